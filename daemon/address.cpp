@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/address.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace policyd {
+namespace {
+
+constexpr int kMappedLength = 96;  // of ::ffff:0:0/96 (RFC 4291, 2.5.5.2)
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// A number of one to `max_digits` decimal digits and nothing else.
+std::optional<int> parse_decimal(std::string_view text, std::size_t max_digits) {
+  if (text.empty() || text.size() > max_digits) return std::nullopt;
+  int value = 0;
+  for (const char c : text) {
+    if (!is_digit(c)) return std::nullopt;
+    value = value * 10 + (c - '0');
+  }
+  return value;
+}
+
+// One to four hexadecimal digits and nothing else.
+std::optional<std::uint16_t> parse_group(std::string_view text) {
+  if (text.empty() || text.size() > 4) return std::nullopt;
+  unsigned value = 0;
+  for (const char c : text) {
+    const auto digit = kHexDigits.find(lower(c));
+    if (digit == std::string_view::npos) return std::nullopt;
+    value = value * 16 + static_cast<unsigned>(digit);
+  }
+  return static_cast<std::uint16_t>(value);
+}
+
+struct Octets {
+  std::array<std::uint8_t, 4> bytes{};
+  std::size_t count = 0;
+};
+
+// One to four octets with dots between them. A leading zero is no sign of octal numbers.
+std::optional<Octets> parse_octets(std::string_view text) {
+  Octets octets;
+  while (true) {
+    const auto dot = text.find('.');
+    const auto octet = parse_decimal(text.substr(0, dot), 3);
+    if (!octet || *octet > 255 || octets.count == octets.bytes.size()) return std::nullopt;
+    octets.bytes.at(octets.count++) = static_cast<std::uint8_t>(*octet);
+    if (dot == std::string_view::npos) return octets;
+    text.remove_prefix(dot + 1);
+  }
+}
+
+struct Groups {
+  std::array<std::uint16_t, 8> values{};
+  std::size_t count = 0;
+
+  bool add(std::uint16_t value) {
+    if (count == values.size()) return false;
+    values.at(count++) = value;
+    return true;
+  }
+};
+
+// IPv6 groups with single colons between them, the last two perhaps as an IPv4 address. No text is
+// no groups.
+std::optional<Groups> parse_groups(std::string_view text, bool may_end_in_v4) {
+  Groups groups;
+  while (!text.empty()) {
+    const auto colon = text.find(':');
+    const auto part = text.substr(0, colon);
+    if (const auto group = parse_group(part)) {
+      if (!groups.add(*group)) return std::nullopt;
+    } else {
+      const auto v4 = parse_octets(part);
+      if (!v4 || v4->count != 4 || colon != std::string_view::npos || !may_end_in_v4) {
+        return std::nullopt;
+      }
+      const auto& b = v4->bytes;
+      if (!groups.add(static_cast<std::uint16_t>(b.at(0) << 8 | b.at(1))) ||
+          !groups.add(static_cast<std::uint16_t>(b.at(2) << 8 | b.at(3)))) {
+        return std::nullopt;
+      }
+    }
+    if (colon == std::string_view::npos) return groups;
+    text.remove_prefix(colon + 1);
+    if (text.empty()) return std::nullopt;  // ends in a single colon
+  }
+  return groups;
+}
+
+struct V6Text {
+  std::array<std::uint8_t, 16> bytes{};
+  int implied_length = 128;  // shorter where the text ends in "::"
+};
+
+std::optional<V6Text> parse_v6(std::string_view text) {
+  const auto gap = text.find("::");
+  const bool has_gap = gap != std::string_view::npos;
+  const auto right = has_gap ? text.substr(gap + 2) : std::string_view{};
+  if (right.find("::") != std::string_view::npos || right.starts_with(':')) return std::nullopt;
+  const auto before = parse_groups(text.substr(0, gap), !has_gap);
+  const auto after = parse_groups(right, true);
+  if (!before || !after) return std::nullopt;
+  const auto given = before->count + after->count;
+  if (has_gap ? given > 7 : given != 8) return std::nullopt;
+
+  V6Text result;
+  const auto put = [&result](std::size_t place, std::uint16_t group) {
+    result.bytes.at(2 * place) = static_cast<std::uint8_t>(group >> 8);
+    result.bytes.at(2 * place + 1) = static_cast<std::uint8_t>(group & 0xff);
+  };
+  for (std::size_t i = 0; i < before->count; ++i) put(i, before->values.at(i));
+  for (std::size_t i = 0; i < after->count; ++i) put(8 - after->count + i, after->values.at(i));
+  if (has_gap && after->count == 0) result.implied_length = static_cast<int>(16 * before->count);
+  return result;
+}
+
+bool is_mapped(const std::array<std::uint8_t, 16>& b) {
+  return std::all_of(b.begin(), b.begin() + 10, [](std::uint8_t x) { return x == 0; }) &&
+         b.at(10) == 0xff && b.at(11) == 0xff;
+}
+
+std::uint32_t host_order(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
+  return std::uint32_t{a} << 24 | std::uint32_t{b} << 16 | std::uint32_t{c} << 8 | d;
+}
+
+IpAddress from_octets(const Octets& o) {
+  return IpAddress::v4(host_order(o.bytes.at(0), o.bytes.at(1), o.bytes.at(2), o.bytes.at(3)));
+}
+
+IpNetwork make_network(const IpAddress& address, int length) {
+  const int kept = std::clamp(length, 0, address.bits());
+  return IpNetwork{address.masked(kept), kept};
+}
+
+std::optional<IpNetwork> parse_v6_network(std::string_view address, std::optional<int> length) {
+  const auto v6 = parse_v6(address);
+  if (!v6) return std::nullopt;
+  const int bits = std::min(length.value_or(v6->implied_length), 128);
+  if (is_mapped(v6->bytes) && bits >= kMappedLength) {
+    return make_network(IpAddress::v6(v6->bytes), bits - kMappedLength);
+  }
+  auto bytes = v6->bytes;
+  // Masked by hand: a mapped address with a shorter length is no mapped address any more.
+  for (int bit = bits; bit < 128; ++bit) {
+    auto& byte = bytes.at(static_cast<std::size_t>(bit) / 8);
+    byte = static_cast<std::uint8_t>(byte & ~(0x80U >> (bit % 8)));
+  }
+  return IpNetwork{IpAddress::v6(bytes), bits};
+}
+
+std::optional<IpNetwork> parse_v4_network(std::string_view address, std::optional<int> length) {
+  const auto octets = parse_octets(address);
+  if (!octets) return std::nullopt;
+  return make_network(from_octets(*octets), length.value_or(static_cast<int>(8 * octets->count)));
+}
+
+// Where the domain's `@` is.
+std::size_t at_sign(std::string_view address) {
+  return address.size() < 2 ? std::string_view::npos : address.rfind('@', address.size() - 2);
+}
+
+bool is_host_character(char c) {
+  const char l = lower(c);
+  return (l >= 'a' && l <= 'z') || is_digit(c) || c == '-' || c == '_' || c == '.';
+}
+
+// Greedy, going back to the last star only. That is enough although a star may not stand for every
+// character: what one star cannot cross, an earlier star that reaches as far cannot either.
+// `star_in_front`: as if the pattern began with one more star.
+template <typename MayStandFor>
+bool glob(std::string_view pattern, std::string_view text, MayStandFor star_takes,
+          bool star_in_front = false) {
+  while (!pattern.empty() && pattern.back() != '*') {
+    if (text.empty() || text.back() != pattern.back()) return false;
+    pattern.remove_suffix(1);
+    text.remove_suffix(1);
+  }
+  if (pattern.empty() && !star_in_front) return text.empty();
+  std::size_t p = 0;
+  std::size_t t = 0;
+  std::optional<std::size_t> star;  // behind the last star of the pattern
+  std::size_t star_end = 0;         // behind what it stands for
+  if (star_in_front) star = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = ++p;
+      star_end = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star && star_takes(text[star_end])) {
+      p = *star;
+      t = ++star_end;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+}  // namespace
+
+IpAddress IpAddress::v4(std::uint32_t host_order) {
+  IpAddress address;
+  for (std::size_t i = 0; i < 4; ++i) {
+    address.bytes_.at(i) = static_cast<std::uint8_t>(host_order >> (24 - 8 * i));
+  }
+  return address;
+}
+
+IpAddress IpAddress::v6(const std::array<std::uint8_t, 16>& bytes) {
+  if (is_mapped(bytes)) {
+    return v4(host_order(bytes.at(12), bytes.at(13), bytes.at(14), bytes.at(15)));
+  }
+  IpAddress address;
+  address.bytes_ = bytes;
+  address.v4_ = false;
+  return address;
+}
+
+std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+  if (text.find(':') != std::string_view::npos) {
+    const auto v6_text = parse_v6(text);
+    return v6_text ? std::optional(v6(v6_text->bytes)) : std::nullopt;
+  }
+  const auto octets = parse_octets(text);
+  if (!octets || octets->count != 4) return std::nullopt;
+  return from_octets(*octets);
+}
+
+IpAddress IpAddress::masked(int length) const {
+  IpAddress result = *this;
+  const int kept = std::clamp(length, 0, bits());
+  for (std::size_t i = 0; i < bytes_.size(); ++i) {
+    const int bits_here = std::clamp(kept - static_cast<int>(8 * i), 0, 8);
+    result.bytes_.at(i) = static_cast<std::uint8_t>(bytes_.at(i) & (0xff00U >> bits_here));
+  }
+  return result;
+}
+
+void IpAddress::append_to(std::string& out) const {
+  if (v4_) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (i > 0) out += '.';
+      out += std::to_string(bytes_.at(i));
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < bytes_.size(); ++i) {
+    if (i > 0 && i % 2 == 0) out += ':';
+    out += kHexDigits[bytes_.at(i) >> 4];
+    out += kHexDigits[bytes_.at(i) & 0xf];
+  }
+}
+
+std::string IpAddress::to_short_string() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  ::inet_ntop(v4_ ? AF_INET : AF_INET6, bytes_.data(), text.data(), text.size());
+  return text.data();
+}
+
+std::string IpAddress::to_string() const {
+  std::string text;
+  append_to(text);
+  return text;
+}
+
+std::optional<IpNetwork> IpNetwork::parse(std::string_view text) {
+  const bool is_v6 = text.find(':') != std::string_view::npos;
+  const auto slash = text.find('/');
+  std::optional<int> length;
+  if (slash != std::string_view::npos) {
+    length = parse_decimal(text.substr(slash + 1), is_v6 ? 3 : 2);
+    if (!length) return std::nullopt;
+  }
+  const auto address = text.substr(0, slash);
+  return is_v6 ? parse_v6_network(address, length) : parse_v4_network(address, length);
+}
+
+bool IpNetwork::contains(const IpAddress& other) const {
+  return other.is_v4() == address.is_v4() && other.masked(length) == address;
+}
+
+void lower_case(std::string& text) {
+  std::transform(text.begin(), text.end(), text.begin(), lower);
+}
+
+bool is_white_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+bool is_mail_address(std::string_view text) {
+  const auto at = at_sign(text);
+  return at != std::string_view::npos && at > 0 &&
+         std::none_of(text.begin(), text.end(), is_white_space);
+}
+
+std::string_view domain_of(std::string_view address) {
+  const auto at = at_sign(address);
+  return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
+}
+
+std::string_view local_part_of(std::string_view address) {
+  return address.substr(0, at_sign(address));
+}
+
+bool wildcard_match(std::string_view pattern, std::string_view text) {
+  return glob(pattern, text, [](char c) { return !is_white_space(c); });
+}
+
+bool host_match(std::string_view pattern, std::string_view host) {
+  if (!pattern.starts_with('.')) return glob(pattern, host, is_host_character);
+  // Stars and letters of the pattern take host characters only, so whatever it matches lies behind
+  // the last character that is none.
+  const auto other = std::find_if_not(host.rbegin(), host.rend(), is_host_character);
+  host.remove_prefix(static_cast<std::size_t>(host.rend() - other));
+  return glob(pattern, host, is_host_character, true);
+}
+
+}  // namespace policyd

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Wall-clock time as it is counted and stored: milliseconds since 1970. It is read once a batch.
+#pragma once
+
+#include <chrono>
+
+namespace policyd {
+
+using Millis = std::chrono::milliseconds;
+using TimePoint = std::chrono::time_point<std::chrono::system_clock, Millis>;
+
+inline TimePoint wall_clock() {
+  return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
+}
+
+// Seconds with their fraction, as quotas_tracking.LastUpdate holds them.
+inline double to_seconds(TimePoint t) {
+  return static_cast<double>(t.time_since_epoch().count()) / 1000.0;
+}
+
+}  // namespace policyd

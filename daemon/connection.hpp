@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// One connection of Postfix: bytes in, one question at a time to the engine, answers out in order.
+// Never a byte that was not asked for: Postfix takes a readable idle connection for dead. Bytes
+// behind a request belong to the next one. The loop's thread.
+#pragma once
+
+#include <utility>  // before Asio 1.74, which forgets it
+//
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/engine.hpp"
+#include "daemon/maillog.hpp"
+#include "daemon/protocol.hpp"
+
+namespace policyd {
+
+// What connections share; longer-lived than they are.
+struct ConnectionContext {
+  Engine& engine;
+  Maillog& log;
+  std::chrono::seconds timeout_idle{1020};
+  std::chrono::seconds timeout_busy{120};
+};
+
+class Connection final : public Pending, public std::enable_shared_from_this<Connection> {
+ public:
+  using Socket = boost::asio::generic::stream_protocol::socket;
+
+  // `peer` is "192.0.2.1:4711" or the socket's path; the address is none on a UNIX socket.
+  Connection(Socket socket, ConnectionContext& context, std::string peer,
+             std::optional<IpAddress> peer_address);
+
+  void start() { wait_readable(); }
+  void close();
+  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+
+  // Closes when it has been idle, or in the middle of a request or answer, for too long.
+  void check_timeout();
+  // Idle since, or nullopt while something is going on.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> idle_since() const;
+  // Waits for an answer of the engine, or for room to write one.
+  [[nodiscard]] bool is_busy() const {
+    return doing_ == Doing::deciding || doing_ == Doing::writing;
+  }
+
+  [[nodiscard]] const Request& request() const override { return request_; }
+  void answer(const Verdict& verdict) override;
+
+ private:
+  enum class Doing : std::uint8_t { idle, reading, deciding, writing };
+
+  void wait_readable();
+  void read();
+  void process();
+  void ask();
+  void send();
+  void sent();
+  void refuse(std::string_view why);
+  void now_doing(Doing doing);
+
+  Socket socket_;
+  ConnectionContext& context_;
+  std::string peer_;
+  std::vector<char> in_;
+  std::size_t received_ = 0;
+  Framing framing_;
+  Request request_;
+  std::string out_;
+  std::size_t written_ = 0;
+  bool close_after_answer_ = false;
+  Doing doing_ = Doing::idle;
+  std::chrono::steady_clock::time_point since_;
+};
+
+}  // namespace policyd

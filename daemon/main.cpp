@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// cbpolicyd - a policy daemon for Postfix
+//
+//   cbpolicyd [--config FILE] [--fg] [--debug] [--check-config] [--zextras-home DIR]
+//   cbpadmin --config=FILE --cleanup
+//
+// Answers Postfix's policy questions (SMTPD_POLICY_README) by the limits in CBPolicyD's database.
+// Ends with 0 when done, 1 for wrong use, 2 when it cannot serve: one line on standard error says
+// why. Signals: TERM ends in order, HUP reads the configuration again, USR1 logs statistics.
+// Called as cbpadmin (a link), or with --cleanup, it removes what is too old from the database,
+// while the daemon runs or not, and says what.
+// Options and exit statuses here; everything else in the files named like what they do.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/program_options.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/background.hpp"
+#include "daemon/check.hpp"
+#include "daemon/cleanup.hpp"
+#include "daemon/config.hpp"
+#include "daemon/listeners.hpp"
+#include "daemon/notify.hpp"
+#include "daemon/privileges.hpp"
+#include "daemon/signals.hpp"
+#include "daemon/worker.hpp"
+#include "hooks/supervisor.hpp"
+#include "version.hpp"
+
+namespace po = boost::program_options;
+
+namespace {
+
+enum ExitStatus { kDone = 0, kWrongUse = 1, kFailed = 2 };
+
+struct Options {
+  std::filesystem::path home;
+  std::filesystem::path config;
+  bool foreground = false;
+  bool debug = false;
+  bool check_config = false;
+  bool cleanup = false;
+  bool supervised = false;
+  std::filesystem::path program;  // to be started as worker
+};
+
+int fail(const std::string& message) {
+  std::cerr << "cbpolicyd: " << message << '\n';
+  return kFailed;
+}
+
+po::options_description descriptions() {
+  po::options_description all{"Options"};
+  auto add = all.add_options();
+  add("config", po::value<std::string>()->value_name("FILE"),
+      "configuration (default: conf/cbpolicyd.conf below the Zextras home)");
+  add("fg", "stay in the foreground (also -fg)");
+  add("supervised",
+      "started by the supervisor, which has the pid file: close the output when ready");
+  add("debug", "log at level 4, debug");
+  add("cleanup", "remove what is too old from the database, say what, and end");
+  add("check-config", "read the configuration, say what is wrong with it, and end");
+  add("zextras-home", po::value<std::string>()->value_name("DIR"),
+      "where Carbonio lives (default: $ZEXTRAS_HOME or /opt/zextras)");
+  add("help", "this text");
+  add("version", "the version");
+  return all;
+}
+
+void print_help(const po::options_description& options) {
+  std::cout << "Usage: cbpolicyd [OPTION...]\n\n"
+               "Answers Postfix's policy questions by the limits in CBPolicyD's database.\n\n"
+            << options
+            << "\nExample, as a service manager starts it:\n"
+               "  cbpolicyd --config /opt/zextras/conf/cbpolicyd.conf --fg\n";
+}
+
+std::string zextras_home(const po::variables_map& given) {
+  if (given.count("zextras-home") != 0) return given["zextras-home"].as<std::string>();
+  const char* home = std::getenv("ZEXTRAS_HOME");
+  return home != nullptr && *home != '\0' ? home : "/opt/zextras";
+}
+
+// Nullopt where the command line has been dealt with; `status` is the exit status then.
+std::optional<Options> parse_command_line(int argc, char** argv, int& status) {
+  std::vector<std::string> words{argv + 1, argv + argc};
+  for (std::string& word : words) {
+    if (word == "-fg") word = "--fg";
+  }
+  const auto known = descriptions();
+  po::variables_map given;
+  try {
+    namespace style = po::command_line_style;
+    po::store(po::command_line_parser(words)
+                  .options(known)
+                  .positional({})
+                  .style(style::allow_long | style::long_allow_adjacent | style::long_allow_next)
+                  .run(),
+              given);
+  } catch (const po::error& error) {
+    std::cerr << "cbpolicyd: " << error.what() << "; see cbpolicyd --help\n";
+    status = kWrongUse;
+    return std::nullopt;
+  }
+  status = kDone;
+  if (given.count("help") != 0) {
+    print_help(known);
+    return std::nullopt;
+  }
+  if (given.count("version") != 0) {
+    std::cout << "cbpolicyd (carbonio-limits) " << policyd::kVersion << '\n';
+    return std::nullopt;
+  }
+  Options options;
+  options.home = std::filesystem::absolute(zextras_home(given));
+  options.config = given.count("config") != 0
+                       ? std::filesystem::absolute(given["config"].as<std::string>())
+                       : options.home / "conf/cbpolicyd.conf";
+  options.foreground = given.count("fg") != 0;
+  options.debug = given.count("debug") != 0;
+  options.check_config = given.count("check-config") != 0;
+  options.cleanup = given.count("cleanup") != 0;
+  if (!options.cleanup && std::filesystem::path{argv[0]}.filename() == "cbpadmin") {
+    std::cerr << "cbpadmin: say what to do: cbpadmin --config=FILE --cleanup\n";
+    status = kWrongUse;
+    return std::nullopt;
+  }
+  options.supervised = given.count("supervised") != 0;
+  const std::filesystem::path name{argv[0]};
+  options.program = name.has_parent_path() ? std::filesystem::absolute(name)
+                                           : std::filesystem::read_symlink("/proc/self/exe");
+  return options;
+}
+
+int clean_up(const policyd::Config& config) {
+  std::vector<std::string> warnings;
+  const auto became = policyd::give_up_root(config.user, config.group, warnings);
+  if (!became) return fail(became.error().message);
+  for (const std::string& warning : warnings) std::cerr << "warning: " << warning << '\n';
+
+  policyd::CleanupSettings settings;
+  settings.database = config.database;
+  settings.table_prefix = config.table_prefix;
+  settings.sessions = config.cleanup_sessions;
+  const std::atomic<bool> stop = false;
+  const auto done = policyd::clean_up(
+      settings, policyd::wall_clock(),
+      [](std::string_view line) { std::cout << line << std::endl; }, stop);
+  if (!done) return fail(done.error().message);
+  return kDone;
+}
+
+int check(policyd::LoadedConfig loaded, const Options& options) {
+  const auto here = policyd::check_host(loaded.config);
+  loaded.warnings.insert(loaded.warnings.end(), here.begin(), here.end());
+  for (const std::string& warning : loaded.warnings) std::cout << "warning: " << warning << '\n';
+  std::cout << options.config.string()
+            << (here.empty() ? ": fine\n" : ": can be read; mend what the warnings say\n");
+  return kDone;
+}
+
+// Sockets handed over by systemd or our supervisor, else none.
+int handed_over() {
+  const char* pid = std::getenv("LISTEN_PID");
+  const char* count = std::getenv("LISTEN_FDS");
+  if (pid == nullptr || count == nullptr || pid != std::to_string(::getpid())) return 0;
+  return std::clamp(std::atoi(count), 0, 64);
+}
+
+int work(policyd::LoadedConfig loaded, std::vector<policyd::Listener> listeners,
+         const Options& options) {
+  const char* notify_socket = std::getenv("NOTIFY_SOCKET");
+  const policyd::Notifier notifier{notify_socket != nullptr ? notify_socket : ""};
+  policyd::WorkerOptions worker;
+  worker.config_file = options.config;
+  worker.debug = options.debug;
+  worker.warnings = std::move(loaded.warnings);
+  worker.write_pid_file = !options.supervised;
+  worker.ready = [&] {
+    notifier.tell("READY=1");
+    if (options.supervised) policyd::close_output();
+  };
+  policyd::run_worker(loaded.config, std::move(listeners), worker);
+  return kDone;
+}
+
+// In the background: the command returns, a supervisor and its worker stay.
+int supervise(const policyd::LoadedConfig& loaded, const std::vector<policyd::Listener>& listeners,
+              policyd::Background& background, const Options& options) {
+  carbonio::SupervisorSettings settings;
+  settings.program = options.program;
+  settings.arguments = {"--config",     options.config.string(), "--fg",
+                        "--supervised", "--zextras-home",        options.home.string()};
+  if (options.debug) settings.arguments.emplace_back("--debug");
+  settings.pid_file = loaded.config.pid_file;
+  settings.ready = [&] { background.ready(); };
+  return carbonio::supervise(listeners, settings);
+}
+
+int serve(policyd::LoadedConfig loaded, const Options& options) {
+  const policyd::Config& config = loaded.config;
+  policyd::block_signals();
+  const int count = handed_over();
+  auto listeners = count > 0 ? policyd::inherited_listeners(count) : policyd::listen_on(config);
+  if (!listeners) return fail(listeners.error().message);
+
+  policyd::Background background;
+  const bool detach = config.background && !options.foreground;
+  if (detach) {
+    std::optional<int> parent_status;
+    auto detached = policyd::Background::detach(parent_status);
+    if (!detached) return fail(detached.error().message);
+    if (parent_status) return *parent_status;
+    background = std::move(*detached);
+  }
+  const auto became = policyd::give_up_root(config.user, config.group, loaded.warnings);
+  if (!became) return fail(became.error().message);
+  if (detach) return supervise(loaded, *listeners, background, options);
+  return work(std::move(loaded), std::move(*listeners), options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    int status = kDone;
+    const auto options = parse_command_line(argc, argv, status);
+    if (!options) return status;
+    auto loaded = policyd::load_config(options->config);
+    if (!loaded) return fail(loaded.error().message);
+    if (loaded->config.database.empty()) {
+      loaded->config.database = options->home / "data/cbpolicyd/db/cbpolicyd.sqlitedb";
+    }
+    if (options->check_config) return check(std::move(*loaded), *options);
+    if (options->cleanup) return clean_up(loaded->config);
+    return serve(std::move(*loaded), *options);
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
+}

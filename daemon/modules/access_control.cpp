@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/modules/access_control.hpp"
+
+#include <fmt/core.h>
+
+#include "daemon/modules/mail_line.hpp"
+
+namespace policyd {
+
+namespace {
+
+bool is_known(const RowVerdict& verdict) {
+  if (verdict.kind != RowVerdict::Kind::action) return false;
+  switch (verdict.action) {
+    case Action::ok:
+    case Action::pass:
+    case Action::reject:
+    case Action::hold:
+    case Action::discard:
+    case Action::filter:
+    case Action::redirect:
+      return true;
+    case Action::dunno:
+    case Action::defer:
+    case Action::prepend:
+      return false;
+  }
+  return false;
+}
+
+void log_decision(RcptQuestion& question, std::string_view action, std::string_view reason) {
+  if (!question.log.mail_enabled()) return;
+  const Request& request = question.request;
+  question.log.mail(mail_line("AccessControl", fmt::format("action={}", action), request,
+                              request.recipient, reason));
+}
+
+}  // namespace
+
+Next AccessControl::decide_rcpt(RcptQuestion& question) {
+  for (const std::uint32_t place : question.policies) {
+    const Policy& policy = question.rules.policies[place];
+    if (policy.access_control.empty()) continue;
+    const AccessControlRow& row = policy.access_control.front();
+    if (row.verdict.kind == RowVerdict::Kind::none) {
+      log_decision(question, "none", "no_verdict");
+      continue;
+    }
+    if (!is_known(row.verdict)) {
+      log_decision(question, "none", "invalid_verdict");
+      errors_.log(question,
+                  fmt::format("module=AccessControl, access_control={}: Verdict '{}' is none",
+                              row.id, row.verdict.text));
+      question.verdict = {Action::defer, {}};
+      return Next::stop;
+    }
+    log_decision(question, name_of(row.verdict.action), "verdict");
+    question.verdict = {row.verdict.action, row.data};
+    return row.verdict.action == Action::pass ? Next::go_on : Next::stop;
+  }
+  return Next::go_on;
+}
+
+}  // namespace policyd

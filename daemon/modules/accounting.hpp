@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Accounting: so many messages, or so many KiB, in a calendar day, week or month, for each track
+// key. CBPolicyD, "Accounting". Its counters grow until the period ends and are kept for ever.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/modules/accounting_text.hpp"
+#include "daemon/modules/module.hpp"
+#include "daemon/modules/row_errors.hpp"
+
+namespace policyd {
+
+class Accounting final : public Module {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "Accounting"; }
+  // Counts the recipient in all rows of all matched policies, or in none and refuses.
+  Next decide_rcpt(RcptQuestion& question) override;
+  // Adds the size of the message once for each recipient, refused ones included, where there is a
+  // counter already; that is how CBPolicyD does it.
+  Next decide_message(MessageQuestion& question) override;
+
+ private:
+  struct Touched {
+    const Policy* policy;
+    const AccountingRow* row;
+    AccountingCounter* counter;
+  };
+  // How the walk over the rows goes on after one of them.
+  enum class Walk : std::uint8_t { go_on, ended, refused, count_nothing };
+
+  Walk collect(RcptQuestion& question, const Policy& policy, const AccountingRow& row);
+  Walk exceeded(RcptQuestion& question, const Touched& touched, AccountingLimit limit);
+  void count(RcptQuestion& question);
+  Walk add_size(MessageQuestion& question, const Request& about, const Policy& policy,
+                const AccountingRow& row);
+  AccountingCounter& touch(Question& question, const Request& about, const AccountingRow& row);
+  void log(Question& question, const Request& about, std::string_view what, std::string_view reason,
+           const Touched& touched, const AccountingUnits& used, bool bare_without_limit);
+  std::string_view period_key_at(AccountingRow::Period period, TimePoint now);
+
+  bool makes_sense(Question& question, const AccountingRow& row);
+  void refuse_row(Question& question, const AccountingRow& row, std::string_view why);
+
+  RowErrors errors_;
+  std::string key_;               // scratch
+  std::vector<Touched> touched_;  // scratch
+  // Of the minute for which they were last asked: all periods begin at a full minute.
+  std::array<std::string, 3> period_keys_;
+  std::chrono::time_point<std::chrono::system_clock, std::chrono::minutes> keys_of_{};
+};
+
+}  // namespace policyd

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/modules/check_helo.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
+#include "daemon/modules/mail_line.hpp"
+
+namespace policyd {
+
+namespace {
+
+// Of the column Helo; a longer name counts by its beginning.
+constexpr std::size_t kLongestHelo = 255;
+
+constexpr std::string_view kNoName = "Must be a FQDN or an address literal, not";
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_word(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
+}
+
+// Four numbers of one to three digits; whether they are octets does not matter here.
+bool is_dotted_quad(std::string_view text) {
+  for (int part = 0; part < 4; ++part) {
+    const auto end = std::find_if_not(text.begin(), text.end(), is_digit);
+    const auto digits = static_cast<std::size_t>(end - text.begin());
+    if (digits < 1 || digits > 3) return false;
+    text.remove_prefix(digits);
+    if (part == 3) return text.empty();
+    if (!text.starts_with('.')) return false;
+    text.remove_prefix(1);
+  }
+  return false;
+}
+
+bool is_address(std::string_view text) {
+  return is_dotted_quad(text) ||
+         (text.find(':') != std::string_view::npos && IpAddress::parse(text));
+}
+
+bool is_name(std::string_view text) {
+  bool dotted = false;
+  bool in_label = false;
+  for (const char c : text) {
+    if (c == '.') {
+      if (!in_label) return false;
+      dotted = true;
+      in_label = false;
+    } else if (is_word(c)) {
+      in_label = true;
+    } else {
+      return false;
+    }
+  }
+  return dotted && in_label;
+}
+
+// The rows of all matched policies, later columns over earlier ones; none where there is no row.
+std::optional<CheckHeloRow> merged(const RcptQuestion& question) {
+  std::optional<CheckHeloRow> all;
+  const auto take = [](OptionalInteger& place, const OptionalInteger& value) {
+    if (value) place = value;
+  };
+  for (const std::uint32_t place : question.policies) {
+    for (const CheckHeloRow& row : question.rules.policies[place].check_helo) {
+      if (!all) all.emplace();
+      take(all->use_blacklist, row.use_blacklist);
+      take(all->blacklist_period_s, row.blacklist_period_s);
+      take(all->use_hrp, row.use_hrp);
+      take(all->hrp_period_s, row.hrp_period_s);
+      take(all->hrp_limit, row.hrp_limit);
+      take(all->reject_invalid, row.reject_invalid);
+      take(all->reject_ip, row.reject_ip);
+      take(all->reject_unresolvable, row.reject_unresolvable);
+    }
+  }
+  return all;
+}
+
+bool is_on(const OptionalInteger& column) { return column == 1; }
+
+enum class Listed : std::uint8_t { no, yes, error };
+
+Listed whitelisted(const RcptQuestion& question) {
+  for (const WhitelistRow& row : question.rules.check_helo_whitelist) {
+    if (!row.sender_ip) return Listed::error;
+    if (row.network && row.network->contains(question.request.client_address)) return Listed::yes;
+  }
+  return Listed::no;
+}
+
+void log_decision(const RcptQuestion& question, std::string_view action, std::string_view reason) {
+  if (!question.log.mail_enabled()) return;
+  question.log.mail(mail_line("CheckHelo", fmt::format("action={}", action), question.request,
+                              question.request.recipient, reason));
+}
+
+Next refuse(RcptQuestion& question, std::string text) {
+  question.verdict = {Action::reject, "Invalid HELO/EHLO; " + std::move(text)};
+  return Next::stop;
+}
+
+Next defer(RcptQuestion& question, std::string_view why) {
+  question.log.error(fmt::format("module=CheckHelo: {}", why));
+  question.verdict = {Action::defer, {}};
+  return Next::stop;
+}
+
+Next check_resolved(RcptQuestion& question) {
+  if (!question.lookups.helo) return Next::go_on;  // skipped
+  const std::string_view helo = question.request.helo_name;
+  const auto refuse_for = [&](std::string_view reason, std::string text) {
+    log_decision(question, "reject", reason);
+    return refuse(question, std::move(text));
+  };
+  switch (*question.lookups.helo) {
+    case HeloFound::address:
+      return Next::go_on;
+    case HeloFound::other_records:
+      return refuse_for("resolve_notfound", fmt::format("No A or MX records found for '{}'", helo));
+    case HeloFound::no_such_domain:
+      return refuse_for("resolve_nxdomain",
+                        fmt::format("Cannot resolve '{}', no such domain", helo));
+    case HeloFound::no_records:
+      return refuse_for("resolve_noerror",
+                        fmt::format("Cannot resolve '{}', no records found", helo));
+    case HeloFound::server_failure:
+      return refuse_for("resolve_servfail",
+                        fmt::format("Failure while trying to resolve '{}'", helo));
+    case HeloFound::no_answer:
+      break;
+  }
+  return defer(question, fmt::format("no answer from the DNS about '{}'", helo));
+}
+
+Next check_form(RcptQuestion& question, const CheckHeloRow& row) {
+  const std::string_view helo = question.request.helo_name;
+  switch (helo_form(helo)) {
+    case HeloForm::address:
+      if (!is_on(row.reject_ip)) return Next::go_on;
+      log_decision(question, "reject", "ip_not_allowed");
+      return refuse(question, fmt::format("{} '{}'", kNoName, helo));
+    case HeloForm::literal:
+      return Next::go_on;
+    case HeloForm::name:
+      return is_on(row.reject_unresolvable) ? check_resolved(question) : Next::go_on;
+    case HeloForm::invalid:
+      break;
+  }
+  // CBPolicyD has no log line for this one.
+  return refuse(question, fmt::format("{} '{}'", kNoName, helo));
+}
+
+// A point in time `period_s` seconds before now; the beginning of time for none or a huge one.
+HeloTracking::Time looking_back(const RcptQuestion& question, std::int64_t period_s) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(question.store.now());
+  if (period_s <= 0 || period_s > now.time_since_epoch().count()) return {};
+  return now - std::chrono::seconds{period_s};
+}
+
+// "checkhelo=1,3", to tell the admin which rows to look at.
+std::string row_ids(const RcptQuestion& question) {
+  std::string ids = "checkhelo=";
+  for (const std::uint32_t place : question.policies) {
+    for (const CheckHeloRow& row : question.rules.policies[place].check_helo) {
+      fmt::format_to(std::back_inserter(ids), "{}{}", ids.ends_with('=') ? "" : ",", row.id);
+    }
+  }
+  return ids;
+}
+
+}  // namespace
+
+// A row that makes no sense answers DEFER, and the log says why.
+Next CheckHelo::bad_row(RcptQuestion& question, const std::string& which, std::string_view why) {
+  errors_.log(question, fmt::format("module=CheckHelo, {}: {}", which, why));
+  question.verdict = {Action::defer, {}};
+  return Next::stop;
+}
+
+Next CheckHelo::check_history(RcptQuestion& question, const CheckHeloRow& row,
+                              const std::string& address) {
+  if (is_on(row.use_blacklist)) {
+    HeloTracking* tracking = question.store.helo_tracking();
+    const auto since = looking_back(question, row.blacklist_period_s.value_or(0));
+    if (tracking != nullptr && tracking->used_blacklisted(address, since)) {
+      log_decision(question, "reject", "blacklisted");
+      return refuse(question, "Blacklisted");
+    }
+  }
+  if (!is_on(row.use_hrp)) return Next::go_on;
+  const std::int64_t period_s = row.hrp_period_s.value_or(0);
+  const std::int64_t limit = row.hrp_limit.value_or(0);
+  if (period_s <= 0)
+    return bad_row(question, row_ids(question), "UseHRP is set, but HRPPeriod is not");
+  if (limit <= 0) return bad_row(question, row_ids(question), "UseHRP is set, but HRPLimit is not");
+  HeloTracking* tracking = question.store.helo_tracking();
+  if (tracking == nullptr) return Next::go_on;
+  const std::int64_t enough = limit < INT64_MAX ? limit + 1 : limit;
+  if (tracking->names_used(address, looking_back(question, period_s), enough) <= limit) {
+    return Next::go_on;
+  }
+  log_decision(question, "reject", "hrp_blacklisted");
+  return refuse(question, "HRP limit exceeded");
+}
+
+HeloForm helo_form(std::string_view helo) {
+  if (is_address(helo)) return HeloForm::address;
+  if (is_name(helo)) return HeloForm::name;
+  if (!helo.starts_with('[') || !helo.ends_with(']') || helo.size() < 2) return HeloForm::invalid;
+  std::string literal{helo.substr(1, helo.size() - 2)};
+  if (is_address(literal)) return HeloForm::literal;
+  lower_case(literal);
+  constexpr std::string_view kTag = "ipv6:";
+  const bool tagged = literal.starts_with(kTag) && literal.find(':', kTag.size()) != literal.npos &&
+                      IpAddress::parse(std::string_view{literal}.substr(kTag.size()));
+  return tagged ? HeloForm::literal : HeloForm::invalid;
+}
+
+LookupWishes CheckHelo::wishes(const RcptQuestion& question) const {
+  if (question.request.helo_name.empty()) return {};
+  const auto row = merged(question);
+  const bool wanted = row && is_on(row->reject_invalid) && is_on(row->reject_unresolvable) &&
+                      helo_form(question.request.helo_name) == HeloForm::name &&
+                      whitelisted(question) == Listed::no;
+  return {wanted, false};
+}
+
+Next CheckHelo::decide_rcpt(RcptQuestion& question) {
+  if (question.request.helo_name.empty()) return Next::go_on;
+  const auto row = merged(question);
+  if (!row) return Next::go_on;
+
+  // As CBPolicyD keys its rows.
+  const std::string address = question.request.client_address.to_short_string();
+  if (HeloTracking* tracking = question.store.helo_tracking()) {
+    tracking->note(address, question.request.helo_name.substr(0, kLongestHelo),
+                   std::chrono::floor<std::chrono::seconds>(question.store.now()));
+  }
+  switch (whitelisted(question)) {
+    case Listed::no:
+      break;
+    case Listed::yes:
+      log_decision(question, "pass", "whitelisted");
+      question.verdict = {};
+      return Next::go_on;
+    case Listed::error:
+      return bad_row(question, "checkhelo_whitelist", "a row is not SenderIP:network");
+  }
+  if (is_on(row->reject_invalid) && check_form(question, *row) == Next::stop) return Next::stop;
+  return check_history(question, *row, address);
+}
+
+}  // namespace policyd

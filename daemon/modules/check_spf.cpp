@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/modules/check_spf.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "daemon/modules/mail_line.hpp"
+
+namespace policyd {
+
+namespace {
+
+constexpr std::size_t kLongestInHeader = 255;
+
+// The rows of all matched policies, later columns over earlier ones; none where SPF is not used.
+std::optional<CheckSpfRow> merged(const RcptQuestion& question) {
+  CheckSpfRow all;
+  const auto take = [](OptionalInteger& place, const OptionalInteger& value) {
+    if (value) place = value;
+  };
+  for (const std::uint32_t place : question.policies) {
+    for (const CheckSpfRow& row : question.rules.policies[place].check_spf) {
+      take(all.use_spf, row.use_spf);
+      take(all.reject_failed, row.reject_failed);
+      take(all.add_header, row.add_header);
+    }
+  }
+  return all.use_spf == 1 ? std::optional{all} : std::nullopt;
+}
+
+struct Words {
+  std::string_view in_header;
+  std::string_view reason;  // in the log
+};
+
+Words words_of(SpfResult result) {
+  switch (result) {
+    case SpfResult::none:
+      return {"none", "no_spf_record"};
+    case SpfResult::neutral:
+      return {"neutral", "spf_neutral"};
+    case SpfResult::pass:
+      return {"pass", "spf_pass"};
+    case SpfResult::fail:
+      return {"fail", "spf_fail"};
+    case SpfResult::softfail:
+      return {"softfail", "spf_softfail"};
+    case SpfResult::temperror:
+      return {"temperror", "spf_temperror"};
+    case SpfResult::permerror:
+      break;
+  }
+  return {"permerror", "spf_permerror"};
+}
+
+// A sentence for people, in answers and headers.
+std::string explain(const Request& request, const SpfFound& found) {
+  const std::string_view domain = domain_of(request.sender);
+  const std::string client = request.client_address.to_short_string();
+  switch (found.result) {
+    case SpfResult::none:
+      return fmt::format("{} has no SPF record", domain);
+    case SpfResult::neutral:
+      return fmt::format("{} does not say whether {} may send for it", domain, client);
+    case SpfResult::pass:
+      return fmt::format("{} lets {} send for it", domain, client);
+    case SpfResult::fail:
+      return fmt::format("{} does not let {} send for it", domain, client);
+    case SpfResult::softfail:
+      return fmt::format("{} probably does not let {} send for it", domain, client);
+    case SpfResult::temperror:
+      return fmt::format("the SPF record of {} cannot be looked up at present", domain);
+    case SpfResult::permerror:
+      break;
+  }
+  return fmt::format("the SPF record of {} cannot be used{}{}", domain,
+                     found.why.empty() ? "" : ", ", found.why);
+}
+
+// Bounded, and without what would end a header, a comment or a quoted string.
+std::string tame(std::string_view text) {
+  std::string tame{text.substr(0, kLongestInHeader)};
+  std::replace_if(
+      tame.begin(), tame.end(),
+      [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\' || c == '(' || c == ')'; },
+      '?');
+  return tame;
+}
+
+enum class Answer : std::uint8_t { none, pass, add_header, reject, defer };
+
+std::string_view name_of(Answer answer) {
+  switch (answer) {
+    case Answer::none:
+      return "none";
+    case Answer::pass:
+      return "pass";
+    case Answer::add_header:
+      return "add_header";
+    case Answer::reject:
+      return "reject";
+    case Answer::defer:
+      break;
+  }
+  return "defer";
+}
+
+Answer answer_to(SpfResult result, const CheckSpfRow& row) {
+  const bool reject_failed = row.reject_failed == 1;
+  const bool add_header = row.add_header == 1;
+  switch (result) {
+    case SpfResult::pass:
+      return Answer::pass;  // also with AddSPFHeader
+    case SpfResult::softfail:
+    case SpfResult::neutral:
+      return add_header ? Answer::add_header : Answer::pass;
+    case SpfResult::fail:
+    case SpfResult::permerror:
+      if (reject_failed) return Answer::reject;
+      break;
+    case SpfResult::temperror:
+      if (reject_failed) return Answer::defer;
+      break;
+    case SpfResult::none:
+      break;
+  }
+  return add_header ? Answer::add_header : Answer::none;
+}
+
+}  // namespace
+
+CheckSpf::CheckSpf(std::string receiver) : receiver_(std::move(receiver)) {}
+
+std::string CheckSpf::this_host() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
+}
+
+LookupWishes CheckSpf::wishes(const RcptQuestion& question) const {
+  return {false, !question.request.sender.empty() && merged(question)};
+}
+
+Next CheckSpf::decide_rcpt(RcptQuestion& question) {
+  const Request& request = question.request;
+  if (request.sender.empty()) return Next::go_on;
+  const auto row = merged(question);
+  if (!row) return Next::go_on;
+  if (!question.lookups.spf) {
+    question.log.info(
+        fmt::format("module=CheckSPF: no result in time for {}: skipped", request.sender));
+    return Next::go_on;
+  }
+  const SpfFound& found = *question.lookups.spf;
+  const Answer answer = answer_to(found.result, *row);
+  if (question.log.mail_enabled()) {
+    question.log.mail(mail_line("CheckSPF", fmt::format("action={}", name_of(answer)), request,
+                                request.recipient, words_of(found.result).reason));
+  }
+  const std::string reason = tame(explain(request, found));
+  switch (answer) {
+    case Answer::none:
+      return Next::go_on;
+    case Answer::pass:
+      question.verdict = {};
+      return Next::go_on;
+    case Answer::add_header:
+      question.verdict = {Action::prepend, header(request, found.result, reason)};
+      return Next::go_on;
+    case Answer::reject:
+      question.verdict = {Action::reject, "Failed SPF check; " + reason};
+      return Next::stop;
+    case Answer::defer:
+      question.verdict = {Action::defer, "Failed SPF check; " + reason};
+      return Next::stop;
+  }
+  return Next::go_on;
+}
+
+// RFC 7208, 9.1, in the order of Mail::SPF, which CBPolicyD uses.
+std::string CheckSpf::header(const Request& request, SpfResult result,
+                             std::string_view reason) const {
+  return fmt::format(
+      "Received-SPF: {} ({}) receiver={}; identity=mailfrom; envelope-from=\"{}\"; helo=\"{}\"; "
+      "client-ip={}",
+      words_of(result).in_header, reason, tame(receiver_), tame(request.sender),
+      tame(request.helo_name), request.client_address.to_short_string());
+}
+
+}  // namespace policyd

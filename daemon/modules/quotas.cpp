@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/modules/quotas.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/counting/decay.hpp"
+#include "daemon/modules/quota_text.hpp"
+
+namespace policyd {
+
+namespace {
+
+double kib(std::uint64_t bytes) { return std::ceil(static_cast<double>(bytes) / 1024.0); }
+
+Millis period_of(const Quota& quota) { return std::chrono::seconds{quota.period_s}; }
+
+// The limit that is never free again for so much: as long as it looks back, then.
+Millis or_period(std::optional<Millis> wait, const Quota& quota) {
+  return std::max(Millis{0}, wait.value_or(period_of(quota)));
+}
+
+}  // namespace
+
+// A row that makes no sense answers DEFER, and the log says why.
+void Quotas::refuse_row(Question& question, const Quota& quota, std::string_view why) {
+  errors_.log(question, fmt::format("module=Quotas, quota={}: {}", quota.id, why));
+  question.verdict = {Action::defer, {}};
+}
+
+Next Quotas::decide_rcpt(RcptQuestion& question) {
+  touched_.clear();
+  for (const std::uint32_t place : question.policies) {
+    const Policy& policy = question.rules.policies[place];
+    for (const Quota& quota : policy.quotas) {
+      switch (collect_rcpt(question, policy, quota)) {
+        case Walk::go_on:
+          continue;
+        case Walk::count_now:
+          count(question);
+          return Next::go_on;
+        case Walk::count_nothing:
+          return Next::go_on;
+        case Walk::refuse:
+          return Next::stop;
+      }
+    }
+  }
+  count(question);
+  return Next::go_on;
+}
+
+// All limits of one quota; the last one that is exceeded gives the answer.
+Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
+                                  const Quota& quota) {
+  if (!quota.track) {
+    refuse_row(question, quota, quota.track.error().message);
+    return Walk::refuse;
+  }
+  const double size = std::max(1.0, kib(question.request.size_bytes));
+  std::optional<Touched> exceeded_by;
+  for (const QuotaLimit& limit : quota.limits) {
+    Touched touched = touch(question, question.request, policy, quota, limit);
+    if (limit.counter_limit <= 0 || (quota.period_s == 0 && touched.counter->exists)) {
+      refuse_row(question, quota, fmt::format("limit {} or its Period makes no sense", limit.id));
+      return Walk::refuse;
+    }
+    const bool counts = limit.type == LimitType::message_count;
+    touched.units = counts ? 1 : 0;
+    touched.asked = counts ? 1 : size;
+    const bool exceeded = windowed_ ? touched.use + touched.asked > limit.counter_limit
+                                    : decay_exceeded(touched.use, limit.counter_limit);
+    if (exceeded && !question.counted_before_crash) exceeded_by = touched;
+    // With `window` a size is counted when it is known, at END-OF-MESSAGE.
+    if (counts || !windowed_) touched_.push_back(std::move(touched));
+  }
+  if (exceeded_by) {
+    const Walk walk = exceeded(question, *exceeded_by);
+    if (walk != Walk::go_on) return walk;
+  }
+  return quota.last ? Walk::count_now : Walk::go_on;
+}
+
+Quotas::Touched Quotas::touch(Question& question, const Request& about, const Policy& policy,
+                              const Quota& quota, const QuotaLimit& limit) {
+  key_.clear();
+  append_track_key(key_, *quota.track, about);
+  Counter& counter = question.store.counter(limit.id, key_);
+  const Millis period = period_of(quota);
+  const TimePoint now = question.store.now();
+  double use = 0;
+  if (windowed_) {
+    counter.window.advance(now, period);
+    use = static_cast<double>(counter.window.use());
+  } else {
+    use = decayed(counter.value, counter.last_update_s, to_seconds(now),
+                  static_cast<double>(quota.period_s));
+  }
+  return {&policy, &quota, &limit, key_, std::string{about.recipient}, &counter, use, 0, 0};
+}
+
+// Until this limit would let the same pass, if nothing else came.
+Millis Quotas::retry_after(const Question& question, const Touched& by) const {
+  const TimePoint now = question.store.now();
+  if (windowed_) {
+    const auto free_at = by.counter->window.free_at(
+        period_of(*by.quota), static_cast<std::uint64_t>(by.limit->counter_limit),
+        static_cast<std::uint64_t>(by.asked));
+    return or_period(free_at ? std::optional{*free_at - now} : std::nullopt, *by.quota);
+  }
+  const auto free_at_s =
+      decay_free_at_s(by.counter->value, by.counter->last_update_s,
+                      static_cast<double>(by.quota->period_s), by.limit->counter_limit);
+  if (!free_at_s) return or_period(std::nullopt, *by.quota);
+  // A counter edited by hand may hold any time.
+  const double wait_s = std::clamp(*free_at_s - to_seconds(now), 0.0, 1e9);
+  return Millis{static_cast<std::int64_t>(wait_s * 1000)};
+}
+
+std::string Quotas::answer_of(const Question& question, const Touched& by) const {
+  if (!has_placeholders(*by.quota)) return quota_answer(*by.quota, *by.limit);
+  return quota_answer(*by.quota, *by.limit, by.use, retry_after(question, by));
+}
+
+// What the quota's Verdict says of a limit that is exceeded.
+Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
+  const Quota& quota = *by.quota;
+  const bool none = quota.verdict.kind == RowVerdict::Kind::none;
+  const auto log = [&](std::string_view action, std::string_view reason) {
+    if (!question.log.mail_enabled()) return;
+    question.log.mail(quota_line({fmt::format("action={}", action), reason, question.request,
+                                  by.recipient, *by.policy, quota, *by.limit, by.key, by.use}));
+  };
+  const auto observe = [&](std::string_view verdict) {
+    if (refusals_ == nullptr) return;
+    refusals_->refused(by.limit->id, by.key, verdict, question.store.now());
+  };
+  if (none) {
+    observe("none");
+    log("none", "no_verdict");
+    // With `window` a quota without a verdict only watches.
+    return windowed_ ? Walk::go_on : Walk::count_nothing;
+  }
+  if (!quota.verdict.is_for_limits()) {
+    log("defer", "invalid_verdict");
+    refuse_row(question, quota, fmt::format("Verdict '{}' is none", quota.verdict.text));
+    return Walk::refuse;
+  }
+  observe(name_of(quota.verdict.action));
+  log(name_of(quota.verdict.action), "quota_match");
+  question.verdict = {quota.verdict.action, answer_of(question, by)};
+  return Walk::refuse;
+}
+
+void Quotas::count(Question& question) {
+  if (question.counted_before_crash) return;
+  const TimePoint now = question.store.now();
+  for (Touched& touched : touched_) {
+    Counter& counter = *touched.counter;
+    const bool created = !counter.exists;
+    counter.windowed = windowed_;
+    counter.period = period_of(*touched.quota);
+    if (windowed_) {
+      counter.window.add(now, counter.period, static_cast<std::uint64_t>(touched.units));
+      counter.value = static_cast<double>(counter.window.use());
+    } else {
+      counter.value = decay_stored(counter.value, touched.use, touched.units);
+    }
+    counter.last_update_s = to_seconds(now);
+    question.store.changed(counter, touched.units);
+    if (question.log.mail_enabled()) log_count(question, touched, created);
+  }
+}
+
+void Quotas::log_count(Question& question, const Touched& touched, bool created) {
+  question.log.mail(quota_line({created ? "mode=create" : "mode=update",
+                                created ? "quota_create" : "quota_update", question.request,
+                                touched.recipient, *touched.policy, *touched.quota, *touched.limit,
+                                touched.key, touched.counter->value}));
+}
+
+Next Quotas::decide_message(MessageQuestion& question) {
+  touched_.clear();
+  for (const SessionRecipient& recipient : question.session.recipients) {
+    if (windowed_ && recipient.verdict.refuses()) continue;
+    const Request about = question.session.request_for(recipient);
+    for (const std::int64_t id : recipient.policies) {
+      const auto place = question.rules.policy_by_id.find(id);
+      if (place == question.rules.policy_by_id.end()) continue;
+      const Policy& policy = question.rules.policies[place->second];
+      bool last = false;
+      for (const Quota& quota : policy.quotas) {
+        const Walk walk = collect_message(question, about, policy, quota);
+        if (walk == Walk::refuse) return Next::stop;
+        last = walk == Walk::count_now;
+        if (last) break;
+      }
+      if (last) break;
+    }
+  }
+  count(question);
+  return Next::go_on;
+}
+
+Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,
+                                     const Policy& policy, const Quota& quota) {
+  if (!quota.track) return Walk::go_on;  // said at RCPT
+  std::optional<Touched> exceeded_by;
+  for (const QuotaLimit& limit : quota.limits) {
+    if (limit.type != LimitType::message_cumulative_size || limit.counter_limit <= 0) continue;
+    Touched touched = touch(question, recipient, policy, quota, limit);
+    touched.units = touched.asked = kib(question.request.size_bytes);
+    if (!windowed_) {
+      // The stored counter as it is, once for each recipient.
+      if (!touched.counter->exists) continue;
+      touched.use = touched.counter->value;
+      touched_.push_back(std::move(touched));
+      count(question);
+      touched_.clear();
+      continue;
+    }
+    const bool seen = std::any_of(touched_.begin(), touched_.end(), [&](const Touched& other) {
+      return other.counter == touched.counter;
+    });
+    if (seen) continue;
+    const bool exceeds = touched.use + touched.units > limit.counter_limit;
+    if (exceeds && !question.counted_before_crash) exceeded_by = touched;
+    touched_.push_back(std::move(touched));
+  }
+  if (exceeded_by) {
+    const Walk walk = exceeded(question, *exceeded_by);
+    if (walk != Walk::go_on) return walk;
+  }
+  return quota.last ? Walk::count_now : Walk::go_on;
+}
+
+}  // namespace policyd

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Quotas: so many messages, or so many KiB, in a period, for each track key. CBPolicyD, "Quotas".
+// With `window` (ours, the default) a limit is exact; `decay` counts as the Perl daemon does.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/config.hpp"
+#include "daemon/modules/module.hpp"
+#include "daemon/modules/row_errors.hpp"
+#include "daemon/refusals.hpp"
+
+namespace policyd {
+
+class Quotas final : public Module {
+ public:
+  // `refusals`, where it is not null, hears of each limit that is exceeded; it must outlive this.
+  explicit Quotas(Algorithm algorithm, RefusalObserver* refusals = nullptr)
+      : windowed_(algorithm == Algorithm::window), refusals_(refusals) {}
+
+  [[nodiscard]] std::string_view name() const override { return "Quotas"; }
+  // Counts the recipient in all limits of all matched policies, or in none and refuses.
+  Next decide_rcpt(RcptQuestion& question) override;
+  // Adds the size of the message; with `window` checks it first and may refuse the message.
+  Next decide_message(MessageQuestion& question) override;
+
+ private:
+  // A limit that this question concerns, and what it would add to it: messages or KiB.
+  struct Touched {
+    const Policy* policy;
+    const Quota* quota;
+    const QuotaLimit* limit;
+    std::string key;
+    std::string recipient;
+    Counter* counter;
+    double use;    // before this question
+    double units;  // to be counted now
+    double asked;  // that must be free
+  };
+  // How the walk over the quotas goes on after one of them.
+  enum class Walk : std::uint8_t { go_on, count_now, refuse, count_nothing };
+
+  Walk collect_rcpt(RcptQuestion& question, const Policy& policy, const Quota& quota);
+  Walk collect_message(MessageQuestion& question, const Request& recipient, const Policy& policy,
+                       const Quota& quota);
+  Walk exceeded(Question& question, const Touched& by);
+  [[nodiscard]] Millis retry_after(const Question& question, const Touched& by) const;
+  [[nodiscard]] std::string answer_of(const Question& question, const Touched& by) const;
+  void refuse_row(Question& question, const Quota& quota, std::string_view why);
+  Touched touch(Question& question, const Request& about, const Policy& policy, const Quota& quota,
+                const QuotaLimit& limit);
+  void count(Question& question);
+  void log_count(Question& question, const Touched& touched, bool created);
+
+  bool windowed_;
+  RefusalObserver* refusals_;
+  RowErrors errors_;
+  std::string key_;               // scratch
+  std::vector<Touched> touched_;  // scratch
+};
+
+}  // namespace policyd

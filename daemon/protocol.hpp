@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Postfix's policy protocol (SMTPD_POLICY_README) as pure functions: received bytes → one request's
+// bytes → Request, and Verdict → action line. The connection owns the buffer and does all reading,
+// logging, answering and closing. No state beyond what the caller passes in; any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "daemon/request.hpp"
+#include "daemon/verdict.hpp"
+
+namespace policyd {
+
+// The largest request, with the empty line that ends it.
+inline constexpr std::size_t kMaxRequestBytes = 16 * 1024;
+
+// The largest text of an answer, in bytes; what is longer is cut off there.
+inline constexpr std::size_t kMaxAnswerText = 4096;
+
+// How far find_request() has come. All zero for a new request.
+struct Framing {
+  std::size_t scanned = 0;  // bytes that need not be looked at again
+  std::size_t line = 0;     // where the line begins in which `scanned` stands
+};
+
+enum class Frame : std::uint8_t {
+  need_more,
+  complete,        // the request is the first `scanned` bytes
+  too_large,       // no end within kMaxRequestBytes: log a WARNING and close
+  not_name_value,  // so is no line from `line` to `scanned`: log a WARNING and close
+};
+
+// Finds the empty line that ends the first request in `received`. Lines end in LF or CRLF, mixed as
+// it comes. Each byte is looked at a fixed number of times however small the pieces in which it
+// arrives, as long as `at` comes back unchanged. After `complete` the caller removes `scanned`
+// bytes and begins anew with `at = {}`.
+[[nodiscard]] Frame find_request(std::string_view received, Framing& at);
+
+struct Parsed {
+  enum class Outcome : std::uint8_t {
+    ok,
+    not_name_value,  // `what` is the line: log a WARNING and close at once
+    incomplete,      // `what` says what is missing or malformed: answer DEFER, log, close
+  };
+  Outcome outcome = Outcome::ok;
+  std::string_view what;  // into the request's text, or static
+};
+
+// Reads one request as find_request() delimits it (without its empty line will do) into `out`,
+// whose views then point into `text`. Sender, recipient and sasl_username are lower-cased in `text`
+// itself. Where a name comes twice the last one counts; unknown names are ignored; values may hold
+// any byte but LF. `peer_address` is the caller's and stays as it is.
+// Checked are what CBPolicyD needs in every request, but not in states before RCPT, which are
+// answered DUNNO whatever else they say: there `client_address` is 0.0.0.0 when it is not valid.
+[[nodiscard]] Parsed parse_request(std::span<char> text, Request& out);
+
+// Appends "action=DEFER text\n\n". A REJECT whose text begins with "5xx ", and a DEFER whose text
+// begins with "4xx ", go out as that code and text, without the word (access(5)). Control
+// characters in the text become spaces: a text from a database row cannot end the answer early.
+void append_action(std::string& out, const Verdict& verdict);
+
+}  // namespace policyd

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What a function returns that can fail while mail is being served: the value, or one sentence
+// that says what is wrong, where, and what to do. Context is added once, where it is known.
+#pragma once
+
+#include <string>
+#include <tl/expected.hpp>
+
+namespace policyd {
+
+struct Error {
+  std::string message;  // one line, without a full stop at the end
+};
+
+template <typename T>
+using Result = tl::expected<T, Error>;
+
+inline tl::unexpected<Error> failure(std::string message) {
+  return tl::unexpected<Error>{Error{std::move(message)}};
+}
+
+}  // namespace policyd

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The event loop and what lives on it: listeners, connections, signals. Accepts, keeps the number
+// of connections bounded, reloads on SIGHUP, ends in order on SIGTERM. One thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "daemon/config.hpp"
+#include "daemon/engine.hpp"
+#include "daemon/event_loop.hpp"
+#include "daemon/listeners.hpp"
+#include "daemon/maillog.hpp"
+
+namespace policyd {
+
+// The loop itself, so that the store and the engine can be made before there are connections.
+class AsioLoop final : public EventLoop {
+ public:
+  AsioLoop();
+  ~AsioLoop() override;
+  void post(Task task) override;
+  void after(std::chrono::milliseconds delay, Task task) override;
+
+ private:
+  friend class Server;
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+class Server {
+ public:
+  struct Handlers {
+    std::function<void()> reload;      // SIGHUP
+    std::function<void()> statistics;  // SIGUSR1
+  };
+
+  // Signals are caught from here on.
+  Server(AsioLoop& loop, Engine& engine, Maillog& log, const Config& config,
+         std::vector<Listener> listeners, Handlers handlers);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Timeouts and bounds of a configuration read again; the listeners stay.
+  void configure(const Config& config);
+  [[nodiscard]] std::size_t connection_count() const;
+
+  // Serves until SIGTERM or SIGINT, and then until what was asked is answered.
+  void run();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace policyd

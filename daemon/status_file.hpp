@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The daemon's side of status: on a timer of the loop it asks for the status as it is now and,
+// where that differs from what was written last, renames a fresh file into place. Nothing is done
+// for a request. Where the file cannot be written the log says so once, and it is tried again. The
+// loop's thread.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "daemon/event_loop.hpp"
+#include "daemon/maillog.hpp"
+#include "daemon/status.hpp"
+
+namespace policyd {
+
+class StatusFile {
+ public:
+  using Collect = std::function<Status()>;
+
+  // Written for the first time at once, then at most every `every`.
+  StatusFile(EventLoop& loop, Maillog& log, std::filesystem::path file, Collect collect,
+             std::chrono::milliseconds every = std::chrono::seconds{1});
+  // Removes the file, unless another daemon has put its own there.
+  ~StatusFile();
+  StatusFile(const StatusFile&) = delete;
+  StatusFile& operator=(const StatusFile&) = delete;
+
+ private:
+  void tick();
+  Result<void> write(const Status& status);
+
+  EventLoop& loop_;
+  Maillog& log_;
+  std::filesystem::path file_;
+  Collect collect_;
+  std::chrono::milliseconds every_;
+  std::optional<Status> written_;
+  bool told_ = false;  // that it cannot be written, since it last could
+  // shared_ptr: the timer may fire after this object is gone.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace policyd

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/cached_table.hpp"
+
+#include <functional>
+
+namespace policyd {
+
+namespace {
+// What is kept for later while nothing can be written; some 300 bytes each.
+constexpr std::size_t kMaxDirtyRows = 1'000'000;
+constexpr int kEvictionsPerBatch = 4096;
+}  // namespace
+
+template <typename Record>
+std::size_t CachedTable<Record>::KeyHash::operator()(const Key& key) const noexcept {
+  constexpr std::uint64_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
+  auto hash = static_cast<std::uint64_t>(key.id);
+  for (const std::string_view text : key.texts) {
+    hash = hash * kGoldenRatio ^ std::hash<std::string_view>{}(text);
+  }
+  return hash;
+}
+
+template <typename Record>
+typename CachedTable<Record>::Key CachedTable<Record>::Row::key() const {
+  Key key{id, {}};
+  for (std::size_t i = 0; i < texts.size(); ++i) key.texts[i] = texts[i];
+  return key;
+}
+
+template <typename Record>
+Result<void> CachedTable<Record>::attach(sqlite3* db, const std::string& table_prefix) {
+  for (sql::Statement* statement : {&select_, &insert_, &update_}) *statement = {};
+  db_ = nullptr;
+  somebody_else_committed();
+  if (db == nullptr) return {};
+  const auto prepare = [&](std::string_view text, sql::Statement& place) -> Result<void> {
+    auto statement = sql::Statement::prepare(db, sql::with_prefix(text, table_prefix));
+    if (!statement) return tl::unexpected{statement.error()};
+    place = std::move(*statement);
+    return {};
+  };
+  auto done = prepare(Record::kSelect, select_);
+  if (done) done = prepare(Record::kInsert, insert_);
+  if (done) done = prepare(Record::kUpdate, update_);
+  if (done) db_ = db;
+  return done;
+}
+
+template <typename Record>
+typename Record::Value& CachedTable<Record>::touch(const Key& key) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) {
+    Row& row = rows_.emplace_front();
+    row.id = key.id;
+    for (std::size_t i = 0; i < key.texts.size(); ++i) row.texts[i] = key.texts[i];
+    by_key_.emplace(row.key(), rows_.begin());
+    read(row);
+    return row;
+  }
+  rows_.splice(rows_.begin(), rows_, found->second);
+  Row& row = rows_.front();
+  // A dirty row is compared with the table when it is written.
+  if (row.generation != generation_ && !row.dirty) read(row);
+  return row;
+}
+
+template <typename Record>
+void CachedTable<Record>::changed(Value& value, const Units& units) {
+  auto& row = static_cast<Row&>(value);
+  row.pending += units;
+  row.exists = true;
+  if (row.dirty) return;
+  if (dirty_.size() >= kMaxDirtyRows) {
+    ++lost_;
+    return;
+  }
+  row.dirty = true;
+  dirty_.push_back(&row);
+}
+
+template <typename Record>
+void CachedTable<Record>::bind_key(sql::Statement& statement, const Row& row) {
+  statement.bind(1, row.id);
+  int place = 2;
+  for (const std::string& text : row.texts) statement.bind(place++, std::string_view{text});
+}
+
+template <typename Record>
+bool CachedTable<Record>::read(Row& row) {
+  if (db_ == nullptr) return false;
+  const sql::Resetting resetting{select_};
+  bind_key(select_, row);
+  const int code = select_.step();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return false;
+  row.generation = generation_;
+  row.pending = {};
+  if (code == SQLITE_ROW) {
+    row.rowid = select_.integer(0);
+    Record::read(row, select_, now_);
+    row.exists = true;
+  } else {
+    row.rowid = 0;
+    static_cast<Value&>(row) = Value{};
+  }
+  row.base = Record::columns(row);
+  return true;
+}
+
+// The row was edited, or could not be read before: what the table says, and our units on top.
+template <typename Record>
+bool CachedTable<Record>::rebase(Row& row) {
+  const bool was_known = row.generation != 0;
+  const auto base = row.base;
+  const Units units = row.pending;
+  const Value ours = static_cast<const Value&>(row);
+  if (!read(row)) return false;
+  row.pending = units;
+  const bool untouched = was_known && row.base == base;
+  if (untouched || !row.exists) {
+    static_cast<Value&>(row) = ours;
+  } else {
+    Record::rebase(row, ours, units, now_);
+  }
+  return true;
+}
+
+template <typename Record>
+int CachedTable<Record>::write_dirty() {
+  if (db_ == nullptr) return SQLITE_CANTOPEN;
+  for (Row* row : dirty_) {
+    if (row->generation != generation_ && !rebase(*row)) return sqlite3_errcode(db_);
+    const int code = write(*row);
+    if (code != SQLITE_DONE) return code;
+  }
+  return SQLITE_OK;
+}
+
+template <typename Record>
+int CachedTable<Record>::write(Row& row) {
+  const bool insert = row.rowid == 0;
+  sql::Statement& statement = insert ? insert_ : update_;
+  if (insert) {
+    bind_key(statement, row);
+  } else {
+    statement.bind(1, row.rowid);
+  }
+  Record::bind(statement, row, scratch_);
+  const int code = statement.run();
+  if (code == SQLITE_DONE && insert) {
+    row.rowid = sqlite3_last_insert_rowid(db_);
+    inserted_.push_back(&row);
+  }
+  return code;
+}
+
+template <typename Record>
+void CachedTable<Record>::committed() {
+  for (Row* row : dirty_) {
+    row->dirty = false;
+    row->pending = {};
+    row->base = Record::columns(*row);
+  }
+  dirty_.clear();
+  inserted_.clear();
+}
+
+template <typename Record>
+void CachedTable<Record>::rolled_back() {
+  for (Row* row : inserted_) row->rowid = 0;
+  inserted_.clear();
+}
+
+template <typename Record>
+void CachedTable<Record>::end_batch() {
+  // Dirty rows stay: they are looked at once in a while and moved to the front.
+  for (int i = 0; rows_.size() > capacity_ && i < kEvictionsPerBatch; ++i) {
+    Row& oldest = rows_.back();
+    if (oldest.dirty) {
+      rows_.splice(rows_.begin(), rows_, std::prev(rows_.end()));
+      continue;
+    }
+    by_key_.erase(oldest.key());
+    rows_.pop_back();
+  }
+}
+
+template class CachedTable<QuotaRecord>;
+template class CachedTable<AccountingRecord>;
+
+}  // namespace policyd

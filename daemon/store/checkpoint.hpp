@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Moves what the write-ahead log holds into the database file, on a thread with a connection of
+// its own, so that no answer waits for the disk. PASSIVE only: it never stops a writer. When
+// little is left, `almost_done` is posted to the loop, which finishes between two batches; the
+// next writer then begins the log anew.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "daemon/event_loop.hpp"
+#include "daemon/sqlite.hpp"
+
+namespace policyd {
+
+class Checkpoint {
+ public:
+  // The size of the log at which a checkpoint begins.
+  static constexpr std::int64_t kBeginBytes = 16 * 1024 * 1024;
+  // Few enough frames to be moved while a batch waits.
+  static constexpr int kFewFrames = 500;
+
+  Checkpoint(EventLoop& loop, std::filesystem::path file, std::function<void()> almost_done);
+  ~Checkpoint();
+  Checkpoint(const Checkpoint&) = delete;
+  Checkpoint& operator=(const Checkpoint&) = delete;
+
+  // The log has grown to so many bytes. The loop's thread, after each commit; cheap.
+  void log_is(std::int64_t bytes);
+
+ private:
+  void work();
+  void checkpoint();
+
+  EventLoop& loop_;
+  std::filesystem::path file_;
+  std::function<void()> almost_done_;
+  sql::Handle db_;  // the thread's
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool wanted_ = false;
+  bool stop_ = false;
+  // shared_ptr: what is posted to the loop may arrive after this object is gone.
+  std::shared_ptr<Checkpoint*> self_ = std::make_shared<Checkpoint*>(this);
+  bool under_way_ = false;  // the loop's thread
+  std::thread thread_;
+};
+
+}  // namespace policyd

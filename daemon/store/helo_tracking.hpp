@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What module CheckHelo remembers: which names an address has given in HELO, and when last. A
+// batch's Transaction hands it out; what is written is read back at once within the batch.
+//
+// Where the batch's commit fails after its decisions, what it wrote here is lost: a name counts
+// again when it is used again. After a failure of the tables themselves reads find nothing and
+// writes do nothing, and Transaction::helo_tracking() is null for the rest of the batch. The
+// loop's thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+namespace policyd {
+
+class HeloTracking {
+ public:
+  using Time = std::chrono::sys_seconds;
+
+  HeloTracking() = default;
+  HeloTracking(const HeloTracking&) = delete;
+  HeloTracking& operator=(const HeloTracking&) = delete;
+  virtual ~HeloTracking() = default;
+
+  virtual void note(std::string_view address, std::string_view helo, Time now) = 0;
+  // Whether the address used a name of checkhelo_blacklist at `since` or later. Names are compared
+  // with case.
+  [[nodiscard]] virtual bool used_blacklisted(std::string_view address, Time since) = 0;
+  // How many names the address used at `since` or later; counting ends at `enough`.
+  [[nodiscard]] virtual std::int64_t names_used(std::string_view address, Time since,
+                                                std::int64_t enough) = 0;
+};
+
+}  // namespace policyd

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The store on CBPolicyD's SQLite database. A batch is BEGIN IMMEDIATE; has somebody else
+// committed? then what is cached counts as old; decide; write; COMMIT. Where that does not succeed
+// within 50 ms, while the loop goes on, the batch is answered from memory, what it counted stays
+// to be written, and that is tried again at least once a second until the trouble is over.
+// Contract: store.hpp. The loop's thread, but for the threads of its parts.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+
+#include "daemon/event_loop.hpp"
+#include "daemon/maillog.hpp"
+#include "daemon/store/cached_table.hpp"
+#include "daemon/store/checkpoint.hpp"
+#include "daemon/store/rules_source.hpp"
+#include "daemon/store/session_table.hpp"
+#include "daemon/store/sqlite_greylisting.hpp"
+#include "daemon/store/sqlite_helo_tracking.hpp"
+#include "daemon/store/store.hpp"
+
+namespace policyd {
+
+struct SqliteStoreSettings {
+  std::filesystem::path file;
+  std::string table_prefix;
+  bool sync_each_commit = false;  // durability=full
+  std::size_t cache_entries = 200'000;
+  Millis reopen_after{30'000};  // bypass_timeout
+  // Parameters, so that tests need not wait.
+  Millis patience{50};          // until a batch is answered from memory
+  Millis first_retry{2};        // of a batch that waits
+  Millis retry_every{500};      // while there is trouble
+  Millis look_every{1'000};     // for rules that changed while nobody asked
+  Millis remind_every{60'000};  // of trouble, in the log
+};
+
+class SqliteStore final : public Store, private Transaction {
+ public:
+  SqliteStore(EventLoop& loop, Maillog& log, SqliteStoreSettings settings);
+  ~SqliteStore() override;
+
+  // Opens the database, or makes it, or takes over what the Perl daemon wrote. Where that fails
+  // the store works without it, says so in trouble(), and tries again.
+  void open();
+
+  void commit(TimePoint now, Decide decide, Done done) override;
+  [[nodiscard]] const std::shared_ptr<const Rules>& rules() const override {
+    return rules_.current();
+  }
+  [[nodiscard]] const std::string& trouble() const override { return trouble_; }
+  // Counters that wait to be stored, while there is trouble.
+  [[nodiscard]] std::size_t unstored() const { return dirty(); }
+  void close(std::chrono::milliseconds patience) override;
+
+ private:
+  // Transaction
+  [[nodiscard]] TimePoint now() const override { return now_; }
+  Counter& counter(std::int64_t limit_id, std::string_view track_key) override;
+  void changed(Counter& counter, double units) override;
+  AccountingCounter& accounting(std::int64_t accounting_id, std::string_view track_key,
+                                std::string_view period_key) override;
+  void changed(AccountingCounter& counter, const AccountingUnits& units) override;
+  GreylistingTables* greylisting() override { return greylisting_.tables(); }
+  HeloTracking* helo_tracking() override { return helo_tracking_.tables(); }
+  std::optional<SessionRow> session(std::string_view instance) override {
+    return sessions_.find(instance);
+  }
+  [[nodiscard]] bool was_under_way(std::string_view instance) const override {
+    return sessions_.was_under_way(instance);
+  }
+  void put_session(SessionRow row) override { sessions_.put(std::move(row)); }
+  void note_counted(std::uint64_t question) override;
+  [[nodiscard]] bool was_counted(std::uint64_t question) const override;
+
+  Result<void> open_now();
+  Result<void> read_counted(sqlite3* db);
+  void watch_log_size();
+  void attempt();
+  int decide_once();
+  void wait_or_remember();
+  void finish(Outcome outcome);
+  template <typename Action>
+  void each_counter_table(Action action) {
+    action(quotas_);
+    action(accounting_);
+  }
+  // Rows that wait to be stored.
+  [[nodiscard]] std::size_t dirty() const { return quotas_.dirty() + accounting_.dirty(); }
+  int begin();
+  int refresh();
+  int write_and_commit();
+  int write_counted();
+  void roll_back();
+  void store_remembered();
+  void look_for_changes();
+  void trouble_with(std::string what);
+  void remind();
+  void trouble_over();
+  void finish_checkpoint();
+  void every(Millis period, void (SqliteStore::*task)());
+
+  EventLoop& loop_;
+  Maillog& log_;
+  SqliteStoreSettings settings_;
+  sql::Handle db_;
+  sql::Statement begin_, commit_, rollback_, data_version_, note_;
+  std::int64_t seen_version_ = -1;  // data_version
+  std::int64_t page_bytes_ = 4096;
+  CachedTable<QuotaRecord> quotas_;
+  CachedTable<AccountingRecord> accounting_;
+  SqliteGreylisting greylisting_;
+  SqliteHeloTracking helo_tracking_;
+  SessionTable sessions_;
+  RulesSource rules_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+
+  TimePoint now_{};
+  Decide decide_;
+  Done done_;
+  bool decided_ = false;
+  std::chrono::steady_clock::time_point batch_began_;
+  std::chrono::steady_clock::time_point last_try_;
+  Millis next_wait_{0};
+
+  std::string trouble_;
+  std::string last_error_;
+  std::chrono::steady_clock::time_point reminded_;
+
+  std::string hashes_;          // of this batch, eight bytes each
+  std::int64_t next_slot_ = 0;  // of the ring limits_counted
+  std::unordered_set<std::uint64_t> counted_before_;
+  // shared_ptr: timers may fire after this object is gone.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace policyd

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/worker.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "daemon/cleaner.hpp"
+#include "daemon/dns_lookups.hpp"
+#include "daemon/engine.hpp"
+#include "daemon/maillog.hpp"
+#include "daemon/pid_file.hpp"
+#include "daemon/refusals.hpp"
+#include "daemon/server.hpp"
+#include "daemon/status_file.hpp"
+#include "daemon/store/sqlite_store.hpp"
+#include "version.hpp"
+
+namespace policyd {
+namespace {
+
+constexpr std::chrono::seconds kStoreBeforeEnd{5};
+
+LogSettings log_settings(const Config& config, bool debug) {
+  LogSettings settings;
+  settings.file = config.log_file;
+  settings.level = debug ? LogLevel::debug : static_cast<LogLevel>(config.log_level);
+  settings.mail_to_syslog = config.log_mail != "main";
+  return settings;
+}
+
+// A log that cannot be written must not stop mail: standard error then.
+std::unique_ptr<Maillog> open_log(LogSettings settings) {
+  auto log = Maillog::open(settings);
+  if (log) return std::move(*log);
+  const std::string why = log.error().message;
+  settings.file.clear();
+  log = Maillog::open(settings);
+  (*log)->error(fmt::format("{}; logging to standard error", why));
+  return std::move(*log);
+}
+
+SqliteStoreSettings store_settings(const Config& config) {
+  SqliteStoreSettings settings;
+  settings.file = config.database;
+  settings.table_prefix = config.table_prefix;
+  settings.sync_each_commit = config.durability == Durability::full;
+  settings.cache_entries = config.cache_entries;
+  settings.reopen_after = config.bypass_timeout;
+  return settings;
+}
+
+CleanupSettings cleanup_settings(const Config& config) {
+  CleanupSettings settings;
+  settings.database = config.database;
+  settings.table_prefix = config.table_prefix;
+  settings.sessions = config.cleanup_sessions;
+  return settings;
+}
+
+DnsLookupSettings lookup_settings(const Config& config) {
+  DnsLookupSettings settings;
+  settings.name_servers = config.nameservers;
+  return settings;
+}
+
+// What a reload cannot change, because it was needed before root was given up or is held open.
+std::vector<std::string_view> needing_restart(const Config& now, const Config& then) {
+  std::vector<std::string_view> keys;
+  if (now.host != then.host || now.port != then.port || now.unix_socket != then.unix_socket) {
+    keys.emplace_back("host, port or proto");
+  }
+  if (now.user != then.user || now.group != then.group) keys.emplace_back("user or group");
+  if (now.database != then.database || now.table_prefix != then.table_prefix)
+    keys.emplace_back("the database");
+  if (now.durability != then.durability || now.cache_entries != then.cache_entries) {
+    keys.emplace_back("durability or cache_entries");
+  }
+  if (now.pid_file != then.pid_file) keys.emplace_back("pid_file");
+  if (now.nameservers != then.nameservers) keys.emplace_back("nameservers");
+  return keys;
+}
+
+class Worker {
+ public:
+  Worker(const Config& config, std::vector<Listener> listeners, const WorkerOptions& options)
+      : config_(config),
+        options_(options),
+        log_(open_log(log_settings(config, options.debug))),
+        store_(loop_, *log_, store_settings(config)),
+        lookups_(loop_, *log_, lookup_settings(config)),
+        engine_(loop_, store_, *log_, config, wall_clock, &lookups_, &refusals_) {
+    log_->notice(fmt::format("cbpolicyd {} starts, pid {}", kVersion, ::getpid()));
+    for (const std::string& warning : options.warnings) log_->warning(warning);
+    if (options.write_pid_file) write_pid_file();
+    store_.open();
+    cleaner_.emplace(*log_, cleanup_settings(config));
+    server_ =
+        std::make_unique<Server>(loop_, engine_, *log_, config, std::move(listeners),
+                                 Server::Handlers{[this] { reload(); }, [this] { statistics(); }});
+    status_file_.emplace(loop_, *log_, status_file_of(config.pid_file),
+                         [this] { return status(); });
+  }
+
+  void run() {
+    options_.ready();
+    server_->run();
+    cleaner_.reset();
+    engine_.finish();
+    engine_.keep_messages_under_way();
+    store_.close(kStoreBeforeEnd);
+    status_file_.reset();
+    log_->notice("cbpolicyd ends");
+  }
+
+ private:
+  void write_pid_file() {
+    auto pid_file = PidFile::write(config_.pid_file);
+    if (pid_file) {
+      pid_file_.emplace(std::move(*pid_file));
+    } else {
+      log_->warning(pid_file.error().message);
+    }
+  }
+
+  void reload() {
+    auto loaded = load_config(options_.config_file);
+    if (!loaded) {
+      log_->error(fmt::format("the configuration stays as it was: {}", loaded.error().message));
+      return;
+    }
+    for (const std::string& warning : loaded->warnings) log_->warning(warning);
+    for (const std::string_view keys : needing_restart(config_, loaded->config)) {
+      log_->warning(fmt::format("{} changed: that takes a restart", keys));
+    }
+    config_ = std::move(loaded->config);
+    if (auto reopened = log_->reopen(log_settings(config_, options_.debug)); !reopened) {
+      log_->error(reopened.error().message);
+    }
+    engine_.configure(config_);
+    server_->configure(config_);
+    cleaner_->configure(config_.cleanup_sessions);
+    log_->notice("configuration read again");
+  }
+
+  void statistics() {
+    log_->notice(fmt::format(
+        "statistics: {} connections, {} requests in {} batches, {} refused, {} sessions",
+        server_->connection_count(), engine_.statistics().requests, engine_.statistics().batches,
+        engine_.statistics().refused, engine_.statistics().sessions));
+  }
+
+  // What the command may know. Once a second.
+  Status status() {
+    Status now;
+    now.pid = ::getpid();
+    now.process_start = process_start_;
+    now.version = kVersion;
+    now.started = started_;
+    now.database = config_.database.string();
+    if (!store_.trouble().empty()) {
+      if (!trouble_since_) trouble_since_ = wall_clock();
+      now.trouble = Status::Trouble{store_.trouble(), *trouble_since_, store_.unstored()};
+    } else {
+      trouble_since_.reset();
+    }
+    if (const auto& rules = store_.rules()) {
+      now.rules_version = rules->version;
+      now.policies = rules->policies.size();
+      now.rule_problems = rules->problems.size();
+    }
+    now.modules = engine_.module_names();
+    now.algorithm = config_.quotas_algorithm == Algorithm::window ? "window" : "decay";
+    const Engine::Statistics counted = engine_.statistics();
+    now.connections = server_->connection_count();
+    now.sessions = counted.sessions;
+    now.requests = counted.requests;
+    now.batches = counted.batches;
+    now.refused = counted.refused;
+    now.refusals.assign(refusals_.all().begin(), refusals_.all().end());
+    return now;
+  }
+
+  Config config_;
+  const WorkerOptions& options_;
+  const TimePoint started_ = wall_clock();
+  const std::uint64_t process_start_ = process_start(::getpid());
+  std::optional<TimePoint> trouble_since_;
+  std::unique_ptr<Maillog> log_;
+  std::optional<PidFile> pid_file_;
+  AsioLoop loop_;
+  SqliteStore store_;
+  Refusals refusals_;
+  DnsLookups lookups_;
+  Engine engine_;
+  std::unique_ptr<Server> server_;
+  std::optional<StatusFile> status_file_;
+  std::optional<Cleaner> cleaner_;
+};
+
+}  // namespace
+
+void run_worker(const Config& config, std::vector<Listener> listeners,
+                const WorkerOptions& options) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Worker{config, std::move(listeners), options}.run();
+}
+
+}  // namespace policyd

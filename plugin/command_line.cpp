@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/command_line.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <ostream>
+
+#include "plugin/advice.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/options.hpp"
+#include "plugin/text.hpp"
+#include "version.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::string_view kProgram = "carbonio-limits";
+constexpr std::string_view kZextrasHomeOption = "zextras-home";
+constexpr std::string_view kVersionOption = "version";
+constexpr std::string_view kDefaultZextrasHome = "/opt/zextras";
+
+constexpr std::array<Option, 4> kCommonOptions = {{
+    {kDatabaseOption, "FILE",
+     "the database; without it the one of conf/cbpolicyd.conf, else "
+     "data/cbpolicyd/db/cbpolicyd.sqlitedb"},
+    {kZextrasHomeOption, "DIR", "where Carbonio is (default: $ZEXTRAS_HOME or /opt/zextras)"},
+    {kHelpOption, "", "this help; with a subcommand, its own"},
+    {kVersionOption, "", "the version"},
+}};
+
+constexpr std::size_t kHelpWidth = 80;
+
+void append_wrapped(std::string& out, std::string_view text, std::size_t indent) {
+  std::size_t column = indent;
+  for (const std::string_view word : split(text, ' ')) {
+    if (column > indent && column + 1 + word.size() > kHelpWidth) {
+      out += '\n';
+      out.append(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += width_of(word);
+  }
+  out += '\n';
+}
+
+void append_options(std::string& out, std::span<const Option> options) {
+  constexpr std::size_t kIndent = 24;
+  for (const Option& option : options) {
+    std::string left = fmt::format("  --{}", option.name);
+    if (!option.value.empty()) left += fmt::format(" {}", option.value);
+    if (option.several) left += "...";
+    left.resize(std::max(kIndent, left.size() + 2), ' ');
+    out += left;
+    if (left.size() > kIndent) {
+      out += '\n';
+      out.append(kIndent, ' ');
+    }
+    append_wrapped(out, option.help, kIndent);
+  }
+}
+
+// Where the subcommand stands: the first argument that is neither an option nor its value.
+std::size_t place_of_command(std::span<const std::string> arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].substr(0, 1) != "-") return i;
+    for (const Option& option : kCommonOptions) {
+      if (!option.value.empty() && arguments[i] == fmt::format("--{}", option.name)) ++i;
+    }
+  }
+  return arguments.size();
+}
+
+tl::unexpected<Failure> see_help(std::string_view what, const Command* command) {
+  return wrong_use(fmt::format("{}; see '{}{}{} --help'", what, kProgram,
+                               command == nullptr ? "" : " ",
+                               command == nullptr ? std::string_view{} : command->name));
+}
+
+}  // namespace
+
+std::vector<const Command*> all_commands() {
+  return {&kInit,  &kSync,   &kHook,    &kSend,    &kReceive, &kList,      &kShow,
+          &kSet,   &kOn,     &kOff,     &kRemove,  &kExport,  &kImport,    &kUsage,
+          &kReset, &kBackup, &kRestore, &kExplain, &kDoctor,  &kCompletion};
+}
+
+tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {
+  CommandLine line;
+  std::vector<std::string> words(arguments.begin(), arguments.end());
+  std::size_t place = place_of_command(words);
+  if (place < words.size() && words[place] == kHelpOption) {  // `help`, `help send`
+    line.help = true;
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
+    place = place_of_command(words);
+  }
+  if (place < words.size()) {
+    const std::string name = words[place];
+    for (const Command* command : all_commands()) {
+      if (command->name == name) line.command = command;
+    }
+    if (line.command == nullptr) {
+      return see_help(fmt::format("'{}' is no subcommand", shown(name)), nullptr);
+    }
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
+  }
+  // As zmcbpolicydinit writes it.
+  if (line.command == &kInit) {
+    std::replace(words.begin(), words.end(), std::string{"-force"}, std::string{"--force"});
+  }
+
+  std::vector<Option> options(kCommonOptions.begin(), kCommonOptions.end());
+  if (line.command != nullptr) {
+    options.insert(options.end(), line.command->options.begin(), line.command->options.end());
+  }
+  auto parsed = parse_options(words, options);
+  if (!parsed) return see_help(parsed.error().message, line.command);
+  line.arguments = std::move(*parsed);
+  line.help = line.help || line.arguments.has(std::string{kHelpOption});
+  line.version = line.arguments.has(std::string{kVersionOption});
+  line.zextras_home = line.arguments.value(std::string{kZextrasHomeOption});
+  if (line.help || line.version) return line;
+
+  if (line.command == nullptr) return see_help("a subcommand is missing", nullptr);
+  const auto& rest = line.arguments.words();
+  if (rest.size() > line.command->most_words) {
+    return see_help(
+        fmt::format("'{}' is one argument too many", shown(rest[line.command->most_words])),
+        line.command);
+  }
+  if (line.arguments.value(std::string{kDatabaseOption}) == "") {
+    return see_help("option '--database' has an empty value", line.command);
+  }
+  return line;
+}
+
+std::string help_for_all() {
+  std::string out = fmt::format(
+      "{0} limits what users of this Carbonio server may send and receive.\n\n"
+      "Usage: {0} SUBCOMMAND [options]\n\nSubcommands:\n",
+      kProgram);
+  for (const Command* command : all_commands()) {
+    out += fmt::format("  {:<12}", command->name);
+    append_wrapped(out, command->summary, 14);
+  }
+  out += "\nOptions of every subcommand:\n";
+  append_options(out, kCommonOptions);
+  out += fmt::format(
+      "\nExamples:\n"
+      "  {0} send 100/h                   each user of this server: 100 an hour\n"
+      "  {0} send 5000/day --user news@example.org\n"
+      "  {0} usage --top 10\n\n"
+      "'{0} SUBCOMMAND --help' tells more, with examples.\n"
+      "Exit status: 0 done, 1 wrong use, 2 the operation failed, 3 doctor found something wrong.\n",
+      kProgram);
+  return out;
+}
+
+std::string help_for(const Command& command) {
+  std::string out = fmt::format("Usage: {} {} {}\n\n", kProgram, command.name, command.synopsis);
+  append_wrapped(out, fmt::format("{}.", command.summary), 0);
+  for (const std::string_view paragraph : split(command.details, '\n')) {
+    out += '\n';
+    append_wrapped(out, paragraph, 0);
+  }
+  if (!command.options.empty()) {
+    out += "\nOptions:\n";
+    append_options(out, command.options);
+  }
+  out += "\nOptions of every subcommand:\n";
+  append_options(out, kCommonOptions);
+  out += "\nExamples:\n";
+  for (const std::string_view example : split(command.examples, '\n')) {
+    out += fmt::format("  {} {}\n", kProgram, example);
+  }
+  return out;
+}
+
+int run_command_line(std::span<const std::string> arguments, const Environment& environment,
+                     std::ostream& out, std::ostream& err) {
+  const auto fail = [&](const Failure& failure) {
+    out.flush();
+    if (!failure.message.empty()) err << kProgram << ": " << escaped(failure.message) << '\n';
+    return static_cast<int>(failure.exit);
+  };
+  try {
+    const auto line = parse_command_line(arguments);
+    if (!line) return fail(line.error());
+    if (line->version) {
+      out << kProgram << ' ' << policyd::kVersion << '\n';
+    } else if (line->help) {
+      out << (line->command != nullptr ? help_for(*line->command) : help_for_all());
+    } else {
+      Context context{line->zextras_home.value_or(
+                          environment.zextras_home.value_or(std::string{kDefaultZextrasHome})),
+                      Output{out, environment.style}, environment.now, environment.search_path};
+      if (auto done = line->command->run(line->arguments, context); !done) {
+        Failure failure = done.error();
+        if (failure.exit == Exit::failed) {
+          failure.message = with_database(failure.message, line->arguments);
+        }
+        return fail(failure);
+      }
+    }
+    out.flush();
+    if (!out) return fail({Exit::failed, "cannot write to standard output"});
+    return static_cast<int>(Exit::done);
+  } catch (const std::exception& error) {
+    return fail({Exit::failed, fmt::format("fault in {} itself: {}", kProgram, error.what())});
+  }
+}
+
+}  // namespace limits

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The subcommands, one file each; command_line.cpp has them in its table.
+#pragma once
+
+#include "plugin/command.hpp"
+
+namespace limits {
+
+extern const Command kInit;
+extern const Command kSync;
+extern const Command kHook;
+extern const Command kSend;
+extern const Command kReceive;
+extern const Command kList;
+extern const Command kShow;
+extern const Command kSet;
+extern const Command kOn;
+extern const Command kOff;
+extern const Command kRemove;
+extern const Command kExport;
+extern const Command kImport;
+extern const Command kUsage;
+extern const Command kReset;
+extern const Command kBackup;
+extern const Command kRestore;
+extern const Command kCompletion;
+extern const Command kExplain;
+extern const Command kDoctor;
+
+}  // namespace limits

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `completion`: what bash needs to complete this program's command line, from the table of
+// subcommands, so that it knows every option.
+#include <fmt/core.h>
+
+#include "plugin/command_line.hpp"
+#include "plugin/commands/commands.hpp"
+
+namespace limits {
+namespace {
+
+std::string option_names(std::span<const Option> options) {
+  std::string out;
+  for (const Option& option : options) out += fmt::format(" --{}", option.name);
+  return out;
+}
+
+std::string command_names(std::string_view between, bool (*wanted)(const Command&)) {
+  std::string out;
+  for (const Command* command : all_commands()) {
+    if (!wanted(*command)) continue;
+    out += (out.empty() ? "" : std::string{between}) + std::string{command->name};
+  }
+  return out;
+}
+
+// Values by the option in front of them.
+std::string value_cases() {
+  std::string out;
+  for (const Command* command : all_commands()) {
+    for (const Option& option : command->options) {
+      if (option.choices.empty()) continue;
+      out +=
+          fmt::format("    '{} --{}') words='{}' ;;\n", command->name, option.name, option.choices);
+    }
+  }
+  return out + "    *' --database') files=-f ;;\n    *' --zextras-home') files=-d ;;\n";
+}
+
+std::string option_cases() {
+  std::string out;
+  for (const Command* command : all_commands()) {
+    out += fmt::format("    {}) words='{}' ;;\n", command->name,
+                       option_names(command->options).substr(command->options.empty() ? 0 : 1));
+  }
+  return out;
+}
+
+constexpr std::string_view kHead =
+    "# bash completion for carbonio-limits, as 'carbonio-limits completion' prints it\n"
+    "_carbonio_limits() {\n"
+    "  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+    "  local command= words= files= word\n"
+    "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n";
+constexpr std::string_view kTail =
+    "  COMPREPLY=($(compgen ${files} -W \"$words\" -- \"$current\"))\n"
+    "}\n"
+    "complete -o filenames -F _carbonio_limits carbonio-limits\n";
+
+Outcome run(const Arguments&, Context& context) {
+  Output& output = context.output;
+  output.text(kHead);
+  output.text(fmt::format("    case $word in {}) command=$word; break ;; esac\n  done\n",
+                          command_names("|", [](const Command&) { return true; })));
+  output.text("  case \"$command $before\" in\n" + value_cases());
+  output.text("    *) case $command in\n    '') words='" +
+              command_names(" ", [](const Command&) { return true; }) + " --help --version' ;;\n" +
+              option_cases() + "    esac\n    words+=' --help --database --zextras-home'\n");
+  output.text(fmt::format(
+      "    case $command in\n    {}) files=-f ;;\n    {}) words+=\" $(carbonio-limits list "
+      "2>/dev/null | awk '$1 + 0 > 0 {{ print $1 }}')\" ;;\n    esac ;;\n  esac\n",
+      command_names("|", [](const Command& c) { return c.takes == Takes::file; }),
+      command_names("|", [](const Command& c) { return c.takes == Takes::id; })));
+  output.text(kTail);
+  return {};
+}
+
+}  // namespace
+
+const Command kCompletion = {
+    "completion",
+    "",
+    "Print what bash needs to complete this command's words",
+    "The package installs it. Elsewhere write it to a file in /etc/bash_completion.d.",
+    "completion",
+    {},
+    0,
+    run};
+
+}  // namespace limits

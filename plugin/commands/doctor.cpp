@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `doctor`: everything that is wrong, and the command that mends it.
+#include "plugin/doctor.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "plugin/advice.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/text.hpp"
+#include "plugin/wrap.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::array<Option, 2> kOptions = {{
+    {"postfix-config", "DIR", "the folder of another Postfix's main.cf and master.cf"},
+    {"json", "", "for programs"},
+}};
+
+constexpr std::size_t kLeastWidth = 30;
+
+void print_labelled(Output& output, const std::string& label, Colour colour,
+                    std::string_view text) {
+  const std::size_t width = output.style().width;
+  const std::size_t left = width_of(label);
+  const auto lines =
+      wrapped(text, width == 0 ? 0 : std::max(kLeastWidth, width - std::min(width, left)));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    output.line({i == 0 ? label : std::string(left, ' '), colour}, {lines[i]});
+  }
+}
+
+std::string counted(std::size_t number, std::string_view one, std::string_view several) {
+  return fmt::format("{} {}", number, number == 1 ? one : several);
+}
+
+// Whether all of it can be typed; else it is a sentence with commands in it.
+bool is_command(std::string_view text) {
+  char quote = 0;
+  for (const char c : text) {
+    if (quote == 0 && std::string_view{",;("}.find(c) != std::string_view::npos) return false;
+    if (quote == 0 && (c == '\'' || c == '"')) {
+      quote = c;
+    } else if (c == quote) {
+      quote = 0;
+    }
+  }
+  return text.find(": ") == std::string_view::npos || text.rfind("sqlite3 ", 0) == 0;
+}
+
+// Broken between words and so that it can be copied: behind a line that is not within quotes (where
+// a line break is as good as a space to SQL) stands a '\\' for the shell.
+void print_mend(Output& output, const std::string& mend) {
+  static const std::string label = "    mend       ";
+  const std::size_t width = output.style().width;
+  constexpr std::size_t kMark = 2;  // " \\"
+  const std::size_t room = std::max(kLeastWidth, width - std::min(width, label.size() + kMark));
+  const auto lines = wrapped(mend, width == 0 ? 0 : room);
+  const bool command = is_command(mend);
+  char quote = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (const char c : lines[i]) {
+      if (quote == 0 && (c == '\'' || c == '"')) {
+        quote = c;
+      } else if (c == quote) {
+        quote = 0;
+      }
+    }
+    const bool marked = command && quote == 0 && i + 1 < lines.size();
+    output.line({i == 0 ? label : std::string(label.size(), ' '), Colour::dim},
+                {lines[i] + (marked ? " \\" : ""), Colour::bold});
+  }
+}
+
+void print_text(const Findings& findings, Output& output) {
+  for (const Finding& finding : findings.all()) {
+    if (finding.health == Health::well) {
+      print_labelled(output, "  ok           ", Colour::green, finding.what);
+    }
+  }
+  for (const Finding& finding : findings.all()) {
+    if (finding.health == Health::not_checked) {
+      print_labelled(output, "  not checked  ", Colour::dim, finding.what);
+    }
+  }
+  for (const Finding& finding : findings.all()) {
+    if (finding.health != Health::wrong) continue;
+    output.line("");
+    print_labelled(output, "  WRONG        ", Colour::red, finding.what);
+    print_labelled(output, "    why        ", Colour::dim, finding.why);
+    print_mend(output, finding.mend);
+  }
+  output.line("");
+  const std::size_t wrong = findings.count(Health::wrong);
+  if (wrong == 0) {
+    output.line({"All is well", Colour::green},
+                {fmt::format(": {}.", counted(findings.count(Health::well), "check", "checks"))});
+  } else {
+    output.line({counted(wrong, "thing is", "things are") + " wrong", Colour::red}, {"."});
+  }
+}
+
+nlohmann::json json_of(const Findings& findings) {
+  constexpr std::array kNames = {"ok", "wrong", "not checked"};
+  nlohmann::json list = nlohmann::json::array();
+  for (const Finding& finding : findings.all()) {
+    nlohmann::json entry = {{"check", finding.check},
+                            {"state", kNames.at(static_cast<std::size_t>(finding.health))},
+                            {"what", finding.what}};
+    if (finding.health == Health::wrong) {
+      entry["why"] = finding.why;
+      entry["mend"] = finding.mend;
+    }
+    list.push_back(std::move(entry));
+  }
+  return {{"wrong", findings.count(Health::wrong)},
+          {"not_checked", findings.count(Health::not_checked)},
+          {"findings", list}};
+}
+
+Outcome run(const Arguments& arguments, Context& context) {
+  DoctorQuestion question;
+  question.zextras_home = context.zextras_home;
+  question.daemon =
+      find_daemon_config(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
+  if (const auto folder = arguments.value("postfix-config")) question.postfix_config = *folder;
+  question.search_path = context.search_path;
+  auto findings = examine(question);
+  if (!findings) return failed(findings.error());
+  findings->edit_mends([&](const std::string& mend) { return with_database(mend, arguments); });
+  if (arguments.has("json")) {
+    context.output.print(json_of(*findings));
+  } else {
+    print_text(*findings, context.output);
+  }
+  if (findings->count(Health::wrong) != 0) return found_wrong();
+  return {};
+}
+
+}  // namespace
+
+const Command kDoctor = {
+    "doctor",
+    "[--json]",
+    "Find everything that is wrong, and the command that mends it",
+    "Looks at the database, the limits, the daemon and where Postfix asks it. Each finding says "
+    "what is wrong, why it matters and what mends it. Nothing is changed.\n"
+    "Exit status 0: all is well; 3: something is wrong. What cannot be checked on this host is "
+    "said, and is no fault.",
+    "doctor\n"
+    "doctor --json",
+    kOptions,
+    0,
+    run};
+
+}  // namespace limits

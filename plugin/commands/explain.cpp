@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `explain`: what the daemon would say of a mail, and why.
+#include "plugin/explain.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "plugin/advice.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/daemon_config.hpp"
+#include "plugin/report.hpp"
+#include "plugin/text.hpp"
+#include "plugin/wrap.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::array<Option, 7> kOptions = {{
+    {"from", "ADDRESS", "the sender; '<>' for a bounce"},
+    {"to", "ADDRESS", "the recipient"},
+    {"client", "IP", "the client that hands it to Postfix (default: 127.0.0.1)"},
+    {"sasl", "NAME", "the login name, where it is authenticated"},
+    {"helo", "NAME", "what the client calls itself"},
+    {"size", "BYTES", "how large it is; also 500K, 20M"},
+    {"json", "", "for programs"},
+}};
+
+constexpr std::size_t kBarWidth = 12;
+constexpr std::size_t kMostOthers = 20;  // policies in the table that do not match
+constexpr double kNearlyFull = 80;
+
+tl::expected<std::string, Failure> address_of(const Arguments& arguments, const char* option) {
+  const auto text = arguments.value(option);
+  if (!text) {
+    return wrong_use(fmt::format("--{} is missing; see 'carbonio-limits explain --help'", option));
+  }
+  std::string address = lower_cased(*text);
+  const bool bounce = std::string_view{option} == "from" && (address == "<>" || address.empty());
+  if (bounce) return std::string{};
+  if (!policyd::is_mail_address(address) || has_control_characters(address)) {
+    return wrong_use(
+        fmt::format("'{}' is no mail address; give --{} user@example.org", shown(*text), option));
+  }
+  return address;
+}
+
+tl::expected<std::uint64_t, Failure> size_of(const Arguments& arguments) {
+  const std::string text = arguments.value("size").value_or("0");
+  std::uint64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit =
+      upper_cased(std::string_view{end, static_cast<std::size_t>(text.data() + text.size() - end)});
+  const int shift = unit.empty() ? 0 : unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : -1;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 20;  // GiB
+  if (code != std::errc{} || shift < 0 || number > (kMost << 30 >> shift)) {
+    return wrong_use(fmt::format("'{}' is no --size; give bytes, or 500K, 20M", shown(text)));
+  }
+  return number << shift;
+}
+
+tl::expected<Mail, Failure> mail_of(const Arguments& arguments) {
+  Mail mail;
+  auto from = address_of(arguments, "from");
+  if (!from) return tl::unexpected{from.error()};
+  auto to = address_of(arguments, "to");
+  if (!to) return tl::unexpected{to.error()};
+  const auto size = size_of(arguments);
+  if (!size) return tl::unexpected{size.error()};
+  const std::string client = arguments.value("client").value_or("127.0.0.1");
+  const auto address = policyd::IpAddress::parse(client);
+  if (!address) {
+    return wrong_use(fmt::format("'{}' is no IP address; give --client 192.0.2.1", shown(client)));
+  }
+  mail.from = std::move(*from);
+  mail.to = std::move(*to);
+  mail.client = *address;
+  if (const auto sasl = arguments.value("sasl")) mail.sasl = lower_cased(*sasl);
+  mail.helo = arguments.value("helo").value_or("");
+  mail.size_bytes = *size;
+  for (const std::string& text : {mail.sasl.value_or(""), mail.helo}) {
+    if (has_control_characters(text)) {
+      return wrong_use(fmt::format("'{}' holds control characters", shown(text)));
+    }
+  }
+  return mail;
+}
+
+// The answer that decides what becomes of the mail.
+const policyd::Verdict& final_verdict(const Explanation& explanation) {
+  const bool at_end = explanation.at_end && explanation.at_end->action != policyd::Action::dunno;
+  return at_end ? *explanation.at_end : explanation.verdict;
+}
+
+struct Conclusion {
+  const char* word;
+  Colour colour;
+};
+
+Conclusion conclude(const policyd::Verdict& verdict) {
+  switch (verdict.action) {
+    case policyd::Action::dunno:
+    case policyd::Action::pass:
+    case policyd::Action::prepend:
+    case policyd::Action::ok:
+      return {"PASSES", Colour::green};
+    case policyd::Action::reject:
+      return {"REFUSED", Colour::red};
+    case policyd::Action::defer:
+      return {"REFUSED FOR NOW", Colour::red};
+    default:
+      return {"DIVERTED", Colour::yellow};
+  }
+}
+
+void print_wrapped(Output& output, std::string_view label, std::string_view text, Colour colour) {
+  constexpr std::size_t kLeast = 30;
+  const std::size_t indent = label.size();
+  const std::size_t width = output.style().width;
+  const auto lines =
+      wrapped(text, width == 0 ? 0 : std::max(kLeast, width - std::min(width, indent)));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::string left = i == 0 ? std::string{label} : std::string(indent, ' ');
+    output.line({left, Colour::dim}, {lines[i], colour});
+  }
+}
+
+void print_mail(Output& output, const Mail& mail) {
+  print_wrapped(output, "  from     ", mail.from.empty() ? "<> (a bounce)" : escaped(mail.from),
+                Colour::none);
+  print_wrapped(output, "  to       ", escaped(mail.to), Colour::none);
+  std::string client = mail.client.to_string();
+  client +=
+      mail.sasl ? fmt::format(", authenticated as {}", escaped(*mail.sasl)) : ", not authenticated";
+  if (!mail.helo.empty()) client += fmt::format(", HELO {}", escaped(mail.helo));
+  if (mail.size_bytes != 0) client += fmt::format(", {} bytes", mail.size_bytes);
+  print_wrapped(output, "  client   ", client, Colour::none);
+}
+
+void print_policies(Output& output, const Explanation& explanation) {
+  Table table{{{"POLICY", true}, {"NAME", false, true}, {"MATCHES"}, {"BECAUSE", false, true}}};
+  std::size_t others = 0;
+  for (const ExplainedPolicy& policy : explanation.policies) {
+    if (!policy.matches && ++others > kMostOthers) continue;
+    const Colour colour = policy.matches ? Colour::green : Colour::dim;
+    table.add({{fmt::format("{}", policy.id)},
+               {escaped(policy.name)},
+               {policy.matches ? "yes" : "no", colour},
+               {escaped(policy.because), policy.matches ? Colour::none : Colour::dim}});
+  }
+  if (explanation.policies.empty()) {
+    output.line("There are no policies.");
+    return;
+  }
+  output.print(table);
+  if (others > kMostOthers) {
+    output.line(fmt::format("{} more policies do not match; --json shows all of them.",
+                            others - kMostOthers));
+  }
+}
+
+std::string amount(double value) {
+  return fmt::format("{}", static_cast<std::int64_t>(std::floor(value)));
+}
+
+std::string say_free(const ExplainedLimit& limit, policyd::TimePoint now) {
+  if (!limit.full) return "now";
+  if (limit.verdict == "none") return "now (only watched)";
+  if (limit.free_at) return say_wait(limit.free_at, now);
+  return limit.module == "Accounting" ? fmt::format("next {}", limit.period) : "never";
+}
+
+void print_limits(Output& output, const Explanation& explanation, policyd::TimePoint now) {
+  if (explanation.limits.empty()) return;
+  const bool bars = output.style().terminal;
+  std::vector<Column> columns = {
+      {"POLICY", true}, {"ROW"}, {"COUNTED FOR", false, true}, {"USED", true}};
+  if (bars) columns.push_back({""});
+  columns.push_back({"WHEN FULL"});
+  columns.push_back({"FREE"});
+  Table table{columns};
+  for (const ExplainedLimit& limit : explanation.limits) {
+    const double percent = limit.limit > 0 ? 100.0 * limit.used / limit.limit : 100.0;
+    const Colour colour = limit.full               ? Colour::red
+                          : percent >= kNearlyFull ? Colour::yellow
+                                                   : Colour::green;
+    std::vector<Cell> row = {
+        {fmt::format("{}", limit.policy_id)},
+        {fmt::format("{} {}", limit.module == "Quotas" ? "quota" : "accounting", limit.row_id)},
+        {say_key(limit.track_key)},
+        {fmt::format("{} of {} {} per {}", amount(limit.used), amount(limit.limit), limit.unit,
+                     limit.period),
+         colour}};
+    if (bars) row.push_back({bar(percent, kBarWidth), colour});
+    row.push_back({limit.verdict == "none" ? "only watched" : escaped(limit.verdict)});
+    row.push_back({say_free(limit, now), limit.full ? Colour::red : Colour::none});
+    table.add(std::move(row));
+  }
+  output.line("");
+  output.print(table);
+}
+
+void print_modules(Output& output, const Explanation& explanation) {
+  Table table{{{"MODULE"}, {"ANSWER"}, {"WHY", false, true}}};
+  for (const ExplainedModule& module : explanation.modules) {
+    if (!module.enabled) {
+      table.add({{module.name, Colour::dim}, {"off", Colour::dim}, {"switched off", Colour::dim}});
+    } else if (!module.asked) {
+      table.add({{module.name, Colour::dim},
+                 {"not asked", Colour::dim},
+                 {fmt::format("{} had the last word", explanation.module), Colour::dim}});
+    } else {
+      const std::string word{policyd::name_of(module.verdict.action)};
+      table.add({{module.name},
+                 {module.final ? word + ", final" : word, conclude(module.verdict).colour},
+                 {module.why}});
+    }
+  }
+  output.line("");
+  output.print(table);
+}
+
+// Whose counter is full, as `reset` wants it; empty where the counter is nobody's own.
+std::string whom_to_reset(const Explanation& explanation) {
+  if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
+  const std::string& key = explanation.used_up->track_key;
+  const bool address = key.rfind("Sender:", 0) == 0 || key.rfind("Recipient:", 0) == 0;
+  const std::string who = key.substr(key.find(':') + 1);
+  return address && who != "<>" && policyd::is_mail_address(who) ? escaped(who) : std::string{};
+}
+
+void print_text(const Mail& mail, const Explanation& explanation, const Arguments& arguments,
+                Context& context) {
+  Output& output = context.output;
+  const policyd::Verdict& verdict = final_verdict(explanation);
+  const Conclusion conclusion = conclude(verdict);
+  output.line({conclusion.word, conclusion.colour}, {});
+  const bool at_end = &verdict != &explanation.verdict;
+  print_wrapped(
+      output, "  because  ",
+      at_end ? "it is let through at RCPT, and refused once all of it has come" : explanation.why,
+      Colour::bold);
+  print_wrapped(output, "  Postfix  ", escaped(action_line(verdict)), Colour::none);
+  print_mail(output, mail);
+  if (const std::string who = whom_to_reset(explanation); !who.empty()) {
+    print_wrapped(output, "  set free ", with_database("carbonio-limits reset " + who, arguments),
+                  Colour::none);
+  }
+  output.line("");
+  print_policies(output, explanation);
+  print_limits(output, explanation, context.now);
+  print_modules(output, explanation);
+  for (const std::string& note : explanation.notes) output.note(with_database(note, arguments));
+}
+
+nlohmann::json json_of(const policyd::Verdict& verdict) {
+  return {{"verdict", policyd::name_of(verdict.action)},
+          {"text", verdict.text},
+          {"action", action_line(verdict)}};
+}
+
+nlohmann::json json_of(const ExplainedLimit& limit) {
+  nlohmann::json free_at = nullptr;
+  if (limit.free_at) free_at = policyd::to_seconds(*limit.free_at);
+  return {{"module", limit.module},     {"policy_id", limit.policy_id}, {"row_id", limit.row_id},
+          {"limit_id", limit.limit_id}, {"key", limit.track_key},       {"unit", limit.unit},
+          {"used", limit.used},         {"limit", limit.limit},         {"period", limit.period},
+          {"verdict", limit.verdict},   {"full", limit.full},           {"free_at", free_at}};
+}
+
+nlohmann::json json_of(const Mail& mail, const Explanation& explanation) {
+  nlohmann::json policies = nlohmann::json::array();
+  for (const ExplainedPolicy& policy : explanation.policies) {
+    policies.push_back({{"id", policy.id},
+                        {"priority", policy.priority},
+                        {"name", policy.name},
+                        {"matches", policy.matches},
+                        {"because", policy.because}});
+  }
+  nlohmann::json limits = nlohmann::json::array();
+  for (const ExplainedLimit& limit : explanation.limits) limits.push_back(json_of(limit));
+  nlohmann::json modules = nlohmann::json::array();
+  for (const ExplainedModule& module : explanation.modules) {
+    modules.push_back({{"name", module.name},
+                       {"enabled", module.enabled},
+                       {"asked", module.asked},
+                       {"final", module.final},
+                       {"verdict", policyd::name_of(module.verdict.action)},
+                       {"text", module.verdict.text},
+                       {"why", module.why},
+                       {"log", module.said}});
+  }
+  nlohmann::json answer = json_of(explanation.verdict);
+  answer["module"] = explanation.module;
+  answer["why"] = explanation.why;
+  nlohmann::json at_end = nullptr;
+  if (explanation.at_end) {
+    at_end = json_of(*explanation.at_end);
+    at_end["log"] = explanation.said_at_end;
+  }
+  nlohmann::json sasl = nullptr;
+  if (mail.sasl) sasl = *mail.sasl;
+  return {{"mail",
+           {{"from", mail.from},
+            {"to", mail.to},
+            {"client", mail.client.to_string()},
+            {"sasl", sasl},
+            {"helo", mail.helo},
+            {"size", mail.size_bytes}}},
+          {"passes", !final_verdict(explanation).refuses()},
+          {"answer", answer},
+          {"end_of_message", at_end},
+          {"policies", policies},
+          {"limits", limits},
+          {"modules", modules},
+          {"notes", explanation.notes}};
+}
+
+void add_notes(Explanation& explanation, const Arguments& arguments, const DaemonConfig& daemon,
+               const Mail& mail) {
+  std::vector<std::string>& notes = explanation.notes;
+  if (!arguments.has("client") && !mail.sasl) {
+    notes.push_back(
+        "taken as mail of this server itself (127.0.0.1), not authenticated. For a user's mail add "
+        "--sasl NAME, for mail from outside --client IP.");
+  }
+  if (!daemon.read) {
+    notes.push_back(
+        fmt::format("taken as if Quotas alone was switched on, since {} cannot be read.",
+                    daemon.file.string()));
+  }
+  if (daemon.config.check_helo && mail.helo.empty()) {
+    notes.push_back("CheckHelo is not concerned by a mail without --helo.");
+  }
+}
+
+Outcome run(const Arguments& arguments, Context& context) {
+  const auto mail = mail_of(arguments);
+  if (!mail) return tl::unexpected{mail.error()};
+  const DaemonConfig daemon =
+      find_daemon_config(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
+  auto database = open_as_owner(daemon.place());
+  if (!database) return failed(database.error());
+  auto explanation = explain(database->handle.get(), daemon.config, *mail, context.now);
+  if (!explanation) {
+    return failed(fmt::format("database {}: {}", daemon.config.database.string(),
+                              explanation.error().message));
+  }
+  add_notes(*explanation, arguments, daemon, *mail);
+  if (arguments.has("json")) {
+    context.output.print(json_of(*mail, *explanation));
+  } else {
+    print_text(*mail, *explanation, arguments, context);
+  }
+  return {};
+}
+
+}  // namespace
+
+const Command kExplain = {
+    "explain",
+    "--from ADDRESS --to ADDRESS [options]",
+    "Show what would become of a mail, and why",
+    "The mail need not exist, and nothing is counted: the daemon's own code decides on the "
+    "database "
+    "as it is now, for one recipient. It shows each policy with the item that made it match or "
+    "not, "
+    "each limit with what is used of it, what each module answers and what Postfix would be told.\n"
+    "A user's mail is authenticated: give --sasl, or the mail is taken as one of this server.",
+    "explain --from alice@example.org --to bob@example.com --sasl alice@example.org\n"
+    "explain --from spam@example.net --to alice@example.org --client 192.0.2.1 --helo "
+    "mx.example.net",
+    kOptions,
+    0,
+    run};
+
+}  // namespace limits

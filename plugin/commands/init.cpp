@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `init`: a fresh database, and with --force fresh contents for the one that is there.
+#include <fmt/core.h>
+
+#include <array>
+#include <optional>
+#include <system_error>
+
+#include "daemon/database.hpp"
+#include "plugin/backup.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/database_file.hpp"
+#include "plugin/owner.hpp"
+#include "plugin/seeding.hpp"
+#include "plugin/temporary_database.hpp"
+
+namespace limits {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<Option, 3> kOptions = {{
+    {"force", "", "replace the contents of an existing database, after a copy beside it"},
+    {"no-prov", "", "do not ask Carbonio for its domains and networks"},
+    kProvTimeoutOption,
+}};
+
+// The folders that are missing above `file`, as Carbonio makes them.
+Result<void> make_folder_of(const fs::path& file) {
+  const fs::path folder = fs::absolute(file).parent_path();
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) {
+    return policyd::failure(
+        fmt::format("cannot make the folder {}: {}; make it, or name another "
+                    "file with --database",
+                    folder.string(), code.message()));
+  }
+  return {};
+}
+
+Result<void> attach(sqlite3* db, const fs::path& file) {
+  auto statement = policyd::sql::Statement::prepare(db, "ATTACH ? AS fresh");
+  if (!statement) return tl::unexpected{statement.error()};
+  const std::string path = file.string();
+  if (statement->bind(1, std::string_view{path}).run() != SQLITE_DONE) {
+    return policyd::failure(policyd::sql::message_of(db));
+  }
+  return {};
+}
+
+// Returns where the old contents are.
+Result<fs::path> start_over(const DatabasePlace& place, policyd::TimePoint now) {
+  auto database = open_as_owner(place);
+  if (!database) return tl::unexpected{database.error()};
+  const TemporaryDatabase fresh{place.file, "fresh"};
+  auto done = policyd::create_database(fresh.file(), place.table_prefix);
+  if (done) done = attach(database->tables.db, fresh.file());
+  if (!done) return tl::unexpected{done.error()};
+
+  // The lock first: nothing that is counted meanwhile is in neither of the two.
+  Changes changes{database->tables};
+  done = changes.begin();
+  if (!done) return tl::unexpected{done.error()};
+  auto copy = copy_aside(place.file, now);
+  if (!copy) return copy;
+  done = replace_tables(database->tables);
+  if (done) done = changes.commit();
+  if (!done) {
+    std::error_code ignored;  // nothing happened, so there is nothing to go back to
+    fs::remove(*copy, ignored);
+    return tl::unexpected{done.error()};
+  }
+  return copy;
+}
+
+// What is to stand in the groups; nullopt where Carbonio is not here or not to be asked.
+tl::expected<std::optional<carbonio::Wanted>, Failure> ask(const Arguments& arguments,
+                                                           const Context& context) {
+  if (arguments.has("no-prov") || !carbonio::has_prov(context.zextras_home)) return std::nullopt;
+  auto wanted = ask_carbonio(context.zextras_home, arguments);
+  if (wanted) return std::move(*wanted);
+  Failure failure = wanted.error();
+  if (failure.exit == Exit::failed) {
+    failure.message += " (--no-prov makes the database without asking Carbonio)";
+  }
+  return tl::unexpected{failure};
+}
+
+void say_not_seeded(Context& context) {
+  context.output.note(fmt::format(
+      "domains and networks were not seeded, since Carbonio is not here (no {}). Groups "
+      "internal_domains and internal_ips hold example rows; put the real ones into table "
+      "policy_group_members.",
+      (context.zextras_home / "bin" / "carbonio").string()));
+}
+
+Outcome seed(const DatabasePlace& place, const carbonio::Wanted& wanted, Context& context) {
+  const auto database = open_as_owner(place);
+  if (!database) return failed(database.error());
+  const auto change =
+      carbonio::synchronise(database->handle.get(), place.table_prefix, wanted, false);
+  if (!change) {
+    return failed(
+        fmt::format("database {}: {}; its groups were not seeded; try 'carbonio-limits "
+                    "sync'",
+                    place.file.string(), change.error().message));
+  }
+  say_skipped(wanted, context.output);
+  say_change(*change, false, context.output);
+  return {};
+}
+
+Outcome run(const Arguments& arguments, Context& context) {
+  const auto place =
+      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
+  if (!place) return failed(place.error());
+  const std::string file = place->file.string();
+  std::error_code code;
+  const bool fresh = !fs::exists(fs::symlink_status(place->file, code));
+  // Before anything is made, and as long as this process may still become Carbonio's user.
+  std::optional<carbonio::Wanted> wanted;
+  if (fresh || arguments.has("force")) {
+    auto asked = ask(arguments, context);
+    if (!asked) return tl::unexpected{asked.error()};
+    wanted = std::move(*asked);
+  }
+  if (auto became = become_owner_of(place->file); !became) return failed(became.error());
+  if (fresh) {
+    auto done = make_folder_of(place->file);
+    if (done) done = policyd::create_database(place->file, place->table_prefix);
+    if (!done) return failed(done.error());
+    context.output.line(fmt::format("Made the database {}.", file));
+  } else if (!arguments.has("force")) {
+    // The sentence is zmcbpolicydinit's, which people and scripts know.
+    return failed(
+        fmt::format("Must use -force to overwrite existing database. {} was not touched; "
+                    "'carbonio-limits init --force' keeps a copy of it beside it",
+                    file));
+  } else {
+    const auto copy = start_over(*place, context.now);
+    if (!copy) {
+      return failed(fmt::format("database {}: {}; it was not touched", file, copy.error().message));
+    }
+    context.output.line(fmt::format("Copied the old database to {}.", copy->string()));
+    context.output.line(fmt::format("Database {} is as new now.", file));
+  }
+  if (wanted) return seed(*place, *wanted, context);
+  if (!arguments.has("no-prov")) say_not_seeded(context);
+  return {};
+}
+
+}  // namespace
+
+const Command kInit = {
+    "init",
+    "[--force] [--no-prov] [--prov-timeout SECONDS]",
+    "Make a fresh database",
+    "With CBPolicyD's tables and default rows. Where there is a database already it is left alone, "
+    "unless --force is given: then it is copied to a file with the date beside it first, and gets "
+    "fresh contents. The daemon may be running.\n"
+    "Where Carbonio is, its domains and networks come into the groups, as with sync.",
+    "init\n"
+    "init --force --database /tmp/try.sqlitedb --no-prov",
+    kOptions,
+    0,
+    run};
+
+}  // namespace limits

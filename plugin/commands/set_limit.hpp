@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What `send` and `receive` share: the limit from the command line, its rows in one transaction,
+// and what is said about it.
+#pragma once
+
+#include "plugin/command.hpp"
+#include "plugin/target.hpp"
+
+namespace limits {
+
+Outcome set_limits(Direction direction, const Arguments& arguments, Context& context);
+
+}  // namespace limits

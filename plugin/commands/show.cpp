@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `show`: everything about one limit.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "plugin/commands/by_id.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/database_file.hpp"
+#include "plugin/limit_json.hpp"
+#include "plugin/limit_line.hpp"
+#include "plugin/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::array<Option, 1> kOptions = {{{"json", "", "for programs"}}};
+
+std::string list_of(std::vector<std::int64_t> numbers) {
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  std::string out;
+  for (const std::int64_t number : numbers) {
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", number);
+  }
+  return out;
+}
+
+// The limit in force that an exception is for.
+std::string reason_for(const AllLimits& all, const StoredLimit& limit, const std::string& item) {
+  for (const StoredLimit& other : all.limits) {
+    if (other.id == limit.id || !other.what.target ||
+        other.what.direction != limit.what.direction || other.what.per != limit.what.per ||
+        !other.enabled()) {
+      continue;
+    }
+    if (equal_ignoring_case(item_of(*other.what.target), item)) {
+      return fmt::format("limit {}, {}", other.id, format_limit(other.plain_rates()));
+    }
+  }
+  return "exempt";
+}
+
+void print_field(Output& output, std::string_view name, std::string_view text) {
+  output.line(fmt::format("  {:<9} {}", name, text));
+}
+
+void print_rows(const StoredLimit& limit, Output& output) {
+  std::vector<std::int64_t> members;
+  std::vector<std::int64_t> quotas;
+  std::vector<std::int64_t> rows;
+  for (const StoredMember& member : limit.members) members.push_back(member.id);
+  for (const StoredRate& rate : limit.rates) quotas.push_back(rate.quota_id);
+  for (const StoredRate& rate : limit.rates) rows.push_back(rate.limit_id);
+  print_field(output, "Rows",
+              fmt::format("policies {}, policy_members {}, quotas {}, quotas_limits {}",
+                          limit.policy_id, list_of(members), list_of(quotas), list_of(rows)));
+}
+
+void print(const AllLimits& all, const StoredLimit& limit, Output& output) {
+  output.line(fmt::format("Limit {}: {}.", limit.id, describe(all, limit)));
+  print_field(output, "State", say_state(limit));
+  for (const StoredRate& rate : limit.rates) {
+    print_field(output, "Limit",
+                format_rate(rate.rate) + (rate.enabled || limit.enabled() ? "" : " (off)"));
+    if (!verdict_word(limit.verdict).compare("none")) continue;
+    const std::string text = rate.data.value_or("");
+    print_field(output, "Told", text.empty() ? "(the daemon's own words)" : escaped(text));
+  }
+  for (const std::string& item : limit.except) {
+    print_field(output, "Except",
+                fmt::format("{} ({})", escaped(item), reason_for(all, limit, item)));
+  }
+  print_field(output, "Counts", limit.track == "Policy" ? "all together" : escaped(limit.track));
+  print_field(output, "Name", escaped(limit.policy_name));
+  print_rows(limit, output);
+  if (const auto wanted = wanted_of(all, limit)) {
+    print_field(output, "As typed", "carbonio-limits " + line_of(*wanted));
+  }
+}
+
+Outcome run(const Arguments& arguments, Context& context) {
+  const auto ids = parse_ids(arguments.words());
+  if (!ids) return tl::unexpected{ids.error()};
+  const auto place =
+      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
+  if (!place) return failed(place.error());
+  const auto database = open_as_owner(*place);
+  if (!database) return failed(database.error());
+  const auto all = read_limits(database->tables);
+  const auto id = all ? existing_limit(*all, ids->front()) : tl::unexpected{all.error()};
+  if (!id) {
+    return failed(fmt::format("database {}: {}", place->file.string(), id.error().message));
+  }
+  const StoredLimit& limit = *find_limit(*all, *id);
+  if (arguments.has("json")) {
+    context.output.print(json_of(*all, limit));
+  } else {
+    print(*all, limit, context.output);
+  }
+  return {};
+}
+
+}  // namespace
+
+const Command kShow = {
+    "show",
+    "ID [--json]",
+    "Show everything about one limit",
+    "ID is the first column of 'list'. Whom it does not concern is named with the limit he has "
+    "instead; 'exempt' has none. The rows are those of the database's tables.",
+    "show 3",
+    kOptions,
+    1,
+    run,
+    Takes::id};
+
+}  // namespace limits

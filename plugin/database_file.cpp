@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/database_file.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <system_error>
+
+#include "daemon/config.hpp"
+#include "daemon/database.hpp"
+#include "daemon/status.hpp"
+#include "plugin/owner.hpp"
+
+namespace limits {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kBusyTimeout{5};
+
+// What to do, where opening failed for another reason than that there is no file.
+std::string_view advice(const std::string& message) {
+  const auto says = [&](std::string_view words) {
+    return message.find(words) != std::string::npos;
+  };
+  if (says("locked")) return "; end the program that has locked it and try again";
+  if (says("not a database") || says("malformed")) {
+    return "; stop the service, move the file away, and make a fresh one with 'carbonio-limits "
+           "init'";
+  }
+  if (says("unable to open") || says("readonly")) return "; see who may read it and its folder";
+  return "";
+}
+
+}  // namespace
+
+Result<DatabasePlace> find_database(const std::optional<std::string>& given,
+                                    const fs::path& zextras_home) {
+  DatabasePlace place;
+  place.status_file = policyd::status_file_of(policyd::Config{}.pid_file);
+  const fs::path config_file = zextras_home / "conf" / "cbpolicyd.conf";
+  if (access(config_file.c_str(), R_OK) == 0) {
+    auto loaded = policyd::load_config(config_file);
+    if (!loaded && !given) return tl::unexpected{loaded.error()};
+    if (loaded) {
+      place.file = loaded->config.database;
+      place.status_file = policyd::status_file_of(loaded->config.pid_file);
+      place.table_prefix = loaded->config.table_prefix;
+      place.decay = loaded->config.quotas_algorithm == policyd::Algorithm::decay;
+    }
+  }
+  if (given) place.file = *given;
+  if (place.file.empty()) {
+    place.file = zextras_home / "data" / "cbpolicyd" / "db" / "cbpolicyd.sqlitedb";
+  }
+  return place;
+}
+
+Result<OpenDatabase> open_as_owner(const DatabasePlace& place) {
+  if (auto became = become_owner_of(place.file); !became) return tl::unexpected{became.error()};
+  // Read and write even for reading: the last connection that closes tidies up the log.
+  auto handle = policyd::open_database(place.file, policyd::OpenMode::read_write, kBusyTimeout);
+  if (!handle) {
+    const std::string& message = handle.error().message;
+    return policyd::failure(fmt::format("{}{}", message, advice(message)));
+  }
+  OpenDatabase out;
+  out.tables = Tables{handle->get(), place.table_prefix};
+  out.handle = std::move(*handle);
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/doctor.hpp"
+
+#include <fmt/core.h>
+
+#include "plugin/doctor/checks.hpp"
+#include "plugin/doctor/postfix_asks.hpp"
+#include "plugin/owner.hpp"
+
+namespace limits {
+namespace {
+
+PostfixFacts look_at_postfix(const DoctorQuestion& question) {
+  const auto program = find_postconf(question.zextras_home, question.search_path);
+  if (program) return read_postfix(*program, question.postfix_config);
+  PostfixFacts facts;
+  facts.why_not = "there is no postconf here";
+  return facts;
+}
+
+}  // namespace
+
+policyd::Result<Findings> examine(const DoctorQuestion& question) {
+  // As who we are: master.cf may be for root's eyes only.
+  const PostfixFacts postfix = look_at_postfix(question);
+  if (auto became = become_owner_of(question.daemon.config.database); !became) {
+    return tl::unexpected{became.error()};
+  }
+  Findings findings;
+  const policyd::sql::Handle db = check_database(question, findings);
+  RulesChecked rules;
+  if (db != nullptr) {
+    rules = check_rules(question, Tables{db.get(), question.daemon.config.table_prefix}, findings);
+  } else {
+    findings.not_checked("rules.rows", "limits and their rows: the database cannot be read");
+  }
+  check_daemon(question, db.get(), findings);
+  check_postfix(question, postfix, rules, findings);
+  findings.not_checked("mta.others",
+                       "other MTA hosts: each counts for itself, so three MTAs are three counts");
+  return findings;
+}
+
+}  // namespace limits

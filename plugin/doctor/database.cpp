@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `doctor`: the database as a file and as a database.
+#include <fmt/core.h>
+#include <fmt/format.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <map>
+#include <set>
+
+#include "daemon/database.hpp"
+#include "plugin/doctor/checks.hpp"
+#include "plugin/text.hpp"
+#include "schema_sql.hpp"
+
+namespace limits {
+namespace {
+
+namespace fs = std::filesystem;
+using policyd::sql::Statement;
+
+constexpr std::chrono::seconds kBusyTimeout{2};
+constexpr std::uint64_t kLeastFreeBytes = std::uint64_t{100} << 20;
+
+void check_owner(const DoctorQuestion& question, Findings& findings) {
+  const std::string& user = question.daemon.config.user;
+  const passwd* entry = user.empty() ? nullptr : ::getpwnam(user.c_str());
+  const fs::path& file = question.daemon.config.database;
+  struct stat folder {};
+  if (::stat(file.parent_path().c_str(), &folder) != 0) return;
+  const uid_t owner = entry != nullptr ? entry->pw_uid : folder.st_uid;
+  std::vector<std::string> foreign;
+  for (const char* tail : {"", "-wal", "-shm", "-journal"}) {
+    struct stat status {};
+    const std::string name = file.string() + tail;
+    if (::stat(name.c_str(), &status) == 0 && status.st_uid != owner) foreign.push_back(name);
+  }
+  if (entry != nullptr && folder.st_uid != owner) foreign.push_back(file.parent_path().string());
+  if (foreign.empty()) return;
+  const std::string whom = entry != nullptr ? user : fmt::format("{}", owner);
+  findings.wrong("database.owner",
+                 fmt::format("{} {} belong to user {}", join_with_and(foreign),
+                             foreign.size() == 1 ? "does not" : "do not", whom),
+                 "the daemon runs as that user and cannot write what it counts, so it counts in "
+                 "memory only",
+                 fmt::format("chown {} {}", whom, fmt::join(foreign, " ")));
+}
+
+void check_space(const DoctorQuestion& question, Findings& findings) {
+  struct statvfs space {};
+  const fs::path folder = question.daemon.config.database.parent_path();
+  if (::statvfs(folder.c_str(), &space) != 0) return;
+  const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
+  if (free >= kLeastFreeBytes) return;
+  findings.wrong("database.space",
+                 fmt::format("only {} MiB are free in {}", free >> 20, folder.string()),
+                 "on a full disk the daemon counts in memory only, and forgets that when it ends",
+                 fmt::format("df -h {}; make room there", folder.string()));
+}
+
+void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findings) {
+  const std::string file = question.daemon.config.database.string();
+  const int code = policyd::sql::execute(db, "BEGIN IMMEDIATE");
+  const std::string why = policyd::sql::message_of(db);
+  policyd::sql::execute(db, "ROLLBACK");
+  if (code == SQLITE_OK) {
+    findings.well("database.writable", "it can be read and written");
+  } else if ((code & 0xFF) == SQLITE_BUSY) {
+    findings.wrong("database.writable", "another program holds the database locked",
+                   "meanwhile the daemon counts in memory only, and changes to limits fail",
+                   fmt::format("end the sqlite3 or the script that 'fuser -v {}' shows", file));
+  } else {
+    findings.wrong("database.writable", fmt::format("it cannot be written: {}", why),
+                   "the daemon counts in memory only, and forgets that when it ends",
+                   fmt::format("ls -l {0}*; chmod u+w {0}", file));
+  }
+}
+
+std::map<std::string, std::set<std::string>> columns_of(sqlite3* db) {
+  std::map<std::string, std::set<std::string>> tables;
+  auto rows = Statement::prepare(db,
+                                 "SELECT m.name, c.name FROM sqlite_master m, "
+                                 "pragma_table_info(m.name) c WHERE m.type = 'table'");
+  while (rows && rows->step() == SQLITE_ROW) {
+    tables[lower_cased(rows->text(0))].insert(lower_cased(rows->text(1)));
+  }
+  return tables;
+}
+
+// Tables and columns that a fresh database has and this one lacks.
+std::vector<std::string> missing_parts(sqlite3* db, const std::string& table_prefix) {
+  sqlite3* raw = nullptr;
+  sqlite3_open(":memory:", &raw);
+  const policyd::sql::Handle fresh{raw};
+  if (!policyd::sql::execute_or_explain(
+          raw, policyd::sql::with_prefix(policyd::kSchemaSql, table_prefix))) {
+    return {};
+  }
+  std::vector<std::string> missing;
+  const auto there = columns_of(db);
+  for (const auto& [table, columns] : columns_of(raw)) {
+    const auto found = there.find(table);
+    if (found == there.end()) {
+      missing.push_back("table " + table);
+      continue;
+    }
+    for (const std::string& column : columns) {
+      // Ours, added when the daemon takes a database over.
+      if (column == "state") continue;
+      if (!found->second.contains(column)) missing.push_back(fmt::format("{}.{}", table, column));
+    }
+  }
+  return missing;
+}
+
+void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& findings) {
+  const std::string& prefix = question.daemon.config.table_prefix;
+  const auto missing = missing_parts(db, prefix);
+  if (!missing.empty()) {
+    findings.wrong(
+        "database.schema",
+        fmt::format("it is no complete database of CBPolicyD: {} missing", join_with_and(missing)),
+        "the daemon cannot read its rules, and mail is deferred or passes unlimited "
+        "(bypass_mode)",
+        "carbonio-limits init --force   (keeps a copy beside it)");
+    return;
+  }
+  findings.well("database.schema", "it has all tables and columns");
+  const auto version = Statement::prepare(
+      db, policyd::sql::with_prefix("SELECT Version FROM {p}limits_rules_version", prefix));
+  const auto state = Statement::prepare(
+      db, policyd::sql::with_prefix("SELECT State FROM {p}quotas_tracking", prefix));
+  if (!version || !state) {
+    findings.wrong("database.taken_over", "no daemon of ours has taken it over yet",
+                   "limits are not exact, and changes to them are not noticed at once",
+                   "systemctl start carbonio-policyd   (it takes the database over by itself)");
+  }
+}
+
+void check_integrity(sqlite3* db, const DoctorQuestion& question, Findings& findings) {
+  std::vector<std::string> problems;
+  auto rows = Statement::prepare(db, "PRAGMA integrity_check(5)");
+  int code = rows ? SQLITE_ROW : SQLITE_ERROR;
+  while (rows && (code = rows->step()) == SQLITE_ROW) {
+    if (rows->text(0) != "ok") problems.push_back(escaped(rows->text(0)));
+  }
+  if (code != SQLITE_DONE) problems.push_back(policyd::sql::message_of(db));
+  if (problems.empty()) {
+    findings.well("database.integrity", "it is sound (SQLite's integrity check)");
+    return;
+  }
+  findings.wrong("database.integrity", fmt::format("it is damaged: {}", join_with_and(problems)),
+                 "counters or limits may be wrong, and it gets worse with every mail",
+                 fmt::format("carbonio-limits restore FILE with the latest copy, or salvage it: "
+                             "sqlite3 {0} .recover | sqlite3 {0}.new",
+                             question.daemon.config.database.string()));
+}
+
+}  // namespace
+
+policyd::sql::Handle check_database(const DoctorQuestion& question, Findings& findings) {
+  const fs::path& file = question.daemon.config.database;
+  std::error_code code;
+  if (!fs::exists(file, code)) {
+    findings.wrong("database.exists", fmt::format("there is no database {}", file.string()),
+                   "without it there are no limits", "carbonio-limits init");
+    return nullptr;
+  }
+  check_owner(question, findings);
+  check_space(question, findings);
+  auto db = policyd::open_database(file, policyd::OpenMode::read_write, kBusyTimeout);
+  if (!db) {
+    findings.wrong("database.readable", db.error().message,
+                   "the daemon cannot read its rules, and mail is deferred or passes unlimited "
+                   "(bypass_mode)",
+                   fmt::format("ls -l {}*; if it is damaged: carbonio-limits restore FILE with the "
+                               "latest copy, or carbonio-limits init --force",
+                               file.string()));
+    return nullptr;
+  }
+  findings.well("database.exists", fmt::format("the database is {}", file.string()));
+  check_writing(db->get(), question, findings);
+  check_schema(db->get(), question, findings);
+  check_integrity(db->get(), question, findings);
+  return std::move(*db);
+}
+
+}  // namespace limits

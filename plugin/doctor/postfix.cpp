@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `doctor`: whether Postfix asks us about all mail, and checks who a sender is.
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "plugin/doctor/checks.hpp"
+#include "plugin/text.hpp"
+
+namespace limits {
+namespace {
+
+std::vector<std::string> our_names(const policyd::Config& config) {
+  if (config.unix_socket) return {"unix:" + config.port};
+  std::vector<std::string> names;
+  for (const char* host : {"localhost", "127.0.0.1", "[127.0.0.1]", "[::1]"}) {
+    names.push_back(fmt::format("inet:{}:{}", host, config.port));
+  }
+  if (config.host != "*") {
+    names.push_back(fmt::format("inet:{}:{}", config.host, config.port));
+    names.push_back(fmt::format("inet:[{}]:{}", config.host, config.port));
+  }
+  names.push_back("inet:" + config.port);
+  return names;
+}
+
+// What makes Postfix ask in front of everything else.
+std::string mending_asking(const DoctorQuestion& question, const PostfixFacts& facts,
+                           const std::string& ours) {
+  if (is_carbonio(question)) {
+    return "carbonio prov ms $(zmhostname) +zimbraServiceEnabled cbpolicyd";
+  }
+  const std::string config =
+      question.postfix_config ? fmt::format(" -c {}", question.postfix_config->string()) : "";
+  return fmt::format(
+      "put 'check_policy_service {0}' at the beginning of smtpd_recipient_restrictions and "
+      "smtpd_sender_restrictions in main.cf (now: {1}{2} smtpd_recipient_restrictions), then: "
+      "postfix reload",
+      ours, facts.program, config);
+}
+
+// Those that take mail from clients: not those on the loopback, where filters hand mail back,
+// unless there are no others.
+std::vector<const SmtpdService*> for_clients(const PostfixFacts& facts) {
+  std::vector<const SmtpdService*> all;
+  std::vector<const SmtpdService*> open;
+  for (const SmtpdService& service : facts.services) {
+    all.push_back(&service);
+    if (!service.on_loopback()) open.push_back(&service);
+  }
+  return open.empty() ? all : open;
+}
+
+std::string name_of_service(const SmtpdService& service) {
+  return fmt::format("{} ({})", service.name, service.type);
+}
+
+bool checks_login(const SmtpdService& service) {
+  static constexpr std::string_view kMark = "sender_login_mismatch";
+  for (const std::string& list : service.at_rcpt) {
+    for (const std::string& word : restriction_words(list)) {
+      if (word == "permit" || word == "permit_sasl_authenticated") break;
+      if (word.rfind("reject_", 0) == 0 && word.find(kMark) != std::string::npos &&
+          word.find("unauthenticated") == std::string::npos) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+void check_service(const SmtpdService& service, const DoctorQuestion& question,
+                   const PostfixFacts& facts, const std::vector<std::string>& ours, bool by_size,
+                   Findings& findings) {
+  const std::string name = name_of_service(service);
+  const Asking at_rcpt = asking(service.at_rcpt, ours);
+  const std::string mend = mending_asking(question, facts, ours.front());
+  if (!at_rcpt.asks && !at_rcpt.elsewhere.empty()) {
+    findings.wrong("postfix.asks",
+                   fmt::format("Postfix's {} asks {}, and not the daemon ({})", name,
+                               escaped(at_rcpt.elsewhere.front()), ours.front()),
+                   "no limit is in force for mail that comes this way", mend);
+  } else if (!at_rcpt.asks) {
+    findings.wrong("postfix.asks", fmt::format("Postfix's {} never asks", name),
+                   "no limit is in force for mail that comes this way", mend);
+  } else if (!at_rcpt.permits.empty()) {
+    const std::set<std::string> permits{at_rcpt.permits.begin(), at_rcpt.permits.end()};
+    findings.wrong("postfix.permits",
+                   fmt::format("Postfix's {} asks only behind {}", name, fmt::join(permits, ", ")),
+                   "mail that is permitted there passes unasked, and no limit is in force for it",
+                   mend);
+  }
+  if (by_size && !asking({service.end_of_data}, ours).asks) {
+    findings.wrong("postfix.end_of_data",
+                   fmt::format("Postfix's {} does not ask at the end of a message", name),
+                   "limits by size count nothing: how large a message is, is known only then",
+                   is_carbonio(question)
+                       ? mend
+                       : fmt::format("put 'check_policy_service {}' at the beginning of "
+                                     "smtpd_end_of_data_restrictions, then: postfix reload",
+                                     ours.front()));
+  }
+}
+
+}  // namespace
+
+void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
+                   const RulesChecked& rules, Findings& findings) {
+  if (!facts.why_not.empty()) {
+    findings.not_checked("postfix.asks",
+                         fmt::format("where Postfix asks: {}", escaped(facts.why_not)));
+    return;
+  }
+  const auto ours = our_names(question.daemon.config);
+  bool login_is_checked = true;
+  for (const SmtpdService* service : for_clients(facts)) {
+    check_service(*service, question, facts, ours, rules.by_size, findings);
+    login_is_checked = login_is_checked && checks_login(*service);
+  }
+  if (!findings.is_wrong("postfix.asks") && !findings.is_wrong("postfix.permits")) {
+    findings.well("postfix.asks", "Postfix asks about all mail, in front of every permit");
+  }
+  if (rules.by_size) {
+    findings.well_unless_wrong("postfix.end_of_data", "Postfix asks at the end of each message");
+  }
+  if (!rules.by_sender) return;
+  if (login_is_checked) {
+    findings.well("postfix.senders", "authenticated users cannot name another as sender");
+    return;
+  }
+  findings.wrong(
+      "postfix.senders",
+      "authenticated users may name any sender (no reject_authenticated_sender_login_mismatch in "
+      "front of permit_sasl_authenticated)",
+      "limits count by sender: a hacked account gets around its own by naming others, and uses up "
+      "theirs",
+      "carbonio-limits send LIMIT --per account, which counts by login name; or have Postfix "
+      "refuse "
+      "them: reject_authenticated_sender_login_mismatch in smtpd_sender_restrictions, in front of "
+      "permit_sasl_authenticated");
+}
+
+}  // namespace limits

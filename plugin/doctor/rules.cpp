@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `doctor`: rows that say nothing, or something else than was meant.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "daemon/item.hpp"
+#include "plugin/doctor/checks.hpp"
+#include "plugin/text.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::sql::Statement;
+
+// A member as its two texts, to compare what policies are for.
+using MemberTexts = std::set<std::pair<std::string, std::string>>;
+
+struct Orphan {
+  const char* table;
+  const char* column;
+  const char* parent;
+};
+constexpr std::array kOrphans = {
+    Orphan{"policy_members", "PolicyID", "policies"},
+    Orphan{"quotas", "PolicyID", "policies"},
+    Orphan{"quotas_limits", "QuotasID", "quotas"},
+    Orphan{"access_control", "PolicyID", "policies"},
+    Orphan{"accounting", "PolicyID", "policies"},
+    Orphan{"checkhelo", "PolicyID", "policies"},
+    Orphan{"checkspf", "PolicyID", "policies"},
+    Orphan{"greylisting", "PolicyID", "policies"},
+    Orphan{"policy_group_members", "PolicyGroupID", "policy_groups"},
+};
+
+// The one row of `parent` that nothing of `table` points to: probably the one that was meant.
+std::optional<std::int64_t> probably_meant(const Tables& tables, const Orphan& orphan) {
+  std::vector<std::int64_t> ids;
+  // 5 and below are the policies of a fresh database, 2 and below its groups and quotas.
+  each_row(tables,
+           fmt::format("SELECT ID FROM {{p}}{0} p WHERE ID > {3} AND NOT EXISTS (SELECT 1 FROM "
+                       "{{p}}{1} c WHERE c.{2} = p.ID) LIMIT 2",
+                       orphan.parent, orphan.table, orphan.column,
+                       std::string_view{orphan.parent} == "policies" ? 5 : 2),
+           [&](const Statement& row) { ids.push_back(row.integer(0)); });
+  return ids.size() == 1 ? std::optional{ids.front()} : std::nullopt;
+}
+
+// With what hangs on it, which would be an orphan next.
+std::string deleting(const Tables& tables, const Orphan& orphan, std::int64_t id) {
+  const std::string row =
+      fmt::format("DELETE FROM {}{} WHERE ID = {}", tables.prefix, orphan.table, id);
+  if (std::string_view{orphan.table} != "quotas") return row;
+  return fmt::format("DELETE FROM {}quotas_limits WHERE QuotasID = {}; {}", tables.prefix, id, row);
+}
+
+void check_orphans(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
+  for (const Orphan& orphan : kOrphans) {
+    const auto meant = probably_meant(tables, orphan);
+    each_row(tables,
+             fmt::format("SELECT ID, {1} FROM {{p}}{0} WHERE {1} IS NULL OR {1} NOT IN (SELECT ID "
+                         "FROM {{p}}{2}) ORDER BY ID LIMIT 20",
+                         orphan.table, orphan.column, orphan.parent),
+             [&](const Statement& row) {
+               const std::string table = tables.prefix + orphan.table;
+               const std::string mend =
+                   meant ? fmt::format("UPDATE {} SET {} = {} WHERE ID = {}", table, orphan.column,
+                                       *meant, row.integer(0))
+                         : deleting(tables, orphan, row.integer(0));
+               findings.wrong("rules.orphans",
+                              fmt::format("{} {} points to {} {}, which does not exist",
+                                          orphan.table, row.integer(0), orphan.parent,
+                                          row.is_null(1) ? "NULL" : escaped(row.text(1))),
+                              "the row has no effect; what was meant is not limited",
+                              sqlite_command(question.daemon.config.database, mend));
+             });
+  }
+  findings.well_unless_wrong("rules.orphans", "every row belongs to a policy, quota or group");
+}
+
+// A change that makes the row mean something, or takes it out.
+std::string mending_change(const policyd::RowProblem& problem) {
+  struct Change {
+    const char* table;
+    const char* begins;
+    const char* change;
+  };
+  constexpr std::array kChanges = {
+      Change{"quotas", "Track", "SET Track = 'Sender:user@domain'"},
+      Change{"quotas", "Period", "SET Period = 60"},
+      Change{"quotas", "Verdict", "SET Verdict = 'DEFER'"},
+      Change{"quotas_limits", "Type", "SET Type = 'MessageCount'"},
+      Change{"quotas_limits", "CounterLimit", "SET CounterLimit = 100"},
+      Change{"accounting", "Track", "SET Track = 'Sender:user@domain'"},
+      Change{"accounting", "AccountingPeriod", "SET AccountingPeriod = 0"},
+      Change{"accounting", "Verdict", "SET Verdict = 'DEFER'"},
+      Change{"greylisting", "Track", "SET Track = 'SenderIP:/24'"},
+  };
+  for (const Change& each : kChanges) {
+    if (problem.table == each.table && problem.what.rfind(each.begins, 0) == 0) return each.change;
+  }
+  return "SET Disabled = 1";
+}
+
+std::string_view consequence(const std::string& table) {
+  if (table == "policy_members") return "the policy does not match the mail it is meant for";
+  if (table == "policy_groups" || table == "policy_group_members") {
+    return "whoever should be in the group is not";
+  }
+  if (table == "quotas_limits") return "it limits nothing, or defers all mail of its policy";
+  return "mail that it concerns is deferred, or not limited";
+}
+
+void check_problems(const DoctorQuestion& question, const Tables& tables,
+                    const policyd::Rules& rules, Findings& findings) {
+  for (const policyd::RowProblem& problem : rules.problems) {
+    findings.wrong("rules.rows",
+                   fmt::format("{} {}: {}", problem.table, problem.id, escaped(problem.what)),
+                   std::string{consequence(problem.table)},
+                   sqlite_command(question.daemon.config.database,
+                                  fmt::format("UPDATE {}{} {} WHERE ID = {}", tables.prefix,
+                                              problem.table, mending_change(problem), problem.id)));
+  }
+  findings.well_unless_wrong("rules.rows", "the daemon understands every row");
+}
+
+bool is_for_all(const MemberTexts& members) { return members.contains({"any", "any"}); }
+
+MemberTexts members_of_policy(const Tables& tables, std::int64_t policy) {
+  MemberTexts texts;
+  each_row(tables,
+           fmt::format("SELECT Source, Destination FROM {{p}}policy_members WHERE Disabled = 0 AND "
+                       "PolicyID = {}",
+                       policy),
+           [&](const Statement& row) {
+             const auto side = [&](int column) {
+               const auto text = row.optional_text(column);
+               return policyd::matches_everything(text) ? std::string{"any"} : *text;
+             };
+             texts.emplace(side(0), side(1));
+           });
+  return texts;
+}
+
+// Behind a LastQuota, or behind a policy whose access_control answers for all mail.
+void check_walk(const DoctorQuestion& question, const Tables& tables, const policyd::Rules& rules,
+                Findings& findings) {
+  struct End {
+    std::int64_t policy, quota;
+    MemberTexts members;
+  };
+  std::vector<End> ends;
+  const policyd::Policy* answers = nullptr;
+  for (const policyd::Policy& policy : rules.policies) {
+    const bool concerned = !policy.quotas.empty() || !policy.access_control.empty();
+    const MemberTexts members = concerned ? members_of_policy(tables, policy.id) : MemberTexts{};
+    if (question.daemon.config.access_control && answers == nullptr && is_for_all(members)) {
+      const bool final =
+          !policy.access_control.empty() &&
+          policy.access_control.front().verdict.kind == policyd::RowVerdict::Kind::action &&
+          policy.access_control.front().verdict.action != policyd::Action::pass;
+      if (final) answers = &policy;
+    }
+    for (const policyd::Quota& quota : policy.quotas) {
+      const auto ended = std::find_if(ends.begin(), ends.end(), [&](const End& end) {
+        return end.policy == policy.id || is_for_all(end.members) || end.members == members;
+      });
+      if (ended != ends.end()) {
+        findings.wrong(
+            "rules.last_quota",
+            fmt::format("quota {} of policy {} ({}) never applies: quota {} of policy {} ends the "
+                        "walk before it (LastQuota)",
+                        quota.id, policy.id, escaped(policy.name), ended->quota, ended->policy),
+            "its limit is not in force for anybody",
+            sqlite_command(question.daemon.config.database,
+                           fmt::format("UPDATE {}quotas SET LastQuota = 0 WHERE ID = {}",
+                                       tables.prefix, ended->quota)));
+      } else if (quota.last) {
+        ends.push_back({policy.id, quota.id, members});
+      }
+    }
+  }
+  findings.well_unless_wrong("rules.last_quota", "no limit stands behind one that ends the walk");
+  if (answers == nullptr) return;
+  findings.wrong(
+      "rules.access_control",
+      fmt::format("access_control {} of policy {} ({}) answers for all mail",
+                  answers->access_control.front().id, answers->id, escaped(answers->name)),
+      "its answer is final, so Quotas is never asked and no limit is in force",
+      sqlite_command(question.daemon.config.database,
+                     fmt::format("UPDATE {}access_control SET Disabled = 1 WHERE ID = {}",
+                                 tables.prefix, answers->access_control.front().id)));
+}
+
+void check_policies(const DoctorQuestion& question, const Tables& tables,
+                    const policyd::Rules& rules, Findings& findings) {
+  std::size_t limits = 0;
+  for (const policyd::Policy& policy : rules.policies) {
+    for (const policyd::Quota& quota : policy.quotas) {
+      limits += quota.limits.size();
+      if (!quota.limits.empty()) continue;
+      findings.wrong("rules.empty",
+                     fmt::format("quota {} ({}) has no limit that is switched on", quota.id,
+                                 escaped(quota.name)),
+                     "it counts nothing and refuses nothing",
+                     fmt::format("carbonio-limits remove {}", quota.id));
+    }
+    if (policy.quotas.empty() || !members_of_policy(tables, policy.id).empty()) continue;
+    findings.wrong(
+        "rules.empty",
+        fmt::format("policy {} ({}) has limits but no members", policy.id, escaped(policy.name)),
+        "it is for nobody, so its limits are not in force",
+        sqlite_command(question.daemon.config.database,
+                       fmt::format("INSERT INTO {}policy_members (PolicyID, Source, "
+                                   "Destination) VALUES ({}, '%internal_domains', 'any')",
+                                   tables.prefix, policy.id)));
+  }
+  findings.well_unless_wrong(
+      "rules.empty",
+      fmt::format("{} policies with {} limits are switched on", rules.policies.size(), limits));
+}
+
+}  // namespace
+
+bool each_row(const Tables& tables, const std::string& query,
+              const std::function<void(const Statement&)>& row) {
+  auto rows = tables.prepare(query);
+  if (!rows) return false;
+  int code = SQLITE_ROW;
+  while ((code = rows->step()) == SQLITE_ROW) row(*rows);
+  return code == SQLITE_DONE;
+}
+
+std::string sqlite_command(const std::filesystem::path& database, const std::string& sql) {
+  const bool plain = sql.find_first_of("\"$`\\!") == std::string::npos;
+  std::string quoted = plain ? '"' + sql + '"' : "'";
+  if (!plain) {
+    for (const char c : sql) quoted += c == '\'' ? std::string{"'\\''"} : std::string{c};
+    quoted += '\'';
+  }
+  return fmt::format("sqlite3 {} {}", database.string(), quoted);
+}
+
+bool is_carbonio(const DoctorQuestion& question) {
+  std::error_code code;
+  return std::filesystem::exists(question.zextras_home / "bin" / "carbonio", code);
+}
+
+RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
+  RulesChecked checked;
+  auto rules = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
+  if (!rules) {
+    findings.not_checked("rules.rows", "the rules cannot be read: " + rules.error().message);
+    return checked;
+  }
+  checked.rules = std::move(*rules);
+  check_problems(question, tables, *checked.rules, findings);
+  check_orphans(question, tables, findings);
+  check_policies(question, tables, *checked.rules, findings);
+  check_walk(question, tables, *checked.rules, findings);
+  check_names(question, tables, findings);
+  check_senders(question, tables, checked, findings);
+  return checked;
+}
+
+}  // namespace limits

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/limit_file.hpp"
+
+#include <fmt/core.h>
+
+#include <map>
+
+#include "plugin/commands/commands.hpp"
+#include "plugin/limit_line.hpp"
+#include "plugin/options.hpp"
+#include "plugin/text.hpp"
+#include "plugin/wanted.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::failure;
+
+constexpr std::string_view kProgram = "carbonio-limits";
+
+Result<std::vector<WantedLimit>> parse_words(std::vector<std::string> words) {
+  if (!words.empty() && words.front() == kProgram) words.erase(words.begin());
+  const std::string verb = words.empty() ? std::string{} : words.front();
+  if (verb != kSend.name && verb != kReceive.name) {
+    return failure(fmt::format("'{}' is neither send nor receive", shown(verb)));
+  }
+  const bool sending = verb == kSend.name;
+  words.erase(words.begin());
+  const auto arguments = parse_options(words, sending ? kSend.options : kReceive.options);
+  if (!arguments) return tl::unexpected{arguments.error()};
+  for (const char* option : {"dry-run", "print-sql"}) {
+    if (arguments->has(option)) return failure(fmt::format("--{} has no place in a file", option));
+  }
+  auto wanted = wanted_limits(sending ? Direction::send : Direction::receive, *arguments);
+  if (!wanted) return failure(wanted.error().message);
+  return std::move(*wanted);
+}
+
+std::string key_of(const WantedLimit& wanted) {
+  return fmt::format("{} {} {} {}", name_of(wanted.direction), name_of(wanted.per),
+                     static_cast<int>(wanted.target.who), wanted.target.name);
+}
+
+std::string comment_of(const AllLimits& all, const StoredLimit& limit) {
+  return fmt::format("# limit {} ({}, policy \"{}\") has no words here and is left alone: {}\n",
+                     limit.id, say_state(limit), escaped(limit.policy_name), describe(all, limit));
+}
+
+}  // namespace
+
+Result<std::vector<FileLimit>> parse_limit_file(std::string_view text) {
+  std::vector<FileLimit> out;
+  std::map<std::string, std::size_t> lines;  // of each limit
+  std::size_t number = 0;
+  for (const std::string_view line : split(text, '\n')) {
+    ++number;
+    const auto refuse = [&](std::string_view why) {
+      return failure(fmt::format("line {}: {}", number, why));
+    };
+    auto words = words_of(line);
+    if (!words) return refuse("a quotation mark is not closed");
+    if (words->empty()) continue;
+    auto wanted = parse_words(std::move(*words));
+    if (!wanted) return refuse(wanted.error().message);
+    for (WantedLimit& limit : *wanted) {
+      const auto [place, fresh] = lines.emplace(key_of(limit), number);
+      if (!fresh) {
+        return refuse(fmt::format("this limit for {} is in line {} already", name_of(limit.target),
+                                  place->second));
+      }
+      out.push_back(FileLimit{number, std::move(limit)});
+    }
+  }
+  return out;
+}
+
+std::string format_limit_file(const AllLimits& all) {
+  std::string out =
+      "# Limits of this server as 'carbonio-limits export' wrote them; 'carbonio-limits import'\n"
+      "# reads them. A line is what one would type, without the program's name.\n";
+  for (const StoredLimit& limit : all.limits) {
+    const auto wanted = wanted_of(all, limit);
+    out += wanted ? line_of(*wanted) + '\n' : comment_of(all, limit);
+  }
+  for (const std::int64_t id : all.unreadable) {
+    out += fmt::format("# row {} of quotas is no limit (no period, amount or type)\n", id);
+  }
+  return out;
+}
+
+}  // namespace limits

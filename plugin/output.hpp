@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What people and programs read: sentences, aligned tables, JSON. Colour and bars only on a
+// terminal; NO_COLOR switches colour off (https://no-color.org).
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace limits {
+
+// What main found out about standard output.
+struct Style {
+  bool terminal = false;
+  bool colour = false;
+  std::size_t width = 0;  // 0: unknown, nothing is cut
+};
+
+enum class Colour : std::uint8_t { none, bold, dim, red, yellow, green };
+
+struct Cell {
+  std::string text;
+  Colour colour = Colour::none;
+};
+
+struct Column {
+  std::string title;
+  bool right = false;       // numbers
+  bool may_shrink = false;  // cut with "…" where the terminal is too narrow
+};
+
+class Table {
+ public:
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
+  [[nodiscard]] bool empty() const { return rows_.empty(); }
+  [[nodiscard]] std::size_t width() const;  // of a line, with nothing cut
+
+ private:
+  friend class Output;
+  [[nodiscard]] std::vector<std::size_t> widths() const;
+  std::vector<Column> columns_;
+  std::vector<std::vector<Cell>> rows_;
+};
+
+class Output {
+ public:
+  Output(std::ostream& out, Style style) : out_(out), style_(style) {}
+
+  [[nodiscard]] const Style& style() const { return style_; }
+  void line(std::string_view text);  // control characters in it are the caller's matter
+  void line(const Cell& left, const Cell& right);
+  void text(std::string_view text);  // as it is
+  void note(std::string_view text);  // "Note: ..."
+  void print(const Table& table);
+  void print(const nlohmann::json& value);
+
+ private:
+  std::ostream& out_;
+  Style style_;
+};
+
+// "██████▌   ": `percent` of `width` characters, full from 100 on.
+std::string bar(double percent, std::size_t width);
+
+}  // namespace limits

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// A database beside the real one for as long as a command needs it.
+#pragma once
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+namespace limits {
+
+// Removed at the end, whatever happened.
+class TemporaryDatabase {
+ public:
+  TemporaryDatabase(const std::filesystem::path& beside, std::string_view what)
+      : file_(std::filesystem::path{beside} += fmt::format(".{}-{}", what, getpid())) {}
+  ~TemporaryDatabase() {
+    std::error_code ignored;
+    for (const char* tail : {"", "-wal", "-shm", "-journal"}) {
+      std::filesystem::remove(std::filesystem::path{file_} += tail, ignored);
+    }
+  }
+  TemporaryDatabase(const TemporaryDatabase&) = delete;
+  TemporaryDatabase& operator=(const TemporaryDatabase&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+
+ private:
+  std::filesystem::path file_;
+};
+
+}  // namespace limits

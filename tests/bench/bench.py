@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""How fast the daemon is, beside a server that does nothing, in one run.
+
+All servers stand on this machine at the same time. The two of a row are loaded in turns, round after
+round; a ratio is that of one round, and what is printed is the median of the rounds with the lowest
+and the highest. So a machine that is busy with something else for a while changes the figures, hardly
+the ratios. The daemon has the article's limit in force (10 in 60 s for each sender), and logs as
+Carbonio's configuration says.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import servers
+from command import measure_command
+from report import machine, print_report, spread, summary
+from servers import ALL_COUNTED, BenchDaemon, NullServer, article, bin_dir, cpu_seconds, memory_mib
+
+IDLE_AIM_MIB = 15
+AFTER_AIM_MIB = 150
+START_AIM = 1.5
+SENDERS = 1000  # of a row, unless it says otherwise
+
+
+@dataclass
+class Row:
+    """One load on two servers, and what of the other's speed ours should reach with it."""
+
+    name: str
+    connections: int
+    aim: float | None = None
+    senders: int = SENDERS
+    limit: int = article.SEND_LIMIT
+    random: bool = False
+    p99_aim: float | None = None
+    cpu_aim: float | None = None  # of a request's processor time, against the other's
+    server: str = "article"
+    base: str = "nothing"
+    rounds: list = field(default_factory=list)  # (of ours, of the other)
+
+
+def rows() -> list[Row]:
+    return [
+        Row("100 connections", 100, 0.80, p99_aim=1.5),
+        Row("10 connections", 10, 0.55),
+        Row("1 connection", 1, 0.70),
+        # Refusals count nothing, and with the limit reached most answers are refusals. Here every
+        # answer has its count committed before it.
+        Row("100 connections, all counted", 100, limit=ALL_COUNTED),
+        Row("10 connections, all counted", 10, limit=ALL_COUNTED),
+        Row("1 connection, all counted", 1, limit=ALL_COUNTED),
+        Row("100 connections, 1,000,000 senders at random", 100, 0.40, senders=1_000_000,
+            random=True, server="millions"),
+        Row("10,000 policies, 100,000 members / 10 policies", 100, 0.85, cpu_aim=1.3,
+            limit=ALL_COUNTED, server="10000 policies", base="10 policies"),
+        Row("every module / Quotas alone", 100, 0.50, limit=ALL_COUNTED, server="every module",
+            base="article"),
+    ]
+
+
+def make_servers(names: set[str], stack: ExitStack) -> dict:
+    """Started, and warm in so far as each was asked once."""
+    makers = {
+        "nothing": NullServer,
+        "article": BenchDaemon,
+        "millions": BenchDaemon,
+        "10 policies": lambda: servers.with_policies(10, 0, SENDERS),
+        "10000 policies": lambda: servers.with_policies(10_000, 100_000, SENDERS),
+        "every module": servers.with_every_module,
+    }
+    made = {}
+    for name in sorted(names):
+        server = made[name] = makers[name]()
+        stack.callback(server.remove)
+        stack.callback(server.stop)
+        if isinstance(server, BenchDaemon):
+            server.start()
+            server.ask()
+    return made
+
+
+def separate_cores(*pids: int) -> list[str]:
+    """The load generator gets the first core, the servers the others: where the kernel puts them on
+    one core or two makes a factor of ten at one connection, and it chooses anew in each run.
+    Returns the words to put before the load generator."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return []
+    for pid in pids:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), cores[1:])
+    return ["taskset", "-c", str(cores[0])]
+
+
+def bench_load(port: int, seconds: float, *options, before_it=()) -> dict:
+    command = [*before_it, bin_dir() / "bench_load", "--port", port, "--seconds", seconds, *options]
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True,
+                          timeout=seconds + 60)
+    if done.returncode != 0:
+        raise SystemExit(f"bench_load ended with status {done.returncode} on port {port}")
+    return json.loads(done.stdout)
+
+
+def load(row: Row, server, seconds: float, before_it: list[str]) -> dict:
+    if isinstance(server, BenchDaemon):
+        server.set_limit(row.limit)
+    pid = server.process.pid
+    before = cpu_seconds(pid)
+    result = bench_load(server.port, seconds, "--connections", row.connections, "--senders",
+                        row.senders, *(["--random"] if row.random else []), before_it=before_it)
+    # The warm-up costs too, so this is a little more than what the counted requests cost.
+    result["cpu_us"] = (cpu_seconds(pid) - before) * 1e6 / max(1, result["requests"])
+    if isinstance(server, BenchDaemon) and server.log_file.exists():
+        os.truncate(server.log_file, 0)  # a line for each request: it grows quickly
+    return result
+
+
+def measure(made: dict, all_rows: list[Row], rounds: int, seconds: float, pin: bool):
+    before_it = separate_cores(*(server.process.pid for server in made.values())) if pin else []
+    for number in range(rounds):
+        for row in all_rows:
+            pair = (made[row.server], made[row.base])
+            order = (0, 1) if number % 2 == 0 else (1, 0)
+            results = {which: load(row, pair[which], seconds, before_it) for which in order}
+            row.rounds.append((results[0], results[1]))
+        print(f"round {number + 1} of {rounds} done", file=sys.stderr)
+
+
+def measure_memory(senders: int, stack: ExitStack) -> dict:
+    """A fresh daemon, idle and after one mail of each of so many senders."""
+    daemon = BenchDaemon()
+    stack.callback(daemon.remove)
+    daemon.start()
+    stack.callback(daemon.stop)
+    daemon.ask()
+    idle = memory_mib(daemon.process.pid)
+    bench_load(daemon.port, 600, "--connections", 100, "--senders", senders, "--requests", senders)
+    tracked = daemon.query("SELECT count(*) FROM quotas_tracking")[0][0]
+    if tracked < senders:
+        raise SystemExit(f"of {senders} senders {tracked} were counted")
+    return {"senders": senders, "idle": idle, "after": memory_mib(daemon.process.pid),
+            "idle_aim": IDLE_AIM_MIB, "after_aim": AFTER_AIM_MIB}
+
+
+def measure_start(senders: int, rounds: int, stack: ExitStack) -> dict:
+    empty, full = BenchDaemon(), servers.with_tracked_senders(senders)
+    for daemon in (empty, full):
+        stack.callback(daemon.remove)
+        servers.seconds_to_first_answer(daemon)  # takes the rows over, and the files into memory
+    pairs = [(servers.seconds_to_first_answer(empty), servers.seconds_to_first_answer(full))
+             for _ in range(max(5, rounds))]
+    return {"senders": senders, "aim": START_AIM, "empty_s": spread([pair[0] for pair in pairs]),
+            "full_s": spread([pair[1] for pair in pairs]),
+            "ratio": spread([pair[1] / pair[0] for pair in pairs])}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true",
+                        help="one round of half a second each; memory and start with 100,000 senders")
+    parser.add_argument("--rounds", type=int, help="default 5")
+    parser.add_argument("--seconds", type=float, help="of one load in one round; default 2")
+    parser.add_argument("--no-pin", action="store_true",
+                        help="let the kernel choose cores for the servers and the load")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds or (1 if arguments.quick else 5)
+    seconds = arguments.seconds or (0.5 if arguments.quick else 2.0)
+    many = 100_000 if arguments.quick else 1_000_000
+    if rounds < 1 or seconds <= 0:
+        parser.error("--rounds and --seconds are positive")
+
+    about = machine()
+    all_rows = rows()
+    with ExitStack() as stack:
+        made = make_servers({row.server for row in all_rows} | {row.base for row in all_rows}, stack)
+        measure(made, all_rows, rounds, seconds, not arguments.no_pin)
+    with ExitStack() as stack:
+        memory = measure_memory(many, stack)
+        print("memory done", file=sys.stderr)
+    with ExitStack() as stack:
+        start = measure_start(many, rounds, stack)
+        print("start done", file=sys.stderr)
+    with ExitStack() as stack:
+        command = measure_command(many, rounds, stack)
+    report = {
+        "machine": about,
+        "run": {"rounds": rounds, "seconds": seconds, "pinned": not arguments.no_pin,
+                "limit": article.SEND_LIMIT},
+        "rows": [summary(row) for row in all_rows],
+        "memory_mib": memory,
+        "start": start,
+        "command": command,
+    }
+    print_report(report)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""What the bench found, on what machine: as a table for people, and the same for programs."""
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+from daemon import bin_dir
+
+
+def spread(values: list[float]) -> dict:
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+
+
+def summary(row) -> dict:
+    ours = [r[0] for r in row.rounds]
+    base = [r[1] for r in row.rounds]
+    result = {
+        "name": row.name,
+        "connections": row.connections,
+        "senders": row.senders,
+        "limit": row.limit,
+        "against": row.base,
+        "aim": row.aim,
+        "p99_aim": row.p99_aim,
+        "cpu_aim": row.cpu_aim,
+        "ratio": spread([o["per_second"] / n["per_second"] for o, n in row.rounds]),
+        "p99_ratio": spread([o["p99_us"] / max(0.1, n["p99_us"]) for o, n in row.rounds]),
+        "cpu_ratio": spread([o["cpu_us"] / max(0.01, n["cpu_us"]) for o, n in row.rounds]),
+        "refused": sum(o["refused"] for o in ours) / max(1, sum(o["requests"] for o in ours)),
+    }
+    for name in ("per_second", "p50_us", "p99_us", "cpu_us"):
+        result[name] = {"daemon": spread([o[name] for o in ours]),
+                        "base": spread([n[name] for n in base])}
+    return result
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def first_line(*command) -> str:
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=10)
+        return done.stdout.splitlines()[0].strip()
+    except (OSError, IndexError, subprocess.TimeoutExpired):
+        return "unknown"
+
+
+def machine() -> dict:
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "compiler": first_line("c++", "--version"),
+        "sqlite": first_line("sqlite3", "--version").split(" ")[0],
+        "daemon": first_line(bin_dir() / "cbpolicyd", "--version"),
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def print_table(table: list[list[str]]):
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    for line in table:
+        cells = [line[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
+        print("  ".join(cells).rstrip())
+
+
+def at_least(value: float, aim: float | None) -> str:
+    return "" if aim is None else "ok" if value >= aim else "BELOW"
+
+
+def at_most(value: float, aim: float | None) -> str:
+    return "" if aim is None else "ok" if value <= aim else "ABOVE"
+
+
+def say_aim(aim: float | None, sign: str) -> str:
+    return "" if aim is None else f"{sign} {aim:g}"
+
+
+def print_speeds(rows: list[dict]):
+    table = [["", "daemon/s", "other/s", "ratio", "spread", "aim", "", "p50 us", "p99 us",
+              "other p99", "cpu us", "refused"]]
+    for r in rows:
+        table.append([
+            r["name"],
+            f"{r['per_second']['daemon']['median']:,.0f}",
+            f"{r['per_second']['base']['median']:,.0f}",
+            f"{r['ratio']['median']:.2f}",
+            f"{r['ratio']['lowest']:.2f}-{r['ratio']['highest']:.2f}",
+            say_aim(r["aim"], ">="),
+            at_least(r["ratio"]["median"], r["aim"]),
+            f"{r['p50_us']['daemon']['median']:,.0f}",
+            f"{r['p99_us']['daemon']['median']:,.0f}",
+            f"{r['p99_us']['base']['median']:,.0f}",
+            f"{r['cpu_us']['daemon']['median']:.1f}",
+            f"{r['refused']:.0%}",
+        ])
+    print_table(table)
+
+
+def print_others(report: dict):
+    """Ratios other than of speed, memory, and the start."""
+    table = [["", "", "spread", "aim", ""]]
+
+    def add(name, figures, shown, aim):
+        table.append([name, shown(figures["median"]),
+                      f"{shown(figures['lowest'])}-{shown(figures['highest'])}",
+                      "" if aim is None else f"<= {shown(aim)}", at_most(figures["median"], aim)])
+
+    for row in report["rows"]:
+        if row["p99_aim"] is not None:
+            add(f"{row['name']}: p99, ratio", row["p99_ratio"], "{:.2f}".format, row["p99_aim"])
+        if row["cpu_aim"] is not None:
+            add(f"{row['name']}: cpu of a request, ratio", row["cpu_ratio"], "{:.2f}".format,
+                row["cpu_aim"])
+    memory, start = report["memory_mib"], report["start"]
+    for name, figures, aim in (
+            ("memory, idle", memory["idle"], memory["idle_aim"]),
+            (f"memory after {memory['senders']:,} senders", memory["after"], memory["after_aim"])):
+        add(name, spread([figures]), "{:.1f} MiB".format, aim)
+    add("start until the first answer, empty", start["empty_s"], "{:.3f} s".format, None)
+    add(f"the same with {start['senders']:,} senders", start["full_s"], "{:.3f} s".format, None)
+    add("ratio of the two", start["ratio"], "{:.2f}".format, start["aim"])
+    command = report["command"]
+    add(f"import of {command['limits']:,} limits, cpu", spread([command["import_s"]]),
+        "{:.2f} s".format, command["import_aim_s"])
+    for name in ("list", "usage"):
+        add(f"{name}, cpu", command[name]["ours_s"], "{:.3f} s".format, None)
+        add(f"{name} / sqlite3", command[name]["ratio"], "{:.1f}".format, None)
+    print_table(table)
+
+
+def print_report(report: dict):
+    m, run = report["machine"], report["run"]
+    print(f"{m['daemon']}, SQLite {m['sqlite']}, {m['compiler']}")
+    print(f"{m['cores']} cores of {m['processor']}, Linux {m['kernel']}, load before the run "
+          f"{m['load_before']:.2f}, {m['date']}")
+    print(f"{run['rounds']} rounds of {run['seconds']:g} s each, the two of a row in turns; the other "
+          "is the server that\ndoes nothing, or the one that the row names; 1,000 senders; limit "
+          f"{run['limit']} in 60 s"
+          + ("; load on one core, servers on the others\n" if run["pinned"] else "\n"))
+    print_speeds(report["rows"])
+    print()
+    print_others(report)

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`init` and `sync` ask Carbonio for its domains and networks, and survive what it may answer."""
+
+import os
+import pathlib
+import time
+import unittest
+
+from carbonio_case import SERVER, Carbonio
+
+DOMAINS = ["@alias.example.net", "@example.net"]
+
+
+class Sync(Carbonio):
+    def test_init_seeds_the_groups_with_one_start(self):
+        out = self.run_it("init")
+        self.assertIn("internal_domains: 2 added, 2 removed, 0 unchanged", out)
+        self.assertEqual(self.members("internal_domains"), DOMAINS)
+        self.assertEqual(self.members("internal_ips"), ["127.0.0.0/8", "::1/128"])
+        self.assertEqual(self.calls(), 1)
+        out = self.run_it("sync")
+        self.assertIn("internal_domains: 0 added, 0 removed, 2 unchanged", out)
+        self.assertIn("internal_ips: 0 added, 0 removed, 2 unchanged", out)
+
+    def test_no_prov_does_not_ask(self):
+        self.run_it("init", "--no-prov")
+        self.assertEqual(self.calls(), 0)
+        self.assertEqual(self.members("internal_domains"), ["@example.com", "@example.org"])
+
+    def test_zmprov_where_carbonio_is_missing(self):
+        (self.home / "bin/carbonio").rename(self.home / "bin/zmprov")
+        self.run_it("init")
+        self.assertEqual(self.members("internal_domains"), DOMAINS)
+
+    def test_the_servers_networks_count_before_the_global_ones(self):
+        self.put(f"servers/{SERVER}", "zimbraMtaMyNetworks: 10.0.0.0/8,192.0.2.7",
+                 "zimbraMtaMyNetworks: [2001:db8::]/32 10.0.0.0/8")
+        self.run_it("init")
+        self.assertEqual(self.members("internal_ips"),
+                         ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"])
+
+    def test_sync_changes_only_its_own_rows(self):
+        self.run_it("init")
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                 "(2, '@mine.example'), (2, '@new.example')")
+        self.put("domains", "example.net", "new.example", "other.example")
+        before = self.dump()
+        out = self.run_it("sync", "--dry-run")
+        self.assertEqual(self.dump(), before)
+        self.assertIn("would be 1 added, 1 removed, 2 unchanged", out)
+        out = self.run_it("sync")
+        self.assertIn("internal_domains: 1 added, 1 removed, 2 unchanged", out)
+        self.assertIn("+ @other.example", out)
+        self.assertIn("- @alias.example.net", out)
+        self.assertEqual(self.members("internal_domains"),
+                         ["@example.net", "@mine.example", "@new.example", "@other.example"])
+
+    def test_a_hostile_domain_is_skipped_with_one_warning(self):
+        self.put("domains", "example.net", "x'); DROP TABLE policies;--", "alias.example.net")
+        out = self.run_it("init")
+        self.assertEqual(out.count("DROP TABLE"), 1)
+        self.assertEqual(self.members("internal_domains"), DOMAINS)
+        self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["5"])
+
+    def test_warnings_of_java_are_no_domains(self):
+        self.put("fault", "warnings")
+        self.assertNotIn("skipped", self.run_it("init"))
+        self.assertEqual(self.members("internal_domains"), DOMAINS)
+
+    def test_ten_thousand_domains(self):
+        self.put("domains", *[f"d{i}.example" for i in range(10_000)])
+        began = time.monotonic()
+        self.run_it("init")
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual(len(self.members("internal_domains")), 10_000)
+
+    def test_children_that_keep_the_pipes_are_not_waited_for(self):
+        self.put("fault", "orphan")
+        began = time.monotonic()
+        self.run_it("init")
+        self.assertLess(time.monotonic() - began, 10)
+
+    def test_trouble_is_one_line_and_nothing_is_made(self):
+        cases = {"half": "it answered 1 of 3 commands", "garbage": "answered 0 of 3",
+                 "megabytes": "says too much", "ldap": "service.FAILURE",
+                 f"fail:{SERVER}": "unable to modify attrs"}
+        for fault, words in cases.items():
+            with self.subTest(fault):
+                self.put("fault", fault)
+                err = self.run_it("init", status=2)
+                self.assertIn(words, err)
+                self.assertIn("nothing was changed", err)
+                self.assertFalse(self.database.parent.exists())
+        self.put("fault")
+        for name, lines, words in (("domains", [], "no domain"), ("user", ["games"], "zextras user")):
+            with self.subTest(name):
+                self.put(name, *lines)
+                self.assertIn(words, self.run_it("init", status=2))
+                self.assertFalse(self.database.parent.exists())
+
+    def test_what_hangs_is_ended_with_its_children(self):
+        self.put("fault", "hang")
+        began = time.monotonic()
+        err = self.run_it("init", "--prov-timeout", "1", status=2)
+        self.assertIn("does not end", err)
+        self.assertLess(time.monotonic() - began, 8)
+        child = (self.state / "child").read_text()
+        for _ in range(100):  # until it is reaped, it is a zombie
+            try:
+                state = pathlib.Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+            except FileNotFoundError:
+                break
+            if state == "Z":
+                break
+            time.sleep(0.05)
+        else:
+            self.fail("a child of what hung still runs")
+
+    def test_timeouts_are_checked(self):
+        for wrong in ("0", "3601", "x", "1s", "-1"):
+            err = self.run_it("sync", f"--prov-timeout={wrong}", status=1)
+            self.assertIn("is no timeout", err)
+
+    def test_hooks_keep_the_group_in_step(self):
+        self.run_it("init")
+        calls = self.calls()
+        self.assertIn("@new.example added", self.run_it("hook", "domain-created", "New.example"))
+        before = self.dump()
+        self.assertIn("as it should be", self.run_it("hook", "domain-created", "new.example"))
+        self.assertEqual(self.dump(), before)
+        self.assertEqual(self.members("internal_domains"), [*DOMAINS, "@new.example"])
+        self.assertIn("removed", self.run_it("hook", "domain-deleted", "new.example"))
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (2, '@m.example')")
+        self.assertIn("as it should be", self.run_it("hook", "domain-deleted", "m.example"))
+        self.assertEqual(self.members("internal_domains"), [*DOMAINS, "@m.example"])
+        self.assertEqual(self.calls(), calls)
+        for wrong in ((), ("domain-created",), ("domain-made", "a.example"),
+                      ("domain-created", "x'); DROP TABLE policies;--")):
+            self.run_it("hook", *wrong, status=1)
+
+    def test_local_config_that_is_missing_or_names_nobody(self):
+        self.local_config(zimbra_user="no-such-user")
+        err = self.run_it("init", status=2)
+        self.assertIn("no-such-user", err)
+        (self.home / "conf/localconfig.xml").write_text("<localconfig>S3cret<key>")
+        err = self.run_it("init", status=2)
+        self.assertIn("broken XML", err)
+        self.assertNotIn("S3cret", err)
+        (self.home / "conf/localconfig.xml").unlink()
+        self.assertIn("No such file", self.run_it("init", status=2))
+        self.assertFalse(self.database.parent.exists())
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may become another user")
+    def test_root_asks_as_the_user_of_carbonio(self):
+        self.local_config(zimbra_user="nobody")
+        self.put("user", "nobody")
+        self.state.chmod(0o777)
+        self.run_it("init")
+        self.assertEqual(self.members("internal_domains"), DOMAINS)
+
+
+if __name__ == "__main__":
+    unittest.main()

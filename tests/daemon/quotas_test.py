@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The rows of quotas and quotas_limits: what each column does, and what a row with an error does."""
+
+import unittest
+
+from daemon_case import (
+    ALICE, DaemonTest, always, insert, last, limit, literal, policy, quota)
+
+COUNT_TEXT = "Policy rejection; Message count quota exceeded"
+SIZE_TEXT = "Policy rejection; Cumulative message size quota exceeded"
+COUNTERS = "SELECT TrackKey, Counter FROM quotas_tracking ORDER BY 1"
+IPV6 = "2001:db8:1:2::5"
+
+
+class Track(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.make_daemon(policy() + quota(100))
+
+    def track(self, method):
+        self.daemon.sql(f"DELETE FROM quotas_tracking; UPDATE quotas SET Track = {literal(method)} "
+                        "WHERE ID = 3;")
+
+    def test_each_method_has_its_key(self):
+        for method, attributes, key in [
+            ("Policy", {}, "Policy"),
+            ("SenderIP:/32", {}, "SenderIP:192.0.2.10/32"),
+            ("SenderIP:/24", {}, "SenderIP:192.0.2.0/24"),
+            ("SenderIP:/25", {"client_address": "192.0.2.200"}, "SenderIP:192.0.2.128/25"),
+            ("SenderIP:/8", {}, "SenderIP:192.0.0.0/8"),
+            ("SenderIP:/64", {"client_address": IPV6},
+             "SenderIP:2001:0db8:0001:0002:0000:0000:0000:0000/64"),
+            ("SenderIP:/128", {"client_address": IPV6},
+             "SenderIP:2001:0db8:0001:0002:0000:0000:0000:0005/128"),
+            ("Sender:user@domain", {}, ALICE),
+            ("Sender:@domain", {}, "Sender:@example.org"),
+            ("Sender:user@", {}, "Sender:alice@"),
+            ("Sender:user@domain", {"sender": ""}, "Sender:<>"),
+            ("Sender:@domain", {"sender": ""}, "Sender:<>"),
+            ("Sender:user@", {"sender": ""}, "Sender:<>"),
+            ("Recipient:user@domain", {}, "Recipient:bob@example.com"),
+            ("Recipient:@domain", {}, "Recipient:@example.com"),
+            ("Recipient:user@", {}, "Recipient:bob@"),
+            ("SASLUsername", {"sasl_username": "alice"}, "SASLUsername:alice"),
+            ("SASLUsername", {"sasl_username": ""}, "SASLUsername:"),
+            ("SASLUsername", {"sasl_username": None}, "SASLUsername:-"),
+        ]:
+            for spelling in (method, method.lower(), method.upper()):
+                with self.subTest(method=spelling, **attributes):
+                    self.track(spelling)
+                    self.assertEqual(self.daemon.ask(**attributes), "DUNNO")
+                    self.assertEqual(self.daemon.query(COUNTERS), [(key, 1)])
+
+    def test_anything_else_is_an_error_of_the_row(self):
+        for number, method in enumerate(
+                ("Nonsense", "Nonsense:user@domain", "", "Sender", "Sender:", "Sender:domain",
+                 "Recipient", "Recipient:user", "SenderIP", "SenderIP:24", "SenderIP:/x"), 1):
+            with self.subTest(method=method):
+                self.track(method)
+                self.assertEqual(self.daemon.ask(), "DEFER")
+                self.assertEqual(self.daemon.query(COUNTERS), [])
+        self.daemon.wait_for_log("ERROR", "Nonsense")
+
+    def test_an_error_stops_only_mail_that_the_row_concerns(self):
+        self.daemon.sql("UPDATE policy_members SET Source = '@example.org' WHERE PolicyID = 6;")
+        self.track("Nonsense")
+        self.assertEqual(self.daemon.ask(), "DEFER")
+        self.assertEqual(self.daemon.ask(sender="a@sender.example"), "DUNNO")
+
+
+class Verdicts(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.make_daemon(policy() + quota(1, track="Policy"))
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+
+    def refusal(self, verdict, data):
+        self.daemon.sql(f"UPDATE quotas SET Verdict = {literal(verdict)}, Data = {literal(data)} "
+                        "WHERE ID = 3;")
+        return self.daemon.ask()
+
+    def test_the_answer_is_verdict_and_data(self):
+        for verdict, data, answer in [
+            ("DEFER", "Too many", "DEFER Too many"),
+            ("REJECT", "Too many", "REJECT Too many"),
+            ("HOLD", "for the postmaster", "HOLD for the postmaster"),
+            ("DISCARD", "quietly", "DISCARD quietly"),
+            ("FILTER", "smtp:[127.0.0.1]:10025", "FILTER smtp:[127.0.0.1]:10025"),
+            ("REDIRECT", "abuse@example.org", "REDIRECT abuse@example.org"),
+            ("REJECT", "550 5.7.1 Gone", "550 5.7.1 Gone"),
+            ("DEFER", "451 4.7.1 Later", "451 4.7.1 Later"),
+            ("REJECT", "421 later", "REJECT 421 later"),
+            ("DEFER", "550 5.7.1 Gone", "DEFER 550 5.7.1 Gone"),
+            ("HOLD", "550 5.7.1 Gone", "HOLD 550 5.7.1 Gone"),
+            ("REJECT", "5500 mails", "REJECT 5500 mails"),
+            ("DEFER", "45 mails", "DEFER 45 mails"),
+            ("DEFER", "450mails", "DEFER 450mails"),
+            ("REJECT", "Grüße", "REJECT Grüße"),
+            ("DEFER", None, f"DEFER {COUNT_TEXT}"),
+            ("DEFER", "", f"DEFER {COUNT_TEXT}"),
+            ("REJECT", None, f"REJECT {COUNT_TEXT}"),
+            ("HOLD", "", f"HOLD {COUNT_TEXT}"),
+        ]:
+            for spelling in (verdict, verdict.lower(), verdict.capitalize()):
+                with self.subTest(verdict=spelling, data=data):
+                    self.assertEqual(self.refusal(spelling, data), answer)
+        self.assertEqual(self.daemon.counter("Policy"), 1)
+
+    def test_the_text_never_breaks_the_answer_in_two(self):
+        answer = self.refusal("REJECT", "one\n\naction=OK\r\ntwo")
+        self.assertTrue(answer.startswith("REJECT one"), answer)
+        self.assertNotIn("\n", answer)
+        self.assertNotIn("\r", answer)
+
+    def test_an_unknown_verdict_is_an_error(self):
+        for verdict in ("EXPLODE", "DEFER ", "OK"):
+            with self.subTest(verdict=verdict):
+                self.assertEqual(self.refusal(verdict, "x"), "DEFER")
+        self.daemon.wait_for_log("EXPLODE")
+        self.assertEqual(self.daemon.counter("Policy"), 1)
+
+    def test_words_in_the_text_stand_for_the_figures(self):
+        text = "You sent {used} of {limit} mails per {period}; try again in {retry_after}"
+        self.daemon.sql("UPDATE quotas SET Period = 3600 WHERE ID = 3;")
+        self.assertRegex(self.refusal("DEFER", text),
+                         r"^DEFER You sent 1 of 1 mails per hour; try again in (1 hour|\d+ minutes)$")
+        self.assertEqual(self.refusal("DEFER", "{unknown} {"), "DEFER {unknown} {")
+
+
+class Watching(DaemonTest):
+    """An empty verdict refuses nothing, and shows whom a real one would have stopped."""
+
+    def test_it_goes_on_counting(self):
+        for verdict in (None, ""):
+            with self.subTest(verdict=verdict):
+                daemon = self.make_daemon(policy() + quota(2, verdict=verdict))
+                self.assertEqual(self.ask_many(daemon, 5), ["DUNNO"] * 5)
+                self.assertEqual(daemon.counter(ALICE), 5)
+                daemon.wait_for_log("action=none", "reason=no_verdict", "quota=3, limit=4", count=3)
+
+    def test_it_ends_nothing(self):
+        daemon = self.make_daemon(policy() + quota(1, verdict=None) + quota(3))
+        self.assertEqual(self.ask_many(daemon, 4), ["DUNNO"] * 3 + ["DEFER later"])
+        self.assertEqual(daemon.counter(ALICE, 5), 3)
+
+
+class TheWalk(DaemonTest):
+    """Policies in order, their quotas by ID, and of each all limits."""
+
+    def test_the_strictest_of_several_limits_decides(self):
+        daemon = self.make_daemon(policy() + quota(5) + limit(3) + limit(4))
+        self.assertEqual(self.ask_many(daemon, 4), ["DUNNO"] * 3 + ["DEFER later"])
+        self.assertEqual([daemon.counter(ALICE, number) for number in (4, 5, 6)], [3, 3, 3])
+
+    def test_of_two_exceeded_limits_the_last_gives_the_text(self):
+        both = [(1, "MessageCount"), (1, "MessageCumulativeSize")]
+        for (first, second), text in ((both, SIZE_TEXT), (both[::-1], COUNT_TEXT)):
+            with self.subTest(text=text):
+                daemon = self.make_daemon(policy() + quota(*first, data=None) + limit(*second))
+                self.assertEqual(daemon.ask(size="1024"), "DUNNO")
+                self.assertEqual(daemon.ask(size="2048"), f"DEFER {text}")
+
+    def test_a_later_refusal_counts_nothing_for_the_quotas_before(self):
+        daemon = self.make_daemon(policy() + quota(100) + quota(2) +
+                                  policy(priority=10) + quota(1))
+        self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] + ["DEFER later"] * 2)
+        self.assertEqual([daemon.counter(ALICE, number) for number in (4, 5, 6)], [1, 1, 1])
+
+    def test_a_quota_without_limits_limits_nothing(self):
+        daemon = self.make_daemon(policy() + quota(1) + "DELETE FROM quotas_limits WHERE ID = 4;")
+        self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] * 3)
+
+    def test_another_type_is_no_limit(self):
+        daemon = self.make_daemon(policy() + quota(1, "MessagesPerMoon") + limit(2))
+        self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] * 2 + ["DEFER later"])
+
+    def test_lower_priority_numbers_come_first_then_lower_ids(self):
+        texts = [(20, "third"), (10, "first"), (10, "second")]
+        daemon = self.make_daemon("".join(
+            policy(priority=priority) + quota(1, "MessageCumulativeSize", data=text)
+            for priority, text in texts))
+        for expected, disabled in (("first", 7), ("second", 8), ("third", 6)):
+            self.assertEqual(daemon.ask(), f"DEFER {expected}")
+            daemon.sql(f"UPDATE policies SET Disabled = 1 WHERE ID = {disabled};")
+        self.assertEqual(daemon.ask(), "DUNNO")
+
+    def test_quotas_go_by_id(self):
+        daemon = self.make_daemon(policy() + quota(1, "MessageCumulativeSize", data="first") +
+                                  quota(1, "MessageCumulativeSize", data="second"))
+        self.assertEqual(daemon.ask(), "DEFER first")
+
+    def test_last_quota_ends_the_walk_after_itself(self):
+        daemon = self.make_daemon(policy() + quota(3, last_quota=1, data="mine") + quota(1) +
+                                  policy(priority=10) + quota(1))
+        self.assertEqual(self.ask_many(daemon, 4), ["DUNNO"] * 3 + ["DEFER mine"])
+        self.assertEqual(daemon.query("SELECT DISTINCT QuotasLimitsID FROM quotas_tracking"), [(4,)])
+
+    def test_a_policy_matched_by_two_members_counts_once(self):
+        again = insert("policy_members", PolicyID=last("policies"), Source="@example.org",
+                       Destination=None)
+        daemon = self.make_daemon(policy() + again + quota(100))
+        daemon.ask()
+        self.assertEqual(daemon.counter(ALICE), 1)
+
+
+class Disabled(DaemonTest):
+    def test_a_disabled_row_of_any_level_switches_the_limit_off(self):
+        group = (insert("policy_groups", Name="people") +
+                 insert("policy_group_members", PolicyGroupID=last("policy_groups"),
+                        Member="@example.org"))
+        daemon = self.make_daemon(group + policy(source="%people") + quota(1, data="refused",
+                                                                         kind="MessageCumulativeSize"))
+        for table, row in (("policies", 6), ("policy_members", 6), ("quotas", 3),
+                           ("quotas_limits", 4), ("policy_groups", 3), ("policy_group_members", 0)):
+            number = row or last(table)
+            with self.subTest(table=table):
+                self.assertEqual(daemon.ask(), "DEFER refused")
+                daemon.sql(f"UPDATE {table} SET Disabled = 1 WHERE ID = {number};")
+                self.assertEqual(daemon.ask(), "DUNNO")
+                daemon.sql(f"UPDATE {table} SET Disabled = 0 WHERE ID = {number};")
+
+    def test_it_counts_nothing(self):
+        for table, row in (("policies", 6), ("quotas", 3), ("quotas_limits", 4)):
+            with self.subTest(table=table):
+                daemon = self.make_daemon(policy() + quota(1) +
+                                          f"UPDATE {table} SET Disabled = 1 WHERE ID = {row};")
+                self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] * 3)
+                self.assertEqual(daemon.query(COUNTERS), [])
+
+
+class FiguresWithoutSense(DaemonTest):
+    def test_a_limit_of_0_or_null_defers(self):
+        for kind in ("MessageCount", "MessageCumulativeSize"):
+            for figure in (0, None):
+                with self.subTest(kind=kind, figure=figure):
+                    daemon = self.make_daemon(policy() + quota(figure, kind))
+                    self.assertEqual(daemon.ask(), "DEFER")
+                    daemon.wait_for_log("ERROR")
+                    self.assertEqual(daemon.query(COUNTERS), [])
+
+    def test_a_period_of_0_or_null_defers_once_a_counter_exists(self):
+        for period in (0, None):
+            with self.subTest(period=period):
+                daemon = self.make_daemon(policy() + quota(10, period=period))
+                daemon.ask()
+                self.assertEqual(daemon.ask(), "DEFER")
+
+    def test_text_where_a_number_belongs_stops_only_its_own_mail(self):
+        daemon = self.make_daemon(policy(source="@example.org") + quota("ten") +
+                                  always("refused", source="@sender.example"))
+        self.assertEqual(daemon.ask(), "DEFER")
+        self.assertEqual(daemon.ask(sender="a@sender.example"), "REJECT refused")
+
+
+if __name__ == "__main__":
+    unittest.main()

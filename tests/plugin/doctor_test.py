@@ -1,0 +1,387 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`carbonio-limits doctor` on a running daemon and a Postfix's configuration where all is well, and
+then with one thing broken each."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
+
+from daemon_case import (  # noqa: E402
+    DaemonTest, bin_dir, eventually, insert, last, limit, needs_root, quota)
+from postfix_instance import MAIN_CF, MASTER_CF  # noqa: E402
+
+OWN_GROUPS = """
+DELETE FROM policy_group_members;
+INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (1, '127.0.0.0/8');
+INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (2, '@mine.example');
+"""
+
+
+def policy(source="%internal_domains,$*", destination="any", name="a policy", priority=0):
+    return (insert("policies", Name=name, Priority=priority, Description="") +
+            insert("policy_members", PolicyID=last("policies"), Source=source,
+                   Destination=destination))
+
+
+class DoctorTest(DaemonTest):
+    def make(self, sql="", **settings):
+        self.daemon = self.make_daemon(OWN_GROUPS + sql, **settings)
+        self.write_postfix()
+        return self.daemon
+
+    def write_postfix(self, edit=lambda text: text, master=MASTER_CF):
+        folder = self.daemon.folder / "postfix"
+        folder.mkdir(exist_ok=True)
+        check = f"check_policy_service inet:localhost:{self.daemon.port},"
+        main = MAIN_CF.format(folder=folder, check=check).replace(
+            "check} permit_mynetworks", "check}").replace(
+            f"smtpd_sender_restrictions = {check}",
+            f"smtpd_sender_restrictions = {check} reject_sender_login_mismatch,")
+        (folder / "main.cf").write_text(edit(main))
+        (folder / "master.cf").write_text(
+            master.format(smtp="2525", submission="2587", reinject="2028"))
+        return folder
+
+    def run_it(self, *arguments, status, path=None):
+        done = subprocess.run(
+            [bin_dir() / "carbonio-limits", "doctor", "--postfix-config",
+             str(self.daemon.folder / "postfix"), *arguments], text=True, capture_output=True,
+            timeout=60, env={"PATH": path or os.environ["PATH"],
+                             "ZEXTRAS_HOME": str(self.daemon.folder)})
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertEqual(done.stderr, "")
+        return done.stdout
+
+    def wrong(self, status=3):
+        """What is found: check -> [finding]."""
+        report = json.loads(self.run_it("--json", status=status))
+        found = {}
+        for finding in report["findings"]:
+            if finding["state"] == "wrong":
+                for key in ("what", "why", "mend"):
+                    self.assertTrue(finding[key])
+                    self.assertNotIn("\n", finding[key])
+                found.setdefault(finding["check"], []).append(finding)
+        self.assertEqual(report["wrong"], sum(map(len, found.values())))
+        return found
+
+    def only(self, check, *words):
+        """This is wrong, and nothing else. Returns the finding."""
+        found = self.wrong()
+        self.assertEqual(list(found), [check], found)
+        [finding] = found[check]
+        for word in words:
+            self.assertIn(word, finding["what"])
+        return finding
+
+    def mend(self, finding):
+        """Does what the finding says, by hand; after that all is well."""
+        command = finding["mend"].replace(
+            "carbonio-limits ", f"{bin_dir()}/carbonio-limits ")
+        done = subprocess.run(command, shell=True, text=True, capture_output=True, timeout=60,
+                              env={**os.environ, "ZEXTRAS_HOME": str(self.daemon.folder)})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(self.wrong(status=0), {})
+
+
+class Well(DoctorTest):
+    def test_exit_status_0_and_says_what_was_looked_at(self):
+        self.make(policy() + quota())
+        out = self.run_it(status=0)
+        self.assertIn("All is well", out)
+        for words in ("integrity", "Quotas is switched on", "it answers on localhost:",
+                      "the rules of now are in force", "Postfix asks about all mail"):
+            self.assertIn(words, out)
+
+    def test_changes_nothing(self):
+        self.make(policy() + quota())
+        dump = self.daemon.sql(".dump")
+        self.wrong(status=0)
+        self.assertEqual(self.daemon.sql(".dump"), dump)
+
+    def test_what_cannot_be_checked_is_no_fault(self):
+        self.make(policy() + quota())
+        broken = self.daemon.folder / "bin-only"
+        broken.mkdir()
+        (broken / "postconf").write_text("#!/bin/sh\necho no main.cf >&2\nexit 1\n")
+        (broken / "postconf").chmod(0o755)
+        out = self.run_it(status=0, path=f"{broken}:/usr/bin:/bin")
+        self.assertRegex(out, r"not checked +where Postfix asks: .*no main.cf")
+
+
+class Rows(DoctorTest):
+    def test_a_quota_of_a_policy_that_does_not_exist(self):
+        self.make(policy() + insert("quotas", PolicyID=66, Name="q", Track="Policy", Period=60,
+                                    Verdict="DEFER", Data="") + limit(5))
+        self.mend(self.only("rules.orphans", "quotas 3 points to policies 66"))
+
+    def test_a_quota_whose_policy_is_gone_goes_with_its_limits(self):
+        self.make(policy() + quota() + insert("quotas", PolicyID=66, Name="q", Track="Policy",
+                                              Period=60, Verdict="DEFER", Data="") + limit(5))
+        finding = self.only("rules.orphans", "quotas 4 points to policies 66")
+        self.assertIn("DELETE FROM quotas_limits", finding["mend"])
+        self.mend(finding)
+        self.assertEqual(self.daemon.sql("SELECT count(*) FROM quotas_limits WHERE QuotasID = 4;"),
+                         "0\n")
+
+    def test_a_limit_of_a_quota_that_does_not_exist(self):
+        self.make(policy() + quota() +
+                  insert("quotas_limits", QuotasID=77, Type="MessageCount", CounterLimit=5))
+        self.mend(self.only("rules.orphans", "quotas_limits 5 points to quotas 77"))
+
+    def test_rows_that_the_daemon_does_not_understand(self):
+        for change, word in (("quotas SET Track = 'Sender'", "Track 'Sender'"),
+                             ("quotas SET Verdict = 'DEFFER'", "Verdict 'DEFFER'"),
+                             ("quotas SET Period = 0", "Period"),
+                             ("quotas_limits SET CounterLimit = 'many'", "CounterLimit")):
+            with self.subTest(change):
+                self.make(policy() + quota())
+                table = change.split()[0]
+                self.daemon.sql(f"UPDATE {change} WHERE ID = (SELECT max(ID) FROM {table});")
+                self.mend(self.only("rules.rows", word))
+
+    def test_an_item_that_is_none(self):
+        self.make(policy("$*,foo bar") + quota())
+        finding = self.only("rules.rows", "'foo bar' is no address")
+        self.assertIn("UPDATE policy_members SET Disabled = 1 WHERE ID = 6", finding["mend"])
+
+    def test_a_limit_behind_one_that_ends_the_walk(self):
+        # The example limits of a fresh database would never apply either.
+        self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;" +
+                  policy("any") + quota(track="SASLUsername", last_quota=1) +
+                  policy("$*", priority=5) + quota())
+        self.mend(self.only("rules.last_quota", "quota 4 of policy 7", "quota 3 of policy 6"))
+
+    def test_access_control_that_answers_for_all(self):
+        self.make(policy("any") + insert("access_control", PolicyID=last("policies"), Name="a",
+                                         Verdict="OK"), modules=("AccessControl", "Quotas"))
+        self.mend(self.only("rules.access_control", "answers for all mail"))
+
+    def test_letters_that_look_like_others(self):
+        self.make(policy(name="\u0421arbonio CBPolicyD") + quota())
+        finding = self.only("rules.names", "character 1 is Cyrillic (U+0421)")
+        self.assertIn("SET Name = 'Carbonio CBPolicyD'", finding["mend"])
+        self.mend(finding)
+
+    def test_a_name_of_another_alphabet_is_a_name(self):
+        self.make(policy(name="Почта") + quota())
+        self.wrong(status=0)
+
+    def test_a_quota_without_limits_and_a_policy_without_members(self):
+        self.make(policy() + insert("quotas", PolicyID=last("policies"), Name="q", Track="Policy",
+                                    Period=60, Verdict="DEFER", Data=""))
+        self.only("rules.empty", "quota 3 (q) has no limit")
+        self.make(insert("policies", Name="p", Priority=0, Description="") +
+                  quota(track="SASLUsername"))
+        self.only("rules.empty", "policy 6 (p) has limits but no members")
+
+
+class Senders(DoctorTest):
+    def test_a_limit_that_strangers_can_use_up(self):
+        self.make(policy("@mine.example") + quota())
+        self.mend(self.only("rules.outside", "quota 3 of policy 6"))
+
+    def test_the_articles_limit_on_anyone(self):
+        self.make(policy("any") + quota())
+        found = self.wrong()
+        self.assertEqual(sorted(found), ["rules.bounces", "rules.outside"])
+        self.mend(found["rules.bounces"][0])
+
+    def test_what_send_and_receive_make_is_fine(self):
+        self.make()
+        for words in (("send", "10/min"), ("receive", "125/min"), ("send", "5/h", "--domain",
+                                                                   "mine.example")):
+            self.daemon.command(*words, "--database", str(self.daemon.database))
+        self.wrong(status=0)
+
+    def test_networks_and_groups_of_networks_are_inside(self):
+        self.make(policy("@mine.example,10.0.0.0/8") + quota() +
+                  policy("@mine.example,%internal_ips") + quota())
+        self.wrong(status=0)
+
+    def test_example_groups_that_a_limit_relies_on(self):
+        self.make(policy() + quota())
+        self.daemon.sql("UPDATE policy_group_members SET Member = '' WHERE PolicyGroupID = 2;")
+        found = self.wrong()
+        [finding] = found["rules.example_groups"]
+        self.assertIn("group internal_domains is empty", finding["what"])
+        self.assertIn("sync" if "sync" in self.subcommands() else "INSERT INTO", finding["mend"])
+
+    def subcommands(self):
+        done = subprocess.run([bin_dir() / "carbonio-limits", "--help"], text=True, check=True,
+                              capture_output=True, timeout=60)
+        return re.findall(r"^  ([a-z]+) ", done.stdout, re.MULTILINE)
+
+
+class Database(DoctorTest):
+    def test_missing(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.database.unlink()
+        found = self.wrong()
+        self.assertEqual(found["database.exists"][0]["mend"], "carbonio-limits init")
+
+    def test_no_database(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.database.write_bytes(b"x" * 5000)
+        self.assertIn("database.readable", self.wrong())
+
+    def test_damaged(self):
+        self.make(policy() + quota())
+        self.daemon.stop()
+        data = bytearray(self.daemon.database.read_bytes())
+        data[-1024:] = b"\xff" * 1024
+        data[-4096:-3072] = b"\xff" * 1024
+        self.daemon.database.write_bytes(bytes(data))
+        self.assertTrue({"database.integrity", "database.readable"} & set(self.wrong()))
+
+    def test_a_table_and_a_column_are_missing(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.sql("DROP TABLE quotas_tracking; ALTER TABLE quotas DROP COLUMN LastQuota;")
+        what = self.wrong()["database.schema"][0]["what"]
+        self.assertIn("quotas.lastquota", what)
+        self.assertIn("table quotas_tracking", what)
+
+    def test_locked_by_another(self):
+        self.make(policy() + quota())
+        locker = sqlite3.connect(self.daemon.database, isolation_level=None)
+        self.addCleanup(locker.close)
+        locker.execute("BEGIN IMMEDIATE")
+        self.assertIn("locked", self.only("database.writable")["what"])
+        self.daemon.ask()
+        self.assertTrue(eventually(lambda: "daemon.trouble" in self.wrong()))
+
+    @needs_root
+    def test_files_of_another_user(self):
+        self.make()
+        self.daemon.stop()
+        foreign = self.daemon.database.with_name(self.daemon.database.name + "-journal")
+        foreign.write_bytes(b"")
+        finding = self.wrong()["database.owner"][0]
+        self.assertIn(str(foreign), finding["what"])
+        self.assertTrue(finding["mend"].startswith("chown "))
+
+
+class Running(DoctorTest):
+    def test_it_does_not_run(self):
+        self.make(policy() + quota())
+        self.daemon.stop()
+        self.assertIn("carbonio-policyd", self.only("daemon.running", "does not run")["mend"])
+
+    def test_it_was_killed(self):
+        self.make(policy() + quota())
+        self.daemon.kill()
+        self.only("daemon.running", "does not run")
+
+    def test_quotas_is_off(self):
+        self.make(policy() + quota(), modules=())
+        self.only("daemon.quotas", "switched off")
+
+    def test_the_configuration_was_changed_and_not_read_again(self):
+        self.make(policy() + quota())
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(text.replace("[Greylisting]\nenable=0",
+                                                   "[Greylisting]\nenable=1"))
+        finding = self.only("daemon.modules", "Greylisting")
+        self.assertTrue(finding["mend"].startswith("kill -HUP "))
+
+    def test_it_works_on_another_database(self):
+        self.make(policy() + quota())
+        other = self.daemon.database.with_name("other.sqlitedb")
+        self.daemon.sql(f"VACUUM INTO '{other}';")
+        self.daemon.give_to_service_user()
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(text.replace(str(self.daemon.database), str(other)))
+        self.assertIn("daemon.database", self.wrong())
+
+    def test_a_change_made_just_now_is_waited_for(self):
+        self.make(policy() + quota())
+        self.daemon.sql("UPDATE quotas SET Period = 61;")
+        self.wrong(status=0)
+
+    def test_there_is_no_configuration(self):
+        self.make(policy() + quota())
+        self.daemon.stop()
+        self.daemon.config.unlink()
+        out = self.run_it("--json", "--database", str(self.daemon.database), status=3)
+        self.assertIn("daemon.configuration", out)
+
+    @needs_root
+    def test_log_and_pid_file_cannot_be_written(self):
+        self.make(policy() + quota())
+        os.chown(self.daemon.log_file, 0, 0)
+        os.chown(self.daemon.pid_file.parent, 0, 0)
+        self.assertEqual(sorted(self.wrong()), ["daemon.log", "daemon.pid_file"])
+        os.chown(self.daemon.log_file.parent, 65534, 65534)
+        self.daemon.give_to_service_user()
+
+
+class Postfix(DoctorTest):
+    def edit(self, pattern, replacement, **more):
+        self.write_postfix(lambda text: re.sub(pattern, replacement, text), **more)
+
+    def test_never_asks(self):
+        self.make(policy() + quota())
+        self.edit(r"check_policy_service inet:localhost:\d+,", "")
+        found = self.wrong()
+        self.assertEqual(len(found["postfix.asks"]), 3)
+        self.assertIn("never asks", found["postfix.asks"][0]["what"])
+
+    def test_asks_somebody_else(self):
+        self.make(policy() + quota())
+        self.edit(r"inet:localhost:\d+", "inet:localhost:9")
+        self.assertIn("asks inet:localhost:9", self.wrong()["postfix.asks"][0]["what"])
+
+    def test_asks_behind_a_permit(self):
+        self.make(policy() + quota())
+        self.edit(r"(smtpd_(?:sender|recipient)_restrictions) = (check_policy_service \S+,)",
+                  r"\1 = permit_mynetworks, \2")
+        found = self.wrong()
+        self.assertIn("permit_mynetworks", found["postfix.permits"][0]["what"])
+
+    def test_a_port_that_overrides_it(self):
+        self.make(policy() + quota())
+        master = MASTER_CF.replace("  -o smtpd_recipient_restrictions=\n",
+                                   "  -o smtpd_recipient_restrictions=\n"
+                                   "  -o smtpd_sender_restrictions=permit\n", 1)
+        self.write_postfix(master=master)
+        found = self.wrong()
+        self.assertEqual([f["what"] for f in found["postfix.asks"]],
+                         ["Postfix's 127.0.0.1:2587 (inet) never asks"])
+
+    def test_ports_where_filters_hand_mail_back_need_not_ask(self):
+        self.make(policy() + quota())
+        self.edit(r"check_policy_service inet:localhost:\d+,", "",
+                  master=MASTER_CF + "smtp inet n - n - - smtpd\n"
+                  "  -o smtpd_recipient_restrictions=check_policy_service,inet:localhost:"
+                  f"{self.daemon.port},reject_sender_login_mismatch\n")
+        self.wrong(status=0)
+
+    def test_limits_by_size_need_the_end_of_data(self):
+        self.make(policy() + quota(1000, "MessageCumulativeSize"))
+        self.wrong(status=0)
+        self.edit(r"smtpd_end_of_data_restrictions = .*", "smtpd_end_of_data_restrictions =")
+        self.assertEqual(list(self.wrong()), ["postfix.end_of_data"])
+
+    def test_forged_senders(self):
+        self.make(policy() + quota())
+        self.edit("reject_sender_login_mismatch,", "")
+        finding = self.only("postfix.senders", "reject_authenticated_sender_login_mismatch")
+        self.assertIn("--per account", finding["mend"])
+        self.assertIn("reject_authenticated_sender_login_mismatch", finding["mend"])
+        self.edit("reject_sender_login_mismatch,", "reject_unauthenticated_sender_login_mismatch,")
+        self.only("postfix.senders")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`carbonio-limits explain` beside the running daemon: it says what the daemon then says, and leaves
+no trace."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
+
+from daemon_case import (  # noqa: E402
+    DaemonTest, always, bin_dir, insert, last, limit, policy, quota)
+
+GREYLISTING = policy() + insert(
+    "greylisting", PolicyID=last("policies"), Name="g", UseGreylisting=1, GreylistPeriod=240,
+    Track="SenderIP:/24", UseAutoWhitelist=0, UseAutoBlacklist=0)
+CHECK_HELO = policy() + insert(
+    "checkhelo", PolicyID=last("policies"), Name="h", UseBlacklist=1, BlacklistPeriod=3600, UseHRP=1,
+    HRPPeriod=3600, HRPLimit=2, RejectInvalid=1, RejectIP=1, RejectUnresolvable=0)
+
+
+class ExplainTest(DaemonTest):
+    def run_it(self, daemon, *arguments, status=0):
+        done = subprocess.run(
+            [bin_dir() / "carbonio-limits", "explain", *arguments], text=True, capture_output=True,
+            timeout=60, env={"PATH": "/usr/bin:/bin", "ZEXTRAS_HOME": str(daemon.folder)})
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout if status == 0 else done.stderr
+
+    def explain(self, daemon, sender="alice@example.org", recipient="bob@example.com", *more,
+                client="192.0.2.10", helo="client.example.net"):
+        return json.loads(self.run_it(daemon, "--json", "--from", sender, "--to", recipient,
+                                      "--client", client, "--helo", helo, *more))
+
+    def says_like_daemon(self, daemon, *more, **attributes):
+        """What is explained is what the daemon then answers."""
+        explained = self.explain(daemon, *more, **{
+            {"client_address": "client", "helo_name": "helo"}.get(k, k): v
+            for k, v in attributes.items()})
+        answer = explained["answer"]["action"]
+        self.assertEqual(answer.removeprefix("action="), daemon.ask(**attributes))
+        return explained
+
+    def files(self, daemon):
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in daemon.database.parent.iterdir() if not path.name.endswith("-shm")}
+
+    def test_says_what_the_daemon_then_says_up_to_the_last_mail_and_beyond(self):
+        daemon = self.make_daemon(policy() + quota(3))
+        for _ in range(5):
+            self.says_like_daemon(daemon)
+        explained = self.explain(daemon)
+        self.assertFalse(explained["passes"])
+        self.assertEqual(explained["answer"]["module"], "Quotas")
+        self.assertIn("quota 3 of policy 6", explained["answer"]["why"])
+        self.assertIn("3 of 3 messages per minute for alice@example.org",
+                      explained["answer"]["why"])
+        [row] = explained["limits"]
+        self.assertEqual((row["used"], row["limit"], row["full"], row["limit_id"]), (3, 3, True, 4))
+        self.assertIsNotNone(row["free_at"])
+
+    def test_decay_is_explained_as_it_counts(self):
+        daemon = self.make_daemon(policy() + quota(2), options={"Quotas": {"algorithm": "decay"}})
+        for _ in range(5):
+            self.says_like_daemon(daemon)
+
+    def test_leaves_the_database_bit_for_bit_as_it_was(self):
+        everything = policy() + quota(3) + limit(50, "MessageCumulativeSize") + GREYLISTING
+        everything += CHECK_HELO + insert(
+            "accounting", PolicyID=last("policies"), Name="a", Track="Sender:user@domain",
+            AccountingPeriod=0, MessageCountLimit=100, Verdict="REJECT")
+        modules = ("Quotas", "Accounting", "Greylisting", "CheckHelo")
+        daemon = self.make_daemon(everything, modules=modules)
+        daemon.ask()
+        before, dump = self.files(daemon), daemon.sql(".dump")
+        for sender in ("alice@example.org", "new@example.org", "<>"):
+            self.explain(daemon, sender, "bob@example.com", "--size", "10K")
+        self.assertEqual(self.files(daemon), before)
+        self.assertEqual(daemon.sql(".dump"), dump)
+        daemon.stop()
+        before = self.files(daemon)
+        self.explain(daemon)
+        self.assertEqual(self.files(daemon), before)
+
+    def test_names_the_item_that_matched_or_not(self):
+        daemon = self.make_daemon(policy("@example.org,192.0.2.0/24") + quota() +
+                                  policy("@elsewhere.example") + quota())
+        policies = {p["id"]: p for p in self.explain(daemon)["policies"]}
+        self.assertTrue(policies[6]["matches"])
+        self.assertIn("'@example.org'", policies[6]["because"])
+        self.assertIn("'192.0.2.0/24'", policies[6]["because"])
+        self.assertFalse(policies[7]["matches"])
+        self.assertIn("does not match '@elsewhere.example'", policies[7]["because"])
+        self.assertEqual(policies[1]["because"], "it is for all mail")
+
+    def test_greylisting_and_helo_decide_as_in_the_daemon(self):
+        daemon = self.make_daemon(GREYLISTING, modules=("Greylisting",))
+        first = self.says_like_daemon(daemon)
+        self.assertIn("greylisted", first["answer"]["why"])
+        self.says_like_daemon(daemon)
+        helo = self.make_daemon(CHECK_HELO, modules=("CheckHelo",))
+        for name in ("a.example.net", "b.example.net", "c.example.net", "localhost", "[192.0.2.10]",
+                     "192.0.2.10"):
+            self.says_like_daemon(helo, helo_name=name)
+
+    def test_a_size_is_checked_at_the_recipient_and_at_the_end(self):
+        daemon = self.make_daemon(policy() + quota(100, "MessageCumulativeSize"))
+        self.assertTrue(self.explain(daemon, "a@x.org", "b@y.org", "--size", "100K")["passes"])
+        too_large = self.explain(daemon, "a@x.org", "b@y.org", "--size", "101K")
+        self.assertFalse(too_large["passes"])
+        self.assertIsNone(too_large["limits"][0]["free_at"])
+        self.assertTrue(self.explain(daemon, "a@x.org", "b@y.org")["passes"])
+
+    def test_a_limit_that_only_watches_refuses_nothing(self):
+        daemon = self.make_daemon(policy() + quota(1, verdict=None))
+        daemon.ask()
+        explained = self.says_like_daemon(daemon)
+        self.assertTrue(explained["passes"])
+        self.assertTrue(explained["limits"][0]["full"])
+
+    def test_modules_that_are_off_or_no_longer_asked_are_said(self):
+        daemon = self.make_daemon(CHECK_HELO + always("too large"), modules=("CheckHelo", "Quotas"))
+        explained = self.explain(daemon, helo="192.0.2.10")
+        modules = {m["name"]: m for m in explained["modules"]}
+        self.assertEqual([m["name"] for m in explained["modules"]],
+                         ["AccessControl", "CheckHelo", "CheckSPF", "Greylisting", "Quotas",
+                          "Accounting"])
+        self.assertFalse(modules["Accounting"]["enabled"])
+        self.assertTrue(modules["CheckHelo"]["final"])
+        self.assertTrue(modules["Quotas"]["enabled"])
+        self.assertFalse(modules["Quotas"]["asked"])
+
+    def test_a_row_that_makes_no_sense_is_the_reason(self):
+        daemon = self.make_daemon(policy() + quota(track="Sender"))
+        explained = self.says_like_daemon(daemon)
+        self.assertIn("Track 'Sender' is unknown", explained["answer"]["why"])
+
+    def test_for_people_it_begins_with_the_answer(self):
+        daemon = self.make_daemon(policy() + quota(1))
+        daemon.ask()
+        out = self.run_it(daemon, "--from", "Alice@example.org", "--to", "bob@example.com")
+        self.assertTrue(out.startswith("REFUSED FOR NOW\n"), out)
+        self.assertIn("action=DEFER later", out)
+        self.assertIn("carbonio-limits reset alice@example.org", out)
+        self.assertIn("--sasl", out)
+        out = self.run_it(daemon, "--from", "<>", "--to", "bob@example.com")
+        self.assertTrue(out.startswith("PASSES\n"), out)
+
+    def test_wrong_use_is_one_line(self):
+        daemon = self.make_daemon(start=False)
+        good = {"--from": "a@x.org", "--to": "b@y.org"}
+        for option, value in (("--from", "nobody"), ("--to", ""), ("--to", "<>"),
+                              ("--client", "300.1.1.1"), ("--size", "-1"), ("--size", "1T"),
+                              ("--size", "99999999999999999999"), ("--sasl", "a\nb")):
+            words = [word for pair in {**good, option: value}.items() for word in pair]
+            error = self.run_it(daemon, *words, status=1)
+            self.assertEqual(error.count("\n"), 1, error)
+        self.assertIn("--to is missing", self.run_it(daemon, "--from", "a@x.org", status=1))
+
+
+if __name__ == "__main__":
+    unittest.main()

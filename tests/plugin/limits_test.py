@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""show, set, on, off, remove, export, import, reset, backup and restore on a database: what rows
+they leave, and what they leave alone."""
+
+import concurrent.futures
+import json
+import os
+import random
+import shutil
+import subprocess
+import unittest
+
+from plugin_case import ARTICLE, NOBODY, PROGRAM, Plugin
+
+TABLES = ["policies", "policy_members", "policy_groups", "policy_group_members", "quotas",
+          "quotas_limits", "quotas_tracking"]
+# Every kind of limit as export writes it, in the order of their IDs.
+LINES = """\
+send 20/min,200/h,50M/day --everyone
+send 100/h --domain a.org
+send 5000/day --user 'o'\\''brien@a.org'
+send 10000/day --domain a.org --per domain --verdict hold --off
+send 100/h --client 192.0.2.0/24 --per client
+send 50/h --anyone --per account --verdict none
+send 60/h --group sales --except %staff b.org boss@a.org --message 'It'\\''s {used}; "no" -- # $x'
+receive 125/min --everyone
+receive 60/min --user support@a.org --per user --verdict defer --name 'Help desk'
+"""
+
+
+class Limits(Plugin):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.sql("INSERT INTO policy_groups (Name) VALUES ('sales'), ('staff');")
+
+    def rows(self):
+        return [self.sql(f"SELECT * FROM {table}") for table in TABLES]
+
+    def export(self):
+        return "".join(line + "\n" for line in self.run_it("export").splitlines()
+                       if not line.startswith("#"))
+
+    def import_(self, text, *options, status=0):
+        return self.run_it("import", "-", *options, status=status, input=text.encode())
+
+    def test_export_is_what_was_imported_and_importing_it_changes_nothing(self):
+        self.assertIn("9 made, 0 changed", self.import_(LINES))
+        self.assertEqual(self.export(), LINES)
+        before = self.files()
+        self.assertIn("0 made, 0 changed, 0 removed, 9 as they were", self.import_(LINES))
+        self.assertEqual(self.files(), before)
+        self.import_(LINES, "--remove-others")
+        self.assertEqual(self.files(), before)
+
+    def test_a_text_without_limits_removes_nothing(self):
+        self.import_(LINES)
+        before = self.files()
+        for text in ("", "# send 1/h\n\n"):
+            self.assertIn("holds no limit", self.import_(text, "--remove-others", status=2))
+            self.assertEqual(self.files(), before)
+
+    def test_import_shows_the_difference(self):
+        self.import_(LINES)
+        other = LINES.replace("100/h --domain", "150/h --domain").replace(
+            "receive 125/min --everyone\n", "")
+        before = self.files()
+        out = self.import_(other, "--dry-run", "--remove-others")
+        self.assertEqual(self.files(), before)
+        for line in ("- send 100/h --domain a.org", "+ send 150/h --domain a.org",
+                     "- receive 125/min --everyone", "0 would be made, 1 would be changed, 1 would be removed, 7 would stay"):
+            self.assertIn(line, out)
+        self.assertIn("not in the file", self.import_(other))
+        self.assertIn("receive 125/min", self.export())
+        self.import_(other, "--remove-others")
+        self.assertEqual(self.export(), other)
+
+    def test_import_is_all_or_nothing(self):
+        self.import_(LINES)
+        before = self.files()
+        for text, because in [("send 1/h\nsend 2/h\n", "line 2"), ("send 1/h\nlist\n", "line 2"),
+                              ("send 1/h --message 'x\n", "line 1: a quotation mark"),
+                              ("send 1/h --dry-run\n", "no place"), ("send\n", "line 1"),
+                              ("send 1/h --group nobody\n", "no group nobody"),
+                              ("\xff\x00\n", "line 1"), ("remove 3\n", "neither send nor receive")]:
+            self.assertIn(because, self.import_("send 7/h --domain first.org\n" + text
+                                                if because == "no group nobody" else text,
+                                                status=2), text)
+            self.assertEqual(self.files(), before)
+        self.run_it("import", "/nonexistent", status=2)
+        self.run_it("import", "/", status=2)
+
+    def test_remove_leaves_nothing(self):
+        before = self.rows()
+        self.import_(LINES)
+        self.sql("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) "
+                 "SELECT ID, 'Sender:x@a.org', 1, 1 FROM quotas_limits WHERE ID > 3")
+        ids = [str(limit["id"]) for limit in json.loads(self.run_it("list", "--json"))["limits"]
+               if limit["policy_id"] > 5]
+        random.Random(1).shuffle(ids)
+        self.assertEqual(len(ids), 9)
+        self.run_it("remove", *ids)
+        self.assertEqual(self.rows(), before)
+
+    def test_off_and_on_change_nothing_in_the_end(self):
+        self.import_(LINES)
+        text = self.export()
+        self.assertIn("concerns o'brien@a.org again", self.run_it("off", "7"))
+        self.assertIn("--off", self.export().splitlines()[2])
+        self.assertIn("off already", self.run_it("off", "7"))
+        self.run_it("on", "7")
+        self.assertEqual(self.export(), text)
+
+    def test_limits_made_by_hand(self):
+        self.sql(ARTICLE + "UPDATE quotas SET LastQuota=1, Comment='mine' WHERE ID=3;")
+        self.assertIn("send 10/min --anyone --name", self.export())
+        before = self.files()
+        self.import_(self.export())
+        self.assertEqual(self.files(), before)
+        self.run_it("set", "3", "20/min")
+        self.run_it("off", "4")
+        self.assertEqual(self.sql("SELECT ID, PolicyID, Disabled, LastQuota FROM quotas WHERE ID>2"),
+                         ["3|6|0|1", "4|6|1|0"])
+        self.run_it("set", "2", "30/h,5M/h")  # Track SenderIP:/24 has no words
+        self.assertEqual(self.sql("SELECT Track, Period FROM quotas WHERE PolicyID=5"),
+                         ["Recipient:user@domain|3600", "SenderIP:/24|3600", "SenderIP:/24|3600"])
+        self.run_it("remove", "4", "3")
+        self.assertEqual(self.sql("SELECT count(*) FROM policies WHERE ID=6"), ["0"])
+
+    def test_rows_that_are_no_limit_are_left_alone(self):
+        self.sql("INSERT INTO quotas (PolicyID,Name,Track) VALUES (1,'x','Policy')")
+        before = self.files()
+        for command in (["show", "3"], ["set", "3", "1/h"], ["on", "3"], ["remove", "3"],
+                        ["remove", "1", "3"]):
+            self.assertIn("row 3 of the table quotas is no limit", self.run_it(*command, status=2))
+        self.assertIn("there is no limit 9", self.run_it("off", "9", status=2))
+        self.assertEqual(self.files(), before)
+        self.assertIn("# row 3 of quotas", self.run_it("export"))
+
+    def test_show(self):
+        self.import_(LINES)
+        out = self.run_it("show", "3")
+        self.assertIn("Except    @a.org (limit 6, 100/h)", out)
+        shown = json.loads(self.run_it("show", "10", "--json"))
+        self.assertEqual(shown["typed"], LINES.splitlines()[5])
+
+    def test_injected_failures_leave_the_database_bit_for_bit(self):
+        self.import_(LINES)
+        self.sql("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) "
+                 "VALUES (4, 'Sender:x@a.org', 1, 1)")
+        commands = [["set", "3", "30/min"], ["off", "6"], ["remove", "6"], ["remove", "3"],
+                    ["reset", "x@a.org"], ["send", "1/h"], ["send", "1/h", "--user", "new@a.org"]]
+        for table in TABLES:
+            for what in ("INSERT", "UPDATE", "DELETE"):
+                self.sql(f"CREATE TRIGGER stop BEFORE {what} ON {table} "
+                         "BEGIN SELECT RAISE(ABORT, 'no room'); END")
+                for command in commands:
+                    before = self.files()
+                    done = subprocess.run([PROGRAM, *command], capture_output=True, check=False,
+                                          env={"ZEXTRAS_HOME": str(self.home)})
+                    if done.returncode == 0:
+                        continue
+                    self.assertEqual((done.returncode, done.stderr.count(b"\n"), done.stdout),
+                                     (2, 1, b""), (table, what, command))
+                    self.assertIn(b"nothing was changed", done.stderr)
+                    self.assertEqual(self.files(), before)
+                self.sql("DROP TRIGGER stop")
+                self.run_it("import", "-", "--remove-others", input=LINES.encode())
+                self.assertEqual(self.export().count("\n"), LINES.count("\n"))
+
+    def test_two_at_once_lose_nothing(self):
+        self.import_("".join(f"send {i + 1}/h --domain d{i}.org\n" for i in range(16)))
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda i: self.run_it("set", str(i + 3), f"{i + 100}/h"), range(16)))
+        self.assertEqual(self.export(),
+                         "".join(f"send {i + 100}/h --domain d{i}.org\n" for i in range(16)))
+
+    def test_fuzzed_words(self):
+        pieces = ["3", "0", "-1", "1/h", "99999999999999999999", "'", "\";--", "\n", "a@b.c", "%", "",
+                  "--limit", "--json", "--dry-run", "-", "--", "\udcff", "x" * 300, "/", "--top"]
+        dice = random.Random(5)
+        for _ in range(150):
+            command = dice.choice(["show", "set", "on", "off", "remove", "reset", "usage", "export"])
+            words = [dice.choice(pieces) for _ in range(dice.randrange(4))]
+            if command == "export":
+                words = words[:0]
+            done = subprocess.run([PROGRAM, command, *words], capture_output=True, timeout=20,
+                                  env={"ZEXTRAS_HOME": str(self.home)}, check=False)
+            self.assertIn(done.returncode, (0, 1, 2), (command, words, done.stderr))
+            self.assertEqual(done.stderr.count(b"\n"), int(done.returncode != 0), (command, words))
+        self.assertEqual(self.sql("PRAGMA integrity_check"), ["ok"])
+
+    def test_hostile_names_are_shown_escaped(self):
+        self.sql("INSERT INTO policies (Name, Priority) VALUES ('a' || char(10, 27) || '[2J', 0);"
+                 "INSERT INTO policy_members (PolicyID, Source) VALUES (6, '@a.org,' || char(27));"
+                 "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict,Data) VALUES "
+                 "(6,'x','Sender:' || char(7),60,'DEFER','x' || char(10));"
+                 "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (3,'MessageCount',1)")
+        for command in (["list"], ["show", "3"], ["export"], ["off", "3"], ["set", "3", "2/h"]):
+            out = self.run_it(*command)
+            self.assertNotRegex(out, "[\x00-\x09\x0b-\x1f]")
+
+
+class Backup(Plugin):
+    def test_backup_is_one_file_and_restore_takes_it_back(self):
+        self.init()
+        self.run_it("send", "100/h")
+        before = self.dump()
+        copy = self.home / "copy.db"
+        self.run_it("backup", str(copy))
+        self.assertEqual(self.sql("PRAGMA journal_mode; PRAGMA integrity_check", copy),
+                         ["delete", "ok"])
+        self.assertIn("is there already", self.run_it("backup", str(copy), status=2))
+        self.run_it("remove", "3")
+        self.run_it("restore", str(copy))
+        self.assertCountEqual(self.dump(), before)
+        self.assertEqual(self.sql("PRAGMA journal_mode; PRAGMA integrity_check"), ["wal", "ok"])
+        self.assertEqual(len(self.files()), 2)  # and the database as it was
+
+    def test_restore_of_what_is_none_changes_nothing(self):
+        self.init()
+        text = self.home / "text"
+        text.write_text("no database" * 1000)
+        other = self.home / "other"
+        self.sql("CREATE TABLE t (a)", other)
+        before = self.files()
+        for file in (text, other, self.home / "missing", self.home, self.database):
+            self.assertIn("was not touched", self.run_it("restore", str(file), status=2))
+            self.assertEqual(self.files(), before)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "becoming another user takes root")
+class Owner(Plugin):
+    def test_root_leaves_no_files_of_its_own(self):
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        copy = self.home / "copy"
+        for command in (["send", "1/h"], ["set", "3", "2/h"], ["off", "3"], ["on", "3"],
+                        ["export", str(self.home / "limits.txt")], ["backup"],
+                        ["backup", str(copy)], ["restore", str(copy)], ["reset", "a@b.c"],
+                        ["import", str(self.home / "limits.txt")], ["remove", "3"]):
+            self.run_it(*command)
+        self.assertEqual({path.stat().st_uid for path in self.home.rglob("*")}, {NOBODY})
+
+    def test_another_user_is_told_whom_to_become(self):
+        self.init()
+        self.run_it("send", "1/h")
+        before = self.files()
+        program = self.home / "carbonio-limits"
+        shutil.copy(PROGRAM, program)
+        for command in (["show", "3"], ["set", "3", "2/h"], ["off", "3"], ["on", "3"],
+                        ["remove", "3"], ["export"], ["import", "/dev/null"], ["reset", "a@b.c"],
+                        ["backup"], ["restore", "/dev/null"], ["usage"]):
+            err = self.run_it(*command, status=2, program=program, user=NOBODY, group=NOBODY,
+                              extra_groups=[], cwd="/")
+            self.assertIn("run it as root", err)
+        self.assertEqual(self.files(), before)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""carbonio-limits against the running daemon: what a command changes is in force by the next
+request."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+
+from daemon_case import DaemonTest, bin_dir  # noqa: E402
+
+USER = "alice@example.org"
+
+
+class Live(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.make_daemon()
+        self.mails = 0
+
+    def say(self, *arguments, check=True):
+        return self.daemon.command(*arguments, check=check)
+
+    def passes(self, sender=USER, **more) -> bool:
+        self.mails += 1
+        answer = self.daemon.ask(sender=sender, sasl_username=sender, instance=f"live.{self.mails}",
+                                 **more)
+        return answer == "DUNNO"
+
+    def how_many_pass(self, most=20, sender=USER, **more) -> int:
+        for count in range(most):
+            if not self.passes(sender, **more):
+                return count
+        return most
+
+    def test_each_change_is_in_force_by_the_next_request(self):
+        self.say("send", "3/h")
+        self.assertEqual(self.how_many_pass(), 3)
+        self.say("set", "3", "5/h")
+        self.assertEqual(self.how_many_pass(), 2)
+        self.say("off", "3")
+        self.assertTrue(self.passes())
+        self.say("on", "3")
+        self.assertFalse(self.passes())
+        self.say("reset", USER)
+        self.assertEqual(self.how_many_pass(), 5)
+        self.say("send", "2/h", "--user", USER)  # limit 4, in place of 3
+        self.assertEqual(self.how_many_pass(), 2)
+        self.say("remove", "4")
+        self.assertFalse(self.passes())  # limit 3 again
+        self.say("send", "5/h", "--except", USER)
+        self.assertTrue(self.passes())
+        self.say("remove", "3")
+        self.assertEqual(self.how_many_pass(30), 30)
+
+    def test_import_is_in_force_by_the_next_request(self):
+        file = self.daemon.folder / "limits.txt"
+        file.write_text("send 2/h --user alice@example.org # and a comment\n")
+        file.chmod(0o644)
+        self.say("import", str(file))
+        self.assertEqual(self.how_many_pass(), 2)
+
+    def test_restore_is_in_force_by_the_next_request(self):
+        self.say("send", "3/h")
+        self.assertEqual(self.how_many_pass(), 3)
+        copy = self.daemon.database.parent / "copy.db"
+        self.say("backup", str(copy))
+        self.say("remove", "3")
+        self.say("send", "50/h", "--per", "everyone")
+        self.assertTrue(self.passes())
+        inode = self.daemon.database.stat().st_ino
+        self.say("restore", str(copy))
+        self.assertEqual(self.daemon.database.stat().st_ino, inode)
+        self.assertFalse(self.passes())  # limit and counters of the copy
+        self.say("set", "3", "4/h")
+        self.assertEqual(self.how_many_pass(), 1)
+        self.assertEqual(self.daemon.sql("PRAGMA integrity_check; PRAGMA journal_mode").split(),
+                         ["ok", "wal"])
+
+    def test_restore_of_the_perl_daemons_database_with_other_pages(self):
+        perl = self.daemon.database.parent / "perl.db"
+        dump = self.daemon.sql("DELETE FROM quotas; UPDATE policy_members SET Source=NULL;")
+        del dump
+        subprocess.run(["sqlite3", perl], text=True, check=True, input="PRAGMA page_size=4096;" +
+                       self.daemon.sql(".dump").replace("COMMIT;", "") +
+                       "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict) VALUES "
+                       "(1,'x','Policy',3600,'DEFER');"
+                       "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES "
+                       "(3,'MessageCount',2);"
+                       "DROP TABLE limits_rules_version; DROP TABLE limits_counted;"
+                       + "".join(f"DROP TRIGGER {row[0]};" for row in self.daemon.query(
+                           "SELECT name FROM sqlite_master WHERE type='trigger'")) + "COMMIT;")
+        perl.chmod(0o666)
+        self.assertTrue(self.passes())
+        self.say("restore", str(perl))
+        self.assertEqual(self.how_many_pass(), 2)
+        self.say("reset", "--limit", "3")
+        self.assertEqual(self.how_many_pass(), 2)
+
+    def test_three_limits_each_to_its_last_mail(self):
+        self.say("send", "4/h")
+        self.say("send", "6/day", "--user", "news@example.org")
+        self.say("send", "9/day", "--domain", "example.org", "--per", "domain")
+        self.assertEqual(self.how_many_pass(sender="news@example.org"), 6)
+        self.assertEqual(self.how_many_pass(), 3)  # 9 together
+        self.say("reset", "example.org")
+        self.assertEqual(self.how_many_pass(), 1)  # 4 of his own
+        self.assertEqual(self.how_many_pass(sender="bob@example.com"), 4)
+
+    def test_usage_shows_refusals(self):
+        self.say("send", "2/h")
+        self.assertEqual(self.how_many_pass(), 2)
+        deadline = time.monotonic() + 10
+        refused = None
+        while time.monotonic() < deadline and not refused:
+            usage = json.loads(self.say("usage", "--json").stdout)
+            refused = usage["usage"][0]["refused"]
+            time.sleep(0.1)
+        self.assertEqual(refused, 1)
+        self.assertEqual(usage["refusals"][0]["key"], f"Sender:{USER}")
+        self.assertIn("REFUSED", self.say("usage").stdout)
+        self.say("remove", str(usage["usage"][0]["id"]))
+        self.assertIn(f"Earlier refusals of {USER} by a limit that was removed: 1",
+                      self.say("usage", USER).stdout)
+
+    def test_watched_limit_shows_whom_it_would_have_stopped(self):
+        self.say("send", "2/h", "--verdict", "none")
+        self.assertEqual(self.how_many_pass(5), 5)
+        self.assertIn("watched: 3 too many", self.say("usage").stdout)
+
+    def test_message_with_figures(self):
+        self.say("send", "1/h", "--message", "You sent {used} of {limit}")
+        self.assertTrue(self.passes())
+        self.mails += 1
+        self.assertEqual(self.daemon.ask(sender=USER, sasl_username=USER, instance="figures"),
+                         "DEFER You sent 1 of 1")
+
+    def test_watch_ends_with_ctrl_c(self):
+        self.say("send", "2/h")
+        watching = subprocess.Popen(
+            [bin_dir() / "carbonio-limits", "usage", "--watch", "--database", self.daemon.database],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertIn(b"Nothing is counted", watching.stdout.readline())
+        watching.send_signal(signal.SIGINT)
+        _, err = watching.communicate(timeout=10)
+        self.assertEqual((watching.returncode, err), (0, b""))
+
+
+if __name__ == "__main__":
+    unittest.main()

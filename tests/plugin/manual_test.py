@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The manual pages say every subcommand and option that the programs' own help says, and no other;
+they render without a warning. The completion knows them too."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import unittest
+
+BIN_DIR = pathlib.Path(os.environ.get("BIN_DIR", "build/release/bin")).resolve()
+PAGES = pathlib.Path(__file__).resolve().parents[2] / "packaging/man"
+
+
+def run(*words):
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60,
+                          env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}).stdout
+
+
+def help_of(program, *words):
+    return run(BIN_DIR / program, *words, "--help")
+
+
+def options_in_help(text):
+    return set(re.findall(r"^  (--[\w-]+)", text, re.MULTILINE))
+
+
+def page(name):
+    return (PAGES / name).read_text()
+
+
+def options_in_page(text):
+    return {"--" + option.replace("\\-", "-")
+            for option in re.findall(r"^\.It Fl \\-([\w\\-]+)", text, re.MULTILINE)}
+
+
+def subcommands():
+    part = help_of("carbonio-limits").split("Subcommands:")[1].split("\n\n")[0]
+    return re.findall(r"^  (\w+) ", part, re.MULTILINE)
+
+
+class Manual(unittest.TestCase):
+    def test_each_subcommand_with_all_its_options(self):
+        text = page("carbonio-limits.8")
+        common, *sections = re.split(r"^\.Ss ", text, flags=re.MULTILINE)
+        pages = {section.split()[0]: section for section in sections}
+        self.assertEqual(set(pages), set(subcommands()))
+        known = options_in_page(common)
+        self.assertEqual(known, options_in_help(help_of("carbonio-limits")))
+        for command in subcommands():
+            self.assertEqual(options_in_page(pages[command]) | known,
+                             options_in_help(help_of("carbonio-limits", command)), command)
+
+    def test_the_daemon(self):
+        self.assertEqual(options_in_page(page("cbpolicyd.8")),
+                         options_in_help(help_of("cbpolicyd")))
+
+    @unittest.skipUnless(shutil.which("man") and shutil.which("groff"), "no man or groff here")
+    def test_renders_without_warnings(self):
+        for name in ("carbonio-limits.8", "cbpolicyd.8"):
+            done = subprocess.run(["man", "--warnings", "-l", str(PAGES / name)], text=True,
+                                  capture_output=True, check=True, timeout=60,
+                                  env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"})
+            self.assertEqual(done.stderr, "", name)
+            self.assertGreater(len(done.stdout), 500)
+
+
+class Completion(unittest.TestCase):
+    def complete(self, *words):
+        program = BIN_DIR / "carbonio-limits"
+        typed = " ".join(f"'{word}'" for word in ("carbonio-limits", *words))
+        return run("bash", "-c", f"source <({program} completion); COMP_WORDS=({typed}); "
+                   f"COMP_CWORD={len(words)}; _carbonio_limits; "
+                   "printf '%s\\n' \"${COMPREPLY[@]}\"").split()
+
+    def test_subcommands_options_and_values(self):
+        self.assertLessEqual(set(subcommands()), set(self.complete("")))
+        self.assertEqual(self.complete("rec"), ["receive"])
+        self.assertEqual(self.complete("send", "1/h", "--per", "ac"), ["account"])
+        self.assertEqual(self.complete("receive", "1/h", "--verdict", "ho"), ["hold"])
+        for command in subcommands():
+            self.assertEqual(set(self.complete(command, "--")) | {"--version"},
+                             options_in_help(help_of("carbonio-limits", command)), command)
+        self.assertIn("/etc/hosts", self.complete("import", "/etc/host"))
+
+
+if __name__ == "__main__":
+    unittest.main()

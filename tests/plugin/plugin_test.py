@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""carbonio-limits as an admin uses it: the real program, on databases that the real sqlite3 program
+reads and writes. BIN_DIR is the folder with the programs."""
+
+import concurrent.futures
+import fcntl
+import json
+import os
+import pty
+import shutil
+import signal
+import sqlite3
+import struct
+import subprocess
+import termios
+import time
+import unittest
+
+from plugin_case import ARTICLE, NOBODY, PROGRAM, Plugin
+
+
+class WhichDatabase(Plugin):
+    def test_configuration_names_it(self):
+        elsewhere = self.home / "elsewhere.db"
+        (self.home / "conf").mkdir()
+        (self.home / "conf/cbpolicyd.conf").write_text(
+            f"[server]\nuser=zextras\n[database]\nDSN=DBI:SQLite:dbname={elsewhere}\n")
+        self.init()
+        self.assertTrue(elsewhere.exists())
+        self.assertFalse(self.database.exists())
+        given = self.home / "given.db"
+        self.run_it("init", "--no-prov", "--database", given)
+        self.assertTrue(given.exists())
+
+    def test_missing_one_is_named_with_the_remedy(self):
+        for arguments in (["list"], ["usage"], ["send", "1/h"], ["receive", "1/h"]):
+            err = self.run_it(*arguments, status=2)
+            self.assertIn(str(self.database), err)
+            self.assertIn("carbonio-limits init", err)
+            self.assertFalse(self.database.parent.exists())
+
+
+class SendAndReceive(Plugin):
+    def setUp(self):
+        super().setUp()
+        self.init()
+
+    def test_ids_come_from_the_database(self):
+        self.sql("INSERT INTO policies (ID, Name, Priority) VALUES (41, 'x', 0);"
+                 "INSERT INTO quotas (ID, PolicyID, Name, Track) VALUES (17, 41, 'x', 'Policy');"
+                 "DELETE FROM policies WHERE ID = 41; DELETE FROM quotas WHERE ID = 17")
+        self.run_it("send", "100/h")
+        self.assertEqual(self.sql("SELECT ID FROM policies WHERE Name LIKE 'send%';"
+                                  "SELECT ID, PolicyID FROM quotas WHERE ID > 2;"
+                                  "SELECT QuotasID FROM quotas_limits WHERE ID > 3;"
+                                  "SELECT DISTINCT PolicyID FROM policy_members WHERE ID > 5"),
+                         ["42", "18|42", "18", "42"])
+
+    def test_repeating_changes_nothing_and_says_so(self):
+        self.assertIn("Made limit 3", self.run_it("send", "100/h"))
+        before = self.files()
+        self.assertIn("Nothing to change", self.run_it("send", "100/h"))
+        self.assertIn("Nothing to change", self.run_it("send", "100/60min", "--everyone"))
+        self.assertEqual(self.files(), before)
+
+    def test_another_figure_changes_the_limit(self):
+        self.run_it("send", "100/h")
+        self.assertIn("Changed limit 3, 100/h → 200/h", self.run_it("send", "200/h"))
+        self.assertEqual(self.sql("SELECT CounterLimit FROM quotas_limits WHERE QuotasID = 3"),
+                         ["200"])
+
+    def test_verdict_none_in_place_of_a_limit_that_bites_warns(self):
+        self.run_it("send", "100/h")
+        self.assertIn("Warning: Nothing would be deferred any more by limit 3",
+                      self.run_it("send", "50/h", "--verdict", "none", "--dry-run"))
+        beside = self.run_it("send", "50/h", "--verdict", "none", "--per", "account")
+        self.assertNotIn("Warning", beside)
+        self.assertIn("is limited by limit 3 no more: limit 5, which only watches",
+                      self.run_it("send", "50/h", "--verdict", "none", "--user", "a@b.org"))
+        self.assertIn("Warning: Nothing is deferred any more by limit 3: it only watches now.",
+                      self.run_it("send", "50/h", "--verdict", "none"))
+        self.assertNotIn("Warning", self.run_it("send", "60/h", "--verdict", "none"))
+
+    def test_advice_names_the_database_that_was_given(self):
+        given = self.home / "given.db"
+        err = self.run_it("list", "--database", given, status=2)
+        self.assertIn(f"carbonio-limits --database {given} init", err)
+        self.run_it("init", "--no-prov", "--database", given)
+
+    def test_receive_warns(self):
+        self.assertIn("shut out", self.run_it("receive", "125/min"))
+
+    def test_example_rows_are_mentioned(self):
+        self.assertIn("example rows (@example.com and @example.org)", self.run_it("send", "100/h"))
+        self.sql("UPDATE policy_group_members SET Member = '@own.org' WHERE ID = 2;"
+                 "UPDATE policy_group_members SET Member = '192.0.2.0/24' WHERE ID = 1")
+        self.assertNotIn("example rows", self.run_it("send", "200/h"))
+
+    def test_text_is_stored_as_it_is(self):
+        text = "It's \"{used}\"; DROP TABLE quotas; -- %s $HOME `id` äöü"
+        self.run_it("send", "100/h", "--message", text, "--name", text)
+        self.assertEqual(self.sql("SELECT Data FROM quotas WHERE ID=3;"
+                                  "SELECT Name FROM policies WHERE ID=6"), [text, text])
+
+    def test_dry_run_changes_nothing(self):
+        before = self.files()
+        out = self.run_it("send", "100/h", "--domain", "a.org", "b.org", "--dry-run")
+        self.assertEqual(out.count("Would make limit"), 2)
+        self.assertIn("Nothing was changed", out)
+        self.assertEqual(self.files(), before)
+
+    def test_printed_sql_makes_the_same_rows(self):
+        table = [
+            ["send", "100/h"],
+            ["send", "20/min,200/h,50M/day", "--domain", "a.org", "b.org"],
+            ["send", "5000/day", "--user", "o'brien@a.org", "--message", "It's; \"so\" -- ?1"],
+            ["send", "10/min", "--anyone", "--verdict", "hold"],
+            ["send", "10000/day", "--per", "everyone", "--verdict", "none"],
+            ["send", "50/h", "--per", "account", "--user", "alice@a.org"],
+            ["receive", "125/min"],
+            ["receive", "60/min", "--domain", "a.org", "--verdict", "defer"],
+            ["send", "300/h", "--verdict", "reject", "--name", "it's everyone"],
+            ["send", "300/h", "--verdict", "reject"],
+        ]
+        self.sql(ARTICLE)
+        typed = self.home / "typed.db"
+        self.sql(f".backup {typed}")
+        for arguments in table:
+            statements = self.run_it(*arguments, "--print-sql", "--database", typed)
+            self.sql(statements, typed)
+            self.run_it(*arguments)
+            self.assertEqual(self.dump(typed), self.dump(), arguments)
+
+    def test_special_limits_take_their_target_out_of_general_ones(self):
+        self.run_it("send", "100/h")
+        out = self.run_it("send", "5000/day", "--user", "news@example.org")
+        self.assertIn("Limit 3 (100/h for everyone) no longer concerns news@example.org", out)
+        self.assertIn("everyone, except 1", self.run_it("list"))
+        self.assertEqual(self.sql("SELECT DISTINCT Member FROM policy_group_members m JOIN "
+                                  "policy_groups g ON g.ID = m.PolicyGroupID WHERE "
+                                  "g.Name = 'send-everyone-per-user-except'"), ["news@example.org"])
+
+    def test_two_at_once_lose_nothing(self):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda i: self.run_it("send", f"{i + 1}/h", "--domain", f"d{i}.org"),
+                          range(24)))
+        self.assertEqual(self.sql(
+            "SELECT count(*) FROM policies p JOIN policy_members m ON m.PolicyID = p.ID JOIN quotas q "
+            "ON q.PolicyID = p.ID JOIN quotas_limits l ON l.QuotasID = q.ID WHERE p.ID > 5 AND "
+            "m.Source LIKE '@d' || (l.CounterLimit - 1) || '.org,%'"), ["48"])
+
+    def test_locked_database_is_said_after_five_seconds(self):
+        other = sqlite3.connect(self.database, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        err = self.run_it("send", "100/h", status=2)
+        self.assertGreater(time.monotonic() - start, 4)
+        self.assertIn("locked", err)
+        self.assertIn("nothing was changed", err)
+        other.execute("ROLLBACK")
+        self.run_it("send", "100/h")
+
+    def test_bad_input_is_one_line_and_touches_nothing(self):
+        long_domain = "a" * 300
+        table = [
+            (["send", "ten/min"], "'ten/min' is no limit"),
+            (["send", "0/h"], "let nothing through"),
+            (["send", "10/0s"], "a period of 0"),
+            (["send", "10/31day"], "30 days"),
+            (["send"], "the limit is missing"),
+            (["send", "1/h,2/h"], "twice"),
+            (["send", "1/h", "--domain", long_domain], "longer than 255"),
+            (["send", "1/h", "--user", "a" * 316 + "@b.org"], "longer than 320"),
+            (["send", "1/h", "--user", 'a"b@c.org'], "is no mail address"),
+            (["send", "1/h", "--user", "a b@c.org"], "is no mail address"),
+            (["send", "1/h", "--user", "a@c.org\n"], "\\x0a"),
+            (["send", "1/h", "--user", "a'; DROP TABLE quotas; --@c.org"], "is no mail address"),
+            (["send", "1/h", "--user", "*@c.org"], "is no mail address"),
+            (["send", "1/h", "--domain", "*"], "is no domain"),
+            (["send", "1/h", "--domain", "alice@c.org"], "use --user"),
+            (["send", "1/h", "--user", "alice"], "as in alice@example.org"),
+            (["send", "1/h", "--domain", "a.org,b.org"], "is no domain"),
+            (["send", "1/h", "--domain", "%internal_domains"], "is no domain"),
+            (["send", "1/h", "--message", "a\nb"], "line break"),
+            (["send", "1/h", "--message", b"\xff"], "UTF-8"),
+            (["send", "1/h", "--verdict", "maybe"], "choose one of defer"),
+            (["send", "1/h", "--per", "maybe"], "choose one of user"),
+            (["send", "1/h", "--anyone", "--everyone"], "exclude each other"),
+            (["receive", "1/h", "--per", "account"], "'send' only"),
+            (["usage", "--top", "many"], "whole number"),
+            (["list", "--jsn"], "--jsn"),
+            (["nothing"], "no subcommand"),
+            ([], "subcommand is missing"),
+        ]
+        before = self.files()
+        for arguments, because in table:
+            with self.subTest(arguments):
+                self.assertIn(because, self.run_it(*arguments, status=1))
+                self.assertEqual(self.files(), before)
+
+    def test_failed_statement_leaves_the_database_as_it_was(self):
+        self.sql("CREATE TRIGGER stop BEFORE INSERT ON quotas_limits "
+                 "BEGIN SELECT RAISE(ABORT, 'no room'); END")
+        before = self.files()
+        err = self.run_it("send", "100/h", status=2)
+        self.assertIn("no room", err)
+        self.assertIn("nothing was changed", err)
+        self.assertEqual(self.files(), before)
+
+    def test_database_without_the_tables(self):
+        other = self.home / "other.db"
+        self.sql("CREATE TABLE t (a)", other)
+        for arguments in (["list"], ["usage"], ["send", "1/h"]):
+            self.assertIn("is it a database of CBPolicyD",
+                          self.run_it(*arguments, "--database", other, status=2))
+
+
+class ListAndUsage(Plugin):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.sql(ARTICLE)
+
+    def count(self, limit, key, seconds_ago, counter):
+        self.sql(f"INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) "
+                 f"VALUES ({limit}, '{key}', {time.time() - seconds_ago}, {counter})")
+
+    def test_list_is_an_aligned_table(self):
+        self.run_it("send", "20/min,200/h", "--domain", "own.org", "--verdict", "hold")
+        lines = self.run_it("list").splitlines()
+        self.assertEqual(lines[0].split(),
+                         ["ID", "DIRECTION", "WHO", "LIMIT", "PER", "VERDICT", "STATE"])
+        self.assertEqual(lines[3].split(),
+                         ["3", "send", "anyone,", "except", "1", "10/min", "user", "defer", "on"])
+        self.assertEqual(lines[4].split(),
+                         ["4", "receive", "anyone", "125/min", "domain", "reject", "on"])
+        self.assertEqual(lines[5].split(),
+                         ["5", "send", "own.org", "20/min,200/h", "user", "hold", "on"])
+        for title in ("WHO", "LIMIT", "PER", "VERDICT", "STATE"):
+            place = lines[0].index(title)
+            self.assertEqual({line[place - 1] for line in lines[:6]}, {" "}, title)
+
+    def test_list_json(self):
+        self.run_it("send", "20/min,50M/h", "--domain", "own.org", "--verdict", "none")
+        limits = {limit["id"]: limit for limit in json.loads(self.run_it("list", "--json"))["limits"]}
+        self.assertEqual(sorted(limits), [1, 2, 3, 4, 5])
+        self.assertEqual(limits[3]["name"], "\u0421arbonio CBPolicyD"
+                         if not limits[3]["except"] else "send-anyone-per-user")
+        self.assertEqual(limits[3]["except"], ["@own.org"])
+        mine = limits[5]
+        self.assertEqual((mine["direction"], mine["who"], mine["per"], mine["verdict"], mine["limit"],
+                          mine["enabled"]), ("send", "own.org", "user", "none", "20/min,50M/h", True))
+        self.assertEqual([(rate["amount"], rate["unit"], rate["period_s"], rate["message"])
+                          for rate in mine["rates"]],
+                         [(20, "messages", 60, None), (51200, "KiB", 3600, None)])
+
+    def test_usage(self):
+        self.assertIn("Nothing is counted", self.run_it("usage"))
+        self.count(4, "Sender:full@own.org", 20, 10)
+        self.count(4, "Sender:half@own.org", 20, 5)
+        self.count(4, "Sender:old@own.org", 61, 5)
+        self.count(5, "Recipient:@own.org", 1, 31)
+        lines = self.run_it("usage").splitlines()
+        self.assertEqual(lines[0].split(), ["WHO", "DIRECTION", "USED", "PERIOD", "PERCENT", "NEXT",
+                                            "MAIL", "ID"])
+        self.assertRegex(lines[1], r"^full@own.org +send +10/10 +min +100% +in (3\d|40) s +3$")
+        self.assertRegex(lines[2], r"^half@own.org +send +5/10 +min +50% +now +3$")
+        self.assertRegex(lines[3], r"^@own.org +receive +31/125 +min +24% +now +4$")
+        self.assertEqual(len(lines), 4)
+        self.assertIn("2 more; 'carbonio-limits usage --top 3'", self.run_it("usage", "--top", "1"))
+        one = self.run_it("usage", "half@own.org")
+        self.assertIn("half@own.org", one)
+        self.assertIn("@own.org ", one)
+        self.assertNotIn("full", one)
+        self.assertIn("Nothing is counted against x@y.z", self.run_it("usage", "x@y.z"))
+        found = json.loads(self.run_it("usage", "--json"))
+        self.assertEqual([(use["key"], use["used"], use["amount"], use["percent"], use["id"])
+                          for use in found["usage"]],
+                         [("Sender:full@own.org", 10, 10, 100.0, 3),
+                          ("Sender:half@own.org", 5, 10, 50.0, 3),
+                          ("Recipient:@own.org", 31, 125, 24.8, 4)])
+        self.assertAlmostEqual(found["usage"][0]["next_free"] - found["now"], 40, delta=10)
+        self.assertIsNone(found["usage"][1]["next_free"])
+
+    def test_usage_does_not_write(self):
+        self.count(4, "Sender:full@own.org", 20, 10)
+        before = self.files()
+        self.run_it("usage")
+        self.run_it("list")
+        self.assertEqual(self.files(), before)
+
+    def on_a_terminal(self, *arguments, columns=0, **environment):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+        with open(slave, "wb") as terminal:
+            subprocess.run([PROGRAM, *arguments], stdout=terminal, check=True, timeout=60,
+                           env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home),
+                                **environment})
+        out = b""
+        try:
+            while chunk := os.read(master, 4096):
+                out += chunk
+        except OSError:  # nobody has it open any more
+            pass
+        os.close(master)
+        return out.decode()
+
+    def test_colour_and_bars_only_on_a_terminal(self):
+        self.count(4, "Sender:full@own.org", 20, 10)
+        self.assertNotIn("\033", self.run_it("usage"))
+        self.assertNotIn("█", self.run_it("usage"))
+        out = self.on_a_terminal("usage")
+        self.assertIn("\033[31m", out)
+        self.assertIn("█", out)
+        out = self.on_a_terminal("usage", NO_COLOR="1")
+        self.assertNotIn("\033", out)
+        self.assertIn("█", out)
+
+    def test_no_line_is_wider_than_the_terminal(self):
+        self.run_it("send", "5/h", "--verdict", "none", "--per", "account")
+        long = "a-rather-long-name@department.example.org"
+        self.count(4, f"Sender:{long}", 20, 10)
+        self.count(6, f"SASLUsername:{long}", 20, 4711)
+        for columns in (80, 120):
+            lines = self.on_a_terminal("usage", NO_COLOR="1", columns=columns).splitlines()
+            self.assertLessEqual(max(map(len, lines)), columns, lines)
+            self.assertTrue(any("█" in line for line in lines) == (columns == 120), lines)
+            if columns == 120:
+                self.assertIn(long, lines[1])
+
+    def test_watch_gives_the_terminal_back(self):
+        self.count(4, "Sender:full@own.org", 20, 10)
+        master, slave = pty.openpty()
+        watching = subprocess.Popen([PROGRAM, "usage", "--watch"], stdout=slave,
+                                    env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
+        os.close(slave)
+        out = b""
+        while b"full@own.org" not in out:
+            out += os.read(master, 4096)
+        watching.send_signal(signal.SIGINT)
+        self.assertEqual(watching.wait(10), 0)
+        try:
+            while chunk := os.read(master, 4096):
+                out += chunk
+        except OSError:  # nobody has it open any more
+            pass
+        os.close(master)
+        self.assertTrue(out.startswith(b"\033[?1049h\033[?25l"))
+        self.assertTrue(out.endswith(b"\033[?25h\033[?1049l"))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "becoming another user takes root")
+class Owner(Plugin):
+    def owners(self):
+        return {path.stat().st_uid for path in self.home.rglob("*")}
+
+    def test_root_becomes_the_owner(self):
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        daemon = sqlite3.connect(self.database)  # keeps -wal and -shm
+        self.addCleanup(daemon.close)
+        self.run_it("send", "100/h")
+        self.run_it("init", "--force", "--no-prov")
+        self.assertEqual(len(list(self.database.parent.glob("*.sqlitedb.20*"))), 1)
+        self.assertEqual(self.owners(), {NOBODY})
+
+    def test_another_user_is_told_whom_to_become(self):
+        self.init()
+        before = self.files()
+        program = self.home / "carbonio-limits"  # where any user may run it
+        shutil.copy(PROGRAM, program)
+        for arguments in (["list"], ["send", "1/h"], ["init", "--force"]):
+            err = self.run_it(*arguments, status=2, program=program, user=NOBODY, group=NOBODY,
+                              extra_groups=[], cwd="/")
+            self.assertTrue(err.endswith("run it as root\n"), err)
+        self.assertEqual(self.files(), before)
+
+
+if __name__ == "__main__":
+    unittest.main()
