@@ -173,8 +173,9 @@ void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& finding
     return;
   }
   const fs::path file = policyd::status_file_of(config.pid_file);
-  const auto status = policyd::read_status(file);
+  // In this order: a daemon that answers has written its status.
   const auto answer = ask_daemon(config, kAnswerWithin);
+  const auto status = policyd::read_status(file);
   if (!status) {
     findings.not_checked("daemon.status", status.error().message);
   } else if (*status) {

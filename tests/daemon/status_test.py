@@ -12,7 +12,7 @@ from daemon_case import DaemonTest, eventually, policy, quota
 
 class StatusTest(DaemonTest):
     def status(self, daemon):
-        file = daemon.pid_file.with_name("cbpolicyd.status.json")
+        file = daemon.status_file
         return json.loads(file.read_text()) if file.exists() else None
 
     def wait_for(self, daemon, condition):

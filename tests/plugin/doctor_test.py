@@ -319,6 +319,7 @@ class Running(DoctorTest):
     @needs_root
     def test_log_and_pid_file_cannot_be_written(self):
         self.make(policy() + quota())
+        self.assertTrue(eventually(self.daemon.status_file.exists))
         os.chown(self.daemon.log_file, 0, 0)
         os.chown(self.daemon.pid_file.parent, 0, 0)
         self.assertEqual(sorted(self.wrong()), ["daemon.log", "daemon.pid_file"])

@@ -175,6 +175,7 @@ class Daemon:
         self.config = self.folder / "conf/cbpolicyd.conf"
         self.log_file = self.folder / "log/cbpolicyd.log"
         self.pid_file = self.folder / "run/cbpolicyd.pid"
+        self.status_file = self.folder / "run/cbpolicyd.status.json"
         self.output_file = self.folder / "output"
         self.process = None
         self.environment = {"ZEXTRAS_HOME": str(self.folder), **(environment or {})}
