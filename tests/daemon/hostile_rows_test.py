@@ -263,8 +263,9 @@ class HostileRows(DaemonTest):
                              RULE_TABLES) + "".join(f"DELETE FROM {t};" for t in tables[-3:])
 
     def apply(self, sql: str):
-        """Types it, and waits until it is in force: many rows are read beside the mail."""
-        self.daemon.sql(sql)
+        """Types it, in one transaction, and waits until it is in force: many rows are read beside
+        the mail."""
+        self.daemon.sql(f"BEGIN;{sql}COMMIT;")
         ((version,),) = self.daemon.query("SELECT Version FROM limits_rules_version")
         self.daemon.ask(sender="x@elsewhere.example")
         self.daemon.wait_for_log(f"NOTICE: rules version {version}: ")
