@@ -2,14 +2,13 @@
 #include "daemon/connection.hpp"
 
 #include <fmt/core.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/error.hpp>
+#include <cerrno>
 
 namespace policyd {
-
-namespace asio = boost::asio;
 
 namespace {
 // Postfix's requests have some 700 bytes; the buffer grows for others.
@@ -17,15 +16,30 @@ constexpr std::size_t kFirstBuffer = 2048;
 static_assert(kFirstBuffer <= kMaxRequestBytes);
 }  // namespace
 
-Connection::Connection(Socket socket, ConnectionContext& context, std::string peer,
+Connection::Connection(UniqueFd socket, ConnectionContext& context, std::string peer,
                        std::optional<IpAddress> peer_address)
-    : socket_(std::move(socket)), context_(context), peer_(std::move(peer)), since_(std::chrono::steady_clock::now()) {
+    : socket_(std::move(socket)),
+      context_(context),
+      peer_(std::move(peer)),
+      since_(std::chrono::steady_clock::now()) {
   request_.peer_address = peer_address;
 }
 
-void Connection::close() {
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+// Edge-triggered: what is not read or written now must be remembered.
+void Connection::ready(std::uint32_t events) {
+  if (!is_open()) return;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ended_ = true;
+  if (ended_ || (events & EPOLLIN) != 0) readable_ = true;
+  switch (doing_) {
+    case Doing::idle:
+    case Doing::reading:
+      if (readable_) read();
+      return;
+    case Doing::writing:
+      return send();
+    case Doing::deciding:
+      return;
+  }
 }
 
 void Connection::now_doing(Doing doing) {
@@ -52,22 +66,18 @@ void Connection::check_timeout() {
   close();
 }
 
-void Connection::wait_readable() {
-  socket_.async_wait(Socket::wait_read,
-                     [self = shared_from_this()](boost::system::error_code error) {
-                       if (!error && self->is_open()) self->read();
-                     });
-}
-
 void Connection::read() {
   if (received_ == in_.size())
     in_.resize(std::max(kFirstBuffer, std::min(in_.size() * 2, kMaxRequestBytes + 1)));
-  boost::system::error_code error;
-  const std::size_t got =
-      socket_.read_some(asio::buffer(in_.data() + received_, in_.size() - received_), error);
-  if (error == asio::error::would_block) return wait_readable();
-  if (error) return close();
-  received_ += got;
+  const std::size_t room = in_.size() - received_;
+  const ssize_t got = ::recv(socket_.get(), in_.data() + received_, room, MSG_DONTWAIT);
+  if (got < 0 && errno == EAGAIN) {
+    readable_ = false;
+    return;
+  }
+  if (got <= 0) return close();
+  received_ += static_cast<std::size_t>(got);
+  if (static_cast<std::size_t>(got) < room && !ended_) readable_ = false;
   process();
 }
 
@@ -76,7 +86,8 @@ void Connection::process() {
   switch (find_request({in_.data(), received_}, framing_)) {
     case Frame::need_more:
       now_doing(received_ == 0 ? Doing::idle : Doing::reading);
-      return wait_readable();
+      if (readable_) read();
+      return;
     case Frame::too_large:
       return refuse(fmt::format("a request of more than {} bytes", kMaxRequestBytes));
     case Frame::not_name_value:
@@ -123,23 +134,19 @@ void Connection::answer(const Verdict& verdict) {
 }
 
 void Connection::send() {
-  boost::system::error_code error;
-  written_ +=
-      socket_.write_some(asio::buffer(out_.data() + written_, out_.size() - written_), error);
-  if (error && error != asio::error::would_block) return close();
+  const ssize_t sent_now = ::send(socket_.get(), out_.data() + written_, out_.size() - written_,
+                                  MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent_now < 0 && errno != EAGAIN) return close();
+  if (sent_now > 0) written_ += static_cast<std::size_t>(sent_now);
   if (written_ == out_.size()) return sent();
   now_doing(Doing::writing);
-  socket_.async_wait(Socket::wait_write,
-                     [self = shared_from_this()](boost::system::error_code failed) {
-                       if (!failed && self->is_open()) self->send();
-                     });
 }
 
 void Connection::sent() {
   if (close_after_answer_) return close();
   now_doing(Doing::idle);
   if (received_ > 0) return process();
-  wait_readable();
+  if (readable_) read();
 }
 
 }  // namespace policyd

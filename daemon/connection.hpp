@@ -4,11 +4,7 @@
 // behind a request belong to the next one. The loop's thread.
 #pragma once
 
-#include <utility>  // before Asio 1.74, which forgets it
-//
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +13,8 @@
 #include "daemon/engine.hpp"
 #include "daemon/maillog.hpp"
 #include "daemon/protocol.hpp"
+#include "daemon/readiness.hpp"
+#include "daemon/unique_fd.hpp"
 
 namespace policyd {
 
@@ -28,17 +26,17 @@ struct ConnectionContext {
   std::chrono::seconds timeout_busy{120};
 };
 
-class Connection final : public Pending, public std::enable_shared_from_this<Connection> {
+class Connection final : public Pending,
+                         public Readiness::Client,
+                         public std::enable_shared_from_this<Connection> {
  public:
-  using Socket = boost::asio::generic::stream_protocol::socket;
-
   // `peer` is "192.0.2.1:4711" or the socket's path; the address is none on a UNIX socket.
-  Connection(Socket socket, ConnectionContext& context, std::string peer,
+  Connection(UniqueFd socket, ConnectionContext& context, std::string peer,
              std::optional<IpAddress> peer_address);
 
-  void start() { wait_readable(); }
-  void close();
-  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+  void ready(std::uint32_t events) override;
+  void close() { socket_.reset(); }
+  [[nodiscard]] bool is_open() const { return static_cast<bool>(socket_); }
 
   // Closes when it has been idle, or in the middle of a request or answer, for too long.
   void check_timeout();
@@ -55,7 +53,6 @@ class Connection final : public Pending, public std::enable_shared_from_this<Con
  private:
   enum class Doing : std::uint8_t { idle, reading, deciding, writing };
 
-  void wait_readable();
   void read();
   void process();
   void ask();
@@ -64,8 +61,10 @@ class Connection final : public Pending, public std::enable_shared_from_this<Con
   void refuse(std::string_view why);
   void now_doing(Doing doing);
 
-  Socket socket_;
+  UniqueFd socket_;
   ConnectionContext& context_;
+  bool readable_ = false;  // there may be something to read
+  bool ended_ = false;     // and at last the end
   std::string peer_;
   std::vector<char> in_;
   std::size_t received_ = 0;

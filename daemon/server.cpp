@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -97,6 +98,7 @@ class Server::Impl {
         log_(log),
         handlers_(std::move(handlers)),
         context_{engine, log, {}, {}},
+        readiness_(io_),
         signals_(io_, SIGTERM, SIGINT, SIGHUP),
         sweep_(io_) {
     signals_.add(SIGUSR1);
@@ -125,6 +127,7 @@ class Server::Impl {
 
  private:
   using Acceptor = asio::basic_socket_acceptor<stream_protocol>;
+  using Socket = stream_protocol::socket;
   struct Place {
     Place(asio::io_context& io, Listener listener)
         : name(std::move(listener.name)),
@@ -142,8 +145,7 @@ class Server::Impl {
   };
 
   void accept(Place& place) {
-    place.acceptor.async_accept([this, &place](boost::system::error_code error,
-                                               Connection::Socket socket) {
+    place.acceptor.async_accept([this, &place](boost::system::error_code error, Socket socket) {
       if (error == asio::error::operation_aborted) return;
       if (!error) {
         welcome(std::move(socket), place);
@@ -157,7 +159,7 @@ class Server::Impl {
     });
   }
 
-  void welcome(Connection::Socket socket, const Place& place) {
+  void welcome(Socket socket, const Place& place) {
     boost::system::error_code error;
     const auto endpoint = socket.remote_endpoint(error);
     if (error) return;  // gone already
@@ -170,11 +172,13 @@ class Server::Impl {
       const int on = 1;
       ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    socket.non_blocking(true, error);
+    UniqueFd fd{socket.release(error)};
+    if (error) return;
     if (connections_.size() >= max_connections_) make_room();
-    auto connection = std::make_shared<Connection>(std::move(socket), context_,
-                                                   std::move(peer.name), peer.address);
-    connection->start();
+    const int number = fd.get();
+    auto connection =
+        std::make_shared<Connection>(std::move(fd), context_, std::move(peer.name), peer.address);
+    if (!readiness_.add(number, *connection)) return;
     connections_.push_back(std::move(connection));
   }
 
@@ -262,6 +266,7 @@ class Server::Impl {
   Maillog& log_;
   Handlers handlers_;
   ConnectionContext context_;
+  Readiness readiness_;
   std::size_t max_connections_ = 0;
   std::vector<IpNetwork> allowed_;
   std::vector<IpNetwork> denied_;
