@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/session.hpp"
 
+#include <functional>
 #include <utility>
 
 #include "daemon/session_row.hpp"
@@ -26,11 +27,13 @@ const SessionRecipient* Session::find(std::string_view recipient) const {
   return nullptr;
 }
 
+namespace {
+std::size_t hash_of(std::string_view instance) { return std::hash<std::string_view>{}(instance); }
+}  // namespace
+
 Session* Sessions::find(std::string_view instance) {
-  const auto found = by_instance_.find(instance);
-  if (found == by_instance_.end()) return nullptr;
-  sessions_.splice(sessions_.begin(), sessions_, found->second);
-  return &*found->second;
+  return sessions_.find(hash_of(instance),
+                        [&](const Session& session) { return session.instance == instance; });
 }
 
 Session& Sessions::open(const Request& rcpt) {
@@ -46,22 +49,15 @@ Session& Sessions::open(const Request& rcpt) {
 }
 
 Session& Sessions::add(Session session) {
-  Session& added = sessions_.emplace_front(std::move(session));
-  by_instance_.emplace(added.instance, sessions_.begin());
-  evict();
+  if (capacity_ > 0 && sessions_.size() >= capacity_) sessions_.drop_oldest();
+  Session& added = sessions_.add(hash_of(session.instance));
+  added = std::move(session);
   return added;
 }
 
 void Sessions::set_capacity(std::size_t capacity) {
   capacity_ = capacity;
-  evict();
-}
-
-void Sessions::evict() {
-  while (sessions_.size() > capacity_) {
-    by_instance_.erase(sessions_.back().instance);
-    sessions_.pop_back();
-  }
+  while (sessions_.size() > capacity_) sessions_.drop_oldest();
 }
 
 // FNV-1a: the same in each run and on each machine, which std::hash does not promise.

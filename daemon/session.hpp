@@ -6,14 +6,13 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "daemon/clock.hpp"
+#include "daemon/recently_used.hpp"
 #include "daemon/request.hpp"
 #include "daemon/verdict.hpp"
 
@@ -53,18 +52,18 @@ class Sessions {
   Session& open(const Request& rcpt);
   // A message that another process began; it must not be known.
   Session& add(Session session);
-  // Most recently asked first.
-  [[nodiscard]] const std::list<Session>& all() const { return sessions_; }
+  // Most recently asked first, as long as `visit` says true.
+  template <typename Visit>
+  void each(Visit visit) const {
+    sessions_.each(visit);
+  }
 
   void set_capacity(std::size_t capacity);
-  [[nodiscard]] std::size_t size() const { return by_instance_.size(); }
+  [[nodiscard]] std::size_t size() const { return sessions_.size(); }
 
  private:
-  void evict();
-
   std::size_t capacity_;
-  std::list<Session> sessions_;  // most recently asked first
-  std::unordered_map<std::string_view, std::list<Session>::iterator> by_instance_;
+  RecentlyUsed<Session> sessions_;
 };
 
 // Identifies a question across restarts: (instance, recipient, state).

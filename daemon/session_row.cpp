@@ -185,12 +185,13 @@ SessionRow open_row(const Session& session, const Rules& rules) {
 
 std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, TimePoint now) {
   std::vector<SessionRow> rows;
-  for (const Session& session : sessions.all()) {
-    if (rows.size() == kMaxKept || session.last_rcpt + std::chrono::hours{1} < now) break;
-    if (session.end_of_message) continue;
+  sessions.each([&](const Session& session) {
+    if (rows.size() == kMaxKept || session.last_rcpt + std::chrono::hours{1} < now) return false;
+    if (session.end_of_message) return true;
     SessionRow row = open_row(session, rules);
     if (!row.recipient_data.empty()) rows.push_back(std::move(row));
-  }
+    return true;
+  });
   return rows;
 }
 

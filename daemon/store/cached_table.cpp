@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/store/cached_table.hpp"
 
+#include <algorithm>
 #include <functional>
 
 namespace policyd {
@@ -12,7 +13,7 @@ constexpr int kEvictionsPerBatch = 4096;
 }  // namespace
 
 template <typename Record>
-std::size_t CachedTable<Record>::KeyHash::operator()(const Key& key) const noexcept {
+std::size_t CachedTable<Record>::hash_of(const Key& key) {
   constexpr std::uint64_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
   auto hash = static_cast<std::uint64_t>(key.id);
   for (const std::string_view text : key.texts) {
@@ -22,10 +23,8 @@ std::size_t CachedTable<Record>::KeyHash::operator()(const Key& key) const noexc
 }
 
 template <typename Record>
-typename CachedTable<Record>::Key CachedTable<Record>::Row::key() const {
-  Key key{id, {}};
-  for (std::size_t i = 0; i < texts.size(); ++i) key.texts[i] = texts[i];
-  return key;
+bool CachedTable<Record>::Row::is(const Key& key) const {
+  return id == key.id && std::equal(texts.begin(), texts.end(), key.texts.begin());
 }
 
 template <typename Record>
@@ -49,19 +48,16 @@ Result<void> CachedTable<Record>::attach(sqlite3* db, const std::string& table_p
 
 template <typename Record>
 typename Record::Value& CachedTable<Record>::touch(const Key& key) {
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) {
-    Row& row = rows_.emplace_front();
-    row.id = key.id;
-    for (std::size_t i = 0; i < key.texts.size(); ++i) row.texts[i] = key.texts[i];
-    by_key_.emplace(row.key(), rows_.begin());
-    read(row);
-    return row;
+  const std::size_t hash = hash_of(key);
+  if (Row* known = rows_.find(hash, [&key](const Row& row) { return row.is(key); })) {
+    // A dirty row is compared with the table when it is written.
+    if (known->generation != generation_ && !known->dirty) read(*known);
+    return *known;
   }
-  rows_.splice(rows_.begin(), rows_, found->second);
-  Row& row = rows_.front();
-  // A dirty row is compared with the table when it is written.
-  if (row.generation != generation_ && !row.dirty) read(row);
+  Row& row = rows_.add(hash);
+  row.id = key.id;
+  std::copy(key.texts.begin(), key.texts.end(), row.texts.begin());
+  read(row);
   return row;
 }
 
@@ -175,13 +171,11 @@ template <typename Record>
 void CachedTable<Record>::end_batch() {
   // Dirty rows stay: they are looked at once in a while and moved to the front.
   for (int i = 0; rows_.size() > capacity_ && i < kEvictionsPerBatch; ++i) {
-    Row& oldest = rows_.back();
-    if (oldest.dirty) {
-      rows_.splice(rows_.begin(), rows_, std::prev(rows_.end()));
-      continue;
+    if (rows_.oldest().dirty) {
+      rows_.keep_oldest();
+    } else {
+      rows_.drop_oldest();
     }
-    by_key_.erase(oldest.key());
-    rows_.pop_back();
   }
 }
 

@@ -20,12 +20,11 @@
 
 #include <array>
 #include <cstdint>
-#include <list>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "daemon/recently_used.hpp"
 #include "daemon/sqlite.hpp"
 #include "daemon/store/accounting_record.hpp"
 #include "daemon/store/quota_record.hpp"
@@ -65,9 +64,7 @@ class CachedTable {
   std::size_t take_lost() { return std::exchange(lost_, 0); }
 
  private:
-  struct KeyHash {
-    std::size_t operator()(const Key& key) const noexcept;
-  };
+  static std::size_t hash_of(const Key& key);
   struct Row : Value {
     std::int64_t id = 0;
     std::array<std::string, Record::kKeyTexts> texts;
@@ -77,7 +74,7 @@ class CachedTable {
     Units pending{};                // counted since then
     bool dirty = false;
 
-    [[nodiscard]] Key key() const;
+    [[nodiscard]] bool is(const Key& key) const;
   };
 
   // Takes the row from the table; false where it cannot be read.
@@ -91,8 +88,7 @@ class CachedTable {
   std::uint64_t generation_ = 1;
   sqlite3* db_ = nullptr;
   sql::Statement select_, insert_, update_;
-  std::list<Row> rows_;  // most recently used first
-  std::unordered_map<Key, typename std::list<Row>::iterator, KeyHash> by_key_;
+  RecentlyUsed<Row> rows_;
   std::vector<Row*> dirty_;
   std::vector<Row*> inserted_;  // in the open transaction
   std::string scratch_;
