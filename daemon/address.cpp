@@ -292,8 +292,6 @@ void lower_case(std::string& text) {
   std::transform(text.begin(), text.end(), text.begin(), lower);
 }
 
-bool is_white_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
 bool is_mail_address(std::string_view text) {
   const auto at = at_sign(text);
   return at != std::string_view::npos && at > 0 &&

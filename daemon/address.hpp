@@ -59,7 +59,9 @@ struct IpNetwork {
 
 // ASCII only: mail addresses compare without regard to the case of A..Z.
 void lower_case(std::string& text);
-[[nodiscard]] bool is_white_space(char c);
+[[nodiscard]] constexpr bool is_white_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 // `x@y` without white space, both parts not empty (CBPolicyD's check of sender and recipient).
 [[nodiscard]] bool is_mail_address(std::string_view text);

@@ -100,19 +100,15 @@ void Connection::process() {
 }
 
 void Connection::ask() {
-  const Parsed parsed = parse_request({in_.data(), framing_.scanned}, request_);
-  switch (parsed.outcome) {
-    case Parsed::Outcome::not_name_value:
-      return refuse(fmt::format("a line is not name=value: '{}'", parsed.what));
-    case Parsed::Outcome::incomplete:
-      context_.log.error(fmt::format("{}: request refused: {}", peer_, parsed.what));
-      close_after_answer_ = true;
-      return answer({Action::defer, {}});
-    case Parsed::Outcome::ok:
-      now_doing(Doing::deciding);
-      context_.engine.ask(shared_from_this());
-      return;
+  const std::string_view problem =
+      parse_request({in_.data(), framing_.scanned}, framing_, request_);
+  if (!problem.empty()) {
+    context_.log.error(fmt::format("{}: request refused: {}", peer_, problem));
+    close_after_answer_ = true;
+    return answer({Action::defer, {}});
   }
+  now_doing(Doing::deciding);
+  context_.engine.ask(shared_from_this());
 }
 
 void Connection::refuse(std::string_view why) {

@@ -7,12 +7,9 @@
 #include <limits>
 #include <optional>
 #include <system_error>
-#include <variant>
 
 namespace policyd {
 namespace {
-
-using Outcome = Parsed::Outcome;
 
 std::string_view without_cr(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
@@ -25,56 +22,49 @@ std::size_t end_of_name(std::string_view line) {
   return equals == 0 ? std::string_view::npos : equals;
 }
 
-// What the checks need apart from the Request itself. Absent and empty are not the same.
-struct Attributes {
-  std::optional<std::string_view> protocol_state;
-  std::optional<std::string_view> client_address;
-  std::optional<std::string_view> instance;
-  std::optional<std::string_view> sender;
-  std::optional<std::string_view> recipient;
-  std::string_view size;
-};
+// In the order of Attribute, which is that of their lengths.
+constexpr std::array<std::string_view, kAttributes> kNames = {"size",
+                                                              "sender",
+                                                              "instance",
+                                                              "queue_id",
+                                                              "recipient",
+                                                              "helo_name",
+                                                              "client_name",
+                                                              "sasl_method",
+                                                              "sasl_sender",
+                                                              "protocol_name",
+                                                              "sasl_username",
+                                                              "protocol_state",
+                                                              "client_address",
+                                                              "encryption_cipher",
+                                                              "encryption_keysize",
+                                                              "encryption_protocol",
+                                                              "reverse_client_name"};
+static_assert(kNames[static_cast<std::size_t>(Attribute::client_address)] == "client_address");
+static_assert(kNames[static_cast<std::size_t>(Attribute::reverse_client_name)] ==
+              "reverse_client_name");
 
-using Checked = std::optional<std::string_view> Attributes::*;
-using Sized = std::string_view Attributes::*;
-using Plain = std::string_view Request::*;
-using Optional = std::optional<std::string_view> Request::*;
+// By length: the first of kNames that is so long, or longer.
+constexpr auto kFirstOfLength = [] {
+  std::array<std::uint8_t, kNames.back().size() + 2> first{};
+  for (std::size_t length = 0; length < first.size(); ++length) {
+    while (first[length] < kNames.size() && kNames[first[length]].size() < length) ++first[length];
+  }
+  return first;
+}();
 
-struct Attribute {
-  std::string_view name;
-  std::variant<Checked, Sized, Plain, Optional> into;
-};
-
-constexpr std::array kAttributes = {
-    Attribute{"protocol_state", &Attributes::protocol_state},
-    Attribute{"client_address", &Attributes::client_address},
-    Attribute{"instance", &Attributes::instance},
-    Attribute{"sender", &Attributes::sender},
-    Attribute{"recipient", &Attributes::recipient},
-    Attribute{"size", &Attributes::size},
-    Attribute{"sasl_username", &Request::sasl_username},
-    Attribute{"queue_id", &Request::queue_id},
-    Attribute{"helo_name", &Request::helo_name},
-    Attribute{"client_name", &Request::client_name},
-    Attribute{"reverse_client_name", &Request::reverse_client_name},
-    Attribute{"protocol_name", &Request::protocol_name},
-    Attribute{"encryption_protocol", &Request::encryption_protocol},
-    Attribute{"encryption_cipher", &Request::encryption_cipher},
-    Attribute{"encryption_keysize", &Request::encryption_keysize},
-    Attribute{"sasl_method", &Request::sasl_method},
-    Attribute{"sasl_sender", &Request::sasl_sender},
-};
-
-struct Store {
-  Attributes& attributes;
-  Request& request;
-  std::string_view value;
-
-  void operator()(Checked into) const { attributes.*into = value; }
-  void operator()(Sized into) const { attributes.*into = value; }
-  void operator()(Plain into) const { request.*into = value; }
-  void operator()(Optional into) const { request.*into = value; }
-};
+void note(std::string_view received, std::size_t line, std::size_t equals, std::size_t end,
+          Framing& at) {
+  const std::string_view name = received.substr(line, equals - line);
+  if (name.size() + 1 >= kFirstOfLength.size()) return;
+  const std::size_t last = kFirstOfLength[name.size() + 1];
+  for (std::size_t i = kFirstOfLength[name.size()]; i < last; ++i) {
+    if (kNames[i] != name) continue;
+    at.values[i] = {static_cast<std::uint16_t>(equals + 1),
+                    static_cast<std::uint16_t>(end - equals - 1)};
+    return;
+  }
+}
 
 // Postfix asks these outside a mail transaction, where instance and sender are still empty.
 constexpr std::array<std::string_view, 6> kUncheckedStates = {"CONNECT", "EHLO", "HELO",
@@ -111,36 +101,37 @@ void lower_case_in_place(std::span<char> text, std::string_view part) {
   }
 }
 
+// The values of one request.
+struct Values {
+  std::string_view text;
+  const Framing& at;
+
+  [[nodiscard]] std::optional<std::string_view> given(Attribute attribute) const {
+    const Framing::Value value = at.values[static_cast<std::size_t>(attribute)];
+    if (value.begin == 0) return std::nullopt;
+    return text.substr(value.begin, value.size);
+  }
+  // Where absent and empty are the same.
+  std::string_view operator[](Attribute attribute) const {
+    const Framing::Value value = at.values[static_cast<std::size_t>(attribute)];
+    return text.substr(value.begin, value.size);
+  }
+};
+
 // What is missing or malformed, or nothing. CBPolicyD, "The Postfix side".
-std::string_view problem_in(const Attributes& given, const std::optional<IpAddress>& client) {
-  if (!given.client_address) return "client_address is missing";
+std::string_view problem_in(const Values& values, const std::optional<IpAddress>& client) {
+  if (!values.given(Attribute::client_address)) return "client_address is missing";
   if (!client) return "client_address is no IP address";
-  if (!given.sender) return "sender is missing";
-  if (!given.sender->empty() && !is_mail_address(*given.sender)) {
+  const auto sender = values.given(Attribute::sender);
+  if (!sender) return "sender is missing";
+  if (!sender->empty() && !is_mail_address(*sender)) {
     return "sender is neither empty nor user@domain";
   }
-  if (!given.instance || given.instance->empty()) return "instance is missing or empty";
-  if (*given.protocol_state != "RCPT") return {};
-  if (!given.recipient) return "recipient is missing";
-  if (!is_mail_address(*given.recipient)) return "recipient is not user@domain";
-  return {};
-}
-
-// Every line of `text` up to its end or its empty line.
-Parsed read_lines(std::string_view text, Attributes& attributes, Request& request) {
-  while (!text.empty()) {
-    const std::size_t newline = text.find('\n');
-    const std::string_view line = without_cr(text.substr(0, newline));
-    text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
-    if (line.empty()) break;
-    const std::size_t equals = end_of_name(line);
-    if (equals == std::string_view::npos) return {Outcome::not_name_value, line};
-    const std::string_view name = line.substr(0, equals);
-    const auto* found = std::find_if(kAttributes.begin(), kAttributes.end(),
-                                     [name](const Attribute& a) { return a.name == name; });
-    if (found == kAttributes.end()) continue;
-    std::visit(Store{attributes, request, line.substr(equals + 1)}, found->into);
-  }
+  if (values[Attribute::instance].empty()) return "instance is missing or empty";
+  if (values[Attribute::state] != "RCPT") return {};
+  const auto recipient = values.given(Attribute::recipient);
+  if (!recipient) return "recipient is missing";
+  if (!is_mail_address(*recipient)) return "recipient is not user@domain";
   return {};
 }
 
@@ -186,38 +177,44 @@ Frame find_request(std::string_view received, Framing& at) {
     at.scanned = newline + 1;
     const std::string_view line = without_cr(window.substr(at.line, newline - at.line));
     if (line.empty()) return Frame::complete;
-    if (end_of_name(line) == std::string_view::npos) return Frame::not_name_value;
+    const std::size_t equals = end_of_name(line);
+    if (equals == std::string_view::npos) return Frame::not_name_value;
+    note(window, at.line, at.line + equals, at.line + line.size(), at);
     at.line = at.scanned;
   }
   return at.scanned == kMaxRequestBytes ? Frame::too_large : Frame::need_more;
 }
 
-Parsed parse_request(std::span<char> text, Request& out) {
-  Request request;
-  request.peer_address = out.peer_address;
-  Attributes given;
-  const Parsed lines = read_lines({text.data(), text.size()}, given, request);
-  if (lines.outcome != Outcome::ok) return lines;
-  if (!given.protocol_state || given.protocol_state->empty()) {
-    return {Outcome::incomplete, "protocol_state is missing"};
+std::string_view parse_request(std::span<char> text, const Framing& at, Request& out) {
+  const Values values{{text.data(), text.size()}, at};
+  const std::string_view state = values[Attribute::state];
+  if (state.empty()) return "protocol_state is missing";
+  const auto client = IpAddress::parse(values[Attribute::client_address]);
+  if (is_checked(state)) {
+    const std::string_view problem = problem_in(values, client);
+    if (!problem.empty()) return problem;
   }
 
-  const auto client = IpAddress::parse(given.client_address.value_or(""));
-  if (is_checked(*given.protocol_state)) {
-    const std::string_view problem = problem_in(given, client);
-    if (!problem.empty()) return {Outcome::incomplete, problem};
-  }
-
-  request.state = state_of(*given.protocol_state);
-  request.client_address = client.value_or(IpAddress{});
-  request.instance = given.instance.value_or("");
-  request.sender = given.sender.value_or("");
-  request.recipient = given.recipient.value_or("");
-  request.size_bytes = size_of(given.size);
-  lower_case_in_place(text, request.sender);
-  lower_case_in_place(text, request.recipient);
-  lower_case_in_place(text, request.sasl_username.value_or(""));
-  out = request;
+  out.state = state_of(state);
+  out.client_address = client.value_or(IpAddress{});
+  out.instance = values[Attribute::instance];
+  out.sender = values[Attribute::sender];
+  out.recipient = values[Attribute::recipient];
+  out.sasl_username = values.given(Attribute::sasl_username);
+  out.size_bytes = size_of(values[Attribute::size]);
+  out.queue_id = values[Attribute::queue_id];
+  out.helo_name = values[Attribute::helo_name];
+  out.client_name = values[Attribute::client_name];
+  out.reverse_client_name = values[Attribute::reverse_client_name];
+  out.protocol_name = values[Attribute::protocol_name];
+  out.encryption_protocol = values[Attribute::encryption_protocol];
+  out.encryption_cipher = values[Attribute::encryption_cipher];
+  out.encryption_keysize = values[Attribute::encryption_keysize];
+  out.sasl_method = values[Attribute::sasl_method];
+  out.sasl_sender = values[Attribute::sasl_sender];
+  lower_case_in_place(text, out.sender);
+  lower_case_in_place(text, out.recipient);
+  lower_case_in_place(text, out.sasl_username.value_or(""));
   return {};
 }
 

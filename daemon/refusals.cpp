@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/refusals.hpp"
 
+#include <functional>
+
 namespace policyd {
 
 void Refusals::refused(std::int64_t limit_id, std::string_view track_key, std::string_view verdict,
@@ -8,24 +10,32 @@ void Refusals::refused(std::int64_t limit_id, std::string_view track_key, std::s
   if (capacity_ == 0) return;
   ++total_;
   track_key = track_key.substr(0, kMaxKey);
-  const auto known = by_key_.find({limit_id, track_key});
-  if (known == by_key_.end()) {
-    if (refusals_.size() >= capacity_) {
-      by_key_.erase({refusals_.back().limit_id, refusals_.back().track_key});
-      refusals_.pop_back();
-    }
-    Refusal& fresh = refusals_.emplace_front();
-    fresh.limit_id = limit_id;
-    fresh.track_key = track_key;
-    fresh.first = now;
-    by_key_.emplace(Key{limit_id, fresh.track_key}, refusals_.begin());
-  } else {
-    refusals_.splice(refusals_.begin(), refusals_, known->second);
+  constexpr std::size_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
+  const std::size_t hash = std::hash<std::string_view>{}(track_key) ^
+                           (static_cast<std::size_t>(limit_id) * kGoldenRatio);
+  Refusal* refusal = refusals_.find(hash, [&](const Refusal& known) {
+    return known.limit_id == limit_id && known.track_key == track_key;
+  });
+  if (refusal == nullptr) {
+    if (refusals_.size() >= capacity_) refusals_.drop_oldest();
+    refusal = &refusals_.add(hash);
+    refusal->limit_id = limit_id;
+    refusal->track_key = track_key;
+    refusal->first = now;
   }
-  Refusal& refusal = refusals_.front();
-  refusal.verdict = verdict;
-  ++refusal.count;
-  refusal.last = now;
+  refusal->verdict = verdict;
+  ++refusal->count;
+  refusal->last = now;
+}
+
+std::vector<Refusal> Refusals::all() const {
+  std::vector<Refusal> refusals;
+  refusals.reserve(refusals_.size());
+  refusals_.each([&](const Refusal& refusal) {
+    refusals.push_back(refusal);
+    return true;
+  });
+  return refusals;
 }
 
 }  // namespace policyd

@@ -5,12 +5,12 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 #include "daemon/clock.hpp"
+#include "daemon/recently_used.hpp"
 
 namespace policyd {
 
@@ -47,27 +47,14 @@ class Refusals final : public RefusalObserver {
                TimePoint now) override;
 
   // Most recently refused first.
-  [[nodiscard]] const std::list<Refusal>& all() const { return refusals_; }
+  [[nodiscard]] std::vector<Refusal> all() const;
   // Since the start, also those that are forgotten by now.
   [[nodiscard]] std::uint64_t total() const { return total_; }
 
  private:
-  struct Key {
-    std::int64_t limit_id;
-    std::string_view track_key;
-    bool operator==(const Key&) const = default;
-  };
-  struct KeyHash {
-    std::size_t operator()(const Key& key) const noexcept {
-      return std::hash<std::string_view>{}(key.track_key) ^
-             (static_cast<std::size_t>(key.limit_id) * 0x9E3779B97F4A7C15ULL);
-    }
-  };
-
   std::size_t capacity_;
   std::uint64_t total_ = 0;
-  std::list<Refusal> refusals_;
-  std::unordered_map<Key, std::list<Refusal>::iterator, KeyHash> by_key_;
+  RecentlyUsed<Refusal> refusals_;
 };
 
 }  // namespace policyd

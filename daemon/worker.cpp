@@ -183,7 +183,7 @@ class Worker {
     now.requests = counted.requests;
     now.batches = counted.batches;
     now.refused = counted.refused;
-    now.refusals.assign(refusals_.all().begin(), refusals_.all().end());
+    now.refusals = refusals_.all();
     return now;
   }
 

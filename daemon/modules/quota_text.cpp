@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/modules/quota_text.hpp"
 
+#include <fmt/compile.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -34,9 +35,8 @@ std::string_view counter_name(LimitType type) {
 
 std::string quota_line(const QuotaLine& line) {
   return fmt::format(
-      "module=Quotas, {}, host={}, helo={}, from={}, to={}, reason={}, policy={}, quota={}, "
-      "limit={}, "
-      "track={}, counter={}, quota={:.2f}/{} ({:.1f}%)",
+      FMT_COMPILE("module=Quotas, {}, host={}, helo={}, from={}, to={}, reason={}, policy={}, "
+                  "quota={}, limit={}, track={}, counter={}, quota={:.2f}/{} ({:.1f}%)"),
       line.what, line.request.client_address.to_string(), line.request.helo_name,
       line.request.sender, line.recipient, line.reason, line.policy.id, line.quota.id,
       line.limit.id, line.track_key, counter_name(line.limit.type), line.use,

@@ -30,8 +30,13 @@ void Quotas::refuse_row(Question& question, const Quota& quota, std::string_view
   question.verdict = {Action::defer, {}};
 }
 
-Next Quotas::decide_rcpt(RcptQuestion& question) {
+void Quotas::begin() {
+  keys_.clear();
   touched_.clear();
+}
+
+Next Quotas::decide_rcpt(RcptQuestion& question) {
+  begin();
   for (const std::uint32_t place : question.policies) {
     const Policy& policy = question.rules.policies[place];
     for (const Quota& quota : policy.quotas) {
@@ -74,7 +79,7 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
                                     : decay_exceeded(touched.use, limit.counter_limit);
     if (exceeded && !question.counted_before_crash) exceeded_by = touched;
     // With `window` a size is counted when it is known, at END-OF-MESSAGE.
-    if (counts || !windowed_) touched_.push_back(std::move(touched));
+    if (counts || !windowed_) touched_.push_back(touched);
   }
   if (exceeded_by) {
     const Walk walk = exceeded(question, *exceeded_by);
@@ -85,9 +90,11 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
 
 Quotas::Touched Quotas::touch(Question& question, const Request& about, const Policy& policy,
                               const Quota& quota, const QuotaLimit& limit) {
-  key_.clear();
-  append_track_key(key_, *quota.track, about);
-  Counter& counter = question.store.counter(limit.id, key_);
+  const std::size_t key_begin = keys_.size();
+  append_track_key(keys_, *quota.track, about);
+  const std::size_t key_size = keys_.size() - key_begin;
+  Counter& counter =
+      question.store.counter(limit.id, std::string_view{keys_}.substr(key_begin, key_size));
   const Millis period = period_of(quota);
   const TimePoint now = question.store.now();
   double use = 0;
@@ -98,7 +105,7 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
     use = decayed(counter.value, counter.last_update_s, to_seconds(now),
                   static_cast<double>(quota.period_s));
   }
-  return {&policy, &quota, &limit, key_, std::string{about.recipient}, &counter, use, 0, 0};
+  return {&policy, &quota, &limit, key_begin, key_size, about.recipient, &counter, use, 0, 0};
 }
 
 // Until this limit would let the same pass, if nothing else came.
@@ -131,11 +138,11 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
   const auto log = [&](std::string_view action, std::string_view reason) {
     if (!question.log.mail_enabled()) return;
     question.log.mail(quota_line({fmt::format("action={}", action), reason, question.request,
-                                  by.recipient, *by.policy, quota, *by.limit, by.key, by.use}));
+                                  by.recipient, *by.policy, quota, *by.limit, key_of(by), by.use}));
   };
   const auto observe = [&](std::string_view verdict) {
     if (refusals_ == nullptr) return;
-    refusals_->refused(by.limit->id, by.key, verdict, question.store.now());
+    refusals_->refused(by.limit->id, key_of(by), verdict, question.store.now());
   };
   if (none) {
     observe("none");
@@ -178,11 +185,11 @@ void Quotas::log_count(Question& question, const Touched& touched, bool created)
   question.log.mail(quota_line({created ? "mode=create" : "mode=update",
                                 created ? "quota_create" : "quota_update", question.request,
                                 touched.recipient, *touched.policy, *touched.quota, *touched.limit,
-                                touched.key, touched.counter->value}));
+                                key_of(touched), touched.counter->value}));
 }
 
 Next Quotas::decide_message(MessageQuestion& question) {
-  touched_.clear();
+  begin();
   for (const SessionRecipient& recipient : question.session.recipients) {
     if (windowed_ && recipient.verdict.refuses()) continue;
     const Request about = question.session.request_for(recipient);
@@ -216,7 +223,7 @@ Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& r
       // The stored counter as it is, once for each recipient.
       if (!touched.counter->exists) continue;
       touched.use = touched.counter->value;
-      touched_.push_back(std::move(touched));
+      touched_.push_back(touched);
       count(question);
       touched_.clear();
       continue;
@@ -227,7 +234,7 @@ Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& r
     if (seen) continue;
     const bool exceeds = touched.use + touched.units > limit.counter_limit;
     if (exceeds && !question.counted_before_crash) exceeded_by = touched;
-    touched_.push_back(std::move(touched));
+    touched_.push_back(touched);
   }
   if (exceeded_by) {
     const Walk walk = exceeded(question, *exceeded_by);

@@ -31,8 +31,9 @@ class Quotas final : public Module {
     const Policy* policy;
     const Quota* quota;
     const QuotaLimit* limit;
-    std::string key;
-    std::string recipient;
+    std::size_t key_begin;  // its track key, in keys_
+    std::size_t key_size;
+    std::string_view recipient;
     Counter* counter;
     double use;    // before this question
     double units;  // to be counted now
@@ -50,14 +51,19 @@ class Quotas final : public Module {
   void refuse_row(Question& question, const Quota& quota, std::string_view why);
   Touched touch(Question& question, const Request& about, const Policy& policy, const Quota& quota,
                 const QuotaLimit& limit);
+  [[nodiscard]] std::string_view key_of(const Touched& touched) const {
+    return std::string_view{keys_}.substr(touched.key_begin, touched.key_size);
+  }
+  void begin();
   void count(Question& question);
   void log_count(Question& question, const Touched& touched, bool created);
 
   bool windowed_;
   RefusalObserver* refusals_;
   RowErrors errors_;
-  std::string key_;               // scratch
-  std::vector<Touched> touched_;  // scratch
+  // Of the question that is being decided.
+  std::string keys_;  // of the limits that were touched
+  std::vector<Touched> touched_;
 };
 
 }  // namespace policyd

@@ -15,7 +15,7 @@ TEST(Refusals, CountsByLimitAndKeyTheLatestFirst) {
   refusals.refused(5, "Sender:a@x", "reject", at(3));
   refusals.refused(4, "Sender:a@x", "none", at(4));
   ASSERT_EQ(refusals.all().size(), 3U);
-  const Refusal& latest = refusals.all().front();
+  const Refusal latest = refusals.all().front();
   EXPECT_EQ(latest.limit_id, 4);
   EXPECT_EQ(latest.track_key, "Sender:a@x");
   EXPECT_EQ(latest.verdict, "none");
