@@ -3,9 +3,28 @@
 
 #include <fmt/core.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
+
 namespace policyd::sql {
 
-std::string message_of(sqlite3* db) { return sqlite3_errmsg(db); }
+namespace {
+bool disk_is_full(sqlite3* db) {
+  const char* file = sqlite3_db_filename(db, "main");
+  std::error_code code;
+  const auto space = std::filesystem::space(file == nullptr ? "" : file, code);
+  constexpr std::uintmax_t kShared = 32 * 1024;  // the first of what SQLite makes beside the file
+  return !code && space.available < kShared;
+}
+}  // namespace
+
+// "disk I/O error" alone does not say that the disk is full.
+std::string message_of(sqlite3* db) {
+  constexpr int kPrimary = 0xFF;  // of a code
+  const bool full = (sqlite3_errcode(db) & kPrimary) == SQLITE_IOERR && disk_is_full(db);
+  return fmt::format("{}{}", sqlite3_errmsg(db), full ? " (the disk is full)" : "");
+}
 
 Result<Statement> Statement::prepare(sqlite3* db, std::string_view text) {
   sqlite3_stmt* raw = nullptr;

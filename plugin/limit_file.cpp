@@ -41,6 +41,30 @@ std::string key_of(const WantedLimit& wanted) {
                      static_cast<int>(wanted.target.who), wanted.target.name);
 }
 
+struct BadLine {
+  std::size_t number;
+  std::string why;
+};
+
+// Why the first is wrong, and where the others are.
+std::string say(const std::vector<BadLine>& bad) {
+  constexpr std::size_t kMostNamed = 10;
+  std::string out = fmt::format("line {}: {}", bad.front().number, bad.front().why);
+  std::vector<std::string> others;
+  for (const BadLine& line : bad) {
+    const std::string number = fmt::format("{}", line.number);
+    if (line.number != bad.front().number && (others.empty() || others.back() != number)) {
+      others.push_back(number);
+    }
+  }
+  if (others.empty()) return out;
+  if (others.size() == 1) return fmt::format("{}; line {} is wrong too", out, others.front());
+  if (others.size() <= kMostNamed) {
+    return fmt::format("{}; lines {} are wrong too", out, join_with_and(others));
+  }
+  return fmt::format("{}; {} more lines are wrong", out, others.size());
+}
+
 std::string comment_of(const AllLimits& all, const StoredLimit& limit) {
   return fmt::format("# limit {} ({}, policy \"{}\") has no words here and is left alone: {}\n",
                      limit.id, say_state(limit), escaped(limit.policy_name), describe(all, limit));
@@ -51,26 +75,32 @@ std::string comment_of(const AllLimits& all, const StoredLimit& limit) {
 Result<std::vector<FileLimit>> parse_limit_file(std::string_view text) {
   std::vector<FileLimit> out;
   std::map<std::string, std::size_t> lines;  // of each limit
+  std::vector<BadLine> bad;
   std::size_t number = 0;
   for (const std::string_view line : split(text, '\n')) {
     ++number;
-    const auto refuse = [&](std::string_view why) {
-      return failure(fmt::format("line {}: {}", number, why));
-    };
     auto words = words_of(line);
-    if (!words) return refuse("a quotation mark is not closed");
+    if (!words) {
+      bad.push_back({number, "a quotation mark is not closed"});
+      continue;
+    }
     if (words->empty()) continue;
     auto wanted = parse_words(std::move(*words));
-    if (!wanted) return refuse(wanted.error().message);
+    if (!wanted) {
+      bad.push_back({number, wanted.error().message});
+      continue;
+    }
     for (WantedLimit& limit : *wanted) {
       const auto [place, fresh] = lines.emplace(key_of(limit), number);
-      if (!fresh) {
-        return refuse(fmt::format("this limit for {} is in line {} already", name_of(limit.target),
-                                  place->second));
+      if (fresh) {
+        out.push_back(FileLimit{number, std::move(limit)});
+      } else {
+        bad.push_back({number, fmt::format("this limit for {} is in line {} already",
+                                           name_of(limit.target), place->second)});
       }
-      out.push_back(FileLimit{number, std::move(limit)});
     }
   }
+  if (!bad.empty()) return failure(say(bad));
   return out;
 }
 

@@ -4,10 +4,12 @@
 they leave, and what they leave alone."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import unittest
 
@@ -149,8 +151,11 @@ class Limits(Plugin):
         self.import_(LINES)
         self.sql("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) "
                  "VALUES (4, 'Sender:x@a.org', 1, 1)")
+        changes = self.home / "changes"
+        changes.write_text("send 30/min --everyone\nsend 7/h --user new@a.org\nreceive 1/h --user x@a.org\n")
         commands = [["set", "3", "30/min"], ["off", "6"], ["remove", "6"], ["remove", "3"],
-                    ["reset", "x@a.org"], ["send", "1/h"], ["send", "1/h", "--user", "new@a.org"]]
+                    ["reset", "x@a.org"], ["send", "1/h"], ["send", "1/h", "--user", "new@a.org"],
+                    ["on", "8"], ["import", str(changes)], ["import", str(changes), "--remove-others"]]
         for table in TABLES:
             for what in ("INSERT", "UPDATE", "DELETE"):
                 self.sql(f"CREATE TRIGGER stop BEFORE {what} ON {table} "
@@ -228,6 +233,85 @@ class Backup(Plugin):
         for file in (text, other, self.home / "missing", self.home, self.database):
             self.assertIn("was not touched", self.run_it("restore", str(file), status=2))
             self.assertEqual(self.files(), before)
+
+
+    def test_restore_of_a_damaged_backup_changes_nothing(self):
+        self.init()
+        self.run_it("send", "100/h")
+        copy = self.home / "copy.db"
+        self.run_it("backup", str(copy))
+        content = bytearray(copy.read_bytes())
+        before = self.files()
+        for name, damaged in (("cut off", content[:len(content) // 2]),
+                              ("garbage inside", content[:5000] + b"x" * 9000 + content[14000:])):
+            with self.subTest(name):
+                copy.write_bytes(damaged)
+                self.assertIn("was not touched", self.run_it("restore", str(copy), status=2))
+                self.assertEqual(self.files(), before)
+
+    def test_restore_while_another_writes_changes_nothing(self):
+        self.init()
+        copy = self.home / "copy.db"
+        self.run_it("backup", str(copy))
+        self.run_it("send", "100/h")
+        before = self.dump()
+        holder = sqlite3.connect(self.database, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        self.assertIn("was not touched", self.run_it("restore", str(copy), status=2))
+        holder.execute("ROLLBACK")
+        holder.close()
+        self.assertEqual(self.dump(), before)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounting a small disk takes root")
+class FullDisk(Plugin):
+    """The database's folder is a disk of its own, with no room left."""
+
+    def setUp(self):
+        super().setUp()
+        folder = self.database.parent
+        folder.mkdir(parents=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "none", folder],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"no disk can be mounted here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=True)
+        self.init()
+        self.run_it("send", "100/h")
+
+    @contextlib.contextmanager
+    def full(self):
+        filler = self.database.parent / "filler"
+        with open(filler, "wb", buffering=0) as file, self.assertRaises(OSError):
+            while True:
+                file.write(b"x" * 4096)
+        yield
+        filler.unlink()
+
+    def check(self):
+        copy = self.home / "copy.db"
+        self.run_it("backup", str(copy))
+        many = self.home / "many"
+        many.write_text("".join(f"send {i + 1}/h --domain d{i}.org\n" for i in range(3000)))
+        before = self.dump()
+        for command in (["import", str(many)], ["restore", str(copy)], ["backup"]):
+            with self.subTest(command[0]):
+                with self.full():
+                    err = self.run_it(*command, status=2)
+                self.assertRegex(err, "disk is full|No space left")
+                self.assertEqual(self.dump(), before)
+        self.run_it("restore", str(copy))
+        self.run_it("set", "3", "5/h")
+        self.assertEqual(self.sql("PRAGMA integrity_check"), ["ok"])
+
+    def test_no_command_does_half_of_its_work(self):
+        self.check()
+
+    def test_nor_while_the_daemon_has_the_database_open(self):
+        reader = sqlite3.connect(self.database)
+        self.addCleanup(reader.close)
+        reader.execute("SELECT count(*) FROM policies").fetchall()
+        self.check()
 
 
 @unittest.skipUnless(os.geteuid() == 0, "becoming another user takes root")

@@ -12,6 +12,7 @@
 namespace limits {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -60,6 +61,12 @@ TEST(LimitFile, ErrorsNameTheLine) {
   };
   EXPECT_THAT(why("# x\n\nsend 1/h\nsend 2/h --everyone\n"), HasSubstr("line 4: this limit"));
   EXPECT_THAT(why("send 1/h\nreceive 1/h\nsend ten/h --anyone"), HasSubstr("line 3: 'ten/h'"));
+  EXPECT_THAT(why("list\nsend 1/h\nsend 'x\n"),
+              AllOf(HasSubstr("line 1: 'list'"), HasSubstr("; line 3 is wrong too")));
+  EXPECT_THAT(why("list\nsend 1/h\nlist\nsend 1/h"), HasSubstr("; lines 3 and 4 are wrong too"));
+  std::string many;
+  for (int i = 0; i < 12; ++i) many += "list\n";
+  EXPECT_THAT(why(many), HasSubstr("; 11 more lines are wrong"));
   EXPECT_THAT(why("usage"), HasSubstr("line 1: 'usage' is neither"));
   EXPECT_THAT(why("send 1/h --database x"), HasSubstr("line 1"));
   EXPECT_EQ(why("carbonio-limits send 1/h\n"), "");
