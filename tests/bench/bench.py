@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mail
 import servers
 from command import measure_command
 from report import machine, print_report, spread, summary
@@ -190,6 +191,12 @@ def main() -> int:
         print("start done", file=sys.stderr)
     with ExitStack() as stack:
         command = measure_command(many, rounds, stack)
+    print("carbonio-limits done", file=sys.stderr)
+    why_not = mail.can_run()
+    if why_not:
+        print(f"mails through Postfix left out: {why_not}", file=sys.stderr)
+    with ExitStack() as stack:
+        mails = None if why_not else mail.measure_mail(500 if arguments.quick else 3000, rounds, stack)
     report = {
         "machine": about,
         "run": {"rounds": rounds, "seconds": seconds, "pinned": not arguments.no_pin,
@@ -198,6 +205,7 @@ def main() -> int:
         "memory_mib": memory,
         "start": start,
         "command": command,
+        "mails": mails,
     }
     print_report(report)
     if arguments.json:

@@ -122,6 +122,15 @@ def print_others(report: dict):
         if row["cpu_aim"] is not None:
             add(f"{row['name']}: cpu of a request, ratio", row["cpu_ratio"], "{:.2f}".format,
                 row["cpu_aim"])
+    mails = report["mails"]
+    if mails:
+        name = f"mails/s through Postfix, {mails['sessions']} sessions"
+        for who in ("daemon", "base"):
+            add(f"{name}, {who.replace('base', 'the other')}", mails[who], "{:.0f}".format, None)
+        ratio = mails["ratio"]
+        table.append([f"{name}, ratio", f"{ratio['median']:.2f}",
+                      f"{ratio['lowest']:.2f}-{ratio['highest']:.2f}", f">= {mails['aim']}",
+                      at_least(ratio["median"], mails["aim"])])
     memory, start = report["memory_mib"], report["start"]
     for name, figures, aim in (
             ("memory, idle", memory["idle"], memory["idle_aim"]),
