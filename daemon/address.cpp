@@ -295,7 +295,7 @@ void lower_case(std::string& text) {
 bool is_mail_address(std::string_view text) {
   const auto at = at_sign(text);
   return at != std::string_view::npos && at > 0 &&
-         std::none_of(text.begin(), text.end(), is_white_space);
+         std::none_of(text.begin(), text.end(), [](char c) { return is_white_space(c); });
 }
 
 std::string_view domain_of(std::string_view address) {
