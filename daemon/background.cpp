@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ Result<Background> Background::detach(std::optional<int>& parent_status) {
   }
   ::setsid();
   static_cast<void>(!::chdir("/"));  // no file system is kept busy
+  ::umask(022);                      // the log is for others to read, whoever started us
   Background background;
   background.to_parent_ = std::move(to_parent);
   return background;
@@ -59,6 +61,8 @@ void close_output() {
   const UniqueFd nothing{::open("/dev/null", O_RDWR | O_CLOEXEC)};
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nothing.get(), fd);
 }
+
+void close_inherited(int first) { ::close_range(static_cast<unsigned>(first), ~0U, 0); }
 
 void Background::ready() {
   close_output();

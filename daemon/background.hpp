@@ -26,5 +26,7 @@ class Background {
 
 // Standard input, output and error become /dev/null.
 void close_output();
+// What whoever started us left open, from descriptor `first` on. Before anything of ours is open.
+void close_inherited(int first);
 
 }  // namespace policyd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // cbpolicyd - a policy daemon for Postfix
 //
-//   cbpolicyd [--config FILE] [--fg] [--debug] [--check-config] [--zextras-home DIR]
+//   cbpolicyd [--config FILE] [--fg | --supervise] [--debug] [--check-config] [--zextras-home DIR]
 //   cbpadmin --config=FILE --cleanup
 //
 // Answers Postfix's policy questions (SMTPD_POLICY_README) by the limits in CBPolicyD's database.
@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -30,8 +31,11 @@
 #include "daemon/config.hpp"
 #include "daemon/listeners.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/pid_file.hpp"
 #include "daemon/privileges.hpp"
+#include "daemon/service_manager.hpp"
 #include "daemon/signals.hpp"
+#include "daemon/socket_store.hpp"
 #include "daemon/worker.hpp"
 #include "hooks/supervisor.hpp"
 #include "version.hpp"
@@ -39,6 +43,8 @@
 namespace po = boost::program_options;
 
 namespace {
+
+constexpr int kFirstHandedOver = 3;  // SD_LISTEN_FDS_START
 
 enum ExitStatus { kDone = 0, kWrongUse = 1, kFailed = 2 };
 
@@ -49,7 +55,9 @@ struct Options {
   bool debug = false;
   bool check_config = false;
   bool cleanup = false;
+  bool supervise = false;
   bool supervised = false;
+  bool close_output = false;
   std::filesystem::path program;  // to be started as worker
 };
 
@@ -64,8 +72,9 @@ po::options_description descriptions() {
   add("config", po::value<std::string>()->value_name("FILE"),
       "configuration (default: conf/cbpolicyd.conf below the Zextras home)");
   add("fg", "stay in the foreground (also -fg)");
-  add("supervised",
-      "started by the supervisor, which has the pid file: close the output when ready");
+  add("supervise", "stay in the foreground as a supervisor, which replaces a worker that dies");
+  add("supervised", "started by the supervisor, which has the pid file");
+  add("close-output", "with --supervised: close the output when connections are accepted");
   add("debug", "log at level 4, debug");
   add("cleanup", "remove what is too old from the database, say what, and end");
   add("check-config", "read the configuration, say what is wrong with it, and end");
@@ -134,7 +143,15 @@ std::optional<Options> parse_command_line(int argc, char** argv, int& status) {
     status = kWrongUse;
     return std::nullopt;
   }
+  options.supervise = given.count("supervise") != 0;
   options.supervised = given.count("supervised") != 0;
+  options.close_output = given.count("close-output") != 0;
+  if (options.foreground && options.supervise) {
+    std::cerr
+        << "cbpolicyd: --fg is the worker alone, --supervise a supervisor: give one of them\n";
+    status = kWrongUse;
+    return std::nullopt;
+  }
   const std::filesystem::path name{argv[0]};
   options.program = name.has_parent_path() ? std::filesystem::absolute(name)
                                            : std::filesystem::read_symlink("/proc/self/exe");
@@ -168,53 +185,80 @@ int check(policyd::LoadedConfig loaded, const Options& options) {
   return kDone;
 }
 
-// Sockets handed over by systemd or our supervisor, else none.
-int handed_over() {
-  const char* pid = std::getenv("LISTEN_PID");
-  const char* count = std::getenv("LISTEN_FDS");
-  if (pid == nullptr || count == nullptr || pid != std::to_string(::getpid())) return 0;
-  return std::clamp(std::atoi(count), 0, 64);
-}
-
 int work(policyd::LoadedConfig loaded, std::vector<policyd::Listener> listeners,
-         const Options& options) {
-  const char* notify_socket = std::getenv("NOTIFY_SOCKET");
-  const policyd::Notifier notifier{notify_socket != nullptr ? notify_socket : ""};
+         const Options& options, const policyd::Notifier& notifier) {
   policyd::WorkerOptions worker;
   worker.config_file = options.config;
   worker.debug = options.debug;
   worker.warnings = std::move(loaded.warnings);
   worker.write_pid_file = !options.supervised;
+  worker.watchdog =
+      policyd::watchdog_interval(std::getenv("WATCHDOG_USEC"), std::getenv("WATCHDOG_PID"));
   worker.ready = [&] {
-    notifier.tell("READY=1");
-    if (options.supervised) policyd::close_output();
+    if (options.close_output) policyd::close_output();
   };
-  policyd::run_worker(loaded.config, std::move(listeners), worker);
-  return kDone;
+  const auto served = policyd::run_worker(loaded.config, std::move(listeners), worker, notifier);
+  return served ? kDone : fail(served.error().message);
 }
 
-// In the background: the command returns, a supervisor and its worker stay.
-int supervise(const policyd::LoadedConfig& loaded, const std::vector<policyd::Listener>& listeners,
-              policyd::Background& background, const Options& options) {
+// The sockets of the configuration as it is now, where it names others than `at`.
+policyd::Result<void> listen_again(std::vector<policyd::Listener>& listeners,
+                                   const std::filesystem::path& config_file, std::string& at) {
+  const auto now = policyd::load_config(config_file);
+  if (!now) return {};  // the worker says so, and why
+  const std::string wanted = policyd::store_name(now->config);
+  if (wanted == at && !listeners.empty()) return {};
+  listeners.clear();  // the new ones may overlap with them
+  auto fresh = policyd::listen_on(now->config);
+  if (!fresh) return tl::unexpected{fresh.error()};
+  listeners = std::move(*fresh);
+  at = wanted;
+  return {};
+}
+
+// A supervisor and its worker stay; `ready` is called when connections are accepted.
+int supervise(const policyd::LoadedConfig& loaded, std::vector<policyd::Listener> listeners,
+              const std::function<void()>& ready, const Options& options) {
   carbonio::SupervisorSettings settings;
   settings.program = options.program;
   settings.arguments = {"--config",     options.config.string(), "--fg",
                         "--supervised", "--zextras-home",        options.home.string()};
   if (options.debug) settings.arguments.emplace_back("--debug");
+  if (!options.supervise) settings.arguments.emplace_back("--close-output");
+  settings.environment = carbonio::worker_environment(environ);
   settings.pid_file = loaded.config.pid_file;
-  settings.ready = [&] { background.ready(); };
-  return carbonio::supervise(listeners, settings);
+  settings.ready = ready;
+  std::string at = policyd::store_name(loaded.config);
+  const bool ours = std::none_of(listeners.begin(), listeners.end(),
+                                 [](const policyd::Listener& each) { return each.inherited; });
+  settings.listen_again = [&](std::vector<policyd::Listener>& current) -> policyd::Result<void> {
+    if (!ours) return {};
+    return listen_again(current, options.config, at);
+  };
+  const auto ended = carbonio::supervise(std::move(listeners), settings);
+  return ended ? *ended : fail(ended.error().message);
+}
+
+// Why there are no sockets: mostly since a daemon of this place has them already.
+int fail_to_listen(const policyd::Error& error, const policyd::Config& config) {
+  const auto holder = policyd::PidFile::holder(config.pid_file);
+  if (!holder) return fail(error.message);
+  return fail(policyd::PidFile::taken(config.pid_file, *holder).message);
 }
 
 int serve(policyd::LoadedConfig loaded, const Options& options) {
   const policyd::Config& config = loaded.config;
   policyd::block_signals();
-  const int count = handed_over();
-  auto listeners = count > 0 ? policyd::inherited_listeners(count) : policyd::listen_on(config);
-  if (!listeners) return fail(listeners.error().message);
+  const bool detach = config.background && !options.foreground && !options.supervise;
+  const auto given = policyd::handed_over(std::getenv("LISTEN_PID"), std::getenv("LISTEN_FDS"),
+                                          std::getenv("LISTEN_FDNAMES"));
+  if (detach || options.supervise) policyd::close_inherited(kFirstHandedOver + given.count);
+  const char* notify_socket = std::getenv("NOTIFY_SOCKET");
+  const policyd::Notifier notifier{notify_socket != nullptr ? notify_socket : ""};
+  auto listeners = policyd::sockets_for(config, given, notifier);
+  if (!listeners) return fail_to_listen(listeners.error(), config);
 
   policyd::Background background;
-  const bool detach = config.background && !options.foreground;
   if (detach) {
     std::optional<int> parent_status;
     auto detached = policyd::Background::detach(parent_status);
@@ -224,8 +268,16 @@ int serve(policyd::LoadedConfig loaded, const Options& options) {
   }
   const auto became = policyd::give_up_root(config.user, config.group, loaded.warnings);
   if (!became) return fail(became.error().message);
-  if (detach) return supervise(loaded, *listeners, background, options);
-  return work(std::move(loaded), std::move(*listeners), options);
+  if (detach) {
+    return supervise(
+        loaded, std::move(*listeners), [&] { background.ready(); }, options);
+  }
+  if (options.supervise) {
+    return supervise(
+        loaded, std::move(*listeners), [&] { notifier.tell("READY=1"); }, options);
+  }
+  if (notify_socket != nullptr) policyd::keep_in_store(*listeners, config, notifier);
+  return work(std::move(loaded), std::move(*listeners), options, notifier);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // own supervisor speaks too, so that the worker does not care who it is.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ class Notifier {
 
   // "READY=1", "STOPPING=1", "STATUS=...": never waits; what cannot be sent is lost.
   void tell(std::string_view message) const;
+  // The same with descriptors, of which the other side gets copies. At most 64.
+  void tell(std::string_view message, std::span<const int> descriptors) const;
 
  private:
   UniqueFd socket_;

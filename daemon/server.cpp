@@ -236,6 +236,7 @@ class Server::Impl {
     stopping_ = true;
     stopping_since_ = std::chrono::steady_clock::now();
     log_.notice("stopping: what was asked is answered first");
+    handlers_.stopping();
     for (const auto& place : listeners_) {
       boost::system::error_code ignored;
       place->acceptor.close(ignored);

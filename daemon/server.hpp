@@ -34,6 +34,7 @@ class Server {
   struct Handlers {
     std::function<void()> reload;      // SIGHUP
     std::function<void()> statistics;  // SIGUSR1
+    std::function<void()> stopping;    // SIGTERM; what was asked is still to be answered
   };
 
   // Signals are caught from here on.

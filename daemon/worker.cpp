@@ -18,6 +18,7 @@
 #include "daemon/pid_file.hpp"
 #include "daemon/refusals.hpp"
 #include "daemon/server.hpp"
+#include "daemon/service_manager.hpp"
 #include "daemon/status_file.hpp"
 #include "daemon/store/sqlite_store.hpp"
 #include "version.hpp"
@@ -89,26 +90,32 @@ std::vector<std::string_view> needing_restart(const Config& now, const Config& t
 
 class Worker {
  public:
-  Worker(const Config& config, std::vector<Listener> listeners, const WorkerOptions& options)
+  Worker(const Config& config, std::vector<Listener> listeners, const WorkerOptions& options,
+         const Notifier& notifier)
       : config_(config),
         options_(options),
+        serves_(sentence_about(listeners)),
         log_(open_log(log_settings(config, options.debug))),
         store_(loop_, *log_, store_settings(config)),
         lookups_(loop_, *log_, lookup_settings(config)),
         engine_(loop_, store_, *log_, config, wall_clock, &lookups_, &refusals_) {
     log_->notice(fmt::format("cbpolicyd {} starts, pid {}", kVersion, ::getpid()));
     for (const std::string& warning : options.warnings) log_->warning(warning);
-    if (options.write_pid_file) write_pid_file();
     store_.open();
     cleaner_.emplace(*log_, cleanup_settings(config));
     server_ =
         std::make_unique<Server>(loop_, engine_, *log_, config, std::move(listeners),
-                                 Server::Handlers{[this] { reload(); }, [this] { statistics(); }});
+                                 Server::Handlers{[this] { reload(); }, [this] { statistics(); },
+                                                  [this] { service_->stopping(); }});
     status_file_.emplace(loop_, *log_, status_file_of(config.pid_file),
                          [this] { return status(); });
+    service_.emplace(loop_, notifier, options.watchdog, [this] { return how_we_do(); });
   }
 
+  void warn(const std::string& text) { log_->warning(text); }
+
   void run() {
+    service_->ready();
     options_.ready();
     server_->run();
     cleaner_.reset();
@@ -120,16 +127,26 @@ class Worker {
   }
 
  private:
-  void write_pid_file() {
-    auto pid_file = PidFile::write(config_.pid_file);
-    if (pid_file) {
-      pid_file_.emplace(std::move(*pid_file));
-    } else {
-      log_->warning(pid_file.error().message);
+  static std::string sentence_about(const std::vector<Listener>& listeners) {
+    std::string names;
+    for (const Listener& listener : listeners) {
+      names += (names.empty() ? "" : ", ") + listener.name;
     }
+    return "Serving on " + names;
+  }
+
+  std::string how_we_do() {
+    if (store_.trouble().empty()) return serves_;
+    return fmt::format("{}, in trouble with the database: {}", serves_, store_.trouble());
   }
 
   void reload() {
+    service_->reloading();
+    read_again();
+    service_->ready();
+  }
+
+  void read_again() {
     auto loaded = load_config(options_.config_file);
     if (!loaded) {
       log_->error(fmt::format("the configuration stays as it was: {}", loaded.error().message));
@@ -189,11 +206,11 @@ class Worker {
 
   Config config_;
   const WorkerOptions& options_;
+  const std::string serves_;
   const TimePoint started_ = wall_clock();
   const std::uint64_t process_start_ = process_start(::getpid());
   std::optional<TimePoint> trouble_since_;
   std::unique_ptr<Maillog> log_;
-  std::optional<PidFile> pid_file_;
   AsioLoop loop_;
   SqliteStore store_;
   Refusals refusals_;
@@ -202,14 +219,29 @@ class Worker {
   std::unique_ptr<Server> server_;
   std::optional<StatusFile> status_file_;
   std::optional<Cleaner> cleaner_;
+  std::optional<ServiceManager> service_;
 };
 
 }  // namespace
 
-void run_worker(const Config& config, std::vector<Listener> listeners,
-                const WorkerOptions& options) {
+Result<void> run_worker(const Config& config, std::vector<Listener> listeners,
+                        const WorkerOptions& options, const Notifier& notifier) {
   std::signal(SIGPIPE, SIG_IGN);
-  Worker{config, std::move(listeners), options}.run();
+  std::optional<PidFile> pid_file;  // gone last, after the database is closed
+  std::string without_pid_file;
+  if (options.write_pid_file) {
+    auto taken = PidFile::take(config.pid_file);
+    if (!taken && taken.error().taken) return failure(taken.error().message);
+    if (taken) {
+      pid_file.emplace(std::move(*taken));
+    } else {
+      without_pid_file = taken.error().message;
+    }
+  }
+  Worker worker{config, std::move(listeners), options, notifier};
+  if (!without_pid_file.empty()) worker.warn(without_pid_file);
+  worker.run();
+  return {};
 }
 
 }  // namespace policyd

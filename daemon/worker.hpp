@@ -2,6 +2,7 @@
 // The daemon at work: log, store, engine and server put together, reloaded and ended in order.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -9,19 +10,23 @@
 
 #include "daemon/config.hpp"
 #include "daemon/listeners.hpp"
+#include "daemon/notify.hpp"
+#include "daemon/result.hpp"
 
 namespace policyd {
 
 struct WorkerOptions {
-  std::filesystem::path config_file;  // read again on SIGHUP
-  bool debug = false;                 // --debug: log level 4 whatever the configuration says
-  std::vector<std::string> warnings;  // to be logged first
-  bool write_pid_file = true;         // a supervisor writes its own
-  std::function<void()> ready;        // connections are accepted
+  std::filesystem::path config_file;      // read again on SIGHUP
+  bool debug = false;                     // --debug: log level 4 whatever the configuration says
+  std::vector<std::string> warnings;      // to be logged first
+  bool write_pid_file = true;             // a supervisor writes its own
+  std::function<void()> ready;            // connections are accepted
+  std::chrono::microseconds watchdog{0};  // how soon our service manager wants to hear of us
 };
 
-// Serves until SIGTERM.
-void run_worker(const Config& config, std::vector<Listener> listeners,
-                const WorkerOptions& options);
+// Serves until SIGTERM. `notifier` is told how we do. An Error, with nothing opened yet, where
+// another daemon lives with the pid file.
+Result<void> run_worker(const Config& config, std::vector<Listener> listeners,
+                        const WorkerOptions& options, const Notifier& notifier);
 
 }  // namespace policyd

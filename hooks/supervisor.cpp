@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <string_view>
 
 #include "daemon/pid_file.hpp"
 #include "daemon/signals.hpp"
@@ -49,13 +50,45 @@ struct NotifySocket {
   }
 };
 
+// A notification is lines, READY=1 one of them.
+bool says_ready(std::string_view notification) {
+  while (!notification.empty()) {
+    const std::size_t end = std::min(notification.find('\n'), notification.size());
+    if (notification.substr(0, end) == "READY=1") return true;
+    notification.remove_prefix(std::min(end + 1, notification.size()));
+  }
+  return false;
+}
+
+// What execve wants; valid as long as `words`.
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> all;
+  all.reserve(words.size() + 1);
+  for (std::string& word : words) all.push_back(word.data());
+  all.push_back(nullptr);
+  return all;
+}
+
 class Supervisor {
  public:
-  Supervisor(const std::vector<policyd::Listener>& listeners, const SupervisorSettings& settings)
-      : listeners_(listeners), settings_(settings), pause_(settings.first_pause) {
+  Supervisor(std::vector<policyd::Listener> listeners, const SupervisorSettings& settings,
+             std::optional<policyd::PidFile> pid_file)
+      : listeners_(std::move(listeners)),
+        settings_(settings),
+        pid_file_(std::move(pid_file)),
+        pause_(settings.first_pause) {
+    // Ignored by whoever started us, it would take the ends of workers away from us.
+    ::signal(SIGCHLD, SIG_DFL);
     sigset_t all;
     sigfillset(&all);
     signals_.reset(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+  ~Supervisor() {
+    for (const policyd::Listener& listener : listeners_) {
+      if (listener.unix_socket && !listener.inherited) ::unlink(listener.name.c_str());
+    }
   }
 
   int run() {
@@ -66,54 +99,78 @@ class Supervisor {
       take_signals();
       if (const auto status = reap(); status) return *status;
       const auto now = Clock::now();
-      if (stopping_ && worker_ > 0 && now >= kill_at_) ::kill(worker_, SIGKILL);
+      if (is_ending() && now >= kill_at_) kill_worker(now);
       if (!stopping_ && worker_ == 0 && now >= start_at_) start_worker();
+      keep_pid_file();
     }
   }
 
  private:
+  void kill_worker(Clock::time_point now) {
+    constexpr std::chrono::seconds kLookAgain{1};  // it may be stuck in the kernel
+    ::kill(worker_, SIGKILL);
+    kill_at_ = now + kLookAgain;
+  }
+
+  // The worker was told to end.
+  [[nodiscard]] bool is_ending() const { return worker_ > 0 && (stopping_ || restarting_); }
+
   void wait_for_event() {
     std::array<pollfd, 2> ready{{{signals_.get(), POLLIN, 0}, {notify_.fd.get(), POLLIN, 0}}};
-    int timeout = -1;
-    const auto until = stopping_ ? kill_at_ : start_at_;
-    if (stopping_ || worker_ == 0) {
-      const auto left = std::chrono::ceil<Millis>(until - Clock::now());
-      timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+    auto left = settings_.look_after_pid_file;
+    if (is_ending() || worker_ == 0) {
+      const auto until = is_ending() ? kill_at_ : start_at_;
+      left = std::min(left, std::chrono::ceil<Millis>(until - Clock::now()));
     }
-    ::poll(ready.data(), ready.size(), timeout);
+    ::poll(ready.data(), ready.size(), static_cast<int>(std::max(left, Millis{0}).count()));
+  }
+
+  void keep_pid_file() {
+    if (pid_file_ && pid_file_->is_there()) return;
+    auto again = policyd::PidFile::take(settings_.pid_file);
+    if (again) pid_file_.emplace(std::move(*again));
   }
 
   void start_worker() {
+    ready_at_.reset();
+    if (listen_again_) {
+      if (auto done = settings_.listen_again(listeners_); !done) {
+        return try_later(done.error().message);
+      }
+      listen_again_ = false;
+    }
     std::vector<std::string> words{settings_.program.string()};
     words.insert(words.end(), settings_.arguments.begin(), settings_.arguments.end());
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    started_ = Clock::now();
+    const pid_t supervisor = ::getpid();
     worker_ = ::fork();
-    if (worker_ == 0) become_worker(arguments);
+    if (worker_ == 0) become_worker(words, supervisor);
     if (worker_ < 0) {
       worker_ = 0;
       try_later(fmt::format("cannot start a worker: {}", std::strerror(errno)));
     }
   }
 
-  // In the child: nothing of ours goes along but the sockets and the signals as they were.
-  [[noreturn]] void become_worker(const std::vector<char*>& arguments) {
+  // In the child: of ours only the sockets go along. We have one thread, so this may allocate.
+  [[noreturn]] void become_worker(std::vector<std::string>& words, pid_t supervisor) {
     // First to high numbers, so that none of the final places is still in use as a source.
+    constexpr int kOutOfTheWay = 100;
     std::vector<int> handed_over;
     handed_over.reserve(listeners_.size());
     for (const policyd::Listener& listener : listeners_) {
-      handed_over.push_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, 100));
+      handed_over.push_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
     }
     int place = kFirstHandedOver;
     for (const int fd : handed_over) ::dup2(fd, place++);
-    ::setenv("LISTEN_FDS", std::to_string(handed_over.size()).c_str(), 1);
-    ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
-    ::setenv("NOTIFY_SOCKET", notify_.name.c_str(), 1);
+    ::close_range(static_cast<unsigned>(place), ~0U, 0);
+    std::vector<std::string> environment = settings_.environment;
+    environment.push_back(fmt::format("LISTEN_FDS={}", handed_over.size()));
+    environment.push_back(fmt::format("LISTEN_PID={}", ::getpid()));
+    environment.push_back(fmt::format("NOTIFY_SOCKET={}", notify_.name));
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // nobody serves without us
+    if (::getppid() != supervisor) ::_exit(127);
+    for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
     policyd::unblock_signals();
-    ::execv(arguments.front(), arguments.data());
+    ::execve(words.front().c_str(), pointers(words).data(), pointers(environment).data());
     ::_exit(127);
   }
 
@@ -122,19 +179,10 @@ class Supervisor {
     while (true) {
       const ssize_t got = ::recv(notify_.fd.get(), text.data(), text.size(), 0);
       if (got <= 0) return;
-      if (std::string_view{text.data(), static_cast<std::size_t>(got)} != "READY=1") continue;
-      if (!std::exchange(was_ready_, true)) first_ready();
+      if (!says_ready({text.data(), static_cast<std::size_t>(got)})) continue;
+      ready_at_ = Clock::now();
+      if (!std::exchange(was_ready_, true)) settings_.ready();
     }
-  }
-
-  void first_ready() {
-    auto pid_file = policyd::PidFile::write(settings_.pid_file);
-    if (pid_file) {
-      pid_file_.emplace(std::move(*pid_file));
-    } else {
-      ::syslog(LOG_MAIL | LOG_WARNING, "%s", pid_file.error().message.c_str());
-    }
-    settings_.ready();
   }
 
   void take_signals() {
@@ -143,6 +191,8 @@ class Supervisor {
       const int signal = static_cast<int>(info.ssi_signo);
       if (signal == SIGTERM || signal == SIGINT) {
         stop();
+      } else if (signal == SIGUSR2) {
+        restart();
       } else if ((signal == SIGHUP || signal == SIGUSR1) && worker_ > 0) {
         ::kill(worker_, signal);
       }
@@ -155,17 +205,34 @@ class Supervisor {
     if (worker_ > 0) ::kill(worker_, SIGTERM);
   }
 
+  void restart() {
+    listen_again_ = true;
+    if (worker_ > 0) {
+      if (is_ending()) return;
+      restarting_ = true;
+      kill_at_ = Clock::now() + settings_.stop_within;
+      ::kill(worker_, SIGTERM);
+    } else if (!stopping_) {
+      start_at_ = Clock::now();
+    }
+  }
+
   // The exit status of the supervisor, where the end of the worker is its end too.
   std::optional<int> reap() {
     if (worker_ > 0) {
       int status = 0;
       if (::waitpid(worker_, &status, WNOHANG) != worker_) return std::nullopt;
       worker_ = 0;
+      if (std::exchange(restarting_, false) && !stopping_) {
+        start_at_ = Clock::now();
+        return std::nullopt;
+      }
       const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 2;
       if (!stopping_ && !was_ready_) return code == 0 ? 2 : code;
       if (!stopping_) {
-        try_later(WIFSIGNALED(status) ? fmt::format("the worker was killed by signal {}", WTERMSIG(status))
-                                      : fmt::format("the worker ended with status {}", code));
+        try_later(WIFSIGNALED(status)
+                      ? fmt::format("the worker was killed by signal {}", WTERMSIG(status))
+                      : fmt::format("the worker ended with status {}", code));
       }
     }
     if (stopping_ && worker_ == 0) return 0;
@@ -173,7 +240,7 @@ class Supervisor {
   }
 
   void try_later(const std::string& why) {
-    const bool was_good = Clock::now() - started_ >= settings_.good_run;
+    const bool was_good = ready_at_ && Clock::now() - *ready_at_ >= settings_.good_run;
     if (was_good) pause_ = settings_.first_pause;
     start_at_ = was_good ? Clock::now() : Clock::now() + pause_;
     ::syslog(LOG_MAIL | LOG_ERR, "%s; the next starts in %lld ms", why.c_str(),
@@ -181,25 +248,56 @@ class Supervisor {
     pause_ = std::min(pause_ * 2, settings_.longest_pause);
   }
 
-  const std::vector<policyd::Listener>& listeners_;
+  std::vector<policyd::Listener> listeners_;
   const SupervisorSettings& settings_;
+  std::optional<policyd::PidFile> pid_file_;
   policyd::UniqueFd signals_;
   NotifySocket notify_;
-  std::optional<policyd::PidFile> pid_file_;
   pid_t worker_ = 0;
   bool was_ready_ = false;
   bool stopping_ = false;
+  bool restarting_ = false;    // the worker was told to end, and another is to come
+  bool listen_again_ = false;  // the configuration may name other sockets
   Millis pause_;
-  Clock::time_point started_;
+  std::optional<Clock::time_point> ready_at_;  // of the worker there is, or the last one
   Clock::time_point start_at_;
   Clock::time_point kill_at_;
 };
 
 }  // namespace
 
-int supervise(const std::vector<policyd::Listener>& listeners, const SupervisorSettings& settings) {
+policyd::Result<int> supervise(std::vector<policyd::Listener> listeners,
+                               const SupervisorSettings& settings) {
   ::openlog("cbpolicyd", LOG_PID, LOG_MAIL);
-  return Supervisor{listeners, settings}.run();
+  // Before a worker opens the database: there must not be two.
+  auto taken = policyd::PidFile::take(settings.pid_file);
+  if (!taken && taken.error().taken) return policyd::failure(taken.error().message);
+  std::optional<policyd::PidFile> pid_file;
+  if (taken) {
+    pid_file.emplace(std::move(*taken));
+  } else {
+    ::syslog(LOG_MAIL | LOG_WARNING, "%s", taken.error().message.c_str());
+  }
+  return Supervisor{std::move(listeners), settings, std::move(pid_file)}.run();
+}
+
+std::vector<std::string> worker_environment(const char* const* environment) {
+  constexpr std::array<std::string_view, 8> kNames = {
+      "HOME=", "LANG=", "LOGNAME=", "PATH=", "TZ=", "TMPDIR=", "USER=", "ZEXTRAS_HOME="};
+  constexpr std::array<std::string_view, 7> kBeginnings = {"LC_",    "LD_",   "ASAN_",   "LSAN_",
+                                                           "UBSAN_", "TSAN_", "FAKETIME"};
+  const auto begins = [](std::string_view text) {
+    return [text](std::string_view with) { return text.rfind(with, 0) == 0; };
+  };
+  std::vector<std::string> kept;
+  for (; *environment != nullptr; ++environment) {
+    const std::string_view each{*environment};
+    if (std::any_of(kNames.begin(), kNames.end(), begins(each)) ||
+        std::any_of(kBeginnings.begin(), kBeginnings.end(), begins(each))) {
+      kept.emplace_back(each);
+    }
+  }
+  return kept;
 }
 
 }  // namespace carbonio

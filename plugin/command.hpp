@@ -94,6 +94,7 @@ struct Command {
   std::size_t most_words = 0;
   Outcome (*run)(const Arguments& arguments, Context& context) = nullptr;
   Takes takes = Takes::other;
+  std::string_view words = {};  // what its first word may be, for completion; with spaces between
 };
 
 // Known to every subcommand.

@@ -86,9 +86,9 @@ tl::unexpected<Failure> see_help(std::string_view what, const Command* command) 
 }  // namespace
 
 std::vector<const Command*> all_commands() {
-  return {&kInit,  &kSync,   &kHook,    &kSend,    &kReceive, &kList,      &kShow,
-          &kSet,   &kOn,     &kOff,     &kRemove,  &kExport,  &kImport,    &kUsage,
-          &kReset, &kBackup, &kRestore, &kExplain, &kDoctor,  &kCompletion};
+  return {&kInit,  &kSync,   &kHook,    &kSend,    &kReceive, &kList,    &kShow,
+          &kSet,   &kOn,     &kOff,     &kRemove,  &kExport,  &kImport,  &kUsage,
+          &kReset, &kBackup, &kRestore, &kExplain, &kDoctor,  &kService, &kCompletion};
 }
 
 tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {
@@ -157,7 +157,8 @@ std::string help_for_all() {
       "  {0} send 5000/day --user news@example.org\n"
       "  {0} usage --top 10\n\n"
       "'{0} SUBCOMMAND --help' tells more, with examples.\n"
-      "Exit status: 0 done, 1 wrong use, 2 the operation failed, 3 doctor found something wrong.\n",
+      "Exit status: 0 done, 1 wrong use, 2 the operation failed, 3 doctor or status found "
+      "something wrong.\n",
       kProgram);
   return out;
 }

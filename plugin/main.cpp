@@ -8,7 +8,7 @@
 //   Writes limits into the database of the policy daemon, where they are in force by the next mail,
 //   and shows them and how much of each is used. `carbonio-limits --help` names the subcommands.
 // DIAGNOSTICS
-//   Exit status 0: done; 1: wrong use; 2: the operation failed; 3: doctor found something wrong. A
+//   Exit status 0: done; 1: wrong use; 2: it failed; 3: doctor or status found something wrong. A
 //   failure is one line on standard error that says what and what to do, and has changed nothing.
 #include <unistd.h>
 

@@ -26,5 +26,6 @@ extern const Command kRestore;
 extern const Command kCompletion;
 extern const Command kExplain;
 extern const Command kDoctor;
+extern const Command kService;
 
 }  // namespace limits

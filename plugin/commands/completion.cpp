@@ -37,10 +37,15 @@ std::string value_cases() {
   return out + "    *' --database') files=-f ;;\n    *' --zextras-home') files=-d ;;\n";
 }
 
+// Words that stand behind a subcommand and are no options.
+std::string words_of(const Command& command) {
+  return command.words.empty() ? "" : fmt::format("{} ", command.words);
+}
+
 std::string option_cases() {
   std::string out;
   for (const Command* command : all_commands()) {
-    out += fmt::format("    {}) words='{}' ;;\n", command->name,
+    out += fmt::format("    {}) words='{}{}' ;;\n", command->name, words_of(*command),
                        option_names(command->options).substr(command->options.empty() ? 0 : 1));
   }
   return out;

@@ -11,7 +11,7 @@
 
 #include "daemon/modules/all_modules.hpp"
 #include "daemon/status.hpp"
-#include "plugin/doctor/ask_daemon.hpp"
+#include "hooks/ask_daemon.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/text.hpp"
 
@@ -174,7 +174,7 @@ void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& finding
   }
   const fs::path file = policyd::status_file_of(config.pid_file);
   // In this order: a daemon that answers has written its status.
-  const auto answer = ask_daemon(config, kAnswerWithin);
+  const auto answer = carbonio::ask_daemon(config, kAnswerWithin);
   const auto status = policyd::read_status(file);
   if (!status) {
     findings.not_checked("daemon.status", status.error().message);

@@ -9,7 +9,7 @@
 #include <map>
 #include <utility>
 
-#include "plugin/run_program.hpp"
+#include "hooks/run_program.hpp"
 #include "plugin/text.hpp"
 
 namespace limits {
@@ -112,7 +112,7 @@ PostfixFacts read_postfix(const std::string& program,
     std::vector<std::string> all = {program};
     if (config) all.insert(all.end(), {"-c", config->string()});
     all.insert(all.end(), words.begin(), words.end());
-    const auto output = run_program(all, kDeadline);
+    const auto output = carbonio::run_program(all, kDeadline);
     if (!output) {
       why_not = output.error().message;
     } else if (output->status != 0) {

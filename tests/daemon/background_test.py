@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """cbpolicyd in the background: a supervisor that holds the sockets, and a worker that may die."""
 
+import contextlib
 import os
 import signal
+import subprocess
 import time
 import unittest
 from pathlib import Path
 
-from daemon_case import ALICE, always, eventually, policy, quota
+from daemon_case import ALICE, always, bin_dir, eventually, policy, quota
 from program_test import ProgramTest, run
 
 
@@ -35,7 +37,8 @@ class Background(ProgramTest):
 
     def end(self, daemon):
         for pid in self.processes(daemon):
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # its supervisor ended it
+                os.kill(pid, signal.SIGTERM)
         if not eventually(lambda: not self.processes(daemon), 15):
             for pid in self.processes(daemon):
                 os.kill(pid, signal.SIGKILL)
@@ -121,14 +124,64 @@ class Background(ProgramTest):
         self.assertTrue(eventually(lambda: not self.processes(daemon), 20))
 
     def test_the_worker_inherits_nothing_but_the_sockets(self):
-        with open(os.devnull) as ours:
-            os.set_inheritable(ours.fileno(), True)
-            daemon, supervisor = self.supervised()
-        folder = Path(f"/proc/{self.worker(daemon, supervisor)}/fd")
-        targets = {int(fd.name): os.readlink(fd) for fd in folder.iterdir()}
-        self.assertEqual({targets[fd] for fd in (0, 1, 2)}, {os.devnull})
-        listening = [fd for fd, target in targets.items() if target.startswith("socket:")]
+        """However the starter was: descriptors, ignored and blocked signals, secrets, umask."""
+        daemon = self.make_daemon(policy() + quota(1000), start=False)
+        self.addCleanup(self.end, daemon)
+        self.edit(daemon, "background=no", "background=yes")
+        secret = open(daemon.folder / "secret", "w")
+        self.addCleanup(secret.close)
+        signals = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR2)
+
+        def as_an_odd_starter():
+            for each in signals:
+                signal.signal(each, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            os.umask(0o077)
+
+        done = subprocess.run(
+            [bin_dir() / "cbpolicyd", "--config", daemon.config], pass_fds=[secret.fileno()],
+            preexec_fn=as_an_odd_starter, restore_signals=False, timeout=60, capture_output=True,
+            env={**os.environ, **daemon.environment, "zimbra_ldap_password": "S3cret", "TZ": "UTC"})
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        supervisor = int(daemon.pid_file.read_text())
+        worker = self.worker(daemon, supervisor)
+        for pid in (supervisor, worker):
+            targets = {int(fd.name): os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+            self.assertEqual({targets[fd] for fd in (0, 1, 2)}, {os.devnull})
+            self.assertNotIn(secret.name, targets.values())
+        listening = [target for target in targets.values() if target.startswith("socket:")]
         self.assertLessEqual(len(listening), 2 + 1)  # IPv4, IPv6, and the word that it is ready
+        environment = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+        self.assertIn(b"TZ=UTC", environment)
+        self.assertIn(f"ZEXTRAS_HOME={daemon.folder}".encode(), environment)
+        self.assertFalse([line for line in environment if b"S3cret" in line])
+        status = dict(line.split(":\t") for line in
+                      Path(f"/proc/{worker}/status").read_text().splitlines() if ":\t" in line)
+        self.assertEqual(int(status["SigBlk"], 16), 0)
+        self.assertEqual(int(status["SigIgn"], 16), 1 << (signal.SIGPIPE - 1), "its own choice")
+        self.assertEqual(daemon.log_file.stat().st_mode & 0o777, 0o644)
+        # And the supervisor sees its worker die and hears its signals all the same.
+        os.kill(worker, signal.SIGKILL)
+        self.assertEqual(daemon.ask(), "DUNNO")
+        os.kill(supervisor, signal.SIGTERM)
+        self.assertTrue(eventually(lambda: not self.processes(daemon), 20))
+
+    def test_sigusr2_replaces_the_worker_on_the_same_sockets(self):
+        daemon, supervisor = self.supervised()
+        for _ in range(3):
+            worker = self.worker(daemon, supervisor)
+            os.kill(supervisor, signal.SIGUSR2)
+            self.new_worker(daemon, supervisor, worker)
+            self.assertEqual(daemon.ask(), "DUNNO")
+        self.assertEqual(daemon.counter(ALICE), 3)
+
+    def test_a_stuck_worker_does_not_keep_a_restart_from_ending(self):
+        daemon, supervisor = self.supervised()
+        worker = self.worker(daemon, supervisor)
+        os.kill(worker, signal.SIGSTOP)
+        os.kill(supervisor, signal.SIGUSR2)
+        self.assertTrue(eventually(lambda: self.worker(daemon, supervisor) not in (None, worker), 60))
+        self.assertEqual(daemon.ask(), "DUNNO")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "plugin/run_program.hpp"
+#include "hooks/run_program.hpp"
 
 namespace limits {
 namespace {
@@ -81,15 +81,15 @@ TEST(ParsePostfix, EachSmtpdHasItsOwnRestrictionsOrThoseOfMainCf) {
 
 TEST(RunProgram, GivesOutputAndStatusAndEndsAtTheDeadline) {
   using std::chrono::milliseconds;
-  const auto done = run_program({"/bin/echo", "a b", "$HOME;"}, milliseconds{5000});
+  const auto done = carbonio::run_program({"/bin/echo", "a b", "$HOME;"}, milliseconds{5000});
   ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(done->text, "a b $HOME;\n") << "no shell";
   EXPECT_EQ(done->status, 0);
-  EXPECT_EQ(run_program({"/bin/false"}, milliseconds{5000})->status, 1);
-  EXPECT_FALSE(run_program({"/nowhere/program"}, milliseconds{5000}));
+  EXPECT_EQ(carbonio::run_program({"/bin/false"}, milliseconds{5000})->status, 1);
+  EXPECT_FALSE(carbonio::run_program({"/nowhere/program"}, milliseconds{5000}));
   const auto before = std::chrono::steady_clock::now();
-  EXPECT_FALSE(run_program({"/bin/sleep", "60"}, milliseconds{50}));
-  EXPECT_FALSE(run_program({"/usr/bin/yes"}, milliseconds{5000})) << "too much";
+  EXPECT_FALSE(carbonio::run_program({"/bin/sleep", "60"}, milliseconds{50}));
+  EXPECT_FALSE(carbonio::run_program({"/usr/bin/yes"}, milliseconds{5000})) << "too much";
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds{30});
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "plugin/run_program.hpp"
+#include "hooks/run_program.hpp"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -15,7 +15,7 @@
 
 #include "daemon/unique_fd.hpp"
 
-namespace limits {
+namespace carbonio {
 namespace {
 
 using policyd::UniqueFd;
@@ -79,6 +79,8 @@ policyd::Result<ProgramOutput> run_program(const std::vector<std::string>& words
   UniqueFd reading{ends[0]};
   UniqueFd writing{ends[1]};
   const auto end = Steady::now() + deadline;
+  // Ignored by whoever started us, it would take the child's status away.
+  ::signal(SIGCHLD, SIG_DFL);
   const pid_t child = ::fork();
   if (child < 0) return policyd::failure(std::strerror(errno));
   if (child == 0) become(arguments.data(), writing.get());
@@ -91,4 +93,4 @@ policyd::Result<ProgramOutput> run_program(const std::vector<std::string>& words
   return ProgramOutput{status, std::move(*text)};
 }
 
-}  // namespace limits
+}  // namespace carbonio

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "plugin/doctor/ask_daemon.hpp"
+#include "hooks/ask_daemon.hpp"
 
 #include <fmt/core.h>
 #include <netdb.h>
@@ -14,10 +14,10 @@
 #include <cstring>
 #include <memory>
 
+#include "daemon/log_text.hpp"
 #include "daemon/unique_fd.hpp"
-#include "plugin/text.hpp"
 
-namespace limits {
+namespace carbonio {
 namespace {
 
 using policyd::UniqueFd;
@@ -89,9 +89,12 @@ policyd::Result<std::string> ask_daemon(const policyd::Config& config,
   }
   answer = answer.substr(0, answer.find('\n'));
   if (answer.rfind("action=", 0) != 0) {
-    return policyd::failure(fmt::format("it answers '{}'", shown(answer)));
+    constexpr std::size_t kMostShown = 80;
+    std::string shown;
+    policyd::append_printable(shown, answer, kMostShown);
+    return policyd::failure(fmt::format("it answers '{}'", shown));
   }
   return answer;
 }
 
-}  // namespace limits
+}  // namespace carbonio

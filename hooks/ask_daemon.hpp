@@ -8,11 +8,11 @@
 #include "daemon/config.hpp"
 #include "daemon/result.hpp"
 
-namespace limits {
+namespace carbonio {
 
 // The answer ("action=DUNNO"), or why there was none by the deadline. Where the daemon listens on
 // every address it is asked on localhost.
 policyd::Result<std::string> ask_daemon(const policyd::Config& config,
                                         std::chrono::milliseconds deadline);
 
-}  // namespace limits
+}  // namespace carbonio

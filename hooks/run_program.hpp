@@ -9,7 +9,7 @@
 
 #include "daemon/result.hpp"
 
-namespace limits {
+namespace carbonio {
 
 struct ProgramOutput {
   int status = 0;    // its exit status; 128 + signal where it was killed
@@ -21,4 +21,4 @@ struct ProgramOutput {
 policyd::Result<ProgramOutput> run_program(const std::vector<std::string>& words,
                                            std::chrono::milliseconds deadline);
 
-}  // namespace limits
+}  // namespace carbonio

@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""zmcbpolicydctl, zmcbpolicydinit and zmcbpadmin as zmcontrol, carbonio-configd and cron call them,
+and `carbonio-limits service` beneath them, on a host without systemd."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+
+import host
+from host import CBPOLICYD, CONFIG, CTL, DATABASE, HOME, LIMITS, LOG, PID_FILE, RUN, as_zextras
+
+
+def ctl(*words):
+    done = as_zextras(CTL, *words)
+    return done.returncode, done.stdout
+
+
+def service(*words):
+    done = as_zextras(LIMITS, "service", *words)
+    return done.returncode, done.stdout
+
+
+STARTED = (0, "Starting policyd...done.\n")
+STOPPED = (0, "Stopping policyd...done.\n")
+RUNS = (0, "policyd is running.\n")
+RUNS_NOT = (1, "policyd is not running.\n")
+
+
+class Words(host.HostTest):
+    def test_zmcontrols_loop(self):
+        """start norewrite, status, stop; what comes with a status other than 0 is shown."""
+        shown = []
+
+        def play(*words):
+            status, output = ctl(*words)
+            shown.append("Failed.\n" + output if status else "Done.")
+
+        def status():
+            code, output = ctl("status")
+            shown.append("Running" if code == 0 else "Stopped\n\t" + output)
+
+        play("start", "norewrite")
+        status()
+        play("start", "norewrite")
+        play("stop")
+        status()
+        play("stop")
+        self.assertEqual(shown, ["Done.", "Running", "Done.", "Done.",
+                                 "Stopped\n\tpolicyd is not running.\n", "Done."])
+
+    def test_words_and_exit_statuses(self):
+        self.assertEqual(ctl("status"), RUNS_NOT)
+        self.assertEqual(ctl("stop"), (0, "policyd is not running.\n"))
+        self.assertEqual(ctl("start", "norewrite"), STARTED)
+        self.assertEqual(self.ask(), "DUNNO")
+        self.assertEqual(ctl("start"), (0, "policyd is already running.\n"))
+        self.assertEqual(ctl("status"), RUNS)
+        for word in ("restart", "reload"):
+            self.assertEqual(ctl(word, "norewrite"), (0, "Restarting policyd...done.\n"))
+        self.assertEqual(ctl("kill"), STOPPED)
+        self.assertEqual(ctl("status"), RUNS_NOT)
+        self.assertTrue(self.refused())
+        usage = f"Usage: {CTL} start|stop|kill|reload|restart|status\n"
+        self.assertEqual(ctl(), (1, usage))
+        self.assertEqual(ctl("begin"), (1, usage))
+
+    def test_only_zextras(self):
+        for program in (CTL, HOME / "libexec/zmcbpolicydinit", HOME / "bin/zmcbpadmin"):
+            done = host.run(program, "status")
+            self.assertEqual((done.returncode, done.stdout),
+                             (1, "Error: must be run as zextras user\n"))
+
+    def test_a_start_makes_the_database_with_this_servers_domains(self):
+        self.assertEqual(ctl("start", "norewrite"), STARTED)
+        with sqlite3.connect(DATABASE) as database:
+            rows = database.execute("SELECT Member FROM policy_group_members WHERE Member LIKE '@%'")
+            self.assertEqual(rows.fetchall(), [("@example.net",)])
+
+    def test_without_norewrite_configd_writes_the_configuration_first(self):
+        with Configd(lambda: CONFIG.write_text(host.CBPOLICYD_CONF.replace("10031", "10032"))) as it:
+            self.assertEqual(ctl("start"), STARTED)
+        self.assertEqual(it.asked, ["REWRITE cbpolicyd\n"])
+        socket.create_connection(("::1", 10032), timeout=10).close()
+
+    def test_configd_that_does_not_answer_does_not_hinder(self):
+        self.assertEqual(ctl("start"), STARTED)
+
+    def test_service_says_the_same(self):
+        self.assertEqual(service("status"), (3, "The policy daemon does not run.\n"))
+        self.assertEqual(service("start"), (0, "Started the policy daemon.\n"))
+        self.assertEqual(service("start"), (0, "The policy daemon runs already.\n"))
+        self.assertEqual(self.ask(), "DUNNO")
+        code, output = service("status", "--json")
+        told = json.loads(output)
+        self.assertEqual((code, told["running"], told["fine"], told["kept_by"]),
+                         (0, True, True, "supervisor"))
+        self.assertEqual({told["pid"], told["worker"]}, set(host.processes(str(CBPOLICYD))))
+        self.assertIn(f"pid {told['pid']} with worker {told['worker']}", service("status")[1])
+        self.assertEqual(service("reload")[0], 0)
+        self.assertTrue(host.eventually(lambda: "configuration read again" in LOG.read_text()))
+        self.assertEqual(service("stop"), (0, "Stopped the policy daemon.\n"))
+        self.assertEqual(service("stop"), (0, "The policy daemon does not run.\n"))
+        self.assertEqual(service("reload")[0], 2)
+        for wrong in ((), ("begin",), ("start", "--json"), ("start", "now")):
+            self.assertEqual(service(*wrong)[0], 1, wrong)
+
+    def test_another_user_is_told_who_may(self):
+        done = host.run(LIMITS, "service", "start", user="nobody", group="nogroup", extra_groups=[])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("start it as zextras or as root", done.stdout)
+
+    def test_root_starts_it_as_zextras(self):
+        self.assertEqual(host.run(LIMITS, "service", "start").returncode, 0)
+        for pid in host.processes(str(CBPOLICYD)):
+            self.assertEqual(pathlib.Path(f"/proc/{pid}").stat().st_uid, host.ZEXTRAS)
+        self.assertEqual(ctl("stop"), STOPPED)
+
+
+class Configd:
+    """Answers one request as the newer configd does: first, and writes the file afterwards."""
+
+    def __init__(self, rewrite):
+        self.rewrite = rewrite
+        self.asked = []
+        self.socket = socket.create_server(("127.0.0.1", 7171))
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.thread.join(30)
+        self.socket.close()
+
+    def serve(self):
+        connection, _ = self.socket.accept()
+        with connection, connection.makefile("rw") as file:
+            self.asked.append(file.readline())
+            file.write("SUCCESS REWRITES COMPLETE\n")
+            file.flush()
+            time.sleep(0.5)  # what it is slow with; nobody waits for this by the clock
+            self.rewrite()
+
+
+class BadMoments(host.HostTest):
+    def start(self):
+        self.assertEqual(ctl("start", "norewrite"), STARTED)
+        return int(PID_FILE.read_text())
+
+    def stop(self):
+        self.assertEqual(ctl("stop"), STOPPED)
+        self.assertEqual(host.processes(str(CBPOLICYD)), {})
+
+    def other(self, *words):
+        """A process that is none of ours."""
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_a_stale_pid_file(self):
+        supervisor = self.start()
+        for pid in sorted(host.processes(str(CBPOLICYD))):
+            os.kill(pid, signal.SIGKILL)
+        self.assertTrue(host.eventually(lambda: not host.processes(str(CBPOLICYD))))
+        self.assertEqual(int(PID_FILE.read_text()), supervisor, "it is stale")
+        self.assertEqual(ctl("status"), RUNS_NOT)
+        self.assertNotEqual(self.start(), supervisor)
+        self.stop()
+        self.assertFalse(PID_FILE.exists())
+
+    def test_the_pid_file_names_somebody_else(self):
+        # The word in its arguments does not make it a policy daemon.
+        somebody = self.other("tail", "-f", "/dev/null", str(CBPOLICYD))
+        PID_FILE.write_text(f"{somebody.pid}\n")
+        PID_FILE.chmod(0o644)  # root's
+        self.assertEqual(service("status"), (3, "The policy daemon does not run.\n"))
+        self.assertEqual(service("stop")[0], 0)
+        self.assertIsNone(somebody.poll())
+        self.assertNotEqual(self.start(), somebody.pid)
+        self.assertEqual(service("stop"), (0, "Stopped the policy daemon.\n"))
+        self.assertIsNone(somebody.poll(), "nobody else's process is ended")
+
+    def test_a_pid_file_of_garbage(self):
+        for text in ("", "no number\n", "-1\n", "0\n", "99999999999999\n"):
+            with self.subTest(text):
+                PID_FILE.write_text(text)
+                os.chown(PID_FILE, host.ZEXTRAS, host.ZEXTRAS)
+                self.assertEqual(ctl("status"), RUNS_NOT)
+                self.start()
+                self.stop()
+
+    def test_two_starts_at_once(self):
+        as_zextras(LIMITS, "init")
+        both = [subprocess.Popen([LIMITS, "service", "start"], user="zextras", group="zextras",
+                                 extra_groups=[], stdout=subprocess.PIPE, text=True)
+                for _ in range(2)]
+        self.assertEqual([each.communicate(timeout=60)[1] or each.returncode for each in both],
+                         [0, 0])
+        self.assertEqual(len(host.processes(str(CBPOLICYD))), 2, "one supervisor with one worker")
+        self.assertEqual(self.ask(), "DUNNO")
+        self.stop()
+
+    def test_a_second_supervisor_says_that_it_is_the_second(self):
+        first = self.start()
+        done = as_zextras(CBPOLICYD, "--config", CONFIG)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"cbpolicyd: the policy daemon runs already, with pid {first}", done.stdout)
+        # On another port, too: there must not be two on one database.
+        CONFIG.write_text(host.CBPOLICYD_CONF.replace("10031", "10032"))
+        for words in ((), ("--fg",), ("--supervise",)):
+            done = as_zextras(CBPOLICYD, "--config", CONFIG, *words)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"the policy daemon runs already, with pid {first}", done.stdout)
+        self.assertEqual(self.ask(), "DUNNO")
+        self.stop()
+
+    def test_the_port_is_held_by_another_daemon(self):
+        holder = socket.create_server(("127.0.0.1", host.PORT))
+        code, output = ctl("start", "norewrite")
+        self.assertEqual(code, 1)
+        self.assertEqual(output.count("\n"), 2, output)
+        self.assertTrue(output.startswith("Starting policyd...failed.\ncannot listen on 127.0.0.1:"
+                                          "10031: Address already in use; another policy daemon"))
+        self.assertFalse(PID_FILE.exists())
+        self.assertEqual(ctl("status"), RUNS_NOT)
+        holder.close()
+        self.start()
+        self.stop()
+
+    def test_run_was_emptied(self):
+        RUN.rmdir()
+        self.assertEqual(ctl("start", "norewrite"), STARTED)  # as a boot without tmpfiles leaves it
+        self.assertEqual(ctl("status"), RUNS)
+        self.assertEqual(ctl("start"), (0, "policyd is already running.\n"))
+        # Somebody makes it, and the pid file comes by itself.
+        RUN.mkdir()
+        os.chown(RUN, host.ZEXTRAS, host.ZEXTRAS)
+        self.assertTrue(host.eventually(PID_FILE.exists))
+        self.assertIn(int(PID_FILE.read_text()), host.processes(str(CBPOLICYD)))
+        PID_FILE.unlink()
+        self.assertEqual(ctl("restart", "norewrite")[0], 0)
+        self.assertTrue(host.eventually(PID_FILE.exists))
+        self.stop()
+
+    def test_a_broken_configuration(self):
+        supervisor = self.start()
+        CONFIG.write_text(host.CBPOLICYD_CONF.replace("port=10031", "port=many"))
+        for word in ("restart", "reload"):
+            code, output = service(word)
+            self.assertEqual((code, output.count("\n")), (2, 1))
+            self.assertIn("port", output)
+            self.assertIn("the daemon goes on as it was", output)
+        self.assertEqual(self.ask(), "DUNNO")
+        CONFIG.write_text(host.CBPOLICYD_CONF)
+        self.assertEqual(service("restart")[0], 0)
+        self.assertEqual(int(PID_FILE.read_text()), supervisor)
+        self.stop()
+
+    def test_a_restart_takes_over_a_changed_port(self):
+        supervisor = self.start()
+        CONFIG.write_text(host.CBPOLICYD_CONF.replace("10031", "10032"))
+        self.assertEqual(service("restart"), (0, "Restarted the policy daemon.\n"))
+        self.assertEqual(int(PID_FILE.read_text()), supervisor)
+        self.assertTrue(self.refused())
+        with host.Connection(("127.0.0.1", 10032)) as connection:
+            self.assertEqual(connection.ask(), "DUNNO")
+        # Where the new one is taken it goes on trying.
+        holder = socket.create_server(("127.0.0.1", host.PORT))
+        CONFIG.write_text(host.CBPOLICYD_CONF)
+        restarting = subprocess.Popen([LIMITS, "service", "restart"], user="zextras",
+                                      group="zextras", extra_groups=[], stdout=subprocess.DEVNULL)
+        self.assertTrue(host.eventually(lambda: len(host.processes(str(CBPOLICYD))) == 1))
+        holder.close()
+        self.assertEqual(restarting.wait(60), 0)
+        self.assertEqual(self.ask(), "DUNNO")
+        self.stop()
+
+    def test_restart_keeps_the_sockets(self):
+        supervisor = self.start()
+        refusals = []
+        stop = threading.Event()
+
+        def connect():
+            while not stop.is_set():
+                if self.refused():
+                    refusals.append(time.monotonic())
+
+        connecting = threading.Thread(target=connect)
+        connecting.start()
+        try:
+            for _ in range(3):
+                before = set(host.processes(str(CBPOLICYD)))
+                self.assertEqual(service("restart"), (0, "Restarted the policy daemon.\n"))
+                after = set(host.processes(str(CBPOLICYD)))
+                self.assertEqual(before & after, {supervisor})
+                self.assertEqual(len(after), 2)
+        finally:
+            stop.set()
+            connecting.join()
+        self.assertEqual(refusals, [])
+
+    def test_after_an_upgrade_the_supervisor_is_changed_too(self):
+        supervisor = self.start()
+        shutil.copy(CBPOLICYD, "/run/newer")
+        host.mount("--bind", "/run/newer", str(CBPOLICYD))
+        self.addCleanup(pathlib.Path("/run/newer").unlink)
+        self.addCleanup(subprocess.run, ["umount", CBPOLICYD], check=True)
+        self.addCleanup(self.clean)  # first
+        self.assertEqual(service("restart"), (0, "Restarted the policy daemon.\n"))
+        self.assertNotEqual(int(PID_FILE.read_text()), supervisor)
+        for pid in host.processes(str(CBPOLICYD)):
+            self.assertTrue(os.path.samefile(f"/proc/{pid}/exe", CBPOLICYD))
+        self.assertEqual(self.ask(), "DUNNO")
+
+    def test_configds_kill_of_all_with_the_word_ends_all(self):
+        self.start()
+        for pid in host.processes("cbpolicyd"):
+            os.kill(pid, signal.SIGTERM)
+        self.assertTrue(host.eventually(lambda: not host.processes(str(CBPOLICYD))))
+        self.assertEqual(ctl("status"), RUNS_NOT)
+        self.start()
+
+    def test_a_stuck_daemon_is_killed(self):
+        supervisor = self.start()
+        worker = next(pid for pid in host.processes(str(CBPOLICYD)) if pid != supervisor)
+        os.kill(worker, signal.SIGSTOP)
+        self.assertEqual(service("status")[0], 3, "it does not answer")
+        self.stop()  # after 20 s
+
+    def test_service_run_stays_in_the_foreground(self):
+        process = subprocess.Popen([LIMITS, "service", "run"], user="zextras", group="zextras",
+                                   extra_groups=[])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertTrue(host.eventually(lambda: service("status")[0] == 0))
+        self.assertEqual(int(PID_FILE.read_text()), process.pid)
+        self.assertEqual(service("restart")[0], 0)
+        self.assertEqual(ctl("stop"), STOPPED)
+        self.assertEqual(process.wait(30), 0)
+
+
+class Others(host.HostTest):
+    def test_zmcbpolicydinit(self):
+        init = HOME / "libexec/zmcbpolicydinit"
+        done = as_zextras(init)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        again = as_zextras(init)
+        self.assertEqual(again.returncode, 1)
+        self.assertTrue(again.stdout.startswith("Must use -force to overwrite existing database."))
+        for word in ("-force", "-f"):
+            forced = as_zextras(init, word)
+            self.assertEqual(forced.returncode, 0, forced.stdout)
+            self.assertIn("Copied the old database", forced.stdout)
+        self.assertEqual(as_zextras(init, "now").returncode, 1)
+
+    def test_zmcbpadmin(self):
+        admin = HOME / "bin/zmcbpadmin"
+        as_zextras(LIMITS, "init")
+        done = as_zextras(admin, "--cleanup")
+        self.assertEqual((done.returncode, done.stdout), (0, ""), "the service is switched off")
+        (HOME / "data/cbpolicyd/enabled").touch()
+        done = as_zextras(admin, "--cleanup")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("quotas_tracking", done.stdout)
+        self.assertEqual(as_zextras(admin).returncode, 1)
+        (HOME / "data/cbpolicyd/enabled").unlink()
+        ctl("start", "norewrite")
+        self.assertIn("quotas_tracking", as_zextras(admin, "--cleanup").stdout)
+        CONFIG.unlink()
+        self.assertEqual(as_zextras(admin, "--cleanup").returncode, 1)
+
+
+if __name__ == "__main__":
+    host.run_tests()

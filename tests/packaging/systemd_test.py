@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The units under a real systemd, which runs as the first process of namespaces of its own, with no
+units but ours and those that they refer to."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "carbonio"))
+
+import host  # noqa: E402
+from host import CBPOLICYD, CTL, HOME, LIMITS, LOG, PID_FILE, RUN  # noqa: E402
+
+UNITS = HERE.parent.parent / "packaging/systemd"
+SYSTEM = pathlib.Path("/usr/lib/systemd/system")
+UNIT = "carbonio-policyd.service"
+MARK = HOME / "data/cbpolicyd/enabled"
+SYSTEMD = pathlib.Path("/usr/lib/systemd/systemd")
+TARGETS = ("sysinit", "basic", "shutdown", "timers", "network", "network-online", "carbonio-mta",
+           "test")
+
+
+class Systemd:
+    """`run` runs a program where this systemd is the first process."""
+
+    def __init__(self):
+        # Where systemd looks for cgroups it must find what it knows; the rest is what host.py made.
+        self.log = open("/run/systemd.log", "w+")
+        self.process = subprocess.Popen(
+            ["unshare", "--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork", "--kill-child",
+             "--mount-proc", SYSTEMD, "--system", "--unit=test.target", "--log-target=console",
+             "--show-status=0"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            env={**os.environ, "container": "test"})
+        self.pid = None
+        if not host.eventually(self.is_up, 30):
+            self.stop()
+            raise unittest.SkipTest(f"systemd cannot run here: {self.text()}")
+        self.run("systemctl", "set-environment", f"CARBONIO_STATE={os.environ['CARBONIO_STATE']}",
+                 check=True)
+
+    def is_up(self):
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        try:
+            self.pid = children.read_text().split()[0]
+        except (OSError, IndexError):
+            return False
+        return self.run("systemctl", "is-active", "test.target").stdout == "active\n"
+
+    def run(self, *words, check=False):
+        done = host.run("nsenter", "--target", self.pid, "--mount", "--pid", *words)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{words}: {done.returncode}: {done.stdout}{self.text()}")
+        return done
+
+    def text(self):
+        return "".join(path.read_text() for path in pathlib.Path("/run").glob("*.log"))
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def install(drop_in=False):
+    for path in SYSTEM.glob("carbonio-*"):
+        if path.name.endswith(".target"):
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in UNITS.glob("carbonio-limits-*"):
+        shutil.copy(path, SYSTEM)
+    if drop_in:
+        shutil.copy(HERE / "shipped-policyd.service", SYSTEM / UNIT)
+        shutil.copytree(UNITS / f"{UNIT}.d", SYSTEM / f"{UNIT}.d")
+    else:
+        shutil.copy(UNITS / UNIT, SYSTEM)
+
+
+def setUpModule():
+    if not SYSTEMD.exists():
+        raise unittest.SkipTest("there is no systemd here")
+    for folder in ("/usr/lib/systemd/system", "/etc/systemd/system"):
+        host.mount("-t", "tmpfs", "tmpfs", folder)
+    pathlib.Path("/run/systemd/system").mkdir(parents=True)
+    for name in TARGETS:
+        (SYSTEM / f"{name}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+    # There is no journal.
+    (SYSTEM / "service.d").mkdir()
+    (SYSTEM / "service.d/output.conf").write_text(
+        "[Service]\nStandardOutput=append:/run/services.log\nStandardError=inherit\n")
+    install()
+    global systemd
+    systemd = Systemd()
+    unittest.addModuleCleanup(systemd.stop)
+
+
+class SystemdTest(host.HostTest):
+    drop_in = False
+
+    def setUp(self):
+        super().setUp()
+        install(self.drop_in)
+        systemd.run("systemctl", "daemon-reload", check=True)
+        self.addCleanup(systemd.run, "systemctl", "stop", UNIT)
+        self.addCleanup(lambda: systemd.run("systemctl", "reset-failed"))
+        MARK.touch()
+
+    def run(self, result=None):
+        wrong_before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > wrong_before:
+            print(f"=== {self.id()}: systemd ===", systemd.text(), sep="\n", flush=True)
+        return result
+
+    def service(self, *words):
+        done = systemd.run(LIMITS, "service", *words)
+        return done.returncode, done.stdout
+
+    def show(self, name):
+        return systemd.run("systemctl", "show", f"--property={name}", "--value", UNIT,
+                           check=True).stdout.strip()
+
+    def start(self):
+        self.assertEqual(self.service("start"), (0, "Started the policy daemon.\n"))
+
+    def worker(self):
+        """As this test sees it: systemd counts its processes from one."""
+        found = [pid for pid, line in host.processes(f"{CBPOLICYD} --config").items()
+                 if not line.startswith("nsenter")]
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+
+class Unit(SystemdTest):
+    def test_verify_is_silent(self):
+        units = [SYSTEM / UNIT, *SYSTEM.glob("carbonio-limits-*")]
+        self.assertEqual(len(units), 3)
+        done = systemd.run("systemd-analyze", "verify", "--man=no", *units)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_not_without_the_mark_of_enable(self):
+        MARK.unlink()
+        code, output = self.service("start")
+        self.assertEqual((code, output.count("\n")), (2, 1))
+        self.assertIn("carbonio-limits enable", output)
+        self.assertEqual(self.service("status")[0], 3)
+        self.assertEqual(self.show("Result"), "success", "it is no failure")
+
+    def test_start_status_reload_stop(self):
+        self.start()
+        self.assertEqual(self.service("start"), (0, "The policy daemon runs already.\n"))
+        self.assertEqual(self.ask(), "DUNNO")
+        self.assertTrue(host.eventually(lambda: self.show("StatusText") ==
+                                        "Serving on 127.0.0.1:10031, [::1]:10031"))
+        code, output = self.service("status", "--json")
+        told = json.loads(output)
+        self.assertEqual((code, told["fine"], told["kept_by"]), (0, True, "systemd"))
+        self.assertEqual(str(told["pid"]), self.show("MainPID"))
+        self.assertEqual(PID_FILE.read_text(), f"{told['pid']}\n")
+        self.assertEqual(self.show("NFileDescriptorStore"), "2")
+        self.assertEqual(self.service("reload")[0], 0)
+        self.assertTrue(host.eventually(lambda: "configuration read again" in LOG.read_text()))
+        self.assertEqual(self.service("stop"), (0, "Stopped the policy daemon.\n"))
+        self.assertTrue(self.refused(), "the store has given the sockets back")
+        self.assertEqual(self.show("NFileDescriptorStore"), "0")
+        self.assertEqual(self.service("stop"), (0, "The policy daemon does not run.\n"))
+
+    def test_it_is_locked_in(self):
+        self.start()
+        status = pathlib.Path(f"/proc/{self.worker()}/status").read_text()
+        for line in ("CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+            self.assertIn(line, status)
+        self.assertIn(f"Uid:\t{host.ZEXTRAS}\t", status)
+        root = pathlib.Path(f"/proc/{self.worker()}/root")
+        self.assertTrue((root / "opt/zextras/log").is_dir())
+        mounts = pathlib.Path(f"/proc/{self.worker()}/mountinfo").read_text().splitlines()
+        ways = {line.split()[4]: line.split()[5].split(",")[0] for line in mounts}
+        self.assertEqual([ways[path] for path in ("/", "/opt/zextras/log", str(RUN))],
+                         ["ro", "rw", "rw"])
+
+    def test_a_fresh_database_has_this_servers_domains(self):
+        self.start()
+        done = host.run("sqlite3", "-readonly", host.DATABASE,
+                        "SELECT Member FROM policy_group_members WHERE Member LIKE '@%'")
+        self.assertEqual(done.stdout, "@example.net\n", systemd.text())
+
+    def test_run_was_emptied(self):
+        shutil.rmtree(RUN)
+        self.start()
+        self.assertTrue(PID_FILE.exists())
+        self.assertEqual(self.service("status")[0], 0)
+
+    def test_one_that_runs_beside_the_unit_is_taken_over(self):
+        systemd.run("runuser", "-u", "zextras", "--", CBPOLICYD, "--config", host.CONFIG, check=True)
+        self.assertEqual(json.loads(self.service("status", "--json")[1])["kept_by"], "supervisor")
+        self.start()
+        self.assertEqual(json.loads(self.service("status", "--json")[1])["kept_by"], "systemd")
+        self.assertEqual(self.ask(), "DUNNO")
+
+    def test_the_port_is_held_by_another_daemon(self):
+        with socket.create_server(("127.0.0.1", host.PORT)):
+            done = systemd.run("systemctl", "start", "--no-block", UNIT)
+            self.assertEqual(done.returncode, 0)
+            self.assertTrue(host.eventually(lambda: "another policy daemon runs there"
+                                            in systemd.text()))
+        self.assertTrue(host.eventually(lambda: self.service("status")[0] == 0), "it mends itself")
+
+    def test_zmcbpolicydctl_uses_the_unit(self):
+        # zextras may do this by polkit, which is not here: root by that name.
+        pathlib.Path("/run/passwd-root").write_text("zextras:x:0:0::/opt/zextras:/bin/bash\n")
+
+        def ctl(*words):
+            done = systemd.run("unshare", "--mount", "sh", "-c",
+                               'mount --bind /run/passwd-root /etc/passwd && exec "$0" "$@"', CTL, *words)
+            return done.returncode, done.stdout
+
+        self.assertEqual(ctl("status"), (1, "policyd is not running.\n"))
+        self.assertEqual(ctl("start", "norewrite"), (0, "Starting policyd...done.\n"))
+        self.assertEqual(self.show("ActiveState"), "active")
+        self.assertEqual(ctl("status"), (0, "policyd is running.\n"))
+        self.assertEqual(ctl("restart", "norewrite"), (0, "Restarting policyd...done.\n"))
+        self.assertEqual(ctl("stop"), (0, "Stopping policyd...done.\n"))
+        self.assertEqual(self.show("ActiveState"), "inactive")
+        self.assertEqual(ctl("stop"), (0, "policyd is not running.\n"))
+
+    def test_sync(self):
+        host.as_zextras(LIMITS, "init", "--no-prov")
+        systemd.run("systemctl", "start", "carbonio-limits-sync.service", check=True)
+        done = host.run("sqlite3", "-readonly", host.DATABASE,
+                        "SELECT Member FROM policy_group_members WHERE Member LIKE '@%'")
+        self.assertIn("@example.net", done.stdout)
+
+
+class Gapless(SystemdTest):
+    """Clients that connect all the time are never refused."""
+
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.answers = []
+        self.refusals = 0
+        self.ended = threading.Event()
+        self.client = threading.Thread(target=self.connect)
+        self.client.start()
+        self.addCleanup(self.client.join, 60)
+        self.addCleanup(self.ended.set)
+
+    def connect(self):
+        number = 0
+        while not self.ended.is_set():
+            number += 1
+            try:
+                self.answers.append(self.ask(instance=f"9.{number}.0"))
+            except ConnectionRefusedError:
+                self.refusals += 1
+
+    def serving(self):
+        before = len(self.answers)
+        self.assertTrue(host.eventually(lambda: len(self.answers) > before + 5, 60))
+
+    def finish(self, most_broken):
+        self.ended.set()
+        self.client.join(60)
+        self.assertEqual(self.refusals, 0)
+        # A kill breaks the connection that it hits; Postfix asks again.
+        self.assertLessEqual(self.answers.count(None), most_broken)
+        self.assertEqual(set(self.answers) - {None}, {"DUNNO"})
+
+    def test_restart(self):
+        for _ in range(3):
+            self.serving()
+            before = self.show("MainPID")
+            self.assertEqual(self.service("restart"), (0, "Restarted the policy daemon.\n"))
+            self.assertNotEqual(self.show("MainPID"), before)
+        self.serving()
+        self.finish(0)
+
+    def test_kill_9(self):
+        for _ in range(3):
+            self.serving()
+            os.kill(self.worker(), signal.SIGKILL)
+        self.serving()
+        self.finish(3)
+
+    def test_one_that_is_stuck_is_replaced(self):
+        (SYSTEM / f"{UNIT}.d").mkdir(exist_ok=True)
+        (SYSTEM / f"{UNIT}.d/test.conf").write_text("[Service]\nWatchdogSec=2s\n")
+        systemd.run("systemctl", "daemon-reload", check=True)
+        self.assertEqual(self.service("restart")[0], 0)
+        self.serving()
+        worker = self.worker()
+        os.kill(worker, signal.SIGSTOP)
+        self.assertTrue(host.eventually(lambda: not pathlib.Path(f"/proc/{worker}").exists(), 60))
+        self.serving()
+        self.finish(3)
+
+
+class DropIn(SystemdTest):
+    """Beside the package carbonio-policyd: its unit, made ours."""
+
+    drop_in = True
+
+    def test_it_is_ours_and_without_the_drop_in_theirs(self):
+        self.start()
+        self.assertEqual(self.ask(), "DUNNO")
+        names = ("ExecStart", "ExecStartPre", "ReadWritePaths", "Type",
+                 "FileDescriptorStoreMax", "SystemCallFilter", "CapabilityBoundingSet")
+        ours = [self.show(name).partition(" start_time=")[0] for name in names]
+        self.service("stop")
+        install()
+        systemd.run("systemctl", "daemon-reload", check=True)
+        self.assertEqual([self.show(name).partition(" start_time=")[0] for name in names], ours)
+        shutil.copy(HERE / "shipped-policyd.service", SYSTEM / UNIT)
+        systemd.run("systemctl", "daemon-reload", check=True)
+        self.assertEqual(self.show("Type"), "simple")
+
+    def test_restart_keeps_the_sockets(self):
+        self.start()
+        os.kill(self.worker(), signal.SIGSTOP)
+        with host.Connection(("127.0.0.1", host.PORT)) as connection:
+            os.kill(self.worker(), signal.SIGKILL)
+            self.assertEqual(connection.ask(), "DUNNO", "it waited in the kernel")
+
+
+if __name__ == "__main__":
+    host.run_tests()
