@@ -73,6 +73,17 @@ bool is_attribute_name(std::string_view text) {
   });
 }
 
+// "attr: value"
+std::optional<std::pair<std::string, std::string>> attribute_in(std::string_view line) {
+  constexpr std::string_view kBetween = ": ";
+  const std::size_t colon = line.find(kBetween);
+  if (colon == std::string_view::npos || !is_attribute_name(line.substr(0, colon))) {
+    return std::nullopt;
+  }
+  return std::pair{std::string{line.substr(0, colon)},
+                   std::string{line.substr(colon + kBetween.size())}};
+}
+
 bool same_name(std::string_view a, std::string_view b) {
   std::string left{a};
   std::string right{b};
@@ -157,25 +168,31 @@ bool Attributes::has(std::string_view name, std::string_view value) const {
 }
 
 Attributes attributes_in(std::string_view answer) {
-  constexpr std::string_view kBetween = ": ";
   Attributes out;
   for_each_line(answer, [&](std::string_view line) {
-    const std::size_t colon = line.find(kBetween);
-    if (colon == std::string_view::npos || !is_attribute_name(line.substr(0, colon))) return;
-    out.add(std::string{line.substr(0, colon)}, std::string{line.substr(colon + kBetween.size())});
+    if (auto attribute = attribute_in(line)) {
+      out.add(std::move(attribute->first), std::move(attribute->second));
+    }
   });
   return out;
 }
 
 std::optional<ServerAnswer> server_in(std::string_view answer) {
+  auto all = servers_in(answer);
+  if (all.empty()) return std::nullopt;
+  return std::move(all.front());
+}
+
+std::vector<ServerAnswer> servers_in(std::string_view answer) {
   constexpr std::string_view kName = "# name ";
-  std::optional<ServerAnswer> out;
+  std::vector<ServerAnswer> out;
   for_each_line(answer, [&](std::string_view line) {
-    if (!out && starts_with(line, kName)) {
-      out = ServerAnswer{std::string{line.substr(kName.size())}, {}};
+    if (starts_with(line, kName)) {
+      out.push_back({std::string{line.substr(kName.size())}, {}});
+    } else if (auto attribute = attribute_in(line); attribute && !out.empty()) {
+      out.back().attributes.add(std::move(attribute->first), std::move(attribute->second));
     }
   });
-  if (out) out->attributes = attributes_in(answer);
   return out;
 }
 

@@ -64,5 +64,7 @@ struct ServerAnswer {
 // `# name mail.example.com` and its attributes (`gs`); nullopt where that first line is not there,
 // which is how a command that failed answers in batch mode.
 std::optional<ServerAnswer> server_in(std::string_view answer);
+// One behind another (`gas -v`).
+std::vector<ServerAnswer> servers_in(std::string_view answer);
 
 }  // namespace carbonio

@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 #include <set>
@@ -18,6 +17,7 @@ using policyd::failure;
 using policyd::Result;
 namespace sql = policyd::sql;
 
+constexpr const char* kNetworks = "zimbraMtaMyNetworks";
 constexpr std::size_t kMaxDomain = 255;
 constexpr std::size_t kMaxLabel = 63;
 
@@ -197,27 +197,23 @@ std::vector<std::string> networks_in(const std::vector<std::string>& values,
   return out;
 }
 
-Result<Wanted> read_wanted(const Prov& prov, const std::string& server) {
-  constexpr const char* kNetworks = "zimbraMtaMyNetworks";
-  const std::array<ProvCommand, 3> questions = {
-      {{"gad"}, {"gs", server, kNetworks}, {"gacf", kNetworks}}};
-  const auto answers = prov.ask(questions);
-  if (!answers) return tl::unexpected{answers.error()};
-  if (!answers->errors.empty()) {
-    return failure(fmt::format("carbonio prov: {}", answers->errors.front().to_string()));
-  }
+std::vector<ProvCommand> seed_questions(const std::string& server) {
+  return {{"gad"}, {"gs", server, kNetworks}, {"gacf", kNetworks}};
+}
+
+Result<Wanted> wanted_in(std::span<const std::string> answers) {
   Wanted wanted;
-  for (const std::string& name : names_in(answers->answers[0])) {
+  for (const std::string& name : names_in(answers[0])) {
     std::string member = domain_member(name);
     (member.empty() ? wanted.skipped : wanted.domains)
         .push_back(member.empty() ? name : std::move(member));
   }
   if (wanted.domains.empty()) return failure("carbonio prov: gad named no domain");
   sort_and_unite(wanted.domains);
-  const auto here = server_in(answers->answers[1]);
-  if (!here) return failure(fmt::format("carbonio prov: gs {} did not show a server", server));
+  const auto here = server_in(answers[1]);
+  if (!here) return failure("carbonio prov: gs did not show this server");
   auto values = here->attributes.values(kNetworks);
-  if (values.empty()) values = attributes_in(answers->answers[2]).values(kNetworks);
+  if (values.empty()) values = attributes_in(answers[2]).values(kNetworks);
   wanted.networks = networks_in(values, wanted.skipped);
   return wanted;
 }

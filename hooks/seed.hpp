@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The groups internal_domains and internal_ips, as Carbonio says what belongs in them. A row that
-// we made is known by its Comment; rows of others stay as they are. Asking (read_wanted) and
+// we made is known by its Comment; rows of others stay as they are. Asking (wanted_in) and
 // writing (synchronise) are apart, so that nothing is half done where Carbonio cannot be asked.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,9 +30,11 @@ std::string domain_member(std::string_view domain);
 std::vector<std::string> networks_in(const std::vector<std::string>& values,
                                      std::vector<std::string>& skipped);
 
-// One call of `carbonio prov`: all domains, and the networks of this server, else the global ones.
-// An Error also where no domain comes back, since Carbonio has one.
-policyd::Result<Wanted> read_wanted(const Prov& prov, const std::string& server);
+// What is asked of Carbonio for it: all domains, and the networks of this server, else the global
+// ones. `answers` are those of the questions. An Error also where no domain comes back, since
+// Carbonio has one.
+std::vector<ProvCommand> seed_questions(const std::string& server);
+policyd::Result<Wanted> wanted_in(std::span<const std::string> answers);
 
 struct GroupChange {
   std::vector<std::string> added;

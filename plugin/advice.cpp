@@ -27,9 +27,13 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-std::string with_database(std::string_view advice, const Arguments& arguments) {
-  const auto file = arguments.value(std::string{kDatabaseOption});
-  if (!file) return std::string{advice};
+std::string with_place(std::string_view advice, const Arguments& arguments) {
+  std::string place;
+  for (const std::string_view option : {kDatabaseOption, kZextrasHomeOption}) {
+    const auto value = arguments.value(std::string{option});
+    if (value) place += fmt::format("--{} {} ", option, escaped(quoted(*value)));
+  }
+  if (place.empty()) return std::string{advice};
   constexpr std::string_view kCall = "carbonio-limits ";
   std::string out;
   for (;;) {
@@ -38,9 +42,7 @@ std::string with_database(std::string_view advice, const Arguments& arguments) {
     const std::string_view rest = advice.substr(at + kCall.size());
     const std::size_t end = std::min(rest.find_first_not_of(kLowerCase), rest.size());
     out += advice.substr(0, at + kCall.size());
-    if (has_subcommand(rest.substr(0, end))) {
-      out += fmt::format("--{} {} ", kDatabaseOption, escaped(quoted(*file)));
-    }
+    if (has_subcommand(rest.substr(0, end))) out += place;
     advice = rest;
   }
   return out.append(advice);

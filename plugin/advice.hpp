@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Advice that can be typed as it is printed: on the database that was asked about, and with
-// subcommands that there are.
+// Advice that can be typed as it is printed: on the database and the Carbonio that were asked
+// about, and with subcommands that there are.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 namespace limits {
 
 // "carbonio-limits reset a@b.c" becomes "carbonio-limits --database FILE reset a@b.c", wherever it
-// stands in the text, if --database was given.
-std::string with_database(std::string_view advice, const Arguments& arguments);
+// stands in the text, if --database was given; the same with --zextras-home.
+std::string with_place(std::string_view advice, const Arguments& arguments);
 
 [[nodiscard]] bool has_subcommand(std::string_view name);
 

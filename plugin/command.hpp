@@ -99,5 +99,6 @@ struct Command {
 
 // Known to every subcommand.
 inline constexpr std::string_view kDatabaseOption = "database";
+inline constexpr std::string_view kZextrasHomeOption = "zextras-home";
 
 }  // namespace limits

@@ -18,7 +18,6 @@ namespace limits {
 namespace {
 
 constexpr std::string_view kProgram = "carbonio-limits";
-constexpr std::string_view kZextrasHomeOption = "zextras-home";
 constexpr std::string_view kVersionOption = "version";
 constexpr std::string_view kDefaultZextrasHome = "/opt/zextras";
 
@@ -86,9 +85,10 @@ tl::unexpected<Failure> see_help(std::string_view what, const Command* command) 
 }  // namespace
 
 std::vector<const Command*> all_commands() {
-  return {&kInit,  &kSync,   &kHook,    &kSend,    &kReceive, &kList,    &kShow,
-          &kSet,   &kOn,     &kOff,     &kRemove,  &kExport,  &kImport,  &kUsage,
-          &kReset, &kBackup, &kRestore, &kExplain, &kDoctor,  &kService, &kCompletion};
+  return {&kEnable,  &kDisable, &kInit,   &kSync,    &kHook,       &kSend,
+          &kReceive, &kList,    &kShow,   &kSet,     &kOn,         &kOff,
+          &kRemove,  &kExport,  &kImport, &kUsage,   &kReset,      &kBackup,
+          &kRestore, &kExplain, &kDoctor, &kService, &kPostscreen, &kCompletion};
 }
 
 tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {
@@ -204,7 +204,7 @@ int run_command_line(std::span<const std::string> arguments, const Environment& 
       if (auto done = line->command->run(line->arguments, context); !done) {
         Failure failure = done.error();
         if (failure.exit == Exit::failed) {
-          failure.message = with_database(failure.message, line->arguments);
+          failure.message = with_place(failure.message, line->arguments);
         }
         return fail(failure);
       }

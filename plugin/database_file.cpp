@@ -57,6 +57,19 @@ Result<DatabasePlace> find_database(const std::optional<std::string>& given,
   return place;
 }
 
+Result<void> make_database(const DatabasePlace& place) {
+  const fs::path folder = fs::absolute(place.file).parent_path();
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) {
+    return policyd::failure(
+        fmt::format("cannot make the folder {}: {}; make it, or name another "
+                    "file with --database",
+                    folder.string(), code.message()));
+  }
+  return policyd::create_database(place.file, place.table_prefix);
+}
+
 Result<OpenDatabase> open_as_owner(const DatabasePlace& place) {
   if (auto became = become_owner_of(place.file); !became) return tl::unexpected{became.error()};
   // Read and write even for reading: the last connection that closes tidies up the log.

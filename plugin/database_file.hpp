@@ -23,6 +23,9 @@ struct DatabasePlace {
 Result<DatabasePlace> find_database(const std::optional<std::string>& given,
                                     const std::filesystem::path& zextras_home);
 
+// A fresh one, with the folders above it that are missing. As who we are: see owner.
+Result<void> make_database(const DatabasePlace& place);
+
 struct OpenDatabase {
   policyd::sql::Handle handle;
   Tables tables;

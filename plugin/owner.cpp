@@ -7,11 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace limits {
@@ -67,6 +70,15 @@ Result<void> become(uid_t id, const User& user) {
   return {};
 }
 
+policyd::Error only_the_owner(const fs::path& file, uid_t id, const User& user) {
+  const std::string name = user.name.empty() ? fmt::format("{}", id) : user.name;
+  // Not "su - USER": service users have no login shell.
+  return {fmt::format(
+      "{} belongs to user {}, and only that user may change it (SQLite's files beside it must be "
+      "his too); run it as root{}",
+      file.string(), name, id == 0 ? std::string{} : ", or as " + name)};
+}
+
 }  // namespace
 
 Result<void> become_owner_of(const fs::path& file) {
@@ -75,12 +87,42 @@ Result<void> become_owner_of(const fs::path& file) {
   if (status->st_uid == geteuid()) return {};
   const User user = look_up(status->st_uid, status->st_gid);
   if (geteuid() == 0) return become(status->st_uid, user);
-  const std::string name = user.name.empty() ? fmt::format("{}", status->st_uid) : user.name;
-  // Not "su - USER": service users have no login shell.
-  return failure(fmt::format(
-      "{} belongs to user {}, and only that user may change it (SQLite's files beside it must be "
-      "his too); run it as root{}",
-      file.string(), name, status->st_uid == 0 ? std::string{} : ", or as " + name));
+  return tl::unexpected{only_the_owner(file, status->st_uid, user)};
+}
+
+Result<AsOwner> AsOwner::of(const fs::path& file) {
+  const auto status = status_of(file);
+  if (!status) return tl::unexpected{status.error()};
+  AsOwner out;
+  if (status->st_uid == geteuid()) return out;
+  const User user = look_up(status->st_uid, status->st_gid);
+  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid, user)};
+  const int groups = getgroups(0, nullptr);
+  out.groups_before_.resize(static_cast<std::size_t>(std::max(groups, 0)));
+  if (groups < 0 || getgroups(groups, out.groups_before_.data()) < 0) {
+    return failure(fmt::format("cannot read this process's groups: {}", std::strerror(errno)));
+  }
+  out.group_before_ = getegid();
+  out.was_root_ = true;
+  const bool done = user.name.empty() ? setgroups(0, nullptr) == 0
+                                      : initgroups(user.name.c_str(), user.group) == 0;
+  if (!done || setegid(user.group) != 0 || seteuid(status->st_uid) != 0) {
+    return failure(fmt::format("cannot become the owner of {}: {}; run this as that user",
+                               file.string(), std::strerror(errno)));
+  }
+  return out;
+}
+
+AsOwner::AsOwner(AsOwner&& other) noexcept
+    : was_root_(std::exchange(other.was_root_, false)),
+      group_before_(other.group_before_),
+      groups_before_(std::move(other.groups_before_)) {}
+
+AsOwner::~AsOwner() {
+  if (!was_root_) return;
+  const bool back = seteuid(0) == 0 && setegid(group_before_) == 0 &&
+                    setgroups(groups_before_.size(), groups_before_.data()) == 0;
+  if (!back) std::abort();  // who we are must not be in doubt
 }
 
 }  // namespace limits

@@ -4,7 +4,10 @@
 // thread.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
+#include <vector>
 
 #include "daemon/result.hpp"
 
@@ -13,5 +16,23 @@ namespace limits {
 // Run by root, this process becomes the owner of `file` for good (of the nearest existing folder,
 // where there is no file yet). Run by another user than the owner, an Error says whom to become.
 policyd::Result<void> become_owner_of(const std::filesystem::path& file);
+
+// The same until it is destroyed; then this process is root again. For commands that go on with
+// what takes root.
+class AsOwner {
+ public:
+  static policyd::Result<AsOwner> of(const std::filesystem::path& file);
+  ~AsOwner();
+  AsOwner(AsOwner&& other) noexcept;
+  AsOwner& operator=(AsOwner&&) = delete;
+  AsOwner(const AsOwner&) = delete;
+  AsOwner& operator=(const AsOwner&) = delete;
+
+ private:
+  AsOwner() = default;
+  bool was_root_ = false;  // and has become another
+  gid_t group_before_ = 0;
+  std::vector<gid_t> groups_before_;
+};
 
 }  // namespace limits

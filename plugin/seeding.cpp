@@ -4,9 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
-#include <optional>
 
 #include "plugin/text.hpp"
 
@@ -33,38 +30,18 @@ void say_group(std::string_view name, const carbonio::GroupChange& change, bool 
   say_members("-", change.removed, output);
 }
 
-std::optional<std::chrono::seconds> parse_timeout(const std::string& text) {
-  constexpr int kLongest = 3600;
-  int seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  if (seconds < 1 || seconds > kLongest) return std::nullopt;
-  return std::chrono::seconds{seconds};
-}
-
 }  // namespace
 
 tl::expected<carbonio::Wanted, Failure> ask_carbonio(const std::filesystem::path& zextras_home,
                                                      const Arguments& arguments) {
+  const auto here = find_this_carbonio(zextras_home, arguments);
+  if (!here) return tl::unexpected{here.error()};
+  const auto answers = carbonio::ask_all(here->prov, carbonio::seed_questions(here->server));
   const auto cannot = [](const policyd::Error& error) {
     return failed(fmt::format("{}; nothing was changed", error.message));
   };
-  std::chrono::seconds deadline{60};
-  if (const auto given = arguments.value(std::string{kProvTimeoutOption.name})) {
-    const auto seconds = parse_timeout(*given);
-    if (!seconds) {
-      return wrong_use(fmt::format("'{}' is no timeout: a number from 1 to 3600", shown(*given)));
-    }
-    deadline = *seconds;
-  }
-  const auto config = carbonio::LocalConfig::load(zextras_home);
-  if (!config) return cannot(config.error());
-  const auto server = config->need("zimbra_server_hostname");
-  if (!server) return cannot(server.error());
-  auto settings = carbonio::prov_settings(zextras_home, *config);
-  if (!settings) return cannot(settings.error());
-  settings->deadline = deadline;
-  auto wanted = carbonio::read_wanted(carbonio::Prov{std::move(*settings)}, *server);
+  if (!answers) return cannot(answers.error());
+  auto wanted = carbonio::wanted_in(*answers);
   if (!wanted) return cannot(wanted.error());
   return std::move(*wanted);
 }

@@ -8,11 +8,9 @@
 
 #include "hooks/seed.hpp"
 #include "plugin/command.hpp"
+#include "plugin/this_carbonio.hpp"
 
 namespace limits {
-
-inline constexpr Option kProvTimeoutOption = {
-    "prov-timeout", "SECONDS", "how long Carbonio may take to answer (1 to 3600, default: 60)"};
 
 // What is wanted for this host, as local config names it.
 tl::expected<carbonio::Wanted, Failure> ask_carbonio(const std::filesystem::path& zextras_home,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "plugin/advice.hpp"
 #include "plugin/limit_line.hpp"
 #include "plugin/text.hpp"
 
@@ -193,8 +194,9 @@ void print_usage(const UsageView& view, Output& output) {
     print_table(view, output);
   }
   if (usage.uses.size() < usage.active) {
-    output.line(fmt::format("{} more; 'carbonio-limits usage --top {}' shows them all.",
-                            usage.active - usage.uses.size(), usage.active));
+    output.line(with_place(fmt::format("{} more; 'carbonio-limits usage --top {}' shows them all.",
+                                       usage.active - usage.uses.size(), usage.active),
+                           view.arguments));
   }
   if (view.query.filter) {
     print_earlier_refusals(view, output);

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "plugin/command.hpp"
 #include "plugin/output.hpp"
 #include "plugin/refusals.hpp"
 #include "plugin/report.hpp"
@@ -15,6 +16,7 @@ struct UsageView {
   const Usage& usage;
   const DaemonNews& news;
   const UsageQuery& query;
+  const Arguments& arguments;  // for what to type next
 };
 
 void print_usage(const UsageView& view, Output& output);

@@ -6,6 +6,8 @@
 
 namespace limits {
 
+extern const Command kEnable;
+extern const Command kDisable;
 extern const Command kInit;
 extern const Command kSync;
 extern const Command kHook;
@@ -27,5 +29,6 @@ extern const Command kCompletion;
 extern const Command kExplain;
 extern const Command kDoctor;
 extern const Command kService;
+extern const Command kPostscreen;
 
 }  // namespace limits

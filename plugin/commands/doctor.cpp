@@ -10,6 +10,7 @@
 
 #include "plugin/advice.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/labelled.hpp"
 #include "plugin/text.hpp"
 #include "plugin/wrap.hpp"
 
@@ -22,17 +23,6 @@ constexpr std::array<Option, 2> kOptions = {{
 }};
 
 constexpr std::size_t kLeastWidth = 30;
-
-void print_labelled(Output& output, const std::string& label, Colour colour,
-                    std::string_view text) {
-  const std::size_t width = output.style().width;
-  const std::size_t left = width_of(label);
-  const auto lines =
-      wrapped(text, width == 0 ? 0 : std::max(kLeastWidth, width - std::min(width, left)));
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    output.line({i == 0 ? label : std::string(left, ' '), colour}, {lines[i]});
-  }
-}
 
 std::string counted(std::size_t number, std::string_view one, std::string_view several) {
   return fmt::format("{} {}", number, number == 1 ? one : several);
@@ -131,7 +121,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   question.search_path = context.search_path;
   auto findings = examine(question);
   if (!findings) return failed(findings.error());
-  findings->edit_mends([&](const std::string& mend) { return with_database(mend, arguments); });
+  findings->edit_mends([&](const std::string& mend) { return with_place(mend, arguments); });
   if (arguments.has("json")) {
     context.output.print(json_of(*findings));
   } else {

@@ -247,14 +247,14 @@ void print_text(const Mail& mail, const Explanation& explanation, const Argument
   print_wrapped(output, "  Postfix  ", escaped(action_line(verdict)), Colour::none);
   print_mail(output, mail);
   if (const std::string who = whom_to_reset(explanation); !who.empty()) {
-    print_wrapped(output, "  set free ", with_database("carbonio-limits reset " + who, arguments),
+    print_wrapped(output, "  set free ", with_place("carbonio-limits reset " + who, arguments),
                   Colour::none);
   }
   output.line("");
   print_policies(output, explanation);
   print_limits(output, explanation, context.now);
   print_modules(output, explanation);
-  for (const std::string& note : explanation.notes) output.note(with_database(note, arguments));
+  for (const std::string& note : explanation.notes) output.note(with_place(note, arguments));
 }
 
 nlohmann::json json_of(const policyd::Verdict& verdict) {

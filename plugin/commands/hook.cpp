@@ -49,6 +49,8 @@ const Command kHook = {
     "hook domain-deleted example.org",
     {},
     2,
-    run};
+    run,
+    Takes::other,
+    "domain-created domain-deleted"};
 
 }  // namespace limits

@@ -25,20 +25,6 @@ constexpr std::array<Option, 3> kOptions = {{
     kProvTimeoutOption,
 }};
 
-// The folders that are missing above `file`, as Carbonio makes them.
-Result<void> make_folder_of(const fs::path& file) {
-  const fs::path folder = fs::absolute(file).parent_path();
-  std::error_code code;
-  fs::create_directories(folder, code);
-  if (code) {
-    return policyd::failure(
-        fmt::format("cannot make the folder {}: {}; make it, or name another "
-                    "file with --database",
-                    folder.string(), code.message()));
-  }
-  return {};
-}
-
 Result<void> attach(sqlite3* db, const fs::path& file) {
   auto statement = policyd::sql::Statement::prepare(db, "ATTACH ? AS fresh");
   if (!statement) return tl::unexpected{statement.error()};
@@ -127,9 +113,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   }
   if (auto became = become_owner_of(place->file); !became) return failed(became.error());
   if (fresh) {
-    auto done = make_folder_of(place->file);
-    if (done) done = policyd::create_database(place->file, place->table_prefix);
-    if (!done) return failed(done.error());
+    if (auto done = make_database(*place); !done) return failed(done.error());
     context.output.line(fmt::format("Made the database {}.", file));
   } else if (!arguments.has("force")) {
     // The sentence is zmcbpolicydinit's, which people and scripts know.

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "plugin/advice.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database_file.hpp"
 #include "plugin/limit_json.hpp"
@@ -17,10 +18,11 @@ namespace {
 
 constexpr std::array<Option, 1> kOptions = {{{"json", "", "for programs"}}};
 
-void print_table(const AllLimits& all, Output& output) {
+void print_table(const AllLimits& all, const Arguments& arguments, Output& output) {
   if (all.limits.empty()) {
-    output.line(
-        "There are no limits. One for each user of this server: carbonio-limits send 100/h");
+    output.line(with_place(
+        "There are no limits. One for each user of this server: carbonio-limits send 100/h",
+        arguments));
   } else {
     Table table{{{"ID", true},
                  {"DIRECTION"},
@@ -72,7 +74,7 @@ Outcome run(const Arguments& arguments, Context& context) {
     return failed(fmt::format("database {}: {}", place->file.string(), all.error().message));
   }
   if (!arguments.has("json")) {
-    print_table(*all, context.output);
+    print_table(*all, arguments, context.output);
     return {};
   }
   nlohmann::json limits = nlohmann::json::array();

@@ -155,7 +155,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   }
   context.output.line(done->sentence);
   for (const std::string& note : done->notes) {
-    context.output.note(with_database(note, arguments) + ".");
+    context.output.note(with_place(note, arguments) + ".");
   }
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "plugin/advice.hpp"
 #include "plugin/database_file.hpp"
 #include "plugin/limits.hpp"
 #include "plugin/say_put.hpp"
@@ -80,11 +81,13 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
   }
   for (const std::string& sentence : written->sentences) output.line(sentence);
   if (written->changed && direction == Direction::receive && wanted->front().verdict) {
-    output.note(
+    output.note(with_place(
         "whoever floods such an address uses up its limit, and wanted mail is shut out "
-        "too. Against floods Carbonio recommends Postscreen instead.");
+        "too. Against floods Carbonio recommends Postscreen instead: carbonio-limits postscreen "
+        "enable",
+        arguments));
   }
-  for (const std::string& note : written->notes) output.note(note + ".");
+  for (const std::string& note : written->notes) output.note(with_place(note, arguments) + ".");
   if (dry) output.line("Nothing was changed (--dry-run).");
   return {};
 }

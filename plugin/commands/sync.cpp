@@ -44,7 +44,8 @@ const Command kSync = {
     "Bring the groups up to date with Carbonio's domains and networks",
     "Each domain of this Carbonio is a member of group internal_domains, each network of "
     "zimbraMtaMyNetworks (of this server, else global) one of internal_ips. Rows made here are "
-    "known by their Comment; those of others stay, but for the examples of a fresh database.",
+    "known by their Comment; those of others stay, but for the examples of a fresh database.\n"
+    "The package has it run once an hour where the service is switched on.",
     "sync\n"
     "sync --dry-run",
     kOptions,

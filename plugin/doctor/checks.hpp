@@ -16,7 +16,7 @@ namespace limits {
 
 // `sqlite3 FILE "..."`, as one types it into a shell.
 std::string sqlite_command(const std::filesystem::path& database, const std::string& sql);
-// On a Carbonio host: what `carbonio prov` sets on this server.
+// On a Carbonio host, where `enable` mends much.
 bool is_carbonio(const DoctorQuestion& question);
 
 // Each row of a query; false where it cannot be read.

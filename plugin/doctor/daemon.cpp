@@ -63,7 +63,7 @@ void check_config(const DoctorQuestion& question, Findings& findings) {
   }
   findings.wrong("daemon.quotas", "Quotas is switched off", "no limit is in force",
                  is_carbonio(question)
-                     ? "carbonio prov ms $(zmhostname) zimbraCBPolicydQuotasEnabled TRUE"
+                     ? "carbonio-limits enable"
                      : fmt::format("enable=1 in section [Quotas] of {}, then restart the daemon",
                                    question.daemon.file.string()));
 }

@@ -12,25 +12,11 @@
 namespace limits {
 namespace {
 
-std::vector<std::string> our_names(const policyd::Config& config) {
-  if (config.unix_socket) return {"unix:" + config.port};
-  std::vector<std::string> names;
-  for (const char* host : {"localhost", "127.0.0.1", "[127.0.0.1]", "[::1]"}) {
-    names.push_back(fmt::format("inet:{}:{}", host, config.port));
-  }
-  if (config.host != "*") {
-    names.push_back(fmt::format("inet:{}:{}", config.host, config.port));
-    names.push_back(fmt::format("inet:[{}]:{}", config.host, config.port));
-  }
-  names.push_back("inet:" + config.port);
-  return names;
-}
-
 // What makes Postfix ask in front of everything else.
 std::string mending_asking(const DoctorQuestion& question, const PostfixFacts& facts,
                            const std::string& ours) {
   if (is_carbonio(question)) {
-    return "carbonio prov ms $(zmhostname) +zimbraServiceEnabled cbpolicyd";
+    return "carbonio-limits enable";
   }
   const std::string config =
       question.postfix_config ? fmt::format(" -c {}", question.postfix_config->string()) : "";
@@ -39,18 +25,6 @@ std::string mending_asking(const DoctorQuestion& question, const PostfixFacts& f
       "smtpd_sender_restrictions in main.cf (now: {1}{2} smtpd_recipient_restrictions), then: "
       "postfix reload",
       ours, facts.program, config);
-}
-
-// Those that take mail from clients: not those on the loopback, where filters hand mail back,
-// unless there are no others.
-std::vector<const SmtpdService*> for_clients(const PostfixFacts& facts) {
-  std::vector<const SmtpdService*> all;
-  std::vector<const SmtpdService*> open;
-  for (const SmtpdService& service : facts.services) {
-    all.push_back(&service);
-    if (!service.on_loopback()) open.push_back(&service);
-  }
-  return open.empty() ? all : open;
 }
 
 std::string name_of_service(const SmtpdService& service) {
@@ -113,9 +87,9 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                          fmt::format("where Postfix asks: {}", escaped(facts.why_not)));
     return;
   }
-  const auto ours = our_names(question.daemon.config);
+  const auto ours = policy_service_names(question.daemon.config);
   bool login_is_checked = true;
-  for (const SmtpdService* service : for_clients(facts)) {
+  for (const SmtpdService* service : services_for_clients(facts)) {
     check_service(*service, question, facts, ours, rules.by_size, findings);
     login_is_checked = login_is_checked && checks_login(*service);
   }

@@ -148,6 +148,30 @@ std::optional<std::string> find_postconf(const std::filesystem::path& zextras_ho
   return std::nullopt;
 }
 
+std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts) {
+  std::vector<const SmtpdService*> all;
+  std::vector<const SmtpdService*> open;
+  for (const SmtpdService& service : facts.services) {
+    all.push_back(&service);
+    if (!service.on_loopback()) open.push_back(&service);
+  }
+  return open.empty() ? all : open;
+}
+
+std::vector<std::string> policy_service_names(const policyd::Config& config) {
+  if (config.unix_socket) return {"unix:" + config.port};
+  std::vector<std::string> names;
+  for (const char* host : {"localhost", "127.0.0.1", "[127.0.0.1]", "[::1]"}) {
+    names.push_back(fmt::format("inet:{}:{}", host, config.port));
+  }
+  if (config.host != "*") {
+    names.push_back(fmt::format("inet:{}:{}", config.host, config.port));
+    names.push_back(fmt::format("inet:[{}]:{}", config.host, config.port));
+  }
+  names.push_back("inet:" + config.port);
+  return names;
+}
+
 Asking asking(const std::vector<std::string>& lists, const std::vector<std::string>& ours) {
   Asking out;
   bool unconditional = false;

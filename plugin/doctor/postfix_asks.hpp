@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/config.hpp"
 #include "daemon/result.hpp"
 
 namespace limits {
@@ -41,6 +42,13 @@ PostfixFacts read_postfix(const std::string& program,
 std::optional<std::string> find_postconf(const std::filesystem::path& zextras_home,
                                          std::string_view search_path);
 
+// Those that take mail from clients: not those on the loopback, where filters hand mail back,
+// unless there are no others.
+std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts);
+
+// The ways in which Postfix may name the daemon: "inet:localhost:10031", "unix:/a/b".
+std::vector<std::string> policy_service_names(const policyd::Config& config);
+
 // The words of a restrictions list: separated by white space and commas; {...} is one word.
 std::vector<std::string> restriction_words(std::string_view list);
 
@@ -50,7 +58,7 @@ struct Asking {
       permits;  // in front of it, in each list that has it: what passes unasked
   std::vector<std::string> elsewhere;  // other policy services that are asked
 };
-// `ours` are the ways to name us: "inet:localhost:10031", "unix:/a/b".
+// `ours` are policy_service_names.
 Asking asking(const std::vector<std::string>& lists, const std::vector<std::string>& ours);
 
 }  // namespace limits

@@ -80,6 +80,8 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.complete("rec"), ["receive"])
         self.assertEqual(self.complete("send", "1/h", "--per", "ac"), ["account"])
         self.assertEqual(self.complete("receive", "1/h", "--verdict", "ho"), ["hold"])
+        self.assertEqual(self.complete("postscreen", "en"), ["enable"])
+        self.assertEqual(self.complete("hook", "domain-c"), ["domain-created"])
         for command in subcommands():
             self.assertEqual(set(self.complete(command, "--")) | {"--version"},
                              options_in_help(help_of("carbonio-limits", command)), command)

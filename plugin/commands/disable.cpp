@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `disable`: the policy service off, in the directory and on this host. The daemon is stopped only
+// when Postfix no longer asks it, so that no mail is deferred.
+#include <fmt/core.h>
+
+#include <array>
+
+#include "hooks/enable.hpp"
+#include "hooks/paths.hpp"
+#include "plugin/advice.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/host_service.hpp"
+#include "plugin/switching.hpp"
+#include "plugin/text.hpp"
+
+namespace limits {
+namespace {
+
+using carbonio::Changed;
+using carbonio::Entry;
+
+constexpr std::array<Option, 5> kOptions = {{
+    kServerOption,
+    kAllMtaOption,
+    {"dry-run", "", "print the commands that would do it, and change nothing"},
+    kProvTimeoutOption,
+    kRewriteTimeoutOption,
+}};
+
+void dry_run(const carbonio::Directory& directory, const Entry* here, const HostService& host,
+             const Configd& configd, const Arguments& arguments, Context& context) {
+  std::vector<std::string> commands;
+  bool rewriting = false;
+  for (const Entry& entry : directory.entries) {
+    const auto command = carbonio::changing(entry, directory.global, carbonio::disabling());
+    if (command.empty()) continue;
+    commands.push_back(carbonio::as_typed(command));
+    rewriting = rewriting || &entry == here;
+  }
+  if (rewriting) commands.push_back(rewrite_as_typed(configd, "cbpolicyd mta"));
+  if (here != nullptr && !host.is_stopped()) {
+    commands.push_back(with_place("carbonio-limits service stop", arguments));
+    commands.push_back(
+        fmt::format("rm -f {}", carbonio::enabled_mark(context.zextras_home).string()));
+  }
+  print_dry_run(commands, context.output);
+}
+
+Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
+               const Entry* here, const HostService& host, Context& context) {
+  Steps steps{context.output};
+  const auto wishes = carbonio::disabling();
+  const auto all = carbonio::change_all(carbonio.prov, directory, wishes);
+  const Outcome changed = say_changed(all, steps);
+  std::vector<std::string> others;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool done = all[i].state == Changed::State::done;
+    if (&directory.entries[i] != here) {
+      if (done) others.push_back(shown_name(all[i].name));
+      continue;
+    }
+    if (!done && all[i].state != Changed::State::was_so) continue;
+    auto stopped = host.leave_postfix(done, steps);
+    if (stopped) stopped = host.stop(steps);
+    if (!stopped) {
+      return failed(changed
+                        ? stopped.error().message
+                        : fmt::format("{}; {}", stopped.error().message, changed.error().message));
+    }
+  }
+  if (!changed) return changed;
+  context.output.line(steps.any_done() ? "The policy service is switched off; its database stays."
+                                       : "Nothing to change: the policy service is off.");
+  if (!others.empty()) {
+    context.output.note(
+        fmt::format("on {} only the attribute could be set from here; run there: carbonio-limits "
+                    "disable",
+                    join_with_and(others)));
+  }
+  return {};
+}
+
+Outcome run(const Arguments& arguments, Context& context) {
+  const auto carbonio = find_this_carbonio(context.zextras_home, arguments);
+  if (!carbonio) return tl::unexpected{carbonio.error()};
+  const auto configd = configd_of(*carbonio, arguments);
+  if (!configd) return tl::unexpected{configd.error()};
+  const auto selection = selected_servers(arguments, carbonio->server);
+  if (!selection) return tl::unexpected{selection.error()};
+  const auto asked =
+      ask_about(*carbonio, *selection, {carbonio::kServicesAttribute}, carbonio::Inherited::with);
+  if (!asked) return tl::unexpected{asked.error()};
+  const Entry* here = entry_of(asked->directory, carbonio->server);
+  const HostService host{arguments, context, *configd};
+  if (!arguments.has("dry-run")) {
+    return change(*carbonio, asked->directory, here, host, context);
+  }
+  dry_run(asked->directory, here, host, *configd, arguments, context);
+  return {};
+}
+
+}  // namespace
+
+const Command kDisable = {
+    "disable",
+    "[--server HOST... | --all-mta] [--dry-run] [--prov-timeout SECONDS] "
+    "[--rewrite-timeout SECONDS]",
+    "Switch the policy service off",
+    "Takes cbpolicyd out of zimbraServiceEnabled and waits until Postfix no longer asks; then "
+    "stops "
+    "the service on this host, which does not start at boot any more. Where Postfix goes on "
+    "asking, "
+    "the service is left running: without it Postfix would defer all mail. Database and limits "
+    "stay.",
+    "disable --dry-run\n"
+    "disable",
+    kOptions,
+    0,
+    run};
+
+}  // namespace limits

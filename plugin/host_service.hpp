@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The policy service on this host, a step at a time, as `enable` and `disable` switch it: its
+// generated configuration, its database, the mark for the next boot, the process, and Postfix.
+// Each function says its step, or returns what went wrong.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hooks/enable.hpp"
+#include "hooks/seed.hpp"
+#include "plugin/command.hpp"
+#include "plugin/postfix_view.hpp"
+#include "plugin/rewriting.hpp"
+#include "plugin/steps.hpp"
+
+namespace limits {
+
+class HostService {
+ public:
+  HostService(const Arguments& arguments, const Context& context, Configd configd)
+      : home_(context.zextras_home),
+        search_path_(context.search_path),
+        database_(arguments.value(std::string{kDatabaseOption})),
+        configd_(configd) {}
+
+  // What `enable` would do here, as typed.
+  [[nodiscard]] policyd::Result<std::vector<std::string>> to_be_done(
+      const carbonio::Wanted& wanted) const;
+
+  // The generated configuration: there is one.
+  policyd::Result<void> have_configuration(Steps& steps) const;
+  // The database with its groups.
+  policyd::Result<void> have_database(const carbonio::Wanted& wanted, Steps& steps,
+                                      Output& output) const;
+  // Running, and at the next boot too.
+  policyd::Result<void> start(Steps& steps) const;
+  policyd::Result<void> stop(Steps& steps) const;
+
+  // Configuration and Postfix follow the attributes; the daemon follows the configuration.
+  void follow(std::span<const carbonio::ModuleSwitch> modules, bool attributes_changed,
+              Steps& steps) const;
+  // Postfix no longer asks; an Error where it does.
+  policyd::Result<void> leave_postfix(bool attributes_changed, Steps& steps) const;
+
+  [[nodiscard]] bool is_followed(std::span<const carbonio::ModuleSwitch> modules) const;
+  [[nodiscard]] bool is_stopped() const;
+  // Whether the daemon answers, and works as it is configured.
+  void verify(Steps& steps) const;
+
+ private:
+  [[nodiscard]] std::optional<policyd::Config> configuration() const;
+  [[nodiscard]] PostfixView postfix() const;
+  void reload_where_needed(const std::optional<policyd::Config>& before, Steps& steps) const;
+
+  std::filesystem::path home_;
+  std::string search_path_;
+  std::optional<std::string> database_;
+  Configd configd_;
+};
+
+}  // namespace limits

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`enable` and `disable`: the vendor's article as commands that can be run twice and previewed, on
+one host, with the real daemon."""
+
+import os
+import subprocess
+import unittest
+
+from carbonio_case import SERVER
+from enable_case import ON, SWITCH, Connection, EnableCase, needs_root
+
+# What the article's limits are in the tables.
+QUOTAS = ["Sender:user@domain|60|DEFER|Deferring: Too many messages sent in last 60 seconds",
+          "Recipient:@domain|60|REJECT|Rejecting: Too many messages received in last 60 seconds"]
+
+
+class Article(EnableCase):
+    def follow_the_article(self):
+        self.switch("enable")
+        for line in (("send", "10/60s", "--anyone"),
+                     ("receive", "125/60s", "--anyone", "--per", "domain")):
+            self.run_it(*line)
+
+    def assert_article(self, first_policy):
+        policies = f"PolicyID IN ({first_policy}, {first_policy + 1})"
+        self.assertEqual(self.attributes(), ON)
+        self.assertEqual(self.sql("SELECT PolicyID, Source, Destination FROM policy_members WHERE "
+                                  f"{policies} ORDER BY 1"),
+                         [f"{first_policy}|any|any", f"{first_policy + 1}|any|any"])
+        self.assertEqual(self.sql("SELECT Track, Period, Verdict, Data FROM quotas WHERE "
+                                  f"{policies} ORDER BY ID"), QUOTAS)
+        self.assertEqual(self.sql("SELECT QuotasID, Type, CounterLimit FROM quotas_limits WHERE "
+                                  "QuotasID > 2 ORDER BY 1"),
+                         ["3|MessageCount|10", "4|MessageCount|125"])
+
+    def test_on_a_fresh_database(self):
+        self.follow_the_article()
+        self.assert_article(6)
+        self.assertEqual(self.members("internal_domains"), ["@alias.example.net", "@example.net"])
+        self.assertEqual(self.members("internal_ips"), ["127.0.0.0/8", "::1/128"])
+        self.assertTrue(self.mark.exists())
+        self.assertEqual(self.postfix_asks(), 3)
+        self.assert_runs()
+        with Connection(("127.0.0.1", self.port)) as connection:
+            answers = [connection.ask(instance=f"a.{i}.0") for i in range(12)]
+        self.assertEqual(answers[:10], ["DUNNO"] * 10)
+        self.assertEqual([a.split()[0] for a in answers[10:]], ["DEFER"] * 2)
+        self.assertIn("Too many messages sent in last 60 seconds", answers[10])
+
+    def test_on_a_database_with_seven_policies(self):
+        self.run_it("init", "--no-prov")
+        self.sql("INSERT INTO policies (Name, Priority, Disabled) VALUES ('one', 0, 1), "
+                 "('two', 0, 1)")
+        self.own()
+        self.follow_the_article()
+        self.assert_article(8)
+
+    def test_twice_changes_nothing_and_says_so(self):
+        self.follow_the_article()
+        before, dump, calls = self.tree(), self.dump(), self.calls()
+        out, _ = self.switch("enable")
+        self.assertIn("Nothing to change: the policy service is on.", out)
+        self.assertNotIn("  done", out)
+        self.assertEqual(self.calls(), calls + 1)
+        self.assertIn("Nothing to change", self.run_it("send", "10/60s", "--anyone"))
+        self.assertIn("Nothing to change", self.run_it("receive", "125/60s", "--anyone"))
+        self.assertEqual((self.tree().keys(), self.dump()), (before.keys(), dump))
+        self.assertEqual(self.attributes(), ON)
+
+    def test_it_takes_two_starts_of_java(self):
+        self.switch("enable")
+        self.assertEqual(self.calls(), 2)
+
+    def test_dry_run_prints_the_commands_and_changes_nothing(self):
+        before = self.tree()
+        out, _ = self.switch("enable", "--dry-run")
+        rewrite = f"echo 'REWRITE cbpolicyd mta' | nc 127.0.0.1 {self.configd.port}"
+        self.assertEqual(out.splitlines(),
+                         [rewrite, "carbonio-limits init", f"touch {self.mark}",
+                          "carbonio-limits service start", SWITCH, rewrite,
+                          "Nothing was changed (--dry-run)."])
+        self.assertEqual(self.tree(), before)
+        self.assertEqual((self.configd.requests, self.daemon_pid()), ([], None))
+        self.switch("enable")
+        before = self.tree()
+        out, _ = self.switch("enable", "--dry-run")
+        self.assertEqual(out, "Nothing to change.\nNothing was changed (--dry-run).\n")
+        self.assertEqual(self.switch("disable", "--dry-run")[0].splitlines(),
+                         [f"carbonio prov ms {SERVER} -zimbraServiceEnabled cbpolicyd", rewrite,
+                          "carbonio-limits service stop", f"rm -f {self.mark}",
+                          "Nothing was changed (--dry-run)."])
+        self.assertEqual(self.tree(), before)
+        self.assert_runs()
+
+    def test_the_printed_command_does_it(self):
+        out, _ = self.switch("enable", "--dry-run")
+        command = next(line for line in out.splitlines() if line.startswith("carbonio prov"))
+        as_user = ["runuser", "-u", self.service_user, "--"] if self.service_user else []
+        subprocess.run([*as_user, "/bin/sh", "-c", f"{self.home}/bin/{command}"], check=True,
+                       env={**os.environ, "CARBONIO_STATE": str(self.state)})
+        self.assertEqual(self.attributes(), ON)
+
+
+class OneHost(EnableCase):
+    def test_other_modules_are_switched_on_when_asked_for(self):
+        self.switch("enable")
+        out, _ = self.switch("enable", "--greylisting", "--access-control", "--check-helo",
+                             "--check-spf", "--accounting")
+        for module in ("Greylisting", "AccessControl", "CheckHelo", "CheckSPF", "Accounting"):
+            self.assertIn(f"zimbraCBPolicyd{module}Enabled: TRUE", self.attributes())
+            self.assertRegex(out, f"modules in force: .*{module}")
+        self.assertIn("read its configuration again", out)
+
+    def test_what_is_inherited_is_not_set_again(self):
+        self.put("global", "zimbraCBPolicydQuotasEnabled: TRUE")
+        self.switch("enable")
+        self.assertEqual(self.attributes(), ON[:2])
+        self.put("global", "zimbraCBPolicydQuotasEnabled: FALSE")
+        out, _ = self.switch("enable")
+        self.assertEqual(self.attributes(), ON)
+        self.assertIn(f"carbonio prov ms {SERVER} zimbraCBPolicydQuotasEnabled TRUE", out)
+
+    def test_disable_and_enable_again(self):
+        self.switch("enable")
+        self.run_it("send", "10/60s", "--anyone")
+        out, _ = self.switch("disable")
+        self.assertIn("switched off; its database stays", out)
+        self.assertEqual(self.attributes(), [ON[0], ON[2]])
+        self.assertEqual((self.mark.exists(), self.daemon_pid(), self.postfix_asks()),
+                         (False, None, 0))
+        out, _ = self.switch("disable")
+        self.assertIn("Nothing to change: the policy service is off.", out)
+        self.assertIn("as it was", self.switch("enable")[0])
+        self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["6"])
+        self.assert_runs()
+
+    @needs_root
+    def test_nothing_of_root_is_left(self):
+        self.switch("enable")
+        self.assertEqual(self.service_user, self.database.owner())
+        for path in (self.home / "data").rglob("*"):
+            self.assertEqual(path.owner(), self.service_user, path)
+
+    @needs_root
+    def test_as_the_services_user(self):
+        self.switch("enable", user=self.service_user)
+        self.assert_runs()
+        self.assertEqual(self.attributes(), ON)
+        self.switch("disable", user=self.service_user)
+        self.assertIsNone(self.daemon_pid())
+
+    def test_a_host_that_is_no_mta_is_refused(self):
+        self.put(f"servers/{SERVER}", "zimbraServiceEnabled: mailbox")
+        before = self.tree()
+        _, err = self.switch("enable", status=2)
+        self.assertIn(f"{SERVER} is no MTA host: its zimbraServiceEnabled does not have mta", err)
+        self.assertEqual(self.tree(), before)
+
+    def test_a_hostile_domain_is_skipped_with_one_warning(self):
+        self.put("domains", "example.net", "x'); DROP TABLE policies;--", "alias.example.net")
+        out, _ = self.switch("enable")
+        self.assertEqual(out.count("DROP TABLE"), 1)
+        self.assertEqual(self.members("internal_domains"), ["@alias.example.net", "@example.net"])
+        self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["5"])
+
+    def test_new_domains_come_in(self):
+        self.switch("enable")
+        self.put("domains", "example.net", "new.example")
+        out, _ = self.switch("enable")
+        self.assertIn("internal_domains (1 added, 1 removed)", out)
+        self.assertEqual(self.members("internal_domains"), ["@example.net", "@new.example"])
+
+
+if __name__ == "__main__":
+    unittest.main()
