@@ -85,10 +85,10 @@ tl::unexpected<Failure> see_help(std::string_view what, const Command* command) 
 }  // namespace
 
 std::vector<const Command*> all_commands() {
-  return {&kEnable,  &kDisable, &kInit,   &kSync,    &kHook,       &kSend,
-          &kReceive, &kList,    &kShow,   &kSet,     &kOn,         &kOff,
-          &kRemove,  &kExport,  &kImport, &kUsage,   &kReset,      &kBackup,
-          &kRestore, &kExplain, &kDoctor, &kService, &kPostscreen, &kCompletion};
+  return {&kEnable, &kDisable, &kInit,       &kSync,      &kHook,    &kSend,    &kReceive,
+          &kList,   &kShow,    &kSet,        &kOn,        &kOff,     &kRemove,  &kExport,
+          &kImport, &kUsage,   &kReset,      &kBackup,    &kRestore, &kRelease, &kExplain,
+          &kDoctor, &kService, &kPostscreen, &kCompletion};
 }
 
 tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {

@@ -25,6 +25,7 @@ extern const Command kUsage;
 extern const Command kReset;
 extern const Command kBackup;
 extern const Command kRestore;
+extern const Command kRelease;
 extern const Command kCompletion;
 extern const Command kExplain;
 extern const Command kDoctor;

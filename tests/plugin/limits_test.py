@@ -6,6 +6,7 @@ they leave, and what they leave alone."""
 import concurrent.futures
 import contextlib
 import json
+import contextlib
 import os
 import random
 import shutil
@@ -234,6 +235,28 @@ class Backup(Plugin):
             self.assertIn("was not touched", self.run_it("restore", str(file), status=2))
             self.assertEqual(self.files(), before)
 
+    def test_release_leaves_one_plain_file_that_stays_our_database(self):
+        self.assertIn("There is no database", self.run_it("release"))
+        self.init()
+        self.run_it("send", "100/h")
+        before = self.dump()
+        self.assertEqual(self.sql("PRAGMA journal_mode"), ["wal"])
+        for _ in range(2):  # the second time nothing is left to do
+            self.assertIn("is one plain file now", self.run_it("release"))
+            self.assertEqual(self.sql("PRAGMA journal_mode"), ["delete"])
+            self.assertEqual(list(self.files()), [self.database.name])
+            self.assertEqual(self.dump(), before)
+        self.run_it("set", "3", "200/h")
+        self.assertIn("200/h", self.run_it("list"))
+
+    def test_release_is_refused_while_a_program_has_the_database_open(self):
+        self.init()
+        with contextlib.closing(sqlite3.connect(self.database)) as reader:
+            reader.execute("SELECT count(*) FROM policies").fetchall()
+            self.assertIn("carbonio-limits service stop", self.run_it("release", status=2))
+        self.assertEqual(self.sql("PRAGMA journal_mode"), ["wal"])
+        self.run_it("release")
+
 
     def test_restore_of_a_damaged_backup_changes_nothing(self):
         self.init()
@@ -323,7 +346,7 @@ class Owner(Plugin):
         for command in (["send", "1/h"], ["set", "3", "2/h"], ["off", "3"], ["on", "3"],
                         ["export", str(self.home / "limits.txt")], ["backup"],
                         ["backup", str(copy)], ["restore", str(copy)], ["reset", "a@b.c"],
-                        ["import", str(self.home / "limits.txt")], ["remove", "3"]):
+                        ["import", str(self.home / "limits.txt")], ["remove", "3"], ["release"]):
             self.run_it(*command)
         self.assertEqual({path.stat().st_uid for path in self.home.rglob("*")}, {NOBODY})
 
@@ -335,7 +358,7 @@ class Owner(Plugin):
         shutil.copy(PROGRAM, program)
         for command in (["show", "3"], ["set", "3", "2/h"], ["off", "3"], ["on", "3"],
                         ["remove", "3"], ["export"], ["import", "/dev/null"], ["reset", "a@b.c"],
-                        ["backup"], ["restore", "/dev/null"], ["usage"]):
+                        ["backup"], ["restore", "/dev/null"], ["release"], ["usage"]):
             err = self.run_it(*command, status=2, program=program, user=NOBODY, group=NOBODY,
                               extra_groups=[], cwd="/")
             self.assertIn("run it as root", err)
