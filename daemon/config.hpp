@@ -48,6 +48,10 @@ struct Config {
   std::string table_prefix;
   Durability durability = Durability::commit;
   std::size_t cache_entries = 200'000;
+  std::chrono::seconds backup_interval{3600};  // 0: no automatic backups
+  std::chrono::seconds check_interval{10};     // of the file
+  std::chrono::seconds remind_interval{60};    // of trouble, in the log
+  std::size_t largest_log_mib = 256;           // the write-ahead log
 
   // One section a module. True where the section enables it and [server] modules lists it (or there
   // is no such list): the Perl daemon does not load what is not listed.

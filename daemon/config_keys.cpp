@@ -18,6 +18,7 @@ using namespace config_key;
 using Rejected = std::optional<std::string_view>;
 
 constexpr std::uint64_t kDaySeconds = 86'400;
+constexpr std::uint64_t kMonthSeconds = 30 * kDaySeconds;
 constexpr std::uint64_t kLargestPort = 65'535;
 constexpr std::uint64_t kMostSessionHours = 24 * 3'650;
 constexpr std::size_t kLongestSocketPath = sizeof(sockaddr_un::sun_path) - 1;
@@ -203,6 +204,10 @@ constexpr std::array kKeys = {
     ConfigKey{"database", "table_prefix", "", "", kMayBeEmpty, kPrefix},
     ConfigKey{"database", "durability", "commit", "", kNotEmpty, kDurability},
     ConfigKey{"database", "cache_entries", "200000", "", kNotEmpty, Count{&Draft::cache_entries, 1, 100'000'000}},
+    ConfigKey{"database", "backup_interval", "3600", "s", kNotEmpty, Seconds{&Draft::backup_interval, 0, kMonthSeconds}},
+    ConfigKey{"database", "check_interval", "10", "s", kNotEmpty, Seconds{&Draft::check_interval, 1, kDaySeconds}},
+    ConfigKey{"database", "remind_interval", "60", "s", kNotEmpty, Seconds{&Draft::remind_interval, 1, kDaySeconds}},
+    ConfigKey{"database", "largest_log", "256", "MiB", kNotEmpty, Count{&Draft::largest_log_mib, 1, 65'536}},
     ConfigKey{"database", "Username", "", "", kMayBeEmpty, Ignored{}},
     ConfigKey{"database", "Password", "", "", kMayBeEmpty, Ignored{}},
     ConfigKey{"AccessControl", "enable", "0", "", kNotEmpty, Flag{&Draft::access_control}},

@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The tables whose rows decide; a change to any of them raises the rules version.
 constexpr std::array kRuleTables = {"policies",
                                     "policy_members",
                                     "policy_groups",
@@ -166,6 +165,32 @@ Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
         fmt::format("cannot read the database {}: {}", file.string(), sql::message_of(db->get())));
   }
   return db;
+}
+
+Result<sql::Handle> connect_database(const fs::path& file) {
+  auto db = open_with(file, SQLITE_OPEN_READWRITE, std::chrono::milliseconds{0});
+  if (!db) return db;
+  keep_log_on_close(db->get());
+  sql::execute(db->get(), "PRAGMA wal_autocheckpoint=0");
+  return db;
+}
+
+void keep_log_on_close(sqlite3* db) {
+  sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+std::span<const char* const> rule_tables() { return kRuleTables; }
+
+Result<bool> mend_database(sqlite3* db, std::string_view table_prefix, std::int64_t version) {
+  if (is_prepared(db, table_prefix)) return false;
+  auto done = add_ours(db, table_prefix);
+  if (done) {
+    done = sql::execute_or_explain(
+        db, fmt::format("UPDATE {}limits_rules_version SET Version = max(Version, {}) + 1",
+                        table_prefix, version));
+  }
+  if (!done) return tl::unexpected{done.error()};
+  return true;
 }
 
 Result<void> prepare_database(sqlite3* db, std::string_view table_prefix) {

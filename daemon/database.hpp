@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 
 #include "daemon/result.hpp"
 #include "daemon/sqlite.hpp"
@@ -23,9 +24,24 @@ enum class OpenMode : std::uint8_t { read_only, read_write };
 Result<sql::Handle> open_database(const std::filesystem::path& file, OpenMode mode,
                                   std::chrono::milliseconds busy_timeout);
 
+// The connection alone, before anything is read: closing it leaves the write-ahead log as it is,
+// even where it was the last one. For looking at files that may not be what they should be.
+Result<sql::Handle> connect_database(const std::filesystem::path& file);
+
+// Closing this connection leaves the write-ahead log as it is.
+void keep_log_on_close(sqlite3* db);
+
 // Brings a CBPolicyD database to what we need: write-ahead log, column State, triggers, our tables.
 // Nothing is done, and nothing written, where all is there already. In one transaction.
 Result<void> prepare_database(sqlite3* db, std::string_view table_prefix = {});
+
+// The same within the caller's transaction, which it leaves as it is where all is there: a table
+// that was dropped and made anew has lost its triggers. True where something was missing; the rules
+// version is above `version` then, so that all rules are read again.
+Result<bool> mend_database(sqlite3* db, std::string_view table_prefix, std::int64_t version);
+
+// The tables whose rows decide; a change to any of them raises the rules version.
+std::span<const char* const> rule_tables();
 
 // A fresh database with schema and default rows at `file`, which must not exist; the folder must.
 // It appears whole or not at all (made beside it, then renamed).

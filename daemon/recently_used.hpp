@@ -63,6 +63,12 @@ class RecentlyUsed {
       if (!visit(values_[slot])) return;
     }
   }
+  template <typename Visit>
+  void each(Visit visit) {
+    for (std::uint32_t slot = newest_; slot != kNone; slot = links_[slot].older) {
+      if (!visit(values_[slot])) return;
+    }
+  }
 
  private:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();

@@ -5,6 +5,7 @@
 //
 #include <fmt/core.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <limits>
 
 #include "daemon/connection.hpp"
 #include "daemon/signals.hpp"
@@ -32,6 +34,7 @@ constexpr std::chrono::seconds kSweepEvery{1};
 // After an accept that failed for want of descriptors or memory.
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr std::chrono::seconds kSayAgainAfter{60};
+constexpr std::size_t kOtherDescriptors = 64;
 // How long SIGTERM waits for answers that clients do not read.
 constexpr std::chrono::seconds kLastAnswers{5};
 
@@ -64,6 +67,14 @@ std::vector<IpNetwork> networks(const std::vector<std::string>& texts) {
       parsed.push_back(*network);  // checked with the configuration
   }
   return parsed;
+}
+
+// What the limit of descriptors leaves, when the database, its helpers and the log have theirs.
+std::size_t connections_possible() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
+  return limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors
+                                                : kOtherDescriptors;
 }
 
 bool any_contains(const std::vector<IpNetwork>& all, const IpAddress& address) {
@@ -111,7 +122,7 @@ class Server::Impl {
   void configure(const Config& config) {
     context_.timeout_idle = config.timeout_idle;
     context_.timeout_busy = config.timeout_busy;
-    max_connections_ = config.max_connections;
+    max_connections_ = std::min(config.max_connections, connections_possible());
     allowed_ = networks(config.cidr_allow);
     denied_ = networks(config.cidr_deny);
   }
@@ -152,6 +163,8 @@ class Server::Impl {
         return accept(place);
       }
       complain(fmt::format("cannot accept a connection on {}: {}", place.name, error.message()));
+      // Whoever waits goes before whoever is idle.
+      if (error == asio::error::no_descriptors && close_longest_idle()) return accept(place);
       place.again.expires_after(kAcceptAgainAfter);
       place.again.async_wait([this, &place](boost::system::error_code cancelled) {
         if (!cancelled) accept(place);
@@ -193,6 +206,13 @@ class Server::Impl {
     if (connections_.size() < max_connections_) return;
     complain(fmt::format("{} connections are open (max_connections): closing the longest idle one",
                          connections_.size()));
+    close_longest_idle();
+  }
+
+  // False where there is none.
+  bool close_longest_idle() {
+    forget_closed();
+    if (connections_.empty()) return false;
     const auto oldest = std::min_element(
         connections_.begin(), connections_.end(), [](const auto& a, const auto& b) {
           constexpr auto kNever = std::chrono::steady_clock::time_point::max();
@@ -200,6 +220,7 @@ class Server::Impl {
         });
     (*oldest)->close();
     connections_.erase(oldest);
+    return true;
   }
 
   void forget_closed() {

@@ -2,6 +2,7 @@
 #include "daemon/worker.hpp"
 
 #include <fmt/core.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -54,6 +55,10 @@ SqliteStoreSettings store_settings(const Config& config) {
   settings.sync_each_commit = config.durability == Durability::full;
   settings.cache_entries = config.cache_entries;
   settings.reopen_after = config.bypass_timeout;
+  settings.backup_every = config.backup_interval;
+  settings.check_every = config.check_interval;
+  settings.remind_every = config.remind_interval;
+  settings.largest_log = static_cast<std::int64_t>(config.largest_log_mib) * 1024 * 1024;
   return settings;
 }
 
@@ -83,9 +88,21 @@ std::vector<std::string_view> needing_restart(const Config& now, const Config& t
   if (now.durability != then.durability || now.cache_entries != then.cache_entries) {
     keys.emplace_back("durability or cache_entries");
   }
+  if (now.backup_interval != then.backup_interval || now.check_interval != then.check_interval ||
+      now.remind_interval != then.remind_interval || now.largest_log_mib != then.largest_log_mib) {
+    keys.emplace_back("backup_interval, check_interval, remind_interval or largest_log");
+  }
   if (now.pid_file != then.pid_file) keys.emplace_back("pid_file");
   if (now.nameservers != then.nameservers) keys.emplace_back("nameservers");
   return keys;
+}
+
+// Shells and old init scripts leave 1024, fewer than max_connections.
+void allow_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class Worker {
@@ -238,6 +255,10 @@ Result<void> run_worker(const Config& config, std::vector<Listener> listeners,
       without_pid_file = taken.error().message;
     }
   }
+  allow_descriptors();
+  // Its statistics cost a lock at each allocation, for which answers would wait while a helper
+  // thread that has it is not running.
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   Worker worker{config, std::move(listeners), options, notifier};
   if (!without_pid_file.empty()) worker.warn(without_pid_file);
   worker.run();

@@ -101,11 +101,25 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
   if (windowed_) {
     counter.window.advance(now, period);
     use = static_cast<double>(counter.window.use());
+    settle(question, counter, use, period);
   } else {
+    settle(question, counter, counter.value, period);
     use = decayed(counter.value, counter.last_update_s, to_seconds(now),
                   static_cast<double>(quota.period_s));
   }
   return {&policy, &quota, &limit, key_begin, key_size, about.recipient, &counter, use, 0, 0};
+}
+
+// The clock was set back: what was counted later than now counts as now, and that is stored, also
+// where this mail is refused. Otherwise each restart would hold it for another period.
+void Quotas::settle(Question& question, Counter& counter, double use, Millis period) const {
+  const double now_s = to_seconds(question.store.now());
+  if (!counter.exists || counter.last_update_s <= now_s) return;
+  counter.value = use;
+  counter.last_update_s = now_s;
+  counter.windowed = windowed_;
+  counter.period = period;
+  question.store.changed(counter, 0);
 }
 
 // Until this limit would let the same pass, if nothing else came.

@@ -46,6 +46,7 @@ class Quotas final : public Module {
   Walk collect_message(MessageQuestion& question, const Request& recipient, const Policy& policy,
                        const Quota& quota);
   Walk exceeded(Question& question, const Touched& by);
+  void settle(Question& question, Counter& counter, double use, Millis period) const;
   [[nodiscard]] Millis retry_after(const Question& question, const Touched& by) const;
   [[nodiscard]] std::string answer_of(const Question& question, const Touched& by) const;
   void refuse_row(Question& question, const Quota& quota, std::string_view why);

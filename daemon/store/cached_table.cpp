@@ -113,7 +113,7 @@ bool CachedTable<Record>::rebase(Row& row) {
   if (!read(row)) return false;
   row.pending = units;
   const bool untouched = was_known && row.base == base;
-  if (untouched || !row.exists) {
+  if (untouched || !row.exists || row.wins) {
     static_cast<Value&>(row) = ours;
   } else {
     Record::rebase(row, ours, units, now_);
@@ -122,9 +122,26 @@ bool CachedTable<Record>::rebase(Row& row) {
 }
 
 template <typename Record>
-int CachedTable<Record>::write_dirty() {
+void CachedTable<Record>::memory_wins() {
+  rows_.each([this](Row& row) {
+    // One that could never be read is only what was counted since: that is added.
+    row.wins = row.exists && row.generation != 0;
+    if (!row.wins || row.dirty) return true;
+    if (dirty_.size() >= kMaxDirtyRows) {
+      ++lost_;
+      return true;
+    }
+    row.dirty = true;
+    dirty_.push_back(&row);
+    return true;
+  });
+}
+
+template <typename Record>
+int CachedTable<Record>::write_dirty(std::size_t most) {
   if (db_ == nullptr) return SQLITE_CANTOPEN;
-  for (Row* row : dirty_) {
+  for (written_ = 0; written_ < dirty_.size() && written_ < most; ++written_) {
+    Row* row = dirty_[written_];
     if (row->generation != generation_ && !rebase(*row)) return sqlite3_errcode(db_);
     const int code = write(*row);
     if (code != SQLITE_DONE) return code;
@@ -152,12 +169,15 @@ int CachedTable<Record>::write(Row& row) {
 
 template <typename Record>
 void CachedTable<Record>::committed() {
-  for (Row* row : dirty_) {
-    row->dirty = false;
-    row->pending = {};
-    row->base = Record::columns(*row);
+  const auto end = dirty_.begin() + static_cast<std::ptrdiff_t>(std::exchange(written_, 0));
+  for (auto place = dirty_.begin(); place != end; ++place) {
+    Row& row = **place;
+    row.dirty = false;
+    row.wins = false;
+    row.pending = {};
+    row.base = Record::columns(row);
   }
-  dirty_.clear();
+  dirty_.erase(dirty_.begin(), end);
   inserted_.clear();
 }
 
@@ -165,6 +185,7 @@ template <typename Record>
 void CachedTable<Record>::rolled_back() {
   for (Row* row : inserted_) row->rowid = 0;
   inserted_.clear();
+  written_ = 0;
 }
 
 template <typename Record>

@@ -54,8 +54,13 @@ class CachedTable {
   Value& touch(const Key& key);
   void changed(Value& value, const Units& units);
 
-  // Writes what is dirty, in the open transaction. SQLITE_OK or the first error.
-  int write_dirty();
+  // Another file has the table's place, older than what is in memory: all rows known here become
+  // dirty, and count whatever the table says.
+  void memory_wins();
+
+  // Writes what is dirty, at most so many rows, in the open transaction. SQLITE_OK or the first
+  // error.
+  int write_dirty(std::size_t most = static_cast<std::size_t>(-1));
   void committed();  // what was written is stored
   void rolled_back();
   void end_batch();  // references to values end here
@@ -73,6 +78,7 @@ class CachedTable {
     typename Record::Columns base;  // as last read or committed
     Units pending{};                // counted since then
     bool dirty = false;
+    bool wins = false;  // over what the table says
 
     [[nodiscard]] bool is(const Key& key) const;
   };
@@ -90,6 +96,7 @@ class CachedTable {
   sql::Statement select_, insert_, update_;
   RecentlyUsed<Row> rows_;
   std::vector<Row*> dirty_;
+  std::size_t written_ = 0;     // of them, in the open transaction
   std::vector<Row*> inserted_;  // in the open transaction
   std::string scratch_;
   std::size_t lost_ = 0;

@@ -32,6 +32,8 @@ class Checkpoint {
 
   // The log has grown to so many bytes. The loop's thread, after each commit; cheap.
   void log_is(std::int64_t bytes);
+  // Whatever its size.
+  void try_again() { log_is(kBeginBytes); }
 
  private:
   void work();

@@ -42,6 +42,12 @@ Result<void> RulesSource::load_first(sqlite3* db) {
   return {};
 }
 
+void RulesSource::forget(const sqlite3* db) {
+  if (version_db_ != db) return;
+  version_ = {};
+  version_db_ = nullptr;
+}
+
 void RulesSource::refresh(sqlite3* db) {
   if (version_db_ != db) {
     auto statement = sql::Statement::prepare(
@@ -56,11 +62,13 @@ void RulesSource::refresh(sqlite3* db) {
   const sql::Resetting resetting{version_};
   if (version_.step() != SQLITE_ROW) return;
   const std::int64_t version = version_.integer(0);
-  if (current_ && version == current_->version) return;
+  if (current_ && version == current_->version && !read_again_) return;
   auto rules = load_rules(db, table_prefix_, kFewRows);
   if (rules) {
+    read_again_ = false;
     adopt(std::move(*rules));
   } else if (rules.error().too_many_rows) {
+    read_again_ = false;
     request(version);
   } else {
     log_.error(

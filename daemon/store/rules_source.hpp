@@ -35,6 +35,10 @@ class RulesSource {
 
   // At the start: on the caller's thread, whatever their number.
   Result<void> load_first(sqlite3* db);
+  // The next refresh reads them whatever their version: another file is the database now.
+  void read_again() { read_again_ = true; }
+  // This connection closes.
+  void forget(const sqlite3* db);
   // Inside a transaction in which somebody else's commit was seen. The loop's thread.
   void refresh(sqlite3* db);
 
@@ -56,6 +60,7 @@ class RulesSource {
   sql::Statement version_;
   sqlite3* version_db_ = nullptr;
   std::int64_t requested_ = 0;  // version, of the load under way
+  bool read_again_ = false;
   std::unordered_set<std::string> known_problems_;
 
   std::mutex mutex_;

@@ -4,8 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstring>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -20,10 +18,10 @@ using Steady = std::chrono::steady_clock;
 // Batches whose questions are remembered for Postfix's retry after a crash. Only answers that had
 // not gone out are asked for again: those of the last batch; the rest is reserve.
 constexpr std::int64_t kRingSlots = 16;
-// Postfix has asked again long before.
-constexpr Millis kForgetCountedAfter = std::chrono::minutes{10};
 // While there is trouble a batch does not try more often than this whether it is over.
 constexpr Millis kTryAgainAfter{20};
+// After trouble, so that a million rows hold up no answer: written in some 5 ms.
+constexpr std::size_t kRowsAtOnce = 1000;
 
 }  // namespace
 
@@ -36,7 +34,12 @@ SqliteStore::SqliteStore(EventLoop& loop, Maillog& log, SqliteStoreSettings sett
       greylisting_(log),
       helo_tracking_(log),
       sessions_(log),
-      rules_(loop, log, settings_.file, settings_.table_prefix) {
+      rules_(loop, log, settings_.file, settings_.table_prefix),
+      backups_(loop, log, {settings_.file, settings_.table_prefix, settings_.backup_every}),
+      watch_(loop,
+             {settings_.file, settings_.table_prefix, settings_.look_every, settings_.check_every},
+             [this](const FileFinding& finding) { found(finding); }),
+      trouble_(log, settings_.remind_every) {
   every(settings_.retry_every, &SqliteStore::store_remembered);
   every(settings_.look_every, &SqliteStore::look_for_changes);
 }
@@ -51,107 +54,6 @@ void SqliteStore::every(Millis period, void (SqliteStore::*task)()) {
   });
 }
 
-void SqliteStore::open() {
-  const auto opened = open_now();
-  if (opened) {
-    if (!trouble_.empty()) trouble_over();
-    return;
-  }
-  checkpoint_.reset();
-  each_counter_table(
-      [&](auto& table) { static_cast<void>(table.attach(nullptr, settings_.table_prefix)); });
-  greylisting_.attach(nullptr, settings_.table_prefix);
-  helo_tracking_.attach(nullptr, settings_.table_prefix);
-  sessions_.attach(nullptr, settings_.table_prefix);
-  for (sql::Statement* statement : {&begin_, &commit_, &rollback_, &data_version_, &note_}) {
-    *statement = {};
-  }
-  db_.reset();
-  trouble_with(opened.error().message);
-  loop_.after(settings_.reopen_after, [this, alive = alive_] {
-    if (*alive && !db_) open();
-  });
-}
-
-Result<void> SqliteStore::open_now() {
-  std::error_code code;
-  const bool exists = std::filesystem::exists(settings_.file, code);
-  if (!exists || std::filesystem::is_empty(settings_.file, code)) {
-    auto made = create_database(settings_.file, settings_.table_prefix);
-    if (!made) return made;
-    log_.notice(fmt::format("made the database {}", settings_.file.string()));
-  }
-  auto db = open_database(settings_.file, OpenMode::read_write, Millis{0});
-  if (!db) return tl::unexpected{db.error()};
-  auto done = prepare_database(db->get(), settings_.table_prefix);
-  // Also where that failed: a database that cannot be written still has rules.
-  auto read = rules_.load_first(db->get());
-  if (done) done = std::move(read);
-  each_counter_table([&](auto& table) {
-    if (done) done = table.attach(db->get(), settings_.table_prefix);
-  });
-  const auto prepare = [&](std::string_view text, sql::Statement& place) {
-    if (!done) return;
-    auto statement =
-        sql::Statement::prepare(db->get(), sql::with_prefix(text, settings_.table_prefix));
-    if (!statement) {
-      done = tl::unexpected{statement.error()};
-    } else {
-      place = std::move(*statement);
-    }
-  };
-  prepare("BEGIN IMMEDIATE", begin_);
-  prepare("COMMIT", commit_);
-  prepare("ROLLBACK", rollback_);
-  prepare("PRAGMA data_version", data_version_);
-  prepare("INSERT OR REPLACE INTO {p}limits_counted (Slot, Hashes) VALUES (?1, ?2)", note_);
-  if (done) done = read_counted(db->get());
-  if (!done) return failure(fmt::format("{}: {}", settings_.file.string(), done.error().message));
-
-  db_ = std::move(*db);
-  greylisting_.attach(db_.get(), settings_.table_prefix);
-  helo_tracking_.attach(db_.get(), settings_.table_prefix);
-  sessions_.attach(db_.get(), settings_.table_prefix);
-  seen_version_ = -1;
-  if (settings_.sync_each_commit) sql::execute(db_.get(), "PRAGMA synchronous=FULL");
-  checkpoint_ =
-      std::make_unique<Checkpoint>(loop_, settings_.file, [this] { finish_checkpoint(); });
-  watch_log_size();
-  return {};
-}
-
-void SqliteStore::watch_log_size() {
-  auto page_size = sql::Statement::prepare(db_.get(), "PRAGMA page_size");
-  page_bytes_ = page_size && page_size->step() == SQLITE_ROW ? page_size->integer(0) : 4096;
-  sqlite3_wal_hook(
-      db_.get(),
-      [](void* self, sqlite3*, const char*, int pages) {
-        auto& store = *static_cast<SqliteStore*>(self);
-        store.checkpoint_->log_is(pages * store.page_bytes_);
-        return SQLITE_OK;
-      },
-      this);
-}
-
-Result<void> SqliteStore::read_counted(sqlite3* db) {
-  auto select = sql::Statement::prepare(
-      db, sql::with_prefix("SELECT Hashes FROM {p}limits_counted", settings_.table_prefix));
-  if (!select) return tl::unexpected{select.error()};
-  while (select->step() == SQLITE_ROW) {
-    const std::string_view hashes = select->blob(0);
-    for (std::size_t at = 0; at + sizeof(std::uint64_t) <= hashes.size();
-         at += sizeof(std::uint64_t)) {
-      std::uint64_t hash = 0;
-      std::memcpy(&hash, hashes.data() + at, sizeof hash);
-      counted_before_.insert(hash);
-    }
-  }
-  loop_.after(kForgetCountedAfter, [this, alive = alive_] {
-    if (*alive) counted_before_.clear();
-  });
-  return {};
-}
-
 void SqliteStore::commit(TimePoint now, Decide decide, Done done) {
   now_ = now;
   decide_ = std::move(decide);
@@ -160,7 +62,7 @@ void SqliteStore::commit(TimePoint now, Decide decide, Done done) {
   batch_began_ = Steady::now();
   next_wait_ = settings_.first_retry;
   each_counter_table([now](auto& table) { table.begin_batch(now); });
-  if (!db_ || (!trouble_.empty() && batch_began_ - last_try_ < kTryAgainAfter)) {
+  if (!may_write() || (storing_later_ && batch_began_ - last_try_ < kTryAgainAfter)) {
     decide_(*this);
     finish(Outcome::remembered);
     return;
@@ -168,19 +70,25 @@ void SqliteStore::commit(TimePoint now, Decide decide, Done done) {
   attempt();
 }
 
+bool SqliteStore::may_write() const {
+  return db_ && !file_lost_ && !trouble_.is(Trouble::Kind::log);
+}
+
 void SqliteStore::attempt() {
+  if (!may_write()) return wait_or_remember();  // while this batch waited
   last_try_ = Steady::now();
   int code = begin();
   if (code == SQLITE_OK) {
     code = decide_once();
     if (code == SQLITE_OK) code = write_and_commit();
     if (code == SQLITE_OK) {
-      if (!trouble_.empty()) trouble_over();
-      finish(Outcome::stored);
-      return;
+      if (storing_later_ && dirty() == 0) all_is_stored();
+      return finish(storing_later_ ? Outcome::remembered : Outcome::stored);
     }
   }
   last_error_ = sql::message_of(db_.get());
+  const int kind = code & 0xFF;
+  if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB) watch_.check_now();
   roll_back();
   wait_or_remember();
 }
@@ -199,7 +107,7 @@ int SqliteStore::decide_once() {
 void SqliteStore::wait_or_remember() {
   const auto waited = std::chrono::duration_cast<Millis>(Steady::now() - batch_began_);
   const Millis left = settings_.patience - waited;
-  if (trouble_.empty() && left > Millis{0}) {
+  if (may_write() && !storing_later_ && left > Millis{0}) {
     loop_.after(std::min(next_wait_, left), [this, alive = alive_] {
       if (*alive) attempt();
     });
@@ -207,7 +115,7 @@ void SqliteStore::wait_or_remember() {
     return;
   }
   if (!std::exchange(decided_, true)) decide_(*this);
-  trouble_with(last_error_);
+  if (may_write()) trouble_with(last_error_);
   finish(Outcome::remembered);
 }
 
@@ -236,15 +144,43 @@ int SqliteStore::refresh() {
     version = data_version_.integer(0);
   }
   if (version == seen_version_) return SQLITE_OK;
+  if (const int code = mend_schema(); code != SQLITE_OK) return code;
   seen_version_ = version;
   each_counter_table([](auto& table) { table.somebody_else_committed(); });
   rules_.refresh(db_.get());
+  if (rules()) backups_.rules_are(rules()->version);
+  return SQLITE_OK;
+}
+
+// A rule table that was dropped and made anew has lost its triggers: they are made again, and all
+// rules are read again. Where that cannot be, it is said, and the rest goes on.
+int SqliteStore::mend_schema() {
+  const auto schema = [this] {
+    const sql::Resetting resetting{schema_version_};
+    return schema_version_.step() == SQLITE_ROW ? schema_version_.integer(0) : -1;
+  };
+  if (schema() == seen_schema_ && seen_schema_ != -1) return SQLITE_OK;
+  const auto mended =
+      mend_database(db_.get(), settings_.table_prefix, rules() ? rules()->version : 0);
+  if (sqlite3_get_autocommit(db_.get()) != 0) return SQLITE_ABORT;  // SQLite rolled back
+  if (!mended) {
+    const std::string& what = mended.error().message;
+    if (what != mending_error_) {
+      log_.error(fmt::format("tables of the database changed: {}", what));
+      mending_error_ = what;
+    }
+    return SQLITE_OK;
+  }
+  mending_error_.clear();
+  if (*mended) log_.notice("tables of the database were made anew: reading all rules again");
+  seen_schema_ = schema();
   return SQLITE_OK;
 }
 
 int SqliteStore::write_and_commit() {
-  int code = quotas_.write_dirty();
-  if (code == SQLITE_OK) code = accounting_.write_dirty();
+  const std::size_t most = storing_later_ ? kRowsAtOnce : dirty();
+  int code = quotas_.write_dirty(most);
+  if (code == SQLITE_OK) code = accounting_.write_dirty(most);
   if (code == SQLITE_OK) code = write_counted();
   if (code == SQLITE_OK) code = sessions_.write();
   if (code != SQLITE_OK) return code;
@@ -267,6 +203,7 @@ void SqliteStore::roll_back() {
   if (sqlite3_get_autocommit(db_.get()) == 0) rollback_.run();
   each_counter_table([](auto& table) { table.rolled_back(); });
   seen_version_ = -1;  // what was read in that transaction is read again
+  seen_schema_ = -1;
 }
 
 Counter& SqliteStore::counter(std::int64_t limit_id, std::string_view track_key) {
@@ -294,46 +231,47 @@ bool SqliteStore::was_counted(std::uint64_t question) const {
 
 // A timer: while there is trouble and nobody asks.
 void SqliteStore::store_remembered() {
-  if (trouble_.empty() || !db_ || done_) return;
-  remind();
+  trouble_.remind(dirty());
+  if (trouble_.is(Trouble::Kind::log) && checkpoint_) checkpoint_->try_again();
+  if (storing_later_) store_some();
+}
+
+void SqliteStore::store_some() {
+  if (!storing_later_ || !may_write() || done_) return;
   now_ = wall_clock();
   each_counter_table([this](auto& table) { table.begin_batch(now_); });
-  if (begin() == SQLITE_OK && write_and_commit() == SQLITE_OK) {
-    trouble_over();
-    return;
+  if (begin() != SQLITE_OK || write_and_commit() != SQLITE_OK) {
+    last_error_ = sql::message_of(db_.get());
+    return roll_back();
   }
-  last_error_ = sql::message_of(db_.get());
-  roll_back();
+  if (dirty() == 0) return all_is_stored();
+  loop_.post([this, alive = alive_] {
+    if (*alive) store_some();
+  });
 }
 
 // A timer: many rows of rules are read on another thread; it shall begin when they change.
 void SqliteStore::look_for_changes() {
-  if (!db_ || done_ || !trouble_.empty()) return;
-  if (sql::execute(db_.get(), "BEGIN") != SQLITE_OK) return;
-  refresh();
-  sql::execute(db_.get(), "COMMIT");
+  if (done_ || storing_later_ || !may_write()) return;
+  {
+    const sql::Resetting resetting{data_version_};
+    if (data_version_.step() != SQLITE_ROW || data_version_.integer(0) == seen_version_) return;
+  }
+  if (begin() == SQLITE_OK && commit_.run() == SQLITE_DONE) return;
+  roll_back();
 }
 
 void SqliteStore::trouble_with(std::string what) {
-  if (trouble_.empty()) {
-    log_.error(fmt::format("database trouble: {}; {}", what,
-                           rules_.current() ? "decisions go on from memory"
-                                            : "no rules could be read: bypass_mode answers"));
-    reminded_ = Steady::now();
-  }
-  trouble_ = std::move(what);
-  remind();
+  storing_later_ = true;
+  trouble_.begin(Trouble::Kind::writing, std::move(what),
+                 rules_.current() ? "decisions go on from memory"
+                                  : "no rules could be read: bypass_mode answers");
+  trouble_.remind(dirty());
 }
 
-void SqliteStore::remind() {
-  if (Steady::now() - reminded_ < settings_.remind_every) return;
-  reminded_ = Steady::now();
-  log_.error(fmt::format("database trouble goes on: {}; {} counters wait to be stored", trouble_,
-                         dirty()));
-}
-
-void SqliteStore::trouble_over() {
-  trouble_.clear();
+void SqliteStore::all_is_stored() {
+  storing_later_ = false;
+  trouble_.end(Trouble::Kind::writing);
   log_.notice("the database works again; all that was counted is stored");
   std::size_t lost = 0;
   each_counter_table([&lost](auto& table) { lost += table.take_lost(); });
@@ -343,15 +281,11 @@ void SqliteStore::trouble_over() {
   }
 }
 
-// Little is left to move, and nobody of us writes now: so the log begins anew with the next batch.
-void SqliteStore::finish_checkpoint() {
-  if (!db_ || done_) return;
-  sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
-}
-
 void SqliteStore::close(std::chrono::milliseconds patience) {
   const auto until = Steady::now() + patience;
-  while (db_ && dirty() > 0) {
+  storing_later_ = false;  // all at once
+  trouble_.end(Trouble::Kind::log);
+  while (may_write() && dirty() > 0) {
     if (begin() == SQLITE_OK && write_and_commit() == SQLITE_OK) break;
     last_error_ = sql::message_of(db_.get());
     roll_back();
@@ -360,7 +294,7 @@ void SqliteStore::close(std::chrono::milliseconds patience) {
   }
   if (dirty() > 0) {
     log_.error(fmt::format("{} counters could not be stored and are lost: {}", dirty(),
-                           db_ ? last_error_ : trouble_));
+                           may_write() ? last_error_ : trouble_.what()));
   }
 }
 

@@ -2,7 +2,8 @@
 // The store on CBPolicyD's SQLite database. A batch is BEGIN IMMEDIATE; has somebody else
 // committed? then what is cached counts as old; decide; write; COMMIT. Where that does not succeed
 // within 50 ms, while the loop goes on, the batch is answered from memory, what it counted stays
-// to be written, and that is tried again at least once a second until the trouble is over.
+// to be written, and that is tried again at least once a second until the trouble is over. A file
+// that is gone or damaged is replaced (watch, backups); until then nothing is written to it.
 // Contract: store.hpp. The loop's thread, but for the threads of its parts.
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #include "daemon/event_loop.hpp"
 #include "daemon/maillog.hpp"
+#include "daemon/store/backups.hpp"
 #include "daemon/store/cached_table.hpp"
 #include "daemon/store/checkpoint.hpp"
 #include "daemon/store/rules_source.hpp"
@@ -20,6 +22,8 @@
 #include "daemon/store/sqlite_greylisting.hpp"
 #include "daemon/store/sqlite_helo_tracking.hpp"
 #include "daemon/store/store.hpp"
+#include "daemon/store/trouble.hpp"
+#include "daemon/store/watch.hpp"
 
 namespace policyd {
 
@@ -29,11 +33,14 @@ struct SqliteStoreSettings {
   bool sync_each_commit = false;  // durability=full
   std::size_t cache_entries = 200'000;
   Millis reopen_after{30'000};  // bypass_timeout
+  std::chrono::seconds backup_every{3600};
+  std::int64_t largest_log = 256 * 1024 * 1024;  // bytes; beyond it nothing is written
   // Parameters, so that tests need not wait.
   Millis patience{50};          // until a batch is answered from memory
   Millis first_retry{2};        // of a batch that waits
   Millis retry_every{500};      // while there is trouble
-  Millis look_every{1'000};     // for rules that changed while nobody asked
+  Millis look_every{1'000};     // for rules that changed while nobody asked, for a lost file
+  Millis check_every{10'000};   // the file, through another connection
   Millis remind_every{60'000};  // of trouble, in the log
 };
 
@@ -50,7 +57,7 @@ class SqliteStore final : public Store, private Transaction {
   [[nodiscard]] const std::shared_ptr<const Rules>& rules() const override {
     return rules_.current();
   }
-  [[nodiscard]] const std::string& trouble() const override { return trouble_; }
+  [[nodiscard]] const std::string& trouble() const override { return trouble_.what(); }
   // Counters that wait to be stored, while there is trouble.
   [[nodiscard]] std::size_t unstored() const { return dirty(); }
   void close(std::chrono::milliseconds patience) override;
@@ -75,9 +82,22 @@ class SqliteStore final : public Store, private Transaction {
   void note_counted(std::uint64_t question) override;
   [[nodiscard]] bool was_counted(std::uint64_t question) const override;
 
+  // sqlite_store_file.cpp: the file that is open, and what becomes of it.
   Result<void> open_now();
+  Result<void> make_sure_there_is_one();
+  Result<void> open_file(sql::Handle& db);
+  Result<void> open_existing();
+  Result<void> prepare_statements(sqlite3* db);
   Result<void> read_counted(sqlite3* db);
+  void close_file();
   void watch_log_size();
+  void found(const FileFinding& finding);
+  void replaced(const Result<Replacement>& result);
+  void log_is(std::int64_t bytes);
+  void finish_checkpoint();
+
+  // The life of a batch.
+  [[nodiscard]] bool may_write() const;
   void attempt();
   int decide_once();
   void wait_or_remember();
@@ -91,23 +111,24 @@ class SqliteStore final : public Store, private Transaction {
   [[nodiscard]] std::size_t dirty() const { return quotas_.dirty() + accounting_.dirty(); }
   int begin();
   int refresh();
+  int mend_schema();
   int write_and_commit();
   int write_counted();
   void roll_back();
   void store_remembered();
+  void store_some();
   void look_for_changes();
   void trouble_with(std::string what);
-  void remind();
-  void trouble_over();
-  void finish_checkpoint();
+  void all_is_stored();
   void every(Millis period, void (SqliteStore::*task)());
 
   EventLoop& loop_;
   Maillog& log_;
   SqliteStoreSettings settings_;
   sql::Handle db_;
-  sql::Statement begin_, commit_, rollback_, data_version_, note_;
+  sql::Statement begin_, commit_, rollback_, data_version_, schema_version_, note_;
   std::int64_t seen_version_ = -1;  // data_version
+  std::int64_t seen_schema_ = -1;   // schema_version
   std::int64_t page_bytes_ = 4096;
   CachedTable<QuotaRecord> quotas_;
   CachedTable<AccountingRecord> accounting_;
@@ -116,6 +137,8 @@ class SqliteStore final : public Store, private Transaction {
   SessionTable sessions_;
   RulesSource rules_;
   std::unique_ptr<Checkpoint> checkpoint_;
+  Backups backups_;
+  Watch watch_;
 
   TimePoint now_{};
   Decide decide_;
@@ -125,9 +148,15 @@ class SqliteStore final : public Store, private Transaction {
   std::chrono::steady_clock::time_point last_try_;
   Millis next_wait_{0};
 
-  std::string trouble_;
+  Trouble trouble_;
   std::string last_error_;
-  std::chrono::steady_clock::time_point reminded_;
+  std::string mending_error_;  // said already
+  bool at_start_ = true;
+  bool storing_later_ = false;  // more waits to be stored than one batch may write
+  bool file_lost_ = false;      // what is open has no name any more, or is damaged
+  bool replacing_ = false;      // and somebody sees to it
+  bool memory_wins_ = false;    // over the file that is opened next
+  std::chrono::steady_clock::time_point lost_tried_;
 
   std::string hashes_;          // of this batch, eight bytes each
   std::int64_t next_slot_ = 0;  // of the ring limits_counted

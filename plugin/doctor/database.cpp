@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -57,6 +58,26 @@ void check_space(const DoctorQuestion& question, Findings& findings) {
                  fmt::format("only {} MiB are free in {}", free >> 20, folder.string()),
                  "on a full disk the daemon counts in memory only, and forgets that when it ends",
                  fmt::format("df -h {}; make room there", folder.string()));
+}
+
+// What the daemon put aside when it had to replace the database.
+void check_replaced(const DoctorQuestion& question, Findings& findings) {
+  const fs::path& file = question.daemon.config.database;
+  const std::string beginning = file.filename().string() + ".damaged-";
+  std::vector<std::string> kept;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator{file.parent_path(), code}) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(beginning)) kept.push_back(entry.path().string());
+  }
+  if (kept.empty()) return;
+  std::sort(kept.begin(), kept.end());
+  findings.wrong("database.replaced",
+                 fmt::format("the database was damaged, and another took its place; what was left "
+                             "is {}",
+                             join_with_and(kept)),
+                 "limits and counters may be older than they should be; the log says which",
+                 fmt::format("look at 'carbonio-limits list', then: rm {}", fmt::join(kept, " ")));
 }
 
 void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findings) {
@@ -169,6 +190,7 @@ policyd::sql::Handle check_database(const DoctorQuestion& question, Findings& fi
   }
   check_owner(question, findings);
   check_space(question, findings);
+  check_replaced(question, findings);
   auto db = policyd::open_database(file, policyd::OpenMode::read_write, kBusyTimeout);
   if (!db) {
     findings.wrong("database.readable", db.error().message,

@@ -221,6 +221,31 @@ class Locked(DaemonTest):
         self.release(holder)
         self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 10, 5))
 
+    def test_a_moments_lock_at_the_start_costs_no_bypass(self):
+        daemon = self.make_daemon(always("refused"), start=False)
+        # Exclusive, as the last sqlite3 that ends has it while it tidies the log away.
+        holder = subprocess.Popen(["sqlite3", "-bail", str(daemon.database)], text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(holder.stdout.close)
+        self.addCleanup(holder.wait)
+        self.addCleanup(holder.kill)
+        holder.stdin.write("PRAGMA locking_mode=EXCLUSIVE;\nPRAGMA journal_mode=DELETE;\n"
+                           "BEGIN EXCLUSIVE;\nSELECT 'held';\n")
+        holder.stdin.flush()
+        while holder.stdout.readline() != "held\n":
+            pass
+        daemon.spawn()
+        daemon.wait_for_log("NOTICE", "starts")
+        self.release(holder)
+        self.assertTrue(eventually(lambda: self.answers(daemon) == "REJECT refused", 10))
+        self.assertNotIn("db_failure_bypass", daemon.log())
+
+    def answers(self, daemon):
+        try:
+            return daemon.ask()
+        except OSError:
+            return None
+
     def test_a_reader_is_no_trouble(self):
         daemon = self.make_daemon(article.POLICY + article.SEND)
         reader = subprocess.Popen(["sqlite3", str(daemon.database)], text=True,

@@ -318,10 +318,22 @@ class Running(DoctorTest):
         out = self.run_it("--json", "--database", str(self.daemon.database), status=3)
         self.assertIn("daemon.configuration", out)
 
+    def test_the_database_was_damaged_and_replaced(self):
+        self.make(policy() + quota())
+        database = self.daemon.database
+        kept = database.with_name(database.name + ".damaged-2026-11-24_12-00-00")
+        kept.write_bytes(b"what was left")
+        self.daemon.log_file.chmod(0o400)  # something else that stays wrong
+        [found] = self.wrong()["database.replaced"]
+        self.assertIn(str(kept), found["what"])
+        self.assertIn(f"rm {kept}", found["mend"])
+        kept.unlink()
+        self.assertNotIn("database.replaced", self.wrong())
+
     @needs_root
     def test_log_and_pid_file_cannot_be_written(self):
         self.make(policy() + quota())
-        self.assertTrue(eventually(self.daemon.status_file.exists))
+        self.daemon.ask()  # it listens before it has made these files
         os.chown(self.daemon.log_file, 0, 0)
         os.chown(self.daemon.pid_file.parent, 0, 0)
         self.assertEqual(sorted(self.wrong()), ["daemon.log", "daemon.pid_file"])

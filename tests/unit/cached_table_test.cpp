@@ -101,5 +101,55 @@ TEST_F(CachedTableTest, TellsApartKeysOfSeveralTexts) {
   }
 }
 
+TEST_F(CachedTableTest, WritesNoMoreAtOnceThanItIsTold) {
+  make_database();
+  QuotaTable table{10, kNoon};
+  attach(table);
+  for (const char* key : {"a", "b", "c"}) change(table, key, 5);
+  ASSERT_EQ(table.write_dirty(2), SQLITE_OK);
+  table.committed();
+  EXPECT_EQ(table.dirty(), 1U);
+  EXPECT_EQ(ask_admin("SELECT group_concat(TrackKey) FROM quotas_tracking"), "a,b");
+  ASSERT_EQ(table.write_dirty(2), SQLITE_OK);
+  table.committed();
+  EXPECT_EQ(table.dirty(), 0U);
+  EXPECT_EQ(ask_admin("SELECT count(*) FROM quotas_tracking"), "3");
+}
+
+TEST_F(CachedTableTest, WritesAllItKnowsOverAnOlderTable) {
+  make_database();
+  QuotaTable table{10, kNoon};
+  attach(table);
+  for (const char* key : {"a", "b"}) change(table, key, 7);
+  store(table);
+  // As a backup of before has it: one row is older, the other is not there yet.
+  admin("UPDATE quotas_tracking SET Counter = 2 WHERE TrackKey = 'a';"
+        "DELETE FROM quotas_tracking WHERE TrackKey = 'b'");
+  table.somebody_else_committed();
+  table.memory_wins();
+  EXPECT_EQ(table.touch({4, {"a"}}).value, 7);
+  store(table);
+  EXPECT_EQ(ask_admin("SELECT group_concat(Counter) FROM quotas_tracking ORDER BY TrackKey"), "7,7");
+}
+
+TEST_F(CachedTableTest, AddsWhatItCouldNeverReadToAnOlderTable) {
+  make_database();
+  admin("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
+        " VALUES (4, 'a', 1795348800, 3)");
+  QuotaTable table{10, kNoon};
+  ASSERT_TRUE(table.attach(nullptr, ""));
+  Counter& counter = table.touch({4, {"a"}});
+  counter.windowed = true;
+  counter.period = std::chrono::seconds{60};
+  counter.window.add(kNoon, counter.period, 2);
+  counter.value = 2;
+  counter.last_update_s = to_seconds(kNoon);
+  table.changed(counter, 2);
+  table.memory_wins();
+  attach(table);
+  store(table);
+  EXPECT_EQ(ask_admin("SELECT Counter FROM quotas_tracking"), "5");
+}
+
 }  // namespace
 }  // namespace policyd

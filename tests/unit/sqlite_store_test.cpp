@@ -120,6 +120,31 @@ TEST_F(SqliteStoreTest, ReadsManyRulesOnAnotherThread) {
   EXPECT_GT(store_->rules()->row_count, 2000U);
 }
 
+TEST_F(SqliteStoreTest, MakesTriggersAgainWhereARuleTableWasMadeAnew) {
+  make_database();
+  open_store();
+  count("k", 1);
+  const std::string schema = ask_admin("SELECT sql FROM sqlite_master WHERE name = 'quotas_limits'");
+  admin("DROP TABLE quotas_limits; " + schema +
+        "; INSERT INTO quotas_limits (ID, QuotasID, Type, CounterLimit)"
+        " VALUES (4, 3, 'MessageCount', 99)");
+  count("k", 1);
+  EXPECT_EQ(store_->rules()->policies[1].quotas[0].limits[0].counter_limit, 99);
+  admin("UPDATE quotas_limits SET CounterLimit = 100");
+  count("k", 1);
+  EXPECT_EQ(store_->rules()->policies[1].quotas[0].limits[0].counter_limit, 100);
+}
+
+TEST_F(SqliteStoreTest, GoesOnWithTheFormerRulesWhileARuleTableIsMissing) {
+  make_database();
+  open_store();
+  const auto rules = store_->rules();
+  admin("DROP TABLE quotas_limits");
+  EXPECT_EQ(count("k", 1), 0);
+  EXPECT_EQ(outcome_, Store::Outcome::stored);
+  EXPECT_EQ(store_->rules(), rules);
+}
+
 TEST_F(SqliteStoreTest, NoticesManyChangedRulesWhileNobodyAsks) {
   make_database();
   open_store();
