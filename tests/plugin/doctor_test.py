@@ -320,6 +320,7 @@ class Running(DoctorTest):
 
     def test_the_database_was_damaged_and_replaced(self):
         self.make(policy() + quota())
+        self.daemon.ask()  # it listens before it has made its files
         database = self.daemon.database
         kept = database.with_name(database.name + ".damaged-2026-11-24_12-00-00")
         kept.write_bytes(b"what was left")
@@ -333,7 +334,7 @@ class Running(DoctorTest):
     @needs_root
     def test_log_and_pid_file_cannot_be_written(self):
         self.make(policy() + quota())
-        self.daemon.ask()  # it listens before it has made these files
+        self.daemon.ask()  # it listens before it has made its files
         os.chown(self.daemon.log_file, 0, 0)
         os.chown(self.daemon.pid_file.parent, 0, 0)
         self.assertEqual(sorted(self.wrong()), ["daemon.log", "daemon.pid_file"])

@@ -59,6 +59,7 @@ ATTRIBUTES = {
     "policy_context": "",
 }
 
+READY_TIMEOUT_S = 3
 START_TIMEOUT_S = 60  # sanitizers on a busy machine; usually it takes a tenth of a second
 ANSWER_TIMEOUT_S = 30
 
@@ -292,13 +293,20 @@ class Daemon:
                 break
             try:
                 self.connect().close()
-                return
+                return self.wait_until_ready()
             except OSError:
                 time.sleep(0.02)
         status = self.process.poll()
         self.kill()
         what = "does not accept connections" if status is None else f"ended with status {status}"
         raise RuntimeError(f"cbpolicyd {what}:\n{self.output()}{self.log()}")
+
+    def wait_until_ready(self):
+        """The kernel accepts connections before the daemon has opened its files; its status comes
+        last of them. Where that cannot be written there is nothing to wait for."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not self.status_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self):
         """An ordered stop. A daemon that then ends with anything but 0 fails the test; so does
