@@ -86,7 +86,8 @@ po::options_description descriptions() {
 }
 
 void print_help(const po::options_description& options) {
-  std::cout << "Usage: cbpolicyd [OPTION...]\n\n"
+  std::cout << "Usage: cbpolicyd [OPTION...]\n"
+               "       cbpadmin --config=FILE --cleanup\n\n"
                "Answers Postfix's policy questions by the limits in CBPolicyD's database.\n\n"
             << options
             << "\nExample, as a service manager starts it:\n"

@@ -8,6 +8,7 @@
 #include <exception>
 #include <ostream>
 
+#include "daemon/nearest.hpp"
 #include "plugin/advice.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/options.hpp"
@@ -82,6 +83,13 @@ tl::unexpected<Failure> see_help(std::string_view what, const Command* command) 
                                command == nullptr ? std::string_view{} : command->name));
 }
 
+std::string did_you_mean(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Command* command : all_commands()) names.push_back(command->name);
+  const auto near = policyd::nearest(name, names);
+  return near ? fmt::format(" (did you mean '{}'?)", *near) : "";
+}
+
 }  // namespace
 
 std::vector<const Command*> all_commands() {
@@ -106,7 +114,8 @@ tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::strin
       if (command->name == name) line.command = command;
     }
     if (line.command == nullptr) {
-      return see_help(fmt::format("'{}' is no subcommand", shown(name)), nullptr);
+      return see_help(fmt::format("'{}' is no subcommand{}", shown(name), did_you_mean(name)),
+                      nullptr);
     }
     words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
   }

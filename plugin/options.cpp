@@ -5,6 +5,11 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <string_view>
+#include <vector>
+
+#include "daemon/nearest.hpp"
+#include "plugin/text.hpp"
 
 namespace limits {
 namespace {
@@ -28,6 +33,16 @@ void declare(po::options_description& description, std::span<const Option> optio
 bool is_several(std::span<const Option> options, std::string_view name) {
   return std::any_of(options.begin(), options.end(),
                      [&](const Option& option) { return option.name == name && option.several; });
+}
+
+std::string say_unknown(std::string_view option, std::span<const Option> options) {
+  std::vector<std::string_view> names;
+  for (const Option& known : options) names.push_back(known.name);
+  const std::string_view name =
+      option.substr(std::min(option.find_first_not_of('-'), option.size()));
+  const auto near = policyd::nearest(name, names);
+  return fmt::format("there is no option '{}'{}", shown(option),
+                     near ? fmt::format(" (did you mean '--{}'?)", *near) : "");
 }
 
 }  // namespace
@@ -54,6 +69,8 @@ policyd::Result<Arguments> parse_options(std::span<const std::string> words,
       }
       arguments.add(key, option.value);
     }
+  } catch (const po::unknown_option& error) {
+    return policyd::failure(say_unknown(error.get_option_name(), options));
   } catch (const po::error& error) {  // Program_options' way to say it
     return policyd::failure(error.what());
   }

@@ -151,6 +151,15 @@ TEST(CommandLine, WrongUseIsOneLineAndExitOne) {
   }
 }
 
+TEST(CommandLine, AsksWhatWasMeant) {
+  EXPECT_THAT(run({"useage"}).err,
+              HasSubstr("'useage' is no subcommand (did you mean 'usage'?); see"));
+  EXPECT_THAT(run({"list", "--jsno"}).err,
+              HasSubstr("there is no option '--jsno' (did you mean '--json'?); see"));
+  EXPECT_THAT(run({"list", "--xyzzy"}).err, HasSubstr("there is no option '--xyzzy';"));
+  EXPECT_THAT(run({"send", "1/h", "-q"}).err, HasSubstr("there is no option '-q'"));
+}
+
 TEST(CommandLine, MissingDatabaseIsNamedWithTheRemedy) {
   for (const Words& words : {Words{"list"}, Words{"usage"}, Words{"send", "1/h"}}) {
     const Ran ran = run(words);
