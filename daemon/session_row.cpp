@@ -186,8 +186,9 @@ SessionRow open_row(const Session& session, const Rules& rules) {
 std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, TimePoint now) {
   std::vector<SessionRow> rows;
   sessions.each([&](const Session& session) {
-    if (rows.size() == kMaxKept || session.last_rcpt + std::chrono::hours{1} < now) return false;
-    if (session.end_of_message) return true;
+    if (rows.size() == kMaxKept) return false;
+    // Its end may have been asked about just now, so that newer ones follow.
+    if (session.last_rcpt + std::chrono::hours{1} < now || session.end_of_message) return true;
     SessionRow row = open_row(session, rules);
     if (!row.recipient_data.empty()) rows.push_back(std::move(row));
     return true;

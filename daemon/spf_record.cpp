@@ -147,10 +147,25 @@ std::optional<std::string> expand(std::string_view text, std::string_view domain
   return expanded;
 }
 
+// Takes the qualifier off; then "ip4:" or "ip6:", where the term begins so in any case, else empty.
+std::string address_kind(std::string_view& term) {
+  if (!term.empty() && std::string_view{"+-~?"}.find(term.front()) != std::string_view::npos) {
+    term.remove_prefix(1);
+  }
+  std::string kind{term.substr(0, 4)};
+  lower_case(kind);
+  return kind == "ip4:" || kind == "ip6:" ? kind : std::string{};
+}
+
+// RFC 7208, 5.6: networks are written out, there are no macros in them.
+bool is_address_with_macro(std::string_view term) {
+  return !address_kind(term).empty() && term.find('%') != std::string_view::npos;
+}
+
 // A term that libspf2 may see.
 std::optional<std::string> safe_term(std::string_view term, std::string_view domain,
                                      const SpfIdentity& who) {
-  if (term.size() > kLongestTerm) return std::nullopt;
+  if (term.size() > kLongestTerm || is_address_with_macro(term)) return std::nullopt;
   const std::size_t begin = term.find_first_of(":=");
   if (begin == std::string_view::npos) {
     return term.find('%') == std::string_view::npos ? std::optional{std::string{term}}
@@ -180,12 +195,8 @@ std::optional<std::string> modifier_name(std::string_view term) {
 
 // A well-formed ip4 or ip6 term that does not hold the address. Others are libspf2's matter.
 bool is_other_address(std::string_view term, const IpAddress& client) {
-  if (!term.empty() && std::string_view{"+-~?"}.find(term.front()) != std::string_view::npos) {
-    term.remove_prefix(1);
-  }
-  std::string kind{term.substr(0, 4)};
-  lower_case(kind);
-  if (kind != "ip4:" && kind != "ip6:") return false;
+  const std::string kind = address_kind(term);
+  if (kind.empty()) return false;
   std::string_view text = term.substr(4);
   const std::size_t slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));

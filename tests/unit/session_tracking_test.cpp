@@ -231,6 +231,19 @@ TEST_F(SessionTrackingTest, CountsNothingOfARowThatMakesNoSense) {
   EXPECT_EQ(counter(), "(no row)");
 }
 
+// A message that took hours, whose end was asked about last, stands in front of newer ones.
+TEST_F(SessionTrackingTest, KeepsMessagesUnderWayBehindAnOldOneThatJustEnded) {
+  start();
+  TimePoint now = kNoon;
+  engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_, [&now] { return now; });
+  ask(rcpt("carol@example.com", "2.2"));
+  now += std::chrono::hours{2};
+  ask(rcpt("bob@example.com"));
+  ask(end("2.2"));
+  engine_->keep_messages_under_way();
+  EXPECT_EQ(row("QueueID||RecipientData"), "/<bob@example.com>#0=1,6;");
+}
+
 TEST_F(SessionTrackingTest, KeepsMessagesUnderWayAcrossARestart) {
   start();
   ask(rcpt("bob@example.com"));

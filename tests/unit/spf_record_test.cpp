@@ -71,11 +71,26 @@ TEST(SpfRecord, LeavesNoMacroInWhatTheSenderChose) {
 }
 
 TEST(SpfRecord, RefusesWhatIsNotToTheLetter) {
-  for (const char* text :
-       {"v=spf1 a:%", "v=spf1 a:%{", "v=spf1 a:%{}", "v=spf1 a:%{x}", "v=spf1 a:%{c}",
-        "v=spf1 a:%{d0}", "v=spf1 a:%{d129}", "v=spf1 a:%{d99999999999999999999}",
-        "v=spf1 a:%{d-2}", "v=spf1 a:%{d2r2}", "v=spf1 a:%{d!}", "v=spf1 a:%d", "v=spf1 %{d}",
-        "v=spf1 %{d}:x", "v=spf1 a:\x80", "v=spf1 a:\x01", "v=spf1\ta"}) {
+  for (const char* text : {"v=spf1 a:%",
+                           "v=spf1 a:%{",
+                           "v=spf1 a:%{}",
+                           "v=spf1 a:%{x}",
+                           "v=spf1 a:%{c}",
+                           "v=spf1 a:%{d0}",
+                           "v=spf1 a:%{d129}",
+                           "v=spf1 a:%{d99999999999999999999}",
+                           "v=spf1 a:%{d-2}",
+                           "v=spf1 a:%{d2r2}",
+                           "v=spf1 a:%{d!}",
+                           "v=spf1 a:%d",
+                           "v=spf1 %{d}",
+                           "v=spf1 ip4:%{i}",
+                           "v=spf1 +IP4:192.0.2.1/%{l}",
+                           "v=spf1 ?ip6:%{i}/64",
+                           "v=spf1 %{d}:x",
+                           "v=spf1 a:\x80",
+                           "v=spf1 a:\x01",
+                           "v=spf1\ta"}) {
     EXPECT_EQ(safe(text), "(unacceptable)") << text;
   }
 }

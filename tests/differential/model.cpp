@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "model.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+namespace differential {
+namespace {
+
+constexpr std::int64_t kHourMs = 3'600'000;
+
+bool refuses(const std::string& answer) {
+  return answer.starts_with("DEFER") || answer.starts_with("REJECT");
+}
+
+bool is_size(const Limit& limit) { return limit.type == "MessageCumulativeSize"; }
+bool is_limit(const Limit& limit) {
+  return !limit.disabled && (is_size(limit) || limit.type == "MessageCount");
+}
+
+double kib_of(std::uint64_t bytes) { return static_cast<double>((bytes + 1023) / 1024); }
+
+std::string text_of(const Quota& quota, const Limit& limit) {
+  if (!quota.data.empty()) return quota.data;
+  return is_size(limit) ? "Policy rejection; Cumulative message size quota exceeded"
+                        : "Policy rejection; Message count quota exceeded";
+}
+
+std::string upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+double seconds(std::int64_t ms) { return static_cast<double>(ms) / 1000; }
+
+double melted(const Count& count, std::int64_t now_ms, std::int64_t period_ms) {
+  const double elapsed = seconds(now_ms) - seconds(count.last_ms);
+  if (elapsed <= 0) return count.value;
+  return elapsed > seconds(period_ms) ? 0 : (1 - elapsed / seconds(period_ms)) * count.value;
+}
+
+// The Perl daemon writes `Counter = Counter + delta` with fifteen digits of the delta, which may
+// leave a hair more than the sum, and a limit sees a hair.
+double with_delta(double counter, double wanted) {
+  char delta[32];
+  std::snprintf(delta, sizeof delta, "%.15g", wanted - counter);
+  return counter + std::strtod(delta, nullptr);
+}
+
+}  // namespace
+
+double Count::least(std::int64_t now_ms, std::int64_t period_ms) const {
+  double sum = 0;
+  for (const Arrival& arrival : arrivals) {
+    if (now_ms - arrival.ms < period_ms) sum += arrival.units;
+  }
+  return sum;
+}
+
+const Policy* Model::enabled_policy(std::int64_t id) const {
+  for (const Policy& policy : rules_.policies) {
+    if (policy.id == id && !policy.disabled) return &policy;
+  }
+  return nullptr;
+}
+
+Model::Exceeded Model::exceeded(const Key& key, const Quota& quota, const Limit& limit,
+                                double asked_for, std::int64_t now_ms) const {
+  const auto found = counts_.find(key);
+  const Count none;
+  const Count& count = found == counts_.end() ? none : found->second;
+  const std::int64_t period_ms = quota.period_s * 1000;
+  if (algorithm_ == Algorithm::window) {
+    if (count.least(now_ms, period_ms) + asked_for > limit.most) return Exceeded::yes;
+    const bool perhaps = count.most(now_ms, period_ms) + asked_for > limit.most;
+    return perhaps ? Exceeded::perhaps : Exceeded::no;
+  }
+  return melted(count, now_ms, period_ms) > limit.most ? Exceeded::yes : Exceeded::no;
+}
+
+// What one quota makes of its limits.
+void Model::conclude(Walk& walk, const Quota& quota, Exceeded how, const std::string& text) {
+  if (how == Exceeded::no || walk.before_crash) return;
+  if (quota.verdict.empty()) {
+    if (algorithm_ == Algorithm::decay) walk.counts_nothing = true;  // else it only watches
+    return;
+  }
+  const std::string verdict =
+      quota.verdict == "NONSENSE" ? "DEFER" : upper(quota.verdict) + " " + text;
+  if (how == Exceeded::perhaps) {
+    ++either_;
+    if (walk.answer != verdict) return;
+  }
+  walk.verdict = verdict;
+}
+
+void Model::walk_rcpt(Walk& walk, const Quota& quota, const Asked& asked) {
+  const auto key = tracking_key(quota.track, asked);
+  if (!key) {
+    walk.verdict = "DEFER";
+    return;
+  }
+  Exceeded how = Exceeded::no;
+  std::string text;
+  for (const Limit& limit : quota.limits) {
+    if (!is_limit(limit)) continue;
+    if (limit.most <= 0) {
+      walk.verdict = "DEFER";
+      return;
+    }
+    const bool size = is_size(limit);
+    const double asked_for = size ? std::max(1.0, kib_of(asked.bytes)) : 1;
+    const Exceeded this_one = exceeded({limit.id, *key}, quota, limit, asked_for, walk.now_ms);
+    if (this_one != Exceeded::no) text = text_of(quota, limit);
+    how = std::max(how, this_one);
+    period_ms_[limit.id] = quota.period_s * 1000;
+    if (!size || algorithm_ == Algorithm::decay) {
+      walk.touched.push_back({{limit.id, *key}, size ? 0.0 : 1.0});
+    }
+  }
+  conclude(walk, quota, how, text);
+}
+
+void Model::count(const Walk& walk) {
+  if (walk.before_crash) return;
+  for (const Touched& touched : walk.touched) {
+    Count& count = counts_[touched.key];
+    if (algorithm_ == Algorithm::window) {
+      count.arrivals.push_back({walk.now_ms, touched.units});
+    } else {
+      const double current = melted(count, walk.now_ms, period_ms_[touched.key.first]);
+      count.value = with_delta(count.value, current + touched.units);
+    }
+    count.last_ms = walk.now_ms;
+  }
+}
+
+std::optional<std::string> Model::rcpt(const Asked& asked, Walk& walk, std::uint64_t batch) {
+  Message* message = nullptr;
+  const auto known = messages_.find(asked.instance);
+  if (known != messages_.end()) message = &known->second;
+  if (message == nullptr && under_way_.contains(asked.instance)) {
+    message = take_over(asked.instance);
+  }
+  if (message == nullptr) message = &messages_[asked.instance];
+  message->last_rcpt_ms = walk.now_ms;
+  for (const Recipient& recipient : message->recipients) {
+    if (recipient.asked.recipient() == asked.recipient()) return recipient.answer;
+  }
+
+  message->end.reset();  // the message goes on
+  Recipient recipient{asked, {}, {}};
+  bool ended = false;
+  for (const Policy* policy : matching(rules_, asked)) {
+    recipient.policies.push_back(policy->id);
+    for (const Quota& quota : policy->quotas) {
+      if (ended || quota.disabled) continue;
+      walk_rcpt(walk, quota, asked);
+      ended = walk.verdict || walk.counts_nothing || quota.last;
+    }
+  }
+  if (!walk.verdict && !walk.counts_nothing) count(walk);
+  recipient.answer = walk.verdict.value_or("DUNNO");
+  note(asked, recipient.answer, batch);
+  message->recipients.push_back(recipient);
+  return recipient.answer;
+}
+
+// The window: what the message adds, checked again, once for each key.
+void Model::walk_end(Walk& walk, const Quota& quota, const Asked& asked, double kib) {
+  const auto key = tracking_key(quota.track, asked);
+  if (!key) return;
+  Exceeded how = Exceeded::no;
+  std::string text;
+  for (const Limit& limit : quota.limits) {
+    if (!is_limit(limit) || !is_size(limit) || limit.most <= 0) continue;
+    const Key counter{limit.id, *key};
+    const bool seen = std::any_of(walk.touched.begin(), walk.touched.end(),
+                                  [&](const Touched& touched) { return touched.key == counter; });
+    if (seen) continue;
+    const Exceeded this_one = exceeded(counter, quota, limit, kib, walk.now_ms);
+    if (this_one != Exceeded::no) text = text_of(quota, limit);
+    how = std::max(how, this_one);
+    period_ms_[limit.id] = quota.period_s * 1000;
+    walk.touched.push_back({counter, kib});
+  }
+  conclude(walk, quota, how, text);
+}
+
+// decay: the size goes on top of the stored counter as it is, once for each recipient.
+void Model::add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked, double kib) {
+  const auto key = tracking_key(quota.track, asked);
+  if (!key || walk.before_crash) return;
+  for (const Limit& limit : quota.limits) {
+    if (!is_limit(limit) || !is_size(limit) || limit.most <= 0) continue;
+    const auto count = counts_.find({limit.id, *key});
+    if (count == counts_.end()) continue;
+    count->second.value = with_delta(count->second.value, count->second.value + kib);
+    count->second.last_ms = walk.now_ms;
+  }
+}
+
+std::optional<std::string> Model::end(const Asked& asked, Walk& walk, std::uint64_t batch) {
+  const auto known = messages_.find(asked.instance);
+  Message* message = known == messages_.end() ? take_over(asked.instance) : &known->second;
+  if (message == nullptr) return "DUNNO";
+  if (message->end) return message->end;
+  const double kib = kib_of(asked.bytes);
+  const bool window = algorithm_ == Algorithm::window;
+  for (const Recipient& recipient : message->recipients) {
+    if (window && refuses(recipient.answer)) continue;
+    bool ended = false;
+    for (const std::int64_t id : recipient.policies) {
+      const Policy* policy = enabled_policy(id);
+      if (policy == nullptr) continue;
+      for (const Quota& quota : policy->quotas) {
+        if (ended || walk.verdict || quota.disabled) continue;
+        if (window) {
+          walk_end(walk, quota, recipient.asked, kib);
+        } else {
+          add_size_decaying(walk, quota, recipient.asked, kib);
+        }
+        ended = quota.last && tracking_key(quota.track, recipient.asked);
+      }
+    }
+  }
+  if (window && !walk.verdict) count(walk);
+  message->end = walk.verdict.value_or("DUNNO");
+  message->recipients.clear();
+  kept_.erase(asked.instance);
+  note(asked, *message->end, batch);
+  return message->end;
+}
+
+void Model::note(const Asked& asked, const std::string& answer, std::uint64_t batch) {
+  if (refuses(answer)) return;
+  if (batch != slot_batch_) {
+    slot_ = slot_batch_ == 0 ? 0 : (slot_ + 1) % ring_.size();
+    slot_batch_ = batch;
+    ring_[slot_].clear();
+  }
+  ring_[slot_].insert({asked.instance, asked.recipient(), asked.end_of_message});
+}
+
+Model::Message* Model::take_over(const std::string& instance) {
+  const auto row = kept_.find(instance);
+  return row == kept_.end() ? nullptr : &(messages_[instance] = row->second);
+}
+
+std::optional<std::string> Model::objection(const Asked& asked, const std::string& answer,
+                                            std::int64_t now_ms, std::uint64_t batch) {
+  const Question question{asked.instance, asked.recipient(), asked.end_of_message};
+  Walk walk{answer, counted_before_.contains(question), now_ms, {}, {}, false};
+  const auto right = asked.end_of_message ? end(asked, walk, batch) : rcpt(asked, walk, batch);
+  if (refuses(answer)) ++refused_;
+  return *right == answer ? std::nullopt : right;
+}
+
+void Model::restart(bool in_order, std::int64_t now_ms) {
+  for (auto& [instance, message] : messages_) {
+    if (!in_order || message.end || message.last_rcpt_ms + kHourMs < now_ms) continue;
+    Message row;
+    for (Recipient recipient : message.recipients) {
+      if (refuses(recipient.answer)) continue;
+      recipient.answer = "DUNNO";  // the row does not say what it was
+      auto& policies = recipient.policies;
+      policies.erase(std::remove_if(policies.begin(), policies.end(),
+                                    [this](std::int64_t id) { return !enabled_policy(id); }),
+                     policies.end());
+      row.recipients.push_back(std::move(recipient));
+    }
+    if (!row.recipients.empty()) kept_[instance] = std::move(row);
+  }
+  messages_.clear();
+  under_way_.clear();
+  for (const auto& row : kept_) under_way_.insert(row.first);
+  counted_before_.clear();
+  for (const auto& questions : ring_) counted_before_.insert(questions.begin(), questions.end());
+  slot_ = 0;
+  slot_batch_ = 0;
+}
+
+void Model::edit(const Key& key, double counter, std::int64_t now_ms) {
+  Count& count = counts_.at(key);
+  count.value = counter;
+  // LastUpdate in seconds with a fraction may read as a millisecond less.
+  count.arrivals = {{std::min(count.last_ms - 1, now_ms), counter}};
+}
+
+std::optional<std::string> Model::objection_to_row(const Key& key, double counter,
+                                                   double last_update_s) const {
+  const auto found = counts_.find(key);
+  if (found == counts_.end()) return "no such row";
+  const Count& count = found->second;
+  const double last_s = static_cast<double>(count.last_ms) / 1000;
+  if (std::abs(last_update_s - last_s) > 0.0005) return "LastUpdate " + std::to_string(last_s);
+  if (algorithm_ == Algorithm::decay) {
+    return counter == count.value ? std::nullopt
+                                  : std::optional{"Counter " + std::to_string(count.value)};
+  }
+  const std::int64_t period_ms = period_ms_.at(key.first);
+  const double least = count.least(count.last_ms, period_ms);
+  const double most = count.most(count.last_ms, period_ms);
+  if (counter >= least && counter <= most) return std::nullopt;
+  return "Counter " + std::to_string(least) + " to " + std::to_string(most);
+}
+
+}  // namespace differential
