@@ -66,7 +66,7 @@ TEST(LimitFile, ErrorsNameTheLine) {
   EXPECT_THAT(why("list\nsend 1/h\nlist\nsend 1/h"), HasSubstr("; lines 3 and 4 are wrong too"));
   std::string many;
   for (int i = 0; i < 12; ++i) many += "list\n";
-  EXPECT_THAT(why(many), HasSubstr("; 11 more lines are wrong"));
+  EXPECT_THAT(why(many.c_str()), HasSubstr("; 11 more lines are wrong"));
   EXPECT_THAT(why("usage"), HasSubstr("line 1: 'usage' is neither"));
   EXPECT_THAT(why("send 1/h --database x"), HasSubstr("line 1"));
   EXPECT_EQ(why("carbonio-limits send 1/h\n"), "");
