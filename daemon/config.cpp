@@ -101,7 +101,8 @@ class Assembly {
     warn_unknown_names("modules", draft_.modules, kModuleNames);
     warn_unknown_names("protocols", draft_.protocols, kProtocolNames);
     disable_unlisted_modules();
-    return LoadedConfig{static_cast<const Config&>(draft_), std::move(warnings_)};
+    return LoadedConfig{static_cast<const Config&>(draft_), std::move(warnings_),
+                        std::move(notices_)};
   }
 
  private:
@@ -173,10 +174,10 @@ class Assembly {
                                         ? "Bizanga in protocols and Amavis in modules are"
                                     : bizanga ? "Bizanga in protocols is"
                                               : "Amavis in modules is";
-      warn(where,
-           fmt::format("{} not provided and left out; Carbonio's standard file lists both, so "
-                       "nothing needs to be done",
-                       what));
+      notices_.push_back(
+          fmt::format("{}: {} not provided and left out; Carbonio's standard file lists both, so "
+                      "nothing needs to be done",
+                      where.to_string(), what));
     }
     if (draft_.amavis) {
       warn(source_of("Amavis", "enable"),
@@ -236,6 +237,7 @@ class Assembly {
   ConfigDraft draft_;
   std::vector<Source> sources_{config_keys().size()};
   std::vector<std::string> warnings_;
+  std::vector<std::string> notices_;
 };
 
 class Descriptor {

@@ -76,6 +76,8 @@ struct LoadedConfig {
   Config config;
   // "cbpolicyd.conf:12: unknown key 'prot' in [server], did you mean 'proto'?" At most a hundred.
   std::vector<std::string> warnings;
+  // What is as Carbonio has it and still worth a line. Nothing needs to be done.
+  std::vector<std::string> notices;
 };
 
 // `main_name` and `ours_name` stand in messages. Errors name file and line and say what is allowed.

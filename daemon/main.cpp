@@ -181,6 +181,7 @@ int check(policyd::LoadedConfig loaded, const Options& options) {
   const auto here = policyd::check_host(loaded.config);
   loaded.warnings.insert(loaded.warnings.end(), here.begin(), here.end());
   for (const std::string& warning : loaded.warnings) std::cout << "warning: " << warning << '\n';
+  for (const std::string& notice : loaded.notices) std::cout << "note: " << notice << '\n';
   std::cout << options.config.string()
             << (here.empty() ? ": fine\n" : ": can be read; mend what the warnings say\n");
   return kDone;
@@ -192,6 +193,7 @@ int work(policyd::LoadedConfig loaded, std::vector<policyd::Listener> listeners,
   worker.config_file = options.config;
   worker.debug = options.debug;
   worker.warnings = std::move(loaded.warnings);
+  worker.notices = std::move(loaded.notices);
   worker.write_pid_file = !options.supervised;
   worker.watchdog =
       policyd::watchdog_interval(std::getenv("WATCHDOG_USEC"), std::getenv("WATCHDOG_PID"));

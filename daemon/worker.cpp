@@ -118,6 +118,7 @@ class Worker {
         engine_(loop_, store_, *log_, config, wall_clock, &lookups_, &refusals_) {
     log_->notice(fmt::format("cbpolicyd {} starts, pid {}", kVersion, ::getpid()));
     for (const std::string& warning : options.warnings) log_->warning(warning);
+    for (const std::string& notice : options.notices) log_->notice(notice);
     store_.open();
     cleaner_.emplace(*log_, cleanup_settings(config));
     server_ =
@@ -170,6 +171,7 @@ class Worker {
       return;
     }
     for (const std::string& warning : loaded->warnings) log_->warning(warning);
+    for (const std::string& notice : loaded->notices) log_->notice(notice);
     for (const std::string_view keys : needing_restart(config_, loaded->config)) {
       log_->warning(fmt::format("{} changed: that takes a restart", keys));
     }

@@ -19,6 +19,7 @@ struct WorkerOptions {
   std::filesystem::path config_file;      // read again on SIGHUP
   bool debug = false;                     // --debug: log level 4 whatever the configuration says
   std::vector<std::string> warnings;      // to be logged first
+  std::vector<std::string> notices;       // and these
   bool write_pid_file = true;             // a supervisor writes its own
   std::function<void()> ready;            // connections are accepted
   std::chrono::microseconds watchdog{0};  // how soon our service manager wants to hear of us

@@ -105,9 +105,10 @@ bool HostService::is_followed(std::span<const ModuleSwitch> modules) const {
   return asks == Asks::everywhere || asks == Asks::unknown;
 }
 
+bool HostService::is_switched_on() const { return is_there(carbonio::enabled_mark(home_)); }
+
 bool HostService::is_stopped() const {
-  return !is_there(carbonio::enabled_mark(home_)) &&
-         !carbonio::running_service(carbonio::find_service(home_));
+  return !is_switched_on() && !carbonio::running_service(carbonio::find_service(home_));
 }
 
 Result<std::vector<std::string>> HostService::to_be_done(const carbonio::Wanted& wanted) const {

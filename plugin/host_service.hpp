@@ -25,7 +25,11 @@ class HostService {
       : home_(context.zextras_home),
         search_path_(context.search_path),
         database_(arguments.value(std::string{kDatabaseOption})),
-        configd_(configd) {}
+        configd_(configd),
+        was_on_(is_switched_on()) {}
+
+  // Whether `enable` was here before, when this was made.
+  [[nodiscard]] bool was_on() const { return was_on_; }
 
   // What `enable` would do here, as typed.
   [[nodiscard]] policyd::Result<std::vector<std::string>> to_be_done(
@@ -54,12 +58,14 @@ class HostService {
  private:
   [[nodiscard]] std::optional<policyd::Config> configuration() const;
   [[nodiscard]] PostfixView postfix() const;
+  [[nodiscard]] bool is_switched_on() const;
   void reload_where_needed(const std::optional<policyd::Config>& before, Steps& steps) const;
 
   std::filesystem::path home_;
   std::string search_path_;
   std::optional<std::string> database_;
   Configd configd_;
+  bool was_on_;
 };
 
 }  // namespace limits

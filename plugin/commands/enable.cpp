@@ -62,9 +62,9 @@ void say_others(const std::vector<std::string>& others, bool and_here, const Arg
                 Output& output) {
   if (others.empty()) return;
   output.note(fmt::format(
-      "on {} only the attributes could be set from here. Run there at once: carbonio-limits "
-      "enable. It makes the database and starts the service; until then Postfix there may defer "
-      "all mail. The limits go along by: {} | ssh {} carbonio-limits import -",
+      "of {} only the attributes are set from here. Where the daemon does not run there yet, "
+      "Postfix defers all mail then: run 'carbonio-limits enable' there, best before this. The "
+      "limits go along by: {} | ssh {} carbonio-limits import -",
       join_with_and(others), with_place("carbonio-limits export", arguments), others.front()));
   if (others.size() + (and_here ? 1 : 0) > 1) {
     output.note(fmt::format("each MTA host counts by itself: {} hosts are {} counts.",
@@ -119,6 +119,11 @@ class Enabling {
     }
     if (rewriting) commands.push_back(rewrite_as_typed(configd_, "cbpolicyd mta"));
     print_dry_run(commands, context_.output);
+    std::vector<std::string> others;
+    for (const Entry& entry : directory.entries) {
+      if (&entry != here) others.push_back(shown_name(entry.name));
+    }
+    say_others(others, here != nullptr, arguments_, context_.output);
     return {};
   }
 
@@ -126,8 +131,12 @@ class Enabling {
                  const carbonio::Wanted& wanted) {
     if (here != nullptr) {
       if (auto done = prepare(wanted); !done) {
-        return failed(fmt::format("{}; no attribute was changed, so mail flows as before",
-                                  done.error().message));
+        return failed(fmt::format(
+            "{}; no attribute was changed{}", done.error().message,
+            host_.was_on()
+                ? ", but Postfix may ask it already, and defers all mail then: 'carbonio-"
+                  "limits disable' ends that"
+                : ", so mail flows as before"));
       }
     }
     const auto all = carbonio::change_all(carbonio_.prov, directory, wishes_);
@@ -161,8 +170,11 @@ class Enabling {
   }
 
   void conclude(bool here) {
-    context_.output.line(steps_.any_done() ? "The policy service is switched on."
-                                           : "Nothing to change: the policy service is on.");
+    const char* done = here ? "The policy service is switched on."
+                            : "The attributes are set, by which the policy service is on there.";
+    const char* was_so = here ? "Nothing to change: the policy service is on."
+                              : "Nothing to change: the attributes are set.";
+    context_.output.line(steps_.any_done() ? done : was_so);
     if (!here || !steps_.any_done()) return;
     context_.output.line(with_place(
         "Next: 'carbonio-limits send 100/h' limits each user of this server to 100 an hour.",
@@ -201,8 +213,9 @@ const Command kEnable = {
     "it and Quotas on (zimbraServiceEnabled, zimbraCBPolicydQuotasEnabled) and configd rewrite the "
     "configuration of both the daemon and Postfix, and looks whether all of it is so. Only what "
     "differs is changed; given again it changes nothing.\n"
-    "Of other servers only the attributes can be set from here; run it there, too. Each MTA host "
-    "counts by itself.\n"
+    "Of other servers only the attributes can be set from here; run it there, too, best first: "
+    "Postfix defers all mail where it asks a daemon that does not run. Each MTA host counts by "
+    "itself.\n"
     "What does not work is said, and what is left to be done is done by the same command given "
     "again. Run it as root or as zextras.",
     "enable --dry-run\n"

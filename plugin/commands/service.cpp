@@ -15,6 +15,7 @@
 #include "daemon/status.hpp"
 #include "hooks/ask_daemon.hpp"
 #include "hooks/daemon_process.hpp"
+#include "hooks/paths.hpp"
 #include "hooks/service.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/text.hpp"
@@ -128,11 +129,21 @@ Outcome run_in_foreground(const ServicePlace& place) {
   return failed(fmt::format("cannot run {}: {}", place.program.string(), std::strerror(errno)));
 }
 
+bool is_switched_on(const ServicePlace& place) {
+  std::error_code code;
+  return std::filesystem::exists(carbonio::enabled_mark(place.zextras_home), code);
+}
+
 Outcome start(const ServicePlace& place, Output& output) {
   const auto started = carbonio::start_service(place);
   if (!started) return failed(started.error());
   output.line(*started == ServiceChange::done ? "Started the policy daemon."
                                               : "The policy daemon runs already.");
+  if (!is_switched_on(place)) {
+    output.note(
+        "the service is not switched on: it does not start at boot, and Postfix may not ask it; "
+        "'carbonio-limits enable' sees to both.");
+  }
   return {};
 }
 
@@ -141,6 +152,11 @@ Outcome stop(const ServicePlace& place, Output& output) {
   if (!stopped) return failed(stopped.error());
   output.line(*stopped == ServiceChange::done ? "Stopped the policy daemon."
                                               : "The policy daemon does not run.");
+  if (is_switched_on(place)) {
+    output.note(
+        "Postfix still asks it, and answers 451 to all mail until 'carbonio-limits service start'; "
+        "to switch it off: 'carbonio-limits disable'.");
+  }
   return {};
 }
 

@@ -30,6 +30,7 @@ def service(*words):
 
 STARTED = (0, "Starting policyd...done.\n")
 STOPPED = (0, "Stopping policyd...done.\n")
+MARK = host.HOME / "data/cbpolicyd/enabled"
 RUNS = (0, "policyd is running.\n")
 RUNS_NOT = (1, "policyd is not running.\n")
 
@@ -95,7 +96,11 @@ class Words(host.HostTest):
 
     def test_service_says_the_same(self):
         self.assertEqual(service("status"), (3, "The policy daemon does not run.\n"))
-        self.assertEqual(service("start"), (0, "Started the policy daemon.\n"))
+        code, output = service("start")
+        self.assertEqual((code, output.splitlines()[0]), (0, "Started the policy daemon."))
+        self.assertIn("the service is not switched on", output)
+        MARK.touch()
+        self.addCleanup(MARK.unlink)
         self.assertEqual(service("start"), (0, "The policy daemon runs already.\n"))
         self.assertEqual(self.ask(), "DUNNO")
         code, output = service("status", "--json")
@@ -106,8 +111,10 @@ class Words(host.HostTest):
         self.assertIn(f"pid {told['pid']} with worker {told['worker']}", service("status")[1])
         self.assertEqual(service("reload")[0], 0)
         self.assertTrue(host.eventually(lambda: "configuration read again" in LOG.read_text()))
-        self.assertEqual(service("stop"), (0, "Stopped the policy daemon.\n"))
-        self.assertEqual(service("stop"), (0, "The policy daemon does not run.\n"))
+        for said in ("Stopped the policy daemon.", "The policy daemon does not run."):
+            code, output = service("stop")
+            self.assertEqual((code, output.splitlines()[0]), (0, said))
+            self.assertIn("answers 451 to all mail until 'carbonio-limits service start'", output)
         self.assertEqual(service("reload")[0], 2)
         for wrong in ((), ("begin",), ("start", "--json"), ("start", "now")):
             self.assertEqual(service(*wrong)[0], 1, wrong)

@@ -278,7 +278,7 @@ class Running(DoctorTest):
     def test_it_does_not_run(self):
         self.make(policy() + quota())
         self.daemon.stop()
-        self.assertIn("carbonio-policyd", self.only("daemon.running", "does not run")["mend"])
+        self.assertIn("carbonio-limits service start", self.only("daemon.running", "does not run")["mend"])
 
     def test_it_was_killed(self):
         self.make(policy() + quota())
