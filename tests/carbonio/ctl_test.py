@@ -30,7 +30,7 @@ def service(*words):
 
 STARTED = (0, "Starting policyd...done.\n")
 STOPPED = (0, "Stopping policyd...done.\n")
-MARK = host.HOME / "data/cbpolicyd/enabled"
+MARK = HOME / "data/cbpolicyd/enabled"
 RUNS = (0, "policyd is running.\n")
 RUNS_NOT = (1, "policyd is not running.\n")
 
