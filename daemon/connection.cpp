@@ -14,6 +14,8 @@ namespace {
 // Postfix's requests have some 700 bytes; the buffer grows for others.
 constexpr std::size_t kFirstBuffer = 2048;
 static_assert(kFirstBuffer <= kMaxRequestBytes);
+// From connecting to the first byte.
+constexpr std::chrono::milliseconds kFirstQuestion{100};
 }  // namespace
 
 Connection::Connection(UniqueFd socket, ConnectionContext& context, std::string peer,
@@ -51,6 +53,11 @@ void Connection::now_doing(Doing doing) {
 std::optional<std::chrono::steady_clock::time_point> Connection::idle_since() const {
   if (doing_ != Doing::idle) return std::nullopt;
   return since_;
+}
+
+bool Connection::is_busy() const {
+  if (doing_ == Doing::deciding || doing_ == Doing::writing) return true;
+  return !has_asked_ && std::chrono::steady_clock::now() - since_ < kFirstQuestion;
 }
 
 void Connection::check_timeout() {
@@ -107,6 +114,7 @@ void Connection::ask() {
     close_after_answer_ = true;
     return answer({Action::defer, {}});
   }
+  has_asked_ = true;
   now_doing(Doing::deciding);
   context_.engine.ask(shared_from_this());
 }

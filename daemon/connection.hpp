@@ -42,10 +42,9 @@ class Connection final : public Pending,
   void check_timeout();
   // Idle since, or nullopt while something is going on.
   [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> idle_since() const;
-  // Waits for an answer of the engine, or for room to write one.
-  [[nodiscard]] bool is_busy() const {
-    return doing_ == Doing::deciding || doing_ == Doing::writing;
-  }
+  // Waits for an answer of the engine, for room to write one, or, having just been made, for its
+  // first question, which Postfix sends at once: an ordered stop lets these end.
+  [[nodiscard]] bool is_busy() const;
 
   [[nodiscard]] const Request& request() const override { return request_; }
   void answer(const Verdict& verdict) override;
@@ -73,6 +72,7 @@ class Connection final : public Pending,
   std::string out_;
   std::size_t written_ = 0;
   bool close_after_answer_ = false;
+  bool has_asked_ = false;
   Doing doing_ = Doing::idle;
   std::chrono::steady_clock::time_point since_;
 };

@@ -315,7 +315,7 @@ class FullDisk(Plugin):
         copy = self.home / "copy.db"
         self.run_it("backup", str(copy))
         many = self.home / "many"
-        many.write_text("".join(f"send {i + 1}/h --domain d{i}.org\n" for i in range(3000)))
+        many.write_text("".join(f"send {i + 1}/h --domain d{i}.org\n" for i in range(300)))
         before = self.dump()
         for command in (["import", str(many)], ["restore", str(copy)], ["backup"]):
             with self.subTest(command[0]):
