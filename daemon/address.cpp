@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "daemon/append_number.hpp"
+
 namespace policyd {
 namespace {
 
@@ -249,7 +251,7 @@ void IpAddress::append_to(std::string& out) const {
   if (v4_) {
     for (std::size_t i = 0; i < 4; ++i) {
       if (i > 0) out += '.';
-      out += std::to_string(bytes_.at(i));
+      append_number(out, std::int64_t{bytes_.at(i)});
     }
     return;
   }

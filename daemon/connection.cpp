@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "daemon/clock.hpp"
+
 namespace policyd {
 
 namespace {
@@ -23,7 +25,7 @@ Connection::Connection(UniqueFd socket, ConnectionContext& context, std::string 
     : socket_(std::move(socket)),
       context_(context),
       peer_(std::move(peer)),
-      since_(std::chrono::steady_clock::now()) {
+      since_(coarse_steady_now()) {
   request_.peer_address = peer_address;
 }
 
@@ -47,7 +49,7 @@ void Connection::ready(std::uint32_t events) {
 void Connection::now_doing(Doing doing) {
   if (doing_ == doing) return;
   doing_ = doing;
-  since_ = std::chrono::steady_clock::now();
+  since_ = coarse_steady_now();
 }
 
 std::optional<std::chrono::steady_clock::time_point> Connection::idle_since() const {
@@ -57,13 +59,13 @@ std::optional<std::chrono::steady_clock::time_point> Connection::idle_since() co
 
 bool Connection::is_busy() const {
   if (doing_ == Doing::deciding || doing_ == Doing::writing) return true;
-  return !has_asked_ && std::chrono::steady_clock::now() - since_ < kFirstQuestion;
+  return !has_asked_ && coarse_steady_now() - since_ < kFirstQuestion;
 }
 
 void Connection::check_timeout() {
   if (doing_ == Doing::deciding) return;  // ours to end, not the client's
   const auto allowed = doing_ == Doing::idle ? context_.timeout_idle : context_.timeout_busy;
-  if (std::chrono::steady_clock::now() - since_ < allowed) return;
+  if (coarse_steady_now() - since_ < allowed) return;
   if (doing_ != Doing::idle) {
     context_.log.warning(fmt::format(
         "{}: closed: {} for {} s", peer_,

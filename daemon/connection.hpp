@@ -12,8 +12,8 @@
 
 #include "daemon/engine.hpp"
 #include "daemon/maillog.hpp"
+#include "daemon/poll_loop.hpp"
 #include "daemon/protocol.hpp"
-#include "daemon/readiness.hpp"
 #include "daemon/unique_fd.hpp"
 
 namespace policyd {
@@ -27,7 +27,7 @@ struct ConnectionContext {
 };
 
 class Connection final : public Pending,
-                         public Readiness::Client,
+                         public PollLoop::Client,
                          public std::enable_shared_from_this<Connection> {
  public:
   // `peer` is "192.0.2.1:4711" or the socket's path; the address is none on a UNIX socket.

@@ -17,6 +17,8 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+constexpr std::size_t kLookAtClockAfter = 16;  // questions
+
 // The answer to a question that was answered before.
 Verdict repeated(const Verdict& first) {
   // Or Postfix would add the header twice.
@@ -55,11 +57,12 @@ void Engine::configure(const Config& config) {
 void Engine::ask(std::shared_ptr<Pending> pending) { enqueue({std::move(pending), {}, {}, {}}); }
 
 void Engine::enqueue(Item item) {
-  const auto now = Steady::now();
-  if (waiting_.empty()) batch_began_ = now;
+  if (waiting_.empty()) batch_began_ = Steady::now();
   waiting_.push_back(std::move(item));
   if (!batch_.empty()) return;  // the next batch begins when this one is answered
-  if (waiting_.size() >= kMaxBatch || now - batch_began_ >= kMaxBatchTime) {
+  const bool look_at_clock = waiting_.size() % kLookAtClockAfter == 0;
+  if (waiting_.size() >= kMaxBatch ||
+      (look_at_clock && Steady::now() - batch_began_ >= kMaxBatchTime)) {
     begin_batch();
   } else if (!std::exchange(flush_posted_, true)) {
     loop_.post([this, alive = alive_] {
@@ -176,8 +179,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   }
   Session& session = sessions_.open(request);
   session.last_rcpt = store.now();
-  if (const SessionRecipient* known = session.find(request.recipient))
-    return repeated(known->verdict);
+  if (const auto known = session.find(request.recipient)) return repeated(known->verdict());
   session.end_of_message.reset();
 
   const Rules& rules = *store.rules();
@@ -191,12 +193,10 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
 
   if (!question.verdict.refuses()) store.note_counted(hash);
   // Postfix's own limit is a thousand; beyond ours a repeated question is a new one.
-  if (session.recipients.size() >= Session::kMaxRecipients) return std::move(question.verdict);
-  SessionRecipient& recipient = session.recipients.emplace_back();
-  recipient.address = request.recipient;
-  recipient.policies.reserve(policies.size());
-  for (const std::uint32_t place : policies) recipient.policies.push_back(rules.policies[place].id);
-  recipient.verdict = question.verdict;
+  if (session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
+  policy_ids_.clear();
+  for (const std::uint32_t place : policies) policy_ids_.push_back(rules.policies[place].id);
+  session.add_recipient(request.recipient, policy_ids_, question.verdict);
   return std::move(question.verdict);
 }
 
@@ -254,7 +254,7 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
     store.put_session(ended_row(request, *session, question.rules, store.now()));
   }
   session->end_of_message = question.verdict;
-  session->recipients = {};
+  session->forget_recipients();
   return std::move(question.verdict);
 }
 

@@ -115,6 +115,7 @@ class Engine {
   std::vector<std::unique_ptr<Module>> modules_;
   Sessions sessions_;
   Matcher matcher_;
+  std::vector<std::int64_t> policy_ids_;  // of the recipient that is being decided
 
   std::vector<Item> waiting_;  // for the next batch
   std::vector<Item> batch_;    // being decided and committed

@@ -2,7 +2,8 @@
 // A hash table that knows which of its values were used least recently. Look-ups walk two compact
 // arrays (eight bytes an entry in the index, twelve a value in the chain) and touch a value only
 // where the hash agrees: with lists and nodes they were the dearest part of a decision, since their
-// memory is never in the processor's cache. References to values hold until they are dropped.
+// memory is never in the processor's cache. References to values hold until they are dropped. A
+// Value with recycle() keeps its memory for the one that gets its place.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +52,11 @@ class RecentlyUsed {
     const std::uint32_t slot = oldest_;
     take_from_index(slot);
     take_from_chain(slot);
-    values_[slot] = Value{};
+    if constexpr (requires(Value & value) { value.recycle(); }) {
+      values_[slot].recycle();
+    } else {
+      values_[slot] = Value{};
+    }
     free_.push_back(slot);
     --size_;
   }

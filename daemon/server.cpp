@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/server.hpp"
 
-#include <utility>  // before Asio 1.74, which forgets it
-//
 #include <fmt/core.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+#include <csignal>
 #include <limits>
+#include <system_error>
+#include <utility>
 
 #include "daemon/connection.hpp"
-#include "daemon/signals.hpp"
 
 namespace policyd {
-
-namespace asio = boost::asio;
-using asio::generic::stream_protocol;
 
 namespace {
 
@@ -35,6 +26,8 @@ constexpr std::chrono::seconds kSweepEvery{1};
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr std::chrono::seconds kSayAgainAfter{60};
 constexpr std::size_t kOtherDescriptors = 64;
+// Connections accepted in one turn, so that a thousand that come at once hold up no answer.
+constexpr int kMostWelcomed = 64;
 // How long SIGTERM waits for answers that clients do not read.
 constexpr std::chrono::seconds kLastAnswers{5};
 
@@ -43,15 +36,14 @@ struct Peer {
   std::optional<IpAddress> address;
 };
 
-Peer peer_of(const stream_protocol::endpoint& endpoint, const std::string& listener) {
-  const sockaddr* address = endpoint.data();
-  if (address->sa_family == AF_INET) {
-    const auto* in = reinterpret_cast<const sockaddr_in*>(address);
+Peer peer_of(const sockaddr_storage& address, const std::string& listener) {
+  if (address.ss_family == AF_INET) {
+    const auto* in = reinterpret_cast<const sockaddr_in*>(&address);
     const auto ip = IpAddress::v4(ntohl(in->sin_addr.s_addr));
     return {fmt::format("{}:{}", ip.to_string(), ntohs(in->sin_port)), ip};
   }
-  if (address->sa_family == AF_INET6) {
-    const auto* in = reinterpret_cast<const sockaddr_in6*>(address);
+  if (address.ss_family == AF_INET6) {
+    const auto* in = reinterpret_cast<const sockaddr_in6*>(&address);
     std::array<std::uint8_t, 16> bytes{};
     std::copy(std::begin(in->sin6_addr.s6_addr), std::end(in->sin6_addr.s6_addr), bytes.begin());
     const auto ip = IpAddress::v6(bytes);
@@ -84,39 +76,17 @@ bool any_contains(const std::vector<IpNetwork>& all, const IpAddress& address) {
 
 }  // namespace
 
-struct AsioLoop::Context {
-  asio::io_context io{1};
-};
-
-AsioLoop::AsioLoop() : context_(std::make_unique<Context>()) {}
-AsioLoop::~AsioLoop() = default;
-
-void AsioLoop::post(Task task) { asio::post(context_->io, std::move(task)); }
-
-void AsioLoop::after(std::chrono::milliseconds delay, Task task) {
-  // shared_ptr: the timer lives until it fires.
-  auto timer = std::make_shared<asio::steady_timer>(context_->io, delay);
-  timer->async_wait([timer, task = std::move(task)](boost::system::error_code error) {
-    if (!error) task();
-  });
-}
-
 class Server::Impl {
  public:
-  Impl(AsioLoop& loop, Engine& engine, Maillog& log, const Config& config, Handlers handlers)
-      : io_(loop.context_->io),
+  Impl(PollLoop& loop, Engine& engine, Maillog& log, const Config& config, Handlers handlers)
+      : loop_(loop),
         engine_(engine),
         log_(log),
         handlers_(std::move(handlers)),
-        context_{engine, log, {}, {}},
-        readiness_(io_),
-        signals_(io_, SIGTERM, SIGINT, SIGHUP),
-        sweep_(io_) {
-    signals_.add(SIGUSR1);
-    unblock_signals();
+        context_{engine, log, {}, {}} {
     configure(config);
-    wait_signal();
-    sweep();
+    loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [this](int signal) { on(signal); });
+    loop_.after(kSweepEvery, [this] { sweep(); });
   }
 
   void configure(const Config& config) {
@@ -128,70 +98,67 @@ class Server::Impl {
   }
 
   void add(Listener listener) {
-    auto& place = *listeners_.emplace_back(std::make_unique<Place>(io_, std::move(listener)));
-    log_.notice(fmt::format("listening on {}", place.name));
-    accept(place);
+    Place& place = *places_.emplace_back(std::make_unique<Place>(*this, std::move(listener)));
+    if (!loop_.watch(place.listener.fd.get(), place)) {
+      throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
+    }
+    log_.notice(fmt::format("listening on {}", place.listener.name));
   }
 
-  void run() { io_.run(); }
+  void run() { loop_.run(); }
   [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
 
  private:
-  using Acceptor = asio::basic_socket_acceptor<stream_protocol>;
-  using Socket = stream_protocol::socket;
-  struct Place {
-    Place(asio::io_context& io, Listener listener)
-        : name(std::move(listener.name)),
-          is_path(listener.unix_socket),
-          is_ours(listener.unix_socket && !listener.inherited),
-          acceptor(io,
-                   is_path ? stream_protocol{AF_UNIX, 0} : stream_protocol{AF_INET6, IPPROTO_TCP},
-                   listener.fd.release()),
-          again(io) {}
-    std::string name;
-    bool is_path;
-    bool is_ours;  // a path to be removed at the end
-    Acceptor acceptor;
-    asio::steady_timer again;
+  struct Place final : PollLoop::Client {
+    Place(Impl& owner, Listener from) : server(owner), listener(std::move(from)) {}
+    // In a task: another connection may have to go for it.
+    void ready(std::uint32_t) override {
+      server.loop_.post([this] { server.accept(*this); });
+    }
+    Impl& server;
+    Listener listener;
   };
 
+  // Edge-triggered: until there is nobody left, or another turn is asked for.
   void accept(Place& place) {
-    place.acceptor.async_accept([this, &place](boost::system::error_code error, Socket socket) {
-      if (error == asio::error::operation_aborted) return;
-      if (!error) {
-        welcome(std::move(socket), place);
-        return accept(place);
+    for (int welcomed = 0; place.listener.fd; ++welcomed) {
+      if (welcomed == kMostWelcomed) {
+        return loop_.post([this, &place] { accept(place); });
       }
-      complain(fmt::format("cannot accept a connection on {}: {}", place.name, error.message()));
+      sockaddr_storage address{};
+      socklen_t size = sizeof address;
+      UniqueFd fd{::accept4(place.listener.fd.get(), reinterpret_cast<sockaddr*>(&address), &size,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      if (fd) {
+        welcome(std::move(fd), address, place.listener);
+        continue;
+      }
+      const int error = errno;
+      if (error == EAGAIN) return;
+      if (error == ECONNABORTED || error == EINTR) continue;
+      complain(fmt::format("cannot accept a connection on {}: {}", place.listener.name,
+                           std::generic_category().message(error)));
       // Whoever waits goes before whoever is idle.
-      if (error == asio::error::no_descriptors && close_longest_idle()) return accept(place);
-      place.again.expires_after(kAcceptAgainAfter);
-      place.again.async_wait([this, &place](boost::system::error_code cancelled) {
-        if (!cancelled) accept(place);
-      });
-    });
+      if (error == EMFILE && close_longest_idle()) continue;
+      return loop_.after(kAcceptAgainAfter, [this, &place] { accept(place); });
+    }
   }
 
-  void welcome(Socket socket, const Place& place) {
-    boost::system::error_code error;
-    const auto endpoint = socket.remote_endpoint(error);
-    if (error) return;  // gone already
-    Peer peer = peer_of(endpoint, place.name);
+  void welcome(UniqueFd fd, const sockaddr_storage& address, const Listener& listener) {
+    Peer peer = peer_of(address, listener.name);
     if (peer.address && is_unwanted(*peer.address)) {
       complain(fmt::format("{}: refused by cidr_allow or cidr_deny", peer.name));
       return;
     }
-    if (!place.is_path) {
+    if (!listener.unix_socket) {
       const int on = 1;
-      ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    UniqueFd fd{socket.release(error)};
-    if (error) return;
     if (connections_.size() >= max_connections_) make_room();
     const int number = fd.get();
     auto connection =
         std::make_shared<Connection>(std::move(fd), context_, std::move(peer.name), peer.address);
-    if (!readiness_.add(number, *connection)) return;
+    if (!loop_.watch(number, *connection)) return;
     connections_.push_back(std::move(connection));
   }
 
@@ -232,25 +199,20 @@ class Server::Impl {
       if (connection->is_open()) connection->check_timeout();
     }
     forget_closed();
-    if (stopping_ && may_stop()) return io_.stop();
-    sweep_.expires_after(stopping_ ? kAcceptAgainAfter : kSweepEvery);
-    sweep_.async_wait([this](boost::system::error_code cancelled) {
-      if (!cancelled) sweep();
+    if (stopping_ && may_stop()) return loop_.stop();
+    loop_.after(stopping_ ? kAcceptAgainAfter : kSweepEvery, [this, stopping = stopping_] {
+      if (stopping == stopping_) sweep();  // else stop() has begun another series
     });
   }
 
-  void wait_signal() {
-    signals_.async_wait([this](boost::system::error_code error, int signal) {
-      if (error) return;
-      if (signal == SIGHUP) {
-        handlers_.reload();
-      } else if (signal == SIGUSR1) {
-        handlers_.statistics();
-      } else if (!stopping_) {
-        stop();
-      }
-      wait_signal();
-    });
+  void on(int signal) {
+    if (signal == SIGHUP) {
+      handlers_.reload();
+    } else if (signal == SIGUSR1) {
+      handlers_.statistics();
+    } else if (!stopping_) {
+      stop();
+    }
   }
 
   void stop() {
@@ -258,14 +220,14 @@ class Server::Impl {
     stopping_since_ = std::chrono::steady_clock::now();
     log_.notice("stopping: what was asked is answered first");
     handlers_.stopping();
-    for (const auto& place : listeners_) {
-      boost::system::error_code ignored;
-      place->acceptor.close(ignored);
-      if (place->is_ours) ::unlink(place->name.c_str());
+    for (const auto& place : places_) {
+      Listener& listener = place->listener;
+      loop_.forget(listener.fd.get());
+      listener.fd.reset();
+      if (listener.unix_socket && !listener.inherited) ::unlink(listener.name.c_str());
     }
-    sweep_.cancel();
     // Requests that have arrived are read and answered in this turn of the loop.
-    asio::post(io_, [this] { sweep(); });
+    loop_.post([this] { sweep(); });
   }
 
   bool may_stop() {
@@ -283,18 +245,15 @@ class Server::Impl {
     log_.warning(text);
   }
 
-  asio::io_context& io_;
+  PollLoop& loop_;
   Engine& engine_;
   Maillog& log_;
   Handlers handlers_;
   ConnectionContext context_;
-  Readiness readiness_;
   std::size_t max_connections_ = 0;
   std::vector<IpNetwork> allowed_;
   std::vector<IpNetwork> denied_;
-  asio::signal_set signals_;
-  asio::steady_timer sweep_;
-  std::vector<std::unique_ptr<Place>> listeners_;
+  std::vector<std::unique_ptr<Place>> places_;
   // shared_ptr: handlers under way hold on to their connection too.
   std::vector<std::shared_ptr<Connection>> connections_;
   bool stopping_ = false;
@@ -302,7 +261,7 @@ class Server::Impl {
   std::optional<std::chrono::steady_clock::time_point> complained_;
 };
 
-Server::Server(AsioLoop& loop, Engine& engine, Maillog& log, const Config& config,
+Server::Server(PollLoop& loop, Engine& engine, Maillog& log, const Config& config,
                std::vector<Listener> listeners, Handlers handlers)
     : impl_(std::make_unique<Impl>(loop, engine, log, config, std::move(handlers))) {
   for (Listener& listener : listeners) impl_->add(std::move(listener));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The event loop and what lives on it: listeners, connections, signals. Accepts, keeps the number
+// What lives on the event loop: listeners, connections, signals. Accepts, keeps the number
 // of connections bounded, reloads on SIGHUP, ends in order on SIGTERM. One thread.
 #pragma once
 
@@ -9,25 +9,11 @@
 
 #include "daemon/config.hpp"
 #include "daemon/engine.hpp"
-#include "daemon/event_loop.hpp"
 #include "daemon/listeners.hpp"
 #include "daemon/maillog.hpp"
+#include "daemon/poll_loop.hpp"
 
 namespace policyd {
-
-// The loop itself, so that the store and the engine can be made before there are connections.
-class AsioLoop final : public EventLoop {
- public:
-  AsioLoop();
-  ~AsioLoop() override;
-  void post(Task task) override;
-  void after(std::chrono::milliseconds delay, Task task) override;
-
- private:
-  friend class Server;
-  struct Context;
-  std::unique_ptr<Context> context_;
-};
 
 class Server {
  public:
@@ -38,7 +24,7 @@ class Server {
   };
 
   // Signals are caught from here on.
-  Server(AsioLoop& loop, Engine& engine, Maillog& log, const Config& config,
+  Server(PollLoop& loop, Engine& engine, Maillog& log, const Config& config,
          std::vector<Listener> listeners, Handlers handlers);
   ~Server();
   Server(const Server&) = delete;

@@ -1,30 +1,118 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/session.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
-#include "daemon/session_row.hpp"
-
 namespace policyd {
 
-Request Session::request_for(const SessionRecipient& recipient) const {
+namespace {
+
+// Where a place keeps more memory than this, one message needed it that was not like others.
+constexpr std::size_t kUsualTexts = 4096;
+constexpr std::size_t kUsualRecipients = 64;
+// A recipient's address and the text of an answer.
+constexpr std::size_t kRoomForRecipient = 128;
+
+// What is kept of an RCPT; the instance first.
+constexpr std::array<std::string_view Request::*, 11> kKept = {&Request::instance,
+                                                               &Request::sender,
+                                                               &Request::helo_name,
+                                                               &Request::client_name,
+                                                               &Request::reverse_client_name,
+                                                               &Request::protocol_name,
+                                                               &Request::encryption_protocol,
+                                                               &Request::encryption_cipher,
+                                                               &Request::encryption_keysize,
+                                                               &Request::sasl_method,
+                                                               &Request::sasl_sender};
+
+}  // namespace
+
+void Session::begin(const Request& rcpt) {
+  static_assert(kTexts == kKept.size() + 1);  // and sasl_username
+  recycle();
+  std::size_t size = rcpt.sasl_username.value_or("").size() + kRoomForRecipient;
+  for (const auto attribute : kKept) size += (rcpt.*attribute).size();
+  texts_.reserve(size);
+  for (std::size_t i = 0; i < kKept.size(); ++i) {
+    texts_ += rcpt.*kKept[i];
+    ends_[i] = static_cast<std::uint32_t>(texts_.size());
+  }
+  texts_ += rcpt.sasl_username.value_or("");
+  ends_.back() = static_cast<std::uint32_t>(texts_.size());
+  has_sasl_username_ = rcpt.sasl_username.has_value();
+  client_address_ = rcpt.client_address;
+}
+
+void Session::recycle() {
+  if (texts_.capacity() > kUsualTexts) texts_ = {};
+  forget_recipients();
+  texts_.clear();
+  ends_ = {};
+  has_sasl_username_ = false;
+  end_of_message.reset();
+}
+
+Request Session::said() const {
   Request request;
+  const std::string_view texts = texts_;
+  std::uint32_t begin = 0;
+  for (std::size_t i = 0; i < kKept.size(); ++i) {
+    request.*kKept[i] = texts.substr(begin, ends_[i] - begin);
+    begin = ends_[i];
+  }
+  if (has_sasl_username_) request.sasl_username = texts.substr(begin, ends_.back() - begin);
+  request.client_address = client_address_;
+  return request;
+}
+
+Request Session::request_for(const SessionRecipient& recipient) const {
+  Request request = said();
   request.state = ProtocolState::end_of_message;
-  request.instance = instance;
-  request.sender = sender;
-  request.helo_name = helo_name;
-  if (sasl_username) request.sasl_username = *sasl_username;
-  request.client_address = client_address;
   request.recipient = recipient.address;
   return request;
 }
 
-const SessionRecipient* Session::find(std::string_view recipient) const {
-  for (const SessionRecipient& known : recipients) {
-    if (known.address == recipient) return &known;
+SessionRecipient Session::recipient(std::size_t number) const {
+  const Recipient& found = recipients_[number];
+  return {text_of(found.address),
+          std::span{policies_}.subspan(found.policies.begin, found.policies.size), found.action,
+          text_of(found.text)};
+}
+
+std::optional<SessionRecipient> Session::find(std::string_view address) const {
+  for (std::size_t i = 0; i < recipients_.size(); ++i) {
+    if (text_of(recipients_[i].address) == address) return recipient(i);
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+Session::Slice Session::keep(std::string_view text) {
+  const Slice slice{static_cast<std::uint32_t>(texts_.size()),
+                    static_cast<std::uint32_t>(text.size())};
+  texts_ += text;
+  return slice;
+}
+
+void Session::add_recipient(std::string_view address, std::span<const std::int64_t> policies,
+                            const Verdict& verdict) {
+  Recipient& added = recipients_.emplace_back();
+  added.address = keep(address);
+  added.text = keep(verdict.text);
+  added.action = verdict.action;
+  added.policies = {static_cast<std::uint32_t>(policies_.size()),
+                    static_cast<std::uint32_t>(policies.size())};
+  policies_.insert(policies_.end(), policies.begin(), policies.end());
+}
+
+void Session::forget_recipients() {
+  texts_.resize(std::min<std::size_t>(texts_.size(), ends_.back()));
+  if (recipients_.capacity() > kUsualRecipients) recipients_ = {};
+  if (policies_.capacity() > kUsualRecipients) policies_ = {};
+  recipients_.clear();
+  policies_.clear();
 }
 
 namespace {
@@ -33,26 +121,25 @@ std::size_t hash_of(std::string_view instance) { return std::hash<std::string_vi
 
 Session* Sessions::find(std::string_view instance) {
   return sessions_.find(hash_of(instance),
-                        [&](const Session& session) { return session.instance == instance; });
+                        [&](const Session& session) { return session.instance() == instance; });
 }
 
 Session& Sessions::open(const Request& rcpt) {
   if (Session* known = find(rcpt.instance)) return *known;
-  Session session;
-  session.instance = rcpt.instance;
-  session.sender = rcpt.sender;
-  session.helo_name = rcpt.helo_name;
-  if (rcpt.sasl_username) session.sasl_username = *rcpt.sasl_username;
-  session.client_address = rcpt.client_address;
-  session.connection = connection_texts(rcpt);
-  return add(std::move(session));
+  Session& added = place_for(rcpt.instance);
+  added.begin(rcpt);
+  return added;
 }
 
 Session& Sessions::add(Session session) {
-  if (capacity_ > 0 && sessions_.size() >= capacity_) sessions_.drop_oldest();
-  Session& added = sessions_.add(hash_of(session.instance));
+  Session& added = place_for(session.instance());
   added = std::move(session);
   return added;
+}
+
+Session& Sessions::place_for(std::string_view instance) {
+  if (capacity_ > 0 && sessions_.size() >= capacity_) sessions_.drop_oldest();
+  return sessions_.add(hash_of(instance));
 }
 
 void Sessions::set_capacity(std::size_t capacity) {

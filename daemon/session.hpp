@@ -5,8 +5,10 @@
 // The loop's thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,28 +20,67 @@
 
 namespace policyd {
 
+// What was decided about one recipient. Views into its session, until that is changed.
 struct SessionRecipient {
-  std::string address;
-  std::vector<std::int64_t> policies;  // IDs, in the order in which they applied
-  Verdict verdict;
+  std::string_view address;
+  std::span<const std::int64_t> policies;  // IDs, in the order in which they applied
+  Action action = Action::dunno;
+  std::string_view text;  // of the answer
+
+  [[nodiscard]] Verdict verdict() const { return {action, std::string{text}}; }
+  [[nodiscard]] bool refuses() const { return Verdict{action, {}}.refuses(); }
 };
 
-struct Session {
+// All its texts stand in one string, which the next message in the same place uses again: a message
+// costs no allocation, and little of the processor's cache.
+class Session {
+ public:
   static constexpr std::size_t kMaxRecipients = 10'000;
 
-  std::string instance;
-  std::string sender;
-  std::string helo_name;
-  std::optional<std::string> sasl_username;
-  IpAddress client_address;
-  std::string connection;  // what else the first RCPT said, for session_tracking (session_row)
+  // What this RCPT says is what the message is; anything from before is forgotten.
+  void begin(const Request& rcpt);
+  // For another message in this place: keeps memory, unless it is much.
+  void recycle();
+
+  [[nodiscard]] std::string_view instance() const { return {texts_.data(), ends_[0]}; }
+  // What the first RCPT said, without a recipient. Views into this session.
+  [[nodiscard]] Request said() const;
+  // The same of one recipient, for its tracking keys.
+  [[nodiscard]] Request request_for(const SessionRecipient& recipient) const;
+
+  [[nodiscard]] std::size_t recipients() const { return recipients_.size(); }
+  [[nodiscard]] SessionRecipient recipient(std::size_t number) const;
+  [[nodiscard]] std::optional<SessionRecipient> find(std::string_view address) const;
+  void add_recipient(std::string_view address, std::span<const std::int64_t> policies,
+                     const Verdict& verdict);
+  void forget_recipients();
+
   TimePoint last_rcpt{};
-  std::vector<SessionRecipient> recipients;
   std::optional<Verdict> end_of_message;  // the answer, once given; recipients are gone then
 
-  // What RCPT said, for a tracking key of this recipient. Views into this session.
-  [[nodiscard]] Request request_for(const SessionRecipient& recipient) const;
-  [[nodiscard]] const SessionRecipient* find(std::string_view recipient) const;
+ private:
+  static constexpr std::size_t kTexts = 12;
+  struct Slice {
+    std::uint32_t begin = 0;
+    std::uint32_t size = 0;
+  };
+  struct Recipient {
+    Slice address, text;  // in texts_
+    Slice policies;       // in policies_
+    Action action = Action::dunno;
+  };
+
+  Slice keep(std::string_view text);
+  [[nodiscard]] std::string_view text_of(const Slice& slice) const {
+    return std::string_view{texts_}.substr(slice.begin, slice.size);
+  }
+
+  std::string texts_;  // what RCPT said, then those of recipients
+  std::array<std::uint32_t, kTexts> ends_{};
+  bool has_sasl_username_ = false;
+  IpAddress client_address_;
+  std::vector<Recipient> recipients_;
+  std::vector<std::int64_t> policies_;
 };
 
 class Sessions {
@@ -62,6 +103,8 @@ class Sessions {
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
 
  private:
+  Session& place_for(std::string_view instance);
+
   std::size_t capacity_;
   RecentlyUsed<Session> sessions_;
 };

@@ -46,22 +46,16 @@ constexpr std::array kConnection{
     Text{&Request::sasl_method, &SessionRow::sasl_method},
     Text{&Request::sasl_sender, &SessionRow::sasl_sender},
 };
-constexpr char kBetweenTexts = '\n';  // no attribute holds one
-
 SessionRow what_rcpt_said(const Session& session) {
+  const Request said = session.said();
   SessionRow row;
-  row.instance = session.instance;
+  row.instance = said.instance;
   row.unix_time_s = session.last_rcpt.time_since_epoch() / std::chrono::seconds{1};
-  row.client_address = session.client_address.to_short_string();
-  row.sasl_username = session.sasl_username;
-  row.helo = session.helo_name;
-  row.sender = session.sender;
-  std::string_view rest = session.connection;
-  for (const Text& text : kConnection) {
-    const std::string_view value = rest.substr(0, rest.find(kBetweenTexts));
-    row.*text.column = value;
-    rest.remove_prefix(std::min(rest.size(), value.size() + 1));
-  }
+  row.client_address = said.client_address.to_short_string();
+  row.sasl_username = said.sasl_username;
+  row.helo = said.helo_name;
+  row.sender = said.sender;
+  for (const Text& text : kConnection) row.*text.column = said.*text.attribute;
   return row;
 }
 
@@ -119,41 +113,30 @@ bool read_policies(Reader& reader, std::vector<std::int64_t>& ids) {
   return true;
 }
 
-bool read_recipients(std::string_view text, std::vector<SessionRecipient>& recipients) {
+bool read_recipients(std::string_view text, Session& session) {
   if (text.size() > kMaxRecipientData) return false;
   Reader reader{text};
   std::unordered_set<std::string_view> seen;
+  std::vector<std::int64_t> policies;
   while (!reader.at_end()) {
     if (!reader.skip("/<")) return false;
     const auto address = reader.up_to(">#");
-    SessionRecipient recipient;
-    if (!address || !read_policies(reader, recipient.policies)) return false;
+    policies.clear();
+    if (!address || !read_policies(reader, policies)) return false;
     if (!seen.insert(*address).second) continue;
     if (seen.size() > kMaxTakenOverRecipients) return false;
-    recipient.address = *address;
-    recipients.push_back(std::move(recipient));
+    session.add_recipient(*address, policies, {});
   }
   return true;
 }
 
 }  // namespace
 
-std::string connection_texts(const Request& request) {
-  std::size_t size = 0;
-  for (const Text& text : kConnection) size += (request.*text.attribute).size() + 1;
-  std::string out;
-  out.reserve(size);
-  for (const Text& text : kConnection) {
-    out += request.*text.attribute;
-    out += kBetweenTexts;
-  }
-  return out;
-}
-
 std::string recipient_data(const Session& session, const Rules& rules, Which recipients) {
   std::string out;
-  for (const SessionRecipient& recipient : session.recipients) {
-    if (recipients == Which::accepted && recipient.verdict.refuses()) continue;
+  for (std::size_t i = 0; i < session.recipients(); ++i) {
+    const SessionRecipient recipient = session.recipient(i);
+    if (recipients == Which::accepted && recipient.refuses()) continue;
     const std::size_t before = out.size();
     append_recipient(out, recipient, rules);
     if (out.size() <= kMaxRecipientData) continue;
@@ -200,13 +183,15 @@ std::optional<Session> taken_over(const SessionRow& row) {
   if (row.ended()) return std::nullopt;
   const auto client_address = IpAddress::parse(row.client_address);
   if (!client_address) return std::nullopt;
+  Request said;
+  said.instance = row.instance;
+  said.sender = row.sender;
+  said.helo_name = row.helo;
+  said.sasl_username = row.sasl_username;
+  said.client_address = *client_address;
   Session session;
-  if (!read_recipients(row.recipient_data, session.recipients)) return std::nullopt;
-  session.instance = row.instance;
-  session.sender = row.sender;
-  session.helo_name = row.helo;
-  session.sasl_username = row.sasl_username;
-  session.client_address = *client_address;
+  session.begin(said);
+  if (!read_recipients(row.recipient_data, session)) return std::nullopt;
   return session;
 }
 

@@ -35,10 +35,6 @@ struct SessionRow {
   [[nodiscard]] bool ended() const { return !queue_id.empty(); }
 };
 
-// Names of the client, protocol, TLS and SASL of a request in one string, for Session::connection:
-// one allocation for each message that is known.
-std::string connection_texts(const Request& request);
-
 // In the place of a queue ID that Postfix did not say at END-OF-MESSAGE: its own word for that.
 inline constexpr std::string_view kNoQueueId = "NOQUEUE";
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "daemon/address.hpp"
+#include "daemon/append_number.hpp"
 
 namespace policyd {
 namespace {
@@ -86,7 +87,7 @@ void append_network(std::string& out, const IpAddress& address, int prefix_lengt
   out += "SenderIP:";
   address.masked(prefix_length).append_to(out);
   out += '/';
-  out += std::to_string(prefix_length);
+  append_number(out, std::int64_t{prefix_length});
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "daemon/engine.hpp"
 #include "daemon/maillog.hpp"
 #include "daemon/pid_file.hpp"
+#include "daemon/poll_loop.hpp"
 #include "daemon/refusals.hpp"
 #include "daemon/server.hpp"
 #include "daemon/service_manager.hpp"
@@ -230,7 +231,7 @@ class Worker {
   const std::uint64_t process_start_ = process_start(::getpid());
   std::optional<TimePoint> trouble_since_;
   std::unique_ptr<Maillog> log_;
-  AsioLoop loop_;
+  PollLoop loop_;
   SqliteStore store_;
   Refusals refusals_;
   DnsLookups lookups_;

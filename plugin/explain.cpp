@@ -214,18 +214,15 @@ class Explainer {
   // The message as Postfix asks about it once it has all of it.
   void ask_at_end(std::span<const std::uint32_t> matched) {
     policyd::Session session;
-    session.instance = kInstance;
-    session.sender = request_.sender;
-    session.helo_name = request_.helo_name;
-    if (request_.sasl_username) session.sasl_username = std::string{*request_.sasl_username};
-    session.client_address = request_.client_address;
+    policyd::Request said = request_;
+    said.instance = kInstance;
+    session.begin(said);
     session.last_rcpt = store_.now();
-    policyd::SessionRecipient& recipient = session.recipients.emplace_back();
-    recipient.address = request_.recipient;
+    std::vector<std::int64_t> policies;
     for (const std::uint32_t place : matched) {
-      recipient.policies.push_back(store_.rules()->policies[place].id);
+      policies.push_back(store_.rules()->policies[place].id);
     }
-    recipient.verdict = out_.verdict;
+    session.add_recipient(request_.recipient, policies, out_.verdict);
 
     policyd::Request request = request_;
     request.state = policyd::ProtocolState::end_of_message;

@@ -142,8 +142,8 @@ Next Accounting::decide_message(MessageQuestion& question) {
     return Walk::ended;
   };
   if (question.counted_before_crash) return Next::go_on;
-  for (const SessionRecipient& recipient : question.session.recipients) {
-    if (of_recipient(recipient) == Walk::refused) return Next::stop;
+  for (std::size_t i = 0; i < question.session.recipients(); ++i) {
+    if (of_recipient(question.session.recipient(i)) == Walk::refused) return Next::stop;
   }
   return Next::go_on;
 }

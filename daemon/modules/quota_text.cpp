@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/modules/quota_text.hpp"
 
-#include <fmt/compile.h>
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+
+#include "daemon/append_number.hpp"
 
 namespace policyd {
 
@@ -33,14 +34,34 @@ std::string_view counter_name(LimitType type) {
   return type == LimitType::message_count ? "MessageCount" : "MessageCumulativeSize";
 }
 
-std::string quota_line(const QuotaLine& line) {
-  return fmt::format(
-      FMT_COMPILE("module=Quotas, {}, host={}, helo={}, from={}, to={}, reason={}, policy={}, "
-                  "quota={}, limit={}, track={}, counter={}, quota={:.2f}/{} ({:.1f}%)"),
-      line.what, line.request.client_address.to_string(), line.request.helo_name,
-      line.request.sender, line.recipient, line.reason, line.policy.id, line.quota.id,
-      line.limit.id, line.track_key, counter_name(line.limit.type), line.use,
-      line.limit.counter_limit, line.use / line.limit.counter_limit * 100);
+void append_quota_line(std::string& out, const QuotaLine& line) {
+  const auto text = [&out](std::string_view label, std::string_view value) {
+    out += label;
+    out += value;
+  };
+  const auto id = [&out](std::string_view label, std::int64_t value) {
+    out += label;
+    append_number(out, value);
+  };
+  text("module=Quotas, ", line.what);
+  text(", host=", {});
+  line.request.client_address.append_to(out);
+  text(", helo=", line.request.helo_name);
+  text(", from=", line.request.sender);
+  text(", to=", line.recipient);
+  text(", reason=", line.reason);
+  id(", policy=", line.policy.id);
+  id(", quota=", line.quota.id);
+  id(", limit=", line.limit.id);
+  text(", track=", line.track_key);
+  text(", counter=", counter_name(line.limit.type));
+  text(", quota=", {});
+  append_fixed(out, line.use, 2);
+  out += '/';
+  append_number(out, line.limit.counter_limit);
+  out += " (";
+  append_fixed(out, line.use / line.limit.counter_limit * 100, 1);
+  out += "%)";
 }
 
 std::string quota_answer(const Quota& quota, const QuotaLimit& limit) {

@@ -27,7 +27,7 @@ struct QuotaLine {
   std::string_view track_key;
   double use;
 };
-std::string quota_line(const QuotaLine& line);
+void append_quota_line(std::string& out, const QuotaLine& line);
 
 // Data of the quota, or CBPolicyD's text where it is empty. Placeholders stay as they are.
 std::string quota_answer(const Quota& quota, const QuotaLimit& limit);

@@ -151,8 +151,10 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
   const bool none = quota.verdict.kind == RowVerdict::Kind::none;
   const auto log = [&](std::string_view action, std::string_view reason) {
     if (!question.log.mail_enabled()) return;
-    question.log.mail(quota_line({fmt::format("action={}", action), reason, question.request,
-                                  by.recipient, *by.policy, quota, *by.limit, key_of(by), by.use}));
+    line_.clear();
+    append_quota_line(line_, {fmt::format("action={}", action), reason, question.request,
+                              by.recipient, *by.policy, quota, *by.limit, key_of(by), by.use});
+    question.log.mail(line_);
   };
   const auto observe = [&](std::string_view verdict) {
     if (refusals_ == nullptr) return;
@@ -196,16 +198,19 @@ void Quotas::count(Question& question) {
 }
 
 void Quotas::log_count(Question& question, const Touched& touched, bool created) {
-  question.log.mail(quota_line({created ? "mode=create" : "mode=update",
-                                created ? "quota_create" : "quota_update", question.request,
-                                touched.recipient, *touched.policy, *touched.quota, *touched.limit,
-                                key_of(touched), touched.counter->value}));
+  line_.clear();
+  append_quota_line(
+      line_, {created ? "mode=create" : "mode=update", created ? "quota_create" : "quota_update",
+              question.request, touched.recipient, *touched.policy, *touched.quota, *touched.limit,
+              key_of(touched), touched.counter->value});
+  question.log.mail(line_);
 }
 
 Next Quotas::decide_message(MessageQuestion& question) {
   begin();
-  for (const SessionRecipient& recipient : question.session.recipients) {
-    if (windowed_ && recipient.verdict.refuses()) continue;
+  for (std::size_t i = 0; i < question.session.recipients(); ++i) {
+    const SessionRecipient recipient = question.session.recipient(i);
+    if (windowed_ && recipient.refuses()) continue;
     const Request about = question.session.request_for(recipient);
     for (const std::int64_t id : recipient.policies) {
       const auto place = question.rules.policy_by_id.find(id);

@@ -65,6 +65,7 @@ class Quotas final : public Module {
   // Of the question that is being decided.
   std::string keys_;  // of the limits that were touched
   std::vector<Touched> touched_;
+  std::string line_;  // of the log
 };
 
 }  // namespace policyd

@@ -62,7 +62,9 @@ class EngineTest : public StoreTest {
     return asker->said;
   }
 
-  std::string counter() { return ask_admin("SELECT Counter FROM quotas_tracking WHERE QuotasLimitsID=4"); }
+  std::string counter() {
+    return ask_admin("SELECT Counter FROM quotas_tracking WHERE QuotasLimitsID=4");
+  }
 
   Config config_;
   std::unique_ptr<Engine> engine_;
@@ -96,7 +98,8 @@ TEST_F(EngineTest, DecidesWhatArrivesTogetherInOneBatchAgainstEachOther) {
 TEST_F(EngineTest, EndsABatchAtItsLargestSize) {
   start();
   std::vector<std::string> instances;
-  for (std::size_t i = 0; i < Engine::kMaxBatch + 1; ++i) instances.push_back("1." + std::to_string(i));
+  for (std::size_t i = 0; i < Engine::kMaxBatch + 1; ++i)
+    instances.push_back("1." + std::to_string(i));
   std::vector<std::shared_ptr<Asker>> askers;
   for (const std::string& instance : instances) askers.push_back(ask(rcpt(instance)));
   loop_.run_posted();
@@ -154,7 +157,8 @@ TEST_F(EngineTest, RefusesAMessageWhoseTrueSizeIsOverTheLimit) {
 
 TEST_F(EngineTest, AddsTheSizeOfAMessageOnceForAKey) {
   start();
-  admin("UPDATE quotas_limits SET Type = 'MessageCumulativeSize', CounterLimit = 1000 WHERE ID = 4");
+  admin(
+      "UPDATE quotas_limits SET Type = 'MessageCumulativeSize', CounterLimit = 1000 WHERE ID = 4");
   answer(rcpt("1.1", "b@example.com"));
   answer(rcpt("1.1", "c@example.com"));
   answer(end("1.1", 10 * 1024));
@@ -173,8 +177,10 @@ TEST_F(EngineTest, OnlyWatchesWithoutAVerdict) {
 
 TEST_F(EngineTest, CountsInAllLimitsOrInNone) {
   start();
-  admin("INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict) VALUES (6, 'second', 'Policy', 60, 'REJECT');"
-        "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (4, 'MessageCount', 1)");
+  admin(
+      "INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict) VALUES (6, 'second', 'Policy', "
+      "60, 'REJECT');"
+      "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (4, 'MessageCount', 1)");
   EXPECT_EQ(answer(rcpt("1.1")).action, Action::dunno);
   EXPECT_EQ(answer(rcpt("1.2")).action, Action::reject);
   EXPECT_EQ(counter(), "1") << "the first quota counted a mail that the second refused";
@@ -182,10 +188,13 @@ TEST_F(EngineTest, CountsInAllLimitsOrInNone) {
 
 TEST_F(EngineTest, EndsTheWalkAfterALastQuota) {
   start();
-  admin("UPDATE quotas SET LastQuota = 1 WHERE ID = 3;"
-        "INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict) VALUES (6, 'second', 'Policy', 60, 'REJECT');"
-        "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (4, 'MessageCount', 1)");
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(answer(rcpt("1." + std::to_string(i))).action, Action::dunno);
+  admin(
+      "UPDATE quotas SET LastQuota = 1 WHERE ID = 3;"
+      "INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict) VALUES (6, 'second', 'Policy', "
+      "60, 'REJECT');"
+      "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (4, 'MessageCount', 1)");
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(answer(rcpt("1." + std::to_string(i))).action, Action::dunno);
 }
 
 TEST_F(EngineTest, DefersForARowThatMakesNoSense) {
@@ -194,11 +203,14 @@ TEST_F(EngineTest, DefersForARowThatMakesNoSense) {
     const char* sql;
   };
   start();
-  for (const Row& row : {Row{"unknown track", "UPDATE quotas SET Track = 'Colour:red' WHERE ID = 3"},
-                         Row{"unknown verdict", "UPDATE quotas SET Track = 'Policy', Verdict = 'MAYBE' WHERE ID = 3;"
-                                                "INSERT INTO quotas_tracking VALUES (4, 'Policy', strftime('%s','now'), 99, NULL)"},
-                         Row{"limit of nothing", "UPDATE quotas SET Track = 'Policy', Verdict = 'REJECT' WHERE ID = 3;"
-                                                 "UPDATE quotas_limits SET CounterLimit = NULL WHERE ID = 4"}}) {
+  for (const Row& row :
+       {Row{"unknown track", "UPDATE quotas SET Track = 'Colour:red' WHERE ID = 3"},
+        Row{"unknown verdict",
+            "UPDATE quotas SET Track = 'Policy', Verdict = 'MAYBE' WHERE ID = 3;"
+            "INSERT INTO quotas_tracking VALUES (4, 'Policy', strftime('%s','now'), 99, NULL)"},
+        Row{"limit of nothing",
+            "UPDATE quotas SET Track = 'Policy', Verdict = 'REJECT' WHERE ID = 3;"
+            "UPDATE quotas_limits SET CounterLimit = NULL WHERE ID = 4"}}) {
     SCOPED_TRACE(row.name);
     admin(row.sql);
     EXPECT_EQ(answer(rcpt(row.name)).action, Action::defer);
@@ -210,6 +222,7 @@ TEST_F(EngineTest, AnswersByBypassModeWithoutAnyRules) {
   store_.reset();
   std::filesystem::resize_file(file_, 10);
   std::filesystem::remove(file_.string() + "-wal");
+  std::filesystem::remove(backup_of(file_));  // where the first store lived long enough to make it
   open_store();
   config_.quotas = true;
   engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_);

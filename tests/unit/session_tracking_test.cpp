@@ -40,8 +40,9 @@ SessionRow row_of(std::string recipient_data) {
 TEST(RecipientData, NamesThePoliciesByPriority) {
   const Rules rules = two_priorities();
   Session session;
-  session.recipients = {
-      {"a@x", {9, 1, 6, 7}, {}}, {"b@x", {}, {Action::defer, {}}}, {"c@x", {7, 99}, {}}};
+  session.add_recipient("a@x", std::vector<std::int64_t>{9, 1, 6, 7}, {});
+  session.add_recipient("b@x", {}, {Action::defer, {}});
+  session.add_recipient("c@x", std::vector<std::int64_t>{7, 99}, {});
   EXPECT_EQ(recipient_data(session, rules, Which::all),
             "/<a@x>#-2=9;0=1,6;10=7;/<b@x>#/<c@x>#10=7;");
   EXPECT_EQ(recipient_data(session, rules, Which::accepted), "/<a@x>#-2=9;0=1,6;10=7;/<c@x>#10=7;");
@@ -51,7 +52,9 @@ TEST(RecipientData, IsBounded) {
   const Rules rules = two_priorities();
   Session session;
   const std::string name(100'000, 'a');
-  for (int i = 0; i < 20; ++i) session.recipients.push_back({name + "@x", {1}, {}});
+  for (int i = 0; i < 20; ++i) {
+    session.add_recipient(name + "@x", std::vector<std::int64_t>{1}, {});
+  }
   const std::string data = recipient_data(session, rules, Which::all);
   EXPECT_LE(data.size(), kMaxRecipientData);
   EXPECT_TRUE(taken_over(row_of(data)));
@@ -60,12 +63,16 @@ TEST(RecipientData, IsBounded) {
 TEST(TakenOver, ReadsWhatIsWritten) {
   const auto session = taken_over(row_of("/<a@x>#10=7;0=6,1;/<b@x>#/<a/b@x>#-2=9/<a@x>#0=1;"));
   ASSERT_TRUE(session);
-  ASSERT_EQ(session->recipients.size(), 3U) << "a recipient named twice is one";
-  EXPECT_EQ(session->recipients[0].policies, (std::vector<std::int64_t>{1, 6, 7}));
-  EXPECT_TRUE(session->recipients[1].policies.empty());
-  EXPECT_EQ(session->recipients[2].address, "a/b@x");
-  EXPECT_EQ(session->recipients[2].policies, std::vector<std::int64_t>{9});
-  EXPECT_EQ(session->sender, "alice@example.org");
+  ASSERT_EQ(session->recipients(), 3U) << "a recipient named twice is one";
+  const auto policies = [&session](std::size_t number) {
+    const auto ids = session->recipient(number).policies;
+    return std::vector<std::int64_t>(ids.begin(), ids.end());
+  };
+  EXPECT_EQ(policies(0), (std::vector<std::int64_t>{1, 6, 7}));
+  EXPECT_TRUE(policies(1).empty());
+  EXPECT_EQ(session->recipient(2).address, "a/b@x");
+  EXPECT_EQ(policies(2), std::vector<std::int64_t>{9});
+  EXPECT_EQ(session->said().sender, "alice@example.org");
 }
 
 TEST(TakenOver, RefusesWhatIsWrittenOtherwise) {
