@@ -262,6 +262,11 @@ void IpAddress::append_to(std::string& out) const {
   }
 }
 
+void IpAddress::append_short_to(std::string& out) const {
+  if (v4_) return append_to(out);
+  out += to_short_string();
+}
+
 std::string IpAddress::to_short_string() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
   ::inet_ntop(v4_ ? AF_INET : AF_INET6, bytes_.data(), text.data(), text.size());

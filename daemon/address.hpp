@@ -33,6 +33,7 @@ class IpAddress {
   [[nodiscard]] std::string to_string() const;
   // As Postfix says it: IPv6 is shortened, "2001:db8::1".
   [[nodiscard]] std::string to_short_string() const;
+  void append_short_to(std::string& out) const;
 
   auto operator<=>(const IpAddress&) const = default;
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 
+#include "daemon/wal_frames.hpp"
 #include "schema_sql.hpp"
 
 namespace policyd {
@@ -117,10 +118,10 @@ Result<void> add_ours(sqlite3* db, std::string_view table_prefix) {
 }
 
 Result<sql::Handle> open_with(const fs::path& file, int flags,
-                              std::chrono::milliseconds busy_timeout) {
+                              std::chrono::milliseconds busy_timeout, const char* vfs = nullptr) {
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(file.c_str(), &raw,
-                                   flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  const int code =
+      sqlite3_open_v2(file.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
   sql::Handle db{raw};
   if (code != SQLITE_OK) {
     return failure(
@@ -154,7 +155,7 @@ Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
   }
   auto db =
       open_with(file, mode == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
-                busy_timeout);
+                busy_timeout, wal_frames_vfs());
   if (!db) return db;
   // synchronous=NORMAL: the log is synced at its restarts, the kernel keeps it across kill -9.
   sql::execute(db->get(), "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0");

@@ -158,7 +158,7 @@ Verdict Engine::bypass(const Request& request) {
   if (log_.mail_enabled()) {
     log_.mail(fmt::format(
         "module=Core, action={}, host={}, helo={}, from={}, to={}, reason=db_failure_bypass",
-        pass ? "pass" : "tempfail", request.client_address.to_string(), request.helo_name,
+        pass ? "pass" : "tempfail", request.client_address.to_short_string(), request.helo_name,
         request.sender, request.recipient));
   }
   return {pass ? Action::dunno : Action::defer, {}};
@@ -179,6 +179,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   }
   Session& session = sessions_.open(request);
   session.last_rcpt = store.now();
+  if (session.first_rcpt == TimePoint{}) session.first_rcpt = store.now();
   if (const auto known = session.find(request.recipient)) return repeated(known->verdict());
   session.end_of_message.reset();
 
@@ -251,7 +252,7 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
 
   if (!question.verdict.refuses()) store.note_counted(hash);
   if (track_sessions_) {
-    store.put_session(ended_row(request, *session, question.rules, store.now()));
+    store.put_session(ended_row(request, *session, question.rules));
   }
   session->end_of_message = question.verdict;
   session->forget_recipients();

@@ -143,8 +143,9 @@ Result<std::vector<Listener>> inherited_listeners(int count) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      return failure(fmt::format("descriptor {} was handed over as a listening socket and is none: {}",
-                                 fd, std::strerror(errno)));
+      return failure(
+          fmt::format("descriptor {} was handed over as a listening socket and is none: {}", fd,
+                      std::strerror(errno)));
     }
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -210,7 +210,7 @@ Frame find_request(std::string_view received, Framing& at) {
 std::string_view parse_request(std::span<char> text, const Framing& at, Request& out) {
   const Values values{{text.data(), text.size()}, at};
   const std::string_view state = values[Attribute::state];
-  if (state.empty()) return "protocol_state is missing";
+  if (!values.given(Attribute::state)) return "protocol_state is missing";
   const auto client = IpAddress::parse(values[Attribute::client_address]);
   if (is_checked(state)) {
     const std::string_view problem = problem_in(values, client);

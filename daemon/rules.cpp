@@ -54,7 +54,7 @@ class Loader {
           Policy* owner = reader_.policy(row.integer(1));
           if (owner == nullptr) return;
           Quota quota;
-          quota.track = Track::parse(row.text(3));
+          quota.track = RowTrack{row.text(3)};
           quota.id = row.integer(0);
           quota.name = row.text(2);
           const bool number = reader_.check_number("quotas", quota.id, row, 4);

@@ -45,7 +45,7 @@ struct QuotaLimit {
 struct Quota {
   std::int64_t id = 0;
   std::string name;
-  Result<Track> track;
+  RowTrack track;
   std::int64_t period_s = 0;  // 0 where the column is 0, NULL, negative or no number; a century at
                               // most
   RowVerdict verdict;
@@ -63,7 +63,7 @@ struct AccessControlRow {
 struct AccountingRow {
   enum class Period : std::uint8_t { day, week, month, invalid };
   std::int64_t id = 0;
-  Result<Track> track;
+  RowTrack track;
   Period period = Period::day;
   std::int64_t count_limit = 0;  // messages; 0: none
   std::int64_t size_limit = 0;   // KiB; 0: none

@@ -57,7 +57,7 @@ void load_accounting(RulesReader& reader) {
         AccountingRow& accounting = owner->accounting.emplace_back();
         accounting.id = row.integer(0);
         reader.check_numbers("accounting", accounting.id, row, 4, 5);
-        accounting.track = Track::parse(row.text(2));
+        accounting.track = RowTrack{row.text(2)};
         accounting.period = accounting_period(row.text(3));
         accounting.count_limit = std::max<std::int64_t>(0, row.integer(4));
         accounting.size_limit = std::max<std::int64_t>(0, row.integer(5));

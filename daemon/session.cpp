@@ -52,6 +52,7 @@ void Session::recycle() {
   texts_.clear();
   ends_ = {};
   has_sasl_username_ = false;
+  first_rcpt = last_rcpt = {};
   end_of_message.reset();
 }
 

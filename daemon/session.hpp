@@ -29,6 +29,7 @@ struct SessionRecipient {
 
   [[nodiscard]] Verdict verdict() const { return {action, std::string{text}}; }
   [[nodiscard]] bool refuses() const { return Verdict{action, {}}.refuses(); }
+  [[nodiscard]] bool is_final() const { return Verdict{action, {}}.is_final(); }
 };
 
 // All its texts stand in one string, which the next message in the same place uses again: a message
@@ -55,7 +56,7 @@ class Session {
                      const Verdict& verdict);
   void forget_recipients();
 
-  TimePoint last_rcpt{};
+  TimePoint first_rcpt{}, last_rcpt{};
   std::optional<Verdict> end_of_message;  // the answer, once given; recipients are gone then
 
  private:

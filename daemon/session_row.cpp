@@ -146,12 +146,11 @@ std::string recipient_data(const Session& session, const Rules& rules, Which rec
   return out;
 }
 
-SessionRow ended_row(const Request& request, const Session& session, const Rules& rules,
-                     TimePoint now) {
+SessionRow ended_row(const Request& request, const Session& session, const Rules& rules) {
   SessionRow row = what_rcpt_said(session);
   row.recipient_data = recipient_data(session, rules, Which::all);
   row.queue_id = request.queue_id.empty() ? kNoQueueId : request.queue_id;
-  row.unix_time_s = now.time_since_epoch() / std::chrono::seconds{1};
+  row.unix_time_s = session.first_rcpt.time_since_epoch() / std::chrono::seconds{1};
   for (const Text& text : kConnection) {
     if ((row.*text.column).empty()) row.*text.column = request.*text.attribute;
   }
@@ -191,6 +190,9 @@ std::optional<Session> taken_over(const SessionRow& row) {
   said.client_address = *client_address;
   Session session;
   session.begin(said);
+  constexpr std::int64_t kLatest_s = std::int64_t{1} << 40;  // a column may hold anything
+  session.first_rcpt =
+      TimePoint{std::chrono::seconds{std::clamp(row.unix_time_s, std::int64_t{0}, kLatest_s)}};
   if (!read_recipients(row.recipient_data, session)) return std::nullopt;
   return session;
 }

@@ -47,9 +47,9 @@ inline constexpr std::size_t kMaxTakenOverRecipients = 10'000;
 enum class Which : std::uint8_t { all, accepted };
 std::string recipient_data(const Session& session, const Rules& rules, Which recipients);
 
-// The row of a message that ends with `request`: for each recipient, refused ones too.
-SessionRow ended_row(const Request& request, const Session& session, const Rules& rules,
-                     TimePoint now);
+// The row of a message that ends with `request`: for each recipient, refused ones too. Its time is
+// that of the first RCPT, as in the Perl daemon.
+SessionRow ended_row(const Request& request, const Session& session, const Rules& rules);
 // The row of a message that is still under way, with what is needed to take it over: so without
 // refused recipients, whose sizes are not counted.
 SessionRow open_row(const Session& session, const Rules& rules);

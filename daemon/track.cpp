@@ -108,6 +108,18 @@ Result<Track> Track::parse(std::string_view text) {
                  "Sender:user@, SASLUsername, or Recipient like Sender");
 }
 
+RowTrack::RowTrack(std::string_view text) : Result<Track>(Track::parse(text)) {
+  std::string method{text.substr(0, text.find(':'))};
+  lower_case(method);
+  bounces_ = method == "sender";
+}
+
+const Track* RowTrack::for_request(const Request& request) const {
+  static constexpr Track kBounces{TrackMethod::sender_address};
+  if (*this) return &**this;
+  return bounces_ && request.sender.empty() ? &kBounces : nullptr;
+}
+
 void append_track_key(std::string& out, const Track& track, const Request& request) {
   switch (track.method) {
     case TrackMethod::policy:

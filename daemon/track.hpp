@@ -32,6 +32,19 @@ struct Track {
   static Result<Track> parse(std::string_view text);
 };
 
+// Track as a row has it. With a specification that is none, `Sender` still has a key for bounces, as
+// in the Perl daemon.
+struct RowTrack : Result<Track> {
+  RowTrack() = default;
+  explicit RowTrack(std::string_view text);
+
+  // Null where the row is an error for this request.
+  [[nodiscard]] const Track* for_request(const Request& request) const;
+
+ private:
+  bool bounces_ = false;
+};
+
 // Appends the key of `request`, e.g. `Sender:alice@example.org`, `SenderIP:192.0.2.0/24`.
 void append_track_key(std::string& out, const Track& track, const Request& request);
 

@@ -37,8 +37,8 @@ void Accounting::refuse_row(Question& question, const AccountingRow& row, std::s
   question.verdict = {Action::defer, {}};
 }
 
-bool Accounting::makes_sense(Question& question, const AccountingRow& row) {
-  if (!row.track) {
+bool Accounting::makes_sense(Question& question, const Request& about, const AccountingRow& row) {
+  if (row.track.for_request(about) == nullptr) {
     refuse_row(question, row, row.track.error().message);
     return false;
   }
@@ -73,7 +73,7 @@ Next Accounting::decide_rcpt(RcptQuestion& question) {
 
 Accounting::Walk Accounting::collect(RcptQuestion& question, const Policy& policy,
                                      const AccountingRow& row) {
-  if (!makes_sense(question, row)) return Walk::refused;
+  if (!makes_sense(question, question.request, row)) return Walk::refused;
   const Touched touched{&policy, &row, &touch(question, question.request, row)};
   const AccountingLimit limit = exceeded_limit(row, touched.counter->used);
   if (limit != AccountingLimit::none && !question.counted_before_crash) {
@@ -150,7 +150,7 @@ Next Accounting::decide_message(MessageQuestion& question) {
 
 Accounting::Walk Accounting::add_size(MessageQuestion& question, const Request& about,
                                       const Policy& policy, const AccountingRow& row) {
-  if (!makes_sense(question, row)) return Walk::refused;
+  if (!makes_sense(question, about, row)) return Walk::refused;
   AccountingCounter& counter = touch(question, about, row);
   // Nothing was counted at RCPT, or a new period began since; LastAccounting does not count then.
   if (!counter.exists) return Walk::go_on;
@@ -167,7 +167,7 @@ Accounting::Walk Accounting::add_size(MessageQuestion& question, const Request& 
 AccountingCounter& Accounting::touch(Question& question, const Request& about,
                                      const AccountingRow& row) {
   key_.clear();
-  append_track_key(key_, *row.track, about);
+  append_track_key(key_, *row.track.for_request(about), about);
   return question.store.accounting(row.id, key_, period_key_at(row.period, question.store.now()));
 }
 
@@ -176,7 +176,7 @@ void Accounting::log(Question& question, const Request& about, std::string_view 
                      bool bare_without_limit) {
   if (!question.log.mail_enabled()) return;
   key_.clear();
-  append_track_key(key_, *touched.row->track, about);
+  append_track_key(key_, *touched.row->track.for_request(about), about);
   question.log.mail(accounting_line(
       {what, reason, about, about.recipient, *touched.policy, *touched.row, key_,
        period_key_at(touched.row->period, question.store.now()), used, bare_without_limit}));

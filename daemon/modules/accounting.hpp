@@ -43,7 +43,7 @@ class Accounting final : public Module {
            const Touched& touched, const AccountingUnits& used, bool bare_without_limit);
   std::string_view period_key_at(AccountingRow::Period period, TimePoint now);
 
-  bool makes_sense(Question& question, const AccountingRow& row);
+  bool makes_sense(Question& question, const Request& about, const AccountingRow& row);
   void refuse_row(Question& question, const AccountingRow& row, std::string_view why);
 
   RowErrors errors_;

@@ -8,7 +8,7 @@ namespace policyd {
 std::string mail_line(std::string_view module, std::string_view what, const Request& request,
                       std::string_view recipient, std::string_view reason) {
   return fmt::format("module={}, {}, host={}, helo={}, from={}, to={}, reason={}", module, what,
-                     request.client_address.to_string(), request.helo_name, request.sender,
+                     request.client_address.to_short_string(), request.helo_name, request.sender,
                      recipient, reason);
 }
 

@@ -45,7 +45,7 @@ void append_quota_line(std::string& out, const QuotaLine& line) {
   };
   text("module=Quotas, ", line.what);
   text(", host=", {});
-  line.request.client_address.append_to(out);
+  line.request.client_address.append_short_to(out);
   text(", helo=", line.request.helo_name);
   text(", from=", line.request.sender);
   text(", to=", line.recipient);

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daemon/address.hpp"
 #include "daemon/counting/decay.hpp"
+#include "daemon/modules/mail_line.hpp"
 #include "daemon/modules/quota_text.hpp"
 
 namespace policyd {
@@ -60,7 +62,7 @@ Next Quotas::decide_rcpt(RcptQuestion& question) {
 // All limits of one quota; the last one that is exceeded gives the answer.
 Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
                                   const Quota& quota) {
-  if (!quota.track) {
+  if (quota.track.for_request(question.request) == nullptr) {
     refuse_row(question, quota, quota.track.error().message);
     return Walk::refuse;
   }
@@ -91,7 +93,7 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
 Quotas::Touched Quotas::touch(Question& question, const Request& about, const Policy& policy,
                               const Quota& quota, const QuotaLimit& limit) {
   const std::size_t key_begin = keys_.size();
-  append_track_key(keys_, *quota.track, about);
+  append_track_key(keys_, *quota.track.for_request(about), about);
   const std::size_t key_size = keys_.size() - key_begin;
   Counter& counter =
       question.store.counter(limit.id, std::string_view{keys_}.substr(key_begin, key_size));
@@ -149,6 +151,10 @@ std::string Quotas::answer_of(const Question& question, const Touched& by) const
 Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
   const Quota& quota = *by.quota;
   const bool none = quota.verdict.kind == RowVerdict::Kind::none;
+  const auto log_end = [&](std::string_view reason) {
+    if (!question.log.mail_enabled()) return;
+    question.log.mail(mail_line("Quotas", "action=none", question.request, by.recipient, reason));
+  };
   const auto log = [&](std::string_view action, std::string_view reason) {
     if (!question.log.mail_enabled()) return;
     line_.clear();
@@ -162,12 +168,19 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
   };
   if (none) {
     observe("none");
+    // With `window` a quota without a verdict only watches, and says what it would have refused.
+    if (!windowed_) {
+      log_end("no_verdict");
+      return Walk::count_nothing;
+    }
     log("none", "no_verdict");
-    // With `window` a quota without a verdict only watches.
-    return windowed_ ? Walk::go_on : Walk::count_nothing;
+    return Walk::go_on;
   }
   if (!quota.verdict.is_for_limits()) {
-    log("defer", "invalid_verdict");
+    std::string word = quota.verdict.text;
+    lower_case(word);
+    log(word, "quota_match");
+    log_end("invalid_verdict");
     refuse_row(question, quota, fmt::format("Verdict '{}' is none", quota.verdict.text));
     return Walk::refuse;
   }
@@ -210,7 +223,8 @@ Next Quotas::decide_message(MessageQuestion& question) {
   begin();
   for (std::size_t i = 0; i < question.session.recipients(); ++i) {
     const SessionRecipient recipient = question.session.recipient(i);
-    if (windowed_ && recipient.refuses()) continue;
+    // Refused, or settled before (OK of AccessControl): not counted at RCPT, so not here either.
+    if (windowed_ && recipient.is_final()) continue;
     const Request about = question.session.request_for(recipient);
     for (const std::int64_t id : recipient.policies) {
       const auto place = question.rules.policy_by_id.find(id);
@@ -232,7 +246,10 @@ Next Quotas::decide_message(MessageQuestion& question) {
 
 Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,
                                      const Policy& policy, const Quota& quota) {
-  if (!quota.track) return Walk::go_on;  // said at RCPT
+  if (quota.track.for_request(recipient) == nullptr) {
+    refuse_row(question, quota, quota.track.error().message);
+    return Walk::refuse;
+  }
   std::optional<Touched> exceeded_by;
   for (const QuotaLimit& limit : quota.limits) {
     if (limit.type != LimitType::message_cumulative_size || limit.counter_limit <= 0) continue;

@@ -3,6 +3,7 @@
 belongs to the service's user, with stand-ins for `carbonio` and configd, a Postfix configuration
 that configd writes, and the real daemon, which `enable` starts in the background."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -108,14 +109,18 @@ class EnableCase(Carbonio):
         return self.home / "data/cbpolicyd/enabled"
 
     def tree(self):
-        """All files but those of the daemon's log and of the stand-in's own accounts."""
+        """All files but those of the daemon's log and of the stand-in's own accounts, and those that
+        the daemon makes or renames beside: its backup and its status."""
         out = {}
         for path in sorted(self.home.rglob("*")):
             if path.name in ("calls", "commands", "cbpolicyd.log") or not path.is_file():
                 continue
-            if path.suffix in (".sqlitedb-wal", ".sqlitedb-shm", ".json"):
+            if path.suffix in (".sqlitedb-wal", ".sqlitedb-shm"):
                 continue
-            out[str(path)] = path.read_bytes()
+            if ".backup" in path.name or ".status.json" in path.name:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                out[str(path)] = path.read_bytes()
         return out
 
     # The daemon.

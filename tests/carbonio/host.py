@@ -24,7 +24,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "postfix"))
 
-from daemon import Connection, bin_dir  # noqa: E402
+from daemon import (  # noqa: E402, F401
+    ATTRIBUTES, Connection, bin_dir, format_request, has_loopback6)
 
 HOME = pathlib.Path("/opt/zextras")
 RUN = pathlib.Path("/run/carbonio")
@@ -159,7 +160,7 @@ def processes(word="cbpolicyd"):
     return found
 
 
-def eventually(condition, timeout_s=20):
+def eventually(condition, timeout_s=60):
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

@@ -72,7 +72,8 @@ class Sync(Carbonio):
         self.put("domains", *[f"d{i}.example" for i in range(10_000)])
         began = time.monotonic()
         self.run_it("init")
-        self.assertLess(time.monotonic() - began, 2)
+        # Usually less than half a second; one by one they would take minutes.
+        self.assertLess(time.monotonic() - began, 20)
         self.assertEqual(len(self.members("internal_domains")), 10_000)
 
     def test_children_that_keep_the_pipes_are_not_waited_for(self):
@@ -102,9 +103,10 @@ class Sync(Carbonio):
     def test_what_hangs_is_ended_with_its_children(self):
         self.put("fault", "hang")
         began = time.monotonic()
-        err = self.run_it("init", "--prov-timeout", "1", status=2)
+        # Long enough for Python to start and to name its child, which sleeps for ten minutes.
+        err = self.run_it("init", "--prov-timeout", "5", status=2)
         self.assertIn("does not end", err)
-        self.assertLess(time.monotonic() - began, 8)
+        self.assertLess(time.monotonic() - began, 60)
         child = (self.state / "child").read_text()
         for _ in range(100):  # until it is reaped, it is a zombie
             try:

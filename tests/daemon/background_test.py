@@ -79,8 +79,15 @@ class Background(ProgramTest):
         return found[0] if len(found) == 1 else None
 
     def new_worker(self, daemon, supervisor, old):
-        self.assertTrue(eventually(lambda: self.worker(daemon, supervisor) not in (None, old), 20))
-        return self.worker(daemon, supervisor)
+        found = None
+
+        def is_there():  # the one that was seen: while a next one begins, there is none or another
+            nonlocal found
+            found = self.worker(daemon, supervisor)
+            return found not in (None, old)
+
+        self.assertTrue(eventually(is_there))
+        return found
 
     def test_nobody_is_refused_while_workers_die(self):
         daemon, supervisor = self.supervised()
@@ -99,12 +106,12 @@ class Background(ProgramTest):
         pauses = []
         worker = self.worker(daemon, supervisor)
         for _ in range(4):
-            os.kill(worker, signal.SIGKILL)
             start = time.monotonic()
+            os.kill(worker, signal.SIGKILL)
             worker = self.new_worker(daemon, supervisor, worker)
             pauses.append(time.monotonic() - start)
         self.assertGreater(pauses[-1], 0.7)  # 100 ms, 200, 400, 800
-        self.assertLess(pauses[0], pauses[-1])
+        self.assertLess(min(pauses[:2]), pauses[-1])  # one of them may have been held up
 
     def test_the_pid_file_names_the_supervisor(self):
         daemon, supervisor = self.supervised()
@@ -146,7 +153,10 @@ class Background(ProgramTest):
         supervisor = int(daemon.pid_file.read_text())
         worker = self.worker(daemon, supervisor)
         for pid in (supervisor, worker):
-            targets = {int(fd.name): os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+            targets = {}
+            for fd in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # the backup closes its own just now
+                    targets[int(fd.name)] = os.readlink(fd)
             self.assertEqual({targets[fd] for fd in (0, 1, 2)}, {os.devnull})
             self.assertNotIn(secret.name, targets.values())
         listening = [target for target in targets.values() if target.startswith("socket:")]
@@ -157,7 +167,8 @@ class Background(ProgramTest):
         self.assertFalse([line for line in environment if b"S3cret" in line])
         status = dict(line.split(":\t") for line in
                       Path(f"/proc/{worker}/status").read_text().splitlines() if ":\t" in line)
-        self.assertEqual(int(status["SigBlk"], 16), 0)
+        heard = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGTERM)  # by a descriptor
+        self.assertEqual(int(status["SigBlk"], 16), sum(1 << (number - 1) for number in heard))
         self.assertEqual(int(status["SigIgn"], 16), 1 << (signal.SIGPIPE - 1), "its own choice")
         self.assertEqual(daemon.log_file.stat().st_mode & 0o777, 0o644)
         # And the supervisor sees its worker die and hears its signals all the same.

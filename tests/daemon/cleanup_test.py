@@ -3,12 +3,13 @@
 
 import os
 import re
+import statistics
 import subprocess
 import threading
 import time
 import unittest
 
-from daemon_case import DaemonTest, bin_dir, insert, policy, quota
+from daemon_case import SANITIZED, DaemonTest, bin_dir, eventually, insert, policy, quota
 
 DAY = 86400
 YEARS_OF_SESSIONS = """
@@ -23,7 +24,7 @@ INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)
 
 
 class CleanupTest(DaemonTest):
-    def cleanup(self, daemon, program="cbpadmin", arguments=("--cleanup",), timeout=120):
+    def cleanup(self, daemon, program="cbpadmin", arguments=("--cleanup",), timeout=280):
         return subprocess.run(
             [bin_dir() / program, f"--config={daemon.config}", *arguments], text=True,
             stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
@@ -100,7 +101,7 @@ class Rows(CleanupTest):
 class YearsOfRows(CleanupTest):
     def test_mail_does_not_wait(self):
         rows = 60_000
-        daemon = self.make_daemon(policy() + quota(1_000_000))
+        daemon = self.make_daemon(policy() + quota(1_000_000, period=86400))
         daemon.sql(YEARS_OF_SESSIONS.format(rows=rows, now=int(time.time())))
         waits, answers, stop = [], [], threading.Event()
 
@@ -129,9 +130,15 @@ class YearsOfRows(CleanupTest):
         self.assertTrue(kept - 1 <= self.count(daemon, "session_tracking") <= kept + 1)
         self.assertGreater(len(answers), 50, "too few mails to show anything")
         self.assertEqual(set(answers), {"DUNNO"})
-        self.assertEqual(daemon.counter("Sender:m@example.org"), len(answers))
-        self.assertLess(max(waits), 0.5)
-        self.assertLess(sorted(waits)[len(waits) * 99 // 100], 0.1)
+        # A batch that met the clean-up's lock is answered from memory and stored in a moment.
+        self.assertTrue(eventually(
+            lambda: daemon.counter("Sender:m@example.org") == len(answers)),
+            f"{daemon.counter('Sender:m@example.org')} of {len(answers)} are stored")
+        self.assertLess(statistics.median(waits), 0.1)
+        self.assertLess(max(waits), 5)
+        if not SANITIZED:
+            self.assertLess(max(waits), 0.5)
+            self.assertLess(sorted(waits)[len(waits) * 99 // 100], 0.1)
         log = daemon.sql("PRAGMA integrity_check;")
         self.assertEqual(log, "ok\n")
 

@@ -10,9 +10,10 @@ import threading
 import time
 import unittest
 
-from daemon_case import ALICE, PROMPT_S, Connection, DaemonTest, always, eventually, policy, quota
+from daemon_case import (
+    ALICE, PROMPT_S, Connection, DaemonTest, always, eventually, has_loopback6, policy, quota)
 
-SLACK_S = 4  # how late a timeout may come on a busy machine
+SLACK_S = 20  # how late a timeout may come on a busy machine
 
 
 class Many(DaemonTest):
@@ -45,7 +46,8 @@ class Many(DaemonTest):
         for connection in self.connect_many(100):
             connection.send(self.request()[:50])
             connection.close()
-        self.assertTrue(eventually(lambda: self.open_descriptors() <= before),
+        # 300 would be left; the backup may have opened the database meanwhile.
+        self.assertTrue(eventually(lambda: self.open_descriptors() <= before + 10),
                         f"{before} descriptors before, {self.open_descriptors()} after")
 
     def test_resets_in_the_middle_do_no_harm(self):
@@ -130,27 +132,31 @@ class Timeouts(DaemonTest):
         return self.make_daemon(options={"server": {"timeout_idle": idle, "timeout_busy": busy}})
 
     def assert_closed_after(self, connection, seconds, start):
+        """`start` is before the last thing that we did on it."""
         self.assert_closed(connection)
         self.assertGreater(time.monotonic() - start, seconds - 0.2)
         self.assertLess(time.monotonic() - start, seconds + SLACK_S)
 
     def test_a_silent_connection_is_closed_after_timeout_idle(self):
+        daemon = self.make(idle=1)
         start = time.monotonic()
-        with self.make(idle=1).connect() as connection:
-            self.assert_closed_after(connection, 1, max(start, time.monotonic() - 0.1))
+        with daemon.connect() as connection:
+            self.assert_closed_after(connection, 1, start)
 
     def test_timeout_idle_starts_anew_with_each_answer(self):
-        with self.make(idle=1).connect() as connection:
-            for _ in range(4):
+        with self.make(idle=3).connect() as connection:
+            for _ in range(8):
                 time.sleep(0.5)
+                start = time.monotonic()
                 connection.send(self.request())
                 self.assertEqual(connection.answer(), "DUNNO")
-            self.assert_closed_after(connection, 1, time.monotonic())
+            self.assert_closed_after(connection, 3, start)
 
     def test_half_a_request_is_closed_after_timeout_busy(self):
         with self.make(busy=1).connect() as connection:
+            start = time.monotonic()
             connection.send(self.request()[:-1])
-            self.assert_closed_after(connection, 1, time.monotonic())
+            self.assert_closed_after(connection, 1, start)
 
     def test_timeout_busy_does_not_concern_a_silent_connection(self):
         with self.make(busy=1).connect() as connection:
@@ -159,10 +165,10 @@ class Timeouts(DaemonTest):
             self.assertEqual(connection.answer(), "DUNNO")
 
     def test_timeout_idle_does_not_concern_half_a_request(self):
-        with self.make(idle=1).connect() as connection:
+        with self.make(idle=3).connect() as connection:
             request = self.request()
             connection.send(request[:100])
-            self.assert_silent(connection, 2)
+            self.assert_silent(connection, 4)
             connection.send(request[100:])
             self.assertEqual(connection.answer(), "DUNNO")
 
@@ -213,15 +219,6 @@ class Admission(DaemonTest):
         with Connection(("::1", daemon.port)) as connection:
             self.assertEqual(connection.ask(), "REJECT refused")
         self.assertLess(time.monotonic() - start, PROMPT_S)
-
-
-def has_loopback6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import time
 import unittest
 
 from daemon_case import (
-    ALICE, ATTRIBUTES, DaemonTest, always, article, eventually, insert, policy, quota, service_user)
+    ALICE, ATTRIBUTES, SANITIZED, DaemonTest, always, article, eventually, insert, policy, quota,
+    service_user)
 
 DEFERRED = f"DEFER {article.SEND_TEXT}"
 DEFAULT_POLICIES = [(1, "Default"), (2, "Default Outbound"), (3, "Default Inbound"),
@@ -114,15 +115,16 @@ class TypedByHand(DaemonTest):
             insert("policy_members", PolicyID=1000 + number, Source=f"u{number}@many.example",
                    Destination="any") for number in range(3000))
         self.daemon.sql("BEGIN;" + rows + "COMMIT;")
-        time.sleep(1)
+        self.wait_for_rules(self.daemon)
         for text in ("one", "two", "three"):
             with self.subTest(text=text):
                 self.daemon.sql("DELETE FROM quotas WHERE ID >= 3;" +
                                 always(text, source="u2999@many.example"))
                 start = time.monotonic()
                 self.assertTrue(eventually(
-                    lambda: self.ask(sender="u2999@many.example") == [f"REJECT {text}"], 5))
-                self.assertLess(time.monotonic() - start, 2, "promised is a second")
+                    lambda: self.ask(sender="u2999@many.example") == [f"REJECT {text}"]))
+                if not SANITIZED:
+                    self.assertLess(time.monotonic() - start, 2, "promised is a second")
 
     def test_counters_change_no_rules_version(self):
         self.daemon.sql(article.POLICY + article.SEND)

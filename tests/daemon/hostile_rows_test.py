@@ -9,7 +9,7 @@ import sqlite3
 import unittest
 from dataclasses import dataclass
 
-from daemon_case import DaemonTest, insert
+from daemon_case import DaemonTest, insert, stay_within_the_day
 
 MODULES = ("AccessControl", "CheckHelo", "Greylisting", "Quotas", "Accounting")
 HUGE = 2**63 - 1
@@ -266,9 +266,8 @@ class HostileRows(DaemonTest):
         """Types it, in one transaction, and waits until it is in force: many rows are read beside
         the mail."""
         self.daemon.sql(f"BEGIN;{sql}COMMIT;")
-        ((version,),) = self.daemon.query("SELECT Version FROM limits_rules_version")
         self.daemon.ask(sender="x@elsewhere.example")
-        self.daemon.wait_for_log(f"NOTICE: rules version {version}: ")
+        self.wait_for_rules(self.daemon)
 
     def complaints(self) -> list[str]:
         """Warnings and errors so far, without time and pid."""
@@ -324,6 +323,7 @@ class HostileRows(DaemonTest):
                     for case in QUOTAS])
 
     def test_accounting(self):
+        stay_within_the_day()
         self.make()
         self.check(ACCOUNTING)
 

@@ -5,7 +5,6 @@ writes statistics."""
 import os
 import re
 import signal
-import time
 import unittest
 from datetime import datetime, timedelta, timezone
 
@@ -83,7 +82,8 @@ class Lines(LogTest):
     def test_an_unknown_verdict_is_logged(self):
         daemon = self.make_daemon(policy() + quota(1, verdict="EXPLODE"))
         self.ask_many(daemon, 2)
-        self.texts(daemon, "module=Quotas", "reason=invalid_verdict", "quota=3")
+        self.texts(daemon, "module=Quotas, action=explode", "reason=quota_match", LIMIT)
+        self.texts(daemon, "module=Quotas, action=none", "reason=invalid_verdict")
 
     def test_sizes(self):
         daemon = self.make_daemon(policy() + quota(250, "MessageCumulativeSize"))
@@ -132,7 +132,8 @@ class File(LogTest):
         os.truncate(daemon.log_file, 0)
         daemon.ask()
         daemon.wait_for_log("quota=21.00/100")
-        self.assertEqual(len(self.lines(daemon)), 1)
+        # Beside it there may be a line about the backup.
+        self.assertEqual(len(self.texts(daemon, "module=")), 1)
         self.assertTrue(daemon.log_file.read_bytes().startswith(b"["), "no hole is left in front")
 
     def test_an_earlier_log_is_continued(self):
@@ -168,11 +169,11 @@ class Signals(LogTest):
         daemon = self.make_daemon(policy() + quota(100))
         daemon.ask()
         daemon.wait_for_log("mode=create")
-        self.rewrite(daemon, "log_level=3", "log_level=1")
+        self.rewrite(daemon, "log_level=3", "log_level=2")
         self.reload(daemon)
-        time.sleep(0.5)
+        daemon.wait_for_log("NOTICE: configuration read again")
         self.ask_many(daemon, 3)
-        self.rewrite(daemon, "log_level=1", "log_level=3")
+        self.rewrite(daemon, "log_level=2", "log_level=3")
         self.reload(daemon)
         self.assertTrue(eventually(lambda: daemon.ask() == "DUNNO" and "mode=update" in daemon.log()))
         self.assertNotIn("quota=2.00/100", daemon.log())
@@ -221,11 +222,8 @@ class Signals(LogTest):
         daemon = self.make_daemon(policy() + quota(5))
         self.ask_many(daemon, 7)
         daemon.wait_for_log("module=Quotas", count=7)
-        before = len(daemon.log().splitlines())
         daemon.process.send_signal(signal.SIGUSR1)
-        self.assertTrue(eventually(lambda: len(daemon.log().splitlines()) > before))
-        text = " ".join(text for _, text in self.lines(daemon)[before:])
-        self.assertRegex(text, r"\b7\b", "seven requests")
+        self.assertRegex(self.texts(daemon, "statistics:")[0], r"\b7\b", "seven requests")
         self.assert_serving(daemon)
 
     def test_sigpipe_and_the_like_do_not_end_it(self):

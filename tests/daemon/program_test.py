@@ -14,8 +14,8 @@ import time
 import unittest
 
 from daemon_case import (
-    ALICE, Connection, Daemon, DaemonTest, always, article, bin_dir, eventually, needs_root, policy,
-    quota)
+    ALICE, Connection, Daemon, DaemonTest, always, article, bin_dir, eventually, lasting, needs_root,
+    policy, quota)
 
 
 def run(*arguments, user=None, environment=None) -> subprocess.CompletedProcess:
@@ -229,8 +229,8 @@ class Privileges(ProgramTest):
         uids, gids, groups = self.ids(daemon)
         self.assertEqual((uids, gids), ({entry.pw_uid}, {entry.pw_gid}))
         self.assertNotIn(0, groups)
-        daemon.wait_for_log("starts")
-        files = [file for folder in folders for file in folder.iterdir() if file.is_file()]
+        self.wait_for_backup(daemon)
+        files = [file for folder in folders for file in lasting(folder.iterdir()) if file.is_file()]
         names = {file.name for file in files}
         self.assertLessEqual({"cbpolicyd.log", "cbpolicyd.pid", "cbpolicyd.sqlitedb",
                               "cbpolicyd.sqlitedb-wal"}, names)
@@ -261,7 +261,7 @@ class Privileges(ProgramTest):
             daemon.process = subprocess.Popen(
                 [bin_dir() / "cbpolicyd", f"--config={daemon.config}", "--fg"], user="nobody",
                 group=nobody.pw_gid, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        daemon.wait_for_log("listening", timeout_s=60)
+        daemon.wait_for_log("listening")
         self.assertEqual(daemon.ask(), "DUNNO")
         self.assertEqual(self.ids(daemon)[0], {nobody.pw_uid})
         self.assertTrue(eventually(lambda: "warning" in (daemon.output() + daemon.log()).lower()))
@@ -305,7 +305,8 @@ print(connection.recv(1000).decode(), end="")
 
 class Configuration(ProgramTest):
     def test_carbonio_limits_conf_beside_it_is_read(self):
-        daemon = self.make_daemon(article.POLICY + article.SEND, start=False)
+        daemon = self.make_daemon(article.POLICY + article.SEND +
+                                  "UPDATE quotas SET Period = 3600 WHERE ID = 3;", start=False)
         daemon.config.with_name("carbonio-limits.conf").write_text("[Quotas]\nalgorithm=decay\n")
         daemon.start()
         self.assertEqual(self.ask_many(daemon, 12).count("DUNNO"), 11, "the Perl daemon's counting")

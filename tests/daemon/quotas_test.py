@@ -71,7 +71,7 @@ class Track(DaemonTest):
 class Verdicts(DaemonTest):
     def setUp(self):
         super().setUp()
-        self.daemon = self.make_daemon(policy() + quota(1, track="Policy"))
+        self.daemon = self.make_daemon(policy() + quota(1, track="Policy", period=86400))
         self.assertEqual(self.daemon.ask(), "DUNNO")
 
     def refusal(self, verdict, data):

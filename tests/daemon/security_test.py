@@ -6,7 +6,7 @@ import stat
 import unittest
 from pathlib import Path
 
-from daemon_case import DaemonTest, needs_root, policy, quota
+from daemon_case import DaemonTest, lasting, needs_root, policy, quota
 
 
 def status_of(pid) -> dict[str, str]:
@@ -32,8 +32,9 @@ class Security(DaemonTest):
     def test_what_it_makes_only_its_owner_may_write(self):
         daemon = self.make_daemon(policy() + quota())
         daemon.ask()
+        self.wait_for_backup(daemon)
         files = [daemon.log_file, daemon.pid_file, daemon.status_file,
-                 *daemon.database.parent.iterdir()]
+                 *lasting(daemon.database.parent.iterdir())]
         self.assertGreater(len(files), 4)
         for file in files:
             self.assertEqual(stat.S_IMODE(file.stat().st_mode) & 0o022, 0, file)

@@ -21,14 +21,14 @@ class SizeTest(DaemonTest):
     def rcpt(self, instance, declared=0, **attributes):
         return self.daemon.ask(instance=instance, size=str(declared), **attributes)
 
-    def end(self, instance, size, recipient="bob@example.com"):
+    def end(self, instance, size, recipient="bob@example.com", **attributes):
         return self.daemon.ask(instance=instance, size=str(size), recipient=recipient,
-                               protocol_state="END-OF-MESSAGE", queue_id="4F1A2B3C")
+                               protocol_state="END-OF-MESSAGE", queue_id="4F1A2B3C", **attributes)
 
-    def mail(self, instance, size):
+    def mail(self, instance, size, **attributes):
         """What the first that refuses says, else DUNNO."""
-        answer = self.rcpt(instance, size)
-        return self.end(instance, size) if answer == "DUNNO" else answer
+        answer = self.rcpt(instance, size, **attributes)
+        return self.end(instance, size, **attributes) if answer == "DUNNO" else answer
 
     def used(self):
         return self.daemon.counter(ALICE)
@@ -134,11 +134,19 @@ class AtEndOfMessage(SizeTest):
 
     def test_a_period_later_the_size_is_free_again(self):
         self.make(period=2)
-        self.assertEqual(self.mail("a", 100 * KIB), "DUNNO")
-        self.assertEqual(self.mail("b", KIB), f"DEFER {TEXT}")
+        for number in range(5):
+            sender = f"s{number}@example.org"
+            start = time.monotonic()
+            self.assertEqual(self.mail(f"a{number}", 100 * KIB, sender=sender), "DUNNO")
+            answer = self.mail(f"b{number}", KIB, sender=sender)
+            if time.monotonic() - start < 2:  # else this machine was too slow to see it
+                break
+        else:
+            self.fail("this machine is too slow for a period of 2 s")
+        self.assertEqual(answer, f"DEFER {TEXT}")
         time.sleep(2.1)
-        self.assertEqual(self.mail("c", 100 * KIB), "DUNNO")
-        self.assertEqual(self.used(), 100)
+        self.assertEqual(self.mail("c", 100 * KIB, sender=sender), "DUNNO")
+        self.assertEqual(self.daemon.counter(f"Sender:{sender}"), 100)
 
     def test_messages_and_sizes_of_one_quota_count_side_by_side(self):
         self.make()
@@ -166,7 +174,7 @@ class Sessions(SizeTest):
             "SELECT QueueID, ClientAddress, ClientName, ClientReverseName, Protocol, Helo, Sender,"
             " SASLMethod, SASLUsername, EncryptionProtocol, Size, RecipientData, UnixTimestamp"
             " FROM session_tracking WHERE Instance = 's.1'")
-        self.assertTrue(eventually(lambda: self.daemon.query(columns), 3), "no row")
+        self.assertTrue(eventually(lambda: self.daemon.query(columns)), "no row")
         [(*columns, size, recipients, timestamp)] = self.daemon.query(columns)
         self.assertEqual(columns, [
             "4F1A2B3C", "192.0.2.10", "client.example.net", "client.example.net", "ESMTP",

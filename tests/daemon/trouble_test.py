@@ -8,10 +8,11 @@ import subprocess
 import threading
 import time
 import unittest
+from datetime import datetime
 
 from daemon_case import (
-    ALICE, ATTRIBUTES, PROMPT_S, DaemonTest, always, article, bin_dir, eventually, format_request,
-    policy, quota)
+    ALICE, ATTRIBUTES, PROMPT_S, SANITIZED, DaemonTest, always, article, bin_dir, eventually,
+    format_request, policy, quota)
 
 DEFERRED = f"DEFER {article.SEND_TEXT}"
 
@@ -103,14 +104,16 @@ class Crash(DaemonTest):
 
     def test_the_window_survives(self):
         daemon = self.make_daemon(policy() + quota(3, period=3))
+        before = time.monotonic()
         self.assertEqual(self.ask_many(daemon, 2), ["DUNNO"] * 2)
         start = time.monotonic()
         time.sleep(1.5)
         self.assertEqual(daemon.ask(), "DUNNO")
         daemon.kill()
         daemon.start()
-        if time.monotonic() - start < 2.9:  # else this machine was too slow to see it
-            self.assertEqual(daemon.ask(), "DEFER later")
+        answer = daemon.ask()
+        if time.monotonic() - before < 3:  # else this machine was too slow to see it
+            self.assertEqual(answer, "DEFER later")
         time.sleep(max(0, 3.15 - (time.monotonic() - start)))
         self.assertEqual(self.ask_many(daemon, 2)[0], "DUNNO")
 
@@ -137,10 +140,15 @@ class Stop(DaemonTest):
         self.assert_serving(daemon)
         with daemon.connect(), daemon.connect() as half:
             half.send(self.request()[:-1])
-            start = time.monotonic()
             daemon.process.send_signal(signal.SIGTERM)
-            self.assertEqual(daemon.process.wait(20), 0)
-            self.assertLess(time.monotonic() - start, 5)
+            self.assertEqual(daemon.process.wait(60), 0)
+        # By the log, for a sanitizer looks for leaks behind it. Waiting for clients takes 5 s.
+        took = self.logged_at(daemon, "cbpolicyd ends") - self.logged_at(daemon, "NOTICE: stopping")
+        self.assertLessEqual(took.total_seconds(), 10 if SANITIZED else 3)
+
+    def logged_at(self, daemon, words):
+        """In whole seconds."""
+        return datetime.strptime(daemon.wait_for_log(words)[0][1:20], "%Y/%m/%d-%H:%M:%S")
 
     def test_sigterm_is_an_ordered_stop_as_soon_as_it_accepts(self):
         for attempt in range(8):
@@ -198,9 +206,10 @@ class Locked(DaemonTest):
         daemon = self.make_daemon(article.POLICY + article.SEND)
         self.ask_many(daemon, 3)
         holder = self.hold(daemon)
-        release_at = time.monotonic() + 2
+        held_at = time.monotonic()
         answers, slowest = [], 0.0
-        while time.monotonic() < release_at:
+        # For two seconds, and so long that some are refused.
+        while (held := time.monotonic() - held_at) < 2 or (len(answers) < 10 and held < 30):
             start = time.monotonic()
             answers.append(daemon.ask())
             slowest = max(slowest, time.monotonic() - start)
@@ -210,7 +219,7 @@ class Locked(DaemonTest):
         self.assertEqual(answers, ["DUNNO"] * 7 + [DEFERRED] * (len(answers) - 7))
         self.assertGreater(len(answers), 7)
         self.assertLess(slowest, PROMPT_S, "promised are 100 ms")
-        self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 10, 5),
+        self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 10),
                         f"stored afterwards: {daemon.counter(ALICE)} of 10")
         self.assertEqual(daemon.ask(), DEFERRED)
 
@@ -219,10 +228,27 @@ class Locked(DaemonTest):
         holder = self.hold(daemon)
         self.assertEqual(self.ask_many(daemon, 11), ["DUNNO"] * 10 + [DEFERRED])
         self.release(holder)
-        self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 10, 5))
+        self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 10))
 
     def test_a_moments_lock_at_the_start_costs_no_bypass(self):
-        daemon = self.make_daemon(always("refused"), start=False)
+        # The daemon waits two seconds for it; where this machine takes longer to release it, that
+        # says nothing.
+        for _ in range(5):
+            daemon = self.make_daemon(always("refused"), start=False)
+            holder = self.hold_alone(daemon)
+            start = time.monotonic()
+            daemon.spawn()
+            daemon.wait_for_log("NOTICE", "starts")
+            self.release(holder)
+            if time.monotonic() - start < 1.5:
+                break
+            daemon.stop()
+        else:
+            self.fail("this machine is too slow for it")
+        self.assertTrue(eventually(lambda: self.answers(daemon) == "REJECT refused"))
+        self.assertNotIn("db_failure_bypass", daemon.log())
+
+    def hold_alone(self, daemon):
         # Exclusive, as the last sqlite3 that ends has it while it tidies the log away.
         holder = subprocess.Popen(["sqlite3", "-bail", str(daemon.database)], text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -234,11 +260,7 @@ class Locked(DaemonTest):
         holder.stdin.flush()
         while holder.stdout.readline() != "held\n":
             pass
-        daemon.spawn()
-        daemon.wait_for_log("NOTICE", "starts")
-        self.release(holder)
-        self.assertTrue(eventually(lambda: self.answers(daemon) == "REJECT refused", 10))
-        self.assertNotIn("db_failure_bypass", daemon.log())
+        return holder
 
     def answers(self, daemon):
         try:
@@ -275,7 +297,7 @@ class UnreadableAtStart(DaemonTest):
 
     def mend(self, daemon, good):
         os.replace(good, daemon.database)
-        self.assertTrue(eventually(lambda: daemon.ask() == "REJECT refused", 10),
+        self.assertTrue(eventually(lambda: daemon.ask() == "REJECT refused"),
                         "it does not find the good file")
         self.assertEqual(daemon.ask(sender="a@other.example"), "DUNNO")
 

@@ -62,11 +62,23 @@ class Sliding(DaemonTest):
     def make(self, counter_limit, period=2):
         return self.make_daemon(policy() + quota(counter_limit, period=period))
 
+    def assert_used_up_twice(self, daemon, counter_limit, period_s, pause_s):
+        """One mail more than the limit is refused, and again after the pause. Mails that a slow
+        machine spread over more than the period say nothing: then with another sender."""
+        for number in range(5):
+            for pause in (0, pause_s):
+                time.sleep(pause)
+                start = time.monotonic()
+                answers = self.ask_many(daemon, counter_limit + 1, sender=f"s{number}@example.org")
+                if time.monotonic() - start > period_s:
+                    break
+                self.assertEqual(answers, ["DUNNO"] * counter_limit + ["DEFER later"])
+            else:
+                return
+        self.fail(f"this machine is too slow for a period of {period_s} s")
+
     def test_all_is_free_a_period_later(self):
-        daemon = self.make(3)
-        self.assertEqual(self.ask_many(daemon, 4), ["DUNNO"] * 3 + ["DEFER later"])
-        time.sleep(self.LATEST_S + 0.05)
-        self.assertEqual(self.ask_many(daemon, 4), ["DUNNO"] * 3 + ["DEFER later"])
+        self.assert_used_up_twice(self.make(3), 3, self.PERIOD_S, self.LATEST_S + 0.05)
 
     def test_counter_is_the_use_within_the_last_period(self):
         daemon = self.make(10)
@@ -76,10 +88,7 @@ class Sliding(DaemonTest):
         self.assertEqual(daemon.counter(ALICE), 1)
 
     def test_a_limit_of_one(self):
-        daemon = self.make(1, period=1)
-        self.assertEqual(self.ask_many(daemon, 2), ["DUNNO", "DEFER later"])
-        time.sleep(1.1)
-        self.assertEqual(self.ask_many(daemon, 2), ["DUNNO", "DEFER later"])
+        self.assert_used_up_twice(self.make(1, period=1), 1, 1, 1.1)
 
     def test_random_traffic_is_never_over_the_limit_nor_refused_below_it(self):
         counter_limit = 5

@@ -50,8 +50,8 @@ class Backup(FaultsTest):
                 found = database.execute("SELECT Description FROM policies WHERE ID = 6").fetchall()
             database.close()
             return found
-        self.assertTrue(eventually(copy.exists, 20))
-        self.assertTrue(eventually(lambda: description() == [("changed again",)], 20))
+        self.assertTrue(eventually(copy.exists))
+        self.assertTrue(eventually(lambda: description() == [("changed again",)]))
         for field in ("st_uid", "st_gid"):
             self.assertEqual(getattr(copy.stat(), field), getattr(daemon.database.stat(), field))
         self.assertEqual(copy.stat().st_mode & 0o777, 0o640)

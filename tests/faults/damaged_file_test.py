@@ -52,8 +52,9 @@ class Damaged(FileTest):
         self.assertEqual(self.daemon.ask(), "DUNNO")  # what is in memory is what is written
         before = self.backup_of(self.daemon).read_bytes()
         self.daemon.sql("UPDATE policies SET Description = 'changed' WHERE ID = 6;")
+        self.wait_for_rules(self.daemon)
         # Kept in memory within a moment, which has no sign outside.
-        time.sleep(3)
+        time.sleep(5)
         self.assertEqual(self.backup_of(self.daemon).read_bytes(), before)
         self.play(self.overwrite, "is damaged", left=5)
         self.assertEqual(self.daemon.query("SELECT Description FROM policies WHERE ID = 6"),
@@ -64,9 +65,9 @@ class ReadOnly(FileTest):
     @unittest.skipUnless(service_user() or os.geteuid() != 0, "root may write anything")
     def test_it_is_said_again_and_again_and_all_is_stored(self):
         self.daemon.database.chmod(0o444)
-        self.daemon.wait_for_log("ERROR", "database trouble", "may not be written", timeout_s=20)
+        self.daemon.wait_for_log("ERROR", "database trouble", "may not be written")
         self.assertTrue(eventually(lambda: self.trouble(self.daemon)), "status does not show it")
-        self.daemon.wait_for_log("ERROR", "goes on", "may not be written", count=2, timeout_s=20)
+        self.daemon.wait_for_log("ERROR", "goes on", "may not be written", count=2)
         with Load(self.daemon, sender="load@example.org") as load:
             self.assertTrue(eventually(lambda: len(load.answers) > 20))
         self.assert_prompt(load)
@@ -84,9 +85,9 @@ class CannotBeReplaced(FileTest):
         folder.chmod(0o555)
         self.addCleanup(folder.chmod, 0o755)
         os.truncate(self.daemon.database, 0)
-        self.daemon.wait_for_log("ERROR", "cannot be replaced", timeout_s=20)
+        self.daemon.wait_for_log("ERROR", "cannot be replaced")
         self.assertTrue(eventually(lambda: self.trouble(self.daemon)), "status does not show it")
-        self.daemon.wait_for_log("ERROR", "goes on", count=2, timeout_s=20)
+        self.daemon.wait_for_log("ERROR", "goes on", count=2)
         self.assertEqual(self.ask_many(self.daemon, 7), ["DUNNO"] * 6 + ["DEFER later"])
         folder.chmod(0o755)
         self.assert_well(self.daemon)

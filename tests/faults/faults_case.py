@@ -15,13 +15,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
 
 from daemon_case import (  # noqa: E402, F401
-    ALICE, ATTRIBUTES, PROMPT_S, Connection, Daemon, DaemonTest, always, bin_dir, eventually,
+    ALICE, ATTRIBUTES, SANITIZED, Connection, Daemon, DaemonTest, always, bin_dir, eventually,
     format_request, insert, needs_root, policy, quota, service_user)
 
 FULL = os.environ.get("FAULTS") == "full"
-SLOWEST_S = 5.0
-# Sanitizers take ten times the time and the memory.
-SANITIZED = bin_dir().parent.name in ("asan", "tsan")
+# 99 of 100 answers, and the slowest. Promised are 100 ms; the rest is for busy machines.
+MOST_S, SLOWEST_S = (5.0, 20.0) if SANITIZED else (1.0, 5.0)
 FAST = {"backup_interval": 1, "check_interval": 1, "remind_interval": 1}
 
 
@@ -75,13 +74,6 @@ class FaultsTest(DaemonTest):
         options["database"] = {**FAST, **options.get("database", {})}
         return self.make_daemon(sql, options=options, **settings)
 
-    def backup_of(self, daemon):
-        return daemon.database.with_name(daemon.database.name + ".backup")
-
-    def wait_for_backup(self, daemon):
-        """Until the backup has the rules that are in force."""
-        self.assertTrue(eventually(lambda: self.backup_of(daemon).exists(), 20), "no backup")
-
     def aside(self, daemon, why):
         """What was kept, without the logs beside it."""
         names = daemon.database.parent.glob(f"{daemon.database.name}.{why}-*")
@@ -92,14 +84,13 @@ class FaultsTest(DaemonTest):
         status = json.loads(daemon.pid_file.with_name("cbpolicyd.status.json").read_text())
         return status["trouble"] and status["trouble"]["what"]
 
-    def assert_well(self, daemon, within_s=20):
-        self.assertTrue(eventually(lambda: self.trouble(daemon) is None, within_s),
+    def assert_well(self, daemon):
+        self.assertTrue(eventually(lambda: self.trouble(daemon) is None),
                         f"trouble goes on: {self.trouble(daemon)}")
 
     def assert_prompt(self, load):
-        """Promised are 100 ms; the rest is for busy machines and sanitizers."""
         self.assertIsNone(load.broken)
-        self.assertLess(sorted(load.times)[int(len(load.times) * 0.99)], PROMPT_S)
+        self.assertLess(sorted(load.times)[int(len(load.times) * 0.99)], MOST_S)
         self.assertLess(load.slowest, SLOWEST_S)
 
 
@@ -124,9 +115,9 @@ class FileTest(FaultsTest):
         with Load(self.daemon, sender="load@example.org") as load:
             self.assertTrue(eventually(lambda: len(load.answers) > 10))
             fault()
-            self.daemon.wait_for_log("ERROR", "database trouble", *needles, timeout_s=20)
+            self.daemon.wait_for_log("ERROR", "database trouble", *needles)
             # Until a fresh connection has read the new file.
-            self.daemon.wait_for_log("NOTICE", "is sound", timeout_s=30)
+            self.daemon.wait_for_log("NOTICE", "is sound")
         self.assert_prompt(load)
         self.assertEqual(load.answers[:11], ["DUNNO"] * 10 + ["DEFER later"])
         self.assertEqual(set(load.answers[10:]), {"DEFER later"})

@@ -26,13 +26,15 @@ class Hangup(FaultsTest):
         thread.start()
         try:
             with Load(daemon, sender="load@example.org") as load:
-                time.sleep(20 if FULL else 3)
+                time.sleep(20 if FULL else 0)
+                self.assertTrue(eventually(
+                    lambda: daemon.log().count("NOTICE: configuration read again") >= 50
+                    and len(load.answers) > 20), "it is not read again so often")
         finally:
             ended.set()
             thread.join()
         self.assert_prompt(load)
         self.assertEqual(load.answers[:21], ["DUNNO"] * 20 + ["DEFER later"])
-        daemon.wait_for_log("NOTICE", "configuration read again", count=50)
         self.assert_serving(daemon)
 
 

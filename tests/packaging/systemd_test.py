@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -155,6 +156,8 @@ class Unit(SystemdTest):
         self.assertEqual(self.show("Result"), "success", "it is no failure")
 
     def test_start_status_reload_stop(self):
+        if not host.has_loopback6():
+            self.skipTest("this machine has no ::1")
         self.start()
         self.assertEqual(self.service("start"), (0, "The policy daemon runs already.\n"))
         self.assertEqual(self.ask(), "DUNNO")
@@ -259,10 +262,19 @@ class Gapless(SystemdTest):
         number = 0
         while not self.ended.is_set():
             number += 1
+            begin = time.monotonic()
             try:
-                self.answers.append(self.ask(instance=f"9.{number}.0"))
+                with host.Connection(("127.0.0.1", host.PORT)) as connection:
+                    connection.send(host.format_request(
+                        {**host.ATTRIBUTES, "instance": f"9.{number}.0"}))
+                    asked_after = time.monotonic() - begin
+                    answer = connection.answer()
             except ConnectionRefusedError:
                 self.refusals += 1
+                continue
+            # One that ends waits a tenth of a second for the first question of a new connection.
+            if answer is not None or asked_after < 0.05:
+                self.answers.append(answer)
 
     def serving(self):
         before = len(self.answers)

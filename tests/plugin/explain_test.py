@@ -52,14 +52,14 @@ class ExplainTest(DaemonTest):
                 if not path.name.endswith("-shm") and ".backup" not in path.name}
 
     def test_says_what_the_daemon_then_says_up_to_the_last_mail_and_beyond(self):
-        daemon = self.make_daemon(policy() + quota(3))
+        daemon = self.make_daemon(policy() + quota(3, period=86400))
         for _ in range(5):
             self.says_like_daemon(daemon)
         explained = self.explain(daemon)
         self.assertFalse(explained["passes"])
         self.assertEqual(explained["answer"]["module"], "Quotas")
         self.assertIn("quota 3 of policy 6", explained["answer"]["why"])
-        self.assertIn("3 of 3 messages per minute for alice@example.org",
+        self.assertIn("3 of 3 messages per day for alice@example.org",
                       explained["answer"]["why"])
         [row] = explained["limits"]
         self.assertEqual((row["used"], row["limit"], row["full"], row["limit_id"]), (3, 3, True, 4))

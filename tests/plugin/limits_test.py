@@ -177,7 +177,7 @@ class Limits(Plugin):
 
     def test_two_at_once_lose_nothing(self):
         self.import_("".join(f"send {i + 1}/h --domain d{i}.org\n" for i in range(16)))
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda i: self.run_it("set", str(i + 3), f"{i + 100}/h"), range(16)))
         self.assertEqual(self.export(),
                          "".join(f"send {i + 100}/h --domain d{i}.org\n" for i in range(16)))

@@ -142,7 +142,7 @@ class SendAndReceive(Plugin):
                                   "g.Name = 'send-everyone-per-user-except'"), ["news@example.org"])
 
     def test_two_at_once_lose_nothing(self):
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda i: self.run_it("send", f"{i + 1}/h", "--domain", f"d{i}.org"),
                           range(24)))
         self.assertEqual(self.sql(
@@ -258,6 +258,7 @@ class ListAndUsage(Plugin):
 
     def test_usage(self):
         self.assertIn("Nothing is counted", self.run_it("usage"))
+        inserted = time.time()
         self.count(4, "Sender:full@own.org", 20, 10)
         self.count(4, "Sender:half@own.org", 20, 5)
         self.count(4, "Sender:old@own.org", 61, 5)
@@ -265,7 +266,7 @@ class ListAndUsage(Plugin):
         lines = self.run_it("usage").splitlines()
         self.assertEqual(lines[0].split(), ["WHO", "DIRECTION", "USED", "PERIOD", "PERCENT", "NEXT",
                                             "MAIL", "ID"])
-        self.assertRegex(lines[1], r"^full@own.org +send +10/10 +min +100% +in (3\d|40) s +3$")
+        self.assertRegex(lines[1], r"^full@own.org +send +10/10 +min +100% +in \d+ s +3$")
         self.assertRegex(lines[2], r"^half@own.org +send +5/10 +min +50% +now +3$")
         self.assertRegex(lines[3], r"^@own.org +receive +31/125 +min +24% +now +4$")
         self.assertEqual(len(lines), 4)
@@ -281,7 +282,7 @@ class ListAndUsage(Plugin):
                          [("Sender:full@own.org", 10, 10, 100.0, 3),
                           ("Sender:half@own.org", 5, 10, 50.0, 3),
                           ("Recipient:@own.org", 31, 125, 24.8, 4)])
-        self.assertAlmostEqual(found["usage"][0]["next_free"] - found["now"], 40, delta=10)
+        self.assertAlmostEqual(found["usage"][0]["next_free"], inserted + 40, delta=2)
         self.assertIsNone(found["usage"][1]["next_free"])
 
     def test_usage_does_not_write(self):
@@ -340,7 +341,7 @@ class ListAndUsage(Plugin):
         while b"full@own.org" not in out:
             out += os.read(master, 4096)
         watching.send_signal(signal.SIGINT)
-        self.assertEqual(watching.wait(10), 0)
+        self.assertEqual(watching.wait(60), 0)
         try:
             while chunk := os.read(master, 4096):
                 out += chunk

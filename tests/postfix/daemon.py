@@ -11,6 +11,7 @@ laid out like /opt/zextras, which is what $ZEXTRAS_HOME says to the programs; it
 because neither Postfix nor `nobody` may enter one of mode 0700.
 """
 
+import contextlib
 import errno
 import os
 import pwd
@@ -22,6 +23,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 ALL_MODULES = ("AccessControl", "Accounting", "CheckHelo", "CheckSPF", "Greylisting", "Quotas")
@@ -59,8 +61,8 @@ ATTRIBUTES = {
     "policy_context": "",
 }
 
-READY_TIMEOUT_S = 3
 START_TIMEOUT_S = 60  # sanitizers on a busy machine; usually it takes a tenth of a second
+READY_TIMEOUT_S = 60
 ANSWER_TIMEOUT_S = 30
 
 # What we make is read by the users that the daemon and Postfix become.
@@ -84,12 +86,19 @@ def public_folder(prefix: str) -> Path:
     return folder
 
 
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
     """A port that is free on 127.0.0.1 and on ::1, and below those that the kernel gives to outgoing
-    connections: one of them could otherwise sit on it while a test restarts its daemon."""
+    connections: one of them could otherwise sit on it while a test restarts its daemon. Never the
+    same again: whoever got it may not have bound it yet."""
     for _ in range(200):
         port = random.randrange(10240, 32000)
+        if port in _given_ports:
+            continue
         if _can_bind(socket.AF_INET, "127.0.0.1", port) and _can_bind(socket.AF_INET6, "::1", port):
+            _given_ports.add(port)
             return port
     raise RuntimeError("found no port that is free on both 127.0.0.1 and ::1")
 
@@ -101,6 +110,23 @@ def _can_bind(family: int, host: str, port: int) -> bool:
         return True
     except OSError as error:  # any other error: there is no IPv6, which is fine
         return error.errno != errno.EADDRINUSE
+
+
+def has_loopback6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def stay_within_the_day(needed_s=120):
+    """Waits for the next day where this one ends before that: Accounting would begin anew."""
+    now = datetime.now()
+    seconds = now.hour * 3600 + now.minute * 60 + now.second
+    if seconds > 86400 - needed_s:
+        time.sleep(86401 - seconds)
 
 
 def service_user() -> str | None:
@@ -250,12 +276,14 @@ class Daemon:
         entry = pwd.getpwnam(self._user)
         for folder in (self.log_file.parent, self.pid_file.parent, self.database.parent):
             for path in (folder, *folder.iterdir()):
-                os.chown(path, entry.pw_uid, entry.pw_gid)
+                # A daemon that runs renames files of its own.
+                with contextlib.suppress(FileNotFoundError):
+                    os.chown(path, entry.pw_uid, entry.pw_gid)
 
     def log(self) -> str:
         return self.log_file.read_text() if self.log_file.exists() else ""
 
-    def wait_for_log(self, *needles: str, count: int = 1, timeout_s: float = 10) -> list[str]:
+    def wait_for_log(self, *needles: str, count: int = 1, timeout_s: float = 60) -> list[str]:
         """The lines that hold all needles, once there are `count`: the log may come after the
         answer. Fails where they do not come."""
         deadline = time.monotonic() + timeout_s
@@ -286,6 +314,7 @@ class Daemon:
                 env={**os.environ, **self.environment}, start_new_session=True)
 
     def start(self):
+        self.status_file.unlink(missing_ok=True)  # of one that was killed
         self.spawn()
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -303,9 +332,11 @@ class Daemon:
 
     def wait_until_ready(self):
         """The kernel accepts connections before the daemon has opened its files; its status comes
-        last of them. Where that cannot be written there is nothing to wait for."""
+        last of them. Where that cannot be written, this only takes its time."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self.status_file.exists() and time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                return  # it has ended, as the next question shows
             time.sleep(0.01)
 
     def stop(self):

@@ -8,6 +8,7 @@ import time
 import unittest
 from datetime import datetime
 
+from daemon import stay_within_the_day
 from postfix_case import PostfixTest
 from postfix_instance import send_on
 
@@ -204,9 +205,7 @@ class AccountingTest(PostfixTest):
 
     def setUp(self):
         super().setUp()
-        seconds = datetime.now().hour * 3600 + datetime.now().minute * 60 + datetime.now().second
-        if seconds > 86400 - 30:
-            time.sleep(86401 - seconds)  # not over the end of the day
+        stay_within_the_day()
         self.daemon.sql(POLICY + ACCOUNTING)
 
     def test_so_many_a_day(self):
@@ -231,6 +230,7 @@ class Together(PostfixTest):
 
     def setUp(self):
         super().setUp()
+        stay_within_the_day()
         self.daemon.sql(
             GREYLIST + QUOTA + ACCOUNTING +
             "INSERT INTO checkhelo (PolicyID, Name, UseBlacklist) VALUES (6, 'helo', 1);"

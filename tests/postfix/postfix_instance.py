@@ -168,7 +168,7 @@ class PostfixInstance:
     def log(self) -> str:
         return self._whole_log()[self._log_from :]
 
-    def wait_for_log(self, *needles: str, count: int = 1, timeout_s: float = 20) -> list[str]:
+    def wait_for_log(self, *needles: str, count: int = 1, timeout_s: float = 60) -> list[str]:
         """The lines that hold all needles, once there are `count`; fails where they do not come."""
         deadline = time.monotonic() + timeout_s
         while True:

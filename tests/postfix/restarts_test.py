@@ -71,6 +71,8 @@ class Restarts(unittest.TestCase):
         try:
             for _ in range(TIMES):
                 disturb()
+                # Counted from when the new worker answers: two must not hit the same mail.
+                self.daemon.ask(protocol_state="CONNECT")
                 time.sleep(APART_S)
         finally:
             self.stop.set()

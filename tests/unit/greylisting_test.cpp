@@ -305,9 +305,9 @@ TEST_F(GreylistingInTrouble, ReadsNoWholeTable) {
 }
 
 TEST(GreylistingPrefix, FindsTablesByTheirPrefix) {
-  const auto folder = std::filesystem::temp_directory_path() / "limits-greylisting-prefix";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directory(folder);
+  std::string name = (std::filesystem::temp_directory_path() / "limits-greylist-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(name.data()), nullptr);
+  const std::filesystem::path folder = name;
   LogSettings log_settings;
   log_settings.file = folder / "log";
   {

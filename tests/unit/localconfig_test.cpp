@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
+#include <filesystem>
 #include <fstream>
 
 namespace carbonio {
@@ -90,9 +92,10 @@ TEST(LocalConfig, NoValueIsEverInAMessage) {
 }
 
 TEST(LocalConfig, MissingEmptyForeignAndTooLargeFiles) {
-  const std::filesystem::path home = testing::TempDir() + "localconfig_test";
-  std::filesystem::remove_all(home);
-  std::filesystem::create_directories(home / "conf");
+  std::string name = testing::TempDir() + "localconfig-XXXXXX";
+  ASSERT_NE(::mkdtemp(name.data()), nullptr);
+  const std::filesystem::path home = name;
+  std::filesystem::create_directory(home / "conf");
   const auto write = [&](const std::string& text) {
     std::ofstream{home / "conf" / "localconfig.xml"} << text;
     return LocalConfig::load(home);

@@ -29,10 +29,11 @@ class ManualLoop final : public EventLoop {
     while (auto task = take()) (*task)();
   }
 
-  // Waits for another thread's post, and runs it. False where none came for five seconds.
+  // Waits for another thread's post, and runs it. False where none came for a minute.
   bool run_one_from_thread() {
     std::unique_lock lock{mutex_};
-    if (!arrived_.wait_for(lock, std::chrono::seconds{5}, [this] { return !posted_.empty(); })) return false;
+    const auto arrived = [this] { return !posted_.empty(); };
+    if (!arrived_.wait_for(lock, std::chrono::minutes{1}, arrived)) return false;
     lock.unlock();
     run_posted();
     return true;
