@@ -155,8 +155,9 @@ Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
   }
   auto db =
       open_with(file, mode == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
-                busy_timeout, wal_frames_vfs());
+                busy_timeout, mode == OpenMode::serve ? wal_frames_vfs() : nullptr);
   if (!db) return db;
+  if (mode == OpenMode::serve) sql::execute(db->get(), "PRAGMA cache_spill=OFF");
   // synchronous=NORMAL: the log is synced at its restarts, the kernel keeps it across kill -9.
   sql::execute(db->get(), "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0");
   // The first read shows whether this is a database at all.

@@ -16,7 +16,9 @@
 
 namespace policyd {
 
-enum class OpenMode : std::uint8_t { read_only, read_write };
+// `serve` is read_write for many small transactions: each goes into the log in one write, and stays
+// in memory until then (wal_frames).
+enum class OpenMode : std::uint8_t { read_only, read_write, serve };
 
 // Opens an existing file; never makes one. A file that is missing, unreadable or no database is an
 // Error that says so. Pragmas are set for our use; the file is not changed.

@@ -3,7 +3,6 @@
 
 #include <sqlite3.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,8 +12,8 @@
 namespace policyd {
 namespace {
 
-constexpr sqlite3_int64 kLogHeader = 32;  // at the beginning of the log
-constexpr int kFrameHeader = 24;          // before each page
+constexpr int kLogHeader = 32;    // at the beginning of the log
+constexpr int kFrameHeader = 24;  // before each page
 constexpr int kSmallestPage = 512;
 constexpr int kLargestPage = 65536;
 constexpr int kMostGathered = 48 * 1024;
@@ -24,22 +23,28 @@ static_assert(kMostGathered + kFrameHeader + kLargestPage <= 0x1FFFF);
 // What SQLite has as the open log; the system's own stands behind it in the same memory.
 struct LogFile : sqlite3_file {
   sqlite3_file* real;
-  std::vector<char>* gathered;
-  sqlite3_int64 begin;  // where that belongs
-  sqlite3_int64 end;    // of all that was written or gathered in this log
-  bool header_last;     // the last thing gathered is a frame's header
-  bool commits;         // of a frame that ends a transaction
+  std::vector<char>* gathered;  // of one transaction
+  sqlite3_int64 begin;          // where that belongs
+  bool header_last;             // the last thing gathered is a frame's header
+  bool commits;                 // and of a frame that ends a transaction
+
+  [[nodiscard]] sqlite3_int64 end() const {
+    return begin + static_cast<sqlite3_int64>(gathered->size());
+  }
+  void forget() {
+    gathered->clear();
+    header_last = false;
+  }
 };
 
 LogFile& log_of(sqlite3_file* file) { return *static_cast<LogFile*>(file); }
 
 int flush(LogFile& log) {
-  std::vector<char>& gathered = *log.gathered;
-  log.header_last = false;
-  if (gathered.empty()) return SQLITE_OK;
-  const int code = log.real->pMethods->xWrite(log.real, gathered.data(),
-                                              static_cast<int>(gathered.size()), log.begin);
-  gathered.clear();
+  if (log.gathered->empty()) return SQLITE_OK;
+  const int code = log.real->pMethods->xWrite(log.real, log.gathered->data(),
+                                              static_cast<int>(log.gathered->size()), log.begin);
+  log.begin = log.end();
+  log.forget();
   return code;
 }
 
@@ -54,44 +59,35 @@ int gather(LogFile& log, const void* data, int size) {
   const auto* bytes = static_cast<const char*>(data);
   try {
     log.gathered->insert(log.gathered->end(), bytes, bytes + size);
+    return SQLITE_OK;
   } catch (const std::bad_alloc&) {
+    log.forget();
     return SQLITE_IOERR_NOMEM;
   }
-  log.end += size;
-  return SQLITE_OK;
 }
 
-int write_now(LogFile& log, const void* data, int size, sqlite3_int64 place) {
-  if (const int code = flush(log); code != SQLITE_OK) return code;
-  log.end = place == 0 ? size : std::max(log.end, place + size);  // at 0 a new log begins
-  return log.real->pMethods->xWrite(log.real, data, size, place);
-}
-
-// A frame is a header and then its page. What is written again (after a rollback, or headers, when
-// a page changed twice in one transaction) lies before the end and is no such pair.
 int write(sqlite3_file* file, const void* data, int size, sqlite3_int64 place) {
   LogFile& log = log_of(file);
-  if (log.header_last && place == log.end && size >= kSmallestPage) {
+  if (!log.header_last && size == kFrameHeader && place >= kLogHeader) {
+    // What is not followed is of a transaction that failed.
+    if (place != log.end()) log.forget();
+    if (log.gathered->empty()) log.begin = place;
+    log.header_last = true;
+    log.commits = is_commit(data);
+    return gather(log, data, size);
+  }
+  if (log.header_last && size >= kSmallestPage && place == log.end()) {
     log.header_last = false;
     const int code = gather(log, data, size);
     const bool enough = log.commits || log.gathered->size() >= std::size_t{kMostGathered};
     return code == SQLITE_OK && enough ? flush(log) : code;
   }
-  if (log.header_last || size != kFrameHeader || place < std::max(log.end, kLogHeader)) {
-    return write_now(log, data, size, place);
-  }
-  if (place != log.end || log.gathered->empty()) {
-    if (const int code = flush(log); code != SQLITE_OK) return code;
-    log.begin = log.end = place;
-  }
-  log.header_last = true;
-  log.commits = is_commit(data);
-  return gather(log, data, size);
+  const int code = flush(log);
+  return code == SQLITE_OK ? log.real->pMethods->xWrite(log.real, data, size, place) : code;
 }
 
 int close(sqlite3_file* file) {
   LogFile& log = log_of(file);
-  flush(log);  // nothing that a transaction committed
   delete log.gathered;
   return log.real->pMethods->xClose(log.real);
 }

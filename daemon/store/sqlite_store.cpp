@@ -22,6 +22,8 @@ constexpr std::int64_t kRingSlots = 16;
 constexpr Millis kTryAgainAfter{20};
 // After trouble, so that a million rows hold up no answer: written in some 5 ms.
 constexpr std::size_t kRowsAtOnce = 1000;
+// When no answer waits any more; a transaction stays in memory until its commit.
+constexpr std::size_t kRowsAtTheEnd = 20'000;
 
 }  // namespace
 
@@ -80,7 +82,7 @@ void SqliteStore::attempt() {
   int code = begin();
   if (code == SQLITE_OK) {
     code = decide_once();
-    if (code == SQLITE_OK) code = write_and_commit();
+    if (code == SQLITE_OK) code = write_and_commit(storing_later_ ? kRowsAtOnce : dirty());
     if (code == SQLITE_OK) {
       if (storing_later_ && dirty() == 0) all_is_stored();
       return finish(storing_later_ ? Outcome::remembered : Outcome::stored);
@@ -177,8 +179,7 @@ int SqliteStore::mend_schema() {
   return SQLITE_OK;
 }
 
-int SqliteStore::write_and_commit() {
-  const std::size_t most = storing_later_ ? kRowsAtOnce : dirty();
+int SqliteStore::write_and_commit(std::size_t most) {
   int code = quotas_.write_dirty(most);
   if (code == SQLITE_OK) code = accounting_.write_dirty(most);
   if (code == SQLITE_OK) code = write_counted();
@@ -240,7 +241,7 @@ void SqliteStore::store_some() {
   if (!storing_later_ || !may_write() || done_) return;
   now_ = wall_clock();
   each_counter_table([this](auto& table) { table.begin_batch(now_); });
-  if (begin() != SQLITE_OK || write_and_commit() != SQLITE_OK) {
+  if (begin() != SQLITE_OK || write_and_commit(kRowsAtOnce) != SQLITE_OK) {
     last_error_ = sql::message_of(db_.get());
     return roll_back();
   }
@@ -283,10 +284,9 @@ void SqliteStore::all_is_stored() {
 
 void SqliteStore::close(std::chrono::milliseconds patience) {
   const auto until = Steady::now() + patience;
-  storing_later_ = false;  // all at once
   trouble_.end(Trouble::Kind::log);
   while (may_write() && dirty() > 0) {
-    if (begin() == SQLITE_OK && write_and_commit() == SQLITE_OK) break;
+    if (begin() == SQLITE_OK && write_and_commit(kRowsAtTheEnd) == SQLITE_OK) continue;
     last_error_ = sql::message_of(db_.get());
     roll_back();
     if (Steady::now() >= until) break;

@@ -112,7 +112,7 @@ class SqliteStore final : public Store, private Transaction {
   int begin();
   int refresh();
   int mend_schema();
-  int write_and_commit();
+  int write_and_commit(std::size_t most);  // rows of each table
   int write_counted();
   void roll_back();
   void store_remembered();

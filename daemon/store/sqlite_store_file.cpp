@@ -98,7 +98,7 @@ Result<void> SqliteStore::make_sure_there_is_one() {
 Result<void> SqliteStore::open_existing() {
   // At the start nobody waits for an answer yet, and a moment's lock must not cost bypass_timeout.
   const Millis patience = std::exchange(at_start_, false) ? kPatienceAtStart : Millis{0};
-  auto db = open_database(settings_.file, OpenMode::read_write, patience);
+  auto db = open_database(settings_.file, OpenMode::serve, patience);
   if (!db) return tl::unexpected{db.error()};
   if (auto done = open_file(*db); !done) {
     return failure(fmt::format("{}: {}", settings_.file.string(), done.error().message));
