@@ -197,7 +197,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   if (session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
   policy_ids_.clear();
   for (const std::uint32_t place : policies) policy_ids_.push_back(rules.policies[place].id);
-  session.add_recipient(request.recipient, policy_ids_, question.verdict);
+  session.add_recipient(request.recipient, policy_ids_, question.verdict, question.reached_quotas);
   return std::move(question.verdict);
 }
 

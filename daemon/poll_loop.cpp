@@ -92,10 +92,7 @@ void PollLoop::post(Task task) {
 }
 
 void PollLoop::stop() {
-  post([this] {
-    const std::lock_guard lock{mutex_};
-    stopped_ = true;
-  });
+  post([this] { stopped_ = true; });
 }
 
 bool PollLoop::later(const Timer& a, const Timer& b) {
@@ -108,13 +105,7 @@ void PollLoop::after(std::chrono::milliseconds delay, Task task) {
 }
 
 void PollLoop::run() {
-  for (;;) {
-    {
-      const std::lock_guard lock{mutex_};
-      if (std::exchange(stopped_, false)) return;
-    }
-    turn();
-  }
+  while (!std::exchange(stopped_, false)) turn();
 }
 
 void PollLoop::turn() {

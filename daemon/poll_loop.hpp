@@ -53,7 +53,7 @@ class PollLoop final : public EventLoop {
   // Once. From here on these signals, and no others, are blocked and come to `handler`.
   void on_signals(std::initializer_list<int> signals, std::function<void(int)> handler);
 
-  // Until stop().
+  // Until stop(), of which the rest of its turn is still run.
   void run();
   void stop();
 
@@ -78,11 +78,11 @@ class PollLoop final : public EventLoop {
   std::vector<Timer> timers_;  // a heap, the next one in front
   std::uint64_t timers_made_ = 0;
   std::vector<Task> running_;
+  bool stopped_ = false;
 
   std::mutex mutex_;  // for what follows
   std::vector<Task> posted_;
   bool waiting_ = false;
-  bool stopped_ = false;
 };
 
 }  // namespace policyd

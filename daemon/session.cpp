@@ -80,7 +80,7 @@ SessionRecipient Session::recipient(std::size_t number) const {
   const Recipient& found = recipients_[number];
   return {text_of(found.address),
           std::span{policies_}.subspan(found.policies.begin, found.policies.size), found.action,
-          text_of(found.text)};
+          text_of(found.text), found.reached_quotas};
 }
 
 std::optional<SessionRecipient> Session::find(std::string_view address) const {
@@ -98,11 +98,12 @@ Session::Slice Session::keep(std::string_view text) {
 }
 
 void Session::add_recipient(std::string_view address, std::span<const std::int64_t> policies,
-                            const Verdict& verdict) {
+                            const Verdict& verdict, bool reached_quotas) {
   Recipient& added = recipients_.emplace_back();
   added.address = keep(address);
   added.text = keep(verdict.text);
   added.action = verdict.action;
+  added.reached_quotas = reached_quotas;
   added.policies = {static_cast<std::uint32_t>(policies_.size()),
                     static_cast<std::uint32_t>(policies.size())};
   policies_.insert(policies_.end(), policies.begin(), policies.end());

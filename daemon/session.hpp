@@ -26,10 +26,10 @@ struct SessionRecipient {
   std::span<const std::int64_t> policies;  // IDs, in the order in which they applied
   Action action = Action::dunno;
   std::string_view text;  // of the answer
+  bool reached_quotas = true;
 
   [[nodiscard]] Verdict verdict() const { return {action, std::string{text}}; }
   [[nodiscard]] bool refuses() const { return Verdict{action, {}}.refuses(); }
-  [[nodiscard]] bool is_final() const { return Verdict{action, {}}.is_final(); }
 };
 
 // All its texts stand in one string, which the next message in the same place uses again: a message
@@ -53,7 +53,7 @@ class Session {
   [[nodiscard]] SessionRecipient recipient(std::size_t number) const;
   [[nodiscard]] std::optional<SessionRecipient> find(std::string_view address) const;
   void add_recipient(std::string_view address, std::span<const std::int64_t> policies,
-                     const Verdict& verdict);
+                     const Verdict& verdict, bool reached_quotas = true);
   void forget_recipients();
 
   TimePoint first_rcpt{}, last_rcpt{};
@@ -69,6 +69,7 @@ class Session {
     Slice address, text;  // in texts_
     Slice policies;       // in policies_
     Action action = Action::dunno;
+    bool reached_quotas = true;
   };
 
   Slice keep(std::string_view text);

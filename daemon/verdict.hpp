@@ -29,10 +29,6 @@ struct Verdict {
 
   // Whether the mail (or this recipient of it) goes no further for now.
   [[nodiscard]] bool refuses() const { return action == Action::reject || action == Action::defer; }
-  // Whether no later module was asked.
-  [[nodiscard]] bool is_final() const {
-    return action != Action::dunno && action != Action::pass && action != Action::prepend;
-  }
 };
 
 // The Verdict column, any case; nullopt for a word that is none. NULL and the empty string are the

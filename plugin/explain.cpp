@@ -145,6 +145,7 @@ class Explainer {
       ended = explained.final;
     }
     out_.verdict = question.verdict;
+    reached_quotas_ = question.reached_quotas;
   }
 
   void ask(policyd::Module& module, policyd::RcptQuestion& question, ExplainedModule& explained) {
@@ -222,7 +223,7 @@ class Explainer {
     for (const std::uint32_t place : matched) {
       policies.push_back(store_.rules()->policies[place].id);
     }
-    session.add_recipient(request_.recipient, policies, out_.verdict);
+    session.add_recipient(request_.recipient, policies, out_.verdict, reached_quotas_);
 
     policyd::Request request = request_;
     request.state = policyd::ProtocolState::end_of_message;
@@ -238,6 +239,7 @@ class Explainer {
   sqlite3* db_;
   const policyd::Config& config_;
   policyd::Request request_;
+  bool reached_quotas_ = false;
   CapturedLog& log_;
   policyd::ReadingTransaction& store_;
   std::vector<std::unique_ptr<policyd::Module>> modules_;

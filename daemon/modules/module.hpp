@@ -31,6 +31,7 @@ struct Question {
 struct RcptQuestion : Question {
   std::span<const std::uint32_t> policies;  // places in rules.policies, in order
   Lookups lookups = {};                     // what wishes() asked for
+  bool reached_quotas = false;              // no module before Quotas settled it
 };
 
 // `session` is what was decided at RCPT.

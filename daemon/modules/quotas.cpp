@@ -39,6 +39,7 @@ void Quotas::begin() {
 
 Next Quotas::decide_rcpt(RcptQuestion& question) {
   begin();
+  question.reached_quotas = true;
   for (const std::uint32_t place : question.policies) {
     const Policy& policy = question.rules.policies[place];
     for (const Quota& quota : policy.quotas) {
@@ -224,7 +225,7 @@ Next Quotas::decide_message(MessageQuestion& question) {
   for (std::size_t i = 0; i < question.session.recipients(); ++i) {
     const SessionRecipient recipient = question.session.recipient(i);
     // Refused, or settled before (OK of AccessControl): not counted at RCPT, so not here either.
-    if (windowed_ && recipient.is_final()) continue;
+    if (windowed_ && (recipient.refuses() || !recipient.reached_quotas)) continue;
     const Request about = question.session.request_for(recipient);
     for (const std::int64_t id : recipient.policies) {
       const auto place = question.rules.policy_by_id.find(id);

@@ -81,6 +81,7 @@ class ReadOnly(FileTest):
 class CannotBeReplaced(FileTest):
     @unittest.skipUnless(service_user() or os.geteuid() != 0, "root may write anything")
     def test_it_is_counted_in_memory_and_tried_again(self):
+        self.wait_for_backup(self.daemon)  # it has read the rules to be kept before
         folder = self.daemon.database.parent
         folder.chmod(0o555)
         self.addCleanup(folder.chmod, 0o755)
