@@ -228,6 +228,8 @@ void print_modules(Output& output, const Explanation& explanation) {
 std::string whom_to_reset(const Explanation& explanation) {
   if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
   const std::string& key = explanation.used_up->track_key;
+  // A network has its users in common.
+  if (policyd::IpAddress::parse(say_key(key))) return say_key(key);
   const bool address = key.rfind("Sender:", 0) == 0 || key.rfind("Recipient:", 0) == 0;
   const std::string who = key.substr(key.find(':') + 1);
   return address && who != "<>" && policyd::is_mail_address(who) ? escaped(who) : std::string{};

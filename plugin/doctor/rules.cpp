@@ -8,6 +8,8 @@
 
 #include "daemon/item.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/limit_line.hpp"
+#include "plugin/limits.hpp"
 #include "plugin/text.hpp"
 
 namespace limits {
@@ -124,6 +126,27 @@ void check_problems(const DoctorQuestion& question, const Tables& tables,
                                               problem.table, mending_change(problem), problem.id)));
   }
   findings.well_unless_wrong("rules.rows", "the daemon understands every row");
+}
+
+// A Track that means "each client" to IPv4 only.
+void check_clients(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
+  const auto all = read_limits(tables);
+  if (!all) return;  // its problem is found elsewhere
+  for (const StoredLimit& limit : all->limits) {
+    if (!limit.partly_enabled() || !joins_v6_clients(limit.track, limit.what.target)) continue;
+    const auto wanted = wanted_of(*all, limit);
+    findings.wrong(
+        "rules.clients",
+        fmt::format("limit {} counts single IPv4 clients, but IPv6 clients by networks of /32",
+                    limit.id),
+        "all customers of a provider share one counter there, and one of them uses it up",
+        wanted ? "carbonio-limits " + line_of(*wanted)
+               : sqlite_command(
+                     question.daemon.config.database,
+                     fmt::format("UPDATE {}quotas SET Track = 'SenderIP:/128' WHERE PolicyID = {} "
+                                 "AND Track = '{}'",
+                                 tables.prefix, limit.policy_id, limit.track)));
+  }
 }
 
 bool is_for_all(const MemberTexts& members) { return members.contains({"any", "any"}); }
@@ -260,6 +283,7 @@ RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, F
   check_orphans(question, tables, findings);
   check_policies(question, tables, *checked.rules, findings);
   check_walk(question, tables, *checked.rules, findings);
+  check_clients(question, tables, findings);
   check_names(question, tables, findings);
   check_senders(question, tables, checked, findings);
   return checked;
