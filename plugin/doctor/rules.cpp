@@ -99,6 +99,15 @@ std::string mending_change(const policyd::RowProblem& problem) {
       Change{"accounting", "AccountingPeriod", "SET AccountingPeriod = 0"},
       Change{"accounting", "Verdict", "SET Verdict = 'DEFER'"},
       Change{"greylisting", "Track", "SET Track = 'SenderIP:/24'"},
+      // A week.
+      Change{"greylisting", "UseAutoWhitelist is set", "SET AutoWhitelistPeriod = 604800"},
+      Change{"greylisting", "AutoWhitelistPeriod is none", "SET AutoWhitelistPeriod = NULL"},
+      Change{"greylisting", "UseAutoBlacklist is set", "SET AutoBlacklistPeriod = 604800"},
+      Change{"greylisting", "AutoBlacklistPeriod is none", "SET AutoBlacklistPeriod = NULL"},
+      Change{"checkhelo", "UseHRP is set, but HRPPeriod", "SET HRPPeriod = 604800"},
+      Change{"checkhelo", "HRPPeriod is none", "SET HRPPeriod = NULL"},
+      Change{"checkhelo", "UseHRP is set, but HRPLimit", "SET HRPLimit = 5"},
+      Change{"checkhelo", "HRPLimit is none", "SET HRPLimit = NULL"},
   };
   for (const Change& each : kChanges) {
     if (problem.table == each.table && problem.what.rfind(each.begins, 0) == 0) return each.change;
@@ -106,12 +115,22 @@ std::string mending_change(const policyd::RowProblem& problem) {
   return "SET Disabled = 1";
 }
 
-std::string_view consequence(const std::string& table) {
+std::string_view consequence(const policyd::RowProblem& problem) {
+  const std::string& table = problem.table;
+
   if (table == "policy_members") return "the policy does not match the mail it is meant for";
   if (table == "policy_groups" || table == "policy_group_members") {
     return "whoever should be in the group is not";
   }
   if (table == "quotas_limits") return "it limits nothing, or defers all mail of its policy";
+  const std::string what = lower_cased(problem.what);
+  if (what.find(" is set, but ") != std::string::npos) return "all mail of its policy is deferred";
+  if (table == "checkhelo_whitelist" && what.find("'senderip:") == std::string::npos) {
+    return "CheckHelo defers all mail that it is asked about";
+  }
+  if (table == "checkhelo_whitelist" || table == "greylisting_whitelist") {
+    return "whom it names is not whitelisted";
+  }
   return "mail that it concerns is deferred, or not limited";
 }
 
@@ -120,7 +139,7 @@ void check_problems(const DoctorQuestion& question, const Tables& tables,
   for (const policyd::RowProblem& problem : rules.problems) {
     findings.wrong("rules.rows",
                    fmt::format("{} {}: {}", problem.table, problem.id, escaped(problem.what)),
-                   std::string{consequence(problem.table)},
+                   std::string{consequence(problem)},
                    sqlite_command(question.daemon.config.database,
                                   fmt::format("UPDATE {}{} {} WHERE ID = {}", tables.prefix,
                                               problem.table, mending_change(problem), problem.id)));

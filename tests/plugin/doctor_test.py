@@ -150,6 +150,47 @@ class Rows(DoctorTest):
                 self.daemon.sql(f"UPDATE {change} WHERE ID = (SELECT max(ID) FROM {table});")
                 self.mend(self.only("rules.rows", word))
 
+    def test_rows_that_defer_all_their_mail(self):
+        grey = insert("greylisting", PolicyID=last("policies"), Name="g", Track="SenderIP:/24",
+                      GreylistPeriod=60)
+        helo = insert("checkhelo", PolicyID=last("policies"), Name="h")
+        for modules, row, change, words in (
+                (("Greylisting",), grey, "greylisting SET UseAutoWhitelist = 1",
+                 "greylisting 1: UseAutoWhitelist is set, but AutoWhitelistPeriod is not"),
+                (("Greylisting",), grey, "greylisting SET UseAutoBlacklist = 1",
+                 "greylisting 1: UseAutoBlacklist is set, but AutoBlacklistPeriod is not"),
+                (("CheckHelo",), helo, "checkhelo SET UseHRP = 1, HRPLimit = 3",
+                 "checkhelo 1: UseHRP is set, but HRPPeriod is not"),
+                (("CheckHelo",), helo, "checkhelo SET UseHRP = 1, HRPPeriod = 60",
+                 "checkhelo 1: UseHRP is set, but HRPLimit is not"),
+                (("AccessControl",), insert("access_control", PolicyID=last("policies"), Name="a",
+                                            Verdict="DEFER"),
+                 "access_control SET Name = 'b'", "access_control 1: Verdict 'DEFER' is none"),
+                ((), "", "quotas SET Verdict = 'OK' WHERE ID > 2",
+                 "quotas 3: Verdict 'OK' is none")):
+            with self.subTest(change):
+                self.make(policy() + quota() + row + f"UPDATE {change};",
+                          modules=("Quotas", *modules))
+                if modules:
+                    self.assertTrue(self.daemon.ask(sasl_username="a", sender="a@mine.example")
+                                    .startswith("DEFER"))
+                self.mend(self.only("rules.rows", words))
+                if modules != ("AccessControl",):  # greylisted is 451
+                    self.assertFalse(self.daemon.ask(sasl_username="b", sender="b@mine.example")
+                                     .startswith("DEFER"))
+
+    def test_what_other_policies_set_is_looked_at(self):
+        self.make(policy("any") + insert("checkhelo", PolicyID=last("policies"), Name="h",
+                                         HRPPeriod=60, HRPLimit=3) +
+                  policy() + quota() + insert("checkhelo", PolicyID=last("policies"), Name="h",
+                                              UseHRP=1), modules=("CheckHelo", "Quotas"))
+        self.wrong(status=0)
+        self.daemon.sql("UPDATE policy_members SET Source = '$*' WHERE PolicyID = 6;")
+        found = self.wrong()["rules.rows"]
+        self.assertEqual([finding["what"] for finding in found], [
+            f"checkhelo 2: UseHRP is set, but {column} is not: mail is deferred where no other "
+            "policy that matches sets it" for column in ("HRPPeriod", "HRPLimit")])
+
     def test_an_item_that_is_none(self):
         self.make(policy("$*,foo bar") + quota())
         finding = self.only("rules.rows", "'foo bar' is no address")
