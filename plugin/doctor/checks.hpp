@@ -14,6 +14,10 @@
 
 namespace limits {
 
+inline constexpr const char* kStart = "carbonio-limits service start";
+// Starts it too, and another program that runs in its place gives way.
+inline constexpr const char* kRestart = "carbonio-limits service restart";
+
 // `sqlite3 FILE "..."`, as one types it into a shell.
 std::string sqlite_command(const std::filesystem::path& database, const std::string& sql);
 // On a Carbonio host, where `enable` mends much.

@@ -304,6 +304,41 @@ class Database(DoctorTest):
         self.daemon.ask()
         self.assertTrue(eventually(lambda: "daemon.trouble" in self.wrong()))
 
+    def test_no_daemon_of_ours_has_taken_it_over(self):
+        self.make(policy() + quota())
+        self.daemon.stop()
+        triggers = self.daemon.query("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        self.daemon.sql("".join(f"DROP TRIGGER {name};" for [name] in triggers) +
+                        "DROP TABLE limits_rules_version;"
+                        "ALTER TABLE quotas_tracking DROP COLUMN State;")
+        found = self.wrong()
+        self.assertEqual(sorted(found), ["daemon.running", "database.taken_over"])
+        # As it is pasted: nothing else on the line.
+        self.assertEqual(found["database.taken_over"][0]["mend"], "carbonio-limits service restart")
+        self.daemon.start()
+        self.wrong(status=0)
+
+    @needs_root
+    def test_the_disk_is_nearly_full(self):
+        self.make(policy() + quota())
+        self.daemon.stop()
+        folder = self.daemon.database.parent
+        small = folder.with_name("small")
+        small.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", small],
+                                 capture_output=True, check=False)
+        if mounted.returncode != 0:
+            self.skipTest(f"no file system of its own here: {mounted.stderr.decode().strip()}")
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        self.daemon.sql(f"VACUUM INTO '{small / 'db'}';")
+        os.chown(small, folder.stat().st_uid, folder.stat().st_gid)
+        os.chown(small / "db", folder.stat().st_uid, folder.stat().st_gid)
+        self.daemon.config.write_text(self.daemon.config.read_text().replace(
+            str(self.daemon.database), str(small / "db")))
+        [found] = self.wrong()["database.space"]
+        self.assertRegex(found["what"], rf"only 1\d MiB are free in {small}")
+        self.assertIn(f"df -h {small}", found["mend"])
+
     @needs_root
     def test_files_of_another_user(self):
         self.make()
