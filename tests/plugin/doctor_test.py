@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
 
+import json_keys  # noqa: E402
 from daemon_case import (  # noqa: E402
     DaemonTest, bin_dir, eventually, insert, last, limit, needs_root, quota)
 from postfix_instance import MAIN_CF, MASTER_CF  # noqa: E402
@@ -60,6 +61,7 @@ class DoctorTest(DaemonTest):
                              "ZEXTRAS_HOME": str(self.daemon.folder)})
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         self.assertEqual(done.stderr, "")
+        self.assertEqual(json_keys.undocumented(("doctor", *arguments), done.stdout), set())
         return done.stdout
 
     def wrong(self, status=3):
