@@ -6,6 +6,7 @@ then with one thing broken each."""
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -357,6 +358,21 @@ class Running(DoctorTest):
         self.make(policy() + quota())
         self.daemon.stop()
         self.assertIn("carbonio-limits service start", self.only("daemon.running", "does not run")["mend"])
+
+    def test_it_runs_and_does_not_answer_nor_follow_the_rules(self):
+        self.make(policy() + quota())
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.daemon.process.send_signal, signal.SIGCONT)
+        finding = self.only("daemon.answers", f"does not answer on localhost:{self.daemon.port}")
+        self.assertEqual(finding["mend"], "carbonio-limits service restart")
+        self.daemon.sql("UPDATE quotas SET Period = 61;")
+        found = self.wrong()
+        self.assertEqual(sorted(found), ["daemon.answers", "daemon.rules"])
+        self.assertRegex(found["daemon.rules"][0]["what"],
+                         r"works with rules of version \d+, the database has \d+")
+        self.assertEqual(found["daemon.rules"][0]["mend"], "carbonio-limits service restart")
+        self.daemon.process.send_signal(signal.SIGCONT)
+        self.wrong(status=0)
 
     def test_it_was_killed(self):
         self.make(policy() + quota())
