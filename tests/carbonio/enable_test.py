@@ -135,6 +135,12 @@ class OneHost(EnableCase):
         self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["6"])
         self.assert_runs()
 
+    def test_another_database_than_the_daemons_is_refused(self):
+        before = self.tree()
+        _, err = self.switch("enable", "--database", str(self.home / "other.db"), status=1)
+        self.assertIn("--database does not go with enable", err)
+        self.assertEqual((self.tree(), self.calls()), (before, 0))
+
     @needs_root
     def test_nothing_of_root_is_left(self):
         self.switch("enable")
