@@ -330,6 +330,20 @@ class ListAndUsage(Plugin):
             if columns == 120:
                 self.assertIn(long, lines[1])
 
+    def test_explain_is_no_wider_than_the_terminal(self):
+        self.run_it("send", "500/h,50M/10min", "--per", "account")
+        long = "somebody-with-a-rather-long-name@example.org"
+        self.count(7, f"SASLUsername:{long}", 20, 500)
+        mail = ("--from", long, "--to", "b@example.com", "--sasl", long)
+        wide = self.on_a_terminal("explain", *mail, columns=160, NO_COLOR="1")
+        self.assertIn("500 of 500 messages per hour", wide)
+        self.assertIn("█", wide)
+        for columns in (80, 100):
+            lines = self.on_a_terminal("explain", *mail, columns=columns,
+                                       NO_COLOR="1").splitlines()
+            self.assertLessEqual(max(map(len, lines)), columns, lines)
+            self.assertTrue(any("500 of 500 per hour" in line for line in lines), lines)
+
     def test_watch_gives_the_terminal_back(self):
         self.count(4, "Sender:full@own.org", 20, 10)
         master, slave = pty.openpty()
