@@ -97,6 +97,20 @@ class SendAndReceive(Plugin):
                  "UPDATE policy_group_members SET Member = '192.0.2.0/24' WHERE ID = 1")
         self.assertNotIn("example rows", self.run_it("send", "200/h"))
 
+    def test_domains_of_others_are_mentioned(self):
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                 "(2, '@Own.org'), (2, '@*.own.net')")
+        for words in (("--domain", "own.org"), ("--user", "a@own.org"), ("--domain", "x.own.net"),
+                      ("--anyone",), ("--client", "192.0.2.1")):
+            self.assertNotIn("own domains (group", self.run_it("send", "1/h", *words))
+        self.assertIn("Note: typo.org is none of this server's own domains (group internal_domains); "
+                      "'carbonio-limits sync' brings new ones in.\n",
+                      self.run_it("send", "1/h", "--domain", "own.org", "typo.org"))
+        said = self.run_it("receive", "1/h", "--user", "a@b.org", "b@a.org", "c@a.org")
+        self.assertIn("Note: a.org and b.org are none of", said)
+        self.sql("UPDATE policy_group_members SET Member = '%others' WHERE ID = 2")
+        self.assertNotIn("own domains (group", self.run_it("send", "2/h", "--domain", "typo.org"))
+
     def test_text_is_stored_as_it_is(self):
         text = "It's \"{used}\"; DROP TABLE quotas; -- %s $HOME `id` äöü"
         self.run_it("send", "100/h", "--message", text, "--name", text)
