@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "daemon/append_number.hpp"
 
@@ -173,38 +174,49 @@ bool is_host_character(char c) {
   return (l >= 'a' && l <= 'z') || is_digit(c) || c == '-' || c == '_' || c == '.';
 }
 
-// Greedy, going back to the last star only. That is enough although a star may not stand for every
-// character: what one star cannot cross, an earlier star that reaches as far cannot either.
+// Where `piece` begins first. string_view::find takes text × piece at worst; memmem promises to be
+// linear, and has a table to fill first.
+std::size_t find_in_linear_time(std::string_view text, std::string_view piece) {
+  constexpr std::size_t kShort = 16;
+  if (piece.size() <= kShort || piece.size() > text.size()) return text.find(piece);
+  const void* found = ::memmem(text.data(), text.size(), piece.data(), piece.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
+// The literal pieces between stars are looked for from left to right, each where it comes first.
+// That is enough although a star may not stand for every character: where a piece comes later too,
+// either the star in front of it takes what comes first, or both overlap; then the piece repeats
+// itself, and the star takes all characters of it. Linear, since no part of the text is
+// searched twice.
 // `star_in_front`: as if the pattern began with one more star.
 template <typename MayStandFor>
 bool glob(std::string_view pattern, std::string_view text, MayStandFor star_takes,
           bool star_in_front = false) {
-  while (!pattern.empty() && pattern.back() != '*') {
-    if (text.empty() || text.back() != pattern.back()) return false;
-    pattern.remove_suffix(1);
-    text.remove_suffix(1);
+  const auto last_star = pattern.rfind('*');
+  if (last_star == std::string_view::npos && !star_in_front) return pattern == text;
+  const auto end = pattern.substr(last_star + 1);  // all of it where there is no star
+  if (!text.ends_with(end)) return false;
+  pattern.remove_suffix(end.size());
+  text.remove_suffix(end.size());
+  if (!star_in_front) {
+    const auto beginning = pattern.substr(0, pattern.find('*'));
+    if (!text.starts_with(beginning)) return false;
+    pattern.remove_prefix(beginning.size());
+    text.remove_prefix(beginning.size());
   }
-  if (pattern.empty() && !star_in_front) return text.empty();
-  std::size_t p = 0;
-  std::size_t t = 0;
-  std::optional<std::size_t> star;  // behind the last star of the pattern
-  std::size_t star_end = 0;         // behind what it stands for
-  if (star_in_front) star = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = ++p;
-      star_end = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star && star_takes(text[star_end])) {
-      p = *star;
-      t = ++star_end;
-    } else {
-      return false;
-    }
+  const auto is_taken = [&](std::string_view part) {
+    return std::all_of(part.begin(), part.end(), star_takes);
+  };
+  while (!pattern.empty()) {
+    const auto piece = pattern.substr(0, pattern.find('*'));
+    const auto at = find_in_linear_time(text, piece);
+    if (at == std::string_view::npos || !is_taken(text.substr(0, at))) return false;
+    text.remove_prefix(at + piece.size());
+    // Whatever is left of the pattern ends in a star.
+    pattern.remove_prefix(piece.size() + 1);
   }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+  return is_taken(text);
 }
 
 }  // namespace

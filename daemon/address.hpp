@@ -60,9 +60,7 @@ struct IpNetwork {
 
 // ASCII only: mail addresses compare without regard to the case of A..Z.
 void lower_case(std::string& text);
-[[nodiscard]] constexpr bool is_white_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
+[[nodiscard]] constexpr bool is_white_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // `x@y` without white space, both parts not empty (CBPolicyD's check of sender and recipient).
 [[nodiscard]] bool is_mail_address(std::string_view text);
@@ -74,7 +72,7 @@ void lower_case(std::string& text);
 
 // Whether `pattern`, where `*` stands for any run (also an empty one) of characters that are not
 // white space and every other character for itself, matches all of `text`. Both in lower case.
-// Time is linear in pattern × text at worst, without recursion.
+// Time is linear in pattern + text, whatever they are; without recursion.
 [[nodiscard]] bool wildcard_match(std::string_view pattern, std::string_view text);
 
 // The same for host names: `*` stands for letters, digits, `-`, `_` and `.` only, and a pattern

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "daemon/rules_merged.hpp"
 #include "daemon/rules_reader.hpp"
 
 namespace policyd {
@@ -26,6 +27,7 @@ class Loader {
     load_quota_limits();
     load_module_rows(reader_);
     load_members();
+    check_merged_rows(*rules_, for_all_);
     load_groups();
     rules_->index.emplace(members_, groups_, rules_->problems);
     return rules_;
@@ -65,7 +67,7 @@ class Loader {
           if (!quota.track) reader_.problem("quotas", quota.id, quota.track.error().message);
           if (number && quota.period_s == 0)
             reader_.problem("quotas", quota.id, "Period is no number of seconds");
-          if (quota.verdict.kind == RowVerdict::Kind::invalid) {
+          if (quota.verdict.kind != RowVerdict::Kind::none && !quota.verdict.is_for_limits()) {
             reader_.problem("quotas", quota.id,
                             fmt::format("Verdict '{}' is none", quota.verdict.text));
           }
@@ -103,14 +105,18 @@ class Loader {
   }
 
   void load_members() {
+    for_all_.resize(rules_->policies.size());
     reader_.each(
         "SELECT ID, PolicyID, Source, Destination FROM {p}policy_members WHERE Disabled = 0 ORDER "
         "BY ID",
         [&](const sql::Statement& row) {
           const auto owner = rules_->policy_by_id.find(row.integer(1));
           if (owner == rules_->policy_by_id.end()) return;
-          members_.push_back(
-              {row.integer(0), owner->second, row.optional_text(2), row.optional_text(3)});
+          const MemberRow& member = members_.emplace_back(
+              MemberRow{row.integer(0), owner->second, row.optional_text(2), row.optional_text(3)});
+          if (matches_everything(member.source) && matches_everything(member.destination)) {
+            for_all_[owner->second] = true;
+          }
         });
   }
 
@@ -134,12 +140,18 @@ class Loader {
   std::shared_ptr<Rules> rules_ = std::make_shared<Rules>();
   RulesReader reader_;
   std::vector<MemberRow> members_;
+  std::vector<bool> for_all_;  // policies that match all mail
   std::vector<GroupRow> groups_;
   // Quotas by ID: `policies` does not grow any more, so the pointers hold.
   std::unordered_map<std::int64_t, std::pair<Policy*, std::size_t>> quotas_;
 };
 
 }  // namespace
+
+bool RowVerdict::is_for_access_control() const {
+  return kind == Kind::action && action != Action::dunno && action != Action::defer &&
+         action != Action::prepend;
+}
 
 bool RowVerdict::is_for_limits() const {
   return kind == Kind::action && action != Action::ok && action != Action::pass &&

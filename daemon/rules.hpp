@@ -27,6 +27,8 @@ struct RowVerdict {
   Action action = Action::dunno;
   std::string text;  // as written
 
+  // One that AccessControl may give: OK, PASS, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
+  [[nodiscard]] bool is_for_access_control() const;
   // One that Quotas and Accounting may give: DEFER, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
   [[nodiscard]] bool is_for_limits() const;
   static RowVerdict parse(std::string_view text);

@@ -14,11 +14,9 @@ OptionalInteger optional_integer(const sql::Statement& row, int column) {
   return row.integer(column);
 }
 
-void check_verdict(RulesReader& reader, std::string_view table, std::int64_t id,
-                   const RowVerdict& verdict) {
-  if (verdict.kind == RowVerdict::Kind::invalid) {
-    reader.problem(table, id, fmt::format("Verdict '{}' is none", verdict.text));
-  }
+void bad_verdict(RulesReader& reader, std::string_view table, std::int64_t id,
+                 const RowVerdict& verdict) {
+  reader.problem(table, id, fmt::format("Verdict '{}' is none", verdict.text));
 }
 
 void load_access_control(RulesReader& reader) {
@@ -35,7 +33,10 @@ void load_access_control(RulesReader& reader) {
         if (access.verdict.text.empty() && !row.is_null(2)) {
           access.verdict.kind = RowVerdict::Kind::invalid;
         }
-        check_verdict(reader, "access_control", access.id, access.verdict);
+        if (access.verdict.kind != RowVerdict::Kind::none &&
+            !access.verdict.is_for_access_control()) {
+          bad_verdict(reader, "access_control", access.id, access.verdict);
+        }
       });
 }
 
@@ -71,7 +72,10 @@ void load_accounting(RulesReader& reader) {
           reader.problem("accounting", accounting.id,
                          "AccountingPeriod is none of 0 (day), 1 (week), 2 (month)");
         }
-        check_verdict(reader, "accounting", accounting.id, accounting.verdict);
+        if (accounting.verdict.kind != RowVerdict::Kind::none &&
+            !accounting.verdict.is_for_limits()) {
+          bad_verdict(reader, "accounting", accounting.id, accounting.verdict);
+        }
       });
 }
 

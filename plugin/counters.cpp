@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/counters.hpp"
 
-#include <fmt/core.h>
-
 #include "daemon/address.hpp"
+#include "daemon/track.hpp"
 #include "plugin/text.hpp"
+#include "plugin/track_key.hpp"
 
 namespace limits {
 namespace {
@@ -20,12 +20,18 @@ Result<bool> is_there(const Tables& tables, std::int64_t limit_id, const std::st
 
 }  // namespace
 
-std::vector<std::string> own_keys(std::string_view who) {
+std::vector<std::string> own_keys(std::string_view who, const std::set<int>& prefix_lengths) {
   const std::string text = lower_cased(who);
+  std::vector<std::string> out;
   if (const auto address = policyd::IpAddress::parse(text)) {
-    return {fmt::format("SenderIP:{}/{}", address->to_string(), address->bits())};
+    for (auto length = prefix_lengths.lower_bound(address->bits()); length != prefix_lengths.end();
+         ++length) {
+      out.push_back(KeyNetwork{*address, *length}.key());
+    }
+    return out;
   }
-  std::vector<std::string> out = {"SASLUsername:" + text};
+  if (const auto network = KeyNetwork::parse(text)) return {network->key()};
+  out.push_back("SASLUsername:" + text);
   if (text.find('@') == std::string::npos) {
     if (text.find('.') != std::string::npos) {
       out.push_back("Sender:@" + text);
@@ -35,6 +41,17 @@ std::vector<std::string> own_keys(std::string_view who) {
   }
   out.push_back("Sender:" + text);
   out.push_back("Recipient:" + text);
+  return out;
+}
+
+std::set<int> prefix_lengths_of(const std::vector<StoredLimit>& limits) {
+  std::set<int> out;
+  for (const StoredLimit& limit : limits) {
+    const auto track = policyd::Track::parse(limit.track);
+    if (track && track->method == policyd::TrackMethod::sender_ip) {
+      out.insert(track->prefix_length);
+    }
+  }
   return out;
 }
 

@@ -5,17 +5,24 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "plugin/changes.hpp"
+#include "plugin/limit.hpp"
 
 namespace limits {
 
-// The TrackKeys that are `who`'s own: a mail address, a domain, an IP address or a login name. What
-// is counted together with others (the domain of an address) is not among them.
-std::vector<std::string> own_keys(std::string_view who);
+// The TrackKeys that are `who`'s own: a mail address, a domain, an IP address, a network
+// ("192.0.2.0/24") or a login name. What is counted together with others (the domain of an address,
+// the network of a client) is not among them. `prefix_lengths`: of the Tracks `SenderIP:/n` that
+// there are, since the keys of a single address carry them.
+std::vector<std::string> own_keys(std::string_view who, const std::set<int>& prefix_lengths);
+
+// Of the limits' Tracks.
+std::set<int> prefix_lengths_of(const std::vector<StoredLimit>& limits);
 
 struct Freed {
   std::int64_t limit_id = 0;  // quotas_limits

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "hooks/paths.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/doctor/postfix_asks.hpp"
 #include "plugin/owner.hpp"
@@ -16,6 +17,25 @@ PostfixFacts look_at_postfix(const DoctorQuestion& question) {
   PostfixFacts facts;
   facts.why_not = "there is no postconf here";
   return facts;
+}
+
+// After `disable`, or before the first `enable`: that the daemon does not run and Postfix does not
+// ask it is how it should be then.
+void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postfix,
+                       Findings& findings) {
+  std::error_code code;
+  const bool marked = std::filesystem::exists(carbonio::enabled_mark(question.zextras_home), code);
+  const bool off = is_carbonio(question) && !marked && postfix.why_not.empty() &&
+                   findings.is_wrong("daemon.running") && !findings.is_well("daemon.answers") &&
+                   !asks_us(question, postfix);
+  if (!off) return;
+  for (const char* check : {"daemon.running", "daemon.rules", "postfix.asks", "postfix.permits",
+                            "postfix.end_of_data", "postfix.senders"}) {
+    findings.drop(check);
+  }
+  findings.wrong("service.enabled", "the policy service is switched off on this host",
+                 "no limit is in force; mail passes without being asked about",
+                 "carbonio-limits enable");
 }
 
 }  // namespace
@@ -36,6 +56,7 @@ policyd::Result<Findings> examine(const DoctorQuestion& question) {
   }
   check_daemon(question, db.get(), findings);
   check_postfix(question, postfix, rules, findings);
+  check_switched_on(question, postfix, findings);
   findings.not_checked("mta.others",
                        "other MTA hosts: each counts for itself, so three MTAs are three counts");
   return findings;

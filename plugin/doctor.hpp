@@ -5,6 +5,7 @@
 // fault.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -41,11 +42,11 @@ class Findings {
   void well_unless_wrong(const std::string& check, std::string what) {
     if (!is_wrong(check)) well(check, std::move(what));
   }
-  [[nodiscard]] bool is_wrong(const std::string& check) const {
-    for (const Finding& finding : all_) {
-      if (finding.health == Health::wrong && finding.check == check) return true;
-    }
-    return false;
+  [[nodiscard]] bool is_wrong(const std::string& check) const { return has(Health::wrong, check); }
+  [[nodiscard]] bool is_well(const std::string& check) const { return has(Health::well, check); }
+  // Takes back what was said under `check`.
+  void drop(const std::string& check) {
+    std::erase_if(all_, [&](const Finding& finding) { return finding.check == check; });
   }
   template <typename Edit>
   void edit_mends(Edit edit) {
@@ -59,6 +60,11 @@ class Findings {
   }
 
  private:
+  [[nodiscard]] bool has(Health health, const std::string& check) const {
+    return std::any_of(all_.begin(), all_.end(), [&](const Finding& finding) {
+      return finding.health == health && finding.check == check;
+    });
+  }
   void add(Finding finding) { all_.push_back(std::move(finding)); }
   std::vector<Finding> all_;
 };

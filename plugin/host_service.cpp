@@ -115,7 +115,7 @@ Result<std::vector<std::string>> HostService::to_be_done(const carbonio::Wanted&
   std::vector<std::string> out;
   if (!is_there(home_ / "conf" / "cbpolicyd.conf"))
     out.push_back(rewrite_as_typed(configd_, kBoth));
-  const auto place = find_database(database_, home_);
+  const auto place = find_database(std::nullopt, home_);
   if (!place) return tl::unexpected{place.error()};
   if (!is_there(place->file)) {
     out.emplace_back("carbonio-limits init");
@@ -151,7 +151,7 @@ Result<void> HostService::have_configuration(Steps& steps) const {
 
 Result<void> HostService::have_database(const carbonio::Wanted& wanted, Steps& steps,
                                         Output& output) const {
-  const auto place = find_database(database_, home_);
+  const auto place = find_database(std::nullopt, home_);
   if (!place) return tl::unexpected{place.error()};
   const auto owner = AsOwner::of(place->file);
   if (!owner) return tl::unexpected{owner.error()};
@@ -285,7 +285,7 @@ void HostService::verify(Steps& steps) const {
   Findings findings;
   for (bool again = true; again;) {
     findings = {};
-    question.daemon = find_daemon_config(database_, home_);
+    question.daemon = find_daemon_config(std::nullopt, home_);
     check_daemon(question, nullptr, findings);
     again = false;
     for (const Finding& each : findings.all()) {

@@ -21,10 +21,9 @@ namespace limits {
 
 class HostService {
  public:
-  HostService(const Arguments& arguments, const Context& context, Configd configd)
+  HostService(const Context& context, Configd configd)
       : home_(context.zextras_home),
         search_path_(context.search_path),
-        database_(arguments.value(std::string{kDatabaseOption})),
         configd_(configd),
         was_on_(is_switched_on()) {}
 
@@ -63,7 +62,6 @@ class HostService {
 
   std::filesystem::path home_;
   std::string search_path_;
-  std::optional<std::string> database_;
   Configd configd_;
   bool was_on_;
 };

@@ -167,8 +167,13 @@ std::string say_direction(const StoredLimit& limit) {
   return limit.what.direction ? std::string{name_of(*limit.what.direction)} : "both";
 }
 
-std::string say_per(const StoredLimit& limit) {
+std::string per_word(const StoredLimit& limit) {
   return limit.what.per ? std::string{name_of(*limit.what.per)} : escaped(limit.track);
+}
+
+std::string say_per(const StoredLimit& limit) {
+  const bool joined = joins_v6_clients(limit.track, limit.what.target);
+  return per_word(limit) + (joined ? ", IPv6 /32" : "");
 }
 
 }  // namespace limits

@@ -94,7 +94,8 @@ std::string say_target(const StoredLimit& limit);
 // "on", "off", "partly".
 std::string_view say_state(const StoredLimit& limit);
 std::string say_direction(const StoredLimit& limit);
-// "user", or the Track where it is another one.
+// "user", or the Track where it is another one. `client` may have to say more for people.
+std::string per_word(const StoredLimit& limit);
 std::string say_per(const StoredLimit& limit);
 
 }  // namespace limits

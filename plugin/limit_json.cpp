@@ -40,7 +40,7 @@ nlohmann::json json_of(const AllLimits& all, const StoredLimit& limit) {
           {"direction", say_direction(limit)},
           {"who", limit.what.target ? name_of(*limit.what.target) : say_who(limit)},
           {"limit", format_limit(limit.plain_rates())},
-          {"per", say_per(limit)},
+          {"per", per_word(limit)},
           {"track", limit.track},
           {"verdict", verdict_word(limit.verdict)},
           {"enabled", limit.enabled()},

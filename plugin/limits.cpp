@@ -21,6 +21,7 @@ std::vector<std::string> differences(const StoredLimit& before, const StoredLimi
     if (from != to) out.push_back(fmt::format("{}{} → {}", what, from, to));
   };
   add("", format_limit(before.plain_rates()), format_limit(after.plain_rates()));
+  if (!equal_ignoring_case(before.track, after.track)) add("counts ", before.track, after.track);
   add("verdict ", verdict_word(before.verdict), verdict_word(after.verdict));
   add("", before.enabled() ? "on" : "off", after.enabled() ? "on" : "off");
   if (!has_default_texts(before) || !has_default_texts(after)) {
@@ -125,9 +126,10 @@ std::vector<std::int64_t> overruled_by(const AllLimits& all, const WantedLimit& 
   return out;
 }
 
-// `change` writes rows of this limit's policy.
+// `change` writes rows of this limit's policy, and may bring its Track to `track`.
 template <typename Change>
-Result<Put> edit(Changes& changes, AllLimits& all, std::int64_t id, Change change) {
+Result<Put> edit(Changes& changes, AllLimits& all, std::int64_t id, std::string_view track,
+                 Change change) {
   const StoredLimit before = *find_limit(all, id);
   const std::size_t statements_before = changes.typed().size();
   auto done = change(before);
@@ -137,7 +139,8 @@ Result<Put> edit(Changes& changes, AllLimits& all, std::int64_t id, Change chang
   if (!done) return tl::unexpected{done.error()};
   // Its first quota may be gone; then the number is that of another one.
   const auto now = std::find_if(all.limits.begin(), all.limits.end(), [&](const auto& limit) {
-    return limit.policy_id == before.policy_id && limit.track == before.track &&
+    return limit.policy_id == before.policy_id &&
+           (limit.track == before.track || equal_ignoring_case(limit.track, track)) &&
            (limit.id == id || find_limit(all, id) == nullptr);
   });
   if (now == all.limits.end()) return failure("the limit cannot be found after writing it");
@@ -178,9 +181,9 @@ Result<Put> put_limit(Changes& changes, AllLimits& all, const WantedLimit& wante
   const std::string lost =
       !wanted.verdict && bites(**stored) ? verdict_word((*stored)->verdict) : std::string{};
   const std::size_t statements_before = changes.typed().size();
-  auto put = edit(changes, all, id, [&](const StoredLimit& before) {
-    return bring_limit(changes, wish_of(wanted), before);
-  });
+  const Wish wish = wish_of(wanted);
+  auto put = edit(changes, all, id, wish.track,
+                  [&](const StoredLimit& before) { return bring_limit(changes, wish, before); });
   if (!put) return put;
   // Behind the others' exceptions, which explain some.
   auto done = bring_exempt(changes, all, put->limit.id, wanted.except);
@@ -193,7 +196,8 @@ Result<Put> put_limit(Changes& changes, AllLimits& all, const WantedLimit& wante
 
 Result<Put> set_rates(Changes& changes, AllLimits& all, std::int64_t id,
                       const std::vector<Rate>& rates) {
-  return edit(changes, all, id, [&](const StoredLimit& before) {
+  const std::string track = find_limit(all, id)->track;
+  return edit(changes, all, id, track, [&](const StoredLimit& before) {
     return bring_limit(changes, wish_of(before, rates), before);
   });
 }
@@ -203,7 +207,8 @@ Result<Put> switch_limit(Changes& changes, AllLimits& all, std::int64_t id, bool
   const bool wakes_policy = on && !limit.policy_enabled;
   const auto company = has_company(changes.tables(), limit);
   if (!company) return tl::unexpected{company.error()};
-  auto put = edit(changes, all, id, [&](const StoredLimit& before) -> Result<void> {
+  const std::string track = limit.track;
+  auto put = edit(changes, all, id, track, [&](const StoredLimit& before) -> Result<void> {
     if (on) return before.enabled() ? Result<void>{} : switch_on(changes, before);
     return before.partly_enabled() ? switch_off(changes, before) : Result<void>{};
   });

@@ -60,8 +60,4 @@ Result<Put> switch_limit(Changes& changes, AllLimits& all, std::int64_t id, bool
 // as it was.
 Result<Put> remove_limit(Changes& changes, AllLimits& all, std::int64_t id);
 
-// Groups that the limit relies on and that hold nothing but the example rows of a fresh database,
-// in sentences.
-Result<std::vector<std::string>> example_groups(const Tables& tables, const WantedLimit& wanted);
-
 }  // namespace limits

@@ -92,6 +92,14 @@ std::size_t Table::width() const {
   return std::accumulate(all.begin(), all.end(), kGap.size() * (all.size() - 1));
 }
 
+std::size_t Table::least_width() const {
+  auto all = widths();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (columns_[i].may_shrink) all[i] = std::min(all[i], kLeastWidth);
+  }
+  return std::accumulate(all.begin(), all.end(), kGap.size() * (all.size() - 1));
+}
+
 void Output::print(const Table& table) {
   std::vector<std::size_t> widths = table.widths();
   if (style_.terminal && style_.width != 0) {

@@ -37,7 +37,8 @@ class Table {
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
   [[nodiscard]] bool empty() const { return rows_.empty(); }
-  [[nodiscard]] std::size_t width() const;  // of a line, with nothing cut
+  [[nodiscard]] std::size_t width() const;        // of a line, with nothing cut
+  [[nodiscard]] std::size_t least_width() const;  // with all cut that may shrink
 
  private:
   friend class Output;

@@ -215,47 +215,4 @@ Result<void> read_newest(const Tables& tables, AllLimits& all) {
   return read_again(tables, all, policy);
 }
 
-Result<std::vector<std::string>> example_groups(const Tables& tables, const WantedLimit& wanted) {
-  struct Example {
-    std::string_view group;
-    std::string_view what;
-    std::vector<std::string> rows;
-    bool concerned;
-  };
-  const std::vector<Example> examples = {
-      {"internal_domains",
-       "this server's own domains",
-       {"@example.com", "@example.org"},
-       wanted.target.who == Who::everyone},
-      {"internal_ips",
-       "this server's own networks",
-       {"10.0.0.0/8"},
-       wanted.direction == Direction::send && wanted.per != Per::account &&
-           wanted.target.who != Who::anyone}};
-  std::vector<std::string> notes;
-  for (const Example& example : examples) {
-    if (!example.concerned) continue;
-    auto rows = tables.prepare(
-        "SELECT m.Member FROM {p}policy_group_members m JOIN {p}policy_groups g "
-        "ON g.ID = m.PolicyGroupID WHERE g.Name = ? AND g.Disabled = 0 AND m.Disabled = 0 "
-        "ORDER BY m.Member LIMIT 4");
-    if (!rows) return tl::unexpected{rows.error()};
-    rows->bind(1, example.group);
-    std::vector<std::string> found;
-    int code = SQLITE_ROW;
-    while ((code = rows->step()) == SQLITE_ROW) found.emplace_back(rows->text(0));
-    if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
-    if (found.empty()) {
-      notes.push_back(fmt::format("group {} is empty, so the limit does not know {} yet",
-                                  example.group, example.what));
-    } else if (found == example.rows) {
-      notes.push_back(
-          fmt::format("group {} still holds only the example rows ({}), so the limit "
-                      "does not know {} yet",
-                      example.group, join_with_and(found), example.what));
-    }
-  }
-  return notes;
-}
-
 }  // namespace limits

@@ -16,18 +16,24 @@ constexpr std::string_view kOwnNetworks = "%internal_ips";
 constexpr std::string_view kAuthenticated = "$*";
 constexpr std::string_view kExceptEnd = "-except";
 
+// Written by hand, and by earlier versions of this command.
+constexpr std::string_view kHostsOfV4 = "SenderIP:/32";
+
 // The one table of Track texts; more of them exist (Sender:user@), but no limit of ours has them.
+// Where there are two for the same, the first is written.
 struct TrackText {
   std::string_view text;
   std::optional<Direction> direction;  // none: both
   Per per;
 };
-constexpr std::array<TrackText, 7> kTracks = {{
+constexpr std::array<TrackText, 8> kTracks = {{
     {"Sender:user@domain", Direction::send, Per::user},
     {"Sender:@domain", Direction::send, Per::domain},
     {"Recipient:user@domain", Direction::receive, Per::user},
     {"Recipient:@domain", Direction::receive, Per::domain},
-    {"SenderIP:/32", std::nullopt, Per::client},
+    // For both families: the daemon takes no more bits than an address has.
+    {"SenderIP:/128", std::nullopt, Per::client},
+    {kHostsOfV4, std::nullopt, Per::client},
     {"SASLUsername", Direction::send, Per::account},
     {"Policy", std::nullopt, Per::everyone},
 }};
@@ -133,6 +139,12 @@ std::optional<std::string> track_of(Direction direction, Per per) {
     }
   }
   return std::nullopt;
+}
+
+bool joins_v6_clients(std::string_view track, const std::optional<Target>& target) {
+  const bool v4_only =
+      target && target->who == Who::client && target->name.find(':') == std::string::npos;
+  return equal_ignoring_case(track, kHostsOfV4) && !v4_only;
 }
 
 MemberText without_exception(const MemberText& member, Direction direction,

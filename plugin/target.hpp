@@ -86,6 +86,10 @@ std::vector<MemberText> members_of(Direction direction, const Target& target, Pe
 // "Sender:user@domain". Nullopt where there is none: receiving has no account.
 std::optional<std::string> track_of(Direction direction, Per per);
 
+// Whether a Track that is recognised as per client counts IPv6 clients by networks of /32, so as
+// large as a provider's: `SenderIP:/32`, but where only IPv4 is concerned.
+bool joins_v6_clients(std::string_view track, const std::optional<Target>& target);
+
 // A member with `!%group` added to the side that names whom the limit is for.
 MemberText with_exception(const MemberText& member, Direction direction, std::string_view group);
 

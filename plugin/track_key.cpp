@@ -3,13 +3,42 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
+
 #include "plugin/text.hpp"
 
 namespace limits {
 
+namespace {
+
+constexpr std::string_view kSenderIp = "SenderIP";
+constexpr int kLongest = 128;
+
+}  // namespace
+
+std::optional<KeyNetwork> KeyNetwork::parse(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto address = policyd::IpAddress::parse(text.substr(0, slash));
+  const std::string_view digits = text.substr(slash + 1);
+  int length = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  if (!address || parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() ||
+      length < 0 || length > kLongest) {
+    return std::nullopt;
+  }
+  return KeyNetwork{address->masked(length), length};
+}
+
+std::string KeyNetwork::key() const {
+  return fmt::format("{}:{}/{}", kSenderIp, address.to_string(), length);
+}
+
 KeyFilter::KeyFilter(std::string_view text)
-    : text_(lower_cased(text)), ip_(policyd::IpAddress::parse(text)) {
-  if (ip_) return;
+    : text_(lower_cased(text)),
+      ip_(policyd::IpAddress::parse(text)),
+      network_(KeyNetwork::parse(text)) {
+  if (ip_ || network_) return;
   if (text_.find('@') != std::string::npos) {
     domain_ = policyd::domain_of(text_);
     is_domain_ = text_.front() == '@';
@@ -21,6 +50,7 @@ KeyFilter::KeyFilter(std::string_view text)
 
 std::optional<std::vector<std::string>> KeyFilter::keys() const {
   if (ip_ || is_domain_) return std::nullopt;
+  if (network_) return std::vector{network_->key()};
   std::vector<std::string> out = {"SASLUsername:" + text_};
   if (domain_.empty()) return out;
   for (const std::string& who : {text_, "@" + domain_}) {
@@ -40,11 +70,11 @@ bool KeyFilter::shows(std::string_view track_key) const {
   if (colon == std::string_view::npos) return false;
   const std::string_view method = track_key.substr(0, colon);
   const std::string value = lower_cased(track_key.substr(colon + 1));
-  if (method == "SenderIP") {
-    const auto network = policyd::IpNetwork::parse(value);
-    return ip_ && network && network->contains(*ip_);
+  if (method == kSenderIp) {
+    const auto network = KeyNetwork::parse(value);
+    return network && (ip_ ? network->contains(*ip_) : network == network_);
   }
-  if (ip_) return false;
+  if (ip_ || network_) return false;
   if (value == text_) return true;
   if (domain_.empty()) return false;
   if (is_domain_) return policyd::domain_of(value) == domain_;
@@ -57,17 +87,15 @@ std::string say_key(std::string_view track_key) {
   const std::size_t colon = track_key.find(':');
   if (colon == std::string_view::npos) return escaped(track_key);
   const std::string_view method = track_key.substr(0, colon);
-  std::string_view value = track_key.substr(colon + 1);
+  const std::string_view value = track_key.substr(colon + 1);
   if (value == "<>") return "<> (bounces)";
   if (method == "SASLUsername") {
     return value.empty() || value == "-" ? "without login" : "login " + escaped(value);
   }
-  const std::size_t slash = value.find('/');
-  if (method == "SenderIP" && value.substr(0, slash).find(':') == std::string_view::npos &&
-      slash != std::string_view::npos && value.substr(slash) == "/32") {
-    value = value.substr(0, slash);
-  }
-  return escaped(value);
+  const auto network = method == kSenderIp ? KeyNetwork::parse(value) : std::nullopt;
+  if (!network) return escaped(value);
+  const std::string address = network->address.to_short_string();
+  return network->is_host() ? address : fmt::format("{}/{}", address, network->length);
 }
 
 std::string say_wait(std::optional<policyd::TimePoint> when, policyd::TimePoint now) {

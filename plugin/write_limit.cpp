@@ -134,6 +134,32 @@ std::set<std::int64_t> quotas_of(const StoredLimit& limit) {
   return out;
 }
 
+// What single IPv4 addresses have used stays theirs, under the key of the new Track.
+Result<void> bring_track(Changes& changes, const std::string& track, const StoredLimit& stored) {
+  if (!joins_v6_clients(stored.track, stored.what.target) ||
+      equal_ignoring_case(stored.track, track)) {
+    return {};
+  }
+  for (const std::int64_t quota : quotas_of(stored)) {
+    auto done = changes.run("UPDATE {p}quotas SET Track = ? WHERE ID = ?", {track, quota});
+    if (!done) return done;
+  }
+  for (const StoredRate& row : stored.rates) {
+    auto done = changes.run(
+        "UPDATE OR REPLACE {p}quotas_tracking SET TrackKey = replace(TrackKey, '/32', '/128') "
+        "WHERE QuotasLimitsID = ? AND TrackKey LIKE 'SenderIP:%.%/32'",
+        {row.limit_id});
+    if (done) {
+      done = changes.run(
+          "DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey LIKE "
+          "'SenderIP:%/32'",
+          {row.limit_id});
+    }
+    if (!done) return done;
+  }
+  return {};
+}
+
 }  // namespace
 
 bool same_text(const std::optional<std::string>& a, const std::optional<std::string>& b) {
@@ -207,6 +233,8 @@ Result<void> bring_limit(Changes& changes, const Wish& wish, const StoredLimit& 
         changes.run("UPDATE {p}policies SET Name = ? WHERE ID = ?", {*wish.name, stored.policy_id});
     if (!done) return done;
   }
+  done = bring_track(changes, wish.track, stored);
+  if (!done) return done;
   const auto assigned = assign(wish.rates, stored);
   std::set<std::int64_t> quotas_done;
   for (std::size_t i = 0; i < assigned.size(); ++i) {

@@ -16,7 +16,7 @@ namespace limits {
 // What the rows of a limit that is there are to say.
 struct Wish {
   std::vector<Rate> rates;
-  std::string track;
+  std::string track;  // a limit per client that joins IPv6 clients is brought to it
   std::optional<std::string> verdict;  // as rows have it; NULL for none
   std::function<std::optional<std::string>(const Rate&)> text;
   std::optional<std::string> name;  // of the policy; none: as it is

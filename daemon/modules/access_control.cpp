@@ -9,25 +9,6 @@ namespace policyd {
 
 namespace {
 
-bool is_known(const RowVerdict& verdict) {
-  if (verdict.kind != RowVerdict::Kind::action) return false;
-  switch (verdict.action) {
-    case Action::ok:
-    case Action::pass:
-    case Action::reject:
-    case Action::hold:
-    case Action::discard:
-    case Action::filter:
-    case Action::redirect:
-      return true;
-    case Action::dunno:
-    case Action::defer:
-    case Action::prepend:
-      return false;
-  }
-  return false;
-}
-
 void log_decision(RcptQuestion& question, std::string_view action, std::string_view reason) {
   if (!question.log.mail_enabled()) return;
   const Request& request = question.request;
@@ -46,7 +27,7 @@ Next AccessControl::decide_rcpt(RcptQuestion& question) {
       log_decision(question, "none", "no_verdict");
       continue;
     }
-    if (!is_known(row.verdict)) {
+    if (!row.verdict.is_for_access_control()) {
       log_decision(question, "none", "invalid_verdict");
       errors_.log(question,
                   fmt::format("module=AccessControl, access_control={}: Verdict '{}' is none",

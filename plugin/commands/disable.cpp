@@ -91,7 +91,7 @@ Outcome run(const Arguments& arguments, Context& context) {
       ask_about(*carbonio, *selection, {carbonio::kServicesAttribute}, carbonio::Inherited::with);
   if (!asked) return tl::unexpected{asked.error()};
   const Entry* here = entry_of(asked->directory, carbonio->server);
-  const HostService host{arguments, context, *configd};
+  const HostService host{context, *configd};
   if (!arguments.has("dry-run")) {
     return change(*carbonio, asked->directory, here, host, context);
   }

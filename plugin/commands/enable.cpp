@@ -80,7 +80,7 @@ class Enabling {
         context_(context),
         carbonio_(std::move(carbonio)),
         configd_(configd),
-        host_(arguments, context, configd),
+        host_(context, configd),
         modules_(modules_of(arguments)),
         wishes_(carbonio::enabling(modules_)),
         steps_(context.output) {}
@@ -192,6 +192,9 @@ class Enabling {
 };
 
 Outcome run(const Arguments& arguments, Context& context) {
+  if (arguments.has(std::string{kDatabaseOption})) {
+    return wrong_use("--database does not go with enable: the daemon's configuration names it");
+  }
   auto carbonio = find_this_carbonio(context.zextras_home, arguments);
   if (!carbonio) return tl::unexpected{carbonio.error()};
   const auto configd = configd_of(*carbonio, arguments);

@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "plugin/advice.hpp"
@@ -167,19 +168,29 @@ std::string amount(double value) {
   return fmt::format("{}", static_cast<std::int64_t>(std::floor(value)));
 }
 
-std::string say_free(const ExplainedLimit& limit, policyd::TimePoint now) {
-  if (!limit.full) return "now";
-  if (limit.verdict == "none") return "now (only watched)";
-  if (limit.free_at) return say_wait(limit.free_at, now);
+// `brief`: "in 3 h", without the minutes.
+std::string say_free(const ExplainedLimit& limit, policyd::TimePoint now, bool brief) {
+  if (!limit.full || limit.verdict == "none") return "now";  // WHEN FULL says that it only watches
+  if (limit.free_at) {
+    const std::string wait = say_wait(limit.free_at, now);  // "in 3 h 5 min"
+    const auto words = split(wait, ' ');
+    if (!brief || words.size() <= 3) return wait;
+    return fmt::format("{} {} {}", words[0], words[1], words[2]);
+  }
   return limit.module == "Accounting" ? fmt::format("next {}", limit.period) : "never";
 }
 
-void print_limits(Output& output, const Explanation& explanation, policyd::TimePoint now) {
-  if (explanation.limits.empty()) return;
-  const bool bars = output.style().terminal;
+// How much room the table of limits takes.
+struct Layout {
+  bool bars = false;
+  bool brief = false;     // messages are not named, times are in one unit
+  bool cut_used = false;  // figures are cut too, where nothing else helps
+};
+
+Table limits_table(const Explanation& explanation, policyd::TimePoint now, const Layout& layout) {
   std::vector<Column> columns = {
-      {"POLICY", true}, {"ROW"}, {"COUNTED FOR", false, true}, {"USED", true}};
-  if (bars) columns.push_back({""});
+      {"POLICY", true}, {"ROW"}, {"COUNTED FOR", false, true}, {"USED", true, layout.cut_used}};
+  if (layout.bars) columns.push_back({""});
   columns.push_back({"WHEN FULL"});
   columns.push_back({"FREE"});
   Table table{columns};
@@ -192,14 +203,26 @@ void print_limits(Output& output, const Explanation& explanation, policyd::TimeP
         {fmt::format("{}", limit.policy_id)},
         {fmt::format("{} {}", limit.module == "Quotas" ? "quota" : "accounting", limit.row_id)},
         {say_key(limit.track_key)},
-        {fmt::format("{} of {} {} per {}", amount(limit.used), amount(limit.limit), limit.unit,
+        {fmt::format("{} of {} {}per {}", amount(limit.used), amount(limit.limit),
+                     layout.brief && limit.unit == "messages" ? "" : limit.unit + " ",
                      limit.period),
          colour}};
-    if (bars) row.push_back({bar(percent, kBarWidth), colour});
+    if (layout.bars) row.push_back({bar(percent, kBarWidth), colour});
     row.push_back({limit.verdict == "none" ? "only watched" : escaped(limit.verdict)});
-    row.push_back({say_free(limit, now), limit.full ? Colour::red : Colour::none});
+    row.push_back({say_free(limit, now, layout.brief), limit.full ? Colour::red : Colour::none});
     table.add(std::move(row));
   }
+  return table;
+}
+
+void print_limits(Output& output, const Explanation& explanation, policyd::TimePoint now) {
+  if (explanation.limits.empty()) return;
+  const Style& style = output.style();
+  const std::size_t room =
+      style.terminal && style.width != 0 ? style.width : std::numeric_limits<std::size_t>::max();
+  Table table = limits_table(explanation, now, {style.terminal, false, false});
+  if (table.width() > room) table = limits_table(explanation, now, {false, true, false});
+  if (table.least_width() > room) table = limits_table(explanation, now, {false, true, true});
   output.line("");
   output.print(table);
 }
@@ -228,6 +251,8 @@ void print_modules(Output& output, const Explanation& explanation) {
 std::string whom_to_reset(const Explanation& explanation) {
   if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
   const std::string& key = explanation.used_up->track_key;
+  // A network has its users in common.
+  if (policyd::IpAddress::parse(say_key(key))) return say_key(key);
   const bool address = key.rfind("Sender:", 0) == 0 || key.rfind("Recipient:", 0) == 0;
   const std::string who = key.substr(key.find(':') + 1);
   return address && who != "<>" && policyd::is_mail_address(who) ? escaped(who) : std::string{};

@@ -80,7 +80,13 @@ Result<void> put(Changes& changes, AllLimits& all, const FileLimit& limit, Diffe
   ++(put->kind == Put::Kind::made ? difference.made : difference.changed);
   const std::string now = line_for(all, put->limit);
   if (!old.empty() && old != now) difference.lines.push_back("- " + old);
-  difference.lines.push_back((old == now ? "  " : "+ ") + now);
+  std::string why;  // where the line does not show it
+  if (old == now) {
+    for (const std::string& what : put->differences) {
+      why += (why.empty() ? "  # " : ", ") + what;
+    }
+  }
+  difference.lines.push_back((old == now ? "  " : "+ ") + now + why);
   return {};
 }
 
@@ -189,8 +195,9 @@ const Command kImport = {
     "Make the limits that a text says, as 'export' writes it",
     "FILE has one 'send ...' or 'receive ...' a line; '#' starts a comment, and '-' is standard "
     "input. All lines are checked before anything is done, and then all of them are done or none. "
-    "'+' and '-' show what becomes different. Importing an export changes nothing. Rows of the "
-    "database that are no limit are never touched. A text without any limit is refused with "
+    "'+' and '-' show what becomes different. Importing an export changes nothing, but for limits "
+    "by SenderIP:/32, which then count each client address. Rows of the database that are no limit "
+    "are never touched. A text without any limit is refused with "
     "--remove-others.",
     "import limits.txt --dry-run\n"
     "import limits.txt\n"

@@ -91,7 +91,10 @@ const Command kList = {
     "Show all limits, those made by hand with SQL too",
     "The ID is that of the limit's first row in the table quotas. 'everyone, except 2' means that "
     "two others have limits of their own or none; 'show ID' names them. Limits of another "
-    "direction or another PER add up.",
+    "direction or another PER add up. PER 'client, IPv6 /32' is a limit by SenderIP:/32, typed by "
+    "hand or by an earlier version: it counts each IPv4 address, but IPv6 by networks as large as "
+    "a provider's. Its own line given again has each address counted, and keeps what IPv4 "
+    "addresses have used.",
     "list\n"
     "list --json",
     kOptions,

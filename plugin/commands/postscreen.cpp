@@ -80,27 +80,56 @@ std::vector<Wish> wishes_of(bool enable, const std::vector<std::string>& sites) 
   return out;
 }
 
+struct Value {
+  std::vector<std::string> all;
+  const char* from;
+};
+
+Value value_of(const carbonio::Directory& directory, const Entry& entry,
+               const Attribute& attribute) {
+  auto values = entry.attributes.values(attribute.name);
+  if (!values.empty()) return {values, entry.name.empty() ? "global" : "server"};
+  values = directory.global.values(attribute.name);
+  if (!values.empty()) return {values, "global"};
+  return {{attribute.standard}, "default"};
+}
+
+// What it does with a robot that speaks before it is greeted, or stands on a block list: one
+// sentence. (The tests behind the greeting and the access list are for the few.)
+std::string verdict(const carbonio::Directory& directory, const Entry& entry) {
+  const auto value = [&](const Attribute& attribute) {
+    return value_of(directory, entry, attribute).all;
+  };
+  const auto acts = [&](const Attribute& attribute) {
+    const std::string action = lower_cased(value(attribute).front());
+    return action == "enforce" || action == "drop";
+  };
+  std::size_t sites = 0;
+  for (const std::string& site : value(kSites)) sites += site.empty() ? 0 : 1;
+  const bool greets = acts(kGreet);
+  const bool lists = acts(kListAction) && sites > 0;
+  const std::string listed =
+      fmt::format("clients that stand on {} block {}", sites, sites == 1 ? "list" : "lists");
+  if (greets && lists) return "Robots that do not wait for the greeting are stopped, and " + listed;
+  if (greets)
+    return "Robots that do not wait for the greeting are stopped; block lists are not asked";
+  if (lists) return "Stopped are " + listed + ", but no robots that are on none";
+  return "No robot is stopped: the tests have no consequences";
+}
+
 void print_status(const carbonio::Directory& directory, Output& output) {
   for (const Entry& entry : directory.entries) {
     if (&entry != &directory.entries.front()) output.line("");
     output.line({shown_name(entry.name), Colour::bold}, {":"});
     Table table{{{"ATTRIBUTE"}, {"VALUE", false, true}, {"FROM"}}};
     for (const Attribute& attribute : kAll) {
-      auto values = entry.attributes.values(attribute.name);
-      std::string from = entry.name.empty() ? "global" : "server";
-      if (values.empty()) {
-        values = directory.global.values(attribute.name);
-        from = "global";
-      }
-      if (values.empty()) {
-        values.emplace_back(attribute.standard);
-        from = "default";
-      }
+      const Value value = value_of(directory, entry, attribute);
       std::string text;
-      for (const std::string& value : values) text += (text.empty() ? "" : " ") + escaped(value);
-      table.add({{attribute.name}, {text.empty() ? "-" : text}, {from, Colour::dim}});
+      for (const std::string& each : value.all) text += (text.empty() ? "" : " ") + escaped(each);
+      table.add({{attribute.name}, {text.empty() ? "-" : text}, {value.from, Colour::dim}});
     }
     output.print(table);
+    output.line(verdict(directory, entry) + ".");
   }
 }
 
@@ -197,8 +226,8 @@ const Command kPostscreen = {
     "Show or switch Postscreen, which keeps floods of strangers out",
     "Postscreen looks at who connects from outside before Postfix does, and turns away what "
     "behaves like a robot. Limits count only mail; against floods Carbonio recommends Postscreen.\n"
-    "status shows the attributes of this host, or of the servers named, and whether each value is "
-    "the server's own, the global one or the default.\n"
+    "status shows the attributes of this host, or of the servers named, whether each value is "
+    "the server's own, the global one or the default, and says whom Postscreen stops by them.\n"
     "enable has the greeting test enforced (zimbraMtaPostscreenGreetAction), and with --dnsbl the "
     "block lists named, beside those that are there. disable sets both back to ignore; the lists "
     "stay.",

@@ -115,7 +115,8 @@ Result<Done> reset(const Tables& tables, const Asked& asked, const DatabasePlace
   if (!all) return tl::unexpected{all.error()};
   const auto rows = rows_of(*all, asked.limit);
   if (!rows) return tl::unexpected{rows.error()};
-  const auto keys = asked.who ? std::optional{own_keys(*asked.who)} : std::nullopt;
+  const auto keys = asked.who ? std::optional{own_keys(*asked.who, prefix_lengths_of(all->limits))}
+                              : std::nullopt;
   const auto freed = free_counters(changes, *rows, keys);
   if (!freed) return tl::unexpected{freed.error()};
   Done out;
@@ -167,8 +168,9 @@ const Command kReset = {
     "ADDRESS [--limit ID] | --limit ID",
     "Set a sender or recipient free at once",
     "What was counted against him is forgotten, so that his next mail passes; the limits stay. "
-    "ADDRESS is a mail address, a domain (what is counted for it as a whole), an IP address or a "
-    "login name. Counters that he shares with others are kept, and named where they are full.",
+    "ADDRESS is a mail address, a domain (what is counted for it as a whole), an IP address, a "
+    "network as 'usage' shows it, or a login name. Counters that he shares with others are kept, "
+    "and named where they are full.",
     "reset alice@example.org\n"
     "reset example.org --limit 5\n"
     "reset --limit 3",

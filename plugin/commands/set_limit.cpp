@@ -6,6 +6,7 @@
 #include "plugin/advice.hpp"
 #include "plugin/database_file.hpp"
 #include "plugin/limits.hpp"
+#include "plugin/own_groups.hpp"
 #include "plugin/say_put.hpp"
 #include "plugin/text.hpp"
 #include "plugin/wanted.hpp"
@@ -36,6 +37,9 @@ Result<Written> write(Changes& changes, const std::vector<WantedLimit>& all, boo
   auto notes = example_groups(changes.tables(), all.front());
   if (!notes) return tl::unexpected{notes.error()};
   out.notes = std::move(*notes);
+  auto foreign = foreign_domains(changes.tables(), all);
+  if (!foreign) return tl::unexpected{foreign.error()};
+  if (!foreign->empty()) out.notes.push_back(std::move(*foreign));
   out.statements = changes.typed();
   if (!dry) {
     if (auto done = changes.commit(); !done) return tl::unexpected{done.error()};

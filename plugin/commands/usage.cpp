@@ -109,8 +109,8 @@ const Command kUsage = {
     "Show who has used how much of which limit",
     "As of now, the fullest first; with how often the running daemon has refused him since its "
     "start. ADDRESS is a mail address (with the counters of its domain), a domain (with those of "
-    "its users), an IP address or a login name, with all that is known about it. A limit with "
-    "verdict none shows whom it would have stopped.",
+    "its users), an IP address (with those of networks it is in) or a login name, with all that is "
+    "known about it. A limit with verdict none shows whom it would have stopped.",
     "usage --top 10\n"
     "usage alice@example.org\n"
     "usage --watch",

@@ -14,6 +14,10 @@
 
 namespace limits {
 
+inline constexpr const char* kStart = "carbonio-limits service start";
+// Starts it too, and another program that runs in its place gives way.
+inline constexpr const char* kRestart = "carbonio-limits service restart";
+
 // `sqlite3 FILE "..."`, as one types it into a shell.
 std::string sqlite_command(const std::filesystem::path& database, const std::string& sql);
 // On a Carbonio host, where `enable` mends much.
@@ -41,6 +45,8 @@ void check_names(const DoctorQuestion& question, const Tables& tables, Findings&
 // Configuration, process, answer, the rules in force, log and pid file.
 void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& findings);
 
+// Whether any of its services asks us, as far as is known.
+bool asks_us(const DoctorQuestion& question, const PostfixFacts& facts);
 void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                    const RulesChecked& rules, Findings& findings);
 

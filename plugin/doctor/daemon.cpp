@@ -25,9 +25,6 @@ constexpr std::chrono::seconds kAnswerWithin{3};
 constexpr std::chrono::seconds kInForceWithin{4};
 constexpr std::chrono::milliseconds kLookAgain{100};
 
-constexpr const char* kStart = "carbonio-limits service start";
-constexpr const char* kRestart = "carbonio-limits service restart";
-
 std::string address_of(const policyd::Config& config) {
   if (config.unix_socket) return config.port;
   return fmt::format("{}:{}", config.host == "*" ? "localhost" : config.host, config.port);

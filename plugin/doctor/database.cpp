@@ -142,9 +142,9 @@ void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& finding
     findings.wrong(
         "database.schema",
         fmt::format("it is no complete database of CBPolicyD: {} missing", join_with_and(missing)),
-        "the daemon cannot read its rules, and mail is deferred or passes unlimited "
-        "(bypass_mode)",
-        "carbonio-limits init --force   (keeps a copy beside it)");
+        "the daemon cannot read its rules, and mail is deferred or passes unlimited (bypass_mode); "
+        "a fresh database keeps a copy of this one beside it",
+        "carbonio-limits init --force");
     return;
   }
   findings.well("database.schema", "it has all tables and columns");
@@ -153,9 +153,10 @@ void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& finding
   const auto state = Statement::prepare(
       db, policyd::sql::with_prefix("SELECT State FROM {p}quotas_tracking", prefix));
   if (!version || !state) {
-    findings.wrong("database.taken_over", "no daemon of ours has taken it over yet",
-                   "limits are not exact, and changes to them are not noticed at once",
-                   "systemctl start carbonio-policyd   (it takes the database over by itself)");
+    findings.wrong(
+        "database.taken_over", "no daemon of ours has taken it over yet",
+        "until one does, limits are not exact, and changes to them are not noticed at once",
+        kRestart);
   }
 }
 

@@ -8,6 +8,8 @@
 
 #include "daemon/item.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/limit_line.hpp"
+#include "plugin/limits.hpp"
 #include "plugin/text.hpp"
 
 namespace limits {
@@ -97,6 +99,15 @@ std::string mending_change(const policyd::RowProblem& problem) {
       Change{"accounting", "AccountingPeriod", "SET AccountingPeriod = 0"},
       Change{"accounting", "Verdict", "SET Verdict = 'DEFER'"},
       Change{"greylisting", "Track", "SET Track = 'SenderIP:/24'"},
+      // A week.
+      Change{"greylisting", "UseAutoWhitelist is set", "SET AutoWhitelistPeriod = 604800"},
+      Change{"greylisting", "AutoWhitelistPeriod is none", "SET AutoWhitelistPeriod = NULL"},
+      Change{"greylisting", "UseAutoBlacklist is set", "SET AutoBlacklistPeriod = 604800"},
+      Change{"greylisting", "AutoBlacklistPeriod is none", "SET AutoBlacklistPeriod = NULL"},
+      Change{"checkhelo", "UseHRP is set, but HRPPeriod", "SET HRPPeriod = 604800"},
+      Change{"checkhelo", "HRPPeriod is none", "SET HRPPeriod = NULL"},
+      Change{"checkhelo", "UseHRP is set, but HRPLimit", "SET HRPLimit = 5"},
+      Change{"checkhelo", "HRPLimit is none", "SET HRPLimit = NULL"},
   };
   for (const Change& each : kChanges) {
     if (problem.table == each.table && problem.what.rfind(each.begins, 0) == 0) return each.change;
@@ -104,12 +115,22 @@ std::string mending_change(const policyd::RowProblem& problem) {
   return "SET Disabled = 1";
 }
 
-std::string_view consequence(const std::string& table) {
+std::string_view consequence(const policyd::RowProblem& problem) {
+  const std::string& table = problem.table;
+
   if (table == "policy_members") return "the policy does not match the mail it is meant for";
   if (table == "policy_groups" || table == "policy_group_members") {
     return "whoever should be in the group is not";
   }
   if (table == "quotas_limits") return "it limits nothing, or defers all mail of its policy";
+  const std::string what = lower_cased(problem.what);
+  if (what.find(" is set, but ") != std::string::npos) return "all mail of its policy is deferred";
+  if (table == "checkhelo_whitelist" && what.find("'senderip:") == std::string::npos) {
+    return "CheckHelo defers all mail that it is asked about";
+  }
+  if (table == "checkhelo_whitelist" || table == "greylisting_whitelist") {
+    return "whom it names is not whitelisted";
+  }
   return "mail that it concerns is deferred, or not limited";
 }
 
@@ -118,12 +139,33 @@ void check_problems(const DoctorQuestion& question, const Tables& tables,
   for (const policyd::RowProblem& problem : rules.problems) {
     findings.wrong("rules.rows",
                    fmt::format("{} {}: {}", problem.table, problem.id, escaped(problem.what)),
-                   std::string{consequence(problem.table)},
+                   std::string{consequence(problem)},
                    sqlite_command(question.daemon.config.database,
                                   fmt::format("UPDATE {}{} {} WHERE ID = {}", tables.prefix,
                                               problem.table, mending_change(problem), problem.id)));
   }
   findings.well_unless_wrong("rules.rows", "the daemon understands every row");
+}
+
+// A Track that means "each client" to IPv4 only.
+void check_clients(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
+  const auto all = read_limits(tables);
+  if (!all) return;  // its problem is found elsewhere
+  for (const StoredLimit& limit : all->limits) {
+    if (!limit.partly_enabled() || !joins_v6_clients(limit.track, limit.what.target)) continue;
+    const auto wanted = wanted_of(*all, limit);
+    findings.wrong(
+        "rules.clients",
+        fmt::format("limit {} counts single IPv4 clients, but IPv6 clients by networks of /32",
+                    limit.id),
+        "all customers of a provider share one counter there, and one of them uses it up",
+        wanted ? "carbonio-limits " + line_of(*wanted)
+               : sqlite_command(
+                     question.daemon.config.database,
+                     fmt::format("UPDATE {}quotas SET Track = 'SenderIP:/128' WHERE PolicyID = {} "
+                                 "AND Track = '{}'",
+                                 tables.prefix, limit.policy_id, limit.track)));
+  }
 }
 
 bool is_for_all(const MemberTexts& members) { return members.contains({"any", "any"}); }
@@ -260,6 +302,7 @@ RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, F
   check_orphans(question, tables, findings);
   check_policies(question, tables, *checked.rules, findings);
   check_walk(question, tables, *checked.rules, findings);
+  check_clients(question, tables, findings);
   check_names(question, tables, findings);
   check_senders(question, tables, checked, findings);
   return checked;

@@ -3,12 +3,13 @@
 """`enable` and `disable`: the vendor's article as commands that can be run twice and previewed, on
 one host, with the real daemon."""
 
+import json
 import os
 import subprocess
 import unittest
 
 from carbonio_case import SERVER
-from enable_case import ON, SWITCH, Connection, EnableCase, needs_root
+from enable_case import ON, PROGRAM, SWITCH, Connection, EnableCase, needs_root
 
 # What the article's limits are in the tables.
 QUOTAS = ["Sender:user@domain|60|DEFER|Deferring: Too many messages sent in last 60 seconds",
@@ -134,6 +135,30 @@ class OneHost(EnableCase):
         self.assertIn("as it was", self.switch("enable")[0])
         self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["6"])
         self.assert_runs()
+
+    def test_doctor_says_in_one_finding_that_it_is_switched_off(self):
+        def wrong():
+            done = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True, text=True,
+                                  timeout=60, env={"PATH": os.environ["PATH"],
+                                                   "ZEXTRAS_HOME": str(self.home)})
+            return [finding for finding in json.loads(done.stdout)["findings"]
+                    if finding["state"] == "wrong"]
+
+        self.switch("enable")
+        self.run_it("send", "100/h", "--per", "account")
+        self.assertEqual(wrong(), [])
+        self.switch("disable")
+        [off] = wrong()
+        self.assertEqual((off["check"], off["mend"]), ("service.enabled", "carbonio-limits enable"))
+        # Where Postfix asks all the same, mail is deferred.
+        self.write_postfix(f"check_policy_service inet:localhost:{self.port}")
+        self.assertEqual([finding["check"] for finding in wrong()], ["daemon.running"])
+
+    def test_another_database_than_the_daemons_is_refused(self):
+        before = self.tree()
+        _, err = self.switch("enable", "--database", str(self.home / "other.db"), status=1)
+        self.assertIn("--database does not go with enable", err)
+        self.assertEqual((self.tree(), self.calls()), (before, 0))
 
     @needs_root
     def test_nothing_of_root_is_left(self):

@@ -33,6 +33,22 @@ class Postscreen(EnableCase):
         self.assertEqual(self.rows("--global")[GREET], ["enforce", "global"])
         self.assertEqual((self.calls(), self.configd.requests), (2, []))
 
+    def test_status_says_whom_it_stops(self):
+        for lines, sentence in (
+                ([], "No robot is stopped: the tests have no consequences."),
+                ([f"{SITES}: a.example", f"{ACTION}: ignore"], "No robot is stopped"),
+                ([f"{ACTION}: enforce"], "No robot is stopped"),
+                ([f"{GREET}: enforce"],
+                 "Robots that do not wait for the greeting are stopped; block lists are not asked."),
+                ([f"{GREET}: drop", f"{ACTION}: drop", f"{SITES}: a.example"],
+                 "Robots that do not wait for the greeting are stopped, and clients that stand on 1 "
+                 "block list."),
+                ([f"{ACTION}: enforce", f"{SITES}: a.example", f"{SITES}: b.example"],
+                 "Stopped are clients that stand on 2 block lists, but no robots that are on none.")):
+            with self.subTest(lines):
+                self.put(f"servers/{SERVER}", "zimbraServiceEnabled: mta", *lines)
+                self.assertIn(sentence, self.postscreen("status")[0])
+
     def test_enable_and_disable(self):
         out, _ = self.postscreen("enable")
         self.assertIn(f"carbonio prov ms {SERVER} {GREET} enforce", out)

@@ -164,6 +164,27 @@ class File(LogTest):
                 self.assertFalse(absent & found)
 
 
+    def test_log_detail_modules_says_at_level_4_what_each_module_left(self):
+        for level, detail, there in ((4, "modules", True), (3, "modules", False), (4, "", False)):
+            with self.subTest(log_level=level, log_detail=detail):
+                daemon = self.make_daemon(policy() + quota(1), log_level=level,
+                                          modules=("CheckHelo", "Quotas"),
+                                          options={"server": {"log_detail": detail}})
+                for number in (1, 2):
+                    daemon.ask(instance=f"a.{number}")
+                daemon.ask(instance="a.1", protocol_state="END-OF-MESSAGE")
+                daemon.wait_for_log("reason=quota_match")
+                daemon.stop()
+                mail = "from=alice@example.org, to=bob@example.com"
+                self.assertEqual(
+                    [line for line in self.lines(daemon) if line[1].startswith("state=")],
+                    [("DEBUG", f"state=RCPT, instance=a.1, {mail}: CheckHelo dunno, Quotas dunno"),
+                     ("DEBUG", f"state=RCPT, instance=a.2, {mail}: CheckHelo dunno, Quotas defer "
+                      "(final)"),
+                     ("DEBUG", f"state=END-OF-MESSAGE, instance=a.1, {mail}: CheckHelo dunno, Quotas "
+                      "dunno")] if there else [])
+
+
 class Signals(LogTest):
     def test_sighup_changes_the_log_level(self):
         daemon = self.make_daemon(policy() + quota(100))

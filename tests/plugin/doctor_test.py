@@ -6,6 +6,7 @@ then with one thing broken each."""
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
 
+import json_keys  # noqa: E402
 from daemon_case import (  # noqa: E402
     DaemonTest, bin_dir, eventually, insert, last, limit, needs_root, quota)
 from postfix_instance import MAIN_CF, MASTER_CF  # noqa: E402
@@ -60,6 +62,7 @@ class DoctorTest(DaemonTest):
                              "ZEXTRAS_HOME": str(self.daemon.folder)})
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         self.assertEqual(done.stderr, "")
+        self.assertEqual(json_keys.undocumented(("doctor", *arguments), done.stdout), set())
         return done.stdout
 
     def settle(self):
@@ -160,6 +163,47 @@ class Rows(DoctorTest):
                 table = change.split()[0]
                 self.daemon.sql(f"UPDATE {change} WHERE ID = (SELECT max(ID) FROM {table});")
                 self.mend(self.only("rules.rows", word))
+
+    def test_rows_that_defer_all_their_mail(self):
+        grey = insert("greylisting", PolicyID=last("policies"), Name="g", Track="SenderIP:/24",
+                      GreylistPeriod=60)
+        helo = insert("checkhelo", PolicyID=last("policies"), Name="h")
+        for modules, row, change, words in (
+                (("Greylisting",), grey, "greylisting SET UseAutoWhitelist = 1",
+                 "greylisting 1: UseAutoWhitelist is set, but AutoWhitelistPeriod is not"),
+                (("Greylisting",), grey, "greylisting SET UseAutoBlacklist = 1",
+                 "greylisting 1: UseAutoBlacklist is set, but AutoBlacklistPeriod is not"),
+                (("CheckHelo",), helo, "checkhelo SET UseHRP = 1, HRPLimit = 3",
+                 "checkhelo 1: UseHRP is set, but HRPPeriod is not"),
+                (("CheckHelo",), helo, "checkhelo SET UseHRP = 1, HRPPeriod = 60",
+                 "checkhelo 1: UseHRP is set, but HRPLimit is not"),
+                (("AccessControl",), insert("access_control", PolicyID=last("policies"), Name="a",
+                                            Verdict="DEFER"),
+                 "access_control SET Name = 'b'", "access_control 1: Verdict 'DEFER' is none"),
+                ((), "", "quotas SET Verdict = 'OK' WHERE ID > 2",
+                 "quotas 3: Verdict 'OK' is none")):
+            with self.subTest(change):
+                self.make(policy() + quota() + row + f"UPDATE {change};",
+                          modules=("Quotas", *modules))
+                if modules:
+                    self.assertTrue(self.daemon.ask(sasl_username="a", sender="a@mine.example")
+                                    .startswith("DEFER"))
+                self.mend(self.only("rules.rows", words))
+                if modules != ("AccessControl",):  # greylisted is 451
+                    self.assertFalse(self.daemon.ask(sasl_username="b", sender="b@mine.example")
+                                     .startswith("DEFER"))
+
+    def test_what_other_policies_set_is_looked_at(self):
+        self.make(policy("any") + insert("checkhelo", PolicyID=last("policies"), Name="h",
+                                         HRPPeriod=60, HRPLimit=3) +
+                  policy() + quota() + insert("checkhelo", PolicyID=last("policies"), Name="h",
+                                              UseHRP=1), modules=("CheckHelo", "Quotas"))
+        self.wrong(status=0)
+        self.daemon.sql("UPDATE policy_members SET Source = '$*' WHERE PolicyID = 6;")
+        found = self.wrong()["rules.rows"]
+        self.assertEqual([finding["what"] for finding in found], [
+            f"checkhelo 2: UseHRP is set, but {column} is not: mail is deferred where no other "
+            "policy that matches sets it" for column in ("HRPPeriod", "HRPLimit")])
 
     def test_an_item_that_is_none(self):
         self.make(policy("$*,foo bar") + quota())
@@ -274,6 +318,41 @@ class Database(DoctorTest):
         self.daemon.ask()
         self.assertTrue(eventually(lambda: "daemon.trouble" in self.wrong()))
 
+    def test_no_daemon_of_ours_has_taken_it_over(self):
+        self.make(policy() + quota())
+        self.daemon.stop()
+        triggers = self.daemon.query("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        self.daemon.sql("".join(f"DROP TRIGGER {name};" for [name] in triggers) +
+                        "DROP TABLE limits_rules_version;"
+                        "ALTER TABLE quotas_tracking DROP COLUMN State;")
+        found = self.wrong()
+        self.assertEqual(sorted(found), ["daemon.running", "database.taken_over"])
+        # As it is pasted: nothing else on the line.
+        self.assertEqual(found["database.taken_over"][0]["mend"], "carbonio-limits service restart")
+        self.daemon.start()
+        self.wrong(status=0)
+
+    @needs_root
+    def test_the_disk_is_nearly_full(self):
+        self.make(policy() + quota())
+        self.daemon.stop()
+        folder = self.daemon.database.parent
+        small = folder.with_name("small")
+        small.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", small],
+                                 capture_output=True, check=False)
+        if mounted.returncode != 0:
+            self.skipTest(f"no file system of its own here: {mounted.stderr.decode().strip()}")
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        self.daemon.sql(f"VACUUM INTO '{small / 'db'}';")
+        os.chown(small, folder.stat().st_uid, folder.stat().st_gid)
+        os.chown(small / "db", folder.stat().st_uid, folder.stat().st_gid)
+        self.daemon.config.write_text(self.daemon.config.read_text().replace(
+            str(self.daemon.database), str(small / "db")))
+        [found] = self.wrong()["database.space"]
+        self.assertRegex(found["what"], rf"only 1\d MiB are free in {small}")
+        self.assertIn(f"df -h {small}", found["mend"])
+
     @needs_root
     def test_files_of_another_user(self):
         self.make()
@@ -290,6 +369,21 @@ class Running(DoctorTest):
         self.make(policy() + quota())
         self.daemon.stop()
         self.assertIn("carbonio-limits service start", self.only("daemon.running", "does not run")["mend"])
+
+    def test_it_runs_and_does_not_answer_nor_follow_the_rules(self):
+        self.make(policy() + quota())
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.daemon.process.send_signal, signal.SIGCONT)
+        finding = self.only("daemon.answers", f"does not answer on localhost:{self.daemon.port}")
+        self.assertEqual(finding["mend"], "carbonio-limits service restart")
+        self.daemon.sql("UPDATE quotas SET Period = 61;")
+        found = self.wrong()
+        self.assertEqual(sorted(found), ["daemon.answers", "daemon.rules"])
+        self.assertRegex(found["daemon.rules"][0]["what"],
+                         r"works with rules of version \d+, the database has \d+")
+        self.assertEqual(found["daemon.rules"][0]["mend"], "carbonio-limits service restart")
+        self.daemon.process.send_signal(signal.SIGCONT)
+        self.wrong(status=0)
 
     def test_it_was_killed(self):
         self.make(policy() + quota())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
 
+import json_keys  # noqa: E402
 from daemon_case import (  # noqa: E402
     DaemonTest, always, bin_dir, insert, last, limit, policy, quota)
 
@@ -29,6 +30,7 @@ class ExplainTest(DaemonTest):
             [bin_dir() / "carbonio-limits", "explain", *arguments], text=True, capture_output=True,
             timeout=60, env={"PATH": "/usr/bin:/bin", "ZEXTRAS_HOME": str(daemon.folder)})
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertEqual(json_keys.undocumented(("explain", *arguments), done.stdout), set())
         return done.stdout if status == 0 else done.stderr
 
     def explain(self, daemon, sender="alice@example.org", recipient="bob@example.com", *more,

@@ -13,6 +13,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
 
+import json_keys  # noqa: E402
 from daemon_case import DaemonTest, bin_dir  # noqa: E402
 
 USER = "alice@example.org"
@@ -25,7 +26,9 @@ class Live(DaemonTest):
         self.mails = 0
 
     def say(self, *arguments, check=True):
-        return self.daemon.command(*arguments, check=check)
+        done = self.daemon.command(*arguments, check=check)
+        self.assertEqual(json_keys.undocumented(arguments, done.stdout), set())
+        return done
 
     def passes(self, sender=USER, **more) -> bool:
         self.mails += 1

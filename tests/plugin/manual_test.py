@@ -3,12 +3,19 @@
 """The manual pages say every subcommand and option that the programs' own help says, and no other;
 they render without a warning. The completion knows them too."""
 
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+
+import json_keys  # noqa: E402
+from daemon_case import DaemonTest, eventually, policy, quota  # noqa: E402
 
 BIN_DIR = pathlib.Path(os.environ.get("BIN_DIR", "build/release/bin")).resolve()
 PAGES = pathlib.Path(__file__).resolve().parents[2] / "packaging/man"
@@ -65,6 +72,31 @@ class Manual(unittest.TestCase):
                                   env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"})
             self.assertEqual(done.stderr, "", name)
             self.assertGreater(len(done.stdout), 500)
+
+
+class Json(DaemonTest):
+    def test_the_page_names_what_is_printed_and_nothing_else(self):
+        daemon = self.make_daemon(policy() + quota(1))
+        daemon.ask()
+        daemon.ask()
+        daemon.sql("INSERT INTO quotas (PolicyID, Name, Track, Period) VALUES (6, 'q', '', 0);")
+
+        def printed(*words):
+            return json.loads(daemon.command(*words, "--json", check=False).stdout)
+
+        self.assertTrue(eventually(lambda: printed("usage")["refusals"]))
+        explain = ("explain", "--from", "b@example.org", "--to", "c@example.org")
+        for command, *outputs in (
+                ("list", printed("list")), ("show", printed("show", "3")),
+                ("usage", printed("usage")), ("doctor", printed("doctor")),
+                ("explain", printed(*explain))):
+            keys = json_keys.keys_of(outputs)
+            if command == "list":  # which refers to show
+                keys -= json_keys.documented("show") - {"limits"}
+            self.assertEqual(keys, json_keys.documented(command), command)
+        # Some of these are there only where it is wrong, or has a supervisor.
+        self.assertLessEqual(json_keys.keys_of(printed("service", "status")),
+                             json_keys.documented("service status"))
 
 
 class Completion(unittest.TestCase):

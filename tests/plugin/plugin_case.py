@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import unittest
 
+import json_keys
+
 BIN_DIR = pathlib.Path(os.environ.get("BIN_DIR", "build/release/bin")).resolve()
 PROGRAM = BIN_DIR / "carbonio-limits"
 NOBODY = 65534
@@ -45,6 +47,7 @@ class Plugin(unittest.TestCase):
             self.assertEqual(out, "")
             return err
         self.assertEqual(err, "")
+        self.assertEqual(json_keys.undocumented(arguments, out), set())
         return out
 
     def init(self):

@@ -97,6 +97,20 @@ class SendAndReceive(Plugin):
                  "UPDATE policy_group_members SET Member = '192.0.2.0/24' WHERE ID = 1")
         self.assertNotIn("example rows", self.run_it("send", "200/h"))
 
+    def test_domains_of_others_are_mentioned(self):
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                 "(2, '@Own.org'), (2, '@*.own.net')")
+        for words in (("--domain", "own.org"), ("--user", "a@own.org"), ("--domain", "x.own.net"),
+                      ("--anyone",), ("--client", "192.0.2.1")):
+            self.assertNotIn("own domains (group", self.run_it("send", "1/h", *words))
+        self.assertIn("Note: typo.org is none of this server's own domains (group internal_domains); "
+                      "'carbonio-limits sync' brings new ones in.\n",
+                      self.run_it("send", "1/h", "--domain", "own.org", "typo.org"))
+        said = self.run_it("receive", "1/h", "--user", "a@b.org", "b@a.org", "c@a.org")
+        self.assertIn("Note: a.org and b.org are none of", said)
+        self.sql("UPDATE policy_group_members SET Member = '%others' WHERE ID = 2")
+        self.assertNotIn("own domains (group", self.run_it("send", "2/h", "--domain", "typo.org"))
+
     def test_text_is_stored_as_it_is(self):
         text = "It's \"{used}\"; DROP TABLE quotas; -- %s $HOME `id` äöü"
         self.run_it("send", "100/h", "--message", text, "--name", text)
@@ -330,6 +344,20 @@ class ListAndUsage(Plugin):
             self.assertTrue(any("█" in line for line in lines) == (columns == 120), lines)
             if columns == 120:
                 self.assertIn(long, lines[1])
+
+    def test_explain_is_no_wider_than_the_terminal(self):
+        self.run_it("send", "500/h,50M/10min", "--per", "account")
+        long = "somebody-with-a-rather-long-name@example.org"
+        self.count(7, f"SASLUsername:{long}", 20, 500)
+        mail = ("--from", long, "--to", "b@example.com", "--sasl", long)
+        wide = self.on_a_terminal("explain", *mail, columns=160, NO_COLOR="1")
+        self.assertIn("500 of 500 messages per hour", wide)
+        self.assertIn("█", wide)
+        for columns in (80, 100):
+            lines = self.on_a_terminal("explain", *mail, columns=columns,
+                                       NO_COLOR="1").splitlines()
+            self.assertLessEqual(max(map(len, lines)), columns, lines)
+            self.assertTrue(any("500 of 500 per hour" in line for line in lines), lines)
 
     def test_watch_gives_the_terminal_back(self):
         self.count(4, "Sender:full@own.org", 20, 10)

@@ -12,6 +12,7 @@
 #include "daemon/database.hpp"
 #include "daemon/match.hpp"
 #include "daemon/rules.hpp"
+#include "plugin/own_groups.hpp"
 #include "plugin/report.hpp"
 
 namespace limits {
