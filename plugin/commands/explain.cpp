@@ -172,7 +172,7 @@ std::string amount(double value) {
 std::string say_free(const ExplainedLimit& limit, policyd::TimePoint now, bool brief) {
   if (!limit.full || limit.verdict == "none") return "now";  // WHEN FULL says that it only watches
   if (limit.free_at) {
-    const std::string wait = say_wait(limit.free_at, now);  // "in 3 h 5 min"
+    std::string wait = say_wait(limit.free_at, now);  // "in 3 h 5 min"
     const auto words = split(wait, ' ');
     if (!brief || words.size() <= 3) return wait;
     return fmt::format("{} {} {}", words[0], words[1], words[2]);

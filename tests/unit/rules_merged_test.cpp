@@ -41,6 +41,7 @@ Rules rules_of(const std::vector<Given>& policies) {
 std::vector<std::string> problems_of(const std::vector<Given>& policies) {
   Rules rules = rules_of(policies);
   std::vector<bool> for_all;
+  for_all.reserve(policies.size());
   for (const Given& given : policies) for_all.push_back(given.for_all);
   check_merged_rows(rules, for_all);
   std::vector<std::string> out;
