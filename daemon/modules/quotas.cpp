@@ -248,6 +248,7 @@ Next Quotas::decide_message(MessageQuestion& question) {
 Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,
                                      const Policy& policy, const Quota& quota) {
   if (quota.track.for_request(recipient) == nullptr) {
+    if (windowed_) return Walk::go_on;  // said at RCPT, where it was refused
     refuse_row(question, quota, quota.track.error().message);
     return Walk::refuse;
   }

@@ -193,6 +193,7 @@ void Model::walk_end(Walk& walk, const Quota& quota, const Asked& asked, double 
 // decay: the size goes on top of the stored counter as it is, once for each recipient.
 void Model::add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked, double kib) {
   const auto key = tracking_key(quota.track, asked);
+  if (!key) walk.verdict = "DEFER";  // a row that makes no sense
   if (!key || walk.before_crash) return;
   for (const Limit& limit : quota.limits) {
     if (!is_limit(limit) || !is_size(limit) || limit.most <= 0) continue;
