@@ -2,9 +2,8 @@
 // Wall-clock time as it is counted and stored: milliseconds since 1970. It is read once a batch.
 #pragma once
 
-#include <time.h>
-
 #include <chrono>
+#include <ctime>
 
 namespace policyd {
 

@@ -33,9 +33,7 @@ class PollLoop final : public EventLoop {
     // EPOLLIN and so on, each time that something has changed, and once after watch(). Clients are
     // destroyed in tasks and timers only: others of this turn may be told after this one.
     virtual void ready(std::uint32_t events) = 0;
-
-   protected:
-    ~Client() = default;
+    virtual ~Client() = default;
   };
 
   // Throws std::system_error where there is no descriptor left.

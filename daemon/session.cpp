@@ -47,13 +47,18 @@ void Session::begin(const Request& rcpt) {
 }
 
 void Session::recycle() {
-  if (texts_.capacity() > kUsualTexts) texts_ = {};
+  if (texts_.capacity() > kUsualTexts) std::string{}.swap(texts_);
   forget_recipients();
   texts_.clear();
   ends_ = {};
   has_sasl_username_ = false;
   first_rcpt = last_rcpt = {};
   end_of_message.reset();
+}
+
+std::size_t Session::memory() const {
+  return texts_.capacity() + recipients_.capacity() * sizeof(Recipient) +
+         policies_.capacity() * sizeof(std::int64_t);
 }
 
 Request Session::said() const {
@@ -111,8 +116,8 @@ void Session::add_recipient(std::string_view address, std::span<const std::int64
 
 void Session::forget_recipients() {
   texts_.resize(std::min<std::size_t>(texts_.size(), ends_.back()));
-  if (recipients_.capacity() > kUsualRecipients) recipients_ = {};
-  if (policies_.capacity() > kUsualRecipients) policies_ = {};
+  if (recipients_.capacity() > kUsualRecipients) std::vector<Recipient>{}.swap(recipients_);
+  if (policies_.capacity() > kUsualRecipients) std::vector<std::int64_t>{}.swap(policies_);
   recipients_.clear();
   policies_.clear();
 }

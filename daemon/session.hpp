@@ -55,6 +55,8 @@ class Session {
   void add_recipient(std::string_view address, std::span<const std::int64_t> policies,
                      const Verdict& verdict, bool reached_quotas = true);
   void forget_recipients();
+  // Bytes that its texts and lists take.
+  [[nodiscard]] std::size_t memory() const;
 
   TimePoint first_rcpt{}, last_rcpt{};
   std::optional<Verdict> end_of_message;  // the answer, once given; recipients are gone then

@@ -255,6 +255,28 @@ TEST(Sessions, ForgetsTheLeastRecentlyAsked) {
   EXPECT_NE(sessions.find("c"), nullptr);
 }
 
+TEST(Sessions, KeepTheMemoryOfUsualMessagesOnly) {
+  Session session;
+  Request request;
+  request.instance = "1.2.3";
+  request.helo_name = "client.example.net";
+  const auto fill = [&](std::size_t recipients) {
+    session.begin(request);
+    for (std::size_t i = 0; i < recipients; ++i) {
+      session.add_recipient("somebody@example.com", std::vector<std::int64_t>{1, 6}, {});
+    }
+  };
+  fill(2);
+  const std::size_t usual = session.memory();
+  session.recycle();
+  EXPECT_EQ(session.memory(), usual);
+  fill(Session::kMaxRecipients);
+  EXPECT_GT(session.memory(), 100'000U);
+  session.recycle();
+  EXPECT_LT(session.memory(), 8'000U);
+  EXPECT_EQ(session.instance(), "");
+}
+
 TEST(QuestionHash, TellsApartWhatDiffersInOnePart) {
   Request request;
   request.state = ProtocolState::rcpt;
