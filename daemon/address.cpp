@@ -280,8 +280,9 @@ void IpAddress::append_short_to(std::string& out) const {
 }
 
 std::string IpAddress::to_short_string() const {
+  if (v4_) return to_string();
   std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(v4_ ? AF_INET : AF_INET6, bytes_.data(), text.data(), text.size());
+  ::inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
   return text.data();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What the parts that serve may ask of the loop that runs them: the seam behind which Asio stands
-// (server), and a clock that tests turn by hand.
+// What the parts that serve may ask of the loop that runs them: the seam behind which epoll stands
+// (poll_loop), and a clock that tests turn by hand.
 #pragma once
 
 #include <chrono>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The loop that serves: what is ready to be read or written, then what was posted, then the timers
 // that are due, and so on. A descriptor is entered once for its life (epoll, edge-triggered), and
-// one turn handles all that are ready: that is what makes a batch. A request alone costs one
-// epoll_wait; Asio, which was here before, needed three and an epoll_ctl.
+// one turn handles all that are ready: that is what makes a batch. Our own, since a request alone
+// costs one epoll_wait here, and three with an epoll_ctl where Asio runs the loop.
 // All calls on the loop's thread, but for post() and stop().
 #pragma once
 

@@ -254,7 +254,7 @@ class Server::Impl {
   std::vector<IpNetwork> allowed_;
   std::vector<IpNetwork> denied_;
   std::vector<std::unique_ptr<Place>> places_;
-  // shared_ptr: handlers under way hold on to their connection too.
+  // shared_ptr: the engine holds on to whoever waits for its answer, too.
   std::vector<std::shared_ptr<Connection>> connections_;
   bool stopping_ = false;
   std::chrono::steady_clock::time_point stopping_since_;

@@ -172,7 +172,8 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
                 const policyd::Policy& policy) {
   const bool windowed = config.quotas_algorithm == policyd::Algorithm::window;
   for (const policyd::Quota& quota : policy.quotas) {
-    if (!quota.track) continue;
+    const policyd::Track* const track = quota.track.for_request(request);
+    if (track == nullptr) continue;
     for (const policyd::QuotaLimit& limit : quota.limits) {
       const bool messages = limit.type == policyd::LimitType::message_count;
       ExplainedLimit explained;
@@ -180,7 +181,7 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       explained.policy_id = policy.id;
       explained.row_id = quota.id;
       explained.limit_id = limit.id;
-      policyd::append_track_key(explained.track_key, *quota.track, request);
+      policyd::append_track_key(explained.track_key, *track, request);
       explained.unit = messages ? "messages" : "KiB";
       explained.limit = limit.counter_limit;
       explained.period = policyd::period_in_words(std::chrono::seconds{quota.period_s});
@@ -197,12 +198,13 @@ void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransactio
                     const policyd::Request& request, const policyd::Policy& policy) {
   constexpr std::array kPeriods = {"day", "week", "month"};
   for (const policyd::AccountingRow& row : policy.accounting) {
-    if (!row.track || row.period == policyd::AccountingRow::Period::invalid) continue;
+    const policyd::Track* const track = row.track.for_request(request);
+    if (track == nullptr || row.period == policyd::AccountingRow::Period::invalid) continue;
     ExplainedLimit explained;
     explained.module = "Accounting";
     explained.policy_id = policy.id;
     explained.row_id = explained.limit_id = row.id;
-    policyd::append_track_key(explained.track_key, *row.track, request);
+    policyd::append_track_key(explained.track_key, *track, request);
     explained.period = kPeriods.at(static_cast<std::size_t>(row.period));
     explained.verdict = verdict_of(row.verdict);
     const auto used =
