@@ -72,6 +72,12 @@ class ExplainTest(DaemonTest):
         for _ in range(5):
             self.says_like_daemon(daemon)
 
+    def test_names_the_counter_of_a_bounce_whatever_the_spec(self):
+        daemon = self.make_daemon(policy() + quota(1, track="Sender:domain"))
+        self.assertEqual(self.ask_many(daemon, 2, sender=""), ["DUNNO", "DEFER later"])
+        [row] = self.explain(daemon, "<>", "bob@example.com")["limits"]
+        self.assertEqual((row["used"], row["full"]), (1, True))
+
     def test_leaves_the_database_bit_for_bit_as_it_was(self):
         everything = policy() + quota(3) + limit(50, "MessageCumulativeSize") + GREYLISTING
         everything += CHECK_HELO + insert(
