@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "daemon/append_number.hpp"
+#include "daemon/bytes.hpp"
 
 namespace policyd {
 namespace {
@@ -314,7 +315,8 @@ void lower_case(std::string& text) {
 
 bool is_mail_address(std::string_view text) {
   const auto at = at_sign(text);
-  return at != std::string_view::npos && at > 0 &&
+  if (at == std::string_view::npos || at == 0) return false;
+  return run_from<'!'>(text).size() == text.size() ||
          std::none_of(text.begin(), text.end(), [](char c) { return is_white_space(c); });
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "daemon/clock.hpp"
 
@@ -37,13 +38,17 @@ void Connection::ready(std::uint32_t events) {
   switch (doing_) {
     case Doing::idle:
     case Doing::reading:
-      if (readable_) read();
+      received_now_ = readable_ && receive();
       return;
     case Doing::writing:
       return send();
     case Doing::deciding:
       return;
   }
+}
+
+void Connection::proceed() {
+  if (std::exchange(received_now_, false)) process();
 }
 
 void Connection::now_doing(Doing doing) {
@@ -76,18 +81,26 @@ void Connection::check_timeout() {
 }
 
 void Connection::read() {
+  if (receive()) process();
+}
+
+// Whether anything came.
+bool Connection::receive() {
   if (received_ == in_.size())
     in_.resize(std::max(kFirstBuffer, std::min(in_.size() * 2, kMaxRequestBytes + 1)));
   const std::size_t room = in_.size() - received_;
   const ssize_t got = ::recv(socket_.get(), in_.data() + received_, room, MSG_DONTWAIT);
   if (got < 0 && errno == EAGAIN) {
     readable_ = false;
-    return;
+    return false;
   }
-  if (got <= 0) return close();
+  if (got <= 0) {
+    close();
+    return false;
+  }
   received_ += static_cast<std::size_t>(got);
   if (static_cast<std::size_t>(got) < room && !ended_) readable_ = false;
-  process();
+  return true;
 }
 
 // Called with new bytes, and after an answer with what is left of them.

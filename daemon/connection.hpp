@@ -35,6 +35,7 @@ class Connection final : public Pending,
              std::optional<IpAddress> peer_address);
 
   void ready(std::uint32_t events) override;
+  void proceed() override;
   void close() { socket_.reset(); }
   [[nodiscard]] bool is_open() const { return static_cast<bool>(socket_); }
 
@@ -53,6 +54,7 @@ class Connection final : public Pending,
   enum class Doing : std::uint8_t { idle, reading, deciding, writing };
 
   void read();
+  bool receive();
   void process();
   void ask();
   void send();
@@ -64,6 +66,7 @@ class Connection final : public Pending,
   ConnectionContext& context_;
   bool readable_ = false;  // there may be something to read
   bool ended_ = false;     // and at last the end
+  bool received_now_ = false;
   std::string peer_;
   std::vector<char> in_;
   std::size_t received_ = 0;

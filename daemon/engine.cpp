@@ -52,6 +52,9 @@ void Engine::configure(const Config& config) {
   track_sessions_ = config.quotas || config.accounting;
   trace_modules_ = config.log_modules;
   modules_ = make_modules(config, refusals_);
+  const bool tables = std::any_of(modules_.begin(), modules_.end(),
+                                  [](const auto& module) { return module->uses_tables(); });
+  uses_ = tables ? Store::Uses::everything : Store::Uses::counters;
 }
 
 void Engine::ask(std::shared_ptr<Pending> pending) { enqueue({std::move(pending), {}, {}, {}}); }
@@ -83,7 +86,7 @@ void Engine::keep_messages_under_way() {
       store.put_session(std::move(row));
     }
   };
-  store_.commit(clock_(), keep, [](Store::Outcome) {});
+  store_.commit(clock_(), Store::Uses::counters, keep, [](Store::Outcome) {});
 }
 
 void Engine::begin_batch() {
@@ -96,7 +99,7 @@ void Engine::begin_batch() {
     waiting_.erase(waiting_.begin(), end);
   }
   store_.commit(
-      clock_(), [this](Transaction& store) { decide(store); },
+      clock_(), uses_, [this](Transaction& store) { decide(store); },
       [this](Store::Outcome) { answer_all(); });
 }
 

@@ -113,6 +113,7 @@ class Engine {
   bool track_sessions_ = false;  // in session_tracking
   bool trace_modules_ = false;   // log_detail
   std::vector<std::unique_ptr<Module>> modules_;
+  Store::Uses uses_ = Store::Uses::everything;
   Sessions sessions_;
   Matcher matcher_;
   std::vector<std::int64_t> policy_ids_;  // of the recipient that is being decided

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
+
+#include "daemon/bytes.hpp"
 
 namespace policyd {
 namespace {
@@ -44,27 +45,6 @@ bool begins_with(std::string_view text, const Sequence& sequence) {
 
 bool is_plain(char c) { return c >= 0x20 && c < 0x7F; }
 
-// Whether all eight bytes are plain, by the usual arithmetic on the bytes of a word: a log line is
-// plain nearly always, and looked at for each mail.
-bool all_plain(const char* eight) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101U;
-  constexpr std::uint64_t kHigh = kOnes * 0x80;
-  std::uint64_t word = 0;
-  std::memcpy(&word, eight, sizeof word);
-  const std::uint64_t control = word - kOnes * 0x20;  // borrows where a byte is below a space
-  const std::uint64_t erased = (word ^ kOnes * 0x7F) - kOnes;  // or where it is 7F
-  return ((word | control | erased) & kHigh) == 0;
-}
-
-std::string_view plain_run(std::string_view text) {
-  std::size_t end = 0;
-  while (end + sizeof(std::uint64_t) <= text.size() && all_plain(text.data() + end)) {
-    end += sizeof(std::uint64_t);
-  }
-  while (end < text.size() && is_plain(text[end])) ++end;
-  return text.substr(0, end);
-}
-
 // How many bytes the printable character in front has; 0 when there is none.
 std::size_t printable_length(std::string_view text) {
   if (is_plain(text.front())) return 1;
@@ -78,7 +58,7 @@ std::size_t printable_length(std::string_view text) {
 
 void append_printable(std::string& out, std::string_view text, std::size_t most) {
   while (!text.empty()) {
-    const std::string_view plain = plain_run(text.substr(0, most));
+    const std::string_view plain = run_from<' '>(text.substr(0, most));
     out += plain;
     most -= plain.size();
     text.remove_prefix(plain.size());

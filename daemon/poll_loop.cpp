@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <limits>
+#include <span>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -112,9 +113,12 @@ void PollLoop::turn() {
   std::array<epoll_event, kMostAtOnce> events;  // filled by the kernel
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                  milliseconds_to_wait());
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
+  const std::span told{events.data(), static_cast<std::size_t>(std::max(count, 0))};
+  for (const epoll_event& event : told) {
     if (event.data.ptr != nullptr) static_cast<Client*>(event.data.ptr)->ready(event.events);
+  }
+  for (const epoll_event& event : told) {
+    if (event.data.ptr != nullptr) static_cast<Client*>(event.data.ptr)->proceed();
   }
   run_posted();
   run_timers();

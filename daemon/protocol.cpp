@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <limits>
 #include <optional>
 #include <system_error>
+
+#include "daemon/bytes.hpp"
 
 namespace policyd {
 namespace {
@@ -53,13 +54,6 @@ constexpr auto kFirstOfLength = [] {
   }
   return first;
 }();
-
-template <typename Word>
-Word load(const char* text) {
-  Word word = 0;
-  std::memcpy(&word, text, sizeof word);
-  return word;
-}
 
 // Whether `text` begins with the name, of which all have four bytes at least: by words, the last of
 // which may overlap the one before. For so few bytes a call of memcmp is dear.
@@ -159,9 +153,9 @@ std::string_view problem_in(const Values& values, const std::optional<IpAddress>
 
 // The action as access(5) has it. A pass goes on, with its text behind the word.
 void append_word(std::string& out, Action action) {
-  for (const char c : name_of(action == Action::pass ? Action::dunno : action)) {
-    out += static_cast<char>(c - 'a' + 'A');
-  }
+  const std::size_t begin = out.size();
+  out += name_of(action == Action::pass ? Action::dunno : action);
+  for (std::size_t i = begin; i < out.size(); ++i) out[i] = static_cast<char>(out[i] - 'a' + 'A');
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -241,13 +235,20 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
 }
 
 void append_action(std::string& out, const Verdict& verdict) {
-  const std::string_view text = cut(verdict.text, kMaxAnswerText);
+  std::string_view text = cut(verdict.text, kMaxAnswerText);
   out += "action=";
   if (!is_code_and_text(verdict.action, text)) {
     append_word(out, verdict.action);
     if (!text.empty()) out += ' ';
   }
-  for (const char c : text) out += printable(c);
+  while (!text.empty()) {
+    const std::string_view plain = run_from<' '>(text);
+    out += plain;
+    text.remove_prefix(plain.size());
+    if (text.empty()) break;
+    out += printable(text.front());
+    text.remove_prefix(1);
+  }
   out += "\n\n";
 }
 

@@ -26,6 +26,7 @@ HeloForm helo_form(std::string_view helo);
 class CheckHelo final : public Module {
  public:
   [[nodiscard]] std::string_view name() const override { return "CheckHelo"; }
+  [[nodiscard]] bool uses_tables() const override { return true; }
   [[nodiscard]] LookupWishes wishes(const RcptQuestion& question) const override;
   Next decide_rcpt(RcptQuestion& question) override;
 

@@ -24,6 +24,7 @@ class Greylisting final : public Module {
   explicit Greylisting(Settings settings) : settings_(std::move(settings)) {}
 
   [[nodiscard]] std::string_view name() const override { return "Greylisting"; }
+  [[nodiscard]] bool uses_tables() const override { return true; }
   // While the tables cannot be used the mail passes, and nothing is logged for it.
   Next decide_rcpt(RcptQuestion& question) override;
 

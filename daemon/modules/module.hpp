@@ -47,6 +47,8 @@ class Module {
   virtual ~Module() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;
+  // Whether it uses more of the Transaction than counters.
+  [[nodiscard]] virtual bool uses_tables() const { return false; }
   // What it wants to know from the DNS first; decide_rcpt is called when that is known, or
   // skipped.
   [[nodiscard]] virtual LookupWishes wishes(const RcptQuestion&) const { return {}; }

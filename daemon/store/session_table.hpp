@@ -31,6 +31,8 @@ class SessionTable {
   std::optional<SessionRow> find(std::string_view instance);
   void put(SessionRow row) { rows_.push_back(std::move(row)); }
 
+  [[nodiscard]] bool empty() const { return rows_.empty(); }
+
   // Writes what was put in, in the open transaction, in the place of rows of the same Instance. An
   // error only where that ended the transaction, which the counters must hear of.
   int write();

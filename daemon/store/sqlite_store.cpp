@@ -56,7 +56,7 @@ void SqliteStore::every(Millis period, void (SqliteStore::*task)()) {
   });
 }
 
-void SqliteStore::commit(TimePoint now, Decide decide, Done done) {
+void SqliteStore::commit(TimePoint now, Uses uses, Decide decide, Done done) {
   now_ = now;
   decide_ = std::move(decide);
   done_ = std::move(done);
@@ -68,6 +68,13 @@ void SqliteStore::commit(TimePoint now, Decide decide, Done done) {
     decide_(*this);
     finish(Outcome::remembered);
     return;
+  }
+  const bool decides_first =
+      uses == Uses::counters && dirty() == 0 && committed_.is_as_remembered();
+  if (decides_first) {
+    decided_ = true;
+    decide_(*this);
+    if (has_nothing_to_write()) return finish(Outcome::stored);
   }
   attempt();
 }
@@ -133,6 +140,7 @@ int SqliteStore::begin() {
   int code = begin_.run();
   if (code != SQLITE_DONE) return code;
   code = refresh();
+  if (code == SQLITE_OK) committed_.remember();
   return code;
 }
 
@@ -211,7 +219,10 @@ Counter& SqliteStore::counter(std::int64_t limit_id, std::string_view track_key)
   return quotas_.touch({limit_id, {track_key}});
 }
 
-void SqliteStore::changed(Counter& counter, double units) { quotas_.changed(counter, units); }
+void SqliteStore::changed(Counter& counter, double units) {
+  wrote_ = true;
+  quotas_.changed(counter, units);
+}
 
 AccountingCounter& SqliteStore::accounting(std::int64_t accounting_id, std::string_view track_key,
                                            std::string_view period_key) {
@@ -219,10 +230,12 @@ AccountingCounter& SqliteStore::accounting(std::int64_t accounting_id, std::stri
 }
 
 void SqliteStore::changed(AccountingCounter& counter, const AccountingUnits& units) {
+  wrote_ = true;
   accounting_.changed(counter, units);
 }
 
 void SqliteStore::note_counted(std::uint64_t question) {
+  if (!std::exchange(wrote_, false)) return;
   hashes_.append(reinterpret_cast<const char*>(&question), sizeof question);
 }
 

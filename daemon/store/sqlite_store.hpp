@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The store on CBPolicyD's SQLite database. A batch is BEGIN IMMEDIATE; has somebody else
-// committed? then what is cached counts as old; decide; write; COMMIT. Where that does not succeed
-// within 50 ms, while the loop goes on, the batch is answered from memory, what it counted stays
-// to be written, and that is tried again at least once a second until the trouble is over. A file
-// that is gone or damaged is replaced (watch, backups); until then nothing is written to it.
+// committed? then what is cached counts as old; decide; write; COMMIT. It decides first, and does
+// the rest only if there is something to write, where decisions use counters alone and nobody has
+// committed since the last batch that wrote nothing (wal_index): a flood that is refused costs the
+// database nothing.
+// Where the commit does not succeed within 50 ms, while the loop goes on, the batch is answered
+// from memory, what it counted stays to be written, and that is tried again at least once a second
+// until the trouble is over. A file that is gone or damaged is replaced (watch, backups); until
+// then nothing is written to it.
 // Contract: store.hpp. The loop's thread, but for the threads of its parts.
 #pragma once
 
@@ -24,6 +28,7 @@
 #include "daemon/store/store.hpp"
 #include "daemon/store/trouble.hpp"
 #include "daemon/store/watch.hpp"
+#include "daemon/wal_index.hpp"
 
 namespace policyd {
 
@@ -53,7 +58,7 @@ class SqliteStore final : public Store, private Transaction {
   // the store works without it, says so in trouble(), and tries again.
   void open();
 
-  void commit(TimePoint now, Decide decide, Done done) override;
+  void commit(TimePoint now, Uses uses, Decide decide, Done done) override;
   [[nodiscard]] const std::shared_ptr<const Rules>& rules() const override {
     return rules_.current();
   }
@@ -70,7 +75,10 @@ class SqliteStore final : public Store, private Transaction {
   AccountingCounter& accounting(std::int64_t accounting_id, std::string_view track_key,
                                 std::string_view period_key) override;
   void changed(AccountingCounter& counter, const AccountingUnits& units) override;
-  GreylistingTables* greylisting() override { return greylisting_.tables(); }
+  GreylistingTables* greylisting() override {
+    wrote_ = true;
+    return greylisting_.tables();
+  }
   HeloTracking* helo_tracking() override { return helo_tracking_.tables(); }
   std::optional<SessionRow> session(std::string_view instance) override {
     return sessions_.find(instance);
@@ -78,7 +86,10 @@ class SqliteStore final : public Store, private Transaction {
   [[nodiscard]] bool was_under_way(std::string_view instance) const override {
     return sessions_.was_under_way(instance);
   }
-  void put_session(SessionRow row) override { sessions_.put(std::move(row)); }
+  void put_session(SessionRow row) override {
+    wrote_ = true;
+    sessions_.put(std::move(row));
+  }
   void note_counted(std::uint64_t question) override;
   [[nodiscard]] bool was_counted(std::uint64_t question) const override;
 
@@ -107,6 +118,9 @@ class SqliteStore final : public Store, private Transaction {
     action(quotas_);
     action(accounting_);
   }
+  [[nodiscard]] bool has_nothing_to_write() const {
+    return dirty() == 0 && hashes_.empty() && sessions_.empty();
+  }
   // Rows that wait to be stored.
   [[nodiscard]] std::size_t dirty() const { return quotas_.dirty() + accounting_.dirty(); }
   int begin();
@@ -129,6 +143,7 @@ class SqliteStore final : public Store, private Transaction {
   sql::Statement begin_, commit_, rollback_, data_version_, schema_version_, note_;
   std::int64_t seen_version_ = -1;  // data_version
   std::int64_t seen_schema_ = -1;   // schema_version
+  WalIndex committed_;
   std::int64_t page_bytes_ = 4096;
   CachedTable<QuotaRecord> quotas_;
   CachedTable<AccountingRecord> accounting_;
@@ -159,6 +174,7 @@ class SqliteStore final : public Store, private Transaction {
   std::chrono::steady_clock::time_point lost_tried_;
 
   std::string hashes_;          // of this batch, eight bytes each
+  bool wrote_ = false;          // anything, since the last of them
   std::int64_t next_slot_ = 0;  // of the ring limits_counted
   std::unordered_set<std::uint64_t> counted_before_;
   // shared_ptr: timers may fire after this object is gone.

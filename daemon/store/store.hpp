@@ -98,6 +98,7 @@ class Transaction {
   virtual HeloTracking* helo_tracking() = 0;
 
   // Hashes of the questions counted shortly before a crash, so that they are not counted again.
+  // One for which nothing was written since the question before it is not noted.
   virtual void note_counted(std::uint64_t question) = 0;
   [[nodiscard]] virtual bool was_counted(std::uint64_t question) const = 0;
 };
@@ -113,9 +114,12 @@ class Store {
   Store& operator=(const Store&) = delete;
   virtual ~Store() = default;
 
+  // What `decide` uses of its Transaction: whatever it has, or neither greylisting() nor
+  // helo_tracking(), which are then null.
+  enum class Uses : std::uint8_t { everything, counters };
   // Runs `decide` once, then `done` once, perhaps both before it returns, and `done` at most
   // 50 ms later. One batch at a time: the next only after `done`.
-  virtual void commit(TimePoint now, Decide decide, Done done) = 0;
+  virtual void commit(TimePoint now, Uses uses, Decide decide, Done done) = 0;
 
   // The rules as last read; null where none could be read yet.
   [[nodiscard]] virtual const std::shared_ptr<const Rules>& rules() const = 0;

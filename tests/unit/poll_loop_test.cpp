@@ -51,6 +51,32 @@ struct SocketPair {
   UniqueFd ours, theirs;
 };
 
+TEST(PollLoop, TellsAllThatAreReadyBeforeAnyProceeds) {
+  class Client final : public PollLoop::Client {
+   public:
+    explicit Client(std::string& order) : order_(order) {}
+    void ready(std::uint32_t) override { order_ += 'r'; }
+    void proceed() override { order_ += 'p'; }
+
+   private:
+    std::string& order_;
+  };
+  PollLoop loop;
+  std::string order;
+  std::array<SocketPair, 3> pairs;
+  std::array clients{Client{order}, Client{order}, Client{order}};
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    ASSERT_TRUE(loop.watch(pairs[i].ours.get(), clients[i]));
+  }
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  order.clear();  // each was told once when it was entered
+  for (const SocketPair& pair : pairs) pair.say("x");
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(order, "rrrppp");
+}
+
 TEST(PollLoop, RunsWhatIsPostedInOrderAndWhatThatPosts) {
   PollLoop loop;
   std::string order;

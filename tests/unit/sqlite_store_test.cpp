@@ -157,6 +157,49 @@ TEST_F(SqliteStoreTest, NoticesManyChangedRulesWhileNobodyAsks) {
   EXPECT_GT(store_->rules()->row_count, 2000U);
 }
 
+TEST_F(SqliteStoreTest, NeedsNoLockWhereNothingIsWritten) {
+  make_database();
+  open_store();
+  count("k", 9);
+  EXPECT_EQ(look("k"), 9);  // from here on it is known that nobody has committed since
+  admin("BEGIN IMMEDIATE");
+  EXPECT_EQ(look("k"), 9);
+  EXPECT_EQ(outcome_, Store::Outcome::stored);
+  EXPECT_TRUE(store_->trouble().empty());
+  look("k", Store::Uses::everything);
+  EXPECT_EQ(outcome_, Store::Outcome::remembered);
+  admin("COMMIT");
+}
+
+TEST_F(SqliteStoreTest, SeesAnEditBehindBatchesThatWroteNothing) {
+  make_database();
+  open_store();
+  count("k", 9);
+  look("k");
+  EXPECT_EQ(look("k"), 9);
+  admin("UPDATE quotas_tracking SET Counter = 2; UPDATE quotas_limits SET CounterLimit = 99");
+  EXPECT_EQ(look("k"), 2);
+  EXPECT_EQ(store_->rules()->policies[1].quotas[0].limits[0].counter_limit, 99);
+}
+
+TEST_F(SqliteStoreTest, AddsWhatItCountsToAnEditMadeWhileItDecides) {
+  make_database();
+  open_store();
+  count("k", 9);
+  look("k");
+  bool done = false;
+  store_->commit(
+      kNoon, Store::Uses::counters,
+      [&](Transaction& batch) {
+        Counter& counter = batch.counter(4, "k");
+        admin("UPDATE quotas_tracking SET Counter = 2");  // would wait for a lock of ours
+        add(batch, counter, 3, kNoon);
+      },
+      [&](Store::Outcome outcome) { done = outcome == Store::Outcome::stored; });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(ask_admin(kCounter), "5");
+}
+
 TEST_F(SqliteStoreTest, AnswersFromMemoryWhileSomebodyHoldsTheLock) {
   make_database();
   open_store();
@@ -211,16 +254,22 @@ TEST_F(SqliteStoreTest, KnowsAfterARestartWhatWasCounted) {
   make_database();
   open_store();
   store_->commit(
-      kNoon, [](Transaction& batch) { batch.note_counted(4711); }, [](Store::Outcome) {});
+      kNoon, Store::Uses::counters,
+      [](Transaction& batch) {
+        batch.changed(batch.counter(4, "k"), 1);
+        batch.note_counted(4711);
+        batch.note_counted(4713);  // for which nothing was counted
+      },
+      [](Store::Outcome) {});
   store_.reset();
   open_store();
   bool known = false;
   bool other = true;
   store_->commit(
-      kNoon,
+      kNoon, Store::Uses::counters,
       [&](Transaction& batch) {
         known = batch.was_counted(4711);
-        other = batch.was_counted(4712);
+        other = batch.was_counted(4712) || batch.was_counted(4713);
       },
       [](Store::Outcome) {});
   EXPECT_TRUE(known);

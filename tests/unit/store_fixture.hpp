@@ -70,25 +70,37 @@ class StoreTest : public ::testing::Test {
   std::string ask_admin(const std::string& query) {
     auto statement = sql::Statement::prepare(admin_.get(), query);
     EXPECT_TRUE(statement) << statement.error().message;
-    return statement && statement->step() == SQLITE_ROW ? std::string{statement->text(0)} : "(no row)";
+    return statement && statement->step() == SQLITE_ROW ? std::string{statement->text(0)}
+                                                        : "(no row)";
+  }
+
+  static void add(Transaction& batch, Counter& counter, std::uint64_t units, TimePoint now) {
+    counter.period = std::chrono::seconds{60};
+    counter.window.add(now, counter.period, units);
+    counter.windowed = true;
+    counter.value = static_cast<double>(counter.window.use());
+    counter.last_update_s = to_seconds(now);
+    batch.changed(counter, static_cast<double>(units));
+  }
+
+  // The use of limit 4 of `key`, in a batch of its own that writes nothing.
+  double look(const std::string& key, Store::Uses uses = Store::Uses::counters) {
+    return count(key, 0, kNoon, uses);
   }
 
   // Adds `units` to limit 4 of `key` in a batch of its own; returns the use before.
-  double count(const std::string& key, std::uint64_t units, TimePoint now = kNoon) {
+  double count(const std::string& key, std::uint64_t units, TimePoint now = kNoon,
+               Store::Uses uses = Store::Uses::counters) {
     double before = -1;
     bool done = false;
     store_->commit(
-        now,
+        now, uses,
         [&](Transaction& batch) {
           Counter& counter = batch.counter(4, key);
           counter.period = std::chrono::seconds{60};
           counter.window.advance(now, counter.period);
           before = static_cast<double>(counter.window.use());
-          counter.window.add(now, counter.period, units);
-          counter.windowed = true;
-          counter.value = static_cast<double>(counter.window.use());
-          counter.last_update_s = to_seconds(now);
-          batch.changed(counter, static_cast<double>(units));
+          if (units > 0) add(batch, counter, units, now);
         },
         [&](Store::Outcome outcome) {
           done = true;
