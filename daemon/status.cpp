@@ -94,25 +94,25 @@ std::string status_json(const Status& status) {
   if (status.rules_version) rules_version = *status.rules_version;
   json refusals = json::array();
   for (const Refusal& refusal : status.refusals) refusals.push_back(json_of(refusal));
-  const json out = {{"format", kFormat},
-                    {"pid", status.pid},
-                    {"process_start", status.process_start},
-                    {"version", status.version},
-                    {"started", to_seconds(status.started)},
-                    {"database", status.database},
-                    {"trouble", trouble},
-                    {"rules",
-                     {{"version", rules_version},
-                      {"policies", status.policies},
-                      {"problems", status.rule_problems}}},
-                    {"modules", status.modules},
-                    {"algorithm", status.algorithm},
-                    {"connections", status.connections},
-                    {"sessions", status.sessions},
-                    {"requests", status.requests},
-                    {"batches", status.batches},
-                    {"refused", status.refused},
-                    {"refusals", refusals}};
+  json out = {{"format", kFormat},
+              {"pid", status.pid},
+              {"process_start", status.process_start},
+              {"version", status.version},
+              {"started", to_seconds(status.started)},
+              {"database", status.database},
+              {"trouble", trouble},
+              {"rules",
+               {{"version", rules_version},
+                {"policies", status.policies},
+                {"problems", status.rule_problems}}},
+              {"modules", status.modules},
+              {"algorithm", status.algorithm},
+              {"connections", status.connections},
+              {"sessions", status.sessions},
+              {"requests", status.requests},
+              {"batches", status.batches},
+              {"refused", status.refused}};
+  out["refusals"] = std::move(refusals);  // a list in braces would copy them
   // Keys may hold any bytes; what is not UTF-8 becomes U+FFFD.
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/signals.hpp"
+
 namespace policyd {
 
 namespace fs = std::filesystem;
@@ -16,33 +18,49 @@ namespace fs = std::filesystem;
 StatusFile::StatusFile(EventLoop& loop, Maillog& log, fs::path file, Collect collect,
                        std::chrono::milliseconds every)
     : loop_(loop), log_(log), file_(std::move(file)), collect_(std::move(collect)), every_(every) {
+  auto now = std::make_shared<const Status>(collect_());
+  const auto done = write(*now);
+  wrote(std::move(now), done);
   tick();
 }
 
 StatusFile::~StatusFile() {
   *alive_ = false;
-  if (!written_) return;
+  if (thread_.joinable()) thread_.join();
   const auto there = read_status(file_);
   std::error_code ignored;
-  if (there && *there && (*there)->pid == written_->pid) fs::remove(file_, ignored);
+  if (there && *there && (*there)->pid == ::getpid()) fs::remove(file_, ignored);
 }
 
 void StatusFile::tick() {
   loop_.after(every_, [this, alive = alive_] {
     if (*alive) tick();
   });
-  Status now = collect_();
-  if (written_ && *written_ == now) return;
-  const auto done = write(now);
+  if (writing_) return;
+  auto now = std::make_shared<const Status>(collect_());
+  if (written_ && *written_ == *now) return;
+  writing_ = true;
+  if (thread_.joinable()) thread_.join();  // its word was its last
+  thread_ = std::thread([this, now = std::move(now), alive = alive_] {
+    block_signals();
+    auto done = write(*now);
+    loop_.post([this, alive, now, done = std::move(done)] {
+      if (*alive) wrote(now, done);
+    });
+  });
+}
+
+void StatusFile::wrote(std::shared_ptr<const Status> status, const Result<void>& done) {
+  writing_ = false;
   if (done) {
-    written_ = std::move(now);
+    written_ = std::move(status);
     told_ = false;
   } else if (!std::exchange(told_, true)) {
     log_.warning(done.error().message);
   }
 }
 
-Result<void> StatusFile::write(const Status& status) {
+Result<void> StatusFile::write(const Status& status) const {
   // Written beside it and renamed: nobody reads half a status.
   const fs::path fresh = fmt::format("{}.{}", file_.string(), ::getpid());
   std::error_code code;

@@ -20,6 +20,7 @@ class WalIndex {
   // What is committed so far is known. To be called while `db` holds the write lock: between
   // another's commit and this call there is no moment then.
   void remember();
+  void forget() { known_.reset(); }
   // Whether nothing was committed since remember(), by `db` neither. False where it is not known.
   [[nodiscard]] bool is_as_remembered() const;
 

@@ -103,7 +103,8 @@ bool CachedTable<Record>::read(Row& row) {
   return true;
 }
 
-// The row was edited, or could not be read before: what the table says, and our units on top.
+// The row was edited or deleted, or could not be read before: what the table says, and our units on
+// top.
 template <typename Record>
 bool CachedTable<Record>::rebase(Row& row) {
   const bool was_known = row.generation != 0;
@@ -113,10 +114,11 @@ bool CachedTable<Record>::rebase(Row& row) {
   if (!read(row)) return false;
   row.pending = units;
   const bool untouched = was_known && row.base == base;
-  if (untouched || !row.exists || row.wins) {
+  if (untouched || row.wins) {
     static_cast<Value&>(row) = ours;
   } else {
     Record::rebase(row, ours, units, now_);
+    row.exists = true;
   }
   return true;
 }

@@ -58,6 +58,7 @@ void SqliteStore::every(Millis period, void (SqliteStore::*task)()) {
 
 void SqliteStore::commit(TimePoint now, Uses uses, Decide decide, Done done) {
   now_ = now;
+  uses_ = uses;
   decide_ = std::move(decide);
   done_ = std::move(done);
   decided_ = false;
@@ -105,6 +106,10 @@ void SqliteStore::attempt() {
 // In the open transaction, which cannot be committed where this is not SQLITE_OK.
 int SqliteStore::decide_once() {
   if (std::exchange(decided_, true)) return SQLITE_OK;
+  if (uses_ == Uses::counters) {
+    decide_(*this);
+    return SQLITE_OK;
+  }
   greylisting_.begin_batch();
   helo_tracking_.begin_batch();
   decide_(*this);
@@ -132,6 +137,7 @@ void SqliteStore::finish(Outcome outcome) {
   each_counter_table([](auto& table) { table.end_batch(); });
   sessions_.end_batch();
   hashes_.clear();
+  wrote_ = false;
   decide_ = nullptr;
   std::exchange(done_, nullptr)(outcome);
 }
@@ -213,6 +219,7 @@ void SqliteStore::roll_back() {
   each_counter_table([](auto& table) { table.rolled_back(); });
   seen_version_ = -1;  // what was read in that transaction is read again
   seen_schema_ = -1;
+  committed_.forget();
 }
 
 Counter& SqliteStore::counter(std::int64_t limit_id, std::string_view track_key) {
@@ -235,7 +242,8 @@ void SqliteStore::changed(AccountingCounter& counter, const AccountingUnits& uni
 }
 
 void SqliteStore::note_counted(std::uint64_t question) {
-  if (!std::exchange(wrote_, false)) return;
+  // What was counted before a crash is noted again: another may follow.
+  if (!std::exchange(wrote_, false) && !was_counted(question)) return;
   hashes_.append(reinterpret_cast<const char*>(&question), sizeof question);
 }
 

@@ -3,7 +3,7 @@
 // committed? then what is cached counts as old; decide; write; COMMIT. It decides first, and does
 // the rest only if there is something to write, where decisions use counters alone and nobody has
 // committed since the last batch that wrote nothing (wal_index): a flood that is refused costs the
-// database nothing.
+// database nothing. (Two daemons that count in one database may so let one batch through together.)
 // Where the commit does not succeed within 50 ms, while the loop goes on, the batch is answered
 // from memory, what it counted stays to be written, and that is tried again at least once a second
 // until the trouble is over. A file that is gone or damaged is replaced (watch, backups); until
@@ -156,6 +156,7 @@ class SqliteStore final : public Store, private Transaction {
   Watch watch_;
 
   TimePoint now_{};
+  Uses uses_ = Uses::everything;
   Decide decide_;
   Done done_;
   bool decided_ = false;
@@ -174,7 +175,7 @@ class SqliteStore final : public Store, private Transaction {
   std::chrono::steady_clock::time_point lost_tried_;
 
   std::string hashes_;          // of this batch, eight bytes each
-  bool wrote_ = false;          // anything, since the last of them
+  bool wrote_ = false;          // anything, since the last of them in this batch
   std::int64_t next_slot_ = 0;  // of the ring limits_counted
   std::unordered_set<std::uint64_t> counted_before_;
   // shared_ptr: timers may fire after this object is gone.

@@ -98,7 +98,7 @@ class Transaction {
   virtual HeloTracking* helo_tracking() = 0;
 
   // Hashes of the questions counted shortly before a crash, so that they are not counted again.
-  // One for which nothing was written since the question before it is not noted.
+  // Where nothing was written since the last one of this batch there is nothing to note.
   virtual void note_counted(std::uint64_t question) = 0;
   [[nodiscard]] virtual bool was_counted(std::uint64_t question) const = 0;
 };

@@ -183,21 +183,48 @@ TEST_F(SqliteStoreTest, SeesAnEditBehindBatchesThatWroteNothing) {
 }
 
 TEST_F(SqliteStoreTest, AddsWhatItCountsToAnEditMadeWhileItDecides) {
+  struct Case {
+    const char* edit;
+    const char* counter;
+  };
   make_database();
   open_store();
-  count("k", 9);
-  look("k");
-  bool done = false;
-  store_->commit(
-      kNoon, Store::Uses::counters,
-      [&](Transaction& batch) {
-        Counter& counter = batch.counter(4, "k");
-        admin("UPDATE quotas_tracking SET Counter = 2");  // would wait for a lock of ours
-        add(batch, counter, 3, kNoon);
-      },
-      [&](Store::Outcome outcome) { done = outcome == Store::Outcome::stored; });
-  EXPECT_TRUE(done);
-  EXPECT_EQ(ask_admin(kCounter), "5");
+  for (const auto& [edit, counter] :
+       {Case{"UPDATE quotas_tracking SET Counter = 2", "5"},
+        Case{"DELETE FROM quotas_tracking", "3"},
+        Case{"DELETE FROM quotas_tracking;"
+             "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
+             " VALUES (4, 'k', 1795348800, 1)", "4"}}) {
+    SCOPED_TRACE(edit);
+    admin("DELETE FROM quotas_tracking");
+    count("k", 9);
+    look("k");
+    bool done = false;
+    store_->commit(
+        kNoon, Store::Uses::counters,
+        [&, edit = edit](Transaction& batch) {
+          Counter& row = batch.counter(4, "k");
+          admin(edit);  // would wait for a lock of ours
+          add(batch, row, 3, kNoon);
+        },
+        [&](Store::Outcome outcome) { done = outcome == Store::Outcome::stored; });
+    EXPECT_TRUE(done);
+    EXPECT_EQ(ask_admin(kCounter), counter);
+  }
+}
+
+TEST_F(SqliteStoreTest, GivesTablesOnlyToWhoSaysThatItUsesThem) {
+  make_database();
+  open_store();
+  for (const auto uses : {Store::Uses::counters, Store::Uses::everything}) {
+    store_->commit(
+        kNoon, uses,
+        [&](Transaction& batch) {
+          EXPECT_EQ(batch.greylisting() != nullptr, uses == Store::Uses::everything);
+          EXPECT_EQ(batch.helo_tracking() != nullptr, uses == Store::Uses::everything);
+        },
+        [](Store::Outcome) {});
+  }
 }
 
 TEST_F(SqliteStoreTest, AnswersFromMemoryWhileSomebodyHoldsTheLock) {
@@ -274,6 +301,17 @@ TEST_F(SqliteStoreTest, KnowsAfterARestartWhatWasCounted) {
       [](Store::Outcome) {});
   EXPECT_TRUE(known);
   EXPECT_FALSE(other);
+  // It is asked again, decided without counting, and another crash follows.
+  for (int batch = 0; batch < 20; ++batch) count("other", 1);
+  store_->commit(
+      kNoon, Store::Uses::counters, [](Transaction& batch) { batch.note_counted(4711); },
+      [](Store::Outcome) {});
+  store_.reset();
+  open_store();
+  store_->commit(
+      kNoon, Store::Uses::counters,
+      [&](Transaction& batch) { known = batch.was_counted(4711); }, [](Store::Outcome) {});
+  EXPECT_TRUE(known);
 }
 
 TEST_F(SqliteStoreTest, SaysWhatIsWrongWithAFileThatIsNoDatabase) {
