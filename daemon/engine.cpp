@@ -189,13 +189,13 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   const Rules& rules = *store.rules();
   const auto policies = matcher_.match(*rules.index, request);
   const std::uint64_t hash = question_hash(request);
-  RcptQuestion question{{request, rules, store, log_, store.was_counted(hash), {}}, policies, {}};
+  RcptQuestion question{{request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
   if (look_up(item, question)) return std::nullopt;
   if (item.lookups) question.lookups = std::move(*item.lookups);
   ask_modules(question,
               [](Module& module, RcptQuestion& asked) { return module.decide_rcpt(asked); });
 
-  if (!question.verdict.refuses()) store.note_counted(hash);
+  if (!question.verdict.refuses()) store.end_question(hash);
   // Postfix's own limit is a thousand; beyond ours a repeated question is a new one.
   if (session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
   policy_ids_.clear();
@@ -248,12 +248,12 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
   if (session->end_of_message) return repeated(*session->end_of_message);
 
   const std::uint64_t hash = question_hash(request);
-  MessageQuestion question{{request, *store.rules(), store, log_, store.was_counted(hash), {}},
+  MessageQuestion question{{request, *store.rules(), store, log_, store.begin_question(hash), {}},
                            *session};
   ask_modules(question,
               [](Module& module, MessageQuestion& asked) { return module.decide_message(asked); });
 
-  if (!question.verdict.refuses()) store.note_counted(hash);
+  if (!question.verdict.refuses()) store.end_question(hash);
   if (track_sessions_) {
     store.put_session(ended_row(request, *session, question.rules));
   }

@@ -48,8 +48,8 @@ class ReadingTransaction final : public Transaction {
   std::optional<SessionRow> session(std::string_view) override { return std::nullopt; }
   [[nodiscard]] bool was_under_way(std::string_view) const override { return false; }
   void put_session(SessionRow) override {}
-  void note_counted(std::uint64_t) override {}
-  [[nodiscard]] bool was_counted(std::uint64_t) const override { return false; }
+  [[nodiscard]] bool begin_question(std::uint64_t) override { return false; }
+  void end_question(std::uint64_t) override {}
 
  private:
   ReadingTransaction(sqlite3* db, Maillog& log, TimePoint now)

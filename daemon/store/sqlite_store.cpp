@@ -137,7 +137,6 @@ void SqliteStore::finish(Outcome outcome) {
   each_counter_table([](auto& table) { table.end_batch(); });
   sessions_.end_batch();
   hashes_.clear();
-  wrote_ = false;
   decide_ = nullptr;
   std::exchange(done_, nullptr)(outcome);
 }
@@ -227,7 +226,7 @@ Counter& SqliteStore::counter(std::int64_t limit_id, std::string_view track_key)
 }
 
 void SqliteStore::changed(Counter& counter, double units) {
-  wrote_ = true;
+  to_note_ = true;
   quotas_.changed(counter, units);
 }
 
@@ -237,18 +236,18 @@ AccountingCounter& SqliteStore::accounting(std::int64_t accounting_id, std::stri
 }
 
 void SqliteStore::changed(AccountingCounter& counter, const AccountingUnits& units) {
-  wrote_ = true;
+  to_note_ = true;
   accounting_.changed(counter, units);
 }
 
-void SqliteStore::note_counted(std::uint64_t question) {
-  // What was counted before a crash is noted again: another may follow.
-  if (!std::exchange(wrote_, false) && !was_counted(question)) return;
-  hashes_.append(reinterpret_cast<const char*>(&question), sizeof question);
+bool SqliteStore::begin_question(std::uint64_t question) {
+  // One that was counted before a crash is noted again, for another may follow.
+  to_note_ = !counted_before_.empty() && counted_before_.contains(question);
+  return to_note_;
 }
 
-bool SqliteStore::was_counted(std::uint64_t question) const {
-  return !counted_before_.empty() && counted_before_.contains(question);
+void SqliteStore::end_question(std::uint64_t question) {
+  if (to_note_) hashes_.append(reinterpret_cast<const char*>(&question), sizeof question);
 }
 
 // A timer: while there is trouble and nobody asks.

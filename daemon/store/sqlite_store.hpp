@@ -76,7 +76,7 @@ class SqliteStore final : public Store, private Transaction {
                                 std::string_view period_key) override;
   void changed(AccountingCounter& counter, const AccountingUnits& units) override;
   GreylistingTables* greylisting() override {
-    wrote_ = true;
+    to_note_ = true;
     return greylisting_.tables();
   }
   HeloTracking* helo_tracking() override { return helo_tracking_.tables(); }
@@ -86,12 +86,9 @@ class SqliteStore final : public Store, private Transaction {
   [[nodiscard]] bool was_under_way(std::string_view instance) const override {
     return sessions_.was_under_way(instance);
   }
-  void put_session(SessionRow row) override {
-    wrote_ = true;
-    sessions_.put(std::move(row));
-  }
-  void note_counted(std::uint64_t question) override;
-  [[nodiscard]] bool was_counted(std::uint64_t question) const override;
+  void put_session(SessionRow row) override { sessions_.put(std::move(row)); }
+  [[nodiscard]] bool begin_question(std::uint64_t question) override;
+  void end_question(std::uint64_t question) override;
 
   // sqlite_store_file.cpp: the file that is open, and what becomes of it.
   Result<void> open_now();
@@ -175,7 +172,7 @@ class SqliteStore final : public Store, private Transaction {
   std::chrono::steady_clock::time_point lost_tried_;
 
   std::string hashes_;          // of this batch, eight bytes each
-  bool wrote_ = false;          // anything, since the last of them in this batch
+  bool to_note_ = false;        // the question that is being decided
   std::int64_t next_slot_ = 0;  // of the ring limits_counted
   std::unordered_set<std::uint64_t> counted_before_;
   // shared_ptr: timers may fire after this object is gone.

@@ -97,10 +97,11 @@ class Transaction {
   // Null while the database cannot be used: then nothing is known of former HELO names.
   virtual HeloTracking* helo_tracking() = 0;
 
-  // Hashes of the questions counted shortly before a crash, so that they are not counted again.
-  // Where nothing was written since the last one of this batch there is nothing to note.
-  virtual void note_counted(std::uint64_t question) = 0;
-  [[nodiscard]] virtual bool was_counted(std::uint64_t question) const = 0;
+  // A question, by its hash, is decided from here on. Whether it was counted shortly before a
+  // crash, and must not be again.
+  [[nodiscard]] virtual bool begin_question(std::uint64_t question) = 0;
+  // It passes: to be known after a crash, where something was written for it.
+  virtual void end_question(std::uint64_t question) = 0;
 };
 
 class Store {

@@ -124,8 +124,9 @@ void Model::walk_rcpt(Walk& walk, const Quota& quota, const Asked& asked) {
   conclude(walk, quota, how, text);
 }
 
-void Model::count(const Walk& walk) {
+void Model::count(Walk& walk) {
   if (walk.before_crash) return;
+  walk.counted = !walk.touched.empty();
   for (const Touched& touched : walk.touched) {
     Count& count = counts_[touched.key];
     if (algorithm_ == Algorithm::window) {
@@ -164,7 +165,7 @@ std::optional<std::string> Model::rcpt(const Asked& asked, Walk& walk, std::uint
   }
   if (!walk.verdict && !walk.counts_nothing) count(walk);
   recipient.answer = walk.verdict.value_or("DUNNO");
-  note(asked, recipient.answer, batch);
+  note(asked, walk, recipient.answer, batch);
   message->recipients.push_back(recipient);
   return recipient.answer;
 }
@@ -201,6 +202,7 @@ void Model::add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked
     if (count == counts_.end()) continue;
     count->second.value = with_delta(count->second.value, count->second.value + kib);
     count->second.last_ms = walk.now_ms;
+    walk.counted = true;
   }
 }
 
@@ -232,12 +234,14 @@ std::optional<std::string> Model::end(const Asked& asked, Walk& walk, std::uint6
   message->end = walk.verdict.value_or("DUNNO");
   message->recipients.clear();
   kept_.erase(asked.instance);
-  note(asked, *message->end, batch);
+  note(asked, walk, *message->end, batch);
   return message->end;
 }
 
-void Model::note(const Asked& asked, const std::string& answer, std::uint64_t batch) {
-  if (refuses(answer)) return;
+// Only what was counted, now or before a crash.
+void Model::note(const Asked& asked, const Walk& walk, const std::string& answer,
+                 std::uint64_t batch) {
+  if (refuses(answer) || !(walk.before_crash || walk.counted)) return;
   if (batch != slot_batch_) {
     slot_ = slot_batch_ == 0 ? 0 : (slot_ + 1) % ring_.size();
     slot_batch_ = batch;
@@ -254,7 +258,7 @@ Model::Message* Model::take_over(const std::string& instance) {
 std::optional<std::string> Model::objection(const Asked& asked, const std::string& answer,
                                             std::int64_t now_ms, std::uint64_t batch) {
   const Question question{asked.instance, asked.recipient(), asked.end_of_message};
-  Walk walk{answer, counted_before_.contains(question), now_ms, {}, {}, false};
+  Walk walk{answer, counted_before_.contains(question), now_ms, {}, {}, false, false};
   const auto right = asked.end_of_message ? end(asked, walk, batch) : rcpt(asked, walk, batch);
   if (refuses(answer)) ++refused_;
   return *right == answer ? std::nullopt : right;

@@ -86,6 +86,7 @@ class Model {
     std::vector<Touched> touched;
     std::optional<std::string> verdict;  // that ends it
     bool counts_nothing = false;
+    bool counted = false;
   };
 
   [[nodiscard]] const Policy* enabled_policy(std::int64_t id) const;
@@ -95,10 +96,10 @@ class Model {
   void walk_rcpt(Walk& walk, const Quota& quota, const Asked& asked);
   void walk_end(Walk& walk, const Quota& quota, const Asked& asked, double kib);
   void add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked, double kib);
-  void count(const Walk& walk);
+  void count(Walk& walk);
   std::optional<std::string> rcpt(const Asked& asked, Walk& walk, std::uint64_t batch);
   std::optional<std::string> end(const Asked& asked, Walk& walk, std::uint64_t batch);
-  void note(const Asked& asked, const std::string& answer, std::uint64_t batch);
+  void note(const Asked& asked, const Walk& walk, const std::string& answer, std::uint64_t batch);
   Message* take_over(const std::string& instance);
 
   Rules& rules_;

@@ -280,38 +280,34 @@ TEST_F(SqliteStoreTest, StoresAtTheEndWhatItRemembered) {
 TEST_F(SqliteStoreTest, KnowsAfterARestartWhatWasCounted) {
   make_database();
   open_store();
-  store_->commit(
-      kNoon, Store::Uses::counters,
-      [](Transaction& batch) {
-        batch.changed(batch.counter(4, "k"), 1);
-        batch.note_counted(4711);
-        batch.note_counted(4713);  // for which nothing was counted
-      },
-      [](Store::Outcome) {});
+  const auto batch = [this](const Store::Decide& decide) {
+    store_->commit(kNoon, Store::Uses::counters, decide, [](Store::Outcome) {});
+  };
+  batch([](Transaction& store) {
+    EXPECT_FALSE(store.begin_question(1));
+    store.changed(store.counter(4, "k"), 1);
+    store.end_question(1);
+    EXPECT_FALSE(store.begin_question(2));  // refused
+    store.changed(store.counter(4, "k"), 0);
+    EXPECT_FALSE(store.begin_question(3));  // for which nothing was written
+    store.end_question(3);
+  });
   store_.reset();
   open_store();
-  bool known = false;
-  bool other = true;
-  store_->commit(
-      kNoon, Store::Uses::counters,
-      [&](Transaction& batch) {
-        known = batch.was_counted(4711);
-        other = batch.was_counted(4712) || batch.was_counted(4713);
-      },
-      [](Store::Outcome) {});
-  EXPECT_TRUE(known);
-  EXPECT_FALSE(other);
-  // It is asked again, decided without counting, and another crash follows.
-  for (int batch = 0; batch < 20; ++batch) count("other", 1);
-  store_->commit(
-      kNoon, Store::Uses::counters, [](Transaction& batch) { batch.note_counted(4711); },
-      [](Store::Outcome) {});
+  batch([](Transaction& store) {
+    EXPECT_TRUE(store.begin_question(1));
+    EXPECT_FALSE(store.begin_question(2));
+    EXPECT_FALSE(store.begin_question(3));
+  });
+  // It is asked again and decided without counting; then there is another crash.
+  for (int i = 0; i < 20; ++i) count("other", 1);
+  batch([](Transaction& store) {
+    EXPECT_TRUE(store.begin_question(1));
+    store.end_question(1);
+  });
   store_.reset();
   open_store();
-  store_->commit(
-      kNoon, Store::Uses::counters,
-      [&](Transaction& batch) { known = batch.was_counted(4711); }, [](Store::Outcome) {});
-  EXPECT_TRUE(known);
+  batch([](Transaction& store) { EXPECT_TRUE(store.begin_question(1)); });
 }
 
 TEST_F(SqliteStoreTest, SaysWhatIsWrongWithAFileThatIsNoDatabase) {
