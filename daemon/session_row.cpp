@@ -190,9 +190,9 @@ std::optional<Session> taken_over(const SessionRow& row) {
   said.client_address = *client_address;
   Session session;
   session.begin(said);
-  constexpr std::int64_t kLatest_s = std::int64_t{1} << 40;  // a column may hold anything
+  constexpr std::int64_t kLatestSeconds = std::int64_t{1} << 40;  // a column may hold anything
   session.first_rcpt =
-      TimePoint{std::chrono::seconds{std::clamp(row.unix_time_s, std::int64_t{0}, kLatest_s)}};
+      TimePoint{std::chrono::seconds{std::clamp(row.unix_time_s, std::int64_t{0}, kLatestSeconds)}};
   if (!read_recipients(row.recipient_data, session)) return std::nullopt;
   return session;
 }

@@ -55,6 +55,7 @@ struct PlainMember {
   std::string source;
   std::string destination;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees in <=> is no pointer
   auto operator<=>(const PlainMember&) const = default;
 };
 
