@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -23,8 +24,7 @@ constexpr std::size_t kLargest = std::size_t{4} << 20;
 // Times in the file are seconds since 1970 with fraction.
 TimePoint from_seconds(double seconds) {
   constexpr double kLatest = 1e11;
-  return TimePoint{
-      Millis{static_cast<std::int64_t>(std::clamp(seconds, 0.0, kLatest) * 1000 + 0.5)}};
+  return TimePoint{Millis{std::llround(std::clamp(seconds, 0.0, kLatest) * 1000)}};
 }
 
 json json_of(const Refusal& refusal) {

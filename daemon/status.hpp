@@ -51,7 +51,7 @@ std::filesystem::path status_file_of(const std::filesystem::path& pid_file);
 
 std::string status_json(const Status& status);
 // An Error for what is no status: other JSON, fields that are missing or of another kind.
-Result<Status> parse_status(std::string_view json);
+Result<Status> parse_status(std::string_view text);
 
 // The status of the daemon that runs; nullopt where there is no file, or its writer is gone (it was
 // killed). An Error where the file cannot be read, is larger than 4 MiB or no status.

@@ -52,8 +52,7 @@ std::optional<std::int64_t> probably_meant(const Tables& tables, const Orphan& o
 
 // With what hangs on it, which would be an orphan next.
 std::string deleting(const Tables& tables, const Orphan& orphan, std::int64_t id) {
-  const std::string row =
-      fmt::format("DELETE FROM {}{} WHERE ID = {}", tables.prefix, orphan.table, id);
+  std::string row = fmt::format("DELETE FROM {}{} WHERE ID = {}", tables.prefix, orphan.table, id);
   if (std::string_view{orphan.table} != "quotas") return row;
   return fmt::format("DELETE FROM {}quotas_limits WHERE QuotasID = {}; {}", tables.prefix, id, row);
 }

@@ -21,7 +21,7 @@ bool is_limit(const Limit& limit) {
   return !limit.disabled && (is_size(limit) || limit.type == "MessageCount");
 }
 
-double kib_of(std::uint64_t bytes) { return static_cast<double>((bytes + 1023) / 1024); }
+double kib_of(std::uint64_t bytes) { return std::ceil(static_cast<double>(bytes) / 1024); }
 
 std::string text_of(const Quota& quota, const Limit& limit) {
   if (!quota.data.empty()) return quota.data;
