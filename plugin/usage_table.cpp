@@ -147,11 +147,7 @@ void print_exceptions(const UsageView& view, Output& output) {
 }
 
 void print_trouble(const UsageView& view, Output& output) {
-  if (view.news.trouble) {
-    output.note(fmt::format(
-        "the daemon has trouble with its database ({}); {} counters are only in its memory.",
-        escaped(view.news.trouble->what), view.news.trouble->unstored));
-  }
+  if (const auto trouble = view.news.say_trouble()) output.note(*trouble + ".");
   if (!view.news.problem.empty()) {
     output.note(fmt::format("no refusals: {}.", escaped(view.news.problem)));
   }

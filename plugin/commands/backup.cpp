@@ -6,7 +6,7 @@
 
 #include "plugin/commands/commands.hpp"
 #include "plugin/database_file.hpp"
-#include "plugin/owner.hpp"
+#include "plugin/refusals.hpp"
 #include "plugin/text.hpp"
 
 namespace limits {
@@ -28,12 +28,12 @@ Outcome run(const Arguments& arguments, Context& context) {
   } else {
     if (words.front().empty()) return wrong_use("the file's name is empty");
     path = words.front();
-    if (auto done = copy_to(place->file, path); !done) {
-      return failed(
-          fmt::format("{} (it is written as the owner of the database)", done.error().message));
-    }
+    if (auto done = copy_to(place->file, path); !done) return failed(done.error());
   }
   context.output.line(fmt::format("Copied the database to {}.", escaped(path.string())));
+  if (const auto trouble = read_news(*place).say_trouble()) {
+    context.output.note(*trouble + ", and not in the copy.");
+  }
   return {};
 }
 

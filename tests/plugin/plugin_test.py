@@ -395,6 +395,43 @@ class Owner(Plugin):
         self.assertEqual(len(list(self.database.parent.glob("*.sqlitedb.20*"))), 1)
         self.assertEqual(self.owners(), {NOBODY})
 
+    def test_folders_that_the_owner_may_not_use(self):
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        folder = self.database.parent
+        os.chown(folder, 0, 0)
+        mend = f"chown nobody {folder}\n"
+        folder.chmod(0o700)
+        for arguments in (["list"], ["send", "1/h"]):
+            err = self.run_it(*arguments, status=2)
+            self.assertIn("Permission denied; user nobody, who owns it, may not enter", err)
+            self.assertIn("which belongs to user root", err)
+            self.assertTrue(err.endswith(mend), err)
+        doctor = subprocess.run([PROGRAM, "doctor"], capture_output=True, text=True, timeout=60,
+                                env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
+        self.assertNotIn("there is no database", doctor.stdout)
+        folder.chmod(0o755)
+        err = self.run_it("list", status=2)
+        self.assertIn("may not write to", err)
+        self.assertTrue(err.endswith(mend), err)
+        os.chown(folder, NOBODY, NOBODY)
+        folder.parent.chmod(0o700)
+        os.chown(folder.parent, 0, 0)
+        self.assertTrue(self.run_it("list", status=2).endswith(f"chmod o+x {folder.parent}\n"))
+
+    def test_what_the_owner_may_not_read_or_write(self):
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        secret = self.home / "secret"
+        secret.mkdir()
+        secret.chmod(0o700)
+        copy = secret / "copy.db"
+        shutil.copy(self.database, copy)
+        err = self.run_it("restore", str(copy), status=2)
+        self.assertIn("user nobody, who owns the database, must be able to read it", err)
+        err = self.run_it("backup", str(secret / "new.db"), status=2)
+        self.assertIn("Permission denied; it is written as the owner of the database, so name", err)
+
     def test_another_user_is_told_whom_to_become(self):
         self.init()
         before = self.files()
