@@ -191,7 +191,10 @@ std::map<std::int64_t, std::int64_t> asked_for_anyone(const Tables& tables) {
   if (!all) return out;  // its problem is found elsewhere
   for (const StoredLimit& limit : all->limits) {
     const Recognised& what = limit.what;
-    if (!what.direction || !what.target || !what.per || what.target->who != Who::anyone) continue;
+    if (!what.direction || !what.target || !what.per ||
+        !(what.target->who == Who::anyone || what.target->from_anywhere)) {
+      continue;
+    }
     if (descriptions[limit.policy_id] != description(*what.direction, *what.target, *what.per)) {
       continue;
     }

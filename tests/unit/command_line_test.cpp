@@ -75,7 +75,7 @@ TEST(CommandLine, WrongUseIsOneLineAndExitOne) {
       {"send", "--domain", "100/h"},
       {"send", "100/h", "--everyone", "--anyone"},
       {"send", "100/h", "--everyone", "--domain", "example.org"},
-      {"send", "100/h", "--anyone", "--user", "a@example.org"},
+      {"send", "100/h", "--anyone", "--client", "192.0.2.1"},
       {"send", "100/h", "--per", "mail"},
       {"send", "100/h", "--per", ""},
       {"send", "100/h", "--per", "user", "--per", "domain"},
