@@ -45,6 +45,7 @@ const Command kBackup = {
     "Copy the database while the daemon runs",
     "Through SQLite, so that the copy is whole: a plain cp leaves out what is still in the log. "
     "FILE must not exist; without it the copy is beside the database, with the date in its name. "
+    "It is written as the owner of the database, so its folder must be one he may write to. "
     "It has the limits and what was counted; 'restore' takes it back.",
     "backup\n"
     "backup /var/tmp/limits.sqlitedb",

@@ -139,7 +139,10 @@ void print_mail(Output& output, const Mail& mail) {
 }
 
 void print_policies(Output& output, const Explanation& explanation) {
-  Table table{{{"POLICY", true}, {"NAME", false, true}, {"MATCHES"}, {"BECAUSE", false, true}}};
+  Table table{{{"POLICY", true},
+               {"NAME", false, Shrinks::first},
+               {"MATCHES"},
+               {"BECAUSE", false, Shrinks::last}}};
   std::size_t others = 0;
   for (const ExplainedPolicy& policy : explanation.policies) {
     if (!policy.matches && ++others > kMostOthers) continue;
@@ -184,8 +187,10 @@ struct Layout {
 };
 
 Table limits_table(const Explanation& explanation, policyd::TimePoint now, const Layout& layout) {
-  std::vector<Column> columns = {
-      {"POLICY", true}, {"ROW"}, {"COUNTED FOR", false, true}, {"USED", true, layout.cut_used}};
+  std::vector<Column> columns = {{"POLICY", true},
+                                 {"ROW"},
+                                 {"COUNTED FOR", false, Shrinks::last},
+                                 {"USED", true, layout.cut_used ? Shrinks::first : Shrinks::never}};
   if (layout.bars) columns.push_back({""});
   columns.push_back({"WHEN FULL"});
   columns.push_back({"FREE"});
@@ -224,7 +229,7 @@ void print_limits(Output& output, const Explanation& explanation, policyd::TimeP
 }
 
 void print_modules(Output& output, const Explanation& explanation) {
-  Table table{{{"MODULE"}, {"ANSWER"}, {"WHY", false, true}}};
+  Table table{{{"MODULE"}, {"ANSWER"}, {"WHY", false, Shrinks::last}}};
   for (const ExplainedModule& module : explanation.modules) {
     if (!module.enabled) {
       table.add({{module.name, Colour::dim}, {"off", Colour::dim}, {"switched off", Colour::dim}});

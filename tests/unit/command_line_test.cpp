@@ -185,7 +185,7 @@ TEST(CommandLine, HelpAndVersion) {
     EXPECT_EQ(ran.status, 0);
     EXPECT_EQ(run({"help", std::string{command->name}}).out, ran.out);
     EXPECT_THAT(ran.out, HasSubstr("\nExamples:\n  carbonio-limits "));
-    EXPECT_THAT(ran.out, HasSubstr("--database FILE"));
+    EXPECT_EQ(ran.out.find("--database FILE") != std::string::npos, command->takes_database);
     for (const Option& option : command->options) {
       EXPECT_THAT(ran.out, HasSubstr("\n  --" + std::string{option.name}));
     }
