@@ -131,6 +131,23 @@ Result<sql::Handle> open_with(const fs::path& file, int flags,
   return db;
 }
 
+// Missing is not the same as out of reach: who may not enter the folder must not make another one.
+Result<void> look_for(const fs::path& file) {
+  std::error_code code;
+  const fs::file_status status = fs::status(file, code);
+  if (status.type() == fs::file_type::not_found) {
+    return failure(fmt::format("there is no database {}; make one with 'carbonio-limits init'",
+                               file.string()));
+  }
+  if (code) {
+    return failure(fmt::format("cannot open the database {}: {}", file.string(), code.message()));
+  }
+  if (fs::is_directory(status)) {
+    return failure(fmt::format("{} is a folder and no database", file.string()));
+  }
+  return {};
+}
+
 Result<void> fill(const fs::path& file, std::string_view table_prefix) {
   auto db = open_with(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, {});
   if (!db) return tl::unexpected{db.error()};
@@ -148,11 +165,7 @@ Result<void> fill(const fs::path& file, std::string_view table_prefix) {
 
 Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
                                   std::chrono::milliseconds busy_timeout) {
-  std::error_code code;
-  if (!fs::exists(file, code)) {
-    return failure(fmt::format("there is no database {}; make one with 'carbonio-limits init'",
-                               file.string()));
-  }
+  if (auto there = look_for(file); !there) return tl::unexpected{there.error()};
   auto db =
       open_with(file, mode == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
                 busy_timeout, mode == OpenMode::serve ? wal_frames_vfs() : nullptr);

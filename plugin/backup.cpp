@@ -112,7 +112,12 @@ Result<void> copy_to(const fs::path& database, const fs::path& path) {
   const auto mode = mode_of(database);
   if (!mode) return tl::unexpected{mode.error()};
   const auto made = make_file(path, *mode);
-  if (!made) return tl::unexpected{made.error()};
+  if (!made) {
+    return failure(fmt::format(
+        "{}; it is written as the owner of the database, so name a file in a folder he may write "
+        "to, or none: then it is beside the database",
+        made.error().message));
+  }
   if (!*made) return failure(fmt::format("{} is there already; name another file", path.string()));
   return fill_copy(database, path);
 }

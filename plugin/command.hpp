@@ -95,6 +95,7 @@ struct Command {
   Outcome (*run)(const Arguments& arguments, Context& context) = nullptr;
   Takes takes = Takes::other;
   std::string_view words = {};  // what its first word may be, for completion; with spaces between
+  bool takes_database = true;   // else only the daemon's own will do, and --database is refused
 };
 
 // Known to every subcommand.

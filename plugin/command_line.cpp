@@ -66,6 +66,49 @@ void append_options(std::string& out, std::span<const Option> options) {
   }
 }
 
+// The words of a command line, each option with its value and brackets.
+std::vector<std::string> units_of(std::string_view text) {
+  std::vector<std::string> out;
+  for (const std::string_view word : split(text, ' ')) {
+    const bool begins =
+        !word.empty() && std::string_view{"[-|#"}.find(word[0]) != std::string::npos;
+    if (begins || out.empty()) {
+      out.emplace_back(word);
+    } else {
+      out.back() += ' ';
+      out.back() += word;
+    }
+  }
+  return out;
+}
+
+// `end` closes each line but the last: for examples a backslash, so that they can be pasted.
+void append_units(std::string& out, std::string_view text, std::size_t indent,
+                  std::string_view end) {
+  std::size_t column = 0;
+  for (const std::string& unit : units_of(text)) {
+    if (column > 0 && column + 1 + width_of(unit) + end.size() > kHelpWidth) {
+      out += end;
+      out += '\n';
+      out.append(indent, ' ');
+      column = indent;
+    } else if (column > 0) {
+      out += ' ';
+      ++column;
+    }
+    out += unit;
+    column += width_of(unit);
+  }
+  out += '\n';
+}
+
+// Those that `command` takes.
+void append_common_options(std::string& out, const Command* command) {
+  out += "\nOptions of every subcommand:\n";
+  const bool all = command == nullptr || command->takes_database;
+  append_options(out, std::span{kCommonOptions}.subspan(all ? 0 : 1));
+}
+
 // Where the subcommand stands: the first argument that is neither an option nor its value.
 std::size_t place_of_command(std::span<const std::string> arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -158,22 +201,26 @@ std::string help_for_all() {
     out += fmt::format("  {:<12}", command->name);
     append_wrapped(out, command->summary, 14);
   }
-  out += "\nOptions of every subcommand:\n";
-  append_options(out, kCommonOptions);
+  append_common_options(out, nullptr);
   out += fmt::format(
       "\nExamples:\n"
-      "  {0} send 100/h                   each user of this server: 100 an hour\n"
+      "  {0} send 100/h               each user of this server: 100 an hour\n"
       "  {0} send 5000/day --user news@example.org\n"
       "  {0} usage --top 10\n\n"
-      "'{0} SUBCOMMAND --help' tells more, with examples.\n"
-      "Exit status: 0 done, 1 wrong use, 2 the operation failed, 3 doctor or status found "
-      "something wrong.\n",
+      "'{0} SUBCOMMAND --help' tells more, with examples.\n",
       kProgram);
+  append_wrapped(out,
+                 "Exit status: 0 done, 1 wrong use, 2 the operation failed, 3 doctor or status "
+                 "found something wrong.",
+                 0);
   return out;
 }
 
 std::string help_for(const Command& command) {
-  std::string out = fmt::format("Usage: {} {} {}\n\n", kProgram, command.name, command.synopsis);
+  std::string out;
+  append_units(out, fmt::format("Usage: {} {} {}", kProgram, command.name, command.synopsis), 7,
+               "");
+  out += '\n';
   append_wrapped(out, fmt::format("{}.", command.summary), 0);
   for (const std::string_view paragraph : split(command.details, '\n')) {
     out += '\n';
@@ -183,11 +230,10 @@ std::string help_for(const Command& command) {
     out += "\nOptions:\n";
     append_options(out, command.options);
   }
-  out += "\nOptions of every subcommand:\n";
-  append_options(out, kCommonOptions);
+  append_common_options(out, &command);
   out += "\nExamples:\n";
   for (const std::string_view example : split(command.examples, '\n')) {
-    out += fmt::format("  {} {}\n", kProgram, example);
+    append_units(out, fmt::format("  {} {}", kProgram, example), 6, " \\");
   }
   return out;
 }

@@ -11,6 +11,7 @@ DatabasePlace DaemonConfig::place() const {
   place.table_prefix = config.table_prefix;
   place.decay = config.quotas_algorithm == policyd::Algorithm::decay;
   place.status_file = policyd::status_file_of(config.pid_file);
+  place.configured = configured;
   return place;
 }
 
@@ -27,9 +28,12 @@ DaemonConfig find_daemon_config(const std::optional<std::string>& given_database
     out.why_not = loaded.error().message;
     out.config.quotas = true;
   }
-  if (given_database) out.config.database = *given_database;
   if (out.config.database.empty()) {
     out.config.database = zextras_home / "data" / "cbpolicyd" / "db" / "cbpolicyd.sqlitedb";
+  }
+  if (given_database) {
+    out.configured = *given_database == out.config.database;
+    out.config.database = *given_database;
   }
   return out;
 }

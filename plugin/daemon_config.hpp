@@ -18,6 +18,7 @@ struct DaemonConfig {
   std::filesystem::path file;  // cbpolicyd.conf
   bool read = false;           // else `config` is: Quotas alone, and defaults
   std::string why_not;         // where it was not read
+  bool configured = true;      // as in DatabasePlace
   std::vector<std::string> warnings;
 
   [[nodiscard]] DatabasePlace place() const;

@@ -16,6 +16,7 @@ struct DatabasePlace {
   std::string table_prefix;
   bool decay = false;  // the daemon counts as the Perl one did ([Quotas] algorithm=decay)
   std::filesystem::path status_file = {};  // the daemon's
+  bool configured = true;                  // the daemon's own; else only the command line names it
 };
 
 // `given` (--database), else the DSN of conf/cbpolicyd.conf where that can be read, else Carbonio's

@@ -216,9 +216,10 @@ std::string limit_in_words(const StoredLimit& limit) {
 }
 
 // Whether a limit that is in force now is the reason for the exception.
-bool is_explained(const AllLimits& all, const StoredLimit& limit, std::string_view item) {
+bool is_explained(const AllLimits& all, const StoredLimit& limit, std::string_view item,
+                  std::int64_t but_by = 0) {
   return std::any_of(all.limits.begin(), all.limits.end(), [&](const StoredLimit& other) {
-    return same_kind(limit, other) && other.enabled() &&
+    return same_kind(limit, other) && other.enabled() && other.id != but_by &&
            equal_ignoring_case(item_of(*other.what.target), item);
   });
 }
@@ -266,6 +267,8 @@ Result<Sentences> give_back(Changes& changes, AllLimits& all, std::int64_t id) {
     if (!general.what.except_group || !holds(general.except, item) || holds(general.exempt, item)) {
       continue;
     }
+    // The same user may have one for his mail from anywhere, too.
+    if (is_explained(all, general, item, id)) continue;
     auto done = delete_item(changes, general, item);
     if (!done) return tl::unexpected{done.error()};
     out.push_back(

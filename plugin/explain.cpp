@@ -258,6 +258,11 @@ Result<Explanation> explain(sqlite3* db, const policyd::Config& config, const Ma
   return Explainer{db, config, mail, *log, **store}.explain();
 }
 
+const Verdict& final_verdict(const Explanation& explanation) {
+  const bool at_end = explanation.at_end && explanation.at_end->action != policyd::Action::dunno;
+  return at_end ? *explanation.at_end : explanation.verdict;
+}
+
 std::string action_line(const Verdict& verdict) {
   std::string line;
   policyd::append_action(line, verdict);

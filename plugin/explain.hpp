@@ -81,6 +81,9 @@ struct Explanation {
 Result<Explanation> explain(sqlite3* db, const policyd::Config& config, const Mail& mail,
                             policyd::TimePoint now);
 
+// The answer that decides what becomes of the mail.
+const policyd::Verdict& final_verdict(const Explanation& explanation);
+
 // "action=DEFER Deferring: ...", as Postfix is told it.
 std::string action_line(const policyd::Verdict& verdict);
 

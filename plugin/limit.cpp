@@ -13,22 +13,21 @@ namespace {
 // "alice@example.org", "each user of example.org", "All of this server together".
 std::string subject(const Target& target, Per per) {
   const bool one_user = target.who == Who::user;
-  std::string whose = "of " + target.name;
+  std::string whose = "of " + name_of(target);
   if (target.who == Who::anyone) whose = "in the world";
   if (target.who == Who::everyone) whose = "of this server";
-  if (target.who == Who::group) whose = "of " + name_of(target);
   if (target.who == Who::client) whose = "behind " + target.name;
   switch (per) {
     case Per::user:
-      return one_user ? target.name : "each user " + whose;
+      return one_user ? name_of(target) : "each user " + whose;
     case Per::domain:
-      if (one_user) return target.name;
-      return target.who == Who::domain ? "the domain " + target.name + " as a whole"
+      if (one_user) return name_of(target);
+      return target.who == Who::domain ? "the domain " + name_of(target) + " as a whole"
                                        : "each domain " + whose;
     case Per::account:
       return one_user ? "each account that sends as " + target.name : "each account " + whose;
     case Per::everyone:
-      if (one_user) return target.name;
+      if (one_user) return name_of(target);
       return target.who == Who::anyone ? "the whole world together"
                                        : "all users " + whose + " together";
     case Per::client:

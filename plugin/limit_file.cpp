@@ -37,8 +37,9 @@ Result<std::vector<WantedLimit>> parse_words(std::vector<std::string> words) {
 }
 
 std::string key_of(const WantedLimit& wanted) {
-  return fmt::format("{} {} {} {}", name_of(wanted.direction), name_of(wanted.per),
-                     static_cast<int>(wanted.target.who), wanted.target.name);
+  return fmt::format("{} {} {} {} {}", name_of(wanted.direction), name_of(wanted.per),
+                     static_cast<int>(wanted.target.who), wanted.target.from_anywhere,
+                     wanted.target.name);
 }
 
 struct BadLine {

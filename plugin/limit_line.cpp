@@ -57,7 +57,7 @@ bool take_except(const AllLimits& all, const StoredLimit& limit, WantedLimit& wa
   return true;
 }
 
-std::string who_words(const Target& target) {
+std::string option_of(const Target& target) {
   switch (target.who) {
     case Who::anyone:
       return "--anyone";
@@ -73,6 +73,10 @@ std::string who_words(const Target& target) {
       return "--user " + quoted(target.name);
   }
   return {};
+}
+
+std::string who_words(const Target& target) {
+  return option_of(target) + (target.from_anywhere ? " --anyone" : "");
 }
 
 }  // namespace

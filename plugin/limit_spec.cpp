@@ -95,8 +95,9 @@ Result<Rate> parse_rate(std::string_view text) {
   if (suffix == "k" || suffix == "kb" || suffix == "kib") kib = 1;
   if (suffix == "m" || suffix == "mb" || suffix == "mib") kib = kKibPerMib;
   if (suffix == "g" || suffix == "gb" || suffix == "gib") kib = kKibPerGib;
+  if (suffix.substr(0, 1) == ".") return refuse(text, "the amount is no whole number");
   if (!suffix.empty() && kib == 0) {
-    return refuse(text, fmt::format("'{}' is no size (K, M or G)", shown(suffix)));
+    return refuse(text, fmt::format("'{}' is no size (K, M or G)", shown(suffix_text)));
   }
   if (kib == 0) {
     if (*amount > kMaxMessages)
@@ -113,11 +114,14 @@ Result<Rate> parse_rate(std::string_view text) {
   policyd::lower_case(word);
   const auto* unit = std::find_if(kPeriodWords.begin(), kPeriodWords.end(),
                                   [&](const PeriodWord& known) { return known.word == word; });
+  if (word.substr(0, 1) == ".") {
+    return refuse(text, "the period is no whole number (90min is an hour and a half)");
+  }
   if (unit == kPeriodWords.end()) {
-    return refuse(text,
-                  word.empty()
-                      ? std::string{"the period has no unit (s, min, h, day or week)"}
-                      : fmt::format("'{}' is no period (s, min, h, day or week)", shown(word)));
+    return refuse(
+        text, word.empty()
+                  ? std::string{"the period has no unit (s, min, h, day or week)"}
+                  : fmt::format("'{}' is no period (s, min, h, day or week)", shown(word_text)));
   }
   if (count == 0) return refuse(text, "a period of 0 is none");
   if (count.value_or(1) > kMaxPeriod.count() / unit->length_s) {

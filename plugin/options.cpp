@@ -36,6 +36,9 @@ bool is_several(std::span<const Option> options, std::string_view name) {
 }
 
 std::string say_unknown(std::string_view option, std::span<const Option> options) {
+  if (option.size() > 1 && option[0] == '-' && option[1] >= '0' && option[1] <= '9') {
+    return fmt::format("'{}' is less than nothing; give a number without '-'", shown(option));
+  }
   std::vector<std::string_view> names;
   for (const Option& known : options) names.push_back(known.name);
   const std::string_view name =

@@ -95,7 +95,7 @@ std::size_t Table::width() const {
 std::size_t Table::least_width() const {
   auto all = widths();
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (columns_[i].may_shrink) all[i] = std::min(all[i], kLeastWidth);
+    if (columns_[i].shrinks != Shrinks::never) all[i] = std::min(all[i], kLeastWidth);
   }
   return std::accumulate(all.begin(), all.end(), kGap.size() * (all.size() - 1));
 }
@@ -105,13 +105,16 @@ void Output::print(const Table& table) {
   if (style_.terminal && style_.width != 0) {
     std::size_t total = kGap.size() * (widths.size() - 1);
     for (const std::size_t width : widths) total += width;
-    for (const std::size_t least : {kFairWidth, kLeastWidth}) {
+    const auto cut = [&](Shrinks which, std::size_t least) {
       for (std::size_t i = 0; i < widths.size() && total > style_.width; ++i) {
-        if (!table.columns_[i].may_shrink || widths[i] <= least) continue;
-        const std::size_t cut = std::min(total - style_.width, widths[i] - least);
-        widths[i] -= cut;
-        total -= cut;
+        if (table.columns_[i].shrinks != which || widths[i] <= least) continue;
+        const std::size_t excess = std::min(total - style_.width, widths[i] - least);
+        widths[i] -= excess;
+        total -= excess;
       }
+    };
+    for (const Shrinks which : {Shrinks::first, Shrinks::last}) {
+      for (const std::size_t least : {kFairWidth, kLeastWidth}) cut(which, least);
     }
   }
 

@@ -26,10 +26,13 @@ struct Cell {
   Colour colour = Colour::none;
 };
 
+// Whether a column is cut with "…" where the terminal is too narrow.
+enum class Shrinks : std::uint8_t { never, last, first };
+
 struct Column {
   std::string title;
-  bool right = false;       // numbers
-  bool may_shrink = false;  // cut with "…" where the terminal is too narrow
+  bool right = false;  // numbers
+  Shrinks shrinks = Shrinks::never;
 };
 
 class Table {

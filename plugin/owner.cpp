@@ -70,8 +70,8 @@ Result<void> become(uid_t id, const User& user) {
   return {};
 }
 
-policyd::Error only_the_owner(const fs::path& file, uid_t id, const User& user) {
-  const std::string name = user.name.empty() ? fmt::format("{}", id) : user.name;
+policyd::Error only_the_owner(const fs::path& file, uid_t id) {
+  const std::string name = user_name(id);
   // Not "su - USER": service users have no login shell.
   return {fmt::format(
       "{} belongs to user {}, and only that user may change it (SQLite's files beside it must be "
@@ -81,13 +81,17 @@ policyd::Error only_the_owner(const fs::path& file, uid_t id, const User& user) 
 
 }  // namespace
 
+std::string user_name(uid_t id) {
+  const User user = look_up(id, 0);
+  return user.name.empty() ? fmt::format("{}", id) : user.name;
+}
+
 Result<void> become_owner_of(const fs::path& file) {
   const auto status = status_of(file);
   if (!status) return tl::unexpected{status.error()};
   if (status->st_uid == geteuid()) return {};
-  const User user = look_up(status->st_uid, status->st_gid);
-  if (geteuid() == 0) return become(status->st_uid, user);
-  return tl::unexpected{only_the_owner(file, status->st_uid, user)};
+  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
+  return become(status->st_uid, look_up(status->st_uid, status->st_gid));
 }
 
 Result<AsOwner> AsOwner::of(const fs::path& file) {
@@ -96,7 +100,7 @@ Result<AsOwner> AsOwner::of(const fs::path& file) {
   AsOwner out;
   if (status->st_uid == geteuid()) return out;
   const User user = look_up(status->st_uid, status->st_gid);
-  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid, user)};
+  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
   const int groups = getgroups(0, nullptr);
   out.groups_before_.resize(static_cast<std::size_t>(std::max(groups, 0)));
   if (groups < 0 || getgroups(groups, out.groups_before_.data()) < 0) {

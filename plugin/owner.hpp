@@ -13,6 +13,9 @@
 
 namespace limits {
 
+// "nobody"; the number where it has no name.
+std::string user_name(uid_t id);
+
 // Run by root, this process becomes the owner of `file` for good (of the nearest existing folder,
 // where there is no file yet). Run by another user than the owner, an Error says whom to become.
 policyd::Result<void> become_owner_of(const std::filesystem::path& file);

@@ -84,16 +84,31 @@ std::vector<PlainMember> plain_members(std::span<const MemberText> members) {
   return out;
 }
 
-// Whom one side of a member names: its only item that is not ours to add.
+bool is_any_network(std::string_view item) {
+  return std::find(kAnyNetworks.begin(), kAnyNetworks.end(), item) != kAnyNetworks.end();
+}
+
+// Whom one side of a member names: its only item that is not ours to add. All networks are ours
+// where something else is named.
 std::optional<Target> target_in(const std::optional<std::string>& list) {
   if (is_any(list)) return Target{Who::anyone, {}};
   std::optional<Target> found;
-  for (const std::string_view item : split(*list, ',')) {
+  const auto items = split(*list, ',');
+  const bool others = std::any_of(items.begin(), items.end(), [](std::string_view item) {
+    return !is_any_network(item) && item != kAuthenticated && !except_group_in(item);
+  });
+  bool from_anywhere = false;
+  for (const std::string_view item : items) {
     if (item == kAuthenticated || item == kOwnNetworks || except_group_in(item)) continue;
+    if (others && is_any_network(item)) {
+      from_anywhere = true;
+      continue;
+    }
     if (found) return std::nullopt;
     found = parse_item(item);
     if (!found) return std::nullopt;
   }
+  if (found) found->from_anywhere = from_anywhere;
   return found ? found : Target{Who::anyone, {}};
 }
 

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/refusals.hpp"
 
+#include <fmt/core.h>
+
 #include <system_error>
+
+#include "plugin/text.hpp"
 
 namespace limits {
 
 const policyd::Refusal* DaemonNews::refusal(std::int64_t limit_id, const std::string& key) const {
   const auto found = refusals.find({limit_id, key});
   return found == refusals.end() ? nullptr : &found->second;
+}
+
+std::optional<std::string> DaemonNews::say_trouble() const {
+  if (!trouble) return std::nullopt;
+  return fmt::format(
+      "the daemon has trouble with its database ({}); {} in its memory", escaped(trouble->what),
+      trouble->unstored == 1 ? std::string{"1 counter is only"}
+                             : fmt::format("{} counters are only", trouble->unstored));
 }
 
 DaemonNews read_news(const DatabasePlace& place) {

@@ -21,6 +21,8 @@ struct DaemonNews {
 
   [[nodiscard]] const policyd::Refusal* refusal(std::int64_t limit_id,
                                                 const std::string& key) const;
+  // "the daemon has trouble with its database (...); 3 counters are only in its memory"
+  [[nodiscard]] std::optional<std::string> say_trouble() const;
 };
 
 DaemonNews read_news(const DatabasePlace& place);

@@ -2,12 +2,16 @@
 // The restoring part of backup.hpp. Everything is made ready in a copy; the live database changes
 // with one commit, or not at all.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "daemon/database.hpp"
 #include "plugin/backup.hpp"
+#include "plugin/owner.hpp"
 #include "plugin/sqlite_copy.hpp"
 #include "plugin/temporary_database.hpp"
 
@@ -67,6 +71,25 @@ Result<void> make_ready(const Tables& copy, const Tables& live) {
   return sql::execute_or_explain(copy.db, fmt::format("PRAGMA page_size = {}; VACUUM", *size));
 }
 
+// As the owner of the database, which this process is by now.
+Result<void> look_at_copy(const fs::path& backup) {
+  std::error_code code;
+  const fs::file_status status = fs::status(backup, code);
+  if (status.type() == fs::file_type::not_found) {
+    return failure(fmt::format(
+        "there is no file {}; name a copy that 'carbonio-limits backup' made", backup.string()));
+  }
+  if (fs::is_directory(status)) {
+    return failure(fmt::format("{} is a folder; name the copy in it", backup.string()));
+  }
+  if (access(backup.c_str(), R_OK) == 0) return {};
+  return failure(
+      fmt::format("cannot read {}: {}; user {}, who owns the database, must be able to read it and "
+                  "to enter its "
+                  "folder",
+                  backup.string(), std::strerror(errno), user_name(geteuid())));
+}
+
 }  // namespace
 
 Result<void> restore_from(const fs::path& backup, const fs::path& database, const Tables& live) {
@@ -74,6 +97,7 @@ Result<void> restore_from(const fs::path& backup, const fs::path& database, cons
   if (fs::equivalent(backup, database, code)) {
     return failure(fmt::format("{} is the database itself", backup.string()));
   }
+  if (auto there = look_at_copy(backup); !there) return there;
   const TemporaryDatabase temporary{database, "restore"};
   {
     const auto from = policyd::open_database(backup, policyd::OpenMode::read_only, {});

@@ -85,6 +85,8 @@ Result<Target> parse_user(std::string_view text) {
   if (text.size() > kMaxAddress) return refuse("it is longer than 320 characters");
   const std::size_t at = text.rfind('@');
   if (at == std::string_view::npos) return refuse("it has no '@'; as in alice@example.org");
+  if (at + 1 == text.size()) return refuse("nothing stands behind the '@'");
+  if (text.find('@') != at) return refuse("it has more than one '@'");
   if (const auto wrong = wrong_with_local_part(text.substr(0, at)); !wrong.empty()) {
     return refuse(wrong);
   }
@@ -135,7 +137,10 @@ Result<Target> parse_client(std::string_view text) {
       length > address->bits()) {
     return refuse("the length behind the '/' is none");
   }
-  if (address->masked(length) != *address) return refuse("bits behind its length are set");
+  if (address->masked(length) != *address) {
+    return refuse(fmt::format("bits behind its length are set (the network is {}/{})",
+                              address->masked(length).to_string(), length));
+  }
   return Target{Who::client, length == address->bits() ? host : lower_cased(text)};
 }
 
@@ -214,8 +219,8 @@ std::string_view name_of(Per per) {
 std::string name_of(const Target& target) {
   if (target.who == Who::anyone) return "anyone";
   if (target.who == Who::everyone) return "everyone";
-  if (target.who == Who::group) return "group " + escaped(target.name);
-  return target.name;
+  const std::string name = target.who == Who::group ? "group " + escaped(target.name) : target.name;
+  return target.from_anywhere ? name + " from anywhere" : name;
 }
 
 std::vector<MemberText> members_of(Direction direction, const Target& target, Per per) {
@@ -229,6 +234,10 @@ std::vector<MemberText> members_of(Direction direction, const Target& target, Pe
   if (direction == Direction::receive) return {MemberText{any, item.empty() ? any : item}};
   if (per == Per::account) return {MemberText{joined(item, kAuthenticated), any}};
   if (target.who == Who::anyone) return {MemberText{any, any}};
+  if (target.from_anywhere) {
+    return {MemberText{joined(item, kAnyNetworks[0]), any},
+            MemberText{joined(item, kAnyNetworks[1]), any}};
+  }
   return {MemberText{joined(item, kAuthenticated), any},
           MemberText{joined(item, kOwnNetworks), any}};
 }

@@ -4,6 +4,7 @@
 // ways: a limit is recognised when its rows are what would be written for it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -36,6 +37,9 @@ struct Target {
   // "example.org", "alice@example.org", "192.0.2.0/24" in lower case, or the group's name as it is;
   // empty for the others.
   std::string name;
+  // Sending, of a user, domain or group: mail that names it as sender counts wherever it comes
+  // from, and not only what is authenticated or of this server's networks.
+  bool from_anywhere = false;
 
   bool operator==(const Target&) const = default;
 };
@@ -67,7 +71,8 @@ std::optional<Target> parse_item(std::string_view item);
 std::string_view name_of(Direction direction);  // "send"
 std::string_view name_of(Per per);              // "user"
 
-// "everyone", "anyone", "example.org", "alice@example.org", "group sales", "10.0.0.0/8".
+// "everyone", "anyone", "example.org", "alice@example.org", "group sales", "10.0.0.0/8",
+// "example.org from anywhere".
 std::string name_of(const Target& target);
 
 // Source and Destination of a row of policy_members; NULL is nullopt and matches everything.
@@ -77,6 +82,10 @@ struct MemberText {
 
   bool operator==(const MemberText&) const = default;
 };
+
+// Of all networks: what a member says where mail from anywhere counts. (Without them the rows would
+// be those of the examples in a fresh database.)
+inline constexpr std::array<std::string_view, 2> kAnyNetworks = {"0.0.0.0/0", "::/0"};
 
 // The members of the policy of a limit. Sending is limited where the mail is authenticated (`$*`)
 // or comes from this server's networks: Postfix asks before it has checked whether the sender is

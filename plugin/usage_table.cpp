@@ -26,10 +26,17 @@ Colour colour_of(double percent) {
 
 bool only_watches(const StoredLimit& limit) { return verdict_word(limit.verdict) == "none"; }
 
+// "in 3 min", without the seconds.
+std::string in_one_unit(const Use& use, policyd::TimePoint now) {
+  const std::string wait = say_wait(use.next_free, now);
+  const auto words = split(wait, ' ');
+  return words.size() <= 3 ? wait : fmt::format("{} {} {}", words[0], words[1], words[2]);
+}
+
 // `brief`: where there is no room for more.
 std::string next_mail(const Use& use, const StoredLimit& limit, policyd::TimePoint now,
                       bool brief) {
-  if (!only_watches(limit)) return say_wait(use.next_free, now);
+  if (!only_watches(limit)) return brief ? in_one_unit(use, now) : say_wait(use.next_free, now);
   if (brief || use.used < use.rate.amount) return "now";
   return use.used == use.rate.amount
              ? "now (only watched)"
@@ -43,7 +50,9 @@ std::string say_ago(policyd::TimePoint when, policyd::TimePoint now) {
   return wait.substr(wait.find(' ') + 1) + " ago";
 }
 
-std::string say_refusal(const policyd::Refusal& refusal, policyd::TimePoint now) {
+// `brief`: how often, without when.
+std::string say_refusal(const policyd::Refusal& refusal, policyd::TimePoint now, bool brief) {
+  if (brief) return fmt::format("{}", refusal.count);
   return fmt::format("{}{}, {}", refusal.count, refusal.verdict == "none" ? " (watched)" : "",
                      say_ago(refusal.last, now));
 }
@@ -51,37 +60,42 @@ std::string say_refusal(const policyd::Refusal& refusal, policyd::TimePoint now)
 // How much room the table takes.
 struct Layout {
   std::size_t bar = kBarWidth;  // 0: none
-  bool brief = false;
+  bool brief = false;           // times in one unit, refusals without their time
+  bool narrow = false;          // without PERCENT, which USED says too, and with shorter titles
 };
 
-std::vector<Column> columns_of(bool bars, bool refusals) {
-  std::vector<Column> columns = {
-      {"WHO", false, true}, {"DIRECTION"}, {"USED", true}, {"PERIOD"}, {"PERCENT", true}};
-  if (bars) columns.push_back({""});
-  columns.push_back({"NEXT MAIL", false, true});
-  if (refusals) columns.push_back({"REFUSED", false, true});
+std::vector<Column> columns_of(const Layout& layout, bool refusals) {
+  std::vector<Column> columns = {{"WHO", false, Shrinks::last},
+                                 {layout.narrow ? "DIR" : "DIRECTION"},
+                                 {"USED", true},
+                                 {"PERIOD"}};
+  if (!layout.narrow) columns.push_back({"PERCENT", true});
+  if (layout.bar != 0) columns.push_back({""});
+  columns.push_back({layout.narrow ? "NEXT" : "NEXT MAIL", false, Shrinks::first});
+  if (refusals) columns.push_back({"REFUSED", false, Shrinks::first});
   columns.push_back({"ID", true});
   return columns;
 }
 
 Table make_table(const UsageView& view, const Layout& layout) {
-  const bool bars = layout.bar != 0;
   const bool refusals = !view.news.refusals.empty();
-  Table table{columns_of(bars, refusals)};
+  Table table{columns_of(layout, refusals)};
   for (const Use& use : view.usage.uses) {
     const StoredLimit& limit = view.all.limits[use.limit];
     const Colour colour = colour_of(use.percent());
-    std::vector<Cell> row = {{say_key(use.key)},
-                             {say_direction(limit)},
-                             {format_used(use.used, use.rate)},
-                             {format_period(use.rate.period)},
-                             // Rounded down: 100% is full.
-                             {fmt::format("{}%", std::floor(use.percent())), colour}};
-    if (bars) row.push_back({bar(use.percent(), layout.bar), colour});
+    std::vector<Cell> row = {
+        {say_key(use.key)},
+        {say_direction(limit)},
+        {format_used(use.used, use.rate), layout.narrow ? colour : Colour::none},
+        {format_period(use.rate.period)}};
+    // Rounded down: 100% is full.
+    if (!layout.narrow) row.push_back({fmt::format("{}%", std::floor(use.percent())), colour});
+    if (layout.bar != 0) row.push_back({bar(use.percent(), layout.bar), colour});
     row.push_back({next_mail(use, limit, view.query.now, layout.brief)});
     if (refusals) {
       const auto* refusal = view.news.refusal(use.limit_id, use.key);
-      row.push_back({refusal == nullptr ? std::string{} : say_refusal(*refusal, view.query.now)});
+      row.push_back({refusal == nullptr ? std::string{}
+                                        : say_refusal(*refusal, view.query.now, layout.brief)});
     }
     row.push_back({fmt::format("{}", limit.id)});
     table.add(std::move(row));
@@ -89,11 +103,11 @@ Table make_table(const UsageView& view, const Layout& layout) {
   return table;
 }
 
-// Where there is too little room the bar is made shorter, then NEXT MAIL, then the bar goes; only
-// then WHO is cut.
+// Where there is too little room the bar is made shorter, then NEXT MAIL and REFUSED, then the bar
+// goes, then PERCENT; only then WHO is cut.
 void print_table(const UsageView& view, Output& output) {
   const Style& style = output.style();
-  Layout layout{style.terminal ? kBarWidth : 0, false};
+  Layout layout{style.terminal ? kBarWidth : 0, false, false};
   Table table = make_table(view, layout);
   const auto too_wide = [&] {
     const std::size_t width = table.width();
@@ -105,6 +119,10 @@ void print_table(const UsageView& view, Output& output) {
   }
   if (const std::size_t excess = too_wide(); excess != 0) {
     layout.bar = excess + kLeastBarWidth <= layout.bar ? layout.bar - excess : 0;
+    table = make_table(view, layout);
+  }
+  if (too_wide() != 0) {
+    layout.narrow = true;
     table = make_table(view, layout);
   }
   output.print(table);
@@ -131,7 +149,8 @@ void print_earlier_refusals(const UsageView& view, Output& output) {
         [&](const Use& use) { return use.limit_id == one.limit_id && use.key == one.track_key; });
     if (shown_above) continue;
     output.line(fmt::format("Earlier refusals of {} by {}: {}.", say_key(one.track_key),
-                            limit_of(view.all, one.limit_id), say_refusal(one, view.query.now)));
+                            limit_of(view.all, one.limit_id),
+                            say_refusal(one, view.query.now, false)));
   }
 }
 
@@ -147,11 +166,7 @@ void print_exceptions(const UsageView& view, Output& output) {
 }
 
 void print_trouble(const UsageView& view, Output& output) {
-  if (view.news.trouble) {
-    output.note(fmt::format(
-        "the daemon has trouble with its database ({}); {} counters are only in its memory.",
-        escaped(view.news.trouble->what), view.news.trouble->unstored));
-  }
+  if (const auto trouble = view.news.say_trouble()) output.note(*trouble + ".");
   if (!view.news.problem.empty()) {
     output.note(fmt::format("no refusals: {}.", escaped(view.news.problem)));
   }

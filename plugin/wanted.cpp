@@ -101,16 +101,24 @@ tl::expected<Named, Failure> named_in(const Arguments& arguments) {
       add(out.targets, *target);
     }
   }
+  return out;
+}
+
+// --everyone and --anyone. The latter beside senders that are named: their mail from anywhere.
+Outcome take_whole(Direction direction, const Arguments& arguments, std::vector<Target>& targets) {
   const bool everyone = arguments.has("everyone");
   const bool anyone = arguments.has("anyone");
-  if ((everyone && anyone) || ((everyone || anyone) && !out.targets.empty())) {
+  const bool named = !targets.empty();
+  const bool senders = direction == Direction::send && !arguments.has("client");
+  if ((everyone && (anyone || named)) || (anyone && named && !senders)) {
     return wrong_use(
-        "--everyone, --anyone and named ones (domains, users, groups, clients) exclude each other; "
-        "give one command for each");
+        "--everyone, --anyone and named ones (domains, users, groups, clients) exclude each other "
+        "(but 'send' takes --anyone with domains, users and groups); give one command for each");
   }
-  if (anyone) out.targets.push_back({Who::anyone, {}});
-  if (out.targets.empty()) out.targets.push_back({Who::everyone, {}});
-  return out;
+  for (Target& target : targets) target.from_anywhere = anyone;
+  if (anyone && !named) targets.push_back({Who::anyone, {}});
+  if (targets.empty()) targets.push_back({Who::everyone, {}});
+  return {};
 }
 
 // --except: addresses, domains and groups (%NAME). Also takes the limits among them.
@@ -196,6 +204,9 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
                                                               const Arguments& arguments) {
   auto named = named_in(arguments);
   if (!named) return tl::unexpected{named.error()};
+  if (auto fine = take_whole(direction, arguments, named->targets); !fine) {
+    return tl::unexpected{fine.error()};
+  }
   std::vector<std::string> limits = arguments.words();
   limits.insert(limits.end(), named->limits.begin(), named->limits.end());
   WantedLimit wanted;
@@ -215,6 +226,10 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   wanted.per = *per;
   if (!track_of(direction, wanted.per)) {
     return wrong_use("--per account counts what accounts send, so it goes with 'send' only");
+  }
+  if (wanted.per == Per::account && named->targets.front().from_anywhere) {
+    return wrong_use(
+        "--per account counts authenticated mail only, so --anyone has no use beside those named");
   }
   const auto verdict = choice(kVerdicts, "verdict",
                               arguments.value("verdict").value_or(sending ? "defer" : "reject"));

@@ -6,7 +6,7 @@
 
 #include "plugin/commands/commands.hpp"
 #include "plugin/database_file.hpp"
-#include "plugin/owner.hpp"
+#include "plugin/refusals.hpp"
 #include "plugin/text.hpp"
 
 namespace limits {
@@ -28,12 +28,12 @@ Outcome run(const Arguments& arguments, Context& context) {
   } else {
     if (words.front().empty()) return wrong_use("the file's name is empty");
     path = words.front();
-    if (auto done = copy_to(place->file, path); !done) {
-      return failed(
-          fmt::format("{} (it is written as the owner of the database)", done.error().message));
-    }
+    if (auto done = copy_to(place->file, path); !done) return failed(done.error());
   }
   context.output.line(fmt::format("Copied the database to {}.", escaped(path.string())));
+  if (const auto trouble = read_news(*place).say_trouble()) {
+    context.output.note(*trouble + ", and not in the copy.");
+  }
   return {};
 }
 
@@ -45,6 +45,7 @@ const Command kBackup = {
     "Copy the database while the daemon runs",
     "Through SQLite, so that the copy is whole: a plain cp leaves out what is still in the log. "
     "FILE must not exist; without it the copy is beside the database, with the date in its name. "
+    "It is written as the owner of the database, so its folder must be one he may write to. "
     "It has the limits and what was counted; 'restore' takes it back.",
     "backup\n"
     "backup /var/tmp/limits.sqlitedb",

@@ -70,7 +70,9 @@ Outcome run(const Arguments&, Context& context) {
   output.text("  case \"$command $before\" in\n" + value_cases());
   output.text("    *) case $command in\n    '') words='" +
               command_names(" ", [](const Command&) { return true; }) + " --help --version' ;;\n" +
-              option_cases() + "    esac\n    words+=' --help --database --zextras-home'\n");
+              option_cases() + "    esac\n    words+=' --help --zextras-home'\n");
+  output.text(fmt::format("    case $command in {}) ;; *) words+=' --database' ;; esac\n",
+                          command_names("|", [](const Command& c) { return !c.takes_database; })));
   output.text(fmt::format(
       "    case $command in\n    {}) files=-f ;;\n    {}) words+=\" $(carbonio-limits list "
       "2>/dev/null | awk '$1 + 0 > 0 {{ print $1 }}')\" ;;\n    esac ;;\n  esac\n",

@@ -227,6 +227,9 @@ const Command kEnable = {
     "enable --all-mta",
     kOptions,
     0,
-    run};
+    run,
+    Takes::other,
+    {},
+    false};
 
 }  // namespace limits

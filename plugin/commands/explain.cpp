@@ -14,6 +14,8 @@
 #include "plugin/advice.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/daemon_config.hpp"
+#include "plugin/explain_json.hpp"
+#include "plugin/refusals.hpp"
 #include "plugin/report.hpp"
 #include "plugin/text.hpp"
 #include "plugin/wrap.hpp"
@@ -91,12 +93,6 @@ tl::expected<Mail, Failure> mail_of(const Arguments& arguments) {
   return mail;
 }
 
-// The answer that decides what becomes of the mail.
-const policyd::Verdict& final_verdict(const Explanation& explanation) {
-  const bool at_end = explanation.at_end && explanation.at_end->action != policyd::Action::dunno;
-  return at_end ? *explanation.at_end : explanation.verdict;
-}
-
 struct Conclusion {
   const char* word;
   Colour colour;
@@ -143,7 +139,10 @@ void print_mail(Output& output, const Mail& mail) {
 }
 
 void print_policies(Output& output, const Explanation& explanation) {
-  Table table{{{"POLICY", true}, {"NAME", false, true}, {"MATCHES"}, {"BECAUSE", false, true}}};
+  Table table{{{"POLICY", true},
+               {"NAME", false, Shrinks::first},
+               {"MATCHES"},
+               {"BECAUSE", false, Shrinks::last}}};
   std::size_t others = 0;
   for (const ExplainedPolicy& policy : explanation.policies) {
     if (!policy.matches && ++others > kMostOthers) continue;
@@ -188,8 +187,10 @@ struct Layout {
 };
 
 Table limits_table(const Explanation& explanation, policyd::TimePoint now, const Layout& layout) {
-  std::vector<Column> columns = {
-      {"POLICY", true}, {"ROW"}, {"COUNTED FOR", false, true}, {"USED", true, layout.cut_used}};
+  std::vector<Column> columns = {{"POLICY", true},
+                                 {"ROW"},
+                                 {"COUNTED FOR", false, Shrinks::last},
+                                 {"USED", true, layout.cut_used ? Shrinks::first : Shrinks::never}};
   if (layout.bars) columns.push_back({""});
   columns.push_back({"WHEN FULL"});
   columns.push_back({"FREE"});
@@ -228,7 +229,7 @@ void print_limits(Output& output, const Explanation& explanation, policyd::TimeP
 }
 
 void print_modules(Output& output, const Explanation& explanation) {
-  Table table{{{"MODULE"}, {"ANSWER"}, {"WHY", false, true}}};
+  Table table{{{"MODULE"}, {"ANSWER"}, {"WHY", false, Shrinks::last}}};
   for (const ExplainedModule& module : explanation.modules) {
     if (!module.enabled) {
       table.add({{module.name, Colour::dim}, {"off", Colour::dim}, {"switched off", Colour::dim}});
@@ -282,69 +283,6 @@ void print_text(const Mail& mail, const Explanation& explanation, const Argument
   for (const std::string& note : explanation.notes) output.note(with_place(note, arguments));
 }
 
-nlohmann::json json_of(const policyd::Verdict& verdict) {
-  return {{"verdict", policyd::name_of(verdict.action)},
-          {"text", verdict.text},
-          {"action", action_line(verdict)}};
-}
-
-nlohmann::json json_of(const ExplainedLimit& limit) {
-  nlohmann::json free_at = nullptr;
-  if (limit.free_at) free_at = policyd::to_seconds(*limit.free_at);
-  return {{"module", limit.module},     {"policy_id", limit.policy_id}, {"row_id", limit.row_id},
-          {"limit_id", limit.limit_id}, {"key", limit.track_key},       {"unit", limit.unit},
-          {"used", limit.used},         {"limit", limit.limit},         {"period", limit.period},
-          {"verdict", limit.verdict},   {"full", limit.full},           {"free_at", free_at}};
-}
-
-nlohmann::json json_of(const Mail& mail, const Explanation& explanation) {
-  nlohmann::json policies = nlohmann::json::array();
-  for (const ExplainedPolicy& policy : explanation.policies) {
-    policies.push_back({{"id", policy.id},
-                        {"priority", policy.priority},
-                        {"name", policy.name},
-                        {"matches", policy.matches},
-                        {"because", policy.because}});
-  }
-  nlohmann::json limits = nlohmann::json::array();
-  for (const ExplainedLimit& limit : explanation.limits) limits.push_back(json_of(limit));
-  nlohmann::json modules = nlohmann::json::array();
-  for (const ExplainedModule& module : explanation.modules) {
-    modules.push_back({{"name", module.name},
-                       {"enabled", module.enabled},
-                       {"asked", module.asked},
-                       {"final", module.final},
-                       {"verdict", policyd::name_of(module.verdict.action)},
-                       {"text", module.verdict.text},
-                       {"why", module.why},
-                       {"log", module.said}});
-  }
-  nlohmann::json answer = json_of(explanation.verdict);
-  answer["module"] = explanation.module;
-  answer["why"] = explanation.why;
-  nlohmann::json at_end = nullptr;
-  if (explanation.at_end) {
-    at_end = json_of(*explanation.at_end);
-    at_end["log"] = explanation.said_at_end;
-  }
-  nlohmann::json sasl = nullptr;
-  if (mail.sasl) sasl = *mail.sasl;
-  return {{"mail",
-           {{"from", mail.from},
-            {"to", mail.to},
-            {"client", mail.client.to_string()},
-            {"sasl", sasl},
-            {"helo", mail.helo},
-            {"size", mail.size_bytes}}},
-          {"passes", !final_verdict(explanation).refuses()},
-          {"answer", answer},
-          {"end_of_message", at_end},
-          {"policies", policies},
-          {"limits", limits},
-          {"modules", modules},
-          {"notes", explanation.notes}};
-}
-
 void add_notes(Explanation& explanation, const Arguments& arguments, const DaemonConfig& daemon,
                const Mail& mail) {
   std::vector<std::string>& notes = explanation.notes;
@@ -360,6 +298,9 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   }
   if (daemon.config.check_helo && mail.helo.empty()) {
     notes.push_back("CheckHelo is not concerned by a mail without --helo.");
+  }
+  if (const auto trouble = read_news(daemon.place()).say_trouble()) {
+    notes.push_back(*trouble + "; it answers from there, and maybe otherwise than is said here.");
   }
 }
 

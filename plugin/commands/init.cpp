@@ -116,10 +116,9 @@ Outcome run(const Arguments& arguments, Context& context) {
     if (auto done = make_database(*place); !done) return failed(done.error());
     context.output.line(fmt::format("Made the database {}.", file));
   } else if (!arguments.has("force")) {
-    // The sentence is zmcbpolicydinit's, which people and scripts know.
     return failed(
-        fmt::format("Must use -force to overwrite existing database. {} was not touched; "
-                    "'carbonio-limits init --force' keeps a copy of it beside it",
+        fmt::format("there is a database {} already, which was not touched; 'carbonio-limits init "
+                    "--force' gives it fresh contents and keeps a copy beside it",
                     file));
   } else {
     const auto copy = start_over(*place, context.now);

@@ -26,8 +26,8 @@ void print_table(const AllLimits& all, const Arguments& arguments, Output& outpu
   } else {
     Table table{{{"ID", true},
                  {"DIRECTION"},
-                 {"WHO", false, true},
-                 {"LIMIT", false, true},
+                 {"WHO", false, Shrinks::last},
+                 {"LIMIT", false, Shrinks::last},
                  {"PER"},
                  {"VERDICT"},
                  {"STATE"}}};

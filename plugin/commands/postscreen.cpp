@@ -121,7 +121,7 @@ void print_status(const carbonio::Directory& directory, Output& output) {
   for (const Entry& entry : directory.entries) {
     if (&entry != &directory.entries.front()) output.line("");
     output.line({shown_name(entry.name), Colour::bold}, {":"});
-    Table table{{{"ATTRIBUTE"}, {"VALUE", false, true}, {"FROM"}}};
+    Table table{{{"ATTRIBUTE"}, {"VALUE", false, Shrinks::last}, {"FROM"}}};
     for (const Attribute& attribute : kAll) {
       const Value value = value_of(directory, entry, attribute);
       std::string text;

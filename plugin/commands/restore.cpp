@@ -41,7 +41,8 @@ const Command kRestore = {
     "FILE",
     "Take a copy of the database back while the daemon runs",
     "FILE is what 'backup' made, or another database of CBPolicyD. Its limits and counters are in "
-    "force by the next mail. What was there is copied first, to a file with the date beside the "
+    "force by the next mail. The owner of the database must be able to read it. What was there is "
+    "copied first, to a file with the date beside the "
     "database. Never move or copy a file over a database that is in use: its old log would be "
     "played into the new file.",
     "restore /var/tmp/limits.sqlitedb",

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::array<Option, 14> kOptions = {{
     {"everyone", "", "the users of this server's own domains (the default)"},
-    {"anyone", "", "every sender in the world, as in Zextras' article"},
+    {"anyone", "",
+     "every sender in the world, as in Zextras' article; with --domain, --user or --group: their "
+     "mail from anywhere, so that it counts though it may be forged"},
     {"domain", "DOMAIN", "the users of a domain", true},
     {"user", "ADDRESS", "one user", true},
     {"group", "GROUP", "the members of a group of the table policy_groups", true},
@@ -41,14 +43,17 @@ Outcome run(const Arguments& arguments, Context& context) {
 
 const Command kSend = {
     "send",
-    "LIMIT... [--everyone | --anyone | [--domain DOMAIN...] [--user ADDRESS...] "
+    "LIMIT... [--everyone | [--anyone] [--domain DOMAIN...] [--user ADDRESS...] "
     "[--group GROUP...] [--client NETWORK...]] [options]",
     "Limit what users of this server may send",
     "LIMIT is AMOUNT/PERIOD: 100/h, 10/60s, 2000/day, or with K, M, G a size: 50M/h. Several hold "
     "at the same time: 20/min,200/h. Each recipient of a message counts.\n"
     "Several may be named, of several kinds too: each gets a limit of its own.\n"
     "Only mail counts that is authenticated or comes from this server's networks; others cannot "
-    "use up a user's limit by naming him as the sender. (With --anyone all mail counts.)\n"
+    "use up a user's limit by naming him as the sender. (With --anyone all mail counts, whoever is "
+    "named with it. Where there is a limit for anyone, give --anyone for those who have another "
+    "one, "
+    "too: else whoever names them as sender from outside is not limited.)\n"
     "The command says all of the limit: given again with other figures it changes the limit, and "
     "options that are left out go back to their defaults (only the name stays). Where --per is the "
     "same, a limit for a user replaces the one for his domain, a group or everyone, and one for a "
@@ -62,7 +67,7 @@ const Command kSend = {
     "send 10000/day --domain example.org --per domain\n"
     "send 500/h --client 192.0.2.10 --per client\n"
     "send 100/h --except boss@example.org postmaster@example.org\n"
-    "send 50/h --verdict none --per account    (try it: 'usage' shows whom it would stop)",
+    "send 50/h --verdict none --per account  # watches",
     kOptions,
     32,
     run};

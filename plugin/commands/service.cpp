@@ -215,6 +215,7 @@ const Command kService = {
     1,
     run,
     Takes::other,
-    "run start stop restart reload status"};
+    "run start stop restart reload status",
+    false};
 
 }  // namespace limits

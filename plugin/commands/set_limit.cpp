@@ -6,6 +6,7 @@
 #include "plugin/advice.hpp"
 #include "plugin/database_file.hpp"
 #include "plugin/limits.hpp"
+#include "plugin/outside.hpp"
 #include "plugin/own_groups.hpp"
 #include "plugin/say_put.hpp"
 #include "plugin/text.hpp"
@@ -33,10 +34,13 @@ Result<Written> write(Changes& changes, const std::vector<WantedLimit>& all, boo
       out.sentences.push_back(std::move(sentence));
     }
     out.changed = out.changed || put->kind != Put::Kind::same;
+    if (auto open = say_outside(*limits, put->limit.id, dry); !open.empty()) {
+      out.notes.push_back(std::move(open));
+    }
   }
   auto notes = example_groups(changes.tables(), all.front());
   if (!notes) return tl::unexpected{notes.error()};
-  out.notes = std::move(*notes);
+  for (std::string& note : *notes) out.notes.push_back(std::move(note));
   auto foreign = foreign_domains(changes.tables(), all);
   if (!foreign) return tl::unexpected{foreign.error()};
   if (!foreign->empty()) out.notes.push_back(std::move(*foreign));

@@ -184,7 +184,7 @@ void check_integrity(sqlite3* db, const DoctorQuestion& question, Findings& find
 policyd::sql::Handle check_database(const DoctorQuestion& question, Findings& findings) {
   const fs::path& file = question.daemon.config.database;
   std::error_code code;
-  if (!fs::exists(file, code)) {
+  if (fs::status(file, code).type() == fs::file_type::not_found) {
     findings.wrong("database.exists", fmt::format("there is no database {}", file.string()),
                    "without it there are no limits", "carbonio-limits init");
     return nullptr;

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "daemon/item.hpp"
-#include "plugin/advice.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/limits.hpp"
 #include "plugin/text.hpp"
 
 namespace limits {
@@ -106,21 +106,24 @@ std::string spec_of(const policyd::Quota& quota) {
   return "LIMIT";
 }
 
-// There may be a subcommand that fills them; else they are typed.
+// How it gets the members that belong there: from Carbonio, else one by one.
 std::string mending_group(const DoctorQuestion& question, const Tables& tables,
                           const std::string& group) {
-  if (has_subcommand("sync")) return "carbonio-limits sync";
-  const bool domains = group == "internal_domains";
+  std::error_code code;
+  if (std::filesystem::exists(question.zextras_home / "conf" / "localconfig.xml", code)) {
+    return "carbonio-limits sync";
+  }
+  if (group == "internal_domains") {
+    return "for each of your own domains: carbonio-limits hook domain-created YOUR.DOMAIN";
+  }
   const std::string of_group =
       fmt::format("(SELECT ID FROM {}policy_groups WHERE Name = '{}')", tables.prefix, group);
   return fmt::format(
-      "for each of your own {}: {}   (and DELETE the example rows)",
-      domains ? "domains, in place of YOUR.DOMAIN" : "networks, in place of 192.0.2.0/24",
-      sqlite_command(
-          question.daemon.config.database,
-          fmt::format("INSERT INTO {}policy_group_members (PolicyGroupID, Member) "
-                      "VALUES ({}, '{}')",
-                      tables.prefix, of_group, domains ? "@YOUR.DOMAIN" : "192.0.2.0/24")));
+      "for each of your own networks, in place of 192.0.2.0/24: {}   (and DELETE the example rows)",
+      sqlite_command(question.daemon.config.database,
+                     fmt::format("INSERT INTO {}policy_group_members (PolicyGroupID, Member) "
+                                 "VALUES ({}, '192.0.2.0/24')",
+                                 tables.prefix, of_group)));
 }
 
 void check_example_groups(const DoctorQuestion& question, const Tables& tables,
@@ -145,71 +148,129 @@ void check_example_groups(const DoctorQuestion& question, const Tables& tables,
   }
 }
 
+// What the members of a policy let in.
+struct Members {
+  bool outside = false;  // mail that is neither authenticated nor of a network that is named
+  bool bounces = false;
+  bool login = false;
+  bool example = true;  // the policy that every fresh database has
+};
+
+Members look_at_members(const Tables& tables, const Sources& sources, const policyd::Policy& policy,
+                        std::set<std::string>& used_groups) {
+  Members out;
+  each_row(tables,
+           fmt::format("SELECT Source, Destination FROM {{p}}policy_members WHERE Disabled = 0 "
+                       "AND PolicyID = {}",
+                       policy.id),
+           [&](const Statement& row) {
+             const auto source = row.optional_text(0);
+             out.example = out.example && source == "@example.net";
+             out.outside = out.outside || !sources.is_inside(source);
+             out.bounces = out.bounces || Sources::catches_bounces(source);
+             out.login = out.login || sources.asks_for_login(source);
+             for (int side = 0; side < 2 && !policy.quotas.empty(); ++side) {
+               for (const char* name : {"internal_domains", "internal_ips"}) {
+                 const bool there =
+                     row.text(side).find(fmt::format("%{}", name)) != std::string_view::npos;
+                 if (there) used_groups.insert(name);
+               }
+             }
+           });
+  return out;
+}
+
+// The limits for senders from anywhere that were asked for by --anyone: the policy says it in the
+// words of this command. Rows typed by hand may not mean it.
+std::map<std::int64_t, std::int64_t> asked_for_anyone(const Tables& tables) {
+  std::map<std::int64_t, std::int64_t> out;  // the limit of each quota
+  std::map<std::int64_t, std::string> descriptions;
+  each_row(tables, "SELECT ID, Description FROM {p}policies",
+           [&](const Statement& row) { descriptions[row.integer(0)] = row.text(1); });
+  const auto all = read_limits(tables);
+  if (!all) return out;  // its problem is found elsewhere
+  for (const StoredLimit& limit : all->limits) {
+    const Recognised& what = limit.what;
+    if (!what.direction || !what.target || !what.per ||
+        !(what.target->who == Who::anyone || what.target->from_anywhere)) {
+      continue;
+    }
+    if (descriptions[limit.policy_id] != description(*what.direction, *what.target, *what.per)) {
+      continue;
+    }
+    for (const StoredRate& rate : limit.rates) out[rate.quota_id] = limit.id;
+  }
+  return out;
+}
+
+// One finding for a quota: who is counted by it may be anybody, and with `any` bounces are, too.
+void find_outside(const policyd::Policy& policy, const policyd::Quota& quota, bool bounces,
+                  Findings& findings) {
+  const std::string what =
+      fmt::format("quota {} of policy {} ({})", quota.id, policy.id, escaped(policy.name));
+  const std::string mend =
+      fmt::format("carbonio-limits send {} && carbonio-limits remove {}", spec_of(quota), quota.id);
+  constexpr const char* kForged =
+      "whoever names one of your users as sender uses up that user's limit, and his own mail is "
+      "refused";
+  if (bounces) {
+    findings.wrong(
+        "rules.bounces",
+        what +
+            " catches mail of the whole world by envelope sender, with all bounces in "
+            "one counter (Sender:<>)",
+        fmt::format("incoming mail is limited like outgoing, a wave of bounces shuts out "
+                    "all further ones, and {}",
+                    kForged),
+        mend);
+  } else {
+    findings.wrong("rules.outside",
+                   what + " counts by envelope sender, and mail from outside counts too", kForged,
+                   mend);
+  }
+}
+
+bool counts_sizes(const policyd::Policy& policy, bool example) {
+  const auto by_size = [](const policyd::QuotaLimit& limit) {
+    return limit.type == policyd::LimitType::message_cumulative_size;
+  };
+  return std::any_of(policy.accounting.begin(), policy.accounting.end(),
+                     [](const auto& row) { return row.size_limit > 0; }) ||
+         (!example &&
+          std::any_of(policy.quotas.begin(), policy.quotas.end(), [&](const auto& quota) {
+            return std::any_of(quota.limits.begin(), quota.limits.end(), by_size);
+          }));
+}
+
 }  // namespace
 
 void check_senders(const DoctorQuestion& question, const Tables& tables, RulesChecked& checked,
                    Findings& findings) {
   const Sources sources{tables};
+  const auto asked_for = asked_for_anyone(tables);
   std::set<std::string> used_groups;
+  std::set<std::int64_t> said;
   for (const policyd::Policy& policy : checked.rules->policies) {
-    for (const policyd::AccountingRow& row : policy.accounting) {
-      checked.by_size = checked.by_size || row.size_limit > 0;
-    }
-    bool outside = false;
-    bool bounces = false;
-    bool login = false;
-    bool example = true;  // the one that every fresh database has
-    each_row(tables,
-             fmt::format("SELECT Source, Destination FROM {{p}}policy_members WHERE Disabled = 0 "
-                         "AND PolicyID = {}",
-                         policy.id),
-             [&](const Statement& row) {
-               const auto source = row.optional_text(0);
-               example = example && source == "@example.net";
-               outside = outside || !sources.is_inside(source);
-               bounces = bounces || Sources::catches_bounces(source);
-               login = login || sources.asks_for_login(source);
-               for (int side = 0; side < 2 && !policy.quotas.empty(); ++side) {
-                 for (const char* name : {"internal_domains", "internal_ips"}) {
-                   const bool there =
-                       row.text(side).find(fmt::format("%{}", name)) != std::string_view::npos;
-                   if (there) used_groups.insert(name);
-                 }
-               }
-             });
+    const Members members = look_at_members(tables, sources, policy, used_groups);
+    checked.by_size = checked.by_size || counts_sizes(policy, members.example);
     for (const policyd::Quota& quota : policy.quotas) {
-      for (const policyd::QuotaLimit& limit : quota.limits) {
-        checked.by_size = checked.by_size ||
-                          (!example && limit.type == policyd::LimitType::message_cumulative_size);
-      }
       if (!is_by_sender(quota) || quota.limits.empty()) continue;
-      checked.by_sender = checked.by_sender || login;
+      checked.by_sender = checked.by_sender || members.login;
       if (quota.verdict.kind == policyd::RowVerdict::Kind::none) continue;  // it only watches
-      const std::string what =
-          fmt::format("quota {} of policy {} ({})", quota.id, policy.id, escaped(policy.name));
-      if (outside) {
-        findings.wrong("rules.outside",
-                       what + " counts by envelope sender, and mail from outside counts too",
-                       "whoever names one of your users as sender uses up that user's limit, and "
-                       "his own mail is refused",
-                       fmt::format("carbonio-limits send {} && carbonio-limits remove {}",
-                                   spec_of(quota), quota.id));
-      }
-      if (bounces) {
-        findings.wrong(
-            "rules.bounces",
-            what +
-                " catches mail of the whole world, with all bounces in one counter "
-                "(Sender:<>)",
-            "incoming mail is limited like outgoing, and a wave of bounces shuts out "
-            "all further ones",
-            fmt::format("carbonio-limits send {} --everyone && carbonio-limits remove {}",
-                        spec_of(quota), quota.id));
+      if (!members.outside) continue;
+      const auto limit = asked_for.find(quota.id);
+      if (limit == asked_for.end()) {
+        find_outside(policy, quota, members.bounces, findings);
+      } else if (said.insert(limit->second).second) {
+        findings.well("rules.anyone",
+                      fmt::format("limit {} counts mail from outside too, as --anyone asks for: "
+                                  "strangers can use it up",
+                                  limit->second));
       }
     }
   }
   check_example_groups(question, tables, used_groups, findings);
-  if (question.daemon.config.quotas && !findings.is_wrong("rules.outside") &&
+  if (question.daemon.config.quotas && said.empty() && !findings.is_wrong("rules.outside") &&
       !findings.is_wrong("rules.bounces")) {
     findings.well("rules.senders",
                   "no limit can be used up by strangers who name a user as sender");

@@ -249,8 +249,19 @@ class Senders(DoctorTest):
     def test_the_articles_limit_on_anyone(self):
         self.make(policy("any") + quota())
         found = self.wrong()
-        self.assertEqual(sorted(found), ["rules.bounces", "rules.outside"])
-        self.mend(found["rules.bounces"][0])
+        self.assertEqual(sorted(found), ["rules.bounces"])
+        [finding] = found["rules.bounces"]
+        self.assertIn("uses up that user's limit", finding["why"])
+        self.mend(finding)
+
+    def test_a_limit_that_was_asked_to_be_for_anyone(self):
+        self.make()
+        self.daemon.command("send", "10/min,100/h", "--anyone")
+        self.wrong(status=0)
+        out = self.run_it(status=0)
+        self.assertEqual(out.count("as --anyone asks for"), 1, out)
+        self.assertIn("limit 3 counts mail from outside too", out)
+        self.assertNotIn("no limit can be used up", out)
 
     def test_what_send_and_receive_make_is_fine(self):
         self.make()
@@ -266,16 +277,21 @@ class Senders(DoctorTest):
 
     def test_example_groups_that_a_limit_relies_on(self):
         self.make(policy() + quota())
-        self.daemon.sql("UPDATE policy_group_members SET Member = '' WHERE PolicyGroupID = 2;")
+        self.daemon.sql("DELETE FROM policy_group_members WHERE PolicyGroupID = 2;")
         found = self.wrong()
         [finding] = found["rules.example_groups"]
         self.assertIn("group internal_domains is empty", finding["what"])
-        self.assertIn("sync" if "sync" in self.subcommands() else "INSERT INTO", finding["mend"])
+        mend = finding["mend"].removeprefix("for each of your own domains: ")
+        self.mend({"mend": mend.replace("YOUR.DOMAIN", "mine.example")})
 
-    def subcommands(self):
-        done = subprocess.run([bin_dir() / "carbonio-limits", "--help"], text=True, check=True,
-                              capture_output=True, timeout=60)
-        return re.findall(r"^  ([a-z]+) ", done.stdout, re.MULTILINE)
+    def test_example_groups_are_mended_by_what_works_here(self):
+        self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;"
+                  "UPDATE policy_group_members SET Member = '10.0.0.0/8' WHERE PolicyGroupID = 1;" +
+                  policy("%internal_ips,$*") + quota())
+        mend = self.only("rules.example_groups", "group internal_ips")["mend"]
+        self.assertIn("INSERT INTO policy_group_members", mend)
+        (self.daemon.folder / "conf/localconfig.xml").touch()
+        self.assertEqual(self.only("rules.example_groups")["mend"], "carbonio-limits sync")
 
 
 class Database(DoctorTest):

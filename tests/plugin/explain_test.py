@@ -5,6 +5,7 @@ no trace."""
 
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
 import unittest
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
 
 import json_keys  # noqa: E402
 from daemon_case import (  # noqa: E402
-    DaemonTest, always, bin_dir, insert, last, limit, policy, quota)
+    DaemonTest, always, bin_dir, eventually, insert, last, limit, policy, quota)
 
 GREYLISTING = policy() + insert(
     "greylisting", PolicyID=last("policies"), Name="g", UseGreylisting=1, GreylistPeriod=240,
@@ -159,6 +160,22 @@ class ExplainTest(DaemonTest):
         self.assertIn("--sasl", out)
         out = self.run_it(daemon, "--from", "<>", "--to", "bob@example.com")
         self.assertTrue(out.startswith("PASSES\n"), out)
+
+    def test_trouble_of_the_daemon_is_a_note_here_too(self):
+        daemon = self.make_daemon(policy() + quota(1, period=86400))
+        locker = sqlite3.connect(daemon.database, isolation_level=None)
+        self.addCleanup(locker.close)
+        locker.execute("BEGIN IMMEDIATE")
+        self.assertEqual(self.ask_many(daemon, 2), ["DUNNO", "DEFER later"])
+        self.assertTrue(eventually(lambda: self.explain(daemon)["notes"]))
+        words = (r"the daemon has trouble with its database \(.*locked.*\); "
+                 "1 counter is only in its memory")
+        self.assertRegex(self.explain(daemon)["notes"][0], words + "; it answers from there")
+        mail = ("--from", "alice@example.org", "--to", "bob@example.com")
+        self.assertRegex(self.run_it(daemon, *mail), f"Note: {words}")
+        self.assertRegex(daemon.command("usage").stdout, rf"Note: {words}\.")
+        copy = daemon.command("backup").stdout
+        self.assertRegex(copy, f"Note: {words}, and not in the copy")
 
     def test_wrong_use_is_one_line(self):
         daemon = self.make_daemon(start=False)

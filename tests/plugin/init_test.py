@@ -22,8 +22,9 @@ class Init(Plugin):
         self.init()
         before = self.files()
         err = self.run_it("init", status=2)
-        self.assertIn("Must use -force to overwrite existing database.", err)
-        self.assertIn("init --force", err)
+        self.assertIn(f"there is a database {self.database} already, which was not touched", err)
+        self.assertIn("'carbonio-limits init --force'", err)
+        self.assertNotIn(" -force", err)
         self.assertEqual(self.files(), before)
 
     def test_force_keeps_copies_and_never_overwrites_one(self):

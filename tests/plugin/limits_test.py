@@ -235,6 +235,22 @@ class Backup(Plugin):
             self.assertIn("was not touched", self.run_it("restore", str(file), status=2))
             self.assertEqual(self.files(), before)
 
+    def test_restore_says_what_is_wrong_with_the_copy(self):
+        self.init()
+        missing = self.run_it("restore", str(self.home / "missing"), status=2)
+        self.assertIn(f"there is no file {self.home / 'missing'}; name a copy", missing)
+        self.assertNotIn("carbonio-limits init", missing)
+        self.assertIn(f"{self.home} is a folder", self.run_it("restore", str(self.home), status=2))
+
+    def test_another_file_by_mistake_is_not_to_be_moved_away(self):
+        self.init()
+        text = self.home / "text"
+        text.write_text("no database" * 1000)
+        err = self.run_it("list", "--database", str(text), status=2)
+        self.assertTrue(err.endswith("file is not a database; is the name right?\n"), err)
+        err = self.run_it("list", "--database", str(self.home), status=2)
+        self.assertIn(f"{self.home} is a folder", err)
+
     def test_release_leaves_one_plain_file_that_stays_our_database(self):
         self.assertIn("There is no database", self.run_it("release"))
         self.init()

@@ -5,6 +5,7 @@ request."""
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,27 @@ class Live(DaemonTest):
         self.assertTrue(self.passes())
         self.say("remove", "3")
         self.assertEqual(self.how_many_pass(30), 30)
+
+    def test_a_forged_sender_is_limited_too_where_his_limit_is_for_anyone(self):
+        outside = {"client_address": "203.0.113.9"}
+
+        def forged_pass(most=20):
+            for count in range(most):
+                self.mails += 1
+                if self.daemon.ask(sender=USER, instance=f"forged.{self.mails}",
+                                   **outside) != "DUNNO":
+                    return count
+            return most
+
+        self.say("send", "3/h", "--anyone")
+        note = self.say("send", "5/h", "--user", USER).stdout
+        self.assertEqual(forged_pass(), 20)
+        self.assertIn("who forges such a sender from outside is not limited", note)
+        command = re.search(r"'carbonio-limits ([^']*--anyone) && carbonio-limits (remove 4)'", note)
+        self.say(*command[1].split())
+        self.say(*command[2].split())
+        self.assertEqual(forged_pass(), 5)
+        self.assertFalse(self.passes())  # the same counter
 
     def test_import_is_in_force_by_the_next_request(self):
         file = self.daemon.folder / "limits.txt"

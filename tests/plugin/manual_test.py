@@ -21,6 +21,10 @@ BIN_DIR = pathlib.Path(os.environ.get("BIN_DIR", "build/release/bin")).resolve()
 PAGES = pathlib.Path(__file__).resolve().parents[2] / "packaging/man"
 
 
+# The daemon's own will do only.
+NO_DATABASE = {"enable", "service"}
+
+
 def run(*words):
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60,
                           env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}).stdout
@@ -57,8 +61,20 @@ class Manual(unittest.TestCase):
         known = options_in_page(common)
         self.assertEqual(known, options_in_help(help_of("carbonio-limits")))
         for command in subcommands():
-            self.assertEqual(options_in_page(pages[command]) | known,
+            common = known - {"--database"} if command in NO_DATABASE else known
+            self.assertEqual(options_in_page(pages[command]) | common,
                              options_in_help(help_of("carbonio-limits", command)), command)
+
+    def test_help_and_pages_fit_a_terminal(self):
+        texts = {command: help_of("carbonio-limits", command) for command in subcommands()}
+        texts[""] = help_of("carbonio-limits")
+        texts["cbpolicyd"] = help_of("cbpolicyd")
+        if shutil.which("man") and shutil.which("groff"):
+            for name in ("carbonio-limits.8", "cbpolicyd.8"):
+                texts[name] = run("man", "-l", PAGES / name)
+        for name, text in texts.items():
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), 80, f"{name}: {line}")
 
     def test_the_daemon(self):
         self.assertEqual(options_in_page(page("cbpolicyd.8")),

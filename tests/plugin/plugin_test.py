@@ -7,6 +7,7 @@ import concurrent.futures
 import fcntl
 import json
 import os
+import pathlib
 import pty
 import shutil
 import signal
@@ -202,6 +203,13 @@ class SendAndReceive(Plugin):
             (["send", "1/h", "--verdict", "maybe"], "choose one of defer"),
             (["send", "1/h", "--per", "maybe"], "choose one of user"),
             (["send", "1/h", "--anyone", "--everyone"], "exclude each other"),
+            (["send", "1/h", "--anyone", "--client", "192.0.2.1"], "exclude each other"),
+            (["receive", "1/h", "--anyone", "--user", "a@b.org"], "exclude each other"),
+            (["send", "1/h", "--anyone", "--user", "a@b.org", "--per", "account"], "no use"),
+            (["send", "-5/h"], "'-5/h' is less than nothing"),
+            (["send", "1/h", "--user", "foo@"], "nothing stands behind the '@'"),
+            (["send", "1/h", "--user", "a@b@c"], "more than one '@'"),
+            (["send", "1/h", "--client", "10.0.0.5/8"], "(the network is 10.0.0.0/8)"),
             (["receive", "1/h", "--per", "account"], "'send' only"),
             (["usage", "--top", "many"], "whole number"),
             (["list", "--jsn"], "--jsn"),
@@ -345,6 +353,44 @@ class ListAndUsage(Plugin):
             if columns == 120:
                 self.assertIn(long, lines[1])
 
+    def test_narrow_terminals_cut_who_last(self):
+        clients = [f"198.51.100.{number}" for number in range(101, 106)]
+        self.run_it("send", "10/min", "--client", "198.51.100.0/24", "--per", "client")
+        for number, client in enumerate(clients):
+            self.count(5, f"SenderIP:{client}/128", 20 + number, 10)
+        self.count(4, "Sender:somebody@department.example.org", 20, 10)
+        refusals = [{"limit_id": 5, "key": f"SenderIP:{client}/128", "verdict": "defer",
+                     "count": 1234, "first": time.time() - 300, "last": time.time() - 200}
+                    for client in clients]
+        self.tell(refusals)
+        lines = self.on_a_terminal("usage", NO_COLOR="1", columns=80).splitlines()
+        self.assertLessEqual(max(map(len, lines)), 80, lines)
+        for who in (*clients, "somebody@department.exa"):
+            self.assertTrue(any(line.startswith(who) for line in lines), (who, lines))
+
+    def tell(self, refusals):
+        """A status file as of a daemon that works on this database and has refused these."""
+        (self.home / "conf").mkdir()
+        (self.home / "conf/cbpolicyd.conf").write_text(
+            f"[server]\npid_file={self.home}/daemon.pid\n"
+            f"[database]\nDSN=DBI:SQLite:dbname={self.database}\n")
+        stat = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        (self.home / "daemon.status.json").write_text(json.dumps({
+            "format": 1, "pid": os.getpid(), "process_start": int(stat[19]), "version": "0",
+            "started": time.time() - 1000, "database": str(self.database), "trouble": None,
+            "rules": {"version": None, "policies": 0, "problems": 0}, "modules": [],
+            "algorithm": "window", "connections": 0, "sessions": 0, "requests": 0, "batches": 0,
+            "refused": 0, "refusals": refusals}))
+
+    def test_explain_cuts_the_reason_last(self):
+        self.run_it("send", "500/h", "--domain", "own.org", "--name",
+                    "a-policy-with-a-rather-long-name-of-its-own")
+        lines = self.on_a_terminal("explain", "--from", "a@own.org", "--to", "b@example.com",
+                                   columns=80, NO_COLOR="1").splitlines()
+        self.assertLessEqual(max(map(len, lines)), 80, lines)
+        [row] = [line for line in lines if "a-polic" in line]
+        self.assertGreaterEqual(len(row.split(" no ", 1)[-1].split(" yes ", 1)[-1]), 45, row)
+
     def test_explain_is_no_wider_than_the_terminal(self):
         self.run_it("send", "500/h,50M/10min", "--per", "account")
         long = "somebody-with-a-rather-long-name@example.org"
@@ -394,6 +440,43 @@ class Owner(Plugin):
         self.run_it("init", "--force", "--no-prov")
         self.assertEqual(len(list(self.database.parent.glob("*.sqlitedb.20*"))), 1)
         self.assertEqual(self.owners(), {NOBODY})
+
+    def test_folders_that_the_owner_may_not_use(self):
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        folder = self.database.parent
+        os.chown(folder, 0, 0)
+        mend = f"chown nobody {folder}\n"
+        folder.chmod(0o700)
+        for arguments in (["list"], ["send", "1/h"]):
+            err = self.run_it(*arguments, status=2)
+            self.assertIn("Permission denied; user nobody, who owns it, may not enter", err)
+            self.assertIn("which belongs to user root", err)
+            self.assertTrue(err.endswith(mend), err)
+        doctor = subprocess.run([PROGRAM, "doctor"], capture_output=True, text=True, timeout=60,
+                                env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
+        self.assertNotIn("there is no database", doctor.stdout)
+        folder.chmod(0o755)
+        err = self.run_it("list", status=2)
+        self.assertIn("may not write to", err)
+        self.assertTrue(err.endswith(mend), err)
+        os.chown(folder, NOBODY, NOBODY)
+        folder.parent.chmod(0o700)
+        os.chown(folder.parent, 0, 0)
+        self.assertTrue(self.run_it("list", status=2).endswith(f"chmod o+x {folder.parent}\n"))
+
+    def test_what_the_owner_may_not_read_or_write(self):
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        secret = self.home / "secret"
+        secret.mkdir()
+        secret.chmod(0o700)
+        copy = secret / "copy.db"
+        shutil.copy(self.database, copy)
+        err = self.run_it("restore", str(copy), status=2)
+        self.assertIn("user nobody, who owns the database, must be able to read it", err)
+        err = self.run_it("backup", str(secret / "new.db"), status=2)
+        self.assertIn("Permission denied; it is written as the owner of the database, so name", err)
 
     def test_another_user_is_told_whom_to_become(self):
         self.init()

@@ -75,7 +75,7 @@ TEST(CommandLine, WrongUseIsOneLineAndExitOne) {
       {"send", "--domain", "100/h"},
       {"send", "100/h", "--everyone", "--anyone"},
       {"send", "100/h", "--everyone", "--domain", "example.org"},
-      {"send", "100/h", "--anyone", "--user", "a@example.org"},
+      {"send", "100/h", "--anyone", "--client", "192.0.2.1"},
       {"send", "100/h", "--per", "mail"},
       {"send", "100/h", "--per", ""},
       {"send", "100/h", "--per", "user", "--per", "domain"},
@@ -185,7 +185,7 @@ TEST(CommandLine, HelpAndVersion) {
     EXPECT_EQ(ran.status, 0);
     EXPECT_EQ(run({"help", std::string{command->name}}).out, ran.out);
     EXPECT_THAT(ran.out, HasSubstr("\nExamples:\n  carbonio-limits "));
-    EXPECT_THAT(ran.out, HasSubstr("--database FILE"));
+    EXPECT_EQ(ran.out.find("--database FILE") != std::string::npos, command->takes_database);
     for (const Option& option : command->options) {
       EXPECT_THAT(ran.out, HasSubstr("\n  --" + std::string{option.name}));
     }

@@ -43,7 +43,8 @@ TEST(LimitLine, WhatIsWrittenIsReadBack) {
         "receive 1/s --domain a.org --per user --verdict hold --message '' --off",
         "send 5/week --user \"o'brien@a.org\" --except b.org x@y.z %staff --name 'it'\\''s'",
         "send 5/h --group sales --per everyone --message '{used} of {limit}'",
-        "receive 5/h --client 2001:db8::/32", "send 5/h --client 192.0.2.1"}) {
+        "send 5/h --domain a.org --anyone --except x@a.org", "receive 5/h --client 2001:db8::/32",
+        "send 5/h --client 192.0.2.1"}) {
     const auto read = parse_limit_file(line);
     ASSERT_TRUE(read) << line << ": " << read.error().message;
     ASSERT_EQ(read->size(), 1U);

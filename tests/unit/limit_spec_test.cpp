@@ -68,7 +68,9 @@ TEST(LimitSpec, RefusesWithOneClearLine) {
       {"-1/h", "whole number"},
       {"+1/h", "whole number"},
       {" 1/h", "whole number"},
-      {"1.5/h", "no size"},
+      {"1.5/h", "the amount is no whole number"},
+      {"100/1.5h", "the period is no whole number"},
+      {"10X/h", "'X' is no size"},
       {"1e3/h", "no size"},
       {"0x10/h", "amount of 0"},  // what stands behind the 0 does not matter any more
       {"0/h", "amount of 0"},

@@ -12,6 +12,7 @@
 #include "daemon/database.hpp"
 #include "daemon/match.hpp"
 #include "daemon/rules.hpp"
+#include "plugin/outside.hpp"
 #include "plugin/own_groups.hpp"
 #include "plugin/report.hpp"
 
@@ -395,6 +396,56 @@ TEST_F(Limits, MailFromOutsideDoesNotUseUpALimitForSending) {
               ElementsAre("send-everyone-per-user"));
   EXPECT_THAT(concerned("alice@own.org", "bob@own.org", "alice", "192.0.2.1"),
               ElementsAre("send-everyone-per-user", "send-alice@own.org-per-account"));
+}
+
+TEST_F(Limits, NamedSendersFromAnywhereAreTakenOutOfThoseForAnyone) {
+  put(send("20/10min", anyone_));
+  Target user = user_;
+  user.from_anywhere = true;
+  Target domain = domain_;
+  domain.from_anywhere = true;
+  put(send("500/h", domain));
+  const Put made = put(send("200/10min", user));
+  EXPECT_EQ(say(send("200/10min", user)),
+            "alice@own.org from anywhere may send 200 messages in 10 minutes; more is deferred");
+  EXPECT_EQ(put(send("200/10min", user)).kind, Put::Kind::same);
+  EXPECT_EQ(made.limit.what.target, user);
+  for (const char* client : {"192.0.2.1", "2001:db8::1"}) {
+    const auto concerns = [&](const char* sender) {
+      return concerned(sender, "x@far.net", nullptr, client);
+    };
+    EXPECT_THAT(concerns("alice@own.org"),
+                ElementsAre("send-alice@own.org-from-anywhere-per-user"));
+    EXPECT_THAT(concerns("bob@own.org"), ElementsAre("send-own.org-from-anywhere-per-user"));
+    EXPECT_THAT(concerns("x@far.net"), ElementsAre("send-anyone-per-user"));
+  }
+}
+
+TEST_F(Limits, WhoForgesASenderWithALimitOfHisOwnIsMentioned) {
+  const auto said = [&](const Put& put) {
+    return say_outside(*read_limits(tables_), put.limit.id, false);
+  };
+  EXPECT_EQ(said(put(send("20/10min", anyone_))), "");
+  const Put user = put(send("200/10min", user_));
+  EXPECT_THAT(said(user),
+              HasSubstr("limit 3 counts mail from outside too, and limit 4, which takes "
+                        "alice@own.org out of it, does not"));
+  EXPECT_THAT(said(user), HasSubstr("'carbonio-limits send 200/10min --user alice@own.org --anyone "
+                                    "&& carbonio-limits remove 4'"));
+  EXPECT_EQ(said(put(send("5/h", user_, Per::account))), "");
+  EXPECT_EQ(said(put(send("5/h", client_))), "");
+  Target wide = user_;
+  wide.from_anywhere = true;
+  EXPECT_EQ(said(put(send("200/10min", wide))), "");
+  EXPECT_EQ(said(user), "");
+  // The one that goes leaves the other's exception.
+  Changes changes{tables_};
+  ASSERT_TRUE(changes.begin());
+  auto all = read_limits(tables_);
+  ASSERT_TRUE(all && remove_limit(changes, *all, user.limit.id));
+  ASSERT_TRUE(changes.commit());
+  EXPECT_THAT(concerned("alice@own.org", "x@far.net", nullptr, "198.51.100.1"),
+              ElementsAre("send-alice@own.org-from-anywhere-per-user"));
 }
 
 TEST_F(Limits, SharedPolicyOfTheArticleIsSplitForAnException) {

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/outside.hpp"
+
+#include <fmt/core.h>
+
+#include "plugin/limit_line.hpp"
+
+namespace limits {
+namespace {
+
+bool counts_outside(const Target& target) {
+  return target.who == Who::anyone || target.from_anywhere;
+}
+
+bool is_open(const StoredLimit& general, const StoredLimit& special) {
+  const Recognised& a = general.what;
+  const Recognised& b = special.what;
+  if (!a.target || !b.target || a.direction != Direction::send || b.direction != a.direction ||
+      a.per != b.per || a.per == Per::account) {
+    return false;
+  }
+  // A client's address cannot be forged.
+  return general.enabled() && special.enabled() && b.target->who != Who::client &&
+         counts_outside(*a.target) && !counts_outside(*b.target) &&
+         covers(Direction::send, *a.target, *b.target);
+}
+
+// One of them may be so already, for mail from anywhere.
+bool is_closed(const AllLimits& all, const StoredLimit& special) {
+  Target wide = *special.what.target;
+  wide.from_anywhere = true;
+  for (const StoredLimit& other : all.limits) {
+    if (other.enabled() && other.what.target == wide && other.what.per == special.what.per &&
+        other.what.direction == special.what.direction) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Nothing where it has no line, or its target no such option.
+std::string mend(const AllLimits& all, const StoredLimit& special, bool dry) {
+  auto wanted = wanted_of(all, special);
+  if (!wanted || wanted->target.who == Who::everyone) return {};
+  wanted->target.from_anywhere = true;
+  const std::string put = "carbonio-limits " + line_of(*wanted);
+  const std::string instead = dry ? "" : fmt::format(" && carbonio-limits remove {}", special.id);
+  return fmt::format("; to count that too: '{}{}'", put, instead);
+}
+
+}  // namespace
+
+std::string say_outside(const AllLimits& all, std::int64_t id, bool dry) {
+  const StoredLimit* first = nullptr;
+  const StoredLimit* from = nullptr;
+  std::size_t others = 0;
+  for (const StoredLimit& general : all.limits) {
+    for (const StoredLimit& special : all.limits) {
+      if ((general.id != id && special.id != id) || !is_open(general, special) ||
+          is_closed(all, special)) {
+        continue;
+      }
+      others += first != nullptr && first != &special ? 1 : 0;
+      if (first != nullptr) continue;
+      first = &special;
+      from = &general;
+    }
+  }
+  if (first == nullptr) return {};
+  return fmt::format(
+      "limit {} counts mail from outside too, and limit {}, which takes {} out of it, does not, so "
+      "who forges such a sender from outside is not limited{}{}",
+      from->id, first->id, name_of(*first->what.target),
+      others == 0 ? "" : fmt::format(" (and so it is with {} more)", others),
+      mend(all, *first, dry));
+}
+
+}  // namespace limits
