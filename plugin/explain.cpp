@@ -182,9 +182,10 @@ class Explainer {
       }
     }
     // Lines about counting say nothing about the answer.
-    for (auto line = module.said.rbegin(); line != module.said.rend(); ++line) {
-      if (line->find("mode=") == std::string::npos) return in_words(*line);
-    }
+    const auto line = std::find_if(
+        module.said.rbegin(), module.said.rend(),
+        [](const std::string& said) { return said.find("mode=") == std::string::npos; });
+    if (line != module.said.rend()) return in_words(*line);
     if (answered) return escaped(module.verdict.text);
     if (module.name == "Quotas" || module.name == "Accounting") {
       const bool any = std::any_of(out_.limits.begin(), out_.limits.end(),

@@ -84,9 +84,8 @@ Result<void> look_at_copy(const fs::path& backup) {
   }
   if (access(backup.c_str(), R_OK) == 0) return {};
   return failure(
-      fmt::format("cannot read {}: {}; user {}, who owns the database, must be able to read it and "
-                  "to enter its "
-                  "folder",
+      fmt::format("cannot read {}: {}; user {}, who owns the database, must be able to read it "
+                  "and to enter its folder",
                   backup.string(), std::strerror(errno), user_name(geteuid())));
 }
 
