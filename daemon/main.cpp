@@ -46,7 +46,10 @@ namespace {
 
 constexpr int kFirstHandedOver = 3;  // SD_LISTEN_FDS_START
 
-enum ExitStatus { kDone = 0, kWrongUse = 1, kFailed = 2 };
+// Exit status.
+constexpr int kDone = 0;
+constexpr int kWrongUse = 1;
+constexpr int kFailed = 2;
 
 struct Options {
   std::filesystem::path home;
