@@ -189,7 +189,8 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   const Rules& rules = *store.rules();
   const auto policies = matcher_.match(*rules.index, request);
   const std::uint64_t hash = question_hash(request);
-  RcptQuestion question{{request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
+  RcptQuestion question{
+      {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
   if (look_up(item, question)) return std::nullopt;
   if (item.lookups) question.lookups = std::move(*item.lookups);
   ask_modules(question,

@@ -32,8 +32,8 @@ struct Track {
   static Result<Track> parse(std::string_view text);
 };
 
-// Track as a row has it. With a specification that is none, `Sender` still has a key for bounces, as
-// in the Perl daemon.
+// Track as a row has it. With a specification that is none, `Sender` still has a key for bounces,
+// as in the Perl daemon.
 struct RowTrack : Result<Track> {
   RowTrack() = default;
   explicit RowTrack(std::string_view text);

@@ -123,19 +123,22 @@ TEST_F(CachedTableTest, WritesAllItKnowsOverAnOlderTable) {
   for (const char* key : {"a", "b"}) change(table, key, 7);
   store(table);
   // As a backup of before has it: one row is older, the other is not there yet.
-  admin("UPDATE quotas_tracking SET Counter = 2 WHERE TrackKey = 'a';"
-        "DELETE FROM quotas_tracking WHERE TrackKey = 'b'");
+  admin(
+      "UPDATE quotas_tracking SET Counter = 2 WHERE TrackKey = 'a';"
+      "DELETE FROM quotas_tracking WHERE TrackKey = 'b'");
   table.somebody_else_committed();
   table.memory_wins();
   EXPECT_EQ(table.touch({4, {"a"}}).value, 7);
   store(table);
-  EXPECT_EQ(ask_admin("SELECT group_concat(Counter) FROM quotas_tracking ORDER BY TrackKey"), "7,7");
+  EXPECT_EQ(ask_admin("SELECT group_concat(Counter) FROM quotas_tracking ORDER BY TrackKey"),
+            "7,7");
 }
 
 TEST_F(CachedTableTest, AddsWhatItCouldNeverReadToAnOlderTable) {
   make_database();
-  admin("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
-        " VALUES (4, 'a', 1795348800, 3)");
+  admin(
+      "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
+      " VALUES (4, 'a', 1795348800, 3)");
   QuotaTable table{10, kNoon};
   ASSERT_TRUE(table.attach(nullptr, ""));
   Counter& counter = table.touch({4, {"a"}});

@@ -8,7 +8,8 @@
 namespace policyd {
 namespace {
 
-constexpr char kCounter[] = "SELECT Counter FROM quotas_tracking WHERE QuotasLimitsID=4 AND TrackKey='k'";
+constexpr char kCounter[] =
+    "SELECT Counter FROM quotas_tracking WHERE QuotasLimitsID=4 AND TrackKey='k'";
 
 class SqliteStoreTest : public StoreTest {};
 
@@ -60,8 +61,9 @@ TEST_F(SqliteStoreTest, StartsAnewWhereTheRowWasDeleted) {
 
 TEST_F(SqliteStoreTest, TakesOverARowOfThePerlDaemon) {
   make_database();
-  admin("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
-        " VALUES (4, 'k', 1795348770.5, 6.4)");
+  admin(
+      "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
+      " VALUES (4, 'k', 1795348770.5, 6.4)");
   open_store();
   EXPECT_EQ(count("k", 1), 7);  // rounded up, as of its LastUpdate half a minute ago
   EXPECT_EQ(count("k", 1, kNoon + std::chrono::seconds{31}), 1);
@@ -69,14 +71,16 @@ TEST_F(SqliteStoreTest, TakesOverARowOfThePerlDaemon) {
 
 TEST_F(SqliteStoreTest, TakesOverATableWithoutOurColumn) {
   make_database();
-  admin("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) VALUES (4, 'k', 1795348800, 6);"
-        "ALTER TABLE quotas_tracking DROP COLUMN State;"
-        "DROP TABLE limits_rules_version; DROP TABLE limits_counted; PRAGMA journal_mode=DELETE;");
+  admin(
+      "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) VALUES (4, 'k', "
+      "1795348800, 6);"
+      "ALTER TABLE quotas_tracking DROP COLUMN State;"
+      "DROP TABLE limits_rules_version; DROP TABLE limits_counted; PRAGMA journal_mode=DELETE;");
   for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
-    for (const char* table : {"policies", "policy_members", "policy_groups", "policy_group_members", "quotas",
-                              "accounting", "quotas_limits", "access_control", "greylisting",
-                              "greylisting_whitelist", "checkhelo", "checkhelo_blacklist",
-                              "checkhelo_whitelist", "checkspf"}) {
+    for (const char* table :
+         {"policies", "policy_members", "policy_groups", "policy_group_members", "quotas",
+          "accounting", "quotas_limits", "access_control", "greylisting", "greylisting_whitelist",
+          "checkhelo", "checkhelo_blacklist", "checkhelo_whitelist", "checkspf"}) {
       admin("DROP TRIGGER limits_" + std::string{table} + "_" + event);
     }
   }
@@ -111,8 +115,10 @@ TEST_F(SqliteStoreTest, ReadsManyRulesOnAnotherThread) {
   make_database();
   open_store();
   const auto before = store_->rules()->version;
-  admin("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2000)"
-        "INSERT INTO policy_group_members (PolicyGroupID, Member) SELECT 2, '@d' || i || '.test' FROM n");
+  admin(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2000)"
+      "INSERT INTO policy_group_members (PolicyGroupID, Member) SELECT 2, '@d' || i || '.test' "
+      "FROM n");
   count("k", 1);
   EXPECT_EQ(store_->rules()->version, before) << "a batch waited for many rows";
   ASSERT_TRUE(loop_.run_one_from_thread());
@@ -124,7 +130,8 @@ TEST_F(SqliteStoreTest, MakesTriggersAgainWhereARuleTableWasMadeAnew) {
   make_database();
   open_store();
   count("k", 1);
-  const std::string schema = ask_admin("SELECT sql FROM sqlite_master WHERE name = 'quotas_limits'");
+  const std::string schema =
+      ask_admin("SELECT sql FROM sqlite_master WHERE name = 'quotas_limits'");
   admin("DROP TABLE quotas_limits; " + schema +
         "; INSERT INTO quotas_limits (ID, QuotasID, Type, CounterLimit)"
         " VALUES (4, 3, 'MessageCount', 99)");
@@ -148,8 +155,10 @@ TEST_F(SqliteStoreTest, GoesOnWithTheFormerRulesWhileARuleTableIsMissing) {
 TEST_F(SqliteStoreTest, NoticesManyChangedRulesWhileNobodyAsks) {
   make_database();
   open_store();
-  admin("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2000)"
-        "INSERT INTO policy_group_members (PolicyGroupID, Member) SELECT 2, '@d' || i || '.test' FROM n");
+  admin(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2000)"
+      "INSERT INTO policy_group_members (PolicyGroupID, Member) SELECT 2, '@d' || i || '.test' "
+      "FROM n");
   loop_.advance(std::chrono::milliseconds{1000});
   if (store_->rules()->row_count < 2000) {
     ASSERT_TRUE(loop_.run_one_from_thread());
@@ -194,7 +203,8 @@ TEST_F(SqliteStoreTest, AddsWhatItCountsToAnEditMadeWhileItDecides) {
         Case{"DELETE FROM quotas_tracking", "3"},
         Case{"DELETE FROM quotas_tracking;"
              "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
-             " VALUES (4, 'k', 1795348800, 1)", "4"}}) {
+             " VALUES (4, 'k', 1795348800, 1)",
+             "4"}}) {
     SCOPED_TRACE(edit);
     admin("DELETE FROM quotas_tracking");
     count("k", 9);
@@ -256,8 +266,9 @@ TEST_F(SqliteStoreTest, AddsWhatItRememberedToAnEditMadeMeanwhile) {
 
 TEST_F(SqliteStoreTest, StoresAKeyItCouldNotReadOnTopOfItsRow) {
   make_database();
-  admin("INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
-        " VALUES (4, 'k', strftime('%s','now'), 5)");
+  admin(
+      "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter)"
+      " VALUES (4, 'k', strftime('%s','now'), 5)");
   open_store();
   // Garbage in place of the table's pages cannot be made from here; an exclusive lock can.
   admin("PRAGMA locking_mode=NORMAL; BEGIN EXCLUSIVE");
