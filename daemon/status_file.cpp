@@ -37,17 +37,21 @@ void StatusFile::tick() {
     if (*alive) tick();
   });
   if (writing_) return;
-  auto now = std::make_shared<const Status>(collect_());
+  const auto now = std::make_shared<const Status>(collect_());
   if (written_ && *written_ == *now) return;
   writing_ = true;
   if (thread_.joinable()) thread_.join();  // its word was its last
-  thread_ = std::thread([this, now = std::move(now), alive = alive_] {
-    block_signals();
-    auto done = write(*now);
-    loop_.post([this, alive, now, done = std::move(done)] {
-      if (*alive) wrote(now, done);
+  try {
+    thread_ = std::thread([this, now, alive = alive_] {
+      block_signals();
+      auto done = write(*now);
+      loop_.post([this, alive, now, done = std::move(done)] {
+        if (*alive) wrote(now, done);
+      });
     });
-  });
+  } catch (const std::system_error& error) {  // the limit of threads: no reason to end
+    wrote(now, failure(fmt::format("cannot write the status file: {}", error.what())));
+  }
 }
 
 void StatusFile::wrote(std::shared_ptr<const Status> status, const Result<void>& done) {

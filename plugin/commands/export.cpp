@@ -56,8 +56,7 @@ const Command kExport = {
     "Write all limits as a text that 'import' reads",
     "One line a limit, as one would type it, so that it can be kept in version control. Rows that "
     "cannot be said so are in it as comments. Without FILE it goes to standard output. FILE is "
-    "written "
-    "as the owner of the database, so its folder must be one he may write to.",
+    "written as the owner of the database, so its folder must be one he may write to.",
     "export\n"
     "export /var/tmp/limits.txt",
     {},
