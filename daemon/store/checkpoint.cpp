@@ -8,6 +8,21 @@
 
 namespace policyd {
 
+namespace {
+
+constexpr int kMostPasses = 4;
+
+// SQLite itself syncs the database only when nothing is left to move: on the loop's thread, then.
+void sync_database(sqlite3* db) {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(db, nullptr, SQLITE_FCNTL_FILE_POINTER, &file);
+  if (file != nullptr && file->pMethods != nullptr) {
+    file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+  }
+}
+
+}  // namespace
+
 Checkpoint::Checkpoint(EventLoop& loop, std::filesystem::path file,
                        std::function<void()> almost_done)
     : loop_(loop), file_(std::move(file)), almost_done_(std::move(almost_done)) {
@@ -53,19 +68,23 @@ void Checkpoint::checkpoint() {
     auto db = open_database(file_, OpenMode::read_write, std::chrono::milliseconds{0});
     if (db) db_ = std::move(*db);
   }
-  int in_log = -1;
-  int moved = -1;
-  // Under constant traffic each pass leaves what came meanwhile: less and less.
-  for (int pass = 0; db_ && pass < 8; ++pass) {
+  // Under constant traffic each pass leaves what came meanwhile, less and less; it finds what the
+  // log held at its beginning.
+  bool all_moved = false;
+  int before = 0;
+  for (int pass = 0; db_ && pass < kMostPasses; ++pass) {
+    int in_log = -1;
+    int moved = -1;
     const int code =
         sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
-    if (code != SQLITE_OK || in_log - moved <= kFewFrames) break;
+    all_moved = code == SQLITE_OK && moved == in_log;
+    if (!all_moved || moved - std::exchange(before, moved) <= kFewFrames) break;
+    sync_database(db_.get());
   }
-  const bool few_left = in_log >= 0 && in_log - moved <= kFewFrames;
-  loop_.post([self = self_, few_left] {
+  loop_.post([self = self_, all_moved] {
     if (*self == nullptr) return;
     (*self)->under_way_ = false;
-    if (few_left) (*self)->almost_done_();
+    if (all_moved) (*self)->almost_done_();
   });
 }
 

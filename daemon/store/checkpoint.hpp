@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Moves what the write-ahead log holds into the database file, on a thread with a connection of
-// its own, so that no answer waits for the disk. PASSIVE only: it never stops a writer. When
-// little is left, `almost_done` is posted to the loop, which finishes between two batches; the
-// next writer then begins the log anew.
+// its own, so that no answer waits for the disk. PASSIVE only: it never stops a writer. Unless
+// somebody reads what is older, `almost_done` is posted to the loop, which moves the little that
+// came meanwhile between two batches; the next writer then begins the log anew.
 #pragma once
 
 #include <condition_variable>
@@ -21,8 +21,8 @@ namespace policyd {
 class Checkpoint {
  public:
   // The size of the log at which a checkpoint begins.
-  static constexpr std::int64_t kBeginBytes = 16 * 1024 * 1024;
-  // Few enough frames to be moved while a batch waits.
+  static constexpr std::int64_t kBeginBytes = 32 * 1024 * 1024;
+  // So few frames are moved while a batch waits; if there are more, another pass goes before.
   static constexpr int kFewFrames = 500;
 
   Checkpoint(EventLoop& loop, std::filesystem::path file, std::function<void()> almost_done);
