@@ -31,6 +31,7 @@
 #include "daemon/config.hpp"
 #include "daemon/listeners.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/page_cache.hpp"
 #include "daemon/pid_file.hpp"
 #include "daemon/privileges.hpp"
 #include "daemon/service_manager.hpp"
@@ -290,6 +291,7 @@ int serve(policyd::LoadedConfig loaded, const Options& options) {
 
 int main(int argc, char** argv) {
   try {
+    policyd::use_page_cache();
     int status = kDone;
     const auto options = parse_command_line(argc, argv, status);
     if (!options) return status;
