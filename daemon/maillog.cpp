@@ -90,12 +90,23 @@ std::thread thread_without_signals(Run run) {
   return thread;
 }
 
+bool is_for_syslog(const LogSettings& settings) {
+  return settings.file.empty() && settings.in_background;
+}
+
+Result<LogFile> open_file(const LogSettings& settings) {
+  return LogFile::open(is_for_syslog(settings) ? "/dev/null" : settings.file);
+}
+
 }  // namespace
 
 class Maillog::Writer {
  public:
   Writer(LogFile file, const LogSettings& settings)
-      : level_(settings.level), mail_to_syslog_(settings.mail_to_syslog), file_(std::move(file)) {
+      : level_(settings.level),
+        mail_to_syslog_(settings.mail_to_syslog),
+        all_to_syslog_(is_for_syslog(settings)),
+        file_(std::move(file)) {
     thread_ = thread_without_signals([this] { run(); });
   }
 
@@ -109,7 +120,8 @@ class Maillog::Writer {
     mail_to_syslog_ = settings.mail_to_syslog;
   }
 
-  void change_file(LogFile file) {
+  void change_file(LogFile file, const LogSettings& settings) {
+    all_to_syslog_ = is_for_syslog(settings);
     wake([&] { next_file_ = std::move(file); });
   }
 
@@ -117,6 +129,9 @@ class Maillog::Writer {
   [[nodiscard]] bool mail_to_syslog() const { return mail_to_syslog_; }
 
   void put(LogLevel level, std::string_view text) {
+    if (all_to_syslog_) {
+      return put_to_syslog(fmt::format("{}{}", kLevelNames[static_cast<std::size_t>(level)], text));
+    }
     wake([&] {
       if (has_room()) append_line(lines_, line_start_, level, text);
     });
@@ -222,6 +237,7 @@ class Maillog::Writer {
 
   std::atomic<LogLevel> level_;
   std::atomic<bool> mail_to_syslog_;
+  std::atomic<bool> all_to_syslog_;
 
   std::mutex mutex_;  // for all from here to line_start_
   std::condition_variable something_to_do_;
@@ -245,7 +261,7 @@ class Maillog::Writer {
 };
 
 Result<std::unique_ptr<Maillog>> Maillog::open(const LogSettings& settings) {
-  auto file = LogFile::open(settings.file);
+  auto file = open_file(settings);
   if (!file) return tl::unexpected<Error>{std::move(file.error())};
   return std::make_unique<Maillog>(std::move(*file), settings);
 }
@@ -257,9 +273,9 @@ Maillog::~Maillog() = default;
 
 Result<void> Maillog::reopen(const LogSettings& settings) {
   writer_->apply(settings);
-  auto file = LogFile::open(settings.file);
+  auto file = open_file(settings);
   if (!file) return tl::unexpected<Error>{std::move(file.error())};
-  writer_->change_file(std::move(*file));
+  writer_->change_file(std::move(*file), settings);
   return {};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The log that people and panels parse: CBPolicyD's lines to the letter, in a file opened with
-// O_APPEND (so that copytruncate works), on standard error, or, for the mail lines, in syslog.
+// O_APPEND (so that copytruncate works), on standard error, or, for the mail lines, in syslog. In
+// the background without a file all of them go to syslog.
 //
 //   [2026/11/22-12:00:00 - PID] [CORE] INFO: module=Quotas, mode=update, host=..., ...
 //
@@ -25,6 +26,7 @@ enum class LogLevel : std::uint8_t { error, warning, notice, info, debug };
 
 struct LogSettings {
   std::filesystem::path file;  // empty: standard error
+  bool in_background = false;  // nobody reads that: syslog then
   LogLevel level = LogLevel::notice;
   bool mail_to_syslog = false;
 };

@@ -196,6 +196,7 @@ int work(policyd::LoadedConfig loaded, std::vector<policyd::Listener> listeners,
   policyd::WorkerOptions worker;
   worker.config_file = options.config;
   worker.debug = options.debug;
+  worker.in_background = options.close_output;
   worker.warnings = std::move(loaded.warnings);
   worker.notices = std::move(loaded.notices);
   worker.write_pid_file = !options.supervised;

@@ -30,22 +30,24 @@ namespace {
 
 constexpr std::chrono::seconds kStoreBeforeEnd{5};
 
-LogSettings log_settings(const Config& config, bool debug) {
+LogSettings log_settings(const Config& config, const WorkerOptions& options) {
   LogSettings settings;
   settings.file = config.log_file;
-  settings.level = debug ? LogLevel::debug : static_cast<LogLevel>(config.log_level);
+  settings.in_background = options.in_background;
+  settings.level = options.debug ? LogLevel::debug : static_cast<LogLevel>(config.log_level);
   settings.mail_to_syslog = config.log_mail != "main";
   return settings;
 }
 
-// A log that cannot be written must not stop mail: standard error then.
+// A log that cannot be written must not stop mail.
 std::unique_ptr<Maillog> open_log(LogSettings settings) {
   auto log = Maillog::open(settings);
   if (log) return std::move(*log);
   const std::string why = log.error().message;
   settings.file.clear();
   log = Maillog::open(settings);
-  (*log)->error(fmt::format("{}; logging to standard error", why));
+  (*log)->error(fmt::format("{}; logging to {}", why,
+                            settings.in_background ? "the system log" : "standard error"));
   return std::move(*log);
 }
 
@@ -113,7 +115,7 @@ class Worker {
       : config_(config),
         options_(options),
         serves_(sentence_about(listeners)),
-        log_(open_log(log_settings(config, options.debug))),
+        log_(open_log(log_settings(config, options))),
         store_(loop_, *log_, store_settings(config)),
         lookups_(loop_, *log_, lookup_settings(config)),
         engine_(loop_, store_, *log_, config, wall_clock, &lookups_, &refusals_) {
@@ -177,7 +179,7 @@ class Worker {
       log_->warning(fmt::format("{} changed: that takes a restart", keys));
     }
     config_ = std::move(loaded->config);
-    if (auto reopened = log_->reopen(log_settings(config_, options_.debug)); !reopened) {
+    if (auto reopened = log_->reopen(log_settings(config_, options_)); !reopened) {
       log_->error(reopened.error().message);
     }
     engine_.configure(config_);

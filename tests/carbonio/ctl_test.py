@@ -261,6 +261,32 @@ class BadMoments(host.HostTest):
         self.assertTrue(host.eventually(PID_FILE.exists))
         self.stop()
 
+    def test_the_log_cannot_be_written(self):
+        """No mail waits for that, and the system's log has what the daemon says."""
+        place = pathlib.Path("/dev/log").resolve()
+        if place.exists():
+            self.skipTest("this machine's own syslog is in the way")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as system_log:
+            system_log.bind(str(place))
+            self.addCleanup(place.unlink)
+            place.chmod(0o666)
+            system_log.settimeout(10)
+            CONFIG.write_text(host.CBPOLICYD_CONF.replace("/log/cbp", "/no-such-folder/cbp"))
+            began = time.monotonic()
+            self.assertEqual(ctl("start", "norewrite"), STARTED)
+            self.assertLess(time.monotonic() - began, 20, "it waited in vain for the output's end")
+            self.assertEqual(self.ask(), "DUNNO")
+            said = system_log.recv(4096).decode()
+            self.assertIn("ERROR: Cannot open the log /opt/zextras/no-such-folder/cbpolicyd.log: No "
+                          "such file or directory; logging to the system log", said)
+            # And into the file as soon as there can be one.
+            CONFIG.write_text(host.CBPOLICYD_CONF)
+            self.assertEqual(service("reload")[0], 0)
+            self.assertTrue(host.eventually(
+                lambda: LOG.exists() and "configuration read again" in LOG.read_text()))
+            self.stop()
+
     def test_a_broken_configuration(self):
         supervisor = self.start()
         CONFIG.write_text(host.CBPOLICYD_CONF.replace("port=10031", "port=many"))
