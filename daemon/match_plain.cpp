@@ -63,7 +63,8 @@ std::string subject(const Item& item, Side side, const Request& request) {
       return request.peer_address ? "Postfix at " + request.peer_address->to_string()
                                   : "Postfix without an address";
     case ItemKind::sasl_user:
-      return request.sasl_username ? "SASL user " + quoted(*request.sasl_username) : "no SASL user";
+      return request.sasl_username ? "SASL user " + quoted(*request.sasl_username)
+                                   : "nobody authenticated";
     case ItemKind::host:
       return "host name " + quoted(request.reverse_client_name);
     case ItemKind::group:
@@ -233,6 +234,9 @@ PlainMatch match_item(std::string_view text, Side side, const Request& request, 
     return {false, shown + " fails: Postfix asks on a UNIX socket"};
   }
   const bool matches = positive_match(item, side, request) != item.negated;
+  if (item.kind == ItemKind::sasl_user && !request.sasl_username) {
+    return {matches, shown + (matches ? " matches" : " fails") + ": nobody is authenticated"};
+  }
   return {matches,
           subject(item, side, request) + (matches ? " matches " : " does not match ") + shown};
 }

@@ -50,13 +50,13 @@ std::string mend(const AllLimits& all, const StoredLimit& special, bool dry) {
 
 }  // namespace
 
-std::string say_outside(const AllLimits& all, std::int64_t id, bool dry) {
+std::string say_outside(const AllLimits& all, std::optional<std::int64_t> id, bool dry) {
   const StoredLimit* first = nullptr;
   const StoredLimit* from = nullptr;
   std::size_t others = 0;
   for (const StoredLimit& general : all.limits) {
     for (const StoredLimit& special : all.limits) {
-      if ((general.id != id && special.id != id) || !is_open(general, special) ||
+      if ((id && general.id != *id && special.id != *id) || !is_open(general, special) ||
           is_closed(all, special)) {
         continue;
       }

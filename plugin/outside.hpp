@@ -4,14 +4,16 @@
 // is limited by neither.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "plugin/limits.hpp"
 
 namespace limits {
 
-// What there is to say of it for the limit `id`, which was just written, with the command that
-// mends it; empty where there is nothing. `dry` where it was only tried.
-std::string say_outside(const AllLimits& all, std::int64_t id, bool dry);
+// What there is to say of it for the limit `id`, which was just written, or for any, with the
+// command that mends it; empty where there is nothing. `dry` where it was only tried.
+std::string say_outside(const AllLimits& all, std::optional<std::int64_t> id, bool dry);
 
 }  // namespace limits

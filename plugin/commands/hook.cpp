@@ -30,10 +30,9 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!changed) {
     return failed(fmt::format("database {}: {}", place->file.string(), changed.error().message));
   }
-  context.output.line(fmt::format("internal_domains: {} {}", member,
-                                  !*changed ? "is as it should be"
-                                  : created ? "added"
-                                            : "removed"));
+  const char* done = created ? "is there already" : "has no row that init or sync made";
+  if (*changed) done = created ? "added" : "removed";
+  context.output.line(fmt::format("internal_domains: {} {}", member, done));
   return {};
 }
 

@@ -79,6 +79,16 @@ class Limits(Plugin):
         self.import_(other, "--remove-others")
         self.assertEqual(self.export(), other)
 
+    def test_import_says_once_where_a_limit_leaves_a_name_to_forgers(self):
+        open_ = "send 100/h --anyone\nsend 5/h --user a@a.org\nsend 6/h --user b@a.org\n"
+        for options in (("--dry-run",), ()):
+            out = self.import_(open_, *options)
+            self.assertEqual(out.count("who forges such a sender from outside is not limited"), 1, out)
+            self.assertIn("(and so it is with 1 more)", out)
+        self.assertNotIn("forges", self.import_(open_))  # nothing changed
+        self.assertNotIn("forges", self.import_(open_.replace("--user", "--anyone --user"),
+                                                "--remove-others"))
+
     def test_import_is_all_or_nothing(self):
         self.import_(LINES)
         before = self.files()

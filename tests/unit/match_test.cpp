@@ -249,5 +249,15 @@ TEST_P(Recipient, MatchesLikeASender) {
 }
 INSTANTIATE_TEST_SUITE_P(Address, Recipient, testing::ValuesIn(kAddresses), name_of);
 
+TEST(PlainMatch, SaysThatNobodyIsAuthenticated) {
+  const Request anonymous = to_request({});
+  const auto why = [&](std::string_view list) {
+    return plain_match(std::string{list}, Side::source, anonymous, {}).because;
+  };
+  EXPECT_EQ(why("$*"), "'$*' fails: nobody is authenticated");
+  EXPECT_EQ(why("!$*"), "'!$*' matches: nobody is authenticated");
+  EXPECT_EQ(why("$-"), "'$-' matches: nobody is authenticated");
+}
+
 }  // namespace
 }  // namespace policyd
