@@ -7,6 +7,8 @@
 
 #include <system_error>
 
+#include "daemon/listeners.hpp"
+
 namespace policyd {
 namespace {
 
@@ -36,6 +38,7 @@ std::vector<std::string> check_host(const Config& config) {
     wrong.push_back(
         fmt::format("there is no group '{}'; set 'group' to one that exists", config.group));
   }
+  if (const auto host = look_up_host(config); !host) wrong.push_back(host.error().message);
   if (!any_module(config)) {
     wrong.emplace_back("no module is on, so nothing is limited; set enable=1 in [Quotas]");
   }

@@ -9,8 +9,8 @@
 
 namespace policyd {
 
-// Users, folders and modules that the configuration names and that are not there. One line each,
-// with what to do. Nothing is opened or changed.
+// Users, hosts, folders and modules that the configuration names and that are not there. One line
+// each, with what to do. Nothing is opened or changed.
 std::vector<std::string> check_host(const Config& config);
 
 }  // namespace policyd

@@ -88,6 +88,17 @@ Result<std::vector<Listener>> listen_on_path(const std::string& path) {
   return listeners;
 }
 
+struct Wanted {
+  std::string host;
+  int family;
+};
+
+std::vector<Wanted> wanted_of(const Config& config) {
+  if (config.host == "localhost") return {{"127.0.0.1", AF_INET}, {"::1", AF_INET6}};
+  if (config.host == "*") return {{"0.0.0.0", AF_INET}, {"::", AF_INET6}};
+  return {{config.host, AF_UNSPEC}};
+}
+
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
 Result<AddressList> look_up(const std::string& host, const std::string& port, int family,
@@ -158,22 +169,19 @@ Result<std::vector<Listener>> inherited_listeners(int count) {
   return listeners;
 }
 
+Result<void> look_up_host(const Config& config) {
+  if (config.unix_socket) return {};
+  for (const Wanted& want : wanted_of(config)) {
+    auto addresses = look_up(want.host, config.port, want.family, 0);
+    if (!addresses) return tl::unexpected{addresses.error()};
+  }
+  return {};
+}
+
 Result<std::vector<Listener>> listen_on(const Config& config) {
   if (config.unix_socket) return listen_on_path(config.port);
-  struct Wanted {
-    std::string host;
-    int family;
-  };
-  std::vector<Wanted> wanted;
-  if (config.host == "localhost") {
-    wanted = {{"127.0.0.1", AF_INET}, {"::1", AF_INET6}};
-  } else if (config.host == "*") {
-    wanted = {{"0.0.0.0", AF_INET}, {"::", AF_INET6}};
-  } else {
-    wanted = {{config.host, AF_UNSPEC}};
-  }
   std::vector<Listener> listeners;
-  for (const Wanted& want : wanted) {
+  for (const Wanted& want : wanted_of(config)) {
     auto addresses = look_up(want.host, config.port, want.family, 0);
     if (!addresses) return tl::unexpected{addresses.error()};
     for (const addrinfo* info = addresses->get(); info != nullptr; info = info->ai_next) {

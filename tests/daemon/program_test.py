@@ -113,6 +113,8 @@ class CheckConfig(ProgramTest):
             ("[Quotas]\nenable=1", "[Quotas]\nenable=0", ("no module is on", "[Quotas]")),
             ("[database]\n", "user=nobodyx\n[database]\n", ("no user 'nobodyx'",)),
             ("[database]\n", "group=nobodyx\n[database]\n", ("no group 'nobodyx'",)),
+            ("host=localhost", "host=no-such-host.invalid",
+             ("host 'no-such-host.invalid'", "set host to localhost")),
             ("DSN=DBI:SQLite:dbname=", "DSN=DBI:SQLite:dbname=/no/such", ("no folder /no/such",)),
         ]:
             with self.subTest(new):
