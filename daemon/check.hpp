@@ -10,7 +10,7 @@
 namespace policyd {
 
 // Users, hosts, folders and modules that the configuration names and that are not there. One line
-// each, with what to do. Nothing is opened or changed.
+// each, with what to do. Nothing is opened or changed; a host's name may be asked of the DNS.
 std::vector<std::string> check_host(const Config& config);
 
 }  // namespace policyd

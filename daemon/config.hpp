@@ -27,7 +27,7 @@ struct Config {
   std::filesystem::path pid_file = "/run/carbonio/cbpolicyd.pid";
   bool background = true;
   int log_level = 2;               // 0 error, 1 warning, 2 notice, 3 info, 4 debug
-  std::filesystem::path log_file;  // empty: standard error
+  std::filesystem::path log_file;  // empty: standard error, or syslog in the background
   std::string log_mail = "main";   // "main" or "mail@syslog:native" ("maillog" is the same)
   bool log_modules = false;        // log_detail holds "modules"
   std::string host = "*";          // "*": every address

@@ -170,18 +170,20 @@ Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
       open_with(file, mode == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
                 busy_timeout, mode == OpenMode::serve ? wal_frames_vfs() : nullptr);
   if (!db) return db;
+  {
+    // The first read shows whether this is a database at all.
+    auto probe = sql::Statement::prepare(db->get(), "SELECT count(*) FROM sqlite_master");
+    if (!probe || probe->step() != SQLITE_ROW) {
+      return failure(fmt::format("cannot read the database {}: {}", file.string(),
+                                 sql::message_of(db->get())));
+    }
+  }
   // With SQLite's own 2 MB most new senders would have their page of an index read from the file.
   if (mode == OpenMode::serve) {
     sql::execute(db->get(), "PRAGMA cache_spill=OFF; PRAGMA cache_size=-32000");
   }
   // synchronous=NORMAL: the log is synced at its restarts, the kernel keeps it across kill -9.
   sql::execute(db->get(), "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0");
-  // The first read shows whether this is a database at all.
-  auto probe = sql::Statement::prepare(db->get(), "SELECT count(*) FROM sqlite_master");
-  if (!probe || probe->step() != SQLITE_ROW) {
-    return failure(
-        fmt::format("cannot read the database {}: {}", file.string(), sql::message_of(db->get())));
-  }
   return db;
 }
 

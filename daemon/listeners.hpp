@@ -22,7 +22,8 @@ struct Listener {
 // Errors name the address, the reason and what to do (another daemon runs there, no such address).
 Result<std::vector<Listener>> listen_on(const Config& config);
 
-// Only whether its host is one: the Error that listen_on would have, or none. Nothing is bound.
+// Only whether its host can be looked up, not whether it is ours: nothing is bound. May ask the
+// DNS.
 Result<void> look_up_host(const Config& config);
 
 // Sockets that whoever started us bound already: descriptors 3 and up (systemd, our supervisor).

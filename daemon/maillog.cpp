@@ -36,6 +36,8 @@ constexpr std::chrono::milliseconds kLinger{5};
 constexpr std::array<std::string_view, 5> kLevelNames = {
     "ERROR: ", "WARNING: ", "NOTICE: ", "INFO: ", "DEBUG: "};
 static_assert(kLevelNames.size() == static_cast<std::size_t>(LogLevel::debug) + 1);
+constexpr std::array<int, kLevelNames.size()> kPriorities = {LOG_ERR, LOG_WARNING, LOG_NOTICE,
+                                                             LOG_INFO, LOG_DEBUG};
 
 // What all lines of one second begin with; formatted once a second.
 class LineStart {
@@ -70,11 +72,21 @@ void append_line(std::string& out, LineStart& start, LogLevel level, std::string
   out += '\n';
 }
 
+// A line for syslog begins with its priority.
+void append_syslog_line(std::string& out, LogLevel level, std::string_view before,
+                        std::string_view text) {
+  out += static_cast<char>('0' + kPriorities[static_cast<std::size_t>(level)]);
+  out += before;
+  append_printable(out, text, kLineBytes - 2 - before.size());
+  out += '\n';
+}
+
 void send_to_syslog(std::string_view lines) {
   while (!lines.empty()) {
-    const std::string_view line = lines.substr(0, lines.find('\n'));
-    ::syslog(LOG_MAIL | LOG_INFO, "%.*s", static_cast<int>(line.size()), line.data());
-    lines.remove_prefix(line.size() + 1);
+    const int priority = lines.front() - '0';
+    const std::string_view line = lines.substr(1, lines.find('\n') - 1);
+    ::syslog(LOG_MAIL | priority, "%.*s", static_cast<int>(line.size()), line.data());
+    lines.remove_prefix(line.size() + 2);
   }
 }
 
@@ -90,22 +102,22 @@ std::thread thread_without_signals(Run run) {
   return thread;
 }
 
-bool is_for_syslog(const LogSettings& settings) {
-  return settings.file.empty() && settings.in_background;
-}
-
-Result<LogFile> open_file(const LogSettings& settings) {
-  return LogFile::open(is_for_syslog(settings) ? "/dev/null" : settings.file);
+Result<std::optional<LogFile>> open_file(const LogSettings& settings) {
+  if (settings.file.empty() && settings.in_background) return std::nullopt;
+  auto file = LogFile::open(settings.file);
+  if (!file) return tl::unexpected<Error>{std::move(file.error())};
+  return std::optional<LogFile>{std::move(*file)};
 }
 
 }  // namespace
 
 class Maillog::Writer {
  public:
-  Writer(LogFile file, const LogSettings& settings)
+  // Without a file, everything goes to syslog.
+  Writer(std::optional<LogFile> file, const LogSettings& settings)
       : level_(settings.level),
         mail_to_syslog_(settings.mail_to_syslog),
-        all_to_syslog_(is_for_syslog(settings)),
+        all_to_syslog_(!file),
         file_(std::move(file)) {
     thread_ = thread_without_signals([this] { run(); });
   }
@@ -120,28 +132,26 @@ class Maillog::Writer {
     mail_to_syslog_ = settings.mail_to_syslog;
   }
 
-  void change_file(LogFile file, const LogSettings& settings) {
-    all_to_syslog_ = is_for_syslog(settings);
-    wake([&] { next_file_ = std::move(file); });
+  // Without one, everything goes to syslog.
+  void change_file(std::optional<LogFile> file) {
+    wake([&] {
+      all_to_syslog_ = !file;
+      next_file_ = std::move(file);
+    });
   }
 
   [[nodiscard]] LogLevel level() const { return level_; }
   [[nodiscard]] bool mail_to_syslog() const { return mail_to_syslog_; }
 
   void put(LogLevel level, std::string_view text) {
-    if (all_to_syslog_) {
-      return put_to_syslog(fmt::format("{}{}", kLevelNames[static_cast<std::size_t>(level)], text));
-    }
     wake([&] {
-      if (has_room()) append_line(lines_, line_start_, level, text);
+      if (has_room()) append(level, text);
     });
   }
 
   void put_to_syslog(std::string_view text) {
     wake([&] {
-      if (!has_room()) return;
-      append_printable(syslog_lines_, text, kLineBytes - 1);
-      syslog_lines_ += '\n';
+      if (has_room()) append_syslog_line(syslog_lines_, LogLevel::info, {}, text);
     });
   }
 
@@ -161,6 +171,15 @@ class Maillog::Writer {
       first = !std::exchange(woken_, true);
     }
     if (first) something_to_do_.notify_one();
+  }
+
+  // To where lines go at present; under the lock.
+  void append(LogLevel level, std::string_view text) {
+    if (all_to_syslog_) {
+      append_syslog_line(syslog_lines_, level, kLevelNames[static_cast<std::size_t>(level)], text);
+    } else {
+      append_line(lines_, line_start_, level, text);
+    }
   }
 
   // Whether another line fits; counts it as put in or as dropped.
@@ -184,7 +203,7 @@ class Maillog::Writer {
     Batch batch;
     while (!batch.last) {
       take(batch);
-      if (batch.next_file) file_ = std::move(*std::exchange(batch.next_file, std::nullopt));
+      if (batch.next_file) file_ = std::exchange(batch.next_file, std::nullopt);
       append_to_file(batch.lines);
       send_to_syslog(batch.syslog_lines);
       const std::lock_guard lock{mutex_};
@@ -206,24 +225,23 @@ class Maillog::Writer {
     woken_ = false;
     batch.last = stopping_;
     batch.up_to = put_in_;
+    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) {
+      append(LogLevel::warning,
+             fmt::format("{} log lines were dropped: they came faster than they could be written",
+                         dropped));
+    }
     batch.lines.swap(lines_);
     batch.syslog_lines.swap(syslog_lines_);
     batch.next_file.swap(next_file_);
-    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) {
-      append_line(batch.lines, line_start_, LogLevel::warning,
-                  fmt::format("{} log lines were dropped: they came faster than they could be "
-                              "written",
-                              dropped));
-    }
   }
 
   void append_to_file(std::string_view lines) {
     if (lines.empty()) return;
     if (lost_ > 0 && append_loss()) lost_ = 0;
-    const std::size_t taken = lost_ > 0 ? 0 : file_.append(lines);
+    const std::size_t taken = lost_ > 0 ? 0 : file_->append(lines);
     const std::string_view rest = lines.substr(taken);
     lost_ += static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
-    if (lost_ > 0) lost_error_ = file_.error();
+    if (lost_ > 0) lost_error_ = file_->error();
   }
 
   bool append_loss() {
@@ -232,18 +250,18 @@ class Maillog::Writer {
     append_line(report, start, LogLevel::warning,
                 fmt::format("{} log lines were lost: {}", lost_,
                             std::generic_category().message(lost_error_)));
-    return file_.append(report) == report.size();
+    return file_->append(report) == report.size();
   }
 
   std::atomic<LogLevel> level_;
   std::atomic<bool> mail_to_syslog_;
-  std::atomic<bool> all_to_syslog_;
 
   std::mutex mutex_;  // for all from here to line_start_
   std::condition_variable something_to_do_;
   std::condition_variable written_;
   bool woken_ = false;
   bool stopping_ = false;
+  bool all_to_syslog_;
   std::string lines_;
   std::string syslog_lines_;
   std::uint64_t put_in_ = 0;             // lines so far
@@ -253,8 +271,8 @@ class Maillog::Writer {
   LineStart line_start_;
 
   // The writing thread's own.
-  LogFile file_;
-  std::uint64_t lost_ = 0;  // lines since the last report, and why
+  std::optional<LogFile> file_;  // none before the first one
+  std::uint64_t lost_ = 0;       // lines since the last report, and why
   int lost_error_ = 0;
 
   std::thread thread_;  // last: it uses all the others
@@ -266,7 +284,7 @@ Result<std::unique_ptr<Maillog>> Maillog::open(const LogSettings& settings) {
   return std::make_unique<Maillog>(std::move(*file), settings);
 }
 
-Maillog::Maillog(LogFile file, const LogSettings& settings)
+Maillog::Maillog(std::optional<LogFile> file, const LogSettings& settings)
     : writer_(std::make_unique<Writer>(std::move(file), settings)) {}
 
 Maillog::~Maillog() = default;
@@ -275,7 +293,7 @@ Result<void> Maillog::reopen(const LogSettings& settings) {
   writer_->apply(settings);
   auto file = open_file(settings);
   if (!file) return tl::unexpected<Error>{std::move(file.error())};
-  writer_->change_file(std::move(*file), settings);
+  writer_->change_file(std::move(*file));
   return {};
 }
 

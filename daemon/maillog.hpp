@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,7 +36,7 @@ class Maillog {
  public:
   // Opens the file and starts the writing thread. An Error names the file and the reason.
   static Result<std::unique_ptr<Maillog>> open(const LogSettings& settings);
-  Maillog(LogFile file, const LogSettings& settings);
+  Maillog(std::optional<LogFile> file, const LogSettings& settings);
   ~Maillog();  // writes what is left
   Maillog(const Maillog&) = delete;
   Maillog& operator=(const Maillog&) = delete;

@@ -20,8 +20,12 @@ bool address_matches(std::string_view pattern, std::string_view address) {
          (local_part.empty() || wildcard_match(local_part, local_part_of(address)));
 }
 
+bool is_authenticated(const Request& request) {
+  return request.sasl_username && !request.sasl_username->empty();
+}
+
 bool sasl_matches(std::string_view pattern, const Request& request) {
-  if (!request.sasl_username || request.sasl_username->empty()) return pattern == "-";
+  if (!is_authenticated(request)) return pattern == "-";
   return wildcard_match(pattern, *request.sasl_username);
 }
 
@@ -63,8 +67,8 @@ std::string subject(const Item& item, Side side, const Request& request) {
       return request.peer_address ? "Postfix at " + request.peer_address->to_string()
                                   : "Postfix without an address";
     case ItemKind::sasl_user:
-      return request.sasl_username ? "SASL user " + quoted(*request.sasl_username)
-                                   : "nobody authenticated";
+      return is_authenticated(request) ? "SASL user " + quoted(*request.sasl_username)
+                                       : "mail without authentication";
     case ItemKind::host:
       return "host name " + quoted(request.reverse_client_name);
     case ItemKind::group:
@@ -234,9 +238,6 @@ PlainMatch match_item(std::string_view text, Side side, const Request& request, 
     return {false, shown + " fails: Postfix asks on a UNIX socket"};
   }
   const bool matches = positive_match(item, side, request) != item.negated;
-  if (item.kind == ItemKind::sasl_user && !request.sasl_username) {
-    return {matches, shown + (matches ? " matches" : " fails") + ": nobody is authenticated"};
-  }
   return {matches,
           subject(item, side, request) + (matches ? " matches " : " does not match ") + shown};
 }

@@ -55,9 +55,11 @@ void shrink(sqlite3_pcache* cache) { sqlites.xShrink(real(cache)); }
 
 }  // namespace
 
-bool use_page_cache() {
-  if (sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &sqlites) != SQLITE_OK) return false;
-  sqlite3_pcache_methods2 methods = sqlites;
+void use_page_cache() {
+  sqlite3_pcache_methods2 methods{};
+  if (sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &methods) != SQLITE_OK) return;
+  if (methods.xCreate == create) return;
+  sqlites = methods;
   methods.xCreate = create;
   methods.xDestroy = destroy;
   methods.xRekey = rekey;
@@ -67,7 +69,7 @@ bool use_page_cache() {
   methods.xUnpin = unpin;
   methods.xTruncate = truncate;
   methods.xShrink = shrink;
-  return sqlite3_config(SQLITE_CONFIG_PCACHE2, &methods) == SQLITE_OK;
+  sqlite3_config(SQLITE_CONFIG_PCACHE2, &methods);
 }
 
 }  // namespace policyd

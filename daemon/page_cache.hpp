@@ -9,8 +9,8 @@
 
 namespace policyd {
 
-// Before anything else of SQLite, and once; the first thread. False where SQLite does not take it:
-// then it works as ever.
-bool use_page_cache();
+// Before anything else of SQLite, by the first thread. Where SQLite does not take it, all is as
+// ever.
+void use_page_cache();
 
 }  // namespace policyd

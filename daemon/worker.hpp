@@ -18,7 +18,7 @@ namespace policyd {
 struct WorkerOptions {
   std::filesystem::path config_file;      // read again on SIGHUP
   bool debug = false;                     // --debug: log level 4 whatever the configuration says
-  bool in_background = false;             // standard error ends when we are ready
+  bool in_background = false;             // standard error is closed when we are ready
   std::vector<std::string> warnings;      // to be logged first
   std::vector<std::string> notices;       // and these
   bool write_pid_file = true;             // a supervisor writes its own

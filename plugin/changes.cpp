@@ -39,8 +39,9 @@ policyd::Error Tables::error(int code) const {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return {
-          fmt::format("it is damaged or no database ({}); stop the service, move the file away, "
-                      "and make a fresh one with 'carbonio-limits init'",
+          fmt::format("it is damaged or no database ({}); the daemon puts another in its place "
+                      "by itself, with what it has in memory, or a backup when it starts; "
+                      "'carbonio-limits restore FILE' takes back a copy",
                       sqlite3_errmsg(db))};
     case SQLITE_ERROR:  // no such table or column
       return {fmt::format("{}; is it a database of CBPolicyD?", sqlite3_errmsg(db))};

@@ -25,6 +25,7 @@ std::string subject(const Target& target, Per per) {
       return target.who == Who::domain ? "the domain " + name_of(target) + " as a whole"
                                        : "each domain " + whose;
     case Per::account:
+      if (target.who == Who::anyone) return "each account";
       return one_user ? "each account that sends as " + target.name : "each account " + whose;
     case Per::everyone:
       if (one_user) return name_of(target);

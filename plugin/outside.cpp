@@ -3,6 +3,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "plugin/limit_line.hpp"
 
 namespace limits {
@@ -12,6 +15,7 @@ bool counts_outside(const Target& target) {
   return target.who == Who::anyone || target.from_anywhere;
 }
 
+// `general` is switched on and counts mail from outside.
 bool is_open(const StoredLimit& general, const StoredLimit& special) {
   const Recognised& a = general.what;
   const Recognised& b = special.what;
@@ -20,8 +24,7 @@ bool is_open(const StoredLimit& general, const StoredLimit& special) {
     return false;
   }
   // A client's address cannot be forged.
-  return general.enabled() && special.enabled() && b.target->who != Who::client &&
-         counts_outside(*a.target) && !counts_outside(*b.target) &&
+  return special.enabled() && b.target->who != Who::client && !counts_outside(*b.target) &&
          covers(Direction::send, *a.target, *b.target);
 }
 
@@ -51,20 +54,24 @@ std::string mend(const AllLimits& all, const StoredLimit& special, bool dry) {
 }  // namespace
 
 std::string say_outside(const AllLimits& all, std::optional<std::int64_t> id, bool dry) {
+  std::vector<const StoredLimit*> wide;
+  for (const StoredLimit& limit : all.limits) {
+    if (limit.enabled() && limit.what.target && counts_outside(*limit.what.target)) {
+      wide.push_back(&limit);
+    }
+  }
   const StoredLimit* first = nullptr;
   const StoredLimit* from = nullptr;
   std::size_t others = 0;
-  for (const StoredLimit& general : all.limits) {
-    for (const StoredLimit& special : all.limits) {
-      if ((id && general.id != *id && special.id != *id) || !is_open(general, special) ||
-          is_closed(all, special)) {
-        continue;
-      }
-      others += first != nullptr && first != &special ? 1 : 0;
-      if (first != nullptr) continue;
-      first = &special;
-      from = &general;
-    }
+  for (const StoredLimit& special : all.limits) {
+    const auto general = std::find_if(wide.begin(), wide.end(), [&](const StoredLimit* each) {
+      return (!id || each->id == *id || special.id == *id) && is_open(*each, special);
+    });
+    if (general == wide.end() || is_closed(all, special)) continue;
+    others += first != nullptr ? 1 : 0;
+    if (first != nullptr) continue;
+    first = &special;
+    from = *general;
   }
   if (first == nullptr) return {};
   return fmt::format(

@@ -227,6 +227,11 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   if (!track_of(direction, wanted.per)) {
     return wrong_use("--per account counts what accounts send, so it goes with 'send' only");
   }
+  // Who logs in is a user of this server, whatever sender he names.
+  if (wanted.per == Per::account && !arguments.has("everyone") &&
+      named->targets.front().who == Who::everyone) {
+    named->targets.front().who = Who::anyone;
+  }
   if (wanted.per == Per::account && named->targets.front().from_anywhere) {
     return wrong_use(
         "--per account counts authenticated mail only, so --anyone has no use beside those named");

@@ -87,11 +87,12 @@ std::optional<Backups::Steady::time_point> Backups::next() const {
 void Backups::work() {
   std::unique_lock lock{mutex_};
   while (!stop_) {
-    const auto urgent = [this] { return stop_ || opened_ || lost_; };
+    const bool knew = changed_.has_value();
+    const auto woken = [&] { return stop_ || opened_ || lost_ || changed_.has_value() != knew; };
     if (const auto when = next()) {
-      wake_.wait_until(lock, *when, urgent);
+      wake_.wait_until(lock, *when, woken);
     } else {
-      wake_.wait(lock, [&] { return urgent() || changed_; });
+      wake_.wait(lock, woken);
     }
     if (stop_) return;
     const auto opened = std::exchange(opened_, std::nullopt);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/store/checkpoint.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/database.hpp"
@@ -12,20 +13,23 @@ namespace {
 
 constexpr int kMostPasses = 4;
 
-// SQLite itself syncs the database only when nothing is left to move: on the loop's thread, then.
-void sync_database(sqlite3* db) {
+// SQLite itself syncs the database when nothing is left to move, which under constant traffic is
+// on the loop's thread: what is synced here does not hold up an answer there.
+bool sync_database(sqlite3* db) {
   sqlite3_file* file = nullptr;
   sqlite3_file_control(db, nullptr, SQLITE_FCNTL_FILE_POINTER, &file);
-  if (file != nullptr && file->pMethods != nullptr) {
-    file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
-  }
+  if (file == nullptr || file->pMethods == nullptr) return false;
+  return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) == SQLITE_OK;
 }
 
 }  // namespace
 
-Checkpoint::Checkpoint(EventLoop& loop, std::filesystem::path file,
+Checkpoint::Checkpoint(EventLoop& loop, std::filesystem::path file, std::int64_t largest_log,
                        std::function<void()> almost_done)
-    : loop_(loop), file_(std::move(file)), almost_done_(std::move(almost_done)) {
+    : loop_(loop),
+      file_(std::move(file)),
+      begin_bytes_(std::min(kBeginBytes, largest_log / 2)),
+      almost_done_(std::move(almost_done)) {
   thread_ = std::thread([this] {
     block_signals();
     work();
@@ -43,7 +47,7 @@ Checkpoint::~Checkpoint() {
 }
 
 void Checkpoint::log_is(std::int64_t bytes) {
-  if (bytes < kBeginBytes || under_way_) return;
+  if (bytes < begin_bytes_ || under_way_) return;
   under_way_ = true;
   const std::lock_guard lock{mutex_};
   wanted_ = true;
@@ -68,18 +72,19 @@ void Checkpoint::checkpoint() {
     auto db = open_database(file_, OpenMode::read_write, std::chrono::milliseconds{0});
     if (db) db_ = std::move(*db);
   }
-  // Under constant traffic each pass leaves what came meanwhile, less and less; it finds what the
-  // log held at its beginning.
+  // SQLite reports the log as it was when a pass began: what came meanwhile, less and less under
+  // constant traffic, shows in the next one.
   bool all_moved = false;
   int before = 0;
-  for (int pass = 0; db_ && pass < kMostPasses; ++pass) {
+  for (int pass = 0; db_ && pass < kMostPasses && !stop_; ++pass) {
     int in_log = -1;
     int moved = -1;
     const int code =
         sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
-    all_moved = code == SQLITE_OK && moved == in_log;
+    all_moved = code == SQLITE_OK && in_log >= 0 && moved == in_log;
     if (!all_moved || moved - std::exchange(before, moved) <= kFewFrames) break;
-    sync_database(db_.get());
+    all_moved = sync_database(db_.get());
+    if (!all_moved) break;
   }
   loop_.post([self = self_, all_moved] {
     if (*self == nullptr) return;

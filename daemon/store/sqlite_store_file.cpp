@@ -113,8 +113,8 @@ Result<void> SqliteStore::open_existing() {
   seen_version_ = -1;
   seen_schema_ = -1;
   if (settings_.sync_each_commit) sql::execute(db_.get(), "PRAGMA synchronous=FULL");
-  checkpoint_ =
-      std::make_unique<Checkpoint>(loop_, settings_.file, [this] { finish_checkpoint(); });
+  checkpoint_ = std::make_unique<Checkpoint>(loop_, settings_.file, settings_.largest_log,
+                                             [this] { finish_checkpoint(); });
   watch_log_size();
   const DatabaseIds ids = DatabaseIds::of(settings_.file);
   backups_.opened(ids);

@@ -56,7 +56,7 @@ struct Difference {
   std::size_t removed = 0;
   std::size_t same = 0;
   std::vector<std::string> others;  // not in the file, and left
-  std::string outside;              // what there is to say of forged senders
+  AllLimits now;
 };
 
 std::string line_for(const AllLimits& all, const StoredLimit& limit) {
@@ -116,8 +116,7 @@ Result<void> treat_others(Changes& changes, AllLimits& all, const std::vector<Fi
   return {};
 }
 
-Result<Difference> bring_all(Changes& changes, const std::vector<FileLimit>& file, bool remove,
-                             bool dry) {
+Result<Difference> bring_all(Changes& changes, const std::vector<FileLimit>& file, bool remove) {
   if (auto begun = changes.begin(); !begun) return tl::unexpected{begun.error()};
   auto all = read_limits(changes.tables());
   if (!all) return tl::unexpected{all.error()};
@@ -128,7 +127,7 @@ Result<Difference> bring_all(Changes& changes, const std::vector<FileLimit>& fil
   }
   if (done && !remove) done = treat_others(changes, *all, file, false, difference);
   if (!done) return tl::unexpected{done.error()};
-  if (!difference.lines.empty()) difference.outside = say_outside(*all, std::nullopt, dry);
+  difference.now = std::move(*all);
   return difference;
 }
 
@@ -144,7 +143,9 @@ void print(const Difference& difference, bool dry, Output& output) {
                          "changed, {} would be removed, {} would stay as they are."
                        : "Limits: {} made, {} changed, {} removed, {} as they were."),
       difference.made, difference.changed, difference.removed, difference.same));
-  if (!difference.outside.empty()) output.note(difference.outside);
+  const auto outside =
+      difference.lines.empty() ? "" : say_outside(difference.now, std::nullopt, dry);
+  if (!outside.empty()) output.note(outside);
   if (difference.others.empty()) return;
   constexpr std::size_t kMostNamed = 10;
   const std::size_t count = difference.others.size();
@@ -183,7 +184,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   };
   Changes changes{database->tables};
   const bool dry = arguments.has("dry-run");
-  const auto difference = bring_all(changes, *file, arguments.has("remove-others"), dry);
+  const auto difference = bring_all(changes, *file, arguments.has("remove-others"));
   if (!difference) return explain(difference.error());
   if (!dry) {
     if (auto done = changes.commit(); !done) return explain(done.error());

@@ -21,7 +21,7 @@ constexpr std::array<Option, 14> kOptions = {{
     {"except", "WHO", "not these: addresses, domains or groups (%NAME)", true},
     {"per", "WHAT",
      "what has its own counter: user (the default), domain, client (address), account (the name "
-     "given when logging in) or everyone",
+     "given when logging in; where nobody is named, whatever sender the mail has) or everyone",
      false, "user domain client account everyone"},
     {"verdict", "WHAT",
      "what becomes of more: defer (the default), reject, hold, discard or none (only counts)",

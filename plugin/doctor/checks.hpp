@@ -32,8 +32,9 @@ policyd::sql::Handle check_database(const DoctorQuestion& question, Findings& fi
 
 struct RulesChecked {
   std::shared_ptr<const policyd::Rules> rules;  // null where they cannot be read
-  bool by_sender = false;  // some limit counts by the envelope sender of authenticated mail
-  bool by_size = false;    // some limit counts sizes
+  bool by_sender = false;   // some limit counts by the envelope sender of authenticated mail
+  bool by_account = false;  // and one refuses whoever logs in, whatever sender he names
+  bool by_size = false;     // some limit counts sizes
 };
 // Rows: problems that the daemon finds, orphans, names, limits that can never apply.
 RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, Findings& findings);

@@ -111,6 +111,11 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
     findings.well("postfix.senders", "authenticated users cannot name another as sender");
     return;
   }
+  if (rules.by_account) {
+    findings.well("postfix.senders",
+                  "authenticated users may name any sender, but a limit counts by login name");
+    return;
+  }
   findings.wrong(
       "postfix.senders",
       "authenticated users may name any sender (no reject_authenticated_sender_login_mismatch in "

@@ -203,6 +203,15 @@ std::map<std::int64_t, std::int64_t> asked_for_anyone(const Tables& tables) {
   return out;
 }
 
+bool refuses_by_account(const Tables& tables) {
+  const auto all = read_limits(tables);
+  return all && std::any_of(all->limits.begin(), all->limits.end(), [](const StoredLimit& limit) {
+           const Recognised& what = limit.what;
+           return limit.enabled() && limit.verdict && what.per == Per::account && what.target &&
+                  what.target->who == Who::anyone;
+         });
+}
+
 // One finding for a quota: who is counted by it may be anybody, and with `any` bounces are, too.
 void find_outside(const policyd::Policy& policy, const policyd::Quota& quota, bool bounces,
                   Findings& findings) {
@@ -248,6 +257,7 @@ void check_senders(const DoctorQuestion& question, const Tables& tables, RulesCh
                    Findings& findings) {
   const Sources sources{tables};
   const auto asked_for = asked_for_anyone(tables);
+  checked.by_account = refuses_by_account(tables);
   std::set<std::string> used_groups;
   std::set<std::int64_t> said;
   for (const policyd::Policy& policy : checked.rules->policies) {

@@ -3,6 +3,7 @@
 """zmcbpolicydctl, zmcbpolicydinit and zmcbpadmin as zmcontrol, carbonio-configd and cron call them,
 and `carbonio-limits service` beneath them, on a host without systemd."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -285,6 +286,12 @@ class BadMoments(host.HostTest):
             self.assertEqual(service("reload")[0], 0)
             self.assertTrue(host.eventually(
                 lambda: LOG.exists() and "configuration read again" in LOG.read_text()))
+            # And back, with nothing lost in between.
+            CONFIG.write_text(host.CBPOLICYD_CONF.replace("log_file", "log_fiel"))
+            self.assertEqual(service("reload")[0], 0)
+            while "configuration read again" not in said:
+                said = system_log.recv(4096).decode()
+            self.assertIn("log_fiel", LOG.read_text())
             self.stop()
 
     def test_a_broken_configuration(self):
@@ -360,7 +367,8 @@ class BadMoments(host.HostTest):
     def test_configds_kill_of_all_with_the_word_ends_all(self):
         self.start()
         for pid in host.processes("cbpolicyd"):
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # ended by the supervisor's end
+                os.kill(pid, signal.SIGTERM)
         self.assertTrue(host.eventually(lambda: not host.processes(str(CBPOLICYD))))
         self.assertEqual(ctl("status"), RUNS_NOT)
         self.start()

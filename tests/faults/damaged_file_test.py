@@ -55,10 +55,14 @@ class Damaged(FileTest):
         self.wait_for_rules(self.daemon)
         # Kept in memory within a moment, which has no sign outside.
         time.sleep(5)
+        self.daemon.sql("UPDATE policies SET Name = 'renamed' WHERE ID = 6;")
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+        self.wait_for_rules(self.daemon)
+        time.sleep(5)
         self.assertEqual(self.backup_of(self.daemon).read_bytes(), before)
-        self.play(self.overwrite, "is damaged", left=5)
-        self.assertEqual(self.daemon.query("SELECT Description FROM policies WHERE ID = 6"),
-                         [("changed",)])
+        self.play(self.overwrite, "is damaged", left=4)
+        self.assertEqual(self.daemon.query("SELECT Name, Description FROM policies WHERE ID = 6"),
+                         [("renamed", "changed")])
 
 
 class ReadOnly(FileTest):

@@ -514,7 +514,11 @@ class Postfix(DoctorTest):
         self.make(policy() + quota())
         self.edit("reject_sender_login_mismatch,", "")
         finding = self.only("postfix.senders", "reject_authenticated_sender_login_mismatch")
-        self.assertIn("--per account", finding["mend"])
+        command = re.search("carbonio-limits send LIMIT --per account", finding["mend"])[0]
+        self.mend({"mend": command.replace("LIMIT", "50/h")})
+        [(made,)] = self.daemon.query("SELECT max(ID) FROM quotas")
+        self.daemon.command("off", str(made), "--database", str(self.daemon.database))
+        self.only("postfix.senders")
         self.assertIn("reject_authenticated_sender_login_mismatch", finding["mend"])
         self.edit("reject_sender_login_mismatch,", "reject_unauthenticated_sender_login_mismatch,")
         self.only("postfix.senders")

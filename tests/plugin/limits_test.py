@@ -86,6 +86,8 @@ class Limits(Plugin):
             self.assertEqual(out.count("who forges such a sender from outside is not limited"), 1, out)
             self.assertIn("(and so it is with 1 more)", out)
         self.assertNotIn("forges", self.import_(open_))  # nothing changed
+        # Two that are open for a name are still one name.
+        self.assertIn("(and so it is with 1 more)", self.import_("send 50/h --anyone --domain a.org\n"))
         self.assertNotIn("forges", self.import_(open_.replace("--user", "--anyone --user"),
                                                 "--remove-others"))
 

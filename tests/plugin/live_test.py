@@ -84,6 +84,19 @@ class Live(DaemonTest):
         self.assertEqual(forged_pass(), 5)
         self.assertFalse(self.passes())  # the same counter
 
+    def test_an_account_is_limited_whatever_senders_it_names(self):
+        self.assertIn("each account may send", self.say("send", "3/h", "--per", "account").stdout)
+
+        def passes(sender, login):
+            self.mails += 1
+            return self.daemon.ask(sender=sender, sasl_username=login, instance=f"a.{self.mails}",
+                                   client_address="203.0.113.9") == "DUNNO"
+
+        senders = ["x@foreign.test", USER, "", "y@foreign.test", "z@foreign.test"]
+        self.assertEqual([passes(each, "eve@example.org") for each in senders], [True] * 3 + [False] * 2)
+        self.assertTrue(passes("x@foreign.test", "bob@example.org"))
+        self.assertTrue(all(passes("x@foreign.test", "") for _ in range(5)))  # from outside
+
     def test_import_is_in_force_by_the_next_request(self):
         file = self.daemon.folder / "limits.txt"
         file.write_text("send 2/h --user alice@example.org # and a comment\n")
