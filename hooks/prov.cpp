@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <pwd.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +27,7 @@
 #include <boost/process/extend.hpp>
 #include <boost/process/group.hpp>
 #include <boost/process/io.hpp>
+#include <csignal>
 #include <optional>
 #include <string_view>
 #include <system_error>

@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "daemon/unique_fd.hpp"
@@ -72,6 +72,7 @@ int wait_for(pid_t child, Steady::time_point deadline) {
 policyd::Result<ProgramOutput> run_program(const std::vector<std::string>& words,
                                            std::chrono::milliseconds deadline) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   std::array<int, 2> ends{};

@@ -127,12 +127,12 @@ class Group {
     if (!statement) return tl::unexpected{statement.error()};
     for (const Row& row : rows_) {
       // An example that is wanted is made anew, as ours.
-      const bool kept = !row.example && (!row.goes_unless_wanted || wanted.count(row.member) != 0);
+      const bool kept = !row.example && (!row.goes_unless_wanted || wanted.contains(row.member));
       if (kept) {
         there_.insert(row.member);
         continue;
       }
-      if (wanted.count(row.member) == 0) change.removed.push_back(row.member);
+      if (!wanted.contains(row.member)) change.removed.push_back(row.member);
       auto done = finish(statement->bind(1, row.id).run());
       if (!done) return done;
     }
@@ -144,7 +144,7 @@ class Group {
         "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) VALUES (?, ?, ?)");
     if (!statement) return tl::unexpected{statement.error()};
     for (const std::string& member : wanted) {
-      if (there_.count(member) != 0) {
+      if (there_.contains(member)) {
         ++change.unchanged;
         continue;
       }
@@ -188,8 +188,8 @@ std::vector<std::string> networks_in(const std::vector<std::string>& values,
     while (from != std::string::npos) {
       const std::size_t end = std::min(value.find_first_of(kBetween, from), value.size());
       const std::string word = value.substr(from, end - from);
-      std::string member = network_member(word);
-      (member.empty() ? skipped : out).push_back(member.empty() ? word : std::move(member));
+      const std::string member = network_member(word);
+      (member.empty() ? skipped : out).push_back(member.empty() ? word : member);
       from = value.find_first_not_of(kBetween, end);
     }
   }
@@ -204,9 +204,8 @@ std::vector<ProvCommand> seed_questions(const std::string& server) {
 Result<Wanted> wanted_in(std::span<const std::string> answers) {
   Wanted wanted;
   for (const std::string& name : names_in(answers[0])) {
-    std::string member = domain_member(name);
-    (member.empty() ? wanted.skipped : wanted.domains)
-        .push_back(member.empty() ? name : std::move(member));
+    const std::string member = domain_member(name);
+    (member.empty() ? wanted.skipped : wanted.domains).push_back(member.empty() ? name : member);
   }
   if (wanted.domains.empty()) return failure("carbonio prov: gad named no domain");
   sort_and_unite(wanted.domains);

@@ -51,7 +51,7 @@ Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& director
   Steps steps{context.output};
   const auto wishes = carbonio::disabling();
   const auto all = carbonio::change_all(carbonio.prov, directory, wishes);
-  const Outcome changed = say_changed(all, steps);
+  Outcome changed = say_changed(all, steps);
   std::vector<std::string> others;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool done = all[i].state == Changed::State::done;

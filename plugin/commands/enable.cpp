@@ -43,6 +43,7 @@ std::vector<ModuleSwitch> modules_of(const Arguments& arguments) {
 
 std::vector<std::string> attributes_of(const std::vector<carbonio::Wish>& wishes) {
   std::vector<std::string> out;
+  out.reserve(wishes.size());
   for (const carbonio::Wish& wish : wishes) out.push_back(wish.attribute);
   return out;
 }
@@ -140,7 +141,7 @@ class Enabling {
       }
     }
     const auto all = carbonio::change_all(carbonio_.prov, directory, wishes_);
-    const Outcome changed = say_changed(all, steps_);
+    Outcome changed = say_changed(all, steps_);
     std::vector<std::string> others;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const bool done = all[i].state == Changed::State::done;

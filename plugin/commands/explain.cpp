@@ -287,7 +287,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
                const Mail& mail) {
   std::vector<std::string>& notes = explanation.notes;
   if (!arguments.has("client") && !mail.sasl) {
-    notes.push_back(
+    notes.emplace_back(
         "taken as mail of this server itself (127.0.0.1), not authenticated. For a user's mail add "
         "--sasl NAME, for mail from outside --client IP.");
   }
@@ -297,7 +297,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
                     daemon.file.string()));
   }
   if (daemon.config.check_helo && mail.helo.empty()) {
-    notes.push_back("CheckHelo is not concerned by a mail without --helo.");
+    notes.emplace_back("CheckHelo is not concerned by a mail without --helo.");
   }
   if (const auto trouble = read_news(daemon.place()).say_trouble()) {
     notes.push_back(*trouble + "; it answers from there, and maybe otherwise than is said here.");

@@ -64,7 +64,7 @@ void print(const AllLimits& all, const StoredLimit& limit, Output& output) {
   for (const StoredRate& rate : limit.rates) {
     print_field(output, "Limit",
                 format_rate(rate.rate) + (rate.enabled || limit.enabled() ? "" : " (off)"));
-    if (!verdict_word(limit.verdict).compare("none")) continue;
+    if (verdict_word(limit.verdict) == "none") continue;
     const std::string text = rate.data.value_or("");
     print_field(output, "Told", text.empty() ? "(the daemon's own words)" : escaped(text));
   }

@@ -2,10 +2,10 @@
 // `doctor`: the daemon's configuration, its process and what it says of itself.
 #include <fmt/core.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <thread>
 

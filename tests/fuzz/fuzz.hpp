@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <string_view>
 
-// The tools' own name and signature.
+// The tools' own name and signature. NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace fuzz {

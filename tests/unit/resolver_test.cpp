@@ -40,7 +40,7 @@ class TinyDns {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
-    ::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), size);
+    EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     ::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size);
     name_server = fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
     thread_ = std::thread([this] { serve(); });
@@ -76,7 +76,7 @@ class TinyDns {
     std::string name;
     std::size_t at = 12;
     while (message[at] != 0) {
-      const auto length = static_cast<std::size_t>(message[at]);
+      const auto length = static_cast<std::size_t>(static_cast<unsigned char>(message[at]));
       name += (name.empty() ? "" : ".") + message.substr(at + 1, length);
       at += length + 1;
     }
