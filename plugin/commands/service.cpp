@@ -65,7 +65,11 @@ Seen look(const ServicePlace& place) {
     seen.wrong = fmt::format("it does not answer on {}: {}", address_of(loaded->config),
                              answer.error().message);
   } else if (seen.told && seen.told->trouble) {
-    seen.wrong = fmt::format("it is in trouble with its database: {}", seen.told->trouble->what);
+    seen.wrong = fmt::format("it is in trouble with its database: {}{}", seen.told->trouble->what,
+                             seen.told->rules_version
+                                 ? ""
+                                 : "; it could not read any limits, so bypass_mode answers all "
+                                   "mail ('carbonio-limits doctor' says more)");
   }
   return seen;
 }

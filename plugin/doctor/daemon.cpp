@@ -108,6 +108,14 @@ void check_rules_in_force(const fs::path& file, policyd::Status status, sqlite3*
                  "the latest changes to limits are not in force", kRestart);
 }
 
+// What its trouble with the database means for the mail.
+std::string effect_of_trouble(const policyd::Status& status, const DoctorQuestion& question) {
+  if (status.rules_version) return "it counts in memory only, and forgets that when it ends";
+  return question.daemon.config.bypass_mode == policyd::Bypass::tempfail
+             ? "it could not read any limits, so ALL MAIL IS DEFERRED (bypass_mode=tempfail)"
+             : "it could not read any limits, so all mail passes unlimited (bypass_mode=pass)";
+}
+
 void check_status(const policyd::Status& status, const fs::path& file, sqlite3* db,
                   const DoctorQuestion& question, Findings& findings) {
   findings.well("daemon.running", fmt::format("cbpolicyd {} runs (pid {}), {} requests since it "
@@ -119,8 +127,10 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
         fmt::format("the daemon is in trouble with its database: {}; {} counters wait to "
                     "be stored",
                     escaped(status.trouble->what), status.trouble->unstored),
-        "it counts in memory only, and forgets that when it ends",
-        "mend what is wrong with the database (above); the daemon tries again by itself");
+        effect_of_trouble(status, question),
+        fmt::format("mend what is wrong with the database (above); the daemon tries again by "
+                    "itself, every {} s where it has no limits",
+                    question.daemon.config.bypass_timeout.count()));
   } else {
     findings.well("daemon.trouble", "it stores what it counts");
   }

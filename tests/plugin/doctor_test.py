@@ -380,6 +380,22 @@ class Database(DoctorTest):
         self.assertTrue(finding["mend"].startswith("chown "))
 
 
+class NoLimits(DoctorTest):
+    def test_what_becomes_of_the_mail_is_said(self):
+        for mode, answer, words in (("tempfail", "DEFER", "ALL MAIL IS DEFERRED"),
+                                    ("pass", "DUNNO", "all mail passes unlimited")):
+            with self.subTest(mode):
+                self.make(policy() + quota(), start=False,
+                          options={"database": {"bypass_mode": mode}})
+                self.daemon.database.write_bytes(b"this is no database\n" * 1000)
+                self.daemon.give_to_service_user()
+                self.daemon.start()
+                self.assertEqual(self.daemon.ask(), answer)
+                [finding] = self.wrong(settled=False)["daemon.trouble"]
+                self.assertIn(words, finding["why"])
+                self.assertIn("every 30 s", finding["mend"])
+
+
 class Running(DoctorTest):
     def test_it_does_not_run(self):
         self.make(policy() + quota())
