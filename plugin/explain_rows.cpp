@@ -160,10 +160,10 @@ void count(ExplainedLimit& out, policyd::Counter counter, const policyd::Quota& 
   if (!out.full) return;
   const auto free_s = policyd::decay_free_at_s(counter.value, counter.last_update_s,
                                                static_cast<double>(quota.period_s), out.limit);
-  constexpr double kLatest_s = 1e11;
+  constexpr double kLatestSecond = 1e11;
   if (free_s) {
-    out.free_at = TimePoint{
-        Millis{static_cast<std::int64_t>(std::ceil(std::clamp(*free_s, 0.0, kLatest_s) * 1000))}};
+    out.free_at = TimePoint{Millis{
+        static_cast<std::int64_t>(std::ceil(std::clamp(*free_s, 0.0, kLatestSecond) * 1000))}};
   }
 }
 

@@ -46,6 +46,7 @@ constexpr std::array<Attribute, 8> kAll = {{
 
 std::vector<std::string> attribute_names() {
   std::vector<std::string> out;
+  out.reserve(kAll.size());
   for (const Attribute& attribute : kAll) out.emplace_back(attribute.name);
   return out;
 }
