@@ -40,7 +40,7 @@ policyd::Error Tables::error(int code) const {
     case SQLITE_CORRUPT:
       return {
           fmt::format("it is damaged or no database ({}); the daemon puts another in its place "
-                      "by itself, with what it has in memory, or a backup when it starts; "
+                      "by itself, with what it has in memory, or the backup when it starts, and "
                       "'carbonio-limits restore FILE' takes back a copy",
                       sqlite3_errmsg(db))};
     case SQLITE_ERROR:  // no such table or column

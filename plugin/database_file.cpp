@@ -59,7 +59,8 @@ std::string advice(const DatabasePlace& place, const std::string& message) {
   if (says("not a database") && !place.configured) return "; is the name right?";
   if (place.configured && (says("not a database") || says("malformed"))) {
     return "; a daemon that runs puts another in its place by itself, one that is started the "
-           "backup; 'carbonio-limits restore FILE' takes back a copy";
+           "backup, and 'carbonio-limits restore FILE' takes back a copy; without any of these "
+           "move the file away and make a fresh one with 'carbonio-limits init'";
   }
   if (says("unable to open") || says("readonly") || says("denied")) {
     return advice_on_owner(place.file);

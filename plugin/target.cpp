@@ -49,6 +49,9 @@ std::string_view wrong_with_domain(std::string_view text) {
 std::string_view wrong_with_local_part(std::string_view text) {
   if (text.empty()) return "nothing stands in front of the '@'";
   if (text.front() == '!' || text.front() == '$') return "it begins with '!' or '$'";
+  const bool ascii = std::all_of(text.begin(), text.end(),
+                                 [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (!ascii) return "letters beyond a to z, as ü, cannot stand in it";
   constexpr std::string_view kOthers = "!#$&'+-/=?^_`{|}~.";
   const bool plain = std::all_of(text.begin(), text.end(), [&](char c) {
     return is_letter_or_digit(c) || kOthers.find(c) != std::string_view::npos;

@@ -593,6 +593,7 @@ TEST(Target, DomainsAndAddressesAreChecked) {
     EXPECT_FALSE(parse_user(bad)) << bad;
   }
   EXPECT_EQ(parse_user("Alice@Example.ORG")->name, "alice@example.org");
+  EXPECT_THAT(parse_user("bücher@example.org").error().message, HasSubstr("letters beyond a to z"));
   EXPECT_EQ(parse_domain("@Example.ORG")->name, "example.org");
 }
 
