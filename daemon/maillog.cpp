@@ -136,7 +136,7 @@ class Maillog::Writer {
   void change_file(std::optional<LogFile> file) {
     wake([&] {
       all_to_syslog_ = !file;
-      next_file_ = std::move(file);
+      if (file) next_file_ = std::move(file);  // else one that lines wait for stays
     });
   }
 

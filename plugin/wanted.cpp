@@ -105,7 +105,10 @@ tl::expected<Named, Failure> named_in(const Arguments& arguments) {
 }
 
 // --everyone and --anyone. The latter beside senders that are named: their mail from anywhere.
-Outcome take_whole(Direction direction, const Arguments& arguments, std::vector<Target>& targets) {
+// Without any of them it is everyone; but who logs in is a user of this server, whatever sender he
+// names.
+Outcome take_whole(Direction direction, Per per, const Arguments& arguments,
+                   std::vector<Target>& targets) {
   const bool everyone = arguments.has("everyone");
   const bool anyone = arguments.has("anyone");
   const bool named = !targets.empty();
@@ -117,7 +120,9 @@ Outcome take_whole(Direction direction, const Arguments& arguments, std::vector<
   }
   for (Target& target : targets) target.from_anywhere = anyone;
   if (anyone && !named) targets.push_back({Who::anyone, {}});
-  if (targets.empty()) targets.push_back({Who::everyone, {}});
+  if (targets.empty()) {
+    targets.push_back({per == Per::account && !everyone ? Who::anyone : Who::everyone, {}});
+  }
   return {};
 }
 
@@ -204,7 +209,11 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
                                                               const Arguments& arguments) {
   auto named = named_in(arguments);
   if (!named) return tl::unexpected{named.error()};
-  if (auto fine = take_whole(direction, arguments, named->targets); !fine) {
+  const bool sending = direction == Direction::send;
+  const auto per =
+      choice(kPers, "per", arguments.value("per").value_or(sending ? "user" : "domain"));
+  if (!per) return tl::unexpected{per.error()};
+  if (auto fine = take_whole(direction, *per, arguments, named->targets); !fine) {
     return tl::unexpected{fine.error()};
   }
   std::vector<std::string> limits = arguments.words();
@@ -219,18 +228,9 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   if (!rates) return tl::unexpected{rates.error()};
   wanted.rates = std::move(*rates);
 
-  const bool sending = direction == Direction::send;
-  const auto per =
-      choice(kPers, "per", arguments.value("per").value_or(sending ? "user" : "domain"));
-  if (!per) return tl::unexpected{per.error()};
   wanted.per = *per;
   if (!track_of(direction, wanted.per)) {
     return wrong_use("--per account counts what accounts send, so it goes with 'send' only");
-  }
-  // Who logs in is a user of this server, whatever sender he names.
-  if (wanted.per == Per::account && !arguments.has("everyone") &&
-      named->targets.front().who == Who::everyone) {
-    named->targets.front().who = Who::anyone;
   }
   if (wanted.per == Per::account && named->targets.front().from_anywhere) {
     return wrong_use(

@@ -56,7 +56,7 @@ struct Difference {
   std::size_t removed = 0;
   std::size_t same = 0;
   std::vector<std::string> others;  // not in the file, and left
-  AllLimits now;
+  AllLimits now;                    // as they are afterwards
 };
 
 std::string line_for(const AllLimits& all, const StoredLimit& limit) {

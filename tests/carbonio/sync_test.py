@@ -134,7 +134,8 @@ class Sync(Carbonio):
         self.assertEqual(self.members("internal_domains"), [*DOMAINS, "@new.example"])
         self.assertIn("removed", self.run_it("hook", "domain-deleted", "new.example"))
         self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (2, '@m.example')")
-        self.assertIn("has no row that init or sync made", self.run_it("hook", "domain-deleted", "m.example"))
+        self.assertIn("has no row that init or sync made",
+                      self.run_it("hook", "domain-deleted", "m.example"))
         self.assertEqual(self.members("internal_domains"), [*DOMAINS, "@m.example"])
         self.assertEqual(self.calls(), calls)
         for wrong in ((), ("domain-created",), ("domain-made", "a.example"),

@@ -83,11 +83,13 @@ class Limits(Plugin):
         open_ = "send 100/h --anyone\nsend 5/h --user a@a.org\nsend 6/h --user b@a.org\n"
         for options in (("--dry-run",), ()):
             out = self.import_(open_, *options)
-            self.assertEqual(out.count("who forges such a sender from outside is not limited"), 1, out)
+            self.assertEqual(
+                out.count("who forges such a sender from outside is not limited"), 1, out)
             self.assertIn("(and so it is with 1 more)", out)
         self.assertNotIn("forges", self.import_(open_))  # nothing changed
         # Two that are open for a name are still one name.
-        self.assertIn("(and so it is with 1 more)", self.import_("send 50/h --anyone --domain a.org\n"))
+        self.assertIn("(and so it is with 1 more)",
+                      self.import_("send 50/h --anyone --domain a.org\n"))
         self.assertNotIn("forges", self.import_(open_.replace("--user", "--anyone --user"),
                                                 "--remove-others"))
 

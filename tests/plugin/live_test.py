@@ -86,6 +86,8 @@ class Live(DaemonTest):
 
     def test_an_account_is_limited_whatever_senders_it_names(self):
         self.assertIn("each account may send", self.say("send", "3/h", "--per", "account").stdout)
+        asked_for = self.say("send", "3/h", "--everyone", "--per", "account", "--dry-run").stdout
+        self.assertIn("each account of this server", asked_for)
 
         def passes(sender, login):
             self.mails += 1
@@ -93,7 +95,8 @@ class Live(DaemonTest):
                                    client_address="203.0.113.9") == "DUNNO"
 
         senders = ["x@foreign.test", USER, "", "y@foreign.test", "z@foreign.test"]
-        self.assertEqual([passes(each, "eve@example.org") for each in senders], [True] * 3 + [False] * 2)
+        self.assertEqual([passes(each, "eve@example.org") for each in senders],
+                         [True] * 3 + [False] * 2)
         self.assertTrue(passes("x@foreign.test", "bob@example.org"))
         self.assertTrue(all(passes("x@foreign.test", "") for _ in range(5)))  # from outside
 
