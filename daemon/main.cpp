@@ -25,20 +25,20 @@
 #include <string>
 #include <vector>
 
-#include "daemon/background.hpp"
-#include "daemon/check.hpp"
-#include "daemon/cleanup.hpp"
-#include "daemon/config.hpp"
-#include "daemon/listeners.hpp"
-#include "daemon/notify.hpp"
-#include "daemon/page_cache.hpp"
-#include "daemon/pid_file.hpp"
-#include "daemon/privileges.hpp"
-#include "daemon/service_manager.hpp"
-#include "daemon/signals.hpp"
-#include "daemon/socket_store.hpp"
+#include "daemon/base/thread_signals.hpp"
+#include "daemon/cleanup/cleanup.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/net/listeners.hpp"
+#include "daemon/process/background.hpp"
+#include "daemon/process/fd_store.hpp"
+#include "daemon/process/host_check.hpp"
+#include "daemon/process/pid_file.hpp"
+#include "daemon/process/privileges.hpp"
+#include "daemon/process/readiness.hpp"
+#include "daemon/process/sd_notify.hpp"
+#include "daemon/sqlite/page_cache.hpp"
 #include "daemon/worker.hpp"
-#include "hooks/supervisor.hpp"
+#include "hooks/service/supervisor.hpp"
 #include "version.hpp"
 
 namespace po = boost::program_options;

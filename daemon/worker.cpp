@@ -12,17 +12,17 @@
 #include <optional>
 #include <utility>
 
-#include "daemon/cleaner.hpp"
-#include "daemon/dns_lookups.hpp"
-#include "daemon/engine.hpp"
-#include "daemon/maillog.hpp"
-#include "daemon/pid_file.hpp"
-#include "daemon/poll_loop.hpp"
-#include "daemon/refusals.hpp"
-#include "daemon/server.hpp"
-#include "daemon/service_manager.hpp"
-#include "daemon/status_file.hpp"
-#include "daemon/store/sqlite_store.hpp"
+#include "daemon/cleanup/cleanup_schedule.hpp"
+#include "daemon/dns/dns_lookups.hpp"
+#include "daemon/engine/engine.hpp"
+#include "daemon/log/maillog.hpp"
+#include "daemon/loop/epoll_loop.hpp"
+#include "daemon/modules/refusal_log.hpp"
+#include "daemon/net/server.hpp"
+#include "daemon/process/pid_file.hpp"
+#include "daemon/process/readiness.hpp"
+#include "daemon/status/status_writer.hpp"
+#include "daemon/store/sqlite/sqlite_store.hpp"
 #include "version.hpp"
 
 namespace policyd {
@@ -233,15 +233,15 @@ class Worker {
   const std::uint64_t process_start_ = process_start(::getpid());
   std::optional<TimePoint> trouble_since_;
   std::unique_ptr<Maillog> log_;
-  PollLoop loop_;
+  EpollLoop loop_;
   SqliteStore store_;
-  Refusals refusals_;
+  RefusalLog refusals_;
   DnsLookups lookups_;
   Engine engine_;
   std::unique_ptr<Server> server_;
-  std::optional<StatusFile> status_file_;
-  std::optional<Cleaner> cleaner_;
-  std::optional<ServiceManager> service_;
+  std::optional<StatusWriter> status_file_;
+  std::optional<CleanupSchedule> cleaner_;
+  std::optional<Readiness> service_;
 };
 
 }  // namespace

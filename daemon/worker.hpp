@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "daemon/config.hpp"
-#include "daemon/listeners.hpp"
-#include "daemon/notify.hpp"
-#include "daemon/result.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/net/listeners.hpp"
+#include "daemon/process/sd_notify.hpp"
 
 namespace policyd {
 

@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "plugin/command_line.hpp"
-#include "plugin/terminal.hpp"
+#include "plugin/commands/command_line.hpp"
+#include "plugin/terminal/screen.hpp"
 
 namespace {
 

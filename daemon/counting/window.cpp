@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "daemon/counting/state_bytes.hpp"
+
 namespace policyd {
 namespace {
 
@@ -16,6 +18,11 @@ static_assert(Window::kJoinParts + 1 <= Window::kMaxPairs);
 
 // All pairs together cannot overflow.
 static_assert(Window::kMaxUnits < std::numeric_limits<std::uint64_t>::max() / Window::kMaxPairs);
+
+constexpr char kVersion = 1;
+constexpr std::size_t kMaxBytes =
+    1 + 2 * kDoubleBytes + 2 * kVarintBytes + Window::kMaxPairs * 2 * kVarintBytes;
+static_assert(Window::kMaxUnits < std::uint64_t{1} << 62);  // fits into the 63 bits of varint()
 
 TimePoint bounded(TimePoint t) { return std::clamp(t, Window::kEarliest, Window::kLatest); }
 
@@ -98,6 +105,65 @@ std::optional<TimePoint> Window::free_at(Millis period, std::uint64_t limit,
     when = later_by(pair->last, period);
   }
   return when;
+}
+
+// The State of a row:
+//
+//   version        1 byte, kVersion
+//   Counter        8 bytes: the columns it was written with
+//   LastUpdate     8 bytes
+//   pairs          how many follow; with none, that is the end
+//   first arrival  of the newest pair, in ms since 1970
+//   newest pair    last arrival after the first, in ms; units
+//   each older     how much before the next newer pair's last arrival, in ms; units
+//
+// Numbers from `pairs` on are varints.
+void Window::serialize(std::string& out, double counter, double last_update_s) const {
+  out += kVersion;
+  put_double(out, counter);
+  put_double(out, last_update_s);
+  put_varint(out, pairs_.size());
+  if (pairs_.empty()) return;
+  put_millis(out, newest_first_ - kEarliest);
+  put_millis(out, pairs_.back().last - newest_first_);
+  put_varint(out, pairs_.back().units);
+  for (std::size_t i = pairs_.size() - 1; i > 0; --i) {
+    put_millis(out, pairs_[i].last - pairs_[i - 1].last);
+    put_varint(out, pairs_[i - 1].units);
+  }
+}
+
+std::optional<Window> Window::parse(std::string_view blob, double counter, double last_update_s) {
+  if (blob.size() > kMaxBytes) return std::nullopt;
+  StateReader reader{blob};
+  if (reader.byte() != kVersion) return std::nullopt;
+  if (reader.number() != counter || reader.number() != last_update_s) return std::nullopt;
+  const auto count = reader.varint(kMaxPairs);
+  if (!count) return std::nullopt;
+
+  Window window;
+  TimePoint last;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    if (i == 0) {
+      const auto first = reader.millis(kLatest - kEarliest);
+      if (!first) return std::nullopt;
+      window.newest_first_ = kEarliest + *first;
+      const auto since = reader.millis(kLatest - window.newest_first_);
+      if (!since) return std::nullopt;
+      last = window.newest_first_ + *since;
+    } else {
+      const auto before = reader.millis(last - kEarliest);
+      if (!before) return std::nullopt;
+      last -= *before;
+    }
+    const auto units = reader.varint(kMaxUnits);
+    if (!units || *units == 0) return std::nullopt;
+    window.pairs_.push_back(WindowPair{last, *units});
+    window.use_ += *units;
+  }
+  if (!reader.at_end()) return std::nullopt;
+  std::reverse(window.pairs_.begin(), window.pairs_.end());
+  return window;
 }
 
 }  // namespace policyd

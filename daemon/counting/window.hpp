@@ -17,7 +17,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
 
 namespace policyd {
 
@@ -50,7 +50,7 @@ class Window {
   [[nodiscard]] std::optional<TimePoint> free_at(Millis period, std::uint64_t limit,
                                                  std::uint64_t units) const;
 
-  // State as stored (window_state.cpp), appended to `out`. `counter` and `last_update_s` are the
+  // State as stored, appended to `out`. `counter` and `last_update_s` are the
   // columns it is written with: a State whose columns were edited by somebody is not parsed
   // (nullopt), nor is one that is damaged.
   void serialize(std::string& out, double counter, double last_update_s) const;

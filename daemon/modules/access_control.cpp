@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include "daemon/modules/mail_line.hpp"
+#include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
 

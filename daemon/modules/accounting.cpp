@@ -3,8 +3,9 @@
 
 #include <fmt/core.h>
 
-#include "daemon/address.hpp"
-#include "daemon/modules/mail_line.hpp"
+#include "daemon/base/ascii.hpp"
+#include "daemon/counting/counters.hpp"
+#include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
 

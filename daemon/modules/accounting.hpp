@@ -9,9 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/modules/accounting_text.hpp"
+#include "daemon/counting/counters.hpp"
 #include "daemon/modules/module.hpp"
 #include "daemon/modules/row_errors.hpp"
+#include "daemon/modules/text/accounting_text.hpp"
 
 namespace policyd {
 

@@ -7,7 +7,9 @@
 #include <iterator>
 #include <optional>
 
-#include "daemon/modules/mail_line.hpp"
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
 
@@ -17,8 +19,6 @@ namespace {
 constexpr std::size_t kLongestHelo = 255;
 
 constexpr std::string_view kNoName = "Must be a FQDN or an address literal, not";
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_word(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';

@@ -8,7 +8,8 @@
 #include <array>
 #include <optional>
 
-#include "daemon/modules/mail_line.hpp"
+#include "daemon/base/mail_address.hpp"
+#include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
 

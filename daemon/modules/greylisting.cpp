@@ -7,7 +7,7 @@
 #include <iterator>
 #include <optional>
 
-#include "daemon/modules/mail_line.hpp"
+#include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
 

@@ -7,13 +7,13 @@
 #include <span>
 #include <string_view>
 
-#include "daemon/lookups.hpp"
-#include "daemon/maillog.hpp"
-#include "daemon/request.hpp"
-#include "daemon/rules.hpp"
-#include "daemon/session.hpp"
+#include "daemon/dns/lookup_service.hpp"
+#include "daemon/log/maillog.hpp"
+#include "daemon/protocol/request.hpp"
+#include "daemon/protocol/verdict.hpp"
+#include "daemon/rules/rules.hpp"
+#include "daemon/session/session.hpp"
 #include "daemon/store/store.hpp"
-#include "daemon/verdict.hpp"
 
 namespace policyd {
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/maillog.hpp"
+#include "daemon/log/maillog.hpp"
 #include "daemon/modules/module.hpp"
-#include "daemon/request.hpp"
+#include "daemon/protocol/request.hpp"
 
 namespace policyd {
 

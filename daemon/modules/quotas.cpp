@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daemon/address.hpp"
+#include "daemon/base/ascii.hpp"
+#include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
-#include "daemon/modules/mail_line.hpp"
-#include "daemon/modules/quota_text.hpp"
+#include "daemon/modules/text/mail_line.hpp"
+#include "daemon/modules/text/quota_text.hpp"
 
 namespace policyd {
 

@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "daemon/config.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/counting/counters.hpp"
 #include "daemon/modules/module.hpp"
+#include "daemon/modules/refusal_log.hpp"
 #include "daemon/modules/row_errors.hpp"
-#include "daemon/refusals.hpp"
 
 namespace policyd {
 

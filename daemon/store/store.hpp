@@ -11,7 +11,6 @@
 // All calls on the loop's thread.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,48 +18,14 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/clock.hpp"
-#include "daemon/counting/window.hpp"
-#include "daemon/rules.hpp"
-#include "daemon/session_row.hpp"
+#include "daemon/base/clock.hpp"
+#include "daemon/counting/counters.hpp"
+#include "daemon/rules/rules.hpp"
+#include "daemon/session/session_row.hpp"
 #include "daemon/store/greylisting_tables.hpp"
 #include "daemon/store/helo_tracking.hpp"
 
 namespace policyd {
-
-// A row of quotas_tracking in memory. A module that changes one calls Transaction::changed.
-struct Counter {
-  double value = 0;          // use as of last_update: messages or KiB
-  double last_update_s = 0;  // seconds since 1970, with fraction
-  bool exists = false;       // there is a row, or will be with this batch
-  bool windowed = false;     // `window` is in force and is stored as State
-  Window window;             // of State, or taken over from the two columns
-  Millis period{0};          // that it was last counted with
-};
-
-// What Accounting counts.
-struct AccountingUnits {
-  std::int64_t messages = 0;
-  std::int64_t kib = 0;
-  // Sums beyond this stay at that: columns may hold anything, and nothing shall overflow.
-  static constexpr std::int64_t kMost = std::int64_t{1} << 53;
-
-  AccountingUnits& operator+=(const AccountingUnits& more) {
-    messages = std::min(messages, kMost) + std::min(more.messages, kMost);
-    kib = std::min(kib, kMost) + std::min(more.kib, kMost);
-    messages = std::min(messages, kMost);
-    kib = std::min(kib, kMost);
-    return *this;
-  }
-  bool operator==(const AccountingUnits&) const = default;
-};
-
-// A row of accounting_tracking in memory. A module that changes one calls Transaction::changed.
-struct AccountingCounter {
-  AccountingUnits used;
-  std::int64_t last_update_s = 0;  // seconds since 1970
-  bool exists = false;             // there is a row, or will be with this batch
-};
 
 // What a batch may do while it is decided. References to counters hold until its end.
 class Transaction {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `backup`: a copy of the database while the daemon runs.
-#include "plugin/backup.hpp"
+#include "plugin/database/backup.hpp"
 
 #include <fmt/core.h>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/refusals.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/daemon_news.hpp"
 
 namespace limits {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "plugin/database_file.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

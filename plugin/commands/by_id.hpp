@@ -5,8 +5,8 @@
 
 #include <functional>
 
-#include "plugin/command.hpp"
-#include "plugin/limits.hpp"
+#include "plugin/cli/command.hpp"
+#include "plugin/rows/limits.hpp"
 
 namespace limits {
 

@@ -2,7 +2,7 @@
 // The subcommands, one file each; command_line.cpp has them in its table.
 #pragma once
 
-#include "plugin/command.hpp"
+#include "plugin/cli/command.hpp"
 
 namespace limits {
 

@@ -3,7 +3,7 @@
 // subcommands, so that it knows every option.
 #include <fmt/core.h>
 
-#include "plugin/command_line.hpp"
+#include "plugin/commands/command_line.hpp"
 #include "plugin/commands/commands.hpp"
 
 namespace limits {

@@ -5,13 +5,13 @@
 
 #include <array>
 
-#include "hooks/enable.hpp"
-#include "hooks/paths.hpp"
-#include "plugin/advice.hpp"
+#include "hooks/carbonio/paths.hpp"
+#include "hooks/carbonio/policy_attributes.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/host_service.hpp"
-#include "plugin/switching.hpp"
-#include "plugin/text.hpp"
+#include "plugin/host/host_service.hpp"
+#include "plugin/host/server_switch.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
@@ -48,7 +48,7 @@ void dry_run(const carbonio::Directory& directory, const Entry* here, const Host
 
 Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
                const Entry* here, const HostService& host, Context& context) {
-  Steps steps{context.output};
+  StepReport steps{context.output};
   const auto wishes = carbonio::disabling();
   const auto all = carbonio::change_all(carbonio.prov, directory, wishes);
   Outcome changed = say_changed(all, steps);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `doctor`: everything that is wrong, and the command that mends it.
-#include "plugin/doctor.hpp"
+#include "plugin/doctor/examine.hpp"
 
 #include <fmt/core.h>
 
@@ -8,11 +8,11 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "plugin/advice.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/labelled.hpp"
-#include "plugin/text.hpp"
-#include "plugin/wrap.hpp"
+#include "plugin/terminal/labelled.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/terminal/wrap.hpp"
 
 namespace limits {
 namespace {

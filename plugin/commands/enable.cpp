@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `enable`: the policy service on, in the directory and on this host. The daemon runs before
 // anything has Postfix ask it: where it cannot be started no mail is deferred.
-#include "hooks/enable.hpp"
+#include "hooks/carbonio/policy_attributes.hpp"
 
 #include <fmt/core.h>
 
 #include <array>
 
-#include "plugin/advice.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/host_service.hpp"
-#include "plugin/switching.hpp"
-#include "plugin/text.hpp"
+#include "plugin/host/host_service.hpp"
+#include "plugin/host/server_switch.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
@@ -189,7 +189,7 @@ class Enabling {
   HostService host_;
   std::vector<ModuleSwitch> modules_;
   std::vector<carbonio::Wish> wishes_;
-  Steps steps_;
+  StepReport steps_;
 };
 
 Outcome run(const Arguments& arguments, Context& context) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `explain`: what the daemon would say of a mail, and why.
-#include "plugin/explain.hpp"
+#include "plugin/explain/explain.hpp"
 
 #include <fmt/core.h>
 
@@ -11,14 +11,16 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "plugin/advice.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/daemon_config.hpp"
-#include "plugin/explain_json.hpp"
-#include "plugin/refusals.hpp"
-#include "plugin/report.hpp"
-#include "plugin/text.hpp"
-#include "plugin/wrap.hpp"
+#include "plugin/database/daemon_config.hpp"
+#include "plugin/explain/explain_json.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/terminal/wrap.hpp"
+#include "plugin/usage/daemon_news.hpp"
+#include "plugin/usage/usage_report.hpp"
 
 namespace limits {
 namespace {

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/limit_file.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/limit_text/limit_file.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

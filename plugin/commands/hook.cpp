@@ -2,10 +2,10 @@
 // `hook`: what scripts around Carbonio tell us, so that the groups are right at once.
 #include <fmt/core.h>
 
-#include "hooks/seed.hpp"
+#include "hooks/carbonio/group_sync.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -11,11 +11,11 @@
 #include <string>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/limit_file.hpp"
-#include "plugin/limit_line.hpp"
-#include "plugin/outside.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/limit_text/forgery_gap.hpp"
+#include "plugin/limit_text/limit_file.hpp"
+#include "plugin/limit_text/limit_line.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -6,13 +6,14 @@
 #include <optional>
 #include <system_error>
 
-#include "daemon/database.hpp"
-#include "plugin/backup.hpp"
+#include "daemon/sqlite/database.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/owner.hpp"
-#include "plugin/seeding.hpp"
-#include "plugin/temporary_database.hpp"
+#include "plugin/database/as_owner.hpp"
+#include "plugin/database/backup.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/database/restore.hpp"
+#include "plugin/database/temporary_database.hpp"
+#include "plugin/host/group_sync.hpp"
 
 namespace limits {
 namespace {

@@ -6,12 +6,12 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "plugin/advice.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/limit_json.hpp"
-#include "plugin/limits.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/limit_text/limit_json.hpp"
+#include "plugin/rows/limits.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

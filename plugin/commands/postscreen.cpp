@@ -7,8 +7,8 @@
 #include <array>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/switching.hpp"
-#include "plugin/text.hpp"
+#include "plugin/host/server_switch.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
@@ -151,7 +151,7 @@ Outcome dry_run(const carbonio::Directory& directory, const std::vector<Wish>& w
 Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
                const std::vector<Wish>& wishes, bool concerns_this_host, const Configd& configd,
                Output& output) {
-  Steps steps{output};
+  StepReport steps{output};
   auto changed = say_changed(carbonio::change_all(carbonio.prov, directory, wishes), steps);
   if (!changed) return changed;
   if (!steps.any_done()) {

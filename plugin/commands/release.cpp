@@ -5,9 +5,9 @@
 
 #include <system_error>
 
-#include "daemon/sqlite.hpp"
+#include "daemon/sqlite/sqlite.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
+#include "plugin/database/database_file.hpp"
 
 namespace limits {
 namespace {

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 
-#include "plugin/advice.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/counters.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/report.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/reset_counters.hpp"
+#include "plugin/usage/usage_report.hpp"
 
 namespace limits {
 namespace {

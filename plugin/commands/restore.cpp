@@ -2,10 +2,11 @@
 // `restore`: the contents of a copy back into the live database.
 #include <fmt/core.h>
 
-#include "plugin/backup.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/backup.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/database/restore.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -11,14 +11,14 @@
 #include <optional>
 #include <string>
 
-#include "daemon/config.hpp"
-#include "daemon/status.hpp"
-#include "hooks/ask_daemon.hpp"
-#include "hooks/daemon_process.hpp"
-#include "hooks/paths.hpp"
-#include "hooks/service.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/status/status.hpp"
+#include "hooks/carbonio/paths.hpp"
+#include "hooks/service/daemon_probe.hpp"
+#include "hooks/service/daemon_process.hpp"
+#include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/text.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/limit_line.hpp"
-#include "plugin/say_put.hpp"
+#include "plugin/limit_text/change_report.hpp"
+#include "plugin/limit_text/limit_line.hpp"
 
 namespace limits {
 namespace {

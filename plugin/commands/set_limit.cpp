@@ -3,14 +3,14 @@
 
 #include <fmt/core.h>
 
-#include "plugin/advice.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/limits.hpp"
-#include "plugin/outside.hpp"
-#include "plugin/own_groups.hpp"
-#include "plugin/say_put.hpp"
-#include "plugin/text.hpp"
-#include "plugin/wanted.hpp"
+#include "plugin/cli/typed_advice.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/limit_text/change_report.hpp"
+#include "plugin/limit_text/forgery_gap.hpp"
+#include "plugin/limit_text/limit_options.hpp"
+#include "plugin/rows/example_groups.hpp"
+#include "plugin/rows/limits.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -3,8 +3,8 @@
 // and what is said about it.
 #pragma once
 
-#include "plugin/command.hpp"
-#include "plugin/target.hpp"
+#include "plugin/cli/command.hpp"
+#include "plugin/limit/target.hpp"
 
 namespace limits {
 

@@ -8,10 +8,10 @@
 
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/limit_json.hpp"
-#include "plugin/limit_line.hpp"
-#include "plugin/text.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/limit_text/limit_json.hpp"
+#include "plugin/limit_text/limit_line.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -5,8 +5,8 @@
 #include <array>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/seeding.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/host/group_sync.hpp"
 
 namespace limits {
 namespace {

@@ -8,10 +8,10 @@
 #include <sstream>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database_file.hpp"
-#include "plugin/terminal.hpp"
-#include "plugin/text.hpp"
-#include "plugin/usage_table.hpp"
+#include "plugin/database/database_file.hpp"
+#include "plugin/terminal/screen.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/usage_table.hpp"
 
 namespace limits {
 namespace {

@@ -7,10 +7,10 @@
 #include <optional>
 #include <string>
 
-#include "daemon/rules.hpp"
-#include "plugin/changes.hpp"
-#include "plugin/doctor.hpp"
-#include "plugin/doctor/postfix_asks.hpp"
+#include "daemon/rules/rules.hpp"
+#include "plugin/database/change_set.hpp"
+#include "plugin/doctor/examine.hpp"
+#include "plugin/postfix/postfix_asks.hpp"
 
 namespace limits {
 

@@ -9,11 +9,12 @@
 #include <fstream>
 #include <thread>
 
-#include "daemon/modules/all_modules.hpp"
-#include "daemon/status.hpp"
-#include "hooks/ask_daemon.hpp"
+#include "daemon/modules/make_modules.hpp"
+#include "daemon/rules/rules_loader.hpp"
+#include "daemon/status/status.hpp"
+#include "hooks/service/daemon_probe.hpp"
 #include "plugin/doctor/checks.hpp"
-#include "plugin/text.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

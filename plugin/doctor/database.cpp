@@ -10,9 +10,9 @@
 #include <map>
 #include <set>
 
-#include "daemon/database.hpp"
+#include "daemon/sqlite/database.hpp"
 #include "plugin/doctor/checks.hpp"
-#include "plugin/text.hpp"
+#include "plugin/terminal/text.hpp"
 #include "schema_sql.hpp"
 
 namespace limits {

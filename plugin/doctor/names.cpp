@@ -8,7 +8,7 @@
 #include <cctype>
 
 #include "plugin/doctor/checks.hpp"
-#include "plugin/text.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "plugin/doctor/checks.hpp"
-#include "plugin/text.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -6,11 +6,13 @@
 #include <array>
 #include <set>
 
-#include "daemon/item.hpp"
+#include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/match/rows.hpp"
+#include "daemon/rules/rules_loader.hpp"
 #include "plugin/doctor/checks.hpp"
-#include "plugin/limit_line.hpp"
-#include "plugin/limits.hpp"
-#include "plugin/text.hpp"
+#include "plugin/limit_text/limit_line.hpp"
+#include "plugin/rows/limits.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {

@@ -7,16 +7,16 @@
 #include <map>
 #include <set>
 
-#include "daemon/item.hpp"
+#include "daemon/rules/match/list_item.hpp"
 #include "plugin/doctor/checks.hpp"
-#include "plugin/limits.hpp"
-#include "plugin/text.hpp"
+#include "plugin/rows/limits.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
 
-using policyd::Item;
 using policyd::ItemKind;
+using policyd::ListItem;
 using policyd::Side;
 using policyd::sql::Statement;
 
@@ -53,7 +53,7 @@ class Sources {
     if (policyd::matches_everything(source)) return false;
     const auto items = policyd::list_items(*source);
     return std::any_of(items.begin(), items.end(), [&](std::string_view text) {
-      const Item item = parse_item(text, Side::source);
+      const ListItem item = parse_item(text, Side::source);
       return item.kind == ItemKind::sasl_user && !item.negated && item.text != "-";
     });
   }
@@ -63,7 +63,7 @@ class Sources {
     if (policyd::matches_everything(source)) return true;
     const auto items = policyd::list_items(*source);
     return !items.empty() && std::all_of(items.begin(), items.end(), [](std::string_view text) {
-      const Item item = parse_item(text, Side::source);
+      const ListItem item = parse_item(text, Side::source);
       if (item.kind == ItemKind::error) return false;
       return (item.negated && item.kind != ItemKind::empty_sender) ||
              (!item.negated && item.kind == ItemKind::empty_sender);
@@ -72,7 +72,7 @@ class Sources {
 
  private:
   bool item_is_inside(std::string_view text, std::set<std::string>& visited) const {
-    const Item item = parse_item(text, Side::source);
+    const ListItem item = parse_item(text, Side::source);
     if (item.negated) return false;
     if (item.kind == ItemKind::client_network) return item.network.length > 0;
     if (item.kind == ItemKind::sasl_user) return item.text != "-";

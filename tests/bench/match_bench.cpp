@@ -8,7 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "daemon/match.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/counting/counters.hpp"
+#include "daemon/rules/match/match_index.hpp"
+#include "daemon/rules/match/matcher.hpp"
+#include "daemon/rules/match/rows.hpp"
 
 namespace policyd {
 namespace {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "model.hpp"
+#include "daemon/counting/counters.hpp"
 
 #include <algorithm>
 #include <cctype>

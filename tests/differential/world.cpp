@@ -5,7 +5,9 @@
 #include <array>
 #include <stdexcept>
 
-#include "daemon/protocol.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/counting/counters.hpp"
+#include "daemon/protocol/policy_protocol.hpp"
 
 namespace differential {
 

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "daemon/database.hpp"
-#include "daemon/engine.hpp"
-#include "daemon/store/sqlite_store.hpp"
+#include "daemon/engine/engine.hpp"
+#include "daemon/sqlite/database.hpp"
+#include "daemon/store/sqlite/sqlite_store.hpp"
 #include "model.hpp"
 #include "rules.hpp"
-#include "tests/unit/manual_loop.hpp"
+#include "tests/unit/daemon/loop/manual_loop.hpp"
 
 namespace differential {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "daemon/config.hpp"
-#include "daemon/ini.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/config/ini.hpp"
 #include "fuzz.hpp"
 
 namespace {

@@ -7,9 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "daemon/address.hpp"
-#include "daemon/item.hpp"
-#include "daemon/match.hpp"
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/wildcard.hpp"
+#include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/match/match_index.hpp"
+#include "daemon/rules/match/matcher.hpp"
+#include "daemon/rules/match/plain_match.hpp"
+#include "daemon/rules/match/rows.hpp"
 #include "fuzz.hpp"
 
 namespace {
@@ -81,7 +86,7 @@ void check_lists(std::string_view list) {
   std::string joined;
   for (const std::string_view item : list_items(list)) {
     joined += std::string{item} + ",";
-    const Item source = parse_item(item, Side::source);
+    const ListItem source = parse_item(item, Side::source);
     check(source.negated == item.starts_with('!'), "an item begins with ! or does not");
     const bool wrong = source.kind == ItemKind::error || source.kind == ItemKind::unparsable;
     check(!wrong || item_problem(item, Side::source), "what is wrong is said");

@@ -8,7 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "daemon/protocol.hpp"
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
+#include "daemon/protocol/policy_protocol.hpp"
 #include "fuzz.hpp"
 
 namespace {

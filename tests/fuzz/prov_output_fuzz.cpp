@@ -6,7 +6,7 @@
 #include <string>
 
 #include "fuzz.hpp"
-#include "hooks/prov_output.hpp"
+#include "hooks/carbonio/prov_output.hpp"
 
 namespace {
 

@@ -10,10 +10,11 @@
 #include <string>
 #include <utility>
 
-#include "daemon/maillog.hpp"
-#include "daemon/resolver.hpp"
-#include "daemon/spf_check.hpp"
-#include "daemon/spf_record.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/dns/resolver.hpp"
+#include "daemon/dns/spf_check.hpp"
+#include "daemon/dns/spf_sanitiser.hpp"
+#include "daemon/log/maillog.hpp"
 #include "fuzz.hpp"
 
 namespace policyd {

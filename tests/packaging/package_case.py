@@ -105,7 +105,7 @@ class PackageTest(unittest.TestCase):
 
     def make_perl_database(self):
         """As the Perl daemon has it, with the article's limit: 10 a minute, policy 6, quota 3."""
-        schema = (SOURCE / "daemon/schema.sql").read_text().replace("{p}", "")
+        schema = (SOURCE / "daemon/sqlite/schema.sql").read_text().replace("{p}", "")
         text = schema + """
             INSERT INTO policies (Name,Priority,Description) VALUES('article', 0, '');
             INSERT INTO policy_members (PolicyID,Source,Destination) VALUES(6,'any','any');

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Letters, digits and white space of ASCII, whatever the locale says: addresses, host names and
+// configuration values. Pure functions; any thread.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace policyd {
+
+[[nodiscard]] constexpr bool is_white_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+[[nodiscard]] constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+[[nodiscard]] constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+[[nodiscard]] constexpr bool is_letter(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
+[[nodiscard]] constexpr bool is_hex_digit(char c) {
+  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
+}
+
+// Other bytes than A..Z stay: mail addresses are compared so.
+inline void lower_case(std::string& text) {
+  std::transform(text.begin(), text.end(), text.begin(), lower);
+}
+
+}  // namespace policyd

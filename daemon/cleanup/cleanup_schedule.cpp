@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/cleanup/cleanup_schedule.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "daemon/base/thread_signals.hpp"
+
+namespace policyd {
+namespace {
+
+constexpr int kQuietHour = 4;
+constexpr int kQuietMinute = 30;
+constexpr std::chrono::hours kBetween{20};
+constexpr std::chrono::hours kAfterFailure{1};
+
+TimePoint quiet_time(std::tm day, int days_later) {
+  day.tm_mday += days_later;
+  day.tm_hour = kQuietHour;
+  day.tm_min = kQuietMinute;
+  day.tm_sec = 0;
+  day.tm_isdst = -1;
+  return std::chrono::time_point_cast<Millis>(
+      std::chrono::system_clock::from_time_t(::mktime(&day)));
+}
+
+}  // namespace
+
+TimePoint next_cleanup(std::optional<TimePoint> last, TimePoint started, TimePoint now) {
+  const TimePoint from = last ? std::min(*last, now) + kBetween : started;
+  const std::time_t time = std::chrono::system_clock::to_time_t(from);
+  std::tm day{};
+  ::localtime_r(&time, &day);
+  const TimePoint that_day = quiet_time(day, 0);
+  return that_day >= from ? that_day : quiet_time(day, 1);
+}
+
+CleanupSchedule::CleanupSchedule(Maillog& log, CleanupSettings settings, Clock clock,
+                                 Millis look_every)
+    : log_(log),
+      clock_(std::move(clock)),
+      look_every_(look_every),
+      settings_(std::move(settings)),
+      started_(clock_()) {
+  thread_ = std::thread([this] {
+    block_signals();
+    work();
+  });
+}
+
+CleanupSchedule::~CleanupSchedule() {
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void CleanupSchedule::configure(std::chrono::hours sessions) {
+  const std::lock_guard lock{mutex_};
+  settings_.sessions = sessions;
+}
+
+void CleanupSchedule::work() {
+  std::unique_lock lock{mutex_};
+  while (!wake_.wait_for(lock, look_every_, [this] { return stop_.load(); })) {
+    const CleanupSettings settings = settings_;
+    lock.unlock();
+    look(settings);
+    lock.lock();
+  }
+}
+
+void CleanupSchedule::look(const CleanupSettings& settings) {
+  const TimePoint now = clock_();
+  // A database that cannot be read is the store's matter, which says so.
+  const auto last = last_cleanup(settings);
+  if (!last || now < not_before_ || now < next_cleanup(*last, started_, now)) return;
+  const auto done = clean_up(
+      settings, now, [this](std::string_view line) { log_.notice(line); }, stop_);
+  if (done) return;
+  log_.error(fmt::format("clean-up: {}", done.error().message));
+  not_before_ = now + kAfterFailure;
+}
+
+}  // namespace policyd

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/config/config_table.hpp"
+
+#include <fmt/format.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+#include <system_error>
+
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/config/ini.hpp"
+
+namespace policyd {
+namespace {
+
+using namespace config_key;
+using Rejected = std::optional<std::string_view>;
+
+constexpr std::uint64_t kDaySeconds = 86'400;
+constexpr std::uint64_t kMonthSeconds = 30 * kDaySeconds;
+constexpr std::uint64_t kLargestPort = 65'535;
+constexpr std::uint64_t kMostSessionHours = 24 * 3'650;
+constexpr std::size_t kLongestSocketPath = sizeof(sockaddr_un::sun_path) - 1;
+static_assert(kLongestSocketPath == 107, "the number stands in the table below");
+
+constexpr std::array<std::string_view, 4> kTrue = {"1", "y", "yes", "on"};
+constexpr std::array<std::string_view, 4> kFalse = {"0", "n", "no", "off"};
+
+bool is_one_of(std::span<const std::string_view> words, std::string_view word) {
+  return std::any_of(words.begin(), words.end(),
+                     [word](std::string_view w) { return equal_ignoring_case(w, word); });
+}
+
+// A tab is white space and harmless.
+bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
+
+// Digits only, and within the bounds.
+std::optional<std::uint64_t> number_within(std::string_view text, std::uint64_t least,
+                                           std::uint64_t most) {
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || rest != end || value < least || value > most) return std::nullopt;
+  return value;
+}
+
+// The items of a list. Lines that begin with a comment sign are comments in here-documents too.
+std::vector<std::string_view> items_of(std::string_view list) {
+  std::vector<std::string_view> items;
+  while (!list.empty()) {
+    const std::size_t newline = list.find('\n');
+    std::string_view line = trimmed(list.substr(0, newline));
+    list.remove_prefix(newline == std::string_view::npos ? list.size() : newline + 1);
+    if (line.starts_with('#') || line.starts_with(';')) continue;
+    while (!line.empty()) {
+      const std::size_t end = line.find_first_of(", \t\r\v\f");
+      if (end != 0) items.push_back(line.substr(0, end));
+      line.remove_prefix(end == std::string_view::npos ? line.size() : end + 1);
+    }
+  }
+  return items;
+}
+
+// IpNetwork takes a length beyond the address's bits for all of them, as the Perl daemon does in
+// rows; in an access list it is a slip to be told.
+bool is_network(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::uint64_t bits = text.find(':') == std::string_view::npos ? 32 : 128;
+  return IpNetwork::parse(text) && (slash == std::string_view::npos ||
+                                    number_within(text.substr(slash + 1), 0, bits).has_value());
+}
+
+// A port, or the path of a UNIX socket; whether it fits `proto` is known only at the end.
+Rejected read_port(ConfigDraft& draft, std::string_view value) {
+  const auto number = number_within(value, 1, kLargestPort);
+  const bool path = value.starts_with('/') && value.size() <= kLongestSocketPath;
+  if (!number && !path) return value;
+  draft.port = number ? std::to_string(*number) : std::string(value);
+  return std::nullopt;
+}
+
+Rejected read_log_mail(ConfigDraft& draft, std::string_view value) {
+  constexpr std::array<std::string_view, 2> kSyslog = {"mail@syslog:native", "maillog"};
+  const bool syslog = is_one_of(kSyslog, value);
+  if (!syslog && !equal_ignoring_case(value, "main")) return value;
+  draft.log_mail = syslog ? kSyslog[0] : "main";
+  return std::nullopt;
+}
+
+// The Perl daemon knows more details; there is nothing here for them to show.
+Rejected read_log_detail(ConfigDraft& draft, std::string_view value) {
+  const auto items = items_of(value);
+  draft.log_modules = std::any_of(items.begin(), items.end(), [](std::string_view item) {
+    return equal_ignoring_case(item, "modules");
+  });
+  return std::nullopt;
+}
+
+// "DBI:SQLite:dbname=PATH", as DBD::SQLite reads it: dbname, database or db among attributes
+// separated by semicolons, or the path alone. Of a DSN that is refused only the beginning is shown:
+// those of other drivers may hold a password.
+Rejected read_dsn(ConfigDraft& draft, std::string_view value) {
+  constexpr std::array<std::string_view, 3> kNames = {"dbname", "database", "db"};
+  constexpr std::string_view kDriver = "DBI:SQLite:";
+  const Rejected rejected = value.substr(0, value.find_first_of("=;"));
+  if (!equal_ignoring_case(value.substr(0, kDriver.size()), kDriver)) return rejected;
+  std::string_view rest = value.substr(kDriver.size());
+  std::string_view path = rest.starts_with('/') ? rest : std::string_view{};
+  while (path.empty() && !rest.empty()) {
+    const std::string_view attribute = rest.substr(0, rest.find(';'));
+    rest.remove_prefix(std::min(rest.size(), attribute.size() + 1));
+    const std::size_t equals = attribute.find('=');
+    if (equals == std::string_view::npos) continue;
+    if (is_one_of(kNames, trimmed(attribute.substr(0, equals)))) {
+      path = trimmed(attribute.substr(equals + 1));
+    }
+  }
+  if (!path.starts_with('/')) return rejected;
+  draft.database = path;
+  return std::nullopt;
+}
+
+Rejected read_table_prefix(ConfigDraft& draft, std::string_view value) {
+  const bool fine = std::all_of(value.begin(), value.end(),
+                                [](char c) { return is_letter(c) || is_digit(c) || c == '_'; });
+  if (!fine || value.size() > 64) return value;
+  draft.table_prefix = value;
+  return std::nullopt;
+}
+
+// "30", "30d", "30 days": days; "12h", "12 hours".
+Rejected read_sessions(ConfigDraft& draft, std::string_view value) {
+  constexpr std::array<std::string_view, 4> kDays = {"", "d", "day", "days"};
+  constexpr std::array<std::string_view, 3> kHours = {"h", "hour", "hours"};
+  const auto* digits_end = std::find_if_not(value.begin(), value.end(), is_digit);
+  const auto digits = static_cast<std::size_t>(digits_end - value.begin());
+  const std::string_view unit = trimmed(value.substr(digits));
+  if (!is_one_of(kDays, unit) && !is_one_of(kHours, unit)) return value;
+  const std::uint64_t factor = is_one_of(kDays, unit) ? 24 : 1;
+  const auto number = number_within(value.substr(0, digits), 1, kMostSessionHours / factor);
+  if (!number) return value;
+  draft.cleanup_sessions = std::chrono::hours(*number * factor);
+  return std::nullopt;
+}
+
+using Count = Number<std::size_t>;
+using Draft = ConfigDraft;
+
+constexpr Special kPort{read_port, "1 to 65535, or with proto=unix a path of at most 107 bytes"};
+constexpr Special kLogMail{read_log_mail, "main or mail@syslog:native (maillog is the same)"};
+constexpr Special kLogDetail{read_log_detail, "modules, tracking, policies, protocols"};
+constexpr Special kDsn{read_dsn, "DBI:SQLite:dbname=/PATH (only SQLite is provided)"};
+constexpr Special kPrefix{read_table_prefix, "up to 64 letters, digits and _"};
+constexpr Special kSessions{read_sessions, "days or hours, such as 30, 30d, 12h, up to 3650 days"};
+constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
+constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
+                                 {{{"tempfail", Bypass::tempfail}, {"pass", Bypass::pass}}}};
+constexpr Choice<Durability> kDurability{
+    &Draft::durability, {{{"commit", Durability::commit}, {"full", Durability::full}}}};
+constexpr Choice<Algorithm> kAlgorithm{
+    &Draft::quotas_algorithm, {{{"window", Algorithm::window}, {"decay", Algorithm::decay}}}};
+
+constexpr bool kMayBeEmpty = true;
+constexpr bool kNotEmpty = false;
+
+constexpr std::string_view kDefer = "Greylisting in effect, please come back later";
+constexpr std::string_view kBlacklist = "Greylisting in effect, sending server blacklisted";
+
+// clang-format off
+constexpr std::array kKeys = {
+    // Section, key, default, unit, whether an empty value is one, where it goes.
+    ConfigKey{"server", "user", "", "", kMayBeEmpty, Word{&Draft::user}},
+    ConfigKey{"server", "group", "", "", kMayBeEmpty, Word{&Draft::group}},
+    ConfigKey{"server", "pid_file", "/run/carbonio/cbpolicyd.pid", "", kNotEmpty, File{&Draft::pid_file}},
+    ConfigKey{"server", "background", "yes", "", kNotEmpty, Flag{&Draft::background}},
+    ConfigKey{"server", "log_level", "2", "", kNotEmpty, Number<int>{&Draft::log_level, 0, 4}},
+    ConfigKey{"server", "log_file", "", "", kMayBeEmpty, File{&Draft::log_file}},
+    ConfigKey{"server", "log_mail", "main", "", kNotEmpty, kLogMail},
+    ConfigKey{"server", "log_detail", "", "", kMayBeEmpty, kLogDetail},
+    ConfigKey{"server", "host", "*", "", kNotEmpty, Word{&Draft::host}},
+    ConfigKey{"server", "port", "10031", "", kNotEmpty, kPort},
+    ConfigKey{"server", "proto", "tcp", "", kNotEmpty, kProto},
+    ConfigKey{"server", "timeout_idle", "1020", "s", kNotEmpty, Seconds{&Draft::timeout_idle, 1, kDaySeconds}},
+    ConfigKey{"server", "timeout_busy", "120", "s", kNotEmpty, Seconds{&Draft::timeout_busy, 1, kDaySeconds}},
+    ConfigKey{"server", "cidr_allow", "", "", kMayBeEmpty, Networks{&Draft::cidr_allow}},
+    ConfigKey{"server", "cidr_deny", "", "", kMayBeEmpty, Networks{&Draft::cidr_deny}},
+    ConfigKey{"server", "max_connections", "10000", "", kNotEmpty, Count{&Draft::max_connections, 1, 1'000'000}},
+    ConfigKey{"server", "max_sessions", "10000", "", kNotEmpty, Count{&Draft::max_sessions, 1, 10'000'000}},
+    ConfigKey{"server", "nameservers", "", "", kMayBeEmpty, Word{&Draft::nameservers}},
+    ConfigKey{"server", "modules", "", "", kMayBeEmpty, Names{&Draft::modules}},
+    ConfigKey{"server", "protocols", "", "", kMayBeEmpty, Names{&Draft::protocols}},
+    ConfigKey{"server", "cache_file", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"server", "min_servers", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"server", "min_spare_servers", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"server", "max_spare_servers", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"server", "max_servers", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"server", "max_requests", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"database", "DSN", "", "", kNotEmpty, kDsn},
+    ConfigKey{"database", "bypass_mode", "tempfail", "", kNotEmpty, kBypass},
+    ConfigKey{"database", "bypass_timeout", "30", "s", kNotEmpty, Seconds{&Draft::bypass_timeout, 1, kDaySeconds}},
+    ConfigKey{"database", "table_prefix", "", "", kMayBeEmpty, kPrefix},
+    ConfigKey{"database", "durability", "commit", "", kNotEmpty, kDurability},
+    ConfigKey{"database", "cache_entries", "200000", "", kNotEmpty, Count{&Draft::cache_entries, 1, 100'000'000}},
+    ConfigKey{"database", "backup_interval", "3600", "s", kNotEmpty, Seconds{&Draft::backup_interval, 0, kMonthSeconds}},
+    ConfigKey{"database", "check_interval", "10", "s", kNotEmpty, Seconds{&Draft::check_interval, 1, kDaySeconds}},
+    ConfigKey{"database", "remind_interval", "60", "s", kNotEmpty, Seconds{&Draft::remind_interval, 1, kDaySeconds}},
+    ConfigKey{"database", "largest_log", "256", "MiB", kNotEmpty, Count{&Draft::largest_log_mib, 1, 65'536}},
+    ConfigKey{"database", "Username", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"database", "Password", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"AccessControl", "enable", "0", "", kNotEmpty, Flag{&Draft::access_control}},
+    ConfigKey{"Accounting", "enable", "0", "", kNotEmpty, Flag{&Draft::accounting}},
+    ConfigKey{"Amavis", "enable", "0", "", kNotEmpty, Flag{&Draft::amavis}},
+    ConfigKey{"Amavis", "*", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"CheckHelo", "enable", "0", "", kNotEmpty, Flag{&Draft::check_helo}},
+    ConfigKey{"CheckSPF", "enable", "0", "", kNotEmpty, Flag{&Draft::check_spf}},
+    ConfigKey{"Greylisting", "enable", "0", "", kNotEmpty, Flag{&Draft::greylisting}},
+    ConfigKey{"Greylisting", "training_mode", "0", "", kNotEmpty, Flag{&Draft::greylisting_training}},
+    ConfigKey{"Greylisting", "defer_message", kDefer, "", kNotEmpty, Text{&Draft::greylisting_defer_message}},
+    ConfigKey{"Greylisting", "blacklist_message", kBlacklist, "", kNotEmpty, Text{&Draft::greylisting_blacklist_message}},
+    ConfigKey{"Quotas", "enable", "0", "", kNotEmpty, Flag{&Draft::quotas}},
+    ConfigKey{"Quotas", "algorithm", "window", "", kNotEmpty, kAlgorithm},
+    ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
+};
+// clang-format on
+
+struct ReadValue {
+  std::string_view value;
+  ConfigDraft& draft;
+
+  Rejected operator()(const Flag& key) const {
+    draft.*key.into = is_one_of(kTrue, value);
+    return std::nullopt;
+  }
+  template <typename Integer>
+  Rejected operator()(const Number<Integer>& key) const {
+    const auto number = number_within(value, key.least, key.most);
+    if (!number) return value;
+    draft.*key.into = static_cast<Integer>(*number);
+    return std::nullopt;
+  }
+  Rejected operator()(const Seconds& key) const {
+    const auto number = number_within(value, key.least, key.most);
+    if (!number) return value;
+    draft.*key.into = std::chrono::seconds(*number);
+    return std::nullopt;
+  }
+  template <typename Value>
+  Rejected operator()(const Choice<Value>& key) const {
+    for (const auto& [word, meaning] : key.words) {
+      if (!equal_ignoring_case(word, value)) continue;
+      draft.*key.into = meaning;
+      return std::nullopt;
+    }
+    return value;
+  }
+  Rejected operator()(const Word& key) const {
+    if (std::any_of(value.begin(), value.end(), is_white_space)) return value;
+    draft.*key.into = value;
+    return std::nullopt;
+  }
+  Rejected operator()(const Text& key) const {
+    draft.*key.into = value;
+    return std::nullopt;
+  }
+  Rejected operator()(const File& key) const {
+    if (!value.empty() && !value.starts_with('/')) return value;
+    draft.*key.into = value;
+    return std::nullopt;
+  }
+  Rejected operator()(const Names& key) const {
+    for (const auto item : items_of(value)) (draft.*key.into).emplace_back(item);
+    return std::nullopt;
+  }
+  Rejected operator()(const Networks& key) const {
+    for (const auto item : items_of(value)) {
+      if (!is_network(item)) return item;
+      (draft.*key.into).emplace_back(item);
+    }
+    return std::nullopt;
+  }
+  Rejected operator()(const Special& key) const { return key.read(draft, value); }
+  Rejected operator()(const Ignored&) const { return std::nullopt; }
+};
+
+struct Allowed {
+  std::string_view unit;
+
+  [[nodiscard]] std::string range(std::uint64_t least, std::uint64_t most) const {
+    return fmt::format("{} to {}{}{}", least, most, unit.empty() ? "" : " ", unit);
+  }
+  std::string operator()(const Flag&) const { return "1 or 0 (y, yes, on are 1)"; }
+  template <typename Integer>
+  std::string operator()(const Number<Integer>& key) const {
+    return range(key.least, key.most);
+  }
+  std::string operator()(const Seconds& key) const { return range(key.least, key.most); }
+  template <typename Value>
+  std::string operator()(const Choice<Value>& key) const {
+    return fmt::format("{} or {}", key.words[0].first, key.words[1].first);
+  }
+  std::string operator()(const Word&) const { return "one word"; }
+  std::string operator()(const Text&) const { return "one line of text"; }
+  std::string operator()(const File&) const { return "an absolute path"; }
+  std::string operator()(const Names&) const { return "names, separated by commas or lines"; }
+  std::string operator()(const Networks&) const {
+    return "networks such as 192.0.2.0/24 or 2001:db8::/32, separated by commas or lines";
+  }
+  std::string operator()(const Special& key) const { return std::string(key.allowed); }
+  std::string operator()(const Ignored&) const { return "anything"; }
+};
+
+bool may_have_lines(const ConfigKey& key) {
+  return std::holds_alternative<Names>(key.into) || std::holds_alternative<Networks>(key.into) ||
+         std::holds_alternative<Ignored>(key.into) || key.name == "log_detail";
+}
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() { return kKeys; }
+
+std::optional<std::string_view> read_config_value(const ConfigKey& key, std::string_view value,
+                                                  ConfigDraft& draft) {
+  const bool control = std::any_of(value.begin(), value.end(), is_control);
+  if (control && !may_have_lines(key)) return value;
+  return std::visit(ReadValue{value, draft}, key.into);
+}
+
+std::string allowed_values(const ConfigKey& key) { return std::visit(Allowed{key.unit}, key.into); }
+
+bool is_doubtful_flag(std::string_view value) {
+  return !is_one_of(kTrue, value) &&
+         !is_one_of(kFalse, value.substr(0, value.find_first_of(" \t")));
+}
+
+}  // namespace policyd

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/config/ini.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "daemon/base/ascii.hpp"
+
+namespace policyd {
+namespace {
+
+constexpr std::string_view kWhiteSpace = " \t\r\n\v\f";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kHereDocument = "<<";
+
+// The lines of a text, counted.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : rest_(text) {}
+
+  // Without the line end; nothing after the last one.
+  std::optional<std::string_view> next() {
+    if (rest_.empty()) return std::nullopt;
+    const std::size_t newline = rest_.find('\n');
+    std::string_view line = rest_.substr(0, newline);
+    rest_.remove_prefix(newline == std::string_view::npos ? rest_.size() : newline + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    ++number_;
+    return line;
+  }
+  [[nodiscard]] std::size_t number() const { return number_; }
+
+ private:
+  std::string_view rest_;
+  std::size_t number_ = 0;
+};
+
+class Reader {
+ public:
+  Reader(std::string_view text, std::string_view name) : lines_(text), name_(name) {}
+
+  Result<std::vector<IniSection>> read() {
+    while (const auto raw = lines_.next()) {
+      const std::string_view line = trimmed(*raw);
+      if (line.empty() || line.front() == '#' || line.front() == ';') continue;
+      const Result<void> done = line.front() == '[' ? read_section(line) : read_entry(line);
+      if (!done) return tl::unexpected(done.error());
+    }
+    return std::move(sections_);
+  }
+
+ private:
+  Result<void> read_section(std::string_view line) {
+    if (line.back() != ']') return wrong("a section is '[name]', not", line);
+    const std::string_view name = trimmed(line.substr(1, line.size() - 2));
+    if (name.empty()) return wrong("a section needs a name:", line);
+    sections_.push_back({std::string(name), lines_.number(), {}});
+    return {};
+  }
+
+  Result<void> read_entry(std::string_view line) {
+    const std::size_t equals = line.find('=');
+    const std::string_view key = trimmed(line.substr(0, equals));
+    if (equals == std::string_view::npos || key.empty()) {
+      return wrong("neither a comment, a '[section]' nor 'key=value':", line);
+    }
+    if (sections_.empty()) return wrong("a key needs a '[section]' above it:", line);
+    const std::string_view value = trimmed(line.substr(equals + 1));
+    IniEntry entry{std::string(key), std::string(value), lines_.number()};
+    if (value.starts_with(kHereDocument)) {
+      auto document = read_here_document(trimmed(value.substr(kHereDocument.size())), line);
+      if (!document) return tl::unexpected(document.error());
+      entry.value = std::move(*document);
+    }
+    sections_.back().entries.push_back(std::move(entry));
+    return {};
+  }
+
+  // `opening` is the line that begins it, for the errors.
+  Result<std::string> read_here_document(std::string_view mark, std::string_view opening) {
+    if (mark.empty()) return wrong("'<<' needs the word that ends the lines:", opening);
+    const std::size_t begin = lines_.number();
+    std::string value;
+    bool first = true;
+    while (const auto line = lines_.next()) {
+      if (trimmed(*line) == mark) return value;
+      if (!first) value += '\n';
+      first = false;
+      value += *line;
+    }
+    return failure(fmt::format("{}:{}: no line {} ends the lines that begin here", name_, begin,
+                               in_quotes(mark)));
+  }
+
+  [[nodiscard]] tl::unexpected<Error> wrong(std::string_view what, std::string_view line) const {
+    return failure(fmt::format("{}:{}: {} {}", name_, lines_.number(), what, in_quotes(line)));
+  }
+
+  Lines lines_;
+  std::string_view name_;
+  std::vector<IniSection> sections_;
+};
+
+}  // namespace
+
+Result<std::vector<IniSection>> parse_ini(std::string_view text, std::string_view name) {
+  if (text.size() > kMaxIniBytes) {
+    return failure(fmt::format("{}: larger than {} bytes, so it is no configuration file", name,
+                               kMaxIniBytes));
+  }
+  const std::size_t nul = text.find('\0');
+  if (nul != std::string_view::npos) {
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(nul), '\n');
+    return failure(fmt::format("{}:{}: a NUL byte, so it is no configuration file", name, line));
+  }
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  return Reader(text, name).read();
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(kWhiteSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kWhiteSpace) - begin + 1);
+}
+
+std::string in_quotes(std::string_view value) {
+  constexpr std::size_t kLongest = 60;
+  std::string out = "'";
+  for (const char c : value.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + (value.size() > kLongest ? "...'" : "'");
+}
+
+}  // namespace policyd

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What modules want to know from the DNS, found out by one resolver: HELO names and SPF, each with
+// its deadline, and only so many at a time. Called on the loop, works on the resolver's thread,
+// answers on the loop.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "daemon/dns/lookup_service.hpp"
+#include "daemon/dns/resolver.hpp"
+#include "daemon/log/maillog.hpp"
+#include "daemon/loop/event_loop.hpp"
+
+namespace policyd {
+
+struct DnsLookupSettings {
+  std::string name_servers;  // of ResolverSettings
+  std::chrono::milliseconds helo_deadline{10'000};
+  std::chrono::milliseconds spf_deadline{15'000};
+  std::size_t most_questions = 1'000;  // that wait; beyond, lookups are skipped
+};
+
+class DnsLookups final : public LookupService {
+ public:
+  DnsLookups(EventLoop& loop, Maillog& log, DnsLookupSettings settings);
+  ~DnsLookups() override;
+
+  void look_up(LookupQuestion question, Done done) override;
+
+ private:
+  struct Waiting;
+  void look_up_helo(const std::shared_ptr<Waiting>& waiting, const std::string& helo_name);
+  void look_up_spf(const std::shared_ptr<Waiting>& waiting, LookupQuestion question);
+  void complain();
+
+  EventLoop& loop_;
+  Maillog& log_;
+  const DnsLookupSettings settings_;
+  std::size_t under_way_ = 0;
+  std::uint64_t skipped_ = 0;  // since it was last said
+  std::chrono::steady_clock::time_point complained_;
+  // shared_ptr: what is posted to the loop may arrive after this object is gone.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Resolver resolver_;  // last: its thread uses the others
+};
+
+}  // namespace policyd

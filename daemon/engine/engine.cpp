@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/engine/engine.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <exception>
+#include <iterator>
+#include <utility>
+
+#include "daemon/modules/make_modules.hpp"
+#include "daemon/modules/module_trace.hpp"
+
+namespace policyd {
+
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr std::size_t kLookAtClockAfter = 16;  // questions
+
+// The answer to a question that was answered before.
+Verdict repeated(const Verdict& first) {
+  // Or Postfix would add the header twice.
+  return first.action == Action::prepend ? Verdict{} : first;
+}
+
+// Of a question that waits for the DNS. No instance contains a line feed.
+std::string key_of(const Request& request) {
+  return fmt::format("{}\n{}", request.instance, request.recipient);
+}
+
+}  // namespace
+
+Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config, Clock clock,
+               LookupService* lookups, RefusalObserver* refusals)
+    : loop_(loop),
+      store_(store),
+      log_(log),
+      clock_(std::move(clock)),
+      lookups_(lookups),
+      refusals_(refusals),
+      sessions_(config.max_sessions) {
+  configure(config);
+}
+
+Engine::~Engine() { *alive_ = false; }
+
+void Engine::configure(const Config& config) {
+  bypass_mode_ = config.bypass_mode;
+  sessions_.set_capacity(config.max_sessions);
+  track_sessions_ = config.quotas || config.accounting;
+  trace_modules_ = config.log_modules;
+  modules_ = make_modules(config, refusals_);
+  const bool tables = std::any_of(modules_.begin(), modules_.end(),
+                                  [](const auto& module) { return module->uses_tables(); });
+  uses_ = tables ? Store::Uses::everything : Store::Uses::counters;
+}
+
+void Engine::ask(std::shared_ptr<Pending> pending) { enqueue({std::move(pending), {}, {}, {}}); }
+
+void Engine::enqueue(Item item) {
+  if (waiting_.empty()) batch_began_ = Steady::now();
+  waiting_.push_back(std::move(item));
+  if (!batch_.empty()) return;  // the next batch begins when this one is answered
+  const bool look_at_clock = waiting_.size() % kLookAtClockAfter == 0;
+  if (waiting_.size() >= kMaxBatch ||
+      (look_at_clock && Steady::now() - batch_began_ >= kMaxBatchTime)) {
+    begin_batch();
+  } else if (!std::exchange(flush_posted_, true)) {
+    loop_.post([this, alive = alive_] {
+      if (!*alive) return;
+      flush_posted_ = false;
+      begin_batch();
+    });
+  }
+}
+
+void Engine::finish() { begin_batch(); }
+
+void Engine::keep_messages_under_way() {
+  if (!track_sessions_ || !batch_.empty()) return;
+  const auto keep = [this](Transaction& store) {
+    if (store.rules() == nullptr) return;
+    for (SessionRow& row : open_rows(sessions_, *store.rules(), store.now())) {
+      store.put_session(std::move(row));
+    }
+  };
+  store_.commit(clock_(), Store::Uses::counters, keep, [](Store::Outcome) {});
+}
+
+void Engine::begin_batch() {
+  if (!batch_.empty() || waiting_.empty()) return;
+  if (waiting_.size() <= kMaxBatch) {
+    std::swap(batch_, waiting_);
+  } else {
+    const auto end = waiting_.begin() + kMaxBatch;
+    batch_.assign(std::move_iterator{waiting_.begin()}, std::move_iterator{end});
+    waiting_.erase(waiting_.begin(), end);
+  }
+  store_.commit(
+      clock_(), uses_, [this](Transaction& store) { decide(store); },
+      [this](Store::Outcome) { answer_all(); });
+}
+
+void Engine::decide(Transaction& store) {
+  for (Item& item : batch_) {
+    auto verdict = decide_one(item, store);
+    if (!verdict) continue;
+    item.verdict = std::move(*verdict);
+    const std::uint64_t asked = 1 + item.repeats.size();
+    statistics_.requests += asked;
+    if (item.verdict.refuses()) statistics_.refused += asked;
+  }
+  ++statistics_.batches;
+}
+
+std::vector<std::string> Engine::module_names() const {
+  std::vector<std::string> names;
+  for (const auto& module : modules_) names.emplace_back(module->name());
+  return names;
+}
+
+Engine::Statistics Engine::statistics() const {
+  Statistics now = statistics_;
+  now.sessions = sessions_.size();
+  return now;
+}
+
+void Engine::answer_all() {
+  // A connection may ask its next question at once: that one waits for the next batch.
+  for (Item& item : batch_) {
+    if (!item.pending) continue;  // waits for the DNS
+    item.pending->answer(item.verdict);
+    for (const auto& repeat : item.repeats) repeat->answer(repeated(item.verdict));
+  }
+  batch_.clear();
+  if (waiting_.empty() || std::exchange(flush_posted_, true)) return;
+  loop_.post([this, alive = alive_] {
+    if (!*alive) return;
+    flush_posted_ = false;
+    begin_batch();
+  });
+}
+
+std::optional<Verdict> Engine::decide_one(Item& item, Transaction& store) {
+  const Request& request = item.pending->request();
+  if (item.lookups) {
+    auto first = looking_up_.extract(key_of(request));
+    if (first) item.repeats = std::move(first.mapped().repeats);
+  }
+  if (request.state == ProtocolState::other || modules_.empty()) return Verdict{};
+  if (store.rules() == nullptr) return bypass(request);
+  if (request.state == ProtocolState::rcpt) return decide_rcpt(item, store);
+  return decide_message(request, store);
+}
+
+// No rules could ever be read: the only case in which trouble with the database meets the mail.
+Verdict Engine::bypass(const Request& request) {
+  const bool pass = bypass_mode_ == Bypass::pass;
+  if (log_.mail_enabled()) {
+    log_.mail(fmt::format(
+        "module=Core, action={}, host={}, helo={}, from={}, to={}, reason=db_failure_bypass",
+        pass ? "pass" : "tempfail", request.client_address.to_short_string(), request.helo_name,
+        request.sender, request.recipient));
+  }
+  return {pass ? Action::dunno : Action::defer, {}};
+}
+
+// A message that another process began. Null for one that ended, or that nobody knows.
+Session* Engine::take_over(const Request& request, Transaction& store) {
+  const auto row = track_sessions_ ? store.session(request.instance) : std::nullopt;
+  auto session = row ? taken_over(*row) : std::nullopt;
+  return session ? &sessions_.add(std::move(*session)) : nullptr;
+}
+
+std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
+  const Request& request = item.pending->request();
+  if (waits_for_first(item)) return std::nullopt;
+  if (store.was_under_way(request.instance) && sessions_.find(request.instance) == nullptr) {
+    take_over(request, store);
+  }
+  Session& session = sessions_.open(request);
+  session.last_rcpt = store.now();
+  if (session.first_rcpt == TimePoint{}) session.first_rcpt = store.now();
+  if (const auto known = session.find(request.recipient)) return repeated(known->verdict());
+  session.end_of_message.reset();
+
+  const Rules& rules = *store.rules();
+  const auto policies = matcher_.match(*rules.index, request);
+  const std::uint64_t hash = question_hash(request);
+  RcptQuestion question{
+      {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
+  if (look_up(item, question)) return std::nullopt;
+  if (item.lookups) question.lookups = std::move(*item.lookups);
+  ask_modules(question,
+              [](Module& module, RcptQuestion& asked) { return module.decide_rcpt(asked); });
+
+  if (!question.verdict.refuses()) store.end_question(hash);
+  // Postfix's own limit is a thousand; beyond ours a repeated question is a new one.
+  if (session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
+  policy_ids_.clear();
+  for (const std::uint32_t place : policies) policy_ids_.push_back(rules.policies[place].id);
+  session.add_recipient(request.recipient, policy_ids_, question.verdict, question.reached_quotas);
+  return std::move(question.verdict);
+}
+
+// A question like one that waits for the DNS waits with it.
+bool Engine::waits_for_first(Item& item) {
+  if (item.lookups || looking_up_.empty()) return false;
+  const auto first = looking_up_.find(key_of(item.pending->request()));
+  if (first == looking_up_.end()) return false;
+  first->second.repeats.push_back(std::move(item.pending));
+  return true;
+}
+
+// Whether the question has to wait for the DNS first. Where it did already, what was found counts,
+// even if the rules want to know more by now.
+bool Engine::look_up(Item& item, const RcptQuestion& question) {
+  if (item.lookups || lookups_ == nullptr) return false;
+  LookupWishes wishes;
+  for (const auto& module : modules_) {
+    const LookupWishes more = module->wishes(question);
+    wishes = {wishes.helo || more.helo, wishes.spf || more.spf};
+  }
+  if (!wishes.any()) return false;
+  const Request& request = question.request;
+  std::string key = key_of(request);
+  LookupQuestion lookup{wishes, std::string{request.helo_name}, std::string{request.sender},
+                        request.client_address};
+  looking_up_.emplace(key, std::move(item));
+  lookups_->look_up(std::move(lookup), [this, alive = alive_, key](Lookups found) {
+    if (*alive) looked_up(key, std::move(found));
+  });
+  return true;
+}
+
+void Engine::looked_up(const std::string& key, Lookups found) {
+  const auto first = looking_up_.find(key);
+  if (first == looking_up_.end()) return;
+  // Its place is kept for repeats until it is decided.
+  enqueue({first->second.pending, {}, std::move(found), {}});
+}
+
+Verdict Engine::decide_message(const Request& request, Transaction& store) {
+  Session* session = sessions_.find(request.instance);
+  if (session == nullptr) session = take_over(request, store);
+  if (session == nullptr) return {};
+  if (session->end_of_message) return repeated(*session->end_of_message);
+
+  const std::uint64_t hash = question_hash(request);
+  MessageQuestion question{{request, *store.rules(), store, log_, store.begin_question(hash), {}},
+                           *session};
+  ask_modules(question,
+              [](Module& module, MessageQuestion& asked) { return module.decide_message(asked); });
+
+  if (!question.verdict.refuses()) store.end_question(hash);
+  if (track_sessions_) {
+    store.put_session(ended_row(request, *session, question.rules));
+  }
+  session->end_of_message = question.verdict;
+  session->forget_recipients();
+  return std::move(question.verdict);
+}
+
+template <typename AnyQuestion, typename Decide>
+void Engine::ask_modules(AnyQuestion& question, Decide decide) {
+  ModuleTrace trace{log_, trace_modules_, question.request};
+  for (const auto& module : modules_) {
+    try {
+      const Next next = decide(*module, question);
+      trace.asked(module->name(), next, question.verdict);
+      if (next == Next::stop) return;
+    } catch (const std::exception& error) {
+      log_.error(fmt::format("module={}: {}", module->name(), error.what()));
+      question.verdict = {Action::defer, {}};
+      trace.asked(module->name(), Next::stop, question.verdict);
+      return;
+    }
+  }
+}
+
+}  // namespace policyd

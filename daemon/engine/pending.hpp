@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// A request between the connection that read it and the engine that decides it. The loop's thread.
+#pragma once
+
+#include "daemon/protocol/request.hpp"
+#include "daemon/protocol/verdict.hpp"
+
+namespace policyd {
+
+// One request that waits for its answer. Made by a connection, which keeps the request's text.
+class Pending {
+ public:
+  Pending() = default;
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+  virtual ~Pending() = default;
+
+  [[nodiscard]] virtual const Request& request() const = 0;
+  // Called once, after what was counted is stored. The request's text may go then.
+  virtual void answer(const Verdict& verdict) = 0;
+};
+
+}  // namespace policyd

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/log/maillog.hpp"
+
+#include <fmt/format.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <ctime>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/printable.hpp"
+#include "daemon/log/log_file.hpp"
+
+namespace policyd {
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
+constexpr std::size_t kLineBytes = 4096;  // with its end
+static_assert(kLineBytes < kBufferBytes);
+
+// Having been woken, the writing thread waits so long for more lines, so that thousands of them
+// cost one wake-up and one write.
+constexpr std::chrono::milliseconds kLinger{5};
+
+// In the order of the enumeration, so that a level is an index.
+constexpr std::array<std::string_view, 5> kLevelNames = {
+    "ERROR: ", "WARNING: ", "NOTICE: ", "INFO: ", "DEBUG: "};
+static_assert(kLevelNames.size() == static_cast<std::size_t>(LogLevel::debug) + 1);
+constexpr std::array<int, kLevelNames.size()> kPriorities = {LOG_ERR, LOG_WARNING, LOG_NOTICE,
+                                                             LOG_INFO, LOG_DEBUG};
+
+// What all lines of one second begin with; formatted once a second.
+class LineStart {
+ public:
+  const std::string& at(TimePoint now) {
+    const auto second = std::chrono::floor<std::chrono::seconds>(now);
+    if (text_.empty() || second != second_) {
+      second_ = second;
+      text_ = format(std::chrono::system_clock::to_time_t(second));
+    }
+    return text_;
+  }
+
+ private:
+  static std::string format(std::time_t time) {
+    std::tm local{};
+    ::localtime_r(&time, &local);
+    return fmt::format("[{:04}/{:02}/{:02}-{:02}:{:02}:{:02} - {}] [CORE] ", local.tm_year + 1900,
+                       local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
+                       ::getpid());
+  }
+
+  std::chrono::sys_seconds second_{};
+  std::string text_;
+};
+
+void append_line(std::string& out, LineStart& start, LogLevel level, std::string_view text) {
+  const std::size_t before = out.size();
+  out += start.at(wall_clock());
+  out += kLevelNames[static_cast<std::size_t>(level)];
+  append_printable(out, text, kLineBytes - 1 - (out.size() - before));
+  out += '\n';
+}
+
+// A line for syslog begins with its priority.
+void append_syslog_line(std::string& out, LogLevel level, std::string_view before,
+                        std::string_view text) {
+  out += static_cast<char>('0' + kPriorities[static_cast<std::size_t>(level)]);
+  out += before;
+  append_printable(out, text, kLineBytes - 2 - before.size());
+  out += '\n';
+}
+
+void send_to_syslog(std::string_view lines) {
+  while (!lines.empty()) {
+    const int priority = lines.front() - '0';
+    const std::string_view line = lines.substr(1, lines.find('\n') - 1);
+    ::syslog(LOG_MAIL | priority, "%.*s", static_cast<int>(line.size()), line.data());
+    lines.remove_prefix(line.size() + 2);
+  }
+}
+
+// A new thread inherits what is blocked; signals are for the thread that runs the event loop.
+template <typename Run>
+std::thread thread_without_signals(Run run) {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread{std::move(run)};
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+Result<std::optional<LogFile>> open_file(const LogSettings& settings) {
+  if (settings.file.empty() && settings.in_background) return std::nullopt;
+  auto file = LogFile::open(settings.file);
+  if (!file) return tl::unexpected<Error>{std::move(file.error())};
+  return std::optional<LogFile>{std::move(*file)};
+}
+
+}  // namespace
+
+class Maillog::Writer {
+ public:
+  // Without a file, everything goes to syslog.
+  Writer(std::optional<LogFile> file, const LogSettings& settings)
+      : level_(settings.level),
+        mail_to_syslog_(settings.mail_to_syslog),
+        all_to_syslog_(!file),
+        file_(std::move(file)) {
+    thread_ = thread_without_signals([this] { run(); });
+  }
+
+  ~Writer() {
+    wake([this] { stopping_ = true; });
+    thread_.join();
+  }
+
+  void apply(const LogSettings& settings) {
+    level_ = settings.level;
+    mail_to_syslog_ = settings.mail_to_syslog;
+  }
+
+  // Without one, everything goes to syslog.
+  void change_file(std::optional<LogFile> file) {
+    wake([&] {
+      all_to_syslog_ = !file;
+      if (file) next_file_ = std::move(file);  // else one that lines wait for stays
+    });
+  }
+
+  [[nodiscard]] LogLevel level() const { return level_; }
+  [[nodiscard]] bool mail_to_syslog() const { return mail_to_syslog_; }
+
+  void put(LogLevel level, std::string_view text) {
+    wake([&] {
+      if (has_room()) append(level, text);
+    });
+  }
+
+  void put_to_syslog(std::string_view text) {
+    wake([&] {
+      if (has_room()) append_syslog_line(syslog_lines_, LogLevel::info, {}, text);
+    });
+  }
+
+  void flush() {
+    std::unique_lock lock{mutex_};
+    written_.wait(lock, [this, target = put_in_] { return taken_and_written_ >= target; });
+  }
+
+ private:
+  // Changes what the thread takes, and wakes it unless somebody did since it took the last.
+  template <typename Change>
+  void wake(Change change) {
+    bool first = false;
+    {
+      const std::lock_guard lock{mutex_};
+      change();
+      first = !std::exchange(woken_, true);
+    }
+    if (first) something_to_do_.notify_one();
+  }
+
+  // To where lines go at present; under the lock.
+  void append(LogLevel level, std::string_view text) {
+    if (all_to_syslog_) {
+      append_syslog_line(syslog_lines_, level, kLevelNames[static_cast<std::size_t>(level)], text);
+    } else {
+      append_line(lines_, line_start_, level, text);
+    }
+  }
+
+  // Whether another line fits; counts it as put in or as dropped.
+  bool has_room() {
+    const bool room = lines_.size() + syslog_lines_.size() + kLineBytes <= kBufferBytes;
+    ++(room ? put_in_ : dropped_);
+    return room;
+  }
+
+  // One turn of the writing thread: what has gathered.
+  struct Batch {
+    std::string lines;
+    std::string syslog_lines;
+    std::optional<LogFile> next_file;  // into which they go
+    std::uint64_t up_to = 0;           // put_in_ as it was
+    bool last = false;
+  };
+
+  void run() {
+    ::openlog("cbpolicyd", LOG_PID, LOG_MAIL);
+    Batch batch;
+    while (!batch.last) {
+      take(batch);
+      if (batch.next_file) file_ = std::exchange(batch.next_file, std::nullopt);
+      append_to_file(batch.lines);
+      send_to_syslog(batch.syslog_lines);
+      const std::lock_guard lock{mutex_};
+      taken_and_written_ = batch.up_to;
+      written_.notify_all();
+    }
+  }
+
+  void take(Batch& batch) {
+    batch.lines.clear();
+    batch.syslog_lines.clear();
+    std::unique_lock lock{mutex_};
+    something_to_do_.wait(lock, [this] { return woken_; });
+    if (!stopping_) {
+      lock.unlock();
+      std::this_thread::sleep_for(kLinger);
+      lock.lock();
+    }
+    woken_ = false;
+    batch.last = stopping_;
+    batch.up_to = put_in_;
+    if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) {
+      append(LogLevel::warning,
+             fmt::format("{} log lines were dropped: they came faster than they could be written",
+                         dropped));
+    }
+    batch.lines.swap(lines_);
+    batch.syslog_lines.swap(syslog_lines_);
+    batch.next_file.swap(next_file_);
+  }
+
+  void append_to_file(std::string_view lines) {
+    if (lines.empty()) return;
+    if (lost_ > 0 && append_loss()) lost_ = 0;
+    const std::size_t taken = lost_ > 0 ? 0 : file_->append(lines);
+    const std::string_view rest = lines.substr(taken);
+    lost_ += static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
+    if (lost_ > 0) lost_error_ = file_->error();
+  }
+
+  bool append_loss() {
+    LineStart start;  // the other one is the producers'
+    std::string report;
+    append_line(report, start, LogLevel::warning,
+                fmt::format("{} log lines were lost: {}", lost_,
+                            std::generic_category().message(lost_error_)));
+    return file_->append(report) == report.size();
+  }
+
+  std::atomic<LogLevel> level_;
+  std::atomic<bool> mail_to_syslog_;
+
+  std::mutex mutex_;  // for all from here to line_start_
+  std::condition_variable something_to_do_;
+  std::condition_variable written_;
+  bool woken_ = false;
+  bool stopping_ = false;
+  bool all_to_syslog_;
+  std::string lines_;
+  std::string syslog_lines_;
+  std::uint64_t put_in_ = 0;             // lines so far
+  std::uint64_t taken_and_written_ = 0;  // how many of them are
+  std::uint64_t dropped_ = 0;            // since the last report
+  std::optional<LogFile> next_file_;
+  LineStart line_start_;
+
+  // The writing thread's own.
+  std::optional<LogFile> file_;  // none before the first one
+  std::uint64_t lost_ = 0;       // lines since the last report, and why
+  int lost_error_ = 0;
+
+  std::thread thread_;  // last: it uses all the others
+};
+
+Result<std::unique_ptr<Maillog>> Maillog::open(const LogSettings& settings) {
+  auto file = open_file(settings);
+  if (!file) return tl::unexpected<Error>{std::move(file.error())};
+  return std::make_unique<Maillog>(std::move(*file), settings);
+}
+
+Maillog::Maillog(std::optional<LogFile> file, const LogSettings& settings)
+    : writer_(std::make_unique<Writer>(std::move(file), settings)) {}
+
+Maillog::~Maillog() = default;
+
+Result<void> Maillog::reopen(const LogSettings& settings) {
+  writer_->apply(settings);
+  auto file = open_file(settings);
+  if (!file) return tl::unexpected<Error>{std::move(file.error())};
+  writer_->change_file(std::move(*file));
+  return {};
+}
+
+bool Maillog::enabled(LogLevel level) const { return level <= writer_->level(); }
+
+bool Maillog::mail_enabled() const { return writer_->mail_to_syslog() || enabled(LogLevel::info); }
+
+void Maillog::write(LogLevel level, std::string_view text) {
+  if (enabled(level)) writer_->put(level, text);
+}
+
+void Maillog::mail(std::string_view text) {
+  if (writer_->mail_to_syslog()) {
+    writer_->put_to_syslog(text);
+  } else {
+    write(LogLevel::info, text);
+  }
+}
+
+void Maillog::flush() { writer_->flush(); }
+
+}  // namespace policyd

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The modules that a configuration enables, in the order in which they are asked: AccessControl,
+// CheckHelo, CheckSPF, Greylisting, Quotas, Accounting. For the engine, and for the command that
+// explains what the engine would say.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "daemon/config/config.hpp"
+#include "daemon/modules/module.hpp"
+#include "daemon/modules/refusal_log.hpp"
+
+namespace policyd {
+
+// `refusals` may be null; it must outlive the modules.
+std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalObserver* refusals);
+
+}  // namespace policyd

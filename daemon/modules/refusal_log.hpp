@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Who was refused lately: what the command shows beside a counter that is full. A module calls it
+// at a refusal and only then, so mail that passes pays nothing. Bounded: beyond the capacity the
+// keys that were refused longest ago go. The loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/lru_table.hpp"
+
+namespace policyd {
+
+class RefusalObserver {
+ public:
+  // `verdict` as name_of() has it; "none" where the limit only watches and would have refused.
+  RefusalObserver() = default;
+  RefusalObserver(const RefusalObserver&) = delete;
+  RefusalObserver& operator=(const RefusalObserver&) = delete;
+  virtual ~RefusalObserver() = default;
+  virtual void refused(std::int64_t limit_id, std::string_view track_key, std::string_view verdict,
+                       TimePoint now) = 0;
+};
+
+// One limit and track key.
+struct Refusal {
+  std::int64_t limit_id = 0;
+  std::string track_key;  // cut at RefusalLog::kMaxKey
+  std::string verdict;    // of the last one
+  std::uint64_t count = 0;
+  TimePoint first{};
+  TimePoint last{};
+  bool operator==(const Refusal&) const = default;
+};
+
+class RefusalLog final : public RefusalObserver {
+ public:
+  static constexpr std::size_t kCapacity = 1000;
+  static constexpr std::size_t kMaxKey = 512;
+
+  explicit RefusalLog(std::size_t capacity = kCapacity) : capacity_(capacity) {}
+
+  void refused(std::int64_t limit_id, std::string_view track_key, std::string_view verdict,
+               TimePoint now) override;
+
+  // Most recently refused first.
+  [[nodiscard]] std::vector<Refusal> all() const;
+  // Since the start, also those that are forgotten by now.
+  [[nodiscard]] std::uint64_t total() const { return total_; }
+
+ private:
+  std::size_t capacity_;
+  std::uint64_t total_ = 0;
+  LruTable<Refusal> refusals_;
+};
+
+}  // namespace policyd

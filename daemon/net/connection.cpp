@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/net/connection.hpp"
+
+#include <fmt/core.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/ip_address.hpp"
+
+namespace policyd {
+
+namespace {
+// Postfix's requests have some 700 bytes; the buffer grows for others.
+constexpr std::size_t kFirstBuffer = 2048;
+static_assert(kFirstBuffer <= kMaxRequestBytes);
+// From connecting to the first byte.
+constexpr std::chrono::milliseconds kFirstQuestion{100};
+}  // namespace
+
+Connection::Connection(UniqueFd socket, ConnectionContext& context, std::string peer,
+                       std::optional<IpAddress> peer_address)
+    : socket_(std::move(socket)),
+      context_(context),
+      peer_(std::move(peer)),
+      since_(coarse_steady_now()) {
+  request_.peer_address = peer_address;
+}
+
+// Edge-triggered: what is not read or written now must be remembered.
+void Connection::ready(std::uint32_t events) {
+  if (!is_open()) return;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ended_ = true;
+  if (ended_ || (events & EPOLLIN) != 0) readable_ = true;
+  switch (doing_) {
+    case Doing::idle:
+    case Doing::reading:
+      received_now_ = readable_ && receive();
+      return;
+    case Doing::writing:
+      return send();
+    case Doing::deciding:
+      return;
+  }
+}
+
+void Connection::proceed() {
+  if (std::exchange(received_now_, false)) process();
+}
+
+void Connection::now_doing(Doing doing) {
+  if (doing_ == doing) return;
+  doing_ = doing;
+  since_ = coarse_steady_now();
+}
+
+std::optional<std::chrono::steady_clock::time_point> Connection::idle_since() const {
+  if (doing_ != Doing::idle) return std::nullopt;
+  return since_;
+}
+
+bool Connection::is_busy() const {
+  if (doing_ == Doing::deciding || doing_ == Doing::writing) return true;
+  return !has_asked_ && coarse_steady_now() - since_ < kFirstQuestion;
+}
+
+void Connection::check_timeout() {
+  if (doing_ == Doing::deciding) return;  // ours to end, not the client's
+  const auto allowed = doing_ == Doing::idle ? context_.timeout_idle : context_.timeout_busy;
+  if (coarse_steady_now() - since_ < allowed) return;
+  if (doing_ != Doing::idle) {
+    context_.log.warning(fmt::format(
+        "{}: closed: {} for {} s", peer_,
+        doing_ == Doing::reading ? "a request was not finished" : "an answer was not read",
+        allowed.count()));
+  }
+  close();
+}
+
+void Connection::read() {
+  if (receive()) process();
+}
+
+// Whether anything came.
+bool Connection::receive() {
+  if (received_ == in_.size())
+    in_.resize(std::max(kFirstBuffer, std::min(in_.size() * 2, kMaxRequestBytes + 1)));
+  const std::size_t room = in_.size() - received_;
+  const ssize_t got = ::recv(socket_.get(), in_.data() + received_, room, MSG_DONTWAIT);
+  if (got < 0 && errno == EAGAIN) {
+    readable_ = false;
+    return false;
+  }
+  if (got <= 0) {
+    close();
+    return false;
+  }
+  received_ += static_cast<std::size_t>(got);
+  if (static_cast<std::size_t>(got) < room && !ended_) readable_ = false;
+  return true;
+}
+
+// Called with new bytes, and after an answer with what is left of them.
+void Connection::process() {
+  switch (find_request({in_.data(), received_}, framing_)) {
+    case Frame::need_more:
+      now_doing(received_ == 0 ? Doing::idle : Doing::reading);
+      if (readable_) read();
+      return;
+    case Frame::too_large:
+      return refuse(fmt::format("a request of more than {} bytes", kMaxRequestBytes));
+    case Frame::not_name_value:
+      return refuse(fmt::format(
+          "a line is not name=value: '{}'",
+          std::string_view{in_.data() + framing_.line, framing_.scanned - framing_.line}));
+    case Frame::complete:
+      return ask();
+  }
+}
+
+void Connection::ask() {
+  const std::string_view problem =
+      parse_request({in_.data(), framing_.scanned}, framing_, request_);
+  if (!problem.empty()) {
+    context_.log.error(fmt::format("{}: request refused: {}", peer_, problem));
+    close_after_answer_ = true;
+    return answer({Action::defer, {}});
+  }
+  has_asked_ = true;
+  now_doing(Doing::deciding);
+  context_.engine.ask(shared_from_this());
+}
+
+void Connection::refuse(std::string_view why) {
+  context_.log.warning(fmt::format("{}: closed: {}", peer_, why));
+  close();
+}
+
+void Connection::answer(const Verdict& verdict) {
+  if (!is_open()) return;
+  // What follows the request belongs to the next one.
+  const auto rest = in_.begin() + static_cast<std::ptrdiff_t>(framing_.scanned);
+  std::copy(rest, in_.begin() + static_cast<std::ptrdiff_t>(received_), in_.begin());
+  received_ -= framing_.scanned;
+  framing_ = {};
+  out_.clear();
+  written_ = 0;
+  append_action(out_, verdict);
+  send();
+}
+
+void Connection::send() {
+  const ssize_t sent_now = ::send(socket_.get(), out_.data() + written_, out_.size() - written_,
+                                  MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent_now < 0 && errno != EAGAIN) return close();
+  if (sent_now > 0) written_ += static_cast<std::size_t>(sent_now);
+  if (written_ == out_.size()) return sent();
+  now_doing(Doing::writing);
+}
+
+void Connection::sent() {
+  if (close_after_answer_) return close();
+  now_doing(Doing::idle);
+  if (received_ > 0) return process();
+  if (readable_) read();
+}
+
+}  // namespace policyd

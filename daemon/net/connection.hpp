@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// One connection of Postfix: bytes in, one question at a time to the engine, answers out in order.
+// Never a byte that was not asked for: Postfix takes a readable idle connection for dead. Bytes
+// behind a request belong to the next one. The loop's thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/unique_fd.hpp"
+#include "daemon/engine/engine.hpp"
+#include "daemon/log/maillog.hpp"
+#include "daemon/loop/epoll_loop.hpp"
+#include "daemon/protocol/policy_protocol.hpp"
+
+namespace policyd {
+
+// What connections share; longer-lived than they are.
+struct ConnectionContext {
+  Engine& engine;
+  Maillog& log;
+  std::chrono::seconds timeout_idle{1020};
+  std::chrono::seconds timeout_busy{120};
+};
+
+class Connection final : public Pending,
+                         public EpollLoop::Client,
+                         public std::enable_shared_from_this<Connection> {
+ public:
+  // `peer` is "192.0.2.1:4711" or the socket's path; the address is none on a UNIX socket.
+  Connection(UniqueFd socket, ConnectionContext& context, std::string peer,
+             std::optional<IpAddress> peer_address);
+
+  void ready(std::uint32_t events) override;
+  void proceed() override;
+  void close() { socket_.reset(); }
+  [[nodiscard]] bool is_open() const { return static_cast<bool>(socket_); }
+
+  // Closes when it has been idle, or in the middle of a request or answer, for too long.
+  void check_timeout();
+  // Idle since, or nullopt while something is going on.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> idle_since() const;
+  // Waits for an answer of the engine, for room to write one, or, having just been made, for its
+  // first question, which Postfix sends at once: an ordered stop lets these end.
+  [[nodiscard]] bool is_busy() const;
+
+  [[nodiscard]] const Request& request() const override { return request_; }
+  void answer(const Verdict& verdict) override;
+
+ private:
+  enum class Doing : std::uint8_t { idle, reading, deciding, writing };
+
+  void read();
+  bool receive();
+  void process();
+  void ask();
+  void send();
+  void sent();
+  void refuse(std::string_view why);
+  void now_doing(Doing doing);
+
+  UniqueFd socket_;
+  ConnectionContext& context_;
+  bool readable_ = false;  // there may be something to read
+  bool ended_ = false;     // and at last the end
+  bool received_now_ = false;
+  std::string peer_;
+  std::vector<char> in_;
+  std::size_t received_ = 0;
+  Framing framing_;
+  Request request_;
+  std::string out_;
+  std::size_t written_ = 0;
+  bool close_after_answer_ = false;
+  bool has_asked_ = false;
+  Doing doing_ = Doing::idle;
+  std::chrono::steady_clock::time_point since_;
+};
+
+}  // namespace policyd

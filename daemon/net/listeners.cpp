@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/net/listeners.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace policyd {
+namespace {
+
+// Postfix opens a hundred connections at once; the kernel cuts this to net.core.somaxconn.
+constexpr int kBacklog = 1024;
+
+std::string advice(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return "; another policy daemon runs there: stop it, or set another port";
+    case EADDRNOTAVAIL:
+      return "; this host does not have that address: set another host";
+    case EACCES:
+      return "; ports below 1024 and other users' folders need root: start as root, or set another";
+    default:
+      return "";
+  }
+}
+
+tl::unexpected<Error> cannot_listen(const std::string& name, int error) {
+  return failure(
+      fmt::format("cannot listen on {}: {}{}", name, std::strerror(error), advice(error)));
+}
+
+// `error` is errno where it fails.
+Result<Listener> listen_at(const std::string& name, int family, const sockaddr* address,
+                           socklen_t size, int& error) {
+  Listener listener;
+  listener.name = name;
+  listener.unix_socket = family == AF_UNIX;
+  listener.fd.reset(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int on = 1;
+  if (!listener.fd) return cannot_listen(name, error = errno);
+  if (family != AF_UNIX) {
+    ::setsockopt(listener.fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  }
+  if (family == AF_INET6)
+    ::setsockopt(listener.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (::bind(listener.fd.get(), address, size) != 0 || ::listen(listener.fd.get(), kBacklog) != 0) {
+    return cannot_listen(name, error = errno);
+  }
+  return listener;
+}
+
+// A socket that nobody listens on any more is in the way; one that answers belongs to somebody.
+bool is_left_over(const sockaddr_un& address) {
+  struct stat info {};
+  if (::stat(address.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
+  const UniqueFd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+         errno == ECONNREFUSED;
+}
+
+Result<std::vector<Listener>> listen_on_path(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return failure(
+        fmt::format("cannot listen on {}: a socket's path has at most {} characters; set a "
+                    "shorter one as port",
+                    path, sizeof address.sun_path - 1));
+  }
+  path.copy(address.sun_path, path.size());
+  if (is_left_over(address)) ::unlink(address.sun_path);
+  // Postfix asks as its own user.
+  const mode_t mask = ::umask(0111);
+  int error = 0;
+  auto listener =
+      listen_at(path, AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, error);
+  ::umask(mask);
+  if (!listener) return tl::unexpected{listener.error()};
+  std::vector<Listener> listeners;
+  listeners.push_back(std::move(*listener));
+  return listeners;
+}
+
+struct Wanted {
+  std::string host;
+  int family;
+};
+
+std::vector<Wanted> wanted_of(const Config& config) {
+  if (config.host == "localhost") return {{"127.0.0.1", AF_INET}, {"::1", AF_INET6}};
+  if (config.host == "*") return {{"0.0.0.0", AF_INET}, {"::", AF_INET6}};
+  return {{config.host, AF_UNSPEC}};
+}
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+Result<AddressList> look_up(const std::string& host, const std::string& port, int family,
+                            int flags) {
+  addrinfo hints{};
+  hints.ai_family = family;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV | flags;
+  addrinfo* found = nullptr;
+  const int code =
+      ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
+  if (code != 0) {
+    return failure(
+        fmt::format("cannot listen on host '{}' port {}: {}; set host to localhost, an address "
+                    "of this host, or *",
+                    host, port, ::gai_strerror(code)));
+  }
+  return AddressList{found, &freeaddrinfo};
+}
+
+std::string name_of(const addrinfo& info) {
+  std::string host(NI_MAXHOST, '\0');
+  std::string port(NI_MAXSERV, '\0');
+  ::getnameinfo(info.ai_addr, info.ai_addrlen, host.data(), static_cast<socklen_t>(host.size()),
+                port.data(), static_cast<socklen_t>(port.size()), NI_NUMERICHOST | NI_NUMERICSERV);
+  host.resize(std::strlen(host.c_str()));
+  port.resize(std::strlen(port.c_str()));
+  if (info.ai_family == AF_INET6) return fmt::format("[{}]:{}", host, port);
+  return fmt::format("{}:{}", host, port);
+}
+
+// Hosts without IPv6 have no ::1 and no [::]; the IPv4 half serves then.
+bool is_missing_ipv6(int family, int error) {
+  return family == AF_INET6 && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT);
+}
+
+std::string name_of(const sockaddr_storage& address, socklen_t size) {
+  if (address.ss_family == AF_UNIX) return reinterpret_cast<const sockaddr_un&>(address).sun_path;
+  sockaddr_storage copy = address;
+  addrinfo info{};
+  info.ai_family = address.ss_family;
+  info.ai_addr = reinterpret_cast<sockaddr*>(&copy);
+  info.ai_addrlen = size;
+  return name_of(info);
+}
+
+}  // namespace
+
+Result<std::vector<Listener>> inherited_listeners(int count) {
+  constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
+  std::vector<Listener> listeners;
+  for (int fd = kFirst; fd < kFirst + count; ++fd) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      return failure(
+          fmt::format("descriptor {} was handed over as a listening socket and is none: {}", fd,
+                      std::strerror(errno)));
+    }
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+    Listener& listener = listeners.emplace_back();
+    listener.fd.reset(fd);
+    listener.name = name_of(address, size);
+    listener.unix_socket = address.ss_family == AF_UNIX;
+    listener.inherited = true;
+  }
+  return listeners;
+}
+
+Result<void> look_up_host(const Config& config) {
+  if (config.unix_socket) return {};
+  for (const Wanted& want : wanted_of(config)) {
+    auto addresses = look_up(want.host, config.port, want.family, 0);
+    if (!addresses) return tl::unexpected{addresses.error()};
+  }
+  return {};
+}
+
+Result<std::vector<Listener>> listen_on(const Config& config) {
+  if (config.unix_socket) return listen_on_path(config.port);
+  std::vector<Listener> listeners;
+  for (const Wanted& want : wanted_of(config)) {
+    auto addresses = look_up(want.host, config.port, want.family, 0);
+    if (!addresses) return tl::unexpected{addresses.error()};
+    for (const addrinfo* info = addresses->get(); info != nullptr; info = info->ai_next) {
+      int error = 0;
+      auto listener =
+          listen_at(name_of(*info), info->ai_family, info->ai_addr, info->ai_addrlen, error);
+      if (listener) {
+        listeners.push_back(std::move(*listener));
+      } else if (!is_missing_ipv6(info->ai_family, error)) {
+        return tl::unexpected{listener.error()};
+      }
+    }
+  }
+  if (listeners.empty())
+    return failure(fmt::format("host '{}' has no address to listen on", config.host));
+  return listeners;
+}
+
+}  // namespace policyd

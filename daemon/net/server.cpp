@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/net/server.hpp"
+
+#include <fmt/core.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/net/connection.hpp"
+
+namespace policyd {
+
+namespace {
+
+constexpr std::chrono::seconds kSweepEvery{1};
+// After an accept that failed for want of descriptors or memory.
+constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
+constexpr std::chrono::seconds kSayAgainAfter{60};
+constexpr std::size_t kOtherDescriptors = 64;
+// Connections accepted in one turn, so that a thousand that come at once hold up no answer.
+constexpr int kMostWelcomed = 64;
+// How long SIGTERM waits for answers that clients do not read.
+constexpr std::chrono::seconds kLastAnswers{5};
+
+struct Peer {
+  std::string name;
+  std::optional<IpAddress> address;
+};
+
+Peer peer_of(const sockaddr_storage& address, const std::string& listener) {
+  if (address.ss_family == AF_INET) {
+    const auto* in = reinterpret_cast<const sockaddr_in*>(&address);
+    const auto ip = IpAddress::v4(ntohl(in->sin_addr.s_addr));
+    return {fmt::format("{}:{}", ip.to_string(), ntohs(in->sin_port)), ip};
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto* in = reinterpret_cast<const sockaddr_in6*>(&address);
+    std::array<std::uint8_t, 16> bytes{};
+    std::copy(std::begin(in->sin6_addr.s6_addr), std::end(in->sin6_addr.s6_addr), bytes.begin());
+    const auto ip = IpAddress::v6(bytes);
+    return {fmt::format("[{}]:{}", ip.to_string(), ntohs(in->sin6_port)), ip};
+  }
+  return {listener, std::nullopt};
+}
+
+std::vector<IpNetwork> networks(const std::vector<std::string>& texts) {
+  std::vector<IpNetwork> parsed;
+  for (const std::string& text : texts) {
+    if (auto network = IpNetwork::parse(text))
+      parsed.push_back(*network);  // checked with the configuration
+  }
+  return parsed;
+}
+
+// What the limit of descriptors leaves, when the database, its helpers and the log have theirs.
+std::size_t connections_possible() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
+  return limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors
+                                                : kOtherDescriptors;
+}
+
+bool any_contains(const std::vector<IpNetwork>& all, const IpAddress& address) {
+  return std::any_of(all.begin(), all.end(),
+                     [&](const IpNetwork& one) { return one.contains(address); });
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  Impl(EpollLoop& loop, Engine& engine, Maillog& log, const Config& config, Handlers handlers)
+      : loop_(loop),
+        engine_(engine),
+        log_(log),
+        handlers_(std::move(handlers)),
+        context_{engine, log, {}, {}} {
+    configure(config);
+    loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [this](int signal) { on(signal); });
+    loop_.after(kSweepEvery, [this] { sweep(); });
+  }
+
+  void configure(const Config& config) {
+    context_.timeout_idle = config.timeout_idle;
+    context_.timeout_busy = config.timeout_busy;
+    max_connections_ = std::min(config.max_connections, connections_possible());
+    allowed_ = networks(config.cidr_allow);
+    denied_ = networks(config.cidr_deny);
+  }
+
+  void add(Listener listener) {
+    Place& place = *places_.emplace_back(std::make_unique<Place>(*this, std::move(listener)));
+    if (!loop_.watch(place.listener.fd.get(), place)) {
+      throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
+    }
+    log_.notice(fmt::format("listening on {}", place.listener.name));
+  }
+
+  void run() { loop_.run(); }
+  [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+
+ private:
+  struct Place final : EpollLoop::Client {
+    Place(Impl& owner, Listener from) : server(owner), listener(std::move(from)) {}
+    // In a task: another connection may have to go for it.
+    void ready(std::uint32_t) override {
+      server.loop_.post([this] { server.accept(*this); });
+    }
+    Impl& server;
+    Listener listener;
+  };
+
+  // Edge-triggered: until there is nobody left, or another turn is asked for.
+  void accept(Place& place) {
+    for (int welcomed = 0; place.listener.fd; ++welcomed) {
+      if (welcomed == kMostWelcomed) {
+        return loop_.post([this, &place] { accept(place); });
+      }
+      sockaddr_storage address{};
+      socklen_t size = sizeof address;
+      UniqueFd fd{::accept4(place.listener.fd.get(), reinterpret_cast<sockaddr*>(&address), &size,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      if (fd) {
+        welcome(std::move(fd), address, place.listener);
+        continue;
+      }
+      const int error = errno;
+      if (error == EAGAIN) return;
+      if (error == ECONNABORTED || error == EINTR) continue;
+      complain(fmt::format("cannot accept a connection on {}: {}", place.listener.name,
+                           std::generic_category().message(error)));
+      // Whoever waits goes before whoever is idle.
+      if (error == EMFILE && close_longest_idle()) continue;
+      return loop_.after(kAcceptAgainAfter, [this, &place] { accept(place); });
+    }
+  }
+
+  void welcome(UniqueFd fd, const sockaddr_storage& address, const Listener& listener) {
+    Peer peer = peer_of(address, listener.name);
+    if (peer.address && is_unwanted(*peer.address)) {
+      complain(fmt::format("{}: refused by cidr_allow or cidr_deny", peer.name));
+      return;
+    }
+    if (!listener.unix_socket) {
+      const int on = 1;
+      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    if (connections_.size() >= max_connections_) make_room();
+    const int number = fd.get();
+    auto connection =
+        std::make_shared<Connection>(std::move(fd), context_, std::move(peer.name), peer.address);
+    if (!loop_.watch(number, *connection)) return;
+    connections_.push_back(std::move(connection));
+  }
+
+  [[nodiscard]] bool is_unwanted(const IpAddress& address) const {
+    if (any_contains(denied_, address)) return true;
+    return !allowed_.empty() && !any_contains(allowed_, address);
+  }
+
+  // The longest idle connection goes: Postfix opens another without a word.
+  void make_room() {
+    forget_closed();
+    if (connections_.size() < max_connections_) return;
+    complain(fmt::format("{} connections are open (max_connections): closing the longest idle one",
+                         connections_.size()));
+    close_longest_idle();
+  }
+
+  // False where there is none.
+  bool close_longest_idle() {
+    forget_closed();
+    if (connections_.empty()) return false;
+    const auto oldest = std::min_element(
+        connections_.begin(), connections_.end(), [](const auto& a, const auto& b) {
+          constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+          return a->idle_since().value_or(kNever) < b->idle_since().value_or(kNever);
+        });
+    (*oldest)->close();
+    connections_.erase(oldest);
+    return true;
+  }
+
+  void forget_closed() {
+    std::erase_if(connections_, [](const auto& connection) { return !connection->is_open(); });
+  }
+
+  void sweep() {
+    for (const auto& connection : connections_) {
+      if (connection->is_open()) connection->check_timeout();
+    }
+    forget_closed();
+    if (stopping_ && may_stop()) return loop_.stop();
+    loop_.after(stopping_ ? kAcceptAgainAfter : kSweepEvery, [this, stopping = stopping_] {
+      if (stopping == stopping_) sweep();  // else stop() has begun another series
+    });
+  }
+
+  void on(int signal) {
+    if (signal == SIGHUP) {
+      handlers_.reload();
+    } else if (signal == SIGUSR1) {
+      handlers_.statistics();
+    } else if (!stopping_) {
+      stop();
+    }
+  }
+
+  void stop() {
+    stopping_ = true;
+    stopping_since_ = std::chrono::steady_clock::now();
+    log_.notice("stopping: what was asked is answered first");
+    handlers_.stopping();
+    for (const auto& place : places_) {
+      Listener& listener = place->listener;
+      loop_.forget(listener.fd.get());
+      listener.fd.reset();
+      if (listener.unix_socket && !listener.inherited) ::unlink(listener.name.c_str());
+    }
+    // Requests that have arrived are read and answered in this turn of the loop.
+    loop_.post([this] { sweep(); });
+  }
+
+  bool may_stop() {
+    if (std::chrono::steady_clock::now() - stopping_since_ > kLastAnswers) return true;
+    return engine_.idle() &&
+           std::none_of(connections_.begin(), connections_.end(),
+                        [](const auto& connection) { return connection->is_busy(); });
+  }
+
+  // Once a minute each kind would be nicer; once a minute altogether is enough.
+  void complain(const std::string& text) {
+    const auto now = std::chrono::steady_clock::now();
+    if (complained_ && now - *complained_ < kSayAgainAfter) return;
+    complained_ = now;
+    log_.warning(text);
+  }
+
+  EpollLoop& loop_;
+  Engine& engine_;
+  Maillog& log_;
+  Handlers handlers_;
+  ConnectionContext context_;
+  std::size_t max_connections_ = 0;
+  std::vector<IpNetwork> allowed_;
+  std::vector<IpNetwork> denied_;
+  std::vector<std::unique_ptr<Place>> places_;
+  // shared_ptr: the engine holds on to whoever waits for its answer, too.
+  std::vector<std::shared_ptr<Connection>> connections_;
+  bool stopping_ = false;
+  std::chrono::steady_clock::time_point stopping_since_;
+  std::optional<std::chrono::steady_clock::time_point> complained_;
+};
+
+Server::Server(EpollLoop& loop, Engine& engine, Maillog& log, const Config& config,
+               std::vector<Listener> listeners, Handlers handlers)
+    : impl_(std::make_unique<Impl>(loop, engine, log, config, std::move(handlers))) {
+  for (Listener& listener : listeners) impl_->add(std::move(listener));
+}
+
+Server::~Server() = default;
+void Server::configure(const Config& config) { impl_->configure(config); }
+std::size_t Server::connection_count() const { return impl_->connection_count(); }
+void Server::run() { impl_->run(); }
+
+}  // namespace policyd

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/process/pid_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace policyd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t kMode = 0644;
+
+bool is_same_file(int fd, const fs::path& file) {
+  struct stat open {};
+  struct stat named {};
+  return ::fstat(fd, &open) == 0 && ::stat(file.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+pid_t pid_in(int fd) {
+  std::array<char, 16> text{};
+  const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
+  pid_t pid = 0;
+  if (got > 0) std::from_chars(text.data(), text.data() + got, pid);
+  return pid;
+}
+
+PidFile::Trouble cannot_write(const fs::path& file, int error) {
+  return {false,
+          fmt::format("cannot write the pid file {}: {}", file.string(), std::strerror(error))};
+}
+
+UniqueFd open_or_make(const fs::path& file) {
+  const auto open = [&] {
+    return UniqueFd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode)};
+  };
+  UniqueFd fd = open();
+  // What another user left there goes, where the folder lets us.
+  if (!fd && errno == EACCES && ::unlink(file.c_str()) == 0) fd = open();
+  return fd;
+}
+
+// At no moment is there half a number, nor none, for those who read.
+bool write_pid(int fd) {
+  const std::string text = fmt::format("{}\n", ::getpid());
+  const auto size = static_cast<ssize_t>(text.size());
+  return ::pwrite(fd, text.data(), text.size(), 0) == size && ::ftruncate(fd, size) == 0;
+}
+
+}  // namespace
+
+PidFile::Trouble PidFile::taken(const fs::path& file, pid_t by) {
+  return {
+      true,
+      fmt::format("the policy daemon runs already, with pid {} (pid file {}); stop that one first",
+                  by, file.string())};
+}
+
+tl::expected<PidFile, PidFile::Trouble> PidFile::take(const fs::path& file) {
+  for (;;) {
+    UniqueFd fd = open_or_make(file);
+    if (!fd) return tl::unexpected{cannot_write(file, errno)};
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      return tl::unexpected{taken(file, pid_in(fd.get()))};
+    }
+    // Its daemon may have removed it while we came.
+    if (!is_same_file(fd.get(), file)) continue;
+    if (!write_pid(fd.get())) return tl::unexpected{cannot_write(file, errno)};
+    return PidFile{file, std::move(fd)};
+  }
+}
+
+std::optional<pid_t> PidFile::holder(const fs::path& file) {
+  const UniqueFd fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return std::nullopt;
+  return pid_in(fd.get());
+}
+
+PidFile::~PidFile() {
+  if (is_there()) ::unlink(file_.c_str());
+}
+
+bool PidFile::is_there() const { return fd_ && is_same_file(fd_.get(), file_); }
+
+}  // namespace policyd

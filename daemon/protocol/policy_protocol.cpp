@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/protocol/policy_protocol.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <system_error>
+
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ascii_run.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
+
+namespace policyd {
+namespace {
+
+std::string_view without_cr(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+// Where the name ends, or npos for a line that is not name=value.
+std::size_t end_of_name(std::string_view line) {
+  const std::size_t equals = line.find('=');
+  return equals == 0 ? std::string_view::npos : equals;
+}
+
+// In the order of Attribute, which is that of their lengths.
+constexpr std::array<std::string_view, kAttributes> kNames = {"size",
+                                                              "sender",
+                                                              "instance",
+                                                              "queue_id",
+                                                              "recipient",
+                                                              "helo_name",
+                                                              "client_name",
+                                                              "sasl_method",
+                                                              "sasl_sender",
+                                                              "protocol_name",
+                                                              "sasl_username",
+                                                              "protocol_state",
+                                                              "client_address",
+                                                              "encryption_cipher",
+                                                              "encryption_keysize",
+                                                              "encryption_protocol",
+                                                              "reverse_client_name"};
+static_assert(kNames[static_cast<std::size_t>(Attribute::client_address)] == "client_address");
+static_assert(kNames[static_cast<std::size_t>(Attribute::reverse_client_name)] ==
+              "reverse_client_name");
+
+// By length: the first of kNames that is so long, or longer.
+constexpr auto kFirstOfLength = [] {
+  std::array<std::uint8_t, kNames.back().size() + 2> first{};
+  for (std::size_t length = 0; length < first.size(); ++length) {
+    while (first[length] < kNames.size() && kNames[first[length]].size() < length) ++first[length];
+  }
+  return first;
+}();
+
+// Whether `text` begins with the name, of which all have four bytes at least: by words, the last of
+// which may overlap the one before. For so few bytes a call of memcmp is dear.
+bool begins_with_name(const char* text, std::string_view name) {
+  const auto same = [&]<typename Word>(Word) {
+    const std::size_t last = name.size() - sizeof(Word);
+    for (std::size_t at = 0; at < last; at += sizeof(Word)) {
+      if (load<Word>(text + at) != load<Word>(name.data() + at)) return false;
+    }
+    return load<Word>(text + last) == load<Word>(name.data() + last);
+  };
+  return name.size() < sizeof(std::uint64_t) ? same(std::uint32_t{}) : same(std::uint64_t{});
+}
+static_assert(kNames.front().size() >= sizeof(std::uint32_t));
+
+void note(std::string_view received, std::size_t line, std::size_t equals, std::size_t end,
+          Framing& at) {
+  const std::string_view name = received.substr(line, equals - line);
+  if (name.size() + 1 >= kFirstOfLength.size()) return;
+  const std::size_t last = kFirstOfLength[name.size() + 1];
+  for (std::size_t i = kFirstOfLength[name.size()]; i < last; ++i) {
+    if (!begins_with_name(name.data(), kNames[i])) continue;
+    at.values[i] = {static_cast<std::uint16_t>(equals + 1),
+                    static_cast<std::uint16_t>(end - equals - 1)};
+    return;
+  }
+}
+
+// Postfix asks these outside a mail transaction, where instance and sender are still empty.
+constexpr std::array<std::string_view, 6> kUncheckedStates = {"CONNECT", "EHLO", "HELO",
+                                                              "MAIL",    "VRFY", "ETRN"};
+
+bool is_checked(std::string_view protocol_state) {
+  return std::find(kUncheckedStates.begin(), kUncheckedStates.end(), protocol_state) ==
+         kUncheckedStates.end();
+}
+
+ProtocolState state_of(std::string_view protocol_state) {
+  if (protocol_state == "RCPT") return ProtocolState::rcpt;
+  if (protocol_state == "END-OF-MESSAGE") return ProtocolState::end_of_message;
+  return ProtocolState::other;
+}
+
+// Bounded so that callers may add to it; 0 for whatever is no number.
+std::uint64_t size_of(std::string_view text) {
+  constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (rest != end) return 0;
+  if (error == std::errc::result_out_of_range) return kLargest;
+  return error == std::errc{} ? std::min(value, kLargest) : 0;
+}
+
+// `part` is a view into `text`.
+void lower_case_in_place(std::span<char> text, std::string_view part) {
+  if (part.empty()) return;
+  const auto begin = static_cast<std::size_t>(part.data() - text.data());
+  for (char& c : text.subspan(begin, part.size())) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+}
+
+// The values of one request.
+struct Values {
+  std::string_view text;
+  const Framing& at;
+
+  [[nodiscard]] std::optional<std::string_view> given(Attribute attribute) const {
+    const Framing::Value value = at.values[static_cast<std::size_t>(attribute)];
+    if (value.begin == 0) return std::nullopt;
+    return text.substr(value.begin, value.size);
+  }
+  // Where absent and empty are the same.
+  std::string_view operator[](Attribute attribute) const {
+    const Framing::Value value = at.values[static_cast<std::size_t>(attribute)];
+    return text.substr(value.begin, value.size);
+  }
+};
+
+// What is missing or malformed, or nothing. CBPolicyD, "The Postfix side".
+std::string_view problem_in(const Values& values, const std::optional<IpAddress>& client) {
+  if (!values.given(Attribute::client_address)) return "client_address is missing";
+  if (!client) return "client_address is no IP address";
+  const auto sender = values.given(Attribute::sender);
+  if (!sender) return "sender is missing";
+  if (!sender->empty() && !is_mail_address(*sender)) {
+    return "sender is neither empty nor user@domain";
+  }
+  if (values[Attribute::instance].empty()) return "instance is missing or empty";
+  if (values[Attribute::state] != "RCPT") return {};
+  const auto recipient = values.given(Attribute::recipient);
+  if (!recipient) return "recipient is missing";
+  if (!is_mail_address(*recipient)) return "recipient is not user@domain";
+  return {};
+}
+
+// The action as access(5) has it. A pass goes on, with its text behind the word.
+void append_word(std::string& out, Action action) {
+  const std::size_t begin = out.size();
+  out += name_of(action == Action::pass ? Action::dunno : action);
+  for (std::size_t i = begin; i < out.size(); ++i) out[i] = static_cast<char>(out[i] - 'a' + 'A');
+}
+
+// "550 5.7.1 Gone" of a REJECT and "450 later" of a DEFER stand for themselves.
+bool is_code_and_text(Action action, std::string_view text) {
+  const char first = action == Action::reject ? '5' : action == Action::defer ? '4' : '\0';
+  return text.size() >= 4 && text[0] == first && is_digit(text[1]) && is_digit(text[2]) &&
+         text[3] == ' ';
+}
+
+// At most `limit` bytes, and no part of a UTF-8 character at the end.
+std::string_view cut(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  std::size_t end = limit;
+  while (end > limit - 3 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end);
+}
+
+char printable(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7F ? ' ' : c;
+}
+
+}  // namespace
+
+Frame find_request(std::string_view received, Framing& at) {
+  const std::string_view window = received.substr(0, kMaxRequestBytes);
+  while (at.scanned < window.size()) {
+    const std::size_t newline = window.find('\n', at.scanned);
+    if (newline == std::string_view::npos) {
+      at.scanned = window.size();
+      break;
+    }
+    at.scanned = newline + 1;
+    const std::string_view line = without_cr(window.substr(at.line, newline - at.line));
+    if (line.empty()) return Frame::complete;
+    const std::size_t equals = end_of_name(line);
+    if (equals == std::string_view::npos) return Frame::not_name_value;
+    note(window, at.line, at.line + equals, at.line + line.size(), at);
+    at.line = at.scanned;
+  }
+  return at.scanned == kMaxRequestBytes ? Frame::too_large : Frame::need_more;
+}
+
+std::string_view parse_request(std::span<char> text, const Framing& at, Request& out) {
+  const Values values{{text.data(), text.size()}, at};
+  const std::string_view state = values[Attribute::state];
+  if (!values.given(Attribute::state)) return "protocol_state is missing";
+  const auto client = IpAddress::parse(values[Attribute::client_address]);
+  if (is_checked(state)) {
+    const std::string_view problem = problem_in(values, client);
+    if (!problem.empty()) return problem;
+  }
+
+  out.state = state_of(state);
+  out.client_address = client.value_or(IpAddress{});
+  out.instance = values[Attribute::instance];
+  out.sender = values[Attribute::sender];
+  out.recipient = values[Attribute::recipient];
+  out.sasl_username = values.given(Attribute::sasl_username);
+  out.size_bytes = size_of(values[Attribute::size]);
+  out.queue_id = values[Attribute::queue_id];
+  out.helo_name = values[Attribute::helo_name];
+  out.client_name = values[Attribute::client_name];
+  out.reverse_client_name = values[Attribute::reverse_client_name];
+  out.protocol_name = values[Attribute::protocol_name];
+  out.encryption_protocol = values[Attribute::encryption_protocol];
+  out.encryption_cipher = values[Attribute::encryption_cipher];
+  out.encryption_keysize = values[Attribute::encryption_keysize];
+  out.sasl_method = values[Attribute::sasl_method];
+  out.sasl_sender = values[Attribute::sasl_sender];
+  lower_case_in_place(text, out.sender);
+  lower_case_in_place(text, out.recipient);
+  lower_case_in_place(text, out.sasl_username.value_or(""));
+  return {};
+}
+
+void append_action(std::string& out, const Verdict& verdict) {
+  std::string_view text = cut(verdict.text, kMaxAnswerText);
+  out += "action=";
+  if (!is_code_and_text(verdict.action, text)) {
+    append_word(out, verdict.action);
+    if (!text.empty()) out += ' ';
+  }
+  while (!text.empty()) {
+    const std::string_view plain = run_from<' '>(text);
+    out += plain;
+    text.remove_prefix(plain.size());
+    if (text.empty()) break;
+    out += printable(text.front());
+    text.remove_prefix(1);
+  }
+  out += "\n\n";
+}
+
+}  // namespace policyd

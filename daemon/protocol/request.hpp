@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// One question of Postfix (SMTPD_POLICY_README), checked and in normal form. The views point into
+// the buffer of the connection that asked, which stays as it is until the question is answered.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "daemon/base/ip_address.hpp"
+
+namespace policyd {
+
+// The only two protocol states that any module decides; all others are answered DUNNO.
+enum class ProtocolState : std::uint8_t { rcpt, end_of_message, other };
+
+struct Request {
+  ProtocolState state = ProtocolState::other;
+  std::string_view instance;
+  std::string_view sender;     // lower case; empty for bounces
+  std::string_view recipient;  // lower case; empty at END-OF-MESSAGE with several recipients
+  std::optional<std::string_view> sasl_username;  // lower case; empty is not the same as absent
+  IpAddress client_address;
+  std::optional<IpAddress> peer_address;  // of the asking Postfix; none on a UNIX socket
+  std::uint64_t size_bytes = 0;           // 0 where missing or no number
+
+  // As Postfix said them; for session_tracking, patterns and the log.
+  std::string_view queue_id;
+  std::string_view helo_name;
+  std::string_view client_name;
+  std::string_view reverse_client_name;
+  std::string_view protocol_name;
+  std::string_view encryption_protocol;
+  std::string_view encryption_cipher;
+  std::string_view encryption_keysize;
+  std::string_view sasl_method;
+  std::string_view sasl_sender;
+};
+
+}  // namespace policyd

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/rules/match/list_item.hpp"
+
+#include <algorithm>
+
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
+#include "daemon/base/printable.hpp"
+
+namespace policyd {
+namespace {
+
+constexpr std::size_t kQuotedLength = 80;
+
+// Parts of one to `longest` characters that all are `wanted`, with `separator` between them. Empty
+// parts count only where `empty_parts`.
+template <typename Wanted>
+bool all_parts(std::string_view text, char separator, std::size_t longest, bool empty_parts,
+               Wanted wanted) {
+  while (true) {
+    const auto end = text.find(separator);
+    const auto part = text.substr(0, end);
+    if (part.size() > longest || (part.empty() && !empty_parts)) return false;
+    if (!std::all_of(part.begin(), part.end(), wanted)) return false;
+    if (end == std::string_view::npos) return true;
+    text.remove_prefix(end + 1);
+  }
+}
+
+// Whether CBPolicyD takes the text for an address or network, and so for an error where it is none:
+// "300.1.1.1", "1:2", and also "cafe".
+bool looks_like_network(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto address = text.substr(0, slash);
+  const auto length = slash == std::string_view::npos ? "0" : text.substr(slash + 1);
+  if (length.empty() || length.size() > 3 || !std::all_of(length.begin(), length.end(), is_digit)) {
+    return false;
+  }
+  if (all_parts(address, '.', 3, false, is_digit) && length.size() <= 2) {
+    return std::count(address.begin(), address.end(), '.') <= 3;
+  }
+  return !address.empty() && all_parts(address, ':', 4, true, is_hex_digit);
+}
+
+bool has_white_space(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), is_white_space);
+}
+
+bool looks_like_address(std::string_view text) {
+  return !domain_of(text).empty() && !has_white_space(text);
+}
+
+bool looks_like_host(std::string_view text) {
+  if (text.starts_with('.')) text.remove_prefix(1);
+  const auto dot = text.rfind('.');
+  if (dot == std::string_view::npos) return false;
+  const auto last = text.substr(dot + 1);
+  const auto is_label = [](char c) {
+    return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '*';
+  };
+  return all_parts(text.substr(0, dot), '.', text.size(), false, is_label) && !last.empty() &&
+         std::all_of(last.begin(), last.end(), [](char c) { return is_letter(c) || is_digit(c); });
+}
+
+ListItem network_item(ItemKind kind, std::string_view text) {
+  ListItem item;
+  const auto network = IpNetwork::parse(text);
+  item.kind = network ? kind : ItemKind::error;
+  if (network) item.network = *network;
+  return item;
+}
+
+ListItem text_item(ItemKind kind, std::string_view text) {
+  ListItem item;
+  item.kind = kind;
+  item.text = text;
+  lower_case(item.text);
+  return item;
+}
+
+ListItem source_item(std::string_view text) {
+  if (looks_like_network(text) || IpNetwork::parse(text)) {
+    return network_item(ItemKind::client_network, text);
+  }
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
+    const auto inside = text.substr(1, text.size() - 2);
+    if (looks_like_network(inside) || IpNetwork::parse(inside)) {
+      return network_item(ItemKind::peer_network, inside);
+    }
+  }
+  if (text.size() > 1 && text.front() == '$' && !has_white_space(text)) {
+    return text_item(ItemKind::sasl_user, text.substr(1));
+  }
+  if (text == "@") return text_item(ItemKind::empty_sender, text);
+  if (looks_like_address(text)) return text_item(ItemKind::address, text);
+  if (looks_like_host(text)) return text_item(ItemKind::host, text);
+  return {};
+}
+
+ListItem positive_item(std::string_view text, Side side) {
+  if (text.starts_with('%')) {
+    ListItem item;
+    item.kind = ItemKind::group;
+    item.text = text.substr(1);
+    return item;
+  }
+  if (text.empty()) return ListItem{ItemKind::error, false, {}, {}};
+  if (side == Side::source) return source_item(text);
+  return looks_like_address(text) ? text_item(ItemKind::address, text) : ListItem{};
+}
+
+}  // namespace
+
+ListItem parse_item(std::string_view text, Side side) {
+  text = text.substr(0, text.find('\n'));
+  const bool negated = text.starts_with('!');
+  if (negated) text.remove_prefix(1);
+  ListItem item = positive_item(text, side);
+  item.negated = negated;
+  return item;
+}
+
+bool matches_everything(const std::optional<std::string>& list) {
+  if (!list) return true;
+  if (list->size() != 3) return false;
+  std::string text = *list;
+  lower_case(text);
+  return text == "any";
+}
+
+std::vector<std::string_view> list_items(std::string_view list) {
+  std::vector<std::string_view> items;
+  const auto end = list.find_last_not_of(',');
+  if (end == std::string_view::npos) return items;
+  list = list.substr(0, end + 1);
+  while (true) {
+    const auto comma = list.find(',');
+    items.push_back(list.substr(0, comma));
+    if (comma == std::string_view::npos) return items;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+std::vector<std::string_view> member_items(std::string_view member) {
+  constexpr std::string_view kSeparators = ",\n\r";
+  std::vector<std::string_view> items;
+  while (true) {
+    const auto end = member.find_first_of(kSeparators);
+    if (end != 0 && !member.empty()) items.push_back(member.substr(0, end));
+    if (end == std::string_view::npos) return items;
+    member.remove_prefix(end + 1);
+  }
+}
+
+std::optional<std::string> item_problem(std::string_view text, Side side) {
+  if (text.find('\n') != std::string_view::npos) {
+    return quoted(text) + " has a line break; what is behind it is ignored";
+  }
+  const ListItem item = parse_item(text, side);
+  if (item.kind == ItemKind::error) {
+    return text.empty() || text == "!"
+               ? std::string("an empty item: the list never matches")
+               : quoted(text) + " is no valid address or network: the list never matches";
+  }
+  if (item.kind == ItemKind::unparsable) {
+    return quoted(text) + (side == Side::source
+                               ? " is no address, network, SASL name, group or host name"
+                               : " is no address or group");
+  }
+  return std::nullopt;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "'";
+  append_printable(out, text, kQuotedLength);
+  if (text.size() > kQuotedLength) out += "...";
+  return out + "'";
+}
+
+}  // namespace policyd

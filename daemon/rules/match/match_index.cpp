@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Builds the graph of match_graph.hpp from the rows.
+#include "daemon/rules/match/match_index.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "daemon/rules/match/group_set.hpp"
+#include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/match/match_graph.hpp"
+#include "daemon/rules/match/rows.hpp"
+
+namespace policyd {
+namespace {
+
+using Link = MatchGraph::Link;
+
+// (list, item) pairs in any order → Lists, which keep the order within one list.
+template <typename T>
+MatchGraph::Lists<T> make_lists(std::size_t count,
+                                const std::vector<std::pair<std::uint32_t, T>>& pairs) {
+  MatchGraph::Lists<T> lists;
+  lists.begin.assign(count + 1, 0);
+  for (const auto& pair : pairs) ++lists.begin[pair.first + 1];
+  for (std::size_t i = 1; i <= count; ++i) lists.begin[i] += lists.begin[i - 1];
+  lists.items.resize(pairs.size());
+  auto place = lists.begin;
+  for (const auto& pair : pairs) lists.items[place[pair.first]++] = pair.second;
+  return lists;
+}
+
+// The lists of one member row before groups are resolved.
+struct Row {
+  std::uint32_t policy = 0;
+  std::vector<Term> source;
+  std::vector<Term> destination;
+};
+
+class Builder {
+ public:
+  Builder(MatchGraph& graph, std::span<const GroupRow> groups, std::vector<RowProblem>& problems)
+      : graph_(graph),
+        groups_(groups),
+        problems_(problems),
+        source_(Side::source, groups, graph.atoms),
+        destination_(Side::destination, groups, graph.atoms) {}
+
+  void build(std::span<const MemberRow> members) {
+    for (const auto& member : members) add_row(member);
+    report_group_members();
+    const auto before = problems_.size();
+    source_.resolve(problems_);
+    destination_.resolve(problems_);
+    forget_doubles(before);
+    number_nodes();
+    connect_groups();
+    connect_rows();
+  }
+
+ private:
+  void add_row(const MemberRow& member) {
+    Row row;
+    row.policy = member.policy;
+    const bool source = add_list(member.source, Side::source, member.id, row.source);
+    const bool destination =
+        add_list(member.destination, Side::destination, member.id, row.destination);
+    if (source && destination) rows_.push_back(std::move(row));
+  }
+
+  // Whether the list can match at all.
+  bool add_list(const std::optional<std::string>& list, Side side, std::int64_t id,
+                std::vector<Term>& terms) {
+    if (matches_everything(list)) return true;
+    GroupSet& set = side == Side::source ? source_ : destination_;
+    bool possible = !list_items(*list).empty();
+    for (const auto item : list_items(*list)) {
+      terms.push_back(set.term(item));
+      if (terms.back().kind == Term::Kind::error) possible = false;
+      if (auto problem = set.problem(item)) {
+        problems_.push_back({"policy_members", id, std::move(*problem)});
+      }
+    }
+    return possible;
+  }
+
+  void report_group_members() {
+    for (const auto& group : groups_) {
+      for (const auto& member : group.members) report_member(member);
+    }
+  }
+
+  void report_member(const GroupRow::Member& member) {
+    const auto items = member_items(member.text);
+    if (items.empty()) {
+      problems_.push_back({"policy_group_members", member.id, "an empty member is ignored"});
+    }
+    for (const auto item : items) {
+      if (auto problem = source_.problem(item)) {
+        problems_.push_back({"policy_group_members", member.id, std::move(*problem)});
+      }
+    }
+  }
+
+  // A group that is broken on both sides is reported once.
+  void forget_doubles(std::size_t from) {
+    const auto begin = problems_.begin() + static_cast<std::ptrdiff_t>(from);
+    std::stable_sort(begin, problems_.end(),
+                     [](const RowProblem& a, const RowProblem& b) { return a.id < b.id; });
+    problems_.erase(std::unique(begin, problems_.end(),
+                                [](const RowProblem& a, const RowProblem& b) {
+                                  return a.id == b.id && a.what == b.what;
+                                }),
+                    problems_.end());
+  }
+
+  void number_nodes() {
+    graph_.first_group = graph_.atoms.size();
+    auto next = graph_.first_group;
+    source_nodes_.resize(groups_.size());
+    destination_nodes_.resize(groups_.size());
+    for (const auto group : source_.order()) source_nodes_[group] = next++;
+    for (const auto group : destination_.order()) destination_nodes_[group] = next++;
+    graph_.satisfied.assign(next - graph_.first_group, 0);
+  }
+
+  [[nodiscard]] std::uint32_t node_of(const Term& term, Side side) const {
+    if (term.kind == Term::Kind::atom) return term.id;
+    return side == Side::source ? source_nodes_[source_.representative(term.id)]
+                                : destination_nodes_[destination_.representative(term.id)];
+  }
+
+  [[nodiscard]] bool value_without_flips(std::uint32_t node) const {
+    return node >= graph_.first_group && graph_.satisfied[node - graph_.first_group] > 0;
+  }
+
+  void connect_groups() {
+    std::vector<std::pair<std::uint32_t, Link>> edges;
+    for (const Side side : {Side::source, Side::destination}) {
+      const GroupSet& set = side == Side::source ? source_ : destination_;
+      for (const auto group : set.order()) {
+        Term self;
+        self.kind = Term::Kind::group;
+        self.id = group;
+        const auto node = node_of(self, side);
+        for (const auto& member : set.members(group)) {
+          const auto child = node_of(member, side);
+          edges.emplace_back(child, Link{node, member.negated});
+          if (value_without_flips(child) != member.negated) {
+            ++graph_.satisfied[node - graph_.first_group];
+          }
+        }
+      }
+    }
+    graph_.containing = make_lists(graph_.nodes(), edges);
+  }
+
+  // Whether the row's list can match; its conditions are appended.
+  bool add_conditions(const std::vector<Term>& terms, Side side, std::vector<Link>& conditions) {
+    const GroupSet& set = side == Side::source ? source_ : destination_;
+    for (const auto& term : terms) {
+      if (term.kind == Term::Kind::group && term.negated && set.is_broken(term.id)) return false;
+      const auto node = node_of(term, side);
+      const bool must_flip = value_without_flips(node) == term.negated;
+      if (must_flip && node == AtomTable::kNothing) return false;
+      conditions.push_back(Link{node, must_flip});
+    }
+    return true;
+  }
+
+  void connect_rows() {
+    std::vector<std::pair<std::uint32_t, Link>> conditions;
+    std::vector<Link> of_row;
+    std::vector<std::uint32_t> uses(graph_.nodes(), 0);
+    for (const auto& row : rows_) {
+      of_row.clear();
+      if (!add_conditions(row.source, Side::source, of_row)) continue;
+      if (!add_conditions(row.destination, Side::destination, of_row)) continue;
+      const auto number = static_cast<std::uint32_t>(graph_.policies.size());
+      graph_.policies.push_back(row.policy);
+      for (const auto& condition : of_row) {
+        conditions.emplace_back(number, condition);
+        if (condition.flag) ++uses[condition.node];
+      }
+    }
+    graph_.conditions = make_lists(graph_.policies.size(), conditions);
+    choose_triggers(uses);
+  }
+
+  void choose_triggers(const std::vector<std::uint32_t>& uses) {
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> triggers;
+    for (std::uint32_t row = 0; row < graph_.policies.size(); ++row) {
+      std::optional<std::uint32_t> best;
+      for (const auto& condition : graph_.conditions[row]) {
+        if (condition.flag && (!best || uses[condition.node] < uses[*best])) {
+          best = condition.node;
+        }
+      }
+      if (best) {
+        triggers.emplace_back(*best, row);
+      } else {
+        graph_.always.push_back(row);
+      }
+    }
+    graph_.triggered = make_lists(graph_.nodes(), triggers);
+  }
+
+  MatchGraph& graph_;
+  std::span<const GroupRow> groups_;
+  std::vector<RowProblem>& problems_;
+  GroupSet source_;
+  GroupSet destination_;
+  std::vector<Row> rows_;
+  std::vector<std::uint32_t> source_nodes_;  // by place of the GroupRow
+  std::vector<std::uint32_t> destination_nodes_;
+};
+
+}  // namespace
+
+MatchIndex::MatchIndex(std::span<const MemberRow> members, std::span<const GroupRow> groups,
+                       std::vector<RowProblem>& problems)
+    : data_(std::make_unique<Data>()) {
+  Builder(data_->graph, groups, problems).build(members);
+}
+
+MatchIndex::~MatchIndex() = default;
+MatchIndex::MatchIndex(MatchIndex&&) noexcept = default;
+MatchIndex& MatchIndex::operator=(MatchIndex&&) noexcept = default;
+
+}  // namespace policyd

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The index of all policy members and groups. Built once per snapshot of the rules, on whatever
+// thread loads them; it never changes afterwards. matcher.hpp asks it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "daemon/rules/match/rows.hpp"
+
+namespace policyd {
+
+class MatchIndex {
+ public:
+  // Problems found in rows are appended to `problems`; nothing is thrown for them.
+  MatchIndex(std::span<const MemberRow> members, std::span<const GroupRow> groups,
+             std::vector<RowProblem>& problems);
+  ~MatchIndex();
+  MatchIndex(MatchIndex&&) noexcept;
+  MatchIndex& operator=(MatchIndex&&) noexcept;
+
+ private:
+  friend class Matcher;
+  struct Data;
+  std::unique_ptr<Data> data_;
+};
+
+}  // namespace policyd

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The rows that decide, read once into an immutable snapshot with its index: policies, groups,
+// members and the modules' rows. Values only; rules_loader.hpp reads them. Rows that make no sense
+// are kept as what they are, since what they answer is part of the rules (a quota with an unknown
+// Track answers DEFER), and listed as problems.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/protocol/verdict.hpp"
+#include "daemon/rules/match/match_index.hpp"
+#include "daemon/rules/match/rows.hpp"
+#include "daemon/rules/track.hpp"
+
+namespace policyd {
+
+// The Verdict column: an action, nothing (NULL or empty), or a word that is no verdict.
+struct RowVerdict {
+  enum class Kind : std::uint8_t { action, none, invalid };
+  Kind kind = Kind::none;
+  Action action = Action::dunno;
+  std::string text;  // as written
+
+  // One that AccessControl may give: OK, PASS, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
+  [[nodiscard]] bool is_for_access_control() const;
+  // One that Quotas and Accounting may give: DEFER, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
+  [[nodiscard]] bool is_for_limits() const;
+  static RowVerdict parse(std::string_view text);
+};
+
+enum class LimitType : std::uint8_t { message_count, message_cumulative_size };
+
+// A row of quotas_limits. Types other than the two are no limits and are left out.
+struct QuotaLimit {
+  std::int64_t id = 0;
+  LimitType type = LimitType::message_count;
+  double counter_limit =
+      0;  // messages, or KiB; 0 where the column is 0, NULL, negative or no number
+};
+
+struct Quota {
+  std::int64_t id = 0;
+  std::string name;
+  RowTrack track;
+  std::int64_t period_s = 0;  // 0 where the column is 0, NULL, negative or no number; a century at
+                              // most
+  RowVerdict verdict;
+  std::string data;  // empty for NULL
+  bool last = false;
+  std::vector<QuotaLimit> limits;  // by ID
+};
+
+struct AccessControlRow {
+  std::int64_t id = 0;
+  RowVerdict verdict;
+  std::string data;  // empty for NULL
+};
+
+struct AccountingRow {
+  enum class Period : std::uint8_t { day, week, month, invalid };
+  std::int64_t id = 0;
+  RowTrack track;
+  Period period = Period::day;
+  std::int64_t count_limit = 0;  // messages; 0: none
+  std::int64_t size_limit = 0;   // KiB; 0: none
+  RowVerdict verdict;
+  std::string data;
+  bool last = false;
+};
+
+// Columns that are NULL leave what rows of earlier policies said.
+using OptionalInteger = std::optional<std::int64_t>;
+
+struct CheckHeloRow {
+  std::int64_t id = 0;
+  OptionalInteger use_blacklist, blacklist_period_s;
+  OptionalInteger use_hrp, hrp_period_s, hrp_limit;
+  OptionalInteger reject_invalid, reject_ip, reject_unresolvable;
+};
+
+struct CheckSpfRow {
+  std::int64_t id = 0;
+  OptionalInteger use_spf, reject_failed, add_header;
+};
+
+struct GreylistingRow {
+  std::int64_t id = 0;
+  OptionalInteger use_greylisting, greylist_period_s;
+  std::optional<Result<Track>> track;  // SenderIP only
+  OptionalInteger auth_validity_s, unauth_validity_s;
+  OptionalInteger use_auto_whitelist, auto_whitelist_period_s, auto_whitelist_count,
+      auto_whitelist_percentage;
+  OptionalInteger use_auto_blacklist, auto_blacklist_period_s, auto_blacklist_count,
+      auto_blacklist_percentage;
+};
+
+// Each module's enabled rows by ID.
+struct Policy {
+  std::int64_t id = 0;
+  std::int64_t priority = 0;
+  std::string name;
+  std::vector<AccessControlRow> access_control;
+  std::vector<CheckHeloRow> check_helo;
+  std::vector<CheckSpfRow> check_spf;
+  std::vector<GreylistingRow> greylisting;
+  std::vector<Quota> quotas;
+  std::vector<AccountingRow> accounting;
+};
+
+// An enabled row of checkhelo_whitelist or greylisting_whitelist, `SenderIP:network`; no network
+// where it is written otherwise.
+struct WhitelistRow {
+  std::int64_t id = 0;
+  bool sender_ip = false;  // it begins with `SenderIP:`
+  std::optional<IpNetwork> network;
+};
+
+struct Rules {
+  std::int64_t version = 0;  // of limits_rules_version
+  std::size_t row_count = 0;
+  std::vector<Policy> policies;                                  // enabled ones by (Priority, ID)
+  std::unordered_map<std::int64_t, std::uint32_t> policy_by_id;  // place in `policies`
+  std::vector<WhitelistRow> check_helo_whitelist;
+  std::vector<WhitelistRow> greylisting_whitelist;
+  std::optional<MatchIndex> index;
+  std::vector<RowProblem> problems;
+};
+
+}  // namespace policyd

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The Track column of quotas, accounting and greylisting: what has a counter of its own, and the
+// key under which it is counted. CBPolicyD, "Tracking keys". Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/result.hpp"
+#include "daemon/protocol/request.hpp"
+
+namespace policyd {
+
+enum class TrackMethod : std::uint8_t {
+  policy,
+  sender_ip,
+  sender_address,
+  sender_domain,
+  sender_user,
+  recipient_address,
+  recipient_domain,
+  recipient_user,
+  sasl_username,
+};
+
+struct Track {
+  TrackMethod method = TrackMethod::policy;
+  int prefix_length = 0;  // of sender_ip
+
+  // `method` or `method:spec`, case ignored.
+  static Result<Track> parse(std::string_view text);
+};
+
+// Track as a row has it. With a specification that is none, `Sender` still has a key for bounces,
+// as in the Perl daemon.
+struct RowTrack : Result<Track> {
+  RowTrack() = default;
+  explicit RowTrack(std::string_view text);
+
+  // Null where the row is an error for this request.
+  [[nodiscard]] const Track* for_request(const Request& request) const;
+
+ private:
+  bool bounces_ = false;
+};
+
+// Appends the key of `request`, e.g. `Sender:alice@example.org`, `SenderIP:192.0.2.0/24`.
+void append_track_key(std::string& out, const Track& track, const Request& request);
+
+}  // namespace policyd

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/session/session_row.hpp"
+#include "daemon/base/ip_address.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace policyd {
+namespace {
+
+void append_recipient(std::string& out, const SessionRecipient& recipient, const Rules& rules) {
+  fmt::format_to(std::back_inserter(out), "/<{}>#", recipient.address);
+  const Policy* before = nullptr;
+  for (const std::int64_t id : recipient.policies) {
+    const auto place = rules.policy_by_id.find(id);
+    if (place == rules.policy_by_id.end()) continue;
+    const Policy& policy = rules.policies[place->second];
+    if (before != nullptr && before->priority == policy.priority) {
+      fmt::format_to(std::back_inserter(out), ",{}", id);
+    } else {
+      fmt::format_to(std::back_inserter(out), "{}{}={}", before == nullptr ? "" : ";",
+                     policy.priority, id);
+    }
+    before = &policy;
+  }
+  if (before != nullptr) out += ';';
+}
+
+struct Text {
+  std::string_view Request::*attribute;
+  std::string SessionRow::*column;
+};
+constexpr std::array kConnection{
+    Text{&Request::client_name, &SessionRow::client_name},
+    Text{&Request::reverse_client_name, &SessionRow::client_reverse_name},
+    Text{&Request::protocol_name, &SessionRow::protocol},
+    Text{&Request::encryption_protocol, &SessionRow::encryption_protocol},
+    Text{&Request::encryption_cipher, &SessionRow::encryption_cipher},
+    Text{&Request::encryption_keysize, &SessionRow::encryption_keysize},
+    Text{&Request::sasl_method, &SessionRow::sasl_method},
+    Text{&Request::sasl_sender, &SessionRow::sasl_sender},
+};
+SessionRow what_rcpt_said(const Session& session) {
+  const Request said = session.said();
+  SessionRow row;
+  row.instance = said.instance;
+  row.unix_time_s = session.last_rcpt.time_since_epoch() / std::chrono::seconds{1};
+  row.client_address = said.client_address.to_short_string();
+  row.sasl_username = said.sasl_username;
+  row.helo = said.helo_name;
+  row.sender = said.sender;
+  for (const Text& text : kConnection) row.*text.column = said.*text.attribute;
+  return row;
+}
+
+// Reads RecipientData from its front.
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : rest_(text) {}
+
+  [[nodiscard]] bool at_end() const { return rest_.empty(); }
+
+  bool skip(std::string_view expected) {
+    if (!rest_.starts_with(expected)) return false;
+    rest_.remove_prefix(expected.size());
+    return true;
+  }
+
+  std::optional<std::string_view> up_to(std::string_view mark) {
+    const std::size_t at = rest_.find(mark);
+    if (at == std::string_view::npos) return std::nullopt;
+    const std::string_view found = rest_.substr(0, at);
+    rest_.remove_prefix(at + mark.size());
+    return found;
+  }
+
+  std::optional<std::int64_t> number() {
+    std::int64_t value = 0;
+    const char* const end = rest_.data() + rest_.size();
+    const auto [after, error] = std::from_chars(rest_.data(), end, value);
+    if (error != std::errc{}) return std::nullopt;
+    rest_.remove_prefix(static_cast<std::size_t>(after - rest_.data()));
+    return value;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+// `0=1;10=6,7;`, whose last semicolon may be missing, up to the next recipient. The Perl daemon
+// writes the priorities in any order. False where it is written otherwise.
+bool read_policies(Reader& reader, std::vector<std::int64_t>& ids) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> found;  // priority, ID
+  while (auto priority = reader.number()) {
+    if (!reader.skip("=")) return false;
+    do {
+      const auto id = reader.number();
+      if (!id) return false;
+      found.emplace_back(*priority, *id);
+    } while (reader.skip(","));
+    if (!reader.skip(";")) break;
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  ids.reserve(found.size());
+  for (const auto& [priority, id] : found) ids.push_back(id);
+  return true;
+}
+
+bool read_recipients(std::string_view text, Session& session) {
+  if (text.size() > kMaxRecipientData) return false;
+  Reader reader{text};
+  std::unordered_set<std::string_view> seen;
+  std::vector<std::int64_t> policies;
+  while (!reader.at_end()) {
+    if (!reader.skip("/<")) return false;
+    const auto address = reader.up_to(">#");
+    policies.clear();
+    if (!address || !read_policies(reader, policies)) return false;
+    if (!seen.insert(*address).second) continue;
+    if (seen.size() > kMaxTakenOverRecipients) return false;
+    session.add_recipient(*address, policies, {});
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string recipient_data(const Session& session, const Rules& rules, Which recipients) {
+  std::string out;
+  for (std::size_t i = 0; i < session.recipients(); ++i) {
+    const SessionRecipient recipient = session.recipient(i);
+    if (recipients == Which::accepted && recipient.refuses()) continue;
+    const std::size_t before = out.size();
+    append_recipient(out, recipient, rules);
+    if (out.size() <= kMaxRecipientData) continue;
+    out.resize(before);
+    break;
+  }
+  return out;
+}
+
+SessionRow ended_row(const Request& request, const Session& session, const Rules& rules) {
+  SessionRow row = what_rcpt_said(session);
+  row.recipient_data = recipient_data(session, rules, Which::all);
+  row.queue_id = request.queue_id.empty() ? kNoQueueId : request.queue_id;
+  row.unix_time_s = session.first_rcpt.time_since_epoch() / std::chrono::seconds{1};
+  for (const Text& text : kConnection) {
+    if ((row.*text.column).empty()) row.*text.column = request.*text.attribute;
+  }
+  const std::uint64_t begun_kib = request.size_bytes % 1024 != 0 ? 1 : 0;
+  row.size_kib = static_cast<std::int64_t>(request.size_bytes / 1024 + begun_kib);
+  return row;
+}
+
+SessionRow open_row(const Session& session, const Rules& rules) {
+  SessionRow row = what_rcpt_said(session);
+  row.recipient_data = recipient_data(session, rules, Which::accepted);
+  return row;
+}
+
+std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, TimePoint now) {
+  std::vector<SessionRow> rows;
+  sessions.each([&](const Session& session) {
+    if (rows.size() == kMaxKept) return false;
+    // Its end may have been asked about just now, so that newer ones follow.
+    if (session.last_rcpt + std::chrono::hours{1} < now || session.end_of_message) return true;
+    SessionRow row = open_row(session, rules);
+    if (!row.recipient_data.empty()) rows.push_back(std::move(row));
+    return true;
+  });
+  return rows;
+}
+
+std::optional<Session> taken_over(const SessionRow& row) {
+  if (row.ended()) return std::nullopt;
+  const auto client_address = IpAddress::parse(row.client_address);
+  if (!client_address) return std::nullopt;
+  Request said;
+  said.instance = row.instance;
+  said.sender = row.sender;
+  said.helo_name = row.helo;
+  said.sasl_username = row.sasl_username;
+  said.client_address = *client_address;
+  Session session;
+  session.begin(said);
+  constexpr std::int64_t kLatestSeconds = std::int64_t{1} << 40;  // a column may hold anything
+  session.first_rcpt =
+      TimePoint{std::chrono::seconds{std::clamp(row.unix_time_s, std::int64_t{0}, kLatestSeconds)}};
+  if (!read_recipients(row.recipient_data, session)) return std::nullopt;
+  return session;
+}
+
+}  // namespace policyd

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// SQLite's C interface with owners for its handles, and nothing more: codes come back as they are,
+// since BUSY and FULL are answers here and not exceptions. One thread a connection.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/result.hpp"
+
+namespace policyd::sql {
+
+struct CloseDatabase {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+};
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
+
+// "database is locked" and the like, in SQLite's words, without a full stop.
+std::string message_of(sqlite3* db);
+
+// A prepared statement. Bind and column numbers as in SQLite: binding from 1, columns from 0.
+class Statement {
+ public:
+  Statement() = default;
+  // Returns an Error with SQLite's message and the statement's beginning.
+  static Result<Statement> prepare(sqlite3* db, std::string_view text);
+
+  Statement& bind(int place, std::int64_t value);
+  Statement& bind(int place, double value);
+  // Text and blobs are not copied: they must live until the next reset.
+  Statement& bind(int place, std::string_view value);
+  Statement& bind_blob(int place, std::string_view value);
+  Statement& bind_null(int place);
+
+  int step() { return sqlite3_step(statement_.get()); }  // SQLITE_ROW, SQLITE_DONE or an error
+  int run();  // step to the end, reset; SQLITE_DONE or an error
+  int reset() { return sqlite3_reset(statement_.get()); }
+
+  [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] int type(int column) const { return sqlite3_column_type(statement_.get(), column); }
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] double real(int column) const;
+  [[nodiscard]] std::string_view text(int column) const;  // empty for NULL; until step or reset
+  [[nodiscard]] std::optional<std::string> optional_text(int column) const;
+  [[nodiscard]] std::string_view blob(int column) const;
+
+  explicit operator bool() const { return statement_ != nullptr; }
+  [[nodiscard]] sqlite3_stmt* get() const { return statement_.get(); }
+
+ private:
+  std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
+};
+
+// Resets a statement at the end of a scope: a SELECT left open freezes data_version.
+class Resetting {
+ public:
+  explicit Resetting(Statement& statement) : statement_(statement) {}
+  ~Resetting() { statement_.reset(); }
+  Resetting(const Resetting&) = delete;
+  Resetting& operator=(const Resetting&) = delete;
+
+ private:
+  Statement& statement_;
+};
+
+// Runs statements without results. SQLITE_OK or the code of the first that failed.
+int execute(sqlite3* db, const char* text);
+Result<void> execute_or_explain(sqlite3* db, const std::string& text);
+
+// Statements are written with `{p}` in front of CBPolicyD's table names, for its table_prefix.
+std::string with_prefix(std::string_view text, std::string_view table_prefix);
+
+// Rolls back at the end of a scope, unless commit() succeeded.
+class Transaction {
+ public:
+  explicit Transaction(sqlite3* db) : db_(db) {}
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  Result<void> begin_immediate();
+  Result<void> commit();
+
+ private:
+  sqlite3* db_;
+  bool open_ = false;
+};
+
+}  // namespace policyd::sql

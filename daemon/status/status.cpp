@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/status/status.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace policyd {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kFormat = 1;
+constexpr std::size_t kLargest = std::size_t{4} << 20;
+
+// Times in the file are seconds since 1970 with fraction.
+TimePoint from_seconds(double seconds) {
+  constexpr double kLatest = 1e11;
+  return TimePoint{Millis{std::llround(std::clamp(seconds, 0.0, kLatest) * 1000)}};
+}
+
+json json_of(const Refusal& refusal) {
+  return {{"limit_id", refusal.limit_id},       {"key", refusal.track_key},
+          {"verdict", refusal.verdict},         {"count", refusal.count},
+          {"first", to_seconds(refusal.first)}, {"last", to_seconds(refusal.last)}};
+}
+
+Refusal refusal_of(const json& from) {
+  Refusal refusal;
+  refusal.limit_id = from.at("limit_id").get<std::int64_t>();
+  refusal.track_key = from.at("key").get<std::string>();
+  refusal.verdict = from.at("verdict").get<std::string>();
+  refusal.count = from.at("count").get<std::uint64_t>();
+  refusal.first = from_seconds(from.at("first").get<double>());
+  refusal.last = from_seconds(from.at("last").get<double>());
+  return refusal;
+}
+
+// Throws nlohmann's exceptions.
+Status status_of(const json& from) {
+  if (from.at("format").get<int>() != kFormat) throw std::runtime_error("another format");
+  Status status;
+  status.pid = from.at("pid").get<std::int64_t>();
+  status.process_start = from.at("process_start").get<std::uint64_t>();
+  status.version = from.at("version").get<std::string>();
+  status.started = from_seconds(from.at("started").get<double>());
+  status.database = from.at("database").get<std::string>();
+  if (const json& trouble = from.at("trouble"); !trouble.is_null()) {
+    status.trouble = Status::Trouble{trouble.at("what").get<std::string>(),
+                                     from_seconds(trouble.at("since").get<double>()),
+                                     trouble.at("unstored").get<std::uint64_t>()};
+  }
+  const json& rules = from.at("rules");
+  if (!rules.at("version").is_null()) {
+    status.rules_version = rules.at("version").get<std::int64_t>();
+  }
+  status.policies = rules.at("policies").get<std::uint64_t>();
+  status.rule_problems = rules.at("problems").get<std::uint64_t>();
+  status.modules = from.at("modules").get<std::vector<std::string>>();
+  status.algorithm = from.at("algorithm").get<std::string>();
+  status.connections = from.at("connections").get<std::uint64_t>();
+  status.sessions = from.at("sessions").get<std::uint64_t>();
+  status.requests = from.at("requests").get<std::uint64_t>();
+  status.batches = from.at("batches").get<std::uint64_t>();
+  status.refused = from.at("refused").get<std::uint64_t>();
+  for (const json& refusal : from.at("refusals")) status.refusals.push_back(refusal_of(refusal));
+  return status;
+}
+
+}  // namespace
+
+fs::path status_file_of(const fs::path& pid_file) {
+  fs::path file = pid_file;
+  if (file.extension() == ".pid") file.replace_extension();
+  return file += ".status.json";
+}
+
+std::string status_json(const Status& status) {
+  json trouble = nullptr;
+  if (status.trouble) {
+    trouble = {{"what", status.trouble->what},
+               {"since", to_seconds(status.trouble->since)},
+               {"unstored", status.trouble->unstored}};
+  }
+  json rules_version = nullptr;
+  if (status.rules_version) rules_version = *status.rules_version;
+  json refusals = json::array();
+  for (const Refusal& refusal : status.refusals) refusals.push_back(json_of(refusal));
+  json out = {{"format", kFormat},
+              {"pid", status.pid},
+              {"process_start", status.process_start},
+              {"version", status.version},
+              {"started", to_seconds(status.started)},
+              {"database", status.database},
+              {"trouble", trouble},
+              {"rules",
+               {{"version", rules_version},
+                {"policies", status.policies},
+                {"problems", status.rule_problems}}},
+              {"modules", status.modules},
+              {"algorithm", status.algorithm},
+              {"connections", status.connections},
+              {"sessions", status.sessions},
+              {"requests", status.requests},
+              {"batches", status.batches},
+              {"refused", status.refused}};
+  out["refusals"] = std::move(refusals);  // a list in braces would copy them
+  // Keys may hold any bytes; what is not UTF-8 becomes U+FFFD.
+  return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<Status> parse_status(std::string_view text) {
+  try {
+    return status_of(json::parse(text));
+  } catch (const std::exception& error) {
+    return failure(fmt::format("no status of the daemon: {}", error.what()));
+  }
+}
+
+std::uint64_t process_start(std::int64_t pid) {
+  std::ifstream in{fmt::format("/proc/{}/stat", pid)};
+  std::string line;
+  if (!std::getline(in, line)) return 0;
+  // Field 22; the name, field 2, ends at the last parenthesis and may hold anything.
+  constexpr int kFieldsBehindName = 20;
+  std::size_t at = line.rfind(')');
+  if (at == std::string::npos) return 0;
+  for (int field = 0; field < kFieldsBehindName; ++field) {
+    at = line.find(' ', at + 1);
+    if (at == std::string::npos) return 0;
+  }
+  std::uint64_t ticks = 0;
+  std::from_chars(line.data() + at + 1, line.data() + line.size(), ticks);
+  return ticks;
+}
+
+Result<std::optional<Status>> read_status(const fs::path& file) {
+  std::error_code code;
+  if (!fs::exists(file, code) && !code) return std::nullopt;
+  std::ifstream in{file, std::ios::binary};
+  if (!in) {
+    const std::string why = std::strerror(errno);
+    if (!fs::exists(file, code)) return std::nullopt;  // the daemon has ended just now
+    return failure(fmt::format("cannot read {}: {}", file.string(), why));
+  }
+  std::string text(kLargest + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kLargest) return failure(fmt::format("{} is too large", file.string()));
+  auto status = parse_status(text);
+  if (!status) return failure(fmt::format("{}: {}", file.string(), status.error().message));
+  const std::uint64_t started = process_start(status->pid);
+  if (started == 0 || started != status->process_start) return std::nullopt;
+  return std::move(*status);
+}
+
+}  // namespace policyd

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What the daemon tells the command: a JSON file beside the pid file, as a value, with its writing
+// and reading. Pure, but for read_status. The daemon's side is status_file; the format is stable,
+// and a reader ignores what it does not know.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/modules/refusal_log.hpp"
+
+namespace policyd {
+
+struct Status {
+  struct Trouble {
+    std::string what;
+    TimePoint since{};
+    std::uint64_t unstored = 0;  // counters that wait to be stored
+    bool operator==(const Trouble&) const = default;
+  };
+
+  std::int64_t pid = 0;
+  std::uint64_t process_start = 0;  // as the kernel counts it: tells a later process of this pid
+  std::string version;
+  TimePoint started{};
+  std::string database;
+  std::optional<Trouble> trouble;
+  std::optional<std::int64_t> rules_version;  // none: no rules could be read yet
+  std::uint64_t policies = 0;
+  std::uint64_t rule_problems = 0;
+  std::vector<std::string> modules;  // in force, in the order in which they are asked
+  std::string algorithm;             // of Quotas: "window" or "decay"
+  std::uint64_t connections = 0;     // at present
+  std::uint64_t sessions = 0;        // at present
+  std::uint64_t requests = 0;
+  std::uint64_t batches = 0;
+  std::uint64_t refused = 0;      // answered REJECT or DEFER, by whatever module
+  std::vector<Refusal> refusals;  // by limits, the latest first
+
+  bool operator==(const Status&) const = default;
+};
+
+// "/run/carbonio/cbpolicyd.status.json" for "/run/carbonio/cbpolicyd.pid".
+std::filesystem::path status_file_of(const std::filesystem::path& pid_file);
+
+std::string status_json(const Status& status);
+// An Error for what is no status: other JSON, fields that are missing or of another kind.
+Result<Status> parse_status(std::string_view text);
+
+// The status of the daemon that runs; nullopt where there is no file, or its writer is gone (it was
+// killed). An Error where the file cannot be read, is larger than 4 MiB or no status.
+Result<std::optional<Status>> read_status(const std::filesystem::path& file);
+
+// When this process was started, in the kernel's clock ticks since boot; 0 where there is none.
+std::uint64_t process_start(std::int64_t pid);
+
+}  // namespace policyd

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/recovery/backups.hpp"
+
+#include <fmt/core.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "daemon/base/thread_signals.hpp"
+#include "daemon/rules/rules.hpp"
+#include "daemon/rules/rules_loader.hpp"
+#include "daemon/sqlite/database.hpp"
+
+namespace policyd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kPause{5};
+// After a backup that could not be made.
+constexpr std::chrono::minutes kAfterFailure{10};
+
+// Room for the copy and as much again, so that a backup never fills the disk.
+Result<void> check_room(const fs::path& database) {
+  struct statvfs space {};
+  std::error_code code;
+  const std::uintmax_t size = fs::file_size(database, code);
+  if (code || ::statvfs(database.parent_path().c_str(), &space) != 0) return {};
+  if (std::uint64_t{space.f_bavail} * space.f_frsize >= 2 * size) return {};
+  return failure(fmt::format("there is too little room in {}", database.parent_path().string()));
+}
+
+}  // namespace
+
+Backups::Backups(EventLoop& loop, Maillog& log, BackupSettings settings)
+    : loop_(loop),
+      log_(log),
+      settings_(std::move(settings)),
+      live_(settings_.file, settings_.table_prefix) {
+  thread_ = std::thread([this] {
+    block_signals();
+    work();
+  });
+}
+
+Backups::~Backups() {
+  *alive_ = false;
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+    hurry_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void Backups::opened(const DatabaseIds& ids) {
+  const std::lock_guard lock{mutex_};
+  opened_ = ids;
+  wake_.notify_one();
+}
+
+void Backups::rules_are(std::int64_t version) {
+  const std::int64_t before = std::exchange(told_, version);
+  if (before == version) return;
+  const std::lock_guard lock{mutex_};
+  if (!changed_) settled_at_ = Steady::now() + (before < 0 ? Millis{0} : settings_.settle);
+  changed_ = version;
+  wake_.notify_one();
+}
+
+void Backups::replace(Lost lost, Replaced replaced) {
+  const std::lock_guard lock{mutex_};
+  lost_.emplace(lost, std::move(replaced));
+  hurry_ = true;
+  wake_.notify_one();
+}
+
+std::optional<Backups::Steady::time_point> Backups::next() const {
+  std::optional<Steady::time_point> when;
+  if (changed_) when = settled_at_;
+  if (to_back_up_ && (!when || due_ < *when)) when = due_;
+  return when;
+}
+
+void Backups::work() {
+  std::unique_lock lock{mutex_};
+  while (!stop_) {
+    const bool knew = changed_.has_value();
+    const auto woken = [&] { return stop_ || opened_ || lost_ || changed_.has_value() != knew; };
+    if (const auto when = next()) {
+      wake_.wait_until(lock, *when, woken);
+    } else {
+      wake_.wait(lock, woken);
+    }
+    if (stop_) return;
+    const auto opened = std::exchange(opened_, std::nullopt);
+    auto lost = std::exchange(lost_, std::nullopt);
+    if (lost) hurry_ = false;
+    const bool settled = changed_ && Steady::now() >= settled_at_;
+    const auto changed = settled ? std::exchange(changed_, std::nullopt) : std::nullopt;
+    lock.unlock();
+    if (opened) {
+      ids_ = *opened;
+      hold_open();
+    }
+    if (lost) do_replace(lost->first, lost->second);
+    if (changed) keep_rules(*changed);
+    if (to_back_up_ && Steady::now() >= due_) back_up();
+    lock.lock();
+  }
+}
+
+void Backups::hold_open() {
+  access_ = FileAccess::of(settings_.file);
+  const auto done = live_.attach();
+  if (!done) log_.warning(fmt::format("automatic backups: {}", done.error().message));
+  if (backed_up_ || settings_.every.count() == 0) return;
+  std::error_code code;
+  if (!fs::exists(backup_of(settings_.file), code)) return;
+  const auto db = open_database(backup_of(settings_.file), OpenMode::read_only, {});
+  if (db) backed_up_ = read_rules_version(db->get(), settings_.table_prefix);
+}
+
+void Backups::keep_rules(std::int64_t version) {
+  if (const auto kept = live_.keep_rules(); !kept) {
+    log_.warning(fmt::format("a copy of the rules cannot be kept: {}", kept.error().message));
+    return;
+  }
+  if (settings_.every.count() == 0 || backed_up_ == version) return;
+  to_back_up_ = version;
+  due_ = std::max(due_, backup_due());
+}
+
+// An hour after the one there is was made, by the clock; at once where there is none.
+Backups::Steady::time_point Backups::backup_due() {
+  struct stat status {};
+  if (::stat(backup_of(settings_.file).c_str(), &status) != 0) return Steady::now();
+  const auto made = std::chrono::system_clock::from_time_t(status.st_mtime);
+  const auto age = std::chrono::system_clock::now() - made;
+  // One from the future says that the clock was set.
+  if (age >= settings_.every || age.count() < 0) return Steady::now();
+  return Steady::now() + std::chrono::duration_cast<Steady::duration>(settings_.every - age);
+}
+
+void Backups::back_up() {
+  const auto done = make_backup();
+  if (done) {
+    backed_up_ = std::exchange(to_back_up_, std::nullopt);
+    due_ = Steady::now() + settings_.every;
+    log_.info(fmt::format("made the backup {}", backup_of(settings_.file).string()));
+    return;
+  }
+  due_ = Steady::now() + kAfterFailure;
+  if (hurry_) return;
+  log_.warning(fmt::format("no automatic backup was made: {}", done.error().message));
+}
+
+// The one before stays until this one is whole.
+Result<void> Backups::make_backup() {
+  if (!live_.attached()) return failure("the database is not open");
+  if (auto room = check_room(settings_.file); !room) return room;
+  const fs::path fresh = backup_of(settings_.file) += ".new";
+  if (auto done = live_.copy(fresh, access_, kPause, hurry_); !done) return done;
+  std::error_code code;
+  fs::rename(fresh, backup_of(settings_.file), code);
+  if (!code) return {};
+  remove_database(fresh);
+  return failure(fmt::format("cannot rename {}: {}", fresh.string(), code.message()));
+}
+
+void Backups::do_replace(Lost lost, const Replaced& replaced) {
+  auto result =
+      replace_database(settings_.file, settings_.table_prefix, lost, ids_, access_, live_, hurry_);
+  loop_.post([alive = alive_, replaced, result = std::move(result)] {
+    if (*alive) replaced(result);
+  });
+}
+
+}  // namespace policyd

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/recovery/file_watch.hpp"
+
+#include <fmt/core.h>
+
+#include <system_error>
+#include <utility>
+
+#include "daemon/base/thread_signals.hpp"
+#include "daemon/sqlite/database.hpp"
+#include "daemon/store/recovery/integrity_check.hpp"
+
+namespace policyd {
+namespace {
+
+namespace fs = std::filesystem;
+using Steady = std::chrono::steady_clock;
+using Kind = FileFinding::Kind;
+
+}  // namespace
+
+FileWatch::FileWatch(EventLoop& loop, FileWatchSettings settings, Found found)
+    : loop_(loop), settings_(std::move(settings)), found_(std::move(found)) {
+  thread_ = std::thread([this] {
+    block_signals();
+    work();
+  });
+}
+
+FileWatch::~FileWatch() {
+  *self_ = nullptr;
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void FileWatch::opened(const DatabaseIds& ids) {
+  const std::lock_guard lock{mutex_};
+  watched_ = Watched{ids, ++number_};
+}
+
+void FileWatch::closed() {
+  ++number_;
+  const std::lock_guard lock{mutex_};
+  watched_.reset();
+}
+
+void FileWatch::check_now() {
+  const std::lock_guard lock{mutex_};
+  thorough_ = true;
+  wake_.notify_one();
+}
+
+void FileWatch::work() {
+  std::unique_lock lock{mutex_};
+  while (!stop_) {
+    wake_.wait_for(lock, settings_.compare_every, [this] { return stop_ || thorough_; });
+    if (stop_) return;
+    if (!watched_) {
+      thorough_ = false;
+      continue;
+    }
+    const Watched watched = *watched_;
+    lock.unlock();
+    look(watched);
+    lock.lock();
+  }
+}
+
+void FileWatch::look(const Watched& watched) {
+  if (std::exchange(seen_number_, watched.number) != watched.number) {
+    next_check_ = Steady::now() + settings_.check_every;
+    seen_size_ = 0;
+    was_wrong_ = false;
+  }
+  bool thorough = was_wrong_;
+  {
+    const std::lock_guard lock{mutex_};
+    thorough |= std::exchange(thorough_, false);
+  }
+  if (auto finding = compare(watched.ids)) {
+    was_wrong_ = true;
+    return post(watched, std::move(*finding));
+  }
+  std::error_code code;
+  const std::uintmax_t size = fs::file_size(settings_.file, code);
+  if (!code && size < seen_size_) thorough = true;
+  if (!code) seen_size_ = size;
+  if (!thorough && Steady::now() < next_check_) return;
+  next_check_ = Steady::now() + settings_.check_every;
+  FileFinding finding = check(watched.ids, thorough);
+  was_wrong_ = finding.kind == Kind::damaged;
+  post(watched, std::move(finding));
+}
+
+void FileWatch::post(const Watched& watched, FileFinding finding) {
+  loop_.post([self = self_, number = watched.number, finding = std::move(finding)] {
+    if (*self != nullptr && (*self)->number_ == number) (*self)->found_(finding);
+  });
+}
+
+std::optional<FileFinding> FileWatch::compare(const DatabaseIds& ids) const {
+  const DatabaseIds now = DatabaseIds::of(settings_.file);
+  const std::string name = settings_.file.string();
+  if (!now.file) return FileFinding{Kind::gone, fmt::format("{} is gone", name)};
+  if (now.file != ids.file) {
+    return FileFinding{Kind::other, fmt::format("another file was put in the place of {}", name)};
+  }
+  if ((ids.log && now.log != ids.log) || (ids.index && now.index != ids.index)) {
+    return FileFinding{Kind::gone, fmt::format("the log {}-wal was deleted or replaced", name)};
+  }
+  return std::nullopt;
+}
+
+FileFinding FileWatch::check(const DatabaseIds& ids, bool thorough) const {
+  // SQLite would delete the log of an empty file, and with it what is left.
+  std::error_code code;
+  if (fs::file_size(settings_.file, code) == 0 && !code) {
+    return {Kind::damaged, fmt::format("{} is empty", settings_.file.string())};
+  }
+  auto db = connect_database(settings_.file);
+  // A file that was put there just now must not be read together with the log of the former one.
+  if (auto moved = compare(ids)) return std::move(*moved);
+  if (!db) return {Kind::unfit, db.error().message};
+  const Soundness found =
+      check_soundness(db->get(), settings_.table_prefix, thorough ? Care::thorough : Care::glance);
+  switch (found.state) {
+    case Soundness::State::damaged:
+      return {Kind::damaged, fmt::format("{} is damaged: {}", settings_.file.string(), found.what)};
+    case Soundness::State::unreadable:
+      return {Kind::unfit,
+              fmt::format("{} cannot be read: {}", settings_.file.string(), found.what)};
+    case Soundness::State::sound:
+      break;
+  }
+  if (sqlite3_db_readonly(db->get(), "main") == 1) {
+    return {Kind::unfit, fmt::format("{} may not be written any more", settings_.file.string())};
+  }
+  return {};
+}
+
+}  // namespace policyd

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What of the database can be had when its file is lost: the rows of all rule tables, copied into
+// memory after each change, and the file itself as long as it is open here, whether it still has a
+// name or not. Part of Backups, on its thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "daemon/base/result.hpp"
+#include "daemon/sqlite/sqlite.hpp"
+#include "daemon/store/recovery/database_copy.hpp"
+
+namespace policyd {
+
+class LiveCopy {
+ public:
+  LiveCopy(std::filesystem::path file, std::string table_prefix)
+      : file_(std::move(file)), table_prefix_(std::move(table_prefix)) {}
+
+  // Opens the file of this name and keeps it open, in the place of the one before.
+  Result<void> attach();
+  void detach();
+  [[nodiscard]] bool attached() const { return attached_; }
+
+  // The rule tables as they are now, for later. What was kept before stays where that fails.
+  Result<void> keep_rules();
+  [[nodiscard]] bool has_rules() const { return kept_version_.has_value(); }
+  // Into another database, in the place of its own.
+  Result<void> put_rules(const std::filesystem::path& into);
+
+  // All of it as it is now.
+  Result<void> copy(const std::filesystem::path& to, const FileAccess& access,
+                    std::chrono::milliseconds pause, const std::atomic<bool>& stop);
+
+ private:
+  Result<void> open_memory();
+  Result<void> attach_as(const std::filesystem::path& file, const char* name);
+  Result<void> in_transaction(const std::string& statements);
+
+  std::filesystem::path file_;
+  std::string table_prefix_;
+  sql::Handle memory_;
+  bool attached_ = false;
+  std::optional<std::int64_t> kept_version_;
+};
+
+}  // namespace policyd

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/sqlite/cached_table.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace policyd {
+
+namespace {
+// What is kept for later while nothing can be written; some 300 bytes each.
+constexpr std::size_t kMaxDirtyRows = 1'000'000;
+constexpr int kEvictionsPerBatch = 4096;
+}  // namespace
+
+template <typename Record>
+std::size_t CachedTable<Record>::hash_of(const Key& key) {
+  constexpr std::uint64_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
+  auto hash = static_cast<std::uint64_t>(key.id);
+  for (const std::string_view text : key.texts) {
+    hash = hash * kGoldenRatio ^ std::hash<std::string_view>{}(text);
+  }
+  return hash;
+}
+
+template <typename Record>
+bool CachedTable<Record>::Row::is(const Key& key) const {
+  return id == key.id && std::equal(texts.begin(), texts.end(), key.texts.begin());
+}
+
+template <typename Record>
+Result<void> CachedTable<Record>::attach(sqlite3* db, const std::string& table_prefix) {
+  for (sql::Statement* statement : {&select_, &insert_, &update_}) *statement = {};
+  db_ = nullptr;
+  somebody_else_committed();
+  if (db == nullptr) return {};
+  const auto prepare = [&](std::string_view text, sql::Statement& place) -> Result<void> {
+    auto statement = sql::Statement::prepare(db, sql::with_prefix(text, table_prefix));
+    if (!statement) return tl::unexpected{statement.error()};
+    place = std::move(*statement);
+    return {};
+  };
+  auto done = prepare(Record::kSelect, select_);
+  if (done) done = prepare(Record::kInsert, insert_);
+  if (done) done = prepare(Record::kUpdate, update_);
+  if (done) db_ = db;
+  return done;
+}
+
+template <typename Record>
+typename Record::Value& CachedTable<Record>::touch(const Key& key) {
+  const std::size_t hash = hash_of(key);
+  if (Row* known = rows_.find(hash, [&key](const Row& row) { return row.is(key); })) {
+    // A dirty row is compared with the table when it is written.
+    if (known->generation != generation_ && !known->dirty) read(*known);
+    return *known;
+  }
+  Row& row = rows_.add(hash);
+  row.id = key.id;
+  std::copy(key.texts.begin(), key.texts.end(), row.texts.begin());
+  read(row);
+  return row;
+}
+
+template <typename Record>
+void CachedTable<Record>::changed(Value& value, const Units& units) {
+  auto& row = static_cast<Row&>(value);
+  row.pending += units;
+  row.exists = true;
+  if (row.dirty) return;
+  if (dirty_.size() >= kMaxDirtyRows) {
+    ++lost_;
+    return;
+  }
+  row.dirty = true;
+  dirty_.push_back(&row);
+}
+
+template <typename Record>
+void CachedTable<Record>::bind_key(sql::Statement& statement, const Row& row) {
+  statement.bind(1, row.id);
+  int place = 2;
+  for (const std::string& text : row.texts) statement.bind(place++, std::string_view{text});
+}
+
+template <typename Record>
+bool CachedTable<Record>::read(Row& row) {
+  if (db_ == nullptr) return false;
+  const sql::Resetting resetting{select_};
+  bind_key(select_, row);
+  const int code = select_.step();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return false;
+  row.generation = generation_;
+  row.pending = {};
+  if (code == SQLITE_ROW) {
+    row.rowid = select_.integer(0);
+    Record::read(row, select_, now_);
+    row.exists = true;
+  } else {
+    row.rowid = 0;
+    static_cast<Value&>(row) = Value{};
+  }
+  row.base = Record::columns(row);
+  return true;
+}
+
+// The row was edited or deleted, or could not be read before: what the table says, and our units on
+// top.
+template <typename Record>
+bool CachedTable<Record>::rebase(Row& row) {
+  const bool was_known = row.generation != 0;
+  const auto base = row.base;
+  const Units units = row.pending;
+  const Value ours = static_cast<const Value&>(row);
+  if (!read(row)) return false;
+  row.pending = units;
+  const bool untouched = was_known && row.base == base;
+  if (untouched || row.wins) {
+    static_cast<Value&>(row) = ours;
+  } else {
+    Record::rebase(row, ours, units, now_);
+    row.exists = true;
+  }
+  return true;
+}
+
+template <typename Record>
+void CachedTable<Record>::memory_wins() {
+  rows_.each([this](Row& row) {
+    // One that could never be read is only what was counted since: that is added.
+    row.wins = row.exists && row.generation != 0;
+    if (!row.wins || row.dirty) return true;
+    if (dirty_.size() >= kMaxDirtyRows) {
+      ++lost_;
+      return true;
+    }
+    row.dirty = true;
+    dirty_.push_back(&row);
+    return true;
+  });
+}
+
+template <typename Record>
+int CachedTable<Record>::write_dirty(std::size_t most) {
+  if (db_ == nullptr) return SQLITE_CANTOPEN;
+  for (written_ = 0; written_ < dirty_.size() && written_ < most; ++written_) {
+    Row* row = dirty_[written_];
+    if (row->generation != generation_ && !rebase(*row)) return sqlite3_errcode(db_);
+    const int code = write(*row);
+    if (code != SQLITE_DONE) return code;
+  }
+  return SQLITE_OK;
+}
+
+template <typename Record>
+int CachedTable<Record>::write(Row& row) {
+  const bool insert = row.rowid == 0;
+  sql::Statement& statement = insert ? insert_ : update_;
+  if (insert) {
+    bind_key(statement, row);
+  } else {
+    statement.bind(1, row.rowid);
+  }
+  Record::bind(statement, row, scratch_);
+  const int code = statement.run();
+  if (code == SQLITE_DONE && insert) {
+    row.rowid = sqlite3_last_insert_rowid(db_);
+    inserted_.push_back(&row);
+  }
+  return code;
+}
+
+template <typename Record>
+void CachedTable<Record>::committed() {
+  const auto end = dirty_.begin() + static_cast<std::ptrdiff_t>(std::exchange(written_, 0));
+  for (auto place = dirty_.begin(); place != end; ++place) {
+    Row& row = **place;
+    row.dirty = false;
+    row.wins = false;
+    row.pending = {};
+    row.base = Record::columns(row);
+  }
+  dirty_.erase(dirty_.begin(), end);
+  inserted_.clear();
+}
+
+template <typename Record>
+void CachedTable<Record>::rolled_back() {
+  for (Row* row : inserted_) row->rowid = 0;
+  inserted_.clear();
+  written_ = 0;
+}
+
+template <typename Record>
+void CachedTable<Record>::end_batch() {
+  // Dirty rows stay: they are looked at once in a while and moved to the front.
+  for (int i = 0; rows_.size() > capacity_ && i < kEvictionsPerBatch; ++i) {
+    if (rows_.oldest().dirty) {
+      rows_.keep_oldest();
+    } else {
+      rows_.drop_oldest();
+    }
+  }
+}
+
+template class CachedTable<QuotaRecord>;
+template class CachedTable<AccountingRecord>;
+
+}  // namespace policyd

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/sqlite/rules_source.hpp"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "daemon/base/thread_signals.hpp"
+#include "daemon/rules/match/rows.hpp"
+#include "daemon/rules/rules_loader.hpp"
+#include "daemon/sqlite/database.hpp"
+
+namespace policyd {
+
+namespace {
+constexpr std::size_t kMaxLoggedProblems = 1000;
+}
+
+RulesSource::RulesSource(EventLoop& loop, Maillog& log, std::filesystem::path file,
+                         std::string table_prefix)
+    : loop_(loop), log_(log), file_(std::move(file)), table_prefix_(std::move(table_prefix)) {
+  thread_ = std::thread([this] {
+    block_signals();
+    work();
+  });
+}
+
+RulesSource::~RulesSource() {
+  *self_ = nullptr;
+  {
+    const std::lock_guard lock{mutex_};
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+Result<void> RulesSource::load_first(sqlite3* db) {
+  version_db_ = nullptr;
+  version_ = {};
+  auto rules = load_rules(db, table_prefix_, std::nullopt);
+  if (!rules) return failure(rules.error().message);
+  adopt(std::move(*rules));
+  return {};
+}
+
+void RulesSource::forget(const sqlite3* db) {
+  if (version_db_ != db) return;
+  version_ = {};
+  version_db_ = nullptr;
+}
+
+void RulesSource::refresh(sqlite3* db) {
+  if (version_db_ != db) {
+    auto statement = sql::Statement::prepare(
+        db, sql::with_prefix("SELECT Version FROM {p}limits_rules_version", table_prefix_));
+    if (!statement) {
+      log_.error(fmt::format("cannot read the rules version: {}", statement.error().message));
+      return;
+    }
+    version_ = std::move(*statement);
+    version_db_ = db;
+  }
+  const sql::Resetting resetting{version_};
+  if (version_.step() != SQLITE_ROW) return;
+  const std::int64_t version = version_.integer(0);
+  if (current_ && version == current_->version && !read_again_) return;
+  auto rules = load_rules(db, table_prefix_, kFewRows);
+  if (rules) {
+    read_again_ = false;
+    adopt(std::move(*rules));
+  } else if (rules.error().too_many_rows) {
+    read_again_ = false;
+    request(version);
+  } else {
+    log_.error(
+        fmt::format("cannot read the rules, the former stay in force: {}", rules.error().message));
+  }
+}
+
+void RulesSource::adopt(std::shared_ptr<const Rules> rules) {
+  log_problems(*rules);
+  log_.notice(fmt::format("rules version {}: {} policies, {} rows", rules->version,
+                          rules->policies.size(), rules->row_count));
+  std::swap(current_, rules);
+  if (!rules) return;
+  const std::lock_guard lock{mutex_};
+  to_free_.push_back(std::move(rules));
+  wake_.notify_one();
+}
+
+// Those that the snapshot before did not have, so that each is logged once.
+void RulesSource::log_problems(const Rules& rules) {
+  std::unordered_set<std::string> problems;
+  std::size_t unlogged = 0;
+  for (const RowProblem& problem : rules.problems) {
+    std::string text = fmt::format("{} {}: {}", problem.table, problem.id, problem.what);
+    if (!known_problems_.contains(text)) {
+      if (problems.size() < kMaxLoggedProblems) {
+        log_.warning(text);
+      } else {
+        ++unlogged;
+      }
+    }
+    problems.insert(std::move(text));
+  }
+  if (unlogged > 0) log_.warning(fmt::format("{} more rows have problems", unlogged));
+  known_problems_ = std::move(problems);
+}
+
+void RulesSource::request(std::int64_t version) {
+  if (requested_ == version) return;
+  requested_ = version;
+  const std::lock_guard lock{mutex_};
+  load_ = true;
+  wake_.notify_one();
+}
+
+void RulesSource::work() {
+  std::unique_lock lock{mutex_};
+  while (!stop_) {
+    wake_.wait(lock, [this] { return stop_ || load_ || !to_free_.empty(); });
+    auto freed = std::exchange(to_free_, {});
+    const bool load = std::exchange(load_, false) && !stop_;
+    lock.unlock();
+    freed.clear();
+    if (load) load_and_post();
+    lock.lock();
+  }
+}
+
+void RulesSource::load_and_post() {
+  Loaded rules = [&]() -> Loaded {
+    auto db = open_database(file_, OpenMode::read_only, std::chrono::seconds{1});
+    if (!db) return tl::unexpected{RulesFailure{false, db.error().message}};
+    return load_rules(db->get(), table_prefix_, std::nullopt);
+  }();
+  loop_.post([self = self_, rules = std::move(rules)] {
+    if (*self != nullptr) (*self)->loaded(rules);
+  });
+}
+
+void RulesSource::loaded(const Loaded& rules) {
+  requested_ = 0;  // if the version has moved on meanwhile, the next refresh asks again
+  if (rules) {
+    adopt(*rules);
+  } else {
+    log_.error(
+        fmt::format("cannot read the rules, the former stay in force: {}", rules.error().message));
+  }
+}
+
+}  // namespace policyd

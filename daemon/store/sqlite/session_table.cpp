@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/sqlite/session_table.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <utility>
+
+namespace policyd {
+
+void SessionTable::attach(sqlite3* db, const std::string& table_prefix) {
+  select_ = {};
+  insert_ = {};
+  db_ = nullptr;
+  if (db == nullptr) return;
+  auto select = sql::Statement::prepare(
+      db, sql::with_prefix("SELECT QueueID, UnixTimestamp, ClientAddress, SASLUsername, Helo, "
+                           "Sender, RecipientData FROM {p}session_tracking WHERE Instance = ?1",
+                           table_prefix));
+  auto insert = sql::Statement::prepare(
+      db, sql::with_prefix("INSERT OR REPLACE INTO {p}session_tracking (Instance, QueueID, "
+                           "UnixTimestamp, ClientAddress, ClientName, ClientReverseName, Protocol, "
+                           "EncryptionProtocol, EncryptionCipher, EncryptionKeySize, SASLMethod, "
+                           "SASLSender, SASLUsername, Helo, Sender, Size, RecipientData) "
+                           "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+                           table_prefix));
+  if (!select || !insert) {
+    log_.error(fmt::format("messages that end are not written to session_tracking: {}",
+                           (!select ? select : insert).error().message));
+    return;
+  }
+  select_ = std::move(*select);
+  insert_ = std::move(*insert);
+  db_ = db;
+  told_ = false;
+  read_under_way(table_prefix);
+}
+
+// By the time, which is indexed, so that years of rows cost nothing (the + keeps SQLite from taking
+// the index on QueueID).
+void SessionTable::read_under_way(const std::string& table_prefix) {
+  under_way_.clear();
+  auto select = sql::Statement::prepare(
+      db_, sql::with_prefix("SELECT Instance FROM {p}session_tracking "
+                            "WHERE UnixTimestamp > CAST(strftime('%s', 'now') AS INTEGER) - 3600 "
+                            "AND coalesce(+QueueID, '') = '' LIMIT 10000",
+                            table_prefix));
+  if (!select) return;
+  while (select->step() == SQLITE_ROW) under_way_.emplace(select->text(0));
+}
+
+std::optional<SessionRow> SessionTable::find(std::string_view instance) {
+  if (db_ == nullptr) return std::nullopt;
+  const sql::Resetting resetting{select_};
+  select_.bind(1, instance);
+  if (select_.step() != SQLITE_ROW) return std::nullopt;
+  SessionRow row;
+  row.instance = instance;
+  row.queue_id = select_.text(0);
+  row.unix_time_s = select_.integer(1);
+  row.client_address = select_.text(2);
+  row.sasl_username = select_.optional_text(3);
+  row.helo = select_.text(4);
+  row.sender = select_.text(5);
+  row.recipient_data = select_.text(6);
+  return row;
+}
+
+int SessionTable::write() {
+  if (db_ == nullptr) return SQLITE_OK;
+  for (const SessionRow& row : rows_) {
+    const int code = insert(row);
+    if (code == SQLITE_DONE) {
+      told_ = false;
+      continue;
+    }
+    if (!std::exchange(told_, true)) {
+      log_.error(fmt::format("session_tracking: {} is not written: {}", row.instance,
+                             sql::message_of(db_)));
+    }
+    // Autocommit: SQLite rolled back, and what the counters wrote with it.
+    if (sqlite3_get_autocommit(db_) != 0) return code;
+  }
+  return SQLITE_OK;
+}
+
+int SessionTable::insert(const SessionRow& row) {
+  const std::array texts_before_sasl_username{
+      &row.client_address,     &row.client_name,         &row.client_reverse_name,
+      &row.protocol,           &row.encryption_protocol, &row.encryption_cipher,
+      &row.encryption_keysize, &row.sasl_method,         &row.sasl_sender};
+  insert_.bind(1, row.instance).bind(2, row.queue_id).bind(3, row.unix_time_s);
+  int place = 4;
+  for (const std::string* text : texts_before_sasl_username) insert_.bind(place++, *text);
+  if (row.sasl_username) {
+    insert_.bind(13, *row.sasl_username);
+  } else {
+    insert_.bind_null(13);
+  }
+  insert_.bind(14, row.helo).bind(15, row.sender);
+  insert_.bind(16, row.size_kib).bind(17, row.recipient_data);
+  return insert_.run();
+}
+
+}  // namespace policyd

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "hooks/carbonio/group_sync.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ip_address.hpp"
+
+namespace carbonio {
+namespace {
+
+using policyd::failure;
+using policyd::Result;
+namespace sql = policyd::sql;
+
+constexpr const char* kNetworks = "zimbraMtaMyNetworks";
+constexpr std::size_t kMaxDomain = 255;
+constexpr std::size_t kMaxLabel = 63;
+
+bool is_label(std::string_view label) {
+  if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-') {
+    return false;
+  }
+  return std::all_of(label.begin(), label.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+// "10.0.0.0/8", "[::1]/128", "192.0.2.1"; empty for anything else.
+std::string network_member(std::string_view word) {
+  const std::size_t slash = std::min(word.rfind('/'), word.size());
+  std::string_view host = word.substr(0, slash);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  const auto address = policyd::IpAddress::parse(host);
+  if (!address) return {};
+  int length = address->bits();
+  if (slash < word.size()) {
+    const std::string_view digits = word.substr(slash + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return {};
+    if (length < 0 || length > address->bits()) return {};
+  }
+  return fmt::format("{}/{}", address->masked(length).to_short_string(), length);
+}
+
+void sort_and_unite(std::vector<std::string>& all) {
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+}
+
+// One of the two groups while it is brought up to date.
+class Group {
+ public:
+  Group(sqlite3* db, std::string_view prefix, std::string_view name, std::string_view examples)
+      : db_(db), prefix_(prefix), name_(name), examples_(examples) {}
+
+  Result<GroupChange> update(const std::vector<std::string>& wanted) {
+    auto done = find_or_make();
+    if (done) done = read_rows();
+    if (!done) return tl::unexpected{done.error()};
+    GroupChange change;
+    const std::set<std::string, std::less<>> wanted_set(wanted.begin(), wanted.end());
+    done = remove(wanted_set, change);
+    if (done) done = add(wanted, change);
+    if (!done) return tl::unexpected{done.error()};
+    return change;
+  }
+
+ private:
+  struct Row {
+    std::int64_t id = 0;
+    std::string member;
+    bool goes_unless_wanted = false;  // ours
+    bool example = false;
+  };
+
+  [[nodiscard]] Result<sql::Statement> prepare(std::string_view text) const {
+    return sql::Statement::prepare(db_, sql::with_prefix(text, prefix_));
+  }
+  [[nodiscard]] Result<void> finish(int code) const {
+    if (code == SQLITE_DONE) return {};
+    return failure(sql::message_of(db_));
+  }
+
+  Result<void> find_or_make() {
+    for (const bool made : {false, true}) {
+      auto found = prepare("SELECT ID FROM {p}policy_groups WHERE Name = ?");
+      if (!found) return tl::unexpected{found.error()};
+      const int code = found->bind(1, std::string_view{name_}).step();
+      if (code == SQLITE_ROW) {
+        id_ = found->integer(0);
+        return {};
+      }
+      if (code != SQLITE_DONE || made) break;
+      auto insert = prepare("INSERT INTO {p}policy_groups (Name) VALUES (?)");
+      if (!insert) return tl::unexpected{insert.error()};
+      auto done = finish(insert->bind(1, std::string_view{name_}).run());
+      if (!done) return done;
+    }
+    return failure(sql::message_of(db_));
+  }
+
+  // The examples have the IDs that a fresh database gives them, and no Comment.
+  Result<void> read_rows() {
+    auto rows = prepare(fmt::format(
+        "SELECT ID, Member, ifnull(Comment = ?, 0), Comment IS NULL AND Disabled = 0 AND {} "
+        "FROM {{p}}policy_group_members WHERE PolicyGroupID = ? ORDER BY ID",
+        examples_));
+    if (!rows) return tl::unexpected{rows.error()};
+    rows->bind(1, kOwnedComment).bind(2, id_);
+    int code = rows->step();
+    for (; code == SQLITE_ROW; code = rows->step()) {
+      rows_.push_back({rows->integer(0), std::string{rows->text(1)}, rows->integer(2) != 0,
+                       rows->integer(3) != 0});
+    }
+    return finish(code);
+  }
+
+  Result<void> remove(const std::set<std::string, std::less<>>& wanted, GroupChange& change) {
+    auto statement = prepare("DELETE FROM {p}policy_group_members WHERE ID = ?");
+    if (!statement) return tl::unexpected{statement.error()};
+    for (const Row& row : rows_) {
+      // An example that is wanted is made anew, as ours.
+      const bool kept = !row.example && (!row.goes_unless_wanted || wanted.contains(row.member));
+      if (kept) {
+        there_.insert(row.member);
+        continue;
+      }
+      if (!wanted.contains(row.member)) change.removed.push_back(row.member);
+      auto done = finish(statement->bind(1, row.id).run());
+      if (!done) return done;
+    }
+    return {};
+  }
+
+  Result<void> add(const std::vector<std::string>& wanted, GroupChange& change) {
+    auto statement = prepare(
+        "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) VALUES (?, ?, ?)");
+    if (!statement) return tl::unexpected{statement.error()};
+    for (const std::string& member : wanted) {
+      if (there_.contains(member)) {
+        ++change.unchanged;
+        continue;
+      }
+      change.added.push_back(member);
+      statement->bind(1, id_).bind(2, std::string_view{member}).bind(3, kOwnedComment);
+      auto done = finish(statement->run());
+      if (!done) return done;
+    }
+    return {};
+  }
+
+  sqlite3* db_;
+  std::string_view prefix_;
+  std::string_view name_;
+  std::string_view examples_;  // a condition
+  std::int64_t id_ = 0;
+  std::vector<Row> rows_;
+  std::set<std::string, std::less<>> there_;
+};
+
+}  // namespace
+
+std::string domain_member(std::string_view domain) {
+  std::string name{domain};
+  policyd::lower_case(name);
+  if (name.size() > kMaxDomain) return {};
+  for (std::size_t from = 0; from <= name.size();) {
+    const std::size_t end = std::min(name.find('.', from), name.size());
+    if (!is_label(std::string_view{name}.substr(from, end - from))) return {};
+    from = end + 1;
+  }
+  return "@" + name;
+}
+
+std::vector<std::string> networks_in(const std::vector<std::string>& values,
+                                     std::vector<std::string>& skipped) {
+  constexpr std::string_view kBetween = " ,\t\r\n";
+  std::vector<std::string> out;
+  for (const std::string& value : values) {
+    std::size_t from = value.find_first_not_of(kBetween);
+    while (from != std::string::npos) {
+      const std::size_t end = std::min(value.find_first_of(kBetween, from), value.size());
+      const std::string word = value.substr(from, end - from);
+      const std::string member = network_member(word);
+      (member.empty() ? skipped : out).push_back(member.empty() ? word : member);
+      from = value.find_first_not_of(kBetween, end);
+    }
+  }
+  sort_and_unite(out);
+  return out;
+}
+
+std::vector<ProvCommand> seed_questions(const std::string& server) {
+  return {{"gad"}, {"gs", server, kNetworks}, {"gacf", kNetworks}};
+}
+
+Result<Wanted> wanted_in(std::span<const std::string> answers) {
+  Wanted wanted;
+  for (const std::string& name : names_in(answers[0])) {
+    const std::string member = domain_member(name);
+    (member.empty() ? wanted.skipped : wanted.domains).push_back(member.empty() ? name : member);
+  }
+  if (wanted.domains.empty()) return failure("carbonio prov: gad named no domain");
+  sort_and_unite(wanted.domains);
+  const auto here = server_in(answers[1]);
+  if (!here) return failure("carbonio prov: gs did not show this server");
+  auto values = here->attributes.values(kNetworks);
+  if (values.empty()) values = attributes_in(answers[2]).values(kNetworks);
+  wanted.networks = networks_in(values, wanted.skipped);
+  return wanted;
+}
+
+Result<SeedChange> synchronise(sqlite3* db, std::string_view table_prefix, const Wanted& wanted,
+                               bool dry_run) {
+  sql::Transaction transaction{db};
+  if (auto begun = transaction.begin_immediate(); !begun) return tl::unexpected{begun.error()};
+  Group domains{db, table_prefix, "internal_domains",
+                "((ID = 2 AND Member = '@example.org') OR (ID = 3 AND Member = '@example.com'))"};
+  Group networks{db, table_prefix, "internal_ips", "(ID = 1 AND Member = '10.0.0.0/8')"};
+  auto first = domains.update(wanted.domains);
+  if (!first) return tl::unexpected{first.error()};
+  auto second = networks.update(wanted.networks);
+  if (!second) return tl::unexpected{second.error()};
+  if (!dry_run) {
+    if (auto done = transaction.commit(); !done) return tl::unexpected{done.error()};
+  }
+  return SeedChange{std::move(*first), std::move(*second)};
+}
+
+Result<bool> put_domain(sqlite3* db, std::string_view table_prefix, std::string_view member,
+                        bool present) {
+  const std::string text = sql::with_prefix(
+      present ? "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) "
+                "SELECT ID, ?1, ?2 FROM {p}policy_groups g WHERE Name = 'internal_domains' AND NOT "
+                "EXISTS (SELECT 1 FROM {p}policy_group_members WHERE PolicyGroupID = g.ID AND "
+                "Member = ?1)"
+              : "DELETE FROM {p}policy_group_members WHERE Member = ?1 AND Comment = ?2 AND "
+                "PolicyGroupID IN (SELECT ID FROM {p}policy_groups WHERE Name = "
+                "'internal_domains')",
+      table_prefix);
+  auto statement = sql::Statement::prepare(db, text);
+  if (!statement) return tl::unexpected{statement.error()};
+  if (statement->bind(1, member).bind(2, kOwnedComment).run() != SQLITE_DONE) {
+    return failure(sql::message_of(db));
+  }
+  return sqlite3_changes(db) > 0;
+}
+
+}  // namespace carbonio

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "hooks/carbonio/localconfig.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <pugixml.hpp>
+#include <system_error>
+
+namespace carbonio {
+namespace {
+
+namespace fs = std::filesystem;
+using policyd::failure;
+using policyd::Result;
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+constexpr std::size_t kLongestValue = std::size_t{64} << 10;
+constexpr int kMostExpansions = 10;
+constexpr std::string_view kBegin = "${";
+
+// One pass over the value: each reference that stands in it replaced by what the key holds.
+template <typename Values>
+Result<std::string> expand_once(const std::string& value, const Values& values) {
+  std::string out;
+  std::size_t from = 0;
+  for (;;) {
+    const std::size_t begin = value.find(kBegin, from);
+    const std::size_t end = begin == std::string::npos ? begin : value.find('}', begin);
+    if (end == std::string::npos) break;
+    const std::size_t name = begin + kBegin.size();
+    const auto found = values.find(std::string_view{value}.substr(name, end - name));
+    if (found == values.end()) return failure("it refers to a key that is not there");
+    out.append(value, from, begin - from).append(found->second);
+    if (out.size() > kLongestValue) return failure("it expands to more than 64 KiB");
+    from = end + 1;
+  }
+  return out.append(value, from, std::string::npos);
+}
+
+bool has_reference(const std::string& value) {
+  const std::size_t begin = value.find(kBegin);
+  return begin != std::string::npos && value.find('}', begin) != std::string::npos;
+}
+
+Result<std::string> read_bounded(const fs::path& file) {
+  std::error_code code;
+  if (fs::is_directory(file, code)) return failure("it is a folder");
+  std::ifstream in{file, std::ios::binary};
+  if (!in) return failure(std::strerror(errno));
+  std::string text(kMostBytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) return failure("it cannot be read");
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kMostBytes) return failure("it is larger than 1 MiB");
+  return text;
+}
+
+}  // namespace
+
+// The defaults are those of Carbonio's own known keys.
+LocalConfig::LocalConfig(const fs::path& zextras_home)
+    : values_{
+          {"zimbra_home", zextras_home.string()},
+          {"zimbra_log_directory", "${zimbra_home}/log"},
+          {"cbpolicyd_db_file", "${zimbra_home}/data/cbpolicyd/db/cbpolicyd.sqlitedb"},
+          {"cbpolicyd_log_file", "${zimbra_log_directory}/cbpolicyd.log"},
+          {"cbpolicyd_cache_file", "${zimbra_home}/data/cbpolicyd/cbpolicyd.cache"},
+          {"cbpolicyd_log_mail", "main"},
+          {"cbpolicyd_log_detail", "modules"},
+          {"zmconfigd_listen_port", "7171"},
+      } {}
+
+Result<LocalConfig> LocalConfig::parse(std::string_view text, std::string_view name,
+                                       const fs::path& zextras_home) {
+  LocalConfig out{zextras_home};
+  out.name_ = name;
+  pugi::xml_document document;
+  const auto parsed = document.load_buffer(text.data(), text.size());
+  if (!parsed) {
+    const auto place =
+        std::min(static_cast<std::size_t>(std::max<std::ptrdiff_t>(parsed.offset, 0)), text.size());
+    const auto line =
+        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(place), '\n');
+    return failure(fmt::format("{}:{}: broken XML: {}", name, line + 1, parsed.description()));
+  }
+  const pugi::xml_node root = document.child("localconfig");
+  if (!root) return failure(fmt::format("{}: it has no element <localconfig>", name));
+  for (const pugi::xml_node key : root.children("key")) {
+    const std::string_view key_name = key.attribute("name").value();
+    if (!key_name.empty()) out.values_[std::string{key_name}] = key.child("value").text().get();
+  }
+  return out;
+}
+
+Result<LocalConfig> LocalConfig::load(const fs::path& zextras_home) {
+  const fs::path file = zextras_home / "conf" / "localconfig.xml";
+  const auto text = read_bounded(file);
+  if (!text) {
+    return failure(
+        fmt::format("cannot read {}: {}; run this as zextras or root, on a host with "
+                    "Carbonio",
+                    file.string(), text.error().message));
+  }
+  return parse(*text, file.string(), zextras_home);
+}
+
+Result<std::optional<std::string>> LocalConfig::find(std::string_view key) const {
+  const auto found = values_.find(key);
+  if (found == values_.end()) return std::nullopt;
+  const auto wrong = [&](std::string_view why) {
+    return failure(fmt::format("{}: the value of key {} cannot be used: {}", name_, key, why));
+  };
+  std::string value = found->second;
+  for (int i = 0; i < kMostExpansions && has_reference(value); ++i) {
+    auto expanded = expand_once(value, values_);
+    if (!expanded) return wrong(expanded.error().message);
+    value = std::move(*expanded);
+  }
+  if (has_reference(value)) return wrong("it still refers to other keys after ten expansions");
+  if (value.empty()) return std::nullopt;
+  return value;
+}
+
+Result<std::string> LocalConfig::need(std::string_view key) const {
+  auto value = find(key);
+  if (!value) return tl::unexpected{value.error()};
+  if (!*value) {
+    return failure(
+        fmt::format("{}: key {} is missing or empty; set it with 'zmlocalconfig -e'", name_, key));
+  }
+  return **value;
+}
+
+Result<std::uint16_t> LocalConfig::need_port(std::string_view key) const {
+  const auto value = need(key);
+  if (!value) return tl::unexpected{value.error()};
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), port);
+  if (error != std::errc{} || end != value->data() + value->size() || port == 0) {
+    return failure(fmt::format("{}: the value of key {} is no port", name_, key));
+  }
+  return port;
+}
+
+}  // namespace carbonio

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What a subcommand is: its name, its options, and the function that does it. The table of them is
+// in command_line.cpp; help, and whatever else must know the options, is made from it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/result.hpp"
+#include "plugin/terminal/output.hpp"
+
+namespace limits {
+
+enum class Exit : std::uint8_t { done = 0, wrong_use = 1, failed = 2, found_wrong = 3 };
+
+struct Failure {
+  Exit exit = Exit::failed;
+  std::string message;  // one line: what is wrong and what to do; empty where that is said already
+};
+using Outcome = tl::expected<void, Failure>;
+
+inline tl::unexpected<Failure> wrong_use(std::string message) {
+  return tl::unexpected<Failure>{Failure{Exit::wrong_use, std::move(message)}};
+}
+inline tl::unexpected<Failure> failed(std::string message) {
+  return tl::unexpected<Failure>{Failure{Exit::failed, std::move(message)}};
+}
+inline tl::unexpected<Failure> failed(const policyd::Error& error) { return failed(error.message); }
+
+// `doctor`, `status`: done, and what was found is said.
+inline tl::unexpected<Failure> found_wrong() {
+  return tl::unexpected<Failure>{Failure{Exit::found_wrong, {}}};
+}
+
+struct Option {
+  std::string_view name;   // without the dashes
+  std::string_view value;  // what its value is called in the help; empty for a switch
+  std::string_view help;
+  bool several = false;           // several values behind it, and several times
+  std::string_view choices = {};  // the values there are, for completion; with spaces between
+};
+
+// What was typed, checked against the options of the subcommand.
+class Arguments {
+ public:
+  void add(const std::string& option, std::vector<std::string> values) {
+    auto& all = options_[option];
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  void add_word(std::string word) { words_.push_back(std::move(word)); }
+
+  [[nodiscard]] bool has(const std::string& option) const { return options_.contains(option); }
+  [[nodiscard]] std::optional<std::string> value(const std::string& option) const {
+    const auto found = options_.find(option);
+    if (found == options_.end() || found->second.empty()) return std::nullopt;
+    return found->second.front();
+  }
+  [[nodiscard]] std::vector<std::string> values(const std::string& option) const {
+    const auto found = options_.find(option);
+    return found == options_.end() ? std::vector<std::string>{} : found->second;
+  }
+  [[nodiscard]] const std::vector<std::string>& words() const { return words_; }
+
+ private:
+  std::map<std::string, std::vector<std::string>> options_;
+  std::vector<std::string> words_;  // arguments that are no options
+};
+
+struct Context {
+  std::filesystem::path zextras_home;
+  Output output;
+  policyd::TimePoint now;
+  std::string search_path;  // $PATH
+};
+
+// What the words behind a subcommand are, for completion.
+enum class Takes : std::uint8_t { other, id, file };
+
+struct Command {
+  std::string_view name;
+  std::string_view synopsis;  // behind the name
+  std::string_view summary;   // one line, for the list of all
+  std::string_view details;   // paragraphs for its own help
+  std::string_view examples;  // a line each
+  std::span<const Option> options;
+  std::size_t most_words = 0;
+  Outcome (*run)(const Arguments& arguments, Context& context) = nullptr;
+  Takes takes = Takes::other;
+  std::string_view words = {};  // what its first word may be, for completion; with spaces between
+  bool takes_database = true;   // else only the daemon's own will do, and --database is refused
+};
+
+// Known to every subcommand.
+inline constexpr std::string_view kDatabaseOption = "database";
+inline constexpr std::string_view kZextrasHomeOption = "zextras-home";
+
+}  // namespace limits

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/commands/command_line.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <ostream>
+
+#include "daemon/base/did_you_mean.hpp"
+#include "plugin/cli/options.hpp"
+#include "plugin/cli/typed_advice.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/terminal/text.hpp"
+#include "version.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::string_view kProgram = "carbonio-limits";
+constexpr std::string_view kVersionOption = "version";
+constexpr std::string_view kDefaultZextrasHome = "/opt/zextras";
+
+constexpr std::array<Option, 4> kCommonOptions = {{
+    {kDatabaseOption, "FILE",
+     "the database; without it the one of conf/cbpolicyd.conf, else "
+     "data/cbpolicyd/db/cbpolicyd.sqlitedb"},
+    {kZextrasHomeOption, "DIR", "where Carbonio is (default: $ZEXTRAS_HOME or /opt/zextras)"},
+    {kHelpOption, "", "this help; with a subcommand, its own"},
+    {kVersionOption, "", "the version"},
+}};
+
+constexpr std::size_t kHelpWidth = 80;
+
+void append_wrapped(std::string& out, std::string_view text, std::size_t indent) {
+  std::size_t column = indent;
+  for (const std::string_view word : split(text, ' ')) {
+    if (column > indent && column + 1 + word.size() > kHelpWidth) {
+      out += '\n';
+      out.append(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += width_of(word);
+  }
+  out += '\n';
+}
+
+void append_options(std::string& out, std::span<const Option> options) {
+  constexpr std::size_t kIndent = 24;
+  for (const Option& option : options) {
+    std::string left = fmt::format("  --{}", option.name);
+    if (!option.value.empty()) left += fmt::format(" {}", option.value);
+    if (option.several) left += "...";
+    left.resize(std::max(kIndent, left.size() + 2), ' ');
+    out += left;
+    if (left.size() > kIndent) {
+      out += '\n';
+      out.append(kIndent, ' ');
+    }
+    append_wrapped(out, option.help, kIndent);
+  }
+}
+
+// The words of a command line, each option with its value and brackets.
+std::vector<std::string> units_of(std::string_view text) {
+  std::vector<std::string> out;
+  for (const std::string_view word : split(text, ' ')) {
+    const bool begins =
+        !word.empty() && std::string_view{"[-|#"}.find(word[0]) != std::string::npos;
+    if (begins || out.empty()) {
+      out.emplace_back(word);
+    } else {
+      out.back() += ' ';
+      out.back() += word;
+    }
+  }
+  return out;
+}
+
+// `end` closes each line but the last: for examples a backslash, so that they can be pasted.
+void append_units(std::string& out, std::string_view text, std::size_t indent,
+                  std::string_view end) {
+  std::size_t column = 0;
+  for (const std::string& unit : units_of(text)) {
+    if (column > 0 && column + 1 + width_of(unit) + end.size() > kHelpWidth) {
+      out += end;
+      out += '\n';
+      out.append(indent, ' ');
+      column = indent;
+    } else if (column > 0) {
+      out += ' ';
+      ++column;
+    }
+    out += unit;
+    column += width_of(unit);
+  }
+  out += '\n';
+}
+
+// Those that `command` takes.
+void append_common_options(std::string& out, const Command* command) {
+  out += "\nOptions of every subcommand:\n";
+  const bool all = command == nullptr || command->takes_database;
+  append_options(out, std::span{kCommonOptions}.subspan(all ? 0 : 1));
+}
+
+// Where the subcommand stands: the first argument that is neither an option nor its value.
+std::size_t place_of_command(std::span<const std::string> arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].substr(0, 1) != "-") return i;
+    for (const Option& option : kCommonOptions) {
+      if (!option.value.empty() && arguments[i] == fmt::format("--{}", option.name)) ++i;
+    }
+  }
+  return arguments.size();
+}
+
+tl::unexpected<Failure> see_help(std::string_view what, const Command* command) {
+  return wrong_use(fmt::format("{}; see '{}{}{} --help'", what, kProgram,
+                               command == nullptr ? "" : " ",
+                               command == nullptr ? std::string_view{} : command->name));
+}
+
+std::string did_you_mean(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Command* command : all_commands()) names.push_back(command->name);
+  const auto near = policyd::nearest(name, names);
+  return near ? fmt::format(" (did you mean '{}'?)", *near) : "";
+}
+
+}  // namespace
+
+std::vector<const Command*> all_commands() {
+  return {&kEnable, &kDisable, &kInit,       &kSync,      &kHook,    &kSend,    &kReceive,
+          &kList,   &kShow,    &kSet,        &kOn,        &kOff,     &kRemove,  &kExport,
+          &kImport, &kUsage,   &kReset,      &kBackup,    &kRestore, &kRelease, &kExplain,
+          &kDoctor, &kService, &kPostscreen, &kCompletion};
+}
+
+tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {
+  CommandLine line;
+  std::vector<std::string> words(arguments.begin(), arguments.end());
+  std::size_t place = place_of_command(words);
+  if (place < words.size() && words[place] == kHelpOption) {  // `help`, `help send`
+    line.help = true;
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
+    place = place_of_command(words);
+  }
+  if (place < words.size()) {
+    const std::string name = words[place];
+    for (const Command* command : all_commands()) {
+      if (command->name == name) line.command = command;
+    }
+    if (line.command == nullptr) {
+      return see_help(fmt::format("'{}' is no subcommand{}", shown(name), did_you_mean(name)),
+                      nullptr);
+    }
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
+  }
+  // As zmcbpolicydinit writes it.
+  if (line.command == &kInit) {
+    std::replace(words.begin(), words.end(), std::string{"-force"}, std::string{"--force"});
+  }
+
+  std::vector<Option> options(kCommonOptions.begin(), kCommonOptions.end());
+  if (line.command != nullptr) {
+    options.insert(options.end(), line.command->options.begin(), line.command->options.end());
+  }
+  auto parsed = parse_options(words, options);
+  if (!parsed) return see_help(parsed.error().message, line.command);
+  line.arguments = std::move(*parsed);
+  line.help = line.help || line.arguments.has(std::string{kHelpOption});
+  line.version = line.arguments.has(std::string{kVersionOption});
+  line.zextras_home = line.arguments.value(std::string{kZextrasHomeOption});
+  if (line.help || line.version) return line;
+
+  if (line.command == nullptr) return see_help("a subcommand is missing", nullptr);
+  const auto& rest = line.arguments.words();
+  if (rest.size() > line.command->most_words) {
+    return see_help(
+        fmt::format("'{}' is one argument too many", shown(rest[line.command->most_words])),
+        line.command);
+  }
+  if (line.arguments.value(std::string{kDatabaseOption}) == "") {
+    return see_help("option '--database' has an empty value", line.command);
+  }
+  return line;
+}
+
+std::string help_for_all() {
+  std::string out = fmt::format(
+      "{0} limits what users of this Carbonio server may send and receive.\n\n"
+      "Usage: {0} SUBCOMMAND [options]\n\nSubcommands:\n",
+      kProgram);
+  for (const Command* command : all_commands()) {
+    out += fmt::format("  {:<12}", command->name);
+    append_wrapped(out, command->summary, 14);
+  }
+  append_common_options(out, nullptr);
+  out += fmt::format(
+      "\nExamples:\n"
+      "  {0} send 100/h               each user of this server: 100 an hour\n"
+      "  {0} send 5000/day --user news@example.org\n"
+      "  {0} usage --top 10\n\n"
+      "'{0} SUBCOMMAND --help' tells more, with examples.\n",
+      kProgram);
+  append_wrapped(out,
+                 "Exit status: 0 done, 1 wrong use, 2 the operation failed, 3 doctor or status "
+                 "found something wrong.",
+                 0);
+  return out;
+}
+
+std::string help_for(const Command& command) {
+  std::string out;
+  append_units(out, fmt::format("Usage: {} {} {}", kProgram, command.name, command.synopsis), 7,
+               "");
+  out += '\n';
+  append_wrapped(out, fmt::format("{}.", command.summary), 0);
+  for (const std::string_view paragraph : split(command.details, '\n')) {
+    out += '\n';
+    append_wrapped(out, paragraph, 0);
+  }
+  if (!command.options.empty()) {
+    out += "\nOptions:\n";
+    append_options(out, command.options);
+  }
+  append_common_options(out, &command);
+  out += "\nExamples:\n";
+  for (const std::string_view example : split(command.examples, '\n')) {
+    append_units(out, fmt::format("  {} {}", kProgram, example), 6, " \\");
+  }
+  return out;
+}
+
+int run_command_line(std::span<const std::string> arguments, const Environment& environment,
+                     std::ostream& out, std::ostream& err) {
+  const auto fail = [&](const Failure& failure) {
+    out.flush();
+    if (!failure.message.empty()) err << kProgram << ": " << escaped(failure.message) << '\n';
+    return static_cast<int>(failure.exit);
+  };
+  try {
+    const auto line = parse_command_line(arguments);
+    if (!line) return fail(line.error());
+    if (line->version) {
+      out << kProgram << ' ' << policyd::kVersion << '\n';
+    } else if (line->help) {
+      out << (line->command != nullptr ? help_for(*line->command) : help_for_all());
+    } else {
+      Context context{line->zextras_home.value_or(
+                          environment.zextras_home.value_or(std::string{kDefaultZextrasHome})),
+                      Output{out, environment.style}, environment.now, environment.search_path};
+      if (auto done = line->command->run(line->arguments, context); !done) {
+        Failure failure = done.error();
+        if (failure.exit == Exit::failed) {
+          failure.message = with_place(failure.message, line->arguments);
+        }
+        return fail(failure);
+      }
+    }
+    out.flush();
+    if (!out) return fail({Exit::failed, "cannot write to standard output"});
+    return static_cast<int>(Exit::done);
+  } catch (const std::exception& error) {
+    return fail({Exit::failed, fmt::format("fault in {} itself: {}", kProgram, error.what())});
+  }
+}
+
+}  // namespace limits

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/database/as_owner.hpp"
+
+#include <fmt/core.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace limits {
+namespace {
+
+namespace fs = std::filesystem;
+using policyd::failure;
+using policyd::Result;
+
+struct User {
+  std::string name;  // empty where the user has no entry
+  gid_t group = 0;
+};
+
+User look_up(uid_t id, gid_t group_of_file) {
+  constexpr std::size_t kRoom = 16 * 1024;
+  std::vector<char> room(kRoom);
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwuid_r(id, &entry, room.data(), room.size(), &found) != 0 || found == nullptr) {
+    return {{}, group_of_file};
+  }
+  return {found->pw_name, found->pw_gid};
+}
+
+// Of `file`, or of the nearest folder above it that exists.
+Result<struct stat> status_of(const fs::path& file) {
+  std::error_code code;
+  fs::path path = fs::absolute(file, code);
+  if (code) return failure(fmt::format("cannot find {}: {}", file.string(), code.message()));
+  for (;;) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) == 0) return status;
+    if (errno != ENOENT || path == path.root_path()) {
+      const std::string why = std::strerror(errno);
+      return failure(
+          fmt::format("cannot look at {}: {}; run this as root, or as the owner of the "
+                      "database",
+                      path.string(), why));
+    }
+    path = path.parent_path();
+  }
+}
+
+Result<void> become(uid_t id, const User& user) {
+  const bool groups = user.name.empty() ? setgroups(0, nullptr) == 0
+                                        : initgroups(user.name.c_str(), user.group) == 0;
+  if (!groups || setgid(user.group) != 0 || setuid(id) != 0) {
+    const std::string why = std::strerror(errno);
+    return failure(fmt::format("cannot become user {}: {}; run this as that user",
+                               user.name.empty() ? fmt::format("{}", id) : user.name, why));
+  }
+  return {};
+}
+
+policyd::Error only_the_owner(const fs::path& file, uid_t id) {
+  const std::string name = user_name(id);
+  // Not "su - USER": service users have no login shell.
+  return {fmt::format(
+      "{} belongs to user {}, and only that user may change it (SQLite's files beside it must be "
+      "his too); run it as root{}",
+      file.string(), name, id == 0 ? std::string{} : ", or as " + name)};
+}
+
+}  // namespace
+
+std::string user_name(uid_t id) {
+  const User user = look_up(id, 0);
+  return user.name.empty() ? fmt::format("{}", id) : user.name;
+}
+
+Result<void> become_owner_of(const fs::path& file) {
+  const auto status = status_of(file);
+  if (!status) return tl::unexpected{status.error()};
+  if (status->st_uid == geteuid()) return {};
+  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
+  return become(status->st_uid, look_up(status->st_uid, status->st_gid));
+}
+
+Result<AsOwner> AsOwner::of(const fs::path& file) {
+  const auto status = status_of(file);
+  if (!status) return tl::unexpected{status.error()};
+  AsOwner out;
+  if (status->st_uid == geteuid()) return out;
+  const User user = look_up(status->st_uid, status->st_gid);
+  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
+  const int groups = getgroups(0, nullptr);
+  out.groups_before_.resize(static_cast<std::size_t>(std::max(groups, 0)));
+  if (groups < 0 || getgroups(groups, out.groups_before_.data()) < 0) {
+    return failure(fmt::format("cannot read this process's groups: {}", std::strerror(errno)));
+  }
+  out.group_before_ = getegid();
+  out.was_root_ = true;
+  const bool done = user.name.empty() ? setgroups(0, nullptr) == 0
+                                      : initgroups(user.name.c_str(), user.group) == 0;
+  if (!done || setegid(user.group) != 0 || seteuid(status->st_uid) != 0) {
+    return failure(fmt::format("cannot become the owner of {}: {}; run this as that user",
+                               file.string(), std::strerror(errno)));
+  }
+  return out;
+}
+
+AsOwner::AsOwner(AsOwner&& other) noexcept
+    : was_root_(std::exchange(other.was_root_, false)),
+      group_before_(other.group_before_),
+      groups_before_(std::move(other.groups_before_)) {}
+
+AsOwner::~AsOwner() {
+  if (!was_root_) return;
+  const bool back = seteuid(0) == 0 && setegid(group_before_) == 0 &&
+                    setgroups(groups_before_.size(), groups_before_.data()) == 0;
+  if (!back) std::abort();  // who we are must not be in doubt
+}
+
+}  // namespace limits

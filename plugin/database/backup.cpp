@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/database/backup.hpp"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include "daemon/sqlite/database.hpp"
+#include "plugin/database/restore.hpp"
+#include "plugin/database/sqlite_copy.hpp"
+
+namespace limits {
+namespace {
+
+namespace fs = std::filesystem;
+using policyd::failure;
+namespace sql = policyd::sql;
+
+std::string in_quotes(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) out += c == '"' ? std::string{"\"\""} : std::string(1, c);
+  return out + '"';
+}
+
+// False where there is one already.
+Result<bool> make_file(const fs::path& path, mode_t mode) {
+  const int file = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
+                        mode & (S_IRWXU | S_IRWXG | S_IRWXO));
+  if (file >= 0) {
+    close(file);
+    return true;
+  }
+  if (errno == EEXIST) return false;
+  return failure(fmt::format("cannot make the copy {}: {}", path.string(), std::strerror(errno)));
+}
+
+Result<mode_t> mode_of(const fs::path& file) {
+  struct stat status {};
+  if (stat(file.c_str(), &status) == 0) return status.st_mode;
+  return failure(fmt::format("cannot look at {}: {}", file.string(), std::strerror(errno)));
+}
+
+// A new empty file with the permissions of `like`.
+Result<fs::path> new_file_beside(const fs::path& like, policyd::TimePoint now) {
+  const auto mode = mode_of(like);
+  if (!mode) return tl::unexpected{mode.error()};
+  const std::time_t when = std::chrono::system_clock::to_time_t(now);
+  const std::string stem =
+      fmt::format("{}.{:%Y-%m-%d_%H-%M-%S}", like.string(), fmt::localtime(when));
+  constexpr int kMostInOneSecond = 100;
+  for (int attempt = 1; attempt <= kMostInOneSecond; ++attempt) {
+    const fs::path path = attempt == 1 ? stem : fmt::format("{}-{}", stem, attempt);
+    const auto made = make_file(path, *mode);
+    if (!made) return tl::unexpected{made.error()};
+    if (*made) return path;
+  }
+  return failure(fmt::format("there are too many copies {} already", stem));
+}
+
+struct Object {
+  std::string type;
+  std::string name;
+  std::string table;
+  std::string sql;
+};
+
+Result<std::vector<Object>> objects_of_fresh(const Tables& tables) {
+  auto rows =
+      sql::Statement::prepare(tables.db,
+                              "SELECT type, name, tbl_name, sql FROM fresh.sqlite_master "
+                              "WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid");
+  if (!rows) return tl::unexpected{rows.error()};
+  std::vector<Object> out;
+  int code = SQLITE_ROW;
+  while ((code = rows->step()) == SQLITE_ROW) {
+    out.push_back(Object{std::string{rows->text(0)}, std::string{rows->text(1)},
+                         std::string{rows->text(2)}, std::string{rows->text(3)}});
+  }
+  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  return out;
+}
+
+// A connection of its own: the caller's may hold the write lock, so that nothing comes in between.
+Result<void> fill_copy(const fs::path& database, const fs::path& path) {
+  constexpr std::chrono::seconds kBusyTimeout{5};
+  auto from = policyd::open_database(database, policyd::OpenMode::read_write, kBusyTimeout);
+  auto copied = from ? copy_into(from->get(), path) : tl::unexpected{from.error()};
+  if (copied) return copied;
+  std::error_code ignored;  // the empty file is of no use to anybody
+  fs::remove(path, ignored);
+  return failure(fmt::format("cannot make the copy {}: {}", path.string(), copied.error().message));
+}
+
+}  // namespace
+
+Result<fs::path> copy_aside(const fs::path& database, policyd::TimePoint now) {
+  auto path = new_file_beside(database, now);
+  if (!path) return path;
+  auto filled = fill_copy(database, *path);
+  if (!filled) return tl::unexpected{filled.error()};
+  return path;
+}
+
+Result<void> copy_to(const fs::path& database, const fs::path& path) {
+  const auto mode = mode_of(database);
+  if (!mode) return tl::unexpected{mode.error()};
+  const auto made = make_file(path, *mode);
+  if (!made) {
+    return failure(fmt::format(
+        "{}; it is written as the owner of the database, so name a file in a folder he may write "
+        "to, or none: then it is beside the database",
+        made.error().message));
+  }
+  if (!*made) return failure(fmt::format("{} is there already; name another file", path.string()));
+  return fill_copy(database, path);
+}
+
+Result<void> replace_tables(const Tables& tables) {
+  const auto objects = objects_of_fresh(tables);
+  if (!objects) return tl::unexpected{objects.error()};
+  const auto version = rules_version(tables);
+  if (!version) return tl::unexpected{version.error()};
+
+  const auto run = [&](const std::string& text) -> Result<void> {
+    if (const int code = sql::execute(tables.db, text.c_str()); code != SQLITE_OK) {
+      return tl::unexpected{tables.error(code)};
+    }
+    return {};
+  };
+  Result<void> done;
+  for (const Object& object : *objects) {
+    if (object.type != "table") continue;
+    done = run(fmt::format("DROP TABLE IF EXISTS main.{}", in_quotes(object.name)));
+    if (done) done = run(object.sql);
+    if (done) {
+      done =
+          run(fmt::format("INSERT INTO main.{0} SELECT * FROM fresh.{0}", in_quotes(object.name)));
+    }
+    if (!done) return done;
+  }
+  // The next IDs as in a fresh database, too.
+  done =
+      run("DELETE FROM main.sqlite_sequence WHERE name IN (SELECT name FROM fresh.sqlite_master);"
+          "INSERT INTO main.sqlite_sequence SELECT * FROM fresh.sqlite_sequence");
+  if (!done) return done;
+  // Behind the rows, so that the triggers do not fire for them.
+  for (const Object& object : *objects) {
+    if (object.type == "table") continue;
+    done = run(object.sql);
+    if (!done) return done;
+  }
+  return run(sql::with_prefix(
+      fmt::format("UPDATE {{p}}limits_rules_version SET Version = max(Version, {})", *version + 1),
+      tables.prefix));
+}
+
+}  // namespace limits

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/database/restore.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "daemon/sqlite/database.hpp"
+#include "plugin/database/as_owner.hpp"
+#include "plugin/database/sqlite_copy.hpp"
+#include "plugin/database/temporary_database.hpp"
+
+// Everything is made ready in a copy; the live database changes
+// with one commit, or not at all.
+namespace limits {
+namespace {
+
+namespace fs = std::filesystem;
+using policyd::failure;
+namespace sql = policyd::sql;
+
+// Above both, by more than anybody adds in the moment before the commit.
+constexpr std::int64_t kVersionStep = 1'000'000;
+
+Result<std::string> answer(sqlite3* db, const char* question) {
+  auto rows = sql::Statement::prepare(db, question);
+  if (!rows) return tl::unexpected{rows.error()};
+  if (rows->step() != SQLITE_ROW) return failure(sql::message_of(db));
+  return std::string{rows->text(0)};
+}
+
+Result<void> check(const Tables& copy) {
+  const auto verdict = answer(copy.db, "PRAGMA quick_check(1)");
+  if (!verdict) return tl::unexpected{verdict.error()};
+  if (*verdict != "ok") return failure(fmt::format("it is damaged: {}", *verdict));
+  constexpr std::array<std::string_view, 7> kTables = {
+      "policies", "policy_members", "policy_groups",  "policy_group_members",
+      "quotas",   "quotas_limits",  "quotas_tracking"};
+  for (const std::string_view table : kTables) {
+    if (!copy.has_table(table)) {
+      return failure(
+          fmt::format("it has no table {}{}; is it a database of CBPolicyD?", copy.prefix, table));
+    }
+  }
+  return {};
+}
+
+// What a commit over the live database needs: our tables, the version, pages of the same size.
+Result<void> make_ready(const Tables& copy, const Tables& live) {
+  auto done = check(copy);
+  if (done) done = policyd::prepare_database(copy.db, copy.prefix);
+  if (!done) return done;
+  const auto here = rules_version(copy);
+  if (!here) return tl::unexpected{here.error()};
+  const auto there = rules_version(live);
+  if (!there) return tl::unexpected{there.error()};
+  done = sql::execute_or_explain(
+      copy.db, sql::with_prefix(fmt::format("UPDATE {{p}}limits_rules_version SET Version = {}",
+                                            std::max(*here, *there) + kVersionStep),
+                                copy.prefix));
+  if (!done) return done;
+  const auto size = answer(live.db, "PRAGMA page_size");
+  if (!size) return tl::unexpected{size.error()};
+  const auto own_size = answer(copy.db, "PRAGMA page_size");
+  if (!own_size) return tl::unexpected{own_size.error()};
+  done = sql::execute_or_explain(copy.db, "PRAGMA journal_mode = DELETE");
+  if (!done || *size == *own_size) return done;
+  return sql::execute_or_explain(copy.db, fmt::format("PRAGMA page_size = {}; VACUUM", *size));
+}
+
+// As the owner of the database, which this process is by now.
+Result<void> look_at_copy(const fs::path& backup) {
+  std::error_code code;
+  const fs::file_status status = fs::status(backup, code);
+  if (status.type() == fs::file_type::not_found) {
+    return failure(fmt::format(
+        "there is no file {}; name a copy that 'carbonio-limits backup' made", backup.string()));
+  }
+  if (fs::is_directory(status)) {
+    return failure(fmt::format("{} is a folder; name the copy in it", backup.string()));
+  }
+  if (access(backup.c_str(), R_OK) == 0) return {};
+  return failure(
+      fmt::format("cannot read {}: {}; user {}, who owns the database, must be able to read it "
+                  "and to enter its folder",
+                  backup.string(), std::strerror(errno), user_name(geteuid())));
+}
+
+}  // namespace
+
+Result<void> restore_from(const fs::path& backup, const fs::path& database, const Tables& live) {
+  std::error_code code;
+  if (fs::equivalent(backup, database, code)) {
+    return failure(fmt::format("{} is the database itself", backup.string()));
+  }
+  if (auto there = look_at_copy(backup); !there) return there;
+  const TemporaryDatabase temporary{database, "restore"};
+  {
+    const auto from = policyd::open_database(backup, policyd::OpenMode::read_only, {});
+    if (!from) return failure(from.error().message);
+    if (auto copied = copy_into(from->get(), temporary.file()); !copied) {
+      return failure(fmt::format("cannot copy {}: {}", backup.string(), copied.error().message));
+    }
+  }
+  const auto copy = open_plain(temporary.file());
+  if (!copy) return tl::unexpected{copy.error()};
+  if (auto ready = make_ready(Tables{copy->get(), live.prefix}, live); !ready) {
+    return failure(fmt::format("{}: {}", backup.string(), ready.error().message));
+  }
+  return copy_all(copy->get(), live.db);
+}
+
+}  // namespace limits

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/doctor/examine.hpp"
+
+#include <fmt/core.h>
+
+#include "hooks/carbonio/paths.hpp"
+#include "plugin/database/as_owner.hpp"
+#include "plugin/doctor/checks.hpp"
+#include "plugin/postfix/postfix_asks.hpp"
+
+namespace limits {
+namespace {
+
+PostfixFacts look_at_postfix(const DoctorQuestion& question) {
+  const auto program = find_postconf(question.zextras_home, question.search_path);
+  if (program) return read_postfix(*program, question.postfix_config);
+  PostfixFacts facts;
+  facts.why_not = "there is no postconf here";
+  return facts;
+}
+
+// After `disable`, or before the first `enable`: that the daemon does not run and Postfix does not
+// ask it is how it should be then.
+void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postfix,
+                       Findings& findings) {
+  std::error_code code;
+  const bool marked = std::filesystem::exists(carbonio::enabled_mark(question.zextras_home), code);
+  const bool off = is_carbonio(question) && !marked && postfix.why_not.empty() &&
+                   findings.is_wrong("daemon.running") && !findings.is_well("daemon.answers") &&
+                   !asks_us(question, postfix);
+  if (!off) return;
+  for (const char* check : {"daemon.running", "daemon.rules", "postfix.asks", "postfix.permits",
+                            "postfix.end_of_data", "postfix.senders"}) {
+    findings.drop(check);
+  }
+  findings.wrong("service.enabled", "the policy service is switched off on this host",
+                 "no limit is in force; mail passes without being asked about",
+                 "carbonio-limits enable");
+}
+
+}  // namespace
+
+policyd::Result<Findings> examine(const DoctorQuestion& question) {
+  // As who we are: master.cf may be for root's eyes only.
+  const PostfixFacts postfix = look_at_postfix(question);
+  if (auto became = become_owner_of(question.daemon.config.database); !became) {
+    return tl::unexpected{became.error()};
+  }
+  Findings findings;
+  const policyd::sql::Handle db = check_database(question, findings);
+  RulesChecked rules;
+  if (db != nullptr) {
+    rules = check_rules(question, Tables{db.get(), question.daemon.config.table_prefix}, findings);
+  } else {
+    findings.not_checked("rules.rows", "limits and their rows: the database cannot be read");
+  }
+  check_daemon(question, db.get(), findings);
+  check_postfix(question, postfix, rules, findings);
+  check_switched_on(question, postfix, findings);
+  findings.not_checked("mta.others",
+                       "other MTA hosts: each counts for itself, so three MTAs are three counts");
+  return findings;
+}
+
+}  // namespace limits

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/explain/explain_rows.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <unordered_map>
+
+#include "daemon/counting/counters.hpp"
+#include "daemon/counting/decay.hpp"
+#include "daemon/modules/text/accounting_text.hpp"
+#include "daemon/modules/text/quota_text.hpp"
+#include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/match/plain_match.hpp"
+#include "daemon/rules/match/rows.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::Millis;
+using policyd::Side;
+using policyd::TimePoint;
+using policyd::sql::Statement;
+
+constexpr std::size_t kReasons = 3;  // of a policy that does not match
+// Of more policies that do not match it is not said why: matching item by item is slow.
+constexpr std::size_t kMostReasons = 1000;
+
+struct Member {
+  std::int64_t id = 0;
+  std::optional<std::string> source;
+  std::optional<std::string> destination;
+};
+
+Result<void> each(sqlite3* db, const std::string& table_prefix, std::string_view query,
+                  const std::function<void(const Statement&)>& row) {
+  auto rows = Statement::prepare(db, policyd::sql::with_prefix(query, table_prefix));
+  if (!rows) return tl::unexpected{rows.error()};
+  int code = SQLITE_ROW;
+  while ((code = rows->step()) == SQLITE_ROW) row(*rows);
+  if (code != SQLITE_DONE) return policyd::failure(policyd::sql::message_of(db));
+  return {};
+}
+
+using Members = std::unordered_map<std::int64_t, std::vector<Member>>;  // by policy
+
+Result<Members> read_members(sqlite3* db, const std::string& table_prefix) {
+  Members members;
+  const auto done =
+      each(db, table_prefix,
+           "SELECT PolicyID, ID, Source, Destination FROM {p}policy_members WHERE Disabled = 0 "
+           "ORDER BY ID",
+           [&](const Statement& row) {
+             members[row.integer(0)].push_back(
+                 {row.integer(1), row.optional_text(2), row.optional_text(3)});
+           });
+  if (!done) return tl::unexpected{done.error()};
+  return members;
+}
+
+// As the daemon's loader has them: groups that are switched off have no members.
+Result<std::vector<policyd::GroupRow>> read_groups(sqlite3* db, const std::string& table_prefix) {
+  std::vector<policyd::GroupRow> groups;
+  std::unordered_map<std::int64_t, std::size_t> place;
+  auto done = each(db, table_prefix, "SELECT ID, Name, Disabled FROM {p}policy_groups ORDER BY ID",
+                   [&](const Statement& row) {
+                     if (row.text(2) == "0") place.emplace(row.integer(0), groups.size());
+                     groups.push_back({row.integer(0), std::string{row.text(1)}, {}});
+                   });
+  if (done) {
+    done =
+        each(db, table_prefix,
+             "SELECT ID, PolicyGroupID, Member FROM {p}policy_group_members WHERE Disabled = 0 "
+             "ORDER BY ID",
+             [&](const Statement& row) {
+               const auto owner = place.find(row.integer(1));
+               if (owner == place.end()) return;
+               groups[owner->second].members.push_back({row.integer(0), std::string{row.text(2)}});
+             });
+  }
+  if (!done) return tl::unexpected{done.error()};
+  return groups;
+}
+
+policyd::PlainMatch match_list(const std::optional<std::string>& list, Side side,
+                               const policyd::Request& request,
+                               std::span<const policyd::GroupRow> groups) {
+  const bool uses_groups = list && list->find('%') != std::string::npos;
+  return plain_match(list, side, request,
+                     uses_groups ? groups : std::span<const policyd::GroupRow>{});
+}
+
+// Why this member matches, or what in it does not.
+policyd::PlainMatch explain_member(const Member& member, const policyd::Request& request,
+                                   std::span<const policyd::GroupRow> groups) {
+  const auto source = match_list(member.source, Side::source, request, groups);
+  if (!source.matches) return {false, "Source: " + source.because};
+  const auto destination = match_list(member.destination, Side::destination, request, groups);
+  if (!destination.matches) return {false, "Destination: " + destination.because};
+  const bool all =
+      policyd::matches_everything(member.source) && policyd::matches_everything(member.destination);
+  if (all) return {true, "it is for all mail"};
+  std::string because;
+  if (!policyd::matches_everything(member.source)) because = source.because;
+  if (!policyd::matches_everything(member.destination)) {
+    because += (because.empty() ? "" : "; ") + destination.because;
+  }
+  return {true, because};
+}
+
+void explain_members(ExplainedPolicy& policy, const std::vector<Member>& members,
+                     const policyd::Request& request, std::span<const policyd::GroupRow> groups) {
+  std::vector<std::string> against;
+  for (const Member& member : members) {
+    auto match = explain_member(member, request, groups);
+    if (match.matches == policy.matches) {
+      if (policy.matches) {
+        policy.because = std::move(match.because);
+        return;
+      }
+      if (std::find(against.begin(), against.end(), match.because) == against.end()) {
+        against.push_back(std::move(match.because));
+      }
+    }
+  }
+  if (members.empty()) policy.because = "it has no members that are switched on";
+  for (std::size_t i = 0; i < std::min(kReasons, against.size()); ++i) {
+    policy.because += (i == 0 ? "" : ". ") + against[i];
+  }
+  if (against.size() > kReasons) {
+    policy.because += fmt::format(". {} more members do not match", against.size() - kReasons);
+  }
+}
+
+double kib(std::uint64_t bytes) { return std::ceil(static_cast<double>(bytes) / 1024.0); }
+
+std::string verdict_of(const policyd::RowVerdict& verdict) {
+  if (verdict.kind == policyd::RowVerdict::Kind::none) return "none";
+  if (verdict.kind == policyd::RowVerdict::Kind::invalid) return verdict.text;
+  return std::string{policyd::name_of(verdict.action)};
+}
+
+// The same figures that Quotas compares (CBPolicyD, "Quotas").
+void count(ExplainedLimit& out, policyd::Counter counter, const policyd::Quota& quota, double asked,
+           bool windowed, TimePoint now) {
+  const Millis period = std::chrono::seconds{quota.period_s};
+  if (windowed) {
+    counter.window.advance(now, period);
+    out.used = static_cast<double>(counter.window.use());
+    out.full = out.used + asked > out.limit;
+    if (out.full) {
+      out.free_at = counter.window.free_at(period, static_cast<std::uint64_t>(out.limit),
+                                           static_cast<std::uint64_t>(asked));
+    }
+    return;
+  }
+  out.used = policyd::decayed(counter.value, counter.last_update_s, policyd::to_seconds(now),
+                              static_cast<double>(quota.period_s));
+  out.full = policyd::decay_exceeded(out.used, out.limit);
+  if (!out.full) return;
+  const auto free_s = policyd::decay_free_at_s(counter.value, counter.last_update_s,
+                                               static_cast<double>(quota.period_s), out.limit);
+  constexpr double kLatestSecond = 1e11;
+  if (free_s) {
+    out.free_at = TimePoint{Millis{
+        static_cast<std::int64_t>(std::ceil(std::clamp(*free_s, 0.0, kLatestSecond) * 1000))}};
+  }
+}
+
+void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
+                const policyd::Config& config, const policyd::Request& request,
+                const policyd::Policy& policy) {
+  const bool windowed = config.quotas_algorithm == policyd::Algorithm::window;
+  for (const policyd::Quota& quota : policy.quotas) {
+    const policyd::Track* const track = quota.track.for_request(request);
+    if (track == nullptr) continue;
+    for (const policyd::QuotaLimit& limit : quota.limits) {
+      const bool messages = limit.type == policyd::LimitType::message_count;
+      ExplainedLimit explained;
+      explained.module = "Quotas";
+      explained.policy_id = policy.id;
+      explained.row_id = quota.id;
+      explained.limit_id = limit.id;
+      policyd::append_track_key(explained.track_key, *track, request);
+      explained.unit = messages ? "messages" : "KiB";
+      explained.limit = limit.counter_limit;
+      explained.period = policyd::period_in_words(std::chrono::seconds{quota.period_s});
+      explained.verdict = verdict_of(quota.verdict);
+      const double asked = messages ? 1 : std::max(1.0, kib(request.size_bytes));
+      count(explained, store.stored(limit.id, explained.track_key), quota, asked, windowed,
+            store.now());
+      out.push_back(std::move(explained));
+    }
+  }
+}
+
+void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
+                    const policyd::Request& request, const policyd::Policy& policy) {
+  constexpr std::array kPeriods = {"day", "week", "month"};
+  for (const policyd::AccountingRow& row : policy.accounting) {
+    const policyd::Track* const track = row.track.for_request(request);
+    if (track == nullptr || row.period == policyd::AccountingRow::Period::invalid) continue;
+    ExplainedLimit explained;
+    explained.module = "Accounting";
+    explained.policy_id = policy.id;
+    explained.row_id = explained.limit_id = row.id;
+    policyd::append_track_key(explained.track_key, *track, request);
+    explained.period = kPeriods.at(static_cast<std::size_t>(row.period));
+    explained.verdict = verdict_of(row.verdict);
+    const auto used =
+        store.stored(row.id, explained.track_key, policyd::period_key(row.period, store.now()))
+            .used;
+    const auto add = [&](const char* unit, std::int64_t so_far, std::int64_t limit, bool full) {
+      if (limit == 0) return;
+      explained.unit = unit;
+      explained.used = static_cast<double>(so_far);
+      explained.limit = static_cast<double>(limit);
+      explained.full = full;
+      out.push_back(explained);
+    };
+    add("messages", used.messages, row.count_limit, used.messages >= row.count_limit);
+    add("KiB", used.kib, row.size_limit, used.kib > row.size_limit);
+  }
+}
+
+}  // namespace
+
+Result<std::vector<ExplainedPolicy>> explain_policies(sqlite3* db, const std::string& table_prefix,
+                                                      const policyd::Rules& rules,
+                                                      const policyd::Request& request,
+                                                      std::span<const std::uint32_t> matched) {
+  auto members = read_members(db, table_prefix);
+  if (!members) return tl::unexpected{members.error()};
+  const auto groups = read_groups(db, table_prefix);
+  if (!groups) return tl::unexpected{groups.error()};
+  std::vector<ExplainedPolicy> out;
+  std::size_t reasons = 0;
+  for (std::uint32_t place = 0; place < rules.policies.size(); ++place) {
+    const policyd::Policy& policy = rules.policies[place];
+    ExplainedPolicy& explained = out.emplace_back();
+    explained.id = policy.id;
+    explained.priority = policy.priority;
+    explained.name = policy.name;
+    explained.matches = std::binary_search(matched.begin(), matched.end(), place);
+    if (!explained.matches && ++reasons > kMostReasons) continue;
+    explain_members(explained, (*members)[policy.id], request, *groups);
+  }
+  return out;
+}
+
+std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
+                                           const policyd::Config& config,
+                                           const policyd::Request& request,
+                                           std::span<const std::uint32_t> matched) {
+  std::vector<ExplainedLimit> out;
+  for (const std::uint32_t place : matched) {
+    if (config.quotas) add_quotas(out, store, config, request, store.rules()->policies[place]);
+  }
+  for (const std::uint32_t place : matched) {
+    if (config.accounting) add_accounting(out, store, request, store.rules()->policies[place]);
+  }
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The parts of an explanation that come from rows: which policies match and by which item, and the
+// counters that a mail concerns. Used by explain.cpp only.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/store/sqlite/reading_transaction.hpp"
+#include "plugin/explain/explain.hpp"
+
+namespace limits {
+
+// `matched` are the places in `rules` that the daemon's index found.
+Result<std::vector<ExplainedPolicy>> explain_policies(sqlite3* db, const std::string& table_prefix,
+                                                      const policyd::Rules& rules,
+                                                      const policyd::Request& request,
+                                                      std::span<const std::uint32_t> matched);
+
+// Of all matched policies, in the order in which they are looked at.
+std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
+                                           const policyd::Config& config,
+                                           const policyd::Request& request,
+                                           std::span<const std::uint32_t> matched);
+
+}  // namespace limits

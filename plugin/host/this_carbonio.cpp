@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/host/this_carbonio.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "hooks/carbonio/group_sync.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+
+tl::expected<std::chrono::seconds, Failure> seconds_of(const Arguments& arguments,
+                                                       const Option& option,
+                                                       std::chrono::seconds otherwise) {
+  constexpr int kLongest = 3600;
+  const auto text = arguments.value(std::string{option.name});
+  if (!text) return otherwise;
+  int seconds = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  const bool whole = error == std::errc{} && end == text->data() + text->size();
+  if (!whole || seconds < 1 || seconds > kLongest) {
+    return wrong_use(fmt::format("'{}' is no timeout: a number from 1 to 3600", shown(*text)));
+  }
+  return std::chrono::seconds{seconds};
+}
+
+tl::expected<ThisCarbonio, Failure> find_this_carbonio(const std::filesystem::path& zextras_home,
+                                                       const Arguments& arguments) {
+  const auto cannot = [](const policyd::Error& error) {
+    return failed(fmt::format("{}; nothing was changed", error.message));
+  };
+  const auto deadline = seconds_of(arguments, kProvTimeoutOption, std::chrono::seconds{60});
+  if (!deadline) return tl::unexpected{deadline.error()};
+  auto config = carbonio::LocalConfig::load(zextras_home);
+  if (!config) return cannot(config.error());
+  auto server = config->need("zimbra_server_hostname");
+  if (!server) return cannot(server.error());
+  auto settings = carbonio::prov_settings(zextras_home, *config);
+  if (!settings) return cannot(settings.error());
+  settings->deadline = *deadline;
+  return ThisCarbonio{std::move(*config), std::move(*server), carbonio::Prov{std::move(*settings)}};
+}
+
+tl::expected<carbonio::Selection, Failure> selected_servers(const Arguments& arguments,
+                                                            const std::string& this_host) {
+  carbonio::Selection out;
+  out.all_mta = arguments.has(std::string{kAllMtaOption.name});
+  const auto given = arguments.values(std::string{kServerOption.name});
+  if (out.all_mta && !given.empty()) return wrong_use("give --server or --all-mta, not both");
+  for (const std::string& name : given) {
+    // A name of a host is written like one of a domain.
+    const std::string member = carbonio::domain_member(name);
+    if (member.empty()) return wrong_use(fmt::format("'{}' is no name of a host", shown(name)));
+    const std::string host = member.substr(1);
+    if (std::find(out.servers.begin(), out.servers.end(), host) == out.servers.end()) {
+      out.servers.push_back(host);
+    }
+  }
+  if (!out.all_mta && given.empty()) out.servers.push_back(this_host);
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/limit/limit.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "plugin/limit/recognise.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+// "alice@example.org", "each user of example.org", "All of this server together".
+std::string subject(const Target& target, Per per) {
+  const bool one_user = target.who == Who::user;
+  std::string whose = "of " + name_of(target);
+  if (target.who == Who::anyone) whose = "in the world";
+  if (target.who == Who::everyone) whose = "of this server";
+  if (target.who == Who::client) whose = "behind " + target.name;
+  switch (per) {
+    case Per::user:
+      return one_user ? name_of(target) : "each user " + whose;
+    case Per::domain:
+      if (one_user) return name_of(target);
+      return target.who == Who::domain ? "the domain " + name_of(target) + " as a whole"
+                                       : "each domain " + whose;
+    case Per::account:
+      if (target.who == Who::anyone) return "each account";
+      return one_user ? "each account that sends as " + target.name : "each account " + whose;
+    case Per::everyone:
+      if (one_user) return name_of(target);
+      return target.who == Who::anyone ? "the whole world together"
+                                       : "all users " + whose + " together";
+    case Per::client:
+      return target.who == Who::client ? "each client address of " + target.name
+                                       : "each client address";
+  }
+  return {};
+}
+
+// Behind the verb, for counters that are not the target's own.
+std::string object(Direction direction, const Target& target, Per per) {
+  if (target.who == Who::client) return {};
+  if (per != Per::client || target.who == Who::anyone) return {};
+  const std::string whom = target.who == Who::everyone ? "this server's users" : name_of(target);
+  return (direction == Direction::send ? " for " : " to ") + whom;
+}
+
+std::string_view verb(Direction direction, const Target& target, Per per) {
+  const bool receives = per != Per::client && target.who != Who::client;
+  return direction == Direction::receive && receives ? "receive" : "send";
+}
+
+std::string_view consequence(const std::optional<policyd::Action>& verdict) {
+  if (!verdict) return "more is counted and let through (verdict none only watches)";
+  switch (*verdict) {
+    case policyd::Action::defer:
+      return "more is deferred";
+    case policyd::Action::reject:
+      return "more is rejected";
+    case policyd::Action::hold:
+      return "more is held in the queue";
+    case policyd::Action::discard:
+      return "more is discarded silently";
+    default:
+      return "more is refused";
+  }
+}
+
+std::string_view participle(policyd::Action verdict) {
+  switch (verdict) {
+    case policyd::Action::defer:
+      return "Deferring";
+    case policyd::Action::hold:
+      return "Holding";
+    case policyd::Action::discard:
+      return "Discarding";
+    default:
+      return "Rejecting";
+  }
+}
+
+}  // namespace
+
+bool StoredLimit::enabled() const {
+  return policy_enabled &&
+         std::all_of(rates.begin(), rates.end(), [](const auto& rate) { return rate.enabled; }) &&
+         std::any_of(members.begin(), members.end(), [](const auto& m) { return m.enabled; });
+}
+
+bool StoredLimit::partly_enabled() const {
+  return policy_enabled &&
+         std::any_of(rates.begin(), rates.end(), [](const auto& rate) { return rate.enabled; }) &&
+         std::any_of(members.begin(), members.end(), [](const auto& m) { return m.enabled; });
+}
+
+std::vector<Rate> StoredLimit::plain_rates() const {
+  std::vector<Rate> out;
+  for (const StoredRate& stored : rates) out.push_back(stored.rate);
+  return out;
+}
+
+std::vector<MemberText> StoredLimit::member_texts() const {
+  const bool some =
+      std::any_of(members.begin(), members.end(), [](const auto& m) { return m.enabled; });
+  std::vector<MemberText> out;
+  for (const StoredMember& member : members) {
+    if (member.enabled || !some) out.push_back(member.text);
+  }
+  return out;
+}
+
+std::string verdict_word(const std::optional<std::string>& verdict) {
+  return !verdict || verdict->empty() ? "none" : escaped(lower_cased(*verdict));
+}
+
+std::optional<std::string> verdict_text(const std::optional<policyd::Action>& verdict) {
+  if (!verdict) return std::nullopt;
+  return upper_cased(policyd::name_of(*verdict));
+}
+
+std::optional<std::string> message_for(Direction direction, const Rate& rate,
+                                       const std::optional<policyd::Action>& verdict) {
+  if (!verdict) return std::nullopt;
+  return fmt::format("{}: {} {} in last {}", participle(*verdict),
+                     rate.unit == Unit::messages ? "Too many messages" : "Too much mail",
+                     direction == Direction::send ? "sent" : "received", say_period(rate.period));
+}
+
+std::string default_name(Direction direction, const Target& target, Per per) {
+  std::string whom = name_of(target);
+  std::replace(whom.begin(), whom.end(), ' ', '-');  // "group sales"
+  return fmt::format("{}-{}-per-{}", name_of(direction), whom, name_of(per));
+}
+
+std::string description(Direction direction, const Target& target, Per per) {
+  return fmt::format("Limit on what {} may {}{}", subject(target, per),
+                     verb(direction, target, per), object(direction, target, per));
+}
+
+std::string say(const WantedLimit& limit) {
+  std::vector<std::string> except;
+  for (const Target& target : limit.except) except.push_back(name_of(target));
+  return fmt::format("{} may {} {}{}{}; {}{}", subject(limit.target, limit.per),
+                     verb(limit.direction, limit.target, limit.per), say_limit(limit.rates),
+                     object(limit.direction, limit.target, limit.per),
+                     except.empty() ? "" : ", but " + join_with_and(except) + " without limit",
+                     consequence(limit.verdict), limit.enabled ? "" : "; switched off for now");
+}
+
+std::string say_target(const StoredLimit& limit) {
+  return limit.what.target ? name_of(*limit.what.target) : say_members(limit.member_texts());
+}
+
+std::string_view say_state(const StoredLimit& limit) {
+  if (limit.enabled()) return "on";
+  return limit.partly_enabled() ? "partly" : "off";
+}
+
+std::string say_who(const StoredLimit& limit) {
+  std::string out = say_target(limit);
+  if (!limit.except.empty()) out += fmt::format(", except {}", limit.except.size());
+  return out;
+}
+
+std::string say_direction(const StoredLimit& limit) {
+  return limit.what.direction ? std::string{name_of(*limit.what.direction)} : "both";
+}
+
+std::string per_word(const StoredLimit& limit) {
+  return limit.what.per ? std::string{name_of(*limit.what.per)} : escaped(limit.track);
+}
+
+std::string say_per(const StoredLimit& limit) {
+  const bool joined = joins_v6_clients(limit.track, limit.what.target);
+  return per_word(limit) + (joined ? ", IPv6 /32" : "");
+}
+
+}  // namespace limits

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/limit/rate_spec.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "daemon/base/ascii.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::failure;
+using std::chrono::seconds;
+
+struct PeriodUnit {
+  std::string_view name;      // as written, and read
+  std::string_view singular;  // as said: "a day", "2 days"
+  std::string_view article;
+  std::int64_t length_s;
+};
+
+// The longest first, so that a period is written in the largest unit that fits.
+constexpr std::array<PeriodUnit, 5> kPeriodUnits = {{{"week", "week", "a", 7 * 86'400},
+                                                     {"day", "day", "a", 86'400},
+                                                     {"h", "hour", "an", 3'600},
+                                                     {"min", "minute", "a", 60},
+                                                     {"s", "second", "a", 1}}};
+
+struct PeriodWord {
+  std::string_view word;
+  std::int64_t length_s;
+};
+// No "m": it could be a minute or a month.
+constexpr std::array<PeriodWord, 18> kPeriodWords = {{{"s", 1},
+                                                      {"sec", 1},
+                                                      {"secs", 1},
+                                                      {"second", 1},
+                                                      {"seconds", 1},
+                                                      {"min", 60},
+                                                      {"mins", 60},
+                                                      {"minute", 60},
+                                                      {"minutes", 60},
+                                                      {"h", 3'600},
+                                                      {"hour", 3'600},
+                                                      {"hours", 3'600},
+                                                      {"d", 86'400},
+                                                      {"day", 86'400},
+                                                      {"days", 86'400},
+                                                      {"w", 7 * 86'400},
+                                                      {"week", 7 * 86'400},
+                                                      {"weeks", 7 * 86'400}}};
+
+constexpr std::int64_t kKibPerMib = 1024;
+constexpr std::int64_t kKibPerGib = 1024 * kKibPerMib;
+
+tl::unexpected<policyd::Error> refuse(std::string_view text, std::string_view why) {
+  return failure(
+      fmt::format("'{}' is no limit: {}; write AMOUNT/PERIOD, as in 100/h, 10/60s or 50M/day",
+                  shown(text), why));
+}
+
+// The whole number in front of `text`, and what is behind it. Too large a number is the largest.
+struct Leading {
+  std::optional<std::int64_t> number;
+  std::string_view rest;
+};
+Leading leading_number(std::string_view text) {
+  const auto end = std::find_if_not(text.begin(), text.end(), policyd::is_digit);
+  const auto length = static_cast<std::size_t>(end - text.begin());
+  if (length == 0) return {std::nullopt, text};
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + length, number);
+  if (parsed.ec == std::errc::result_out_of_range) number = INT64_MAX;
+  return {number, text.substr(length)};
+}
+
+Result<Rate> parse_rate(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return refuse(text, "it has no '/' and period");
+
+  Rate rate;
+  const auto [amount, suffix_text] = leading_number(text.substr(0, slash));
+  if (!amount) return refuse(text, "it does not begin with a whole number");
+  if (*amount == 0) return refuse(text, "an amount of 0 would let nothing through");
+  std::string suffix{suffix_text};
+  policyd::lower_case(suffix);
+  std::int64_t kib = 0;
+  if (suffix == "k" || suffix == "kb" || suffix == "kib") kib = 1;
+  if (suffix == "m" || suffix == "mb" || suffix == "mib") kib = kKibPerMib;
+  if (suffix == "g" || suffix == "gb" || suffix == "gib") kib = kKibPerGib;
+  if (suffix.substr(0, 1) == ".") return refuse(text, "the amount is no whole number");
+  if (!suffix.empty() && kib == 0) {
+    return refuse(text, fmt::format("'{}' is no size (K, M or G)", shown(suffix_text)));
+  }
+  if (kib == 0) {
+    if (*amount > kMaxMessages)
+      return refuse(text, "that is more than a thousand million messages");
+    rate.amount = *amount;
+  } else {
+    if (*amount > kMaxKib / kib) return refuse(text, "that is more than 1048576G");
+    rate.unit = Unit::kib;
+    rate.amount = *amount * kib;
+  }
+
+  const auto [count, word_text] = leading_number(text.substr(slash + 1));
+  std::string word{word_text};
+  policyd::lower_case(word);
+  const auto* unit = std::find_if(kPeriodWords.begin(), kPeriodWords.end(),
+                                  [&](const PeriodWord& known) { return known.word == word; });
+  if (word.substr(0, 1) == ".") {
+    return refuse(text, "the period is no whole number (90min is an hour and a half)");
+  }
+  if (unit == kPeriodWords.end()) {
+    return refuse(
+        text, word.empty()
+                  ? std::string{"the period has no unit (s, min, h, day or week)"}
+                  : fmt::format("'{}' is no period (s, min, h, day or week)", shown(word_text)));
+  }
+  if (count == 0) return refuse(text, "a period of 0 is none");
+  if (count.value_or(1) > kMaxPeriod.count() / unit->length_s) {
+    return refuse(text, "a period is 30 days at most, since older counters are cleaned up");
+  }
+  rate.period = seconds{count.value_or(1) * unit->length_s};
+  return rate;
+}
+
+const PeriodUnit& unit_of(seconds period) {
+  return *std::find_if(kPeriodUnits.begin(), kPeriodUnits.end(), [&](const PeriodUnit& unit) {
+    return unit.length_s == 1 || period.count() % unit.length_s == 0;
+  });
+}
+
+std::string say_amount(const Rate& rate) {
+  if (rate.unit == Unit::messages) {
+    return fmt::format("{} {}", rate.amount, rate.amount == 1 ? "message" : "messages");
+  }
+  if (rate.amount % kKibPerGib == 0) return fmt::format("{} GiB", rate.amount / kKibPerGib);
+  if (rate.amount % kKibPerMib == 0) return fmt::format("{} MiB", rate.amount / kKibPerMib);
+  return fmt::format("{} KiB", rate.amount);
+}
+
+}  // namespace
+
+Result<std::vector<Rate>> parse_limit(std::string_view text) {
+  std::vector<Rate> rates;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    auto rate = parse_rate(text.substr(at, comma - at));
+    if (!rate) return tl::unexpected{rate.error()};
+    rates.push_back(*rate);
+    if (rates.size() > kMaxRates) {
+      return failure(fmt::format("a limit has {} periods at most", kMaxRates));
+    }
+    at = comma + 1;
+  }
+  std::sort(rates.begin(), rates.end(), [](const Rate& a, const Rate& b) {
+    return a.period != b.period ? a.period < b.period : a.unit < b.unit;
+  });
+  const auto twice = std::adjacent_find(
+      rates.begin(), rates.end(),
+      [](const Rate& a, const Rate& b) { return a.period == b.period && a.unit == b.unit; });
+  if (twice != rates.end()) {
+    return failure(fmt::format("'{}' and '{}' limit the same period twice; keep one of them",
+                               format_rate(*twice), format_rate(*(twice + 1))));
+  }
+  return rates;
+}
+
+std::string format_amount(Unit unit, std::int64_t amount) {
+  if (unit == Unit::messages) return fmt::format("{}", amount);
+  if (amount != 0 && amount % kKibPerGib == 0) return fmt::format("{}G", amount / kKibPerGib);
+  if (amount != 0 && amount % kKibPerMib == 0) return fmt::format("{}M", amount / kKibPerMib);
+  return fmt::format("{}K", amount);
+}
+
+std::string format_used(std::int64_t used, const Rate& rate) {
+  const std::string amount = format_amount(rate.unit, rate.amount);
+  std::int64_t kib = 1;
+  if (amount.back() == 'M') kib = kKibPerMib;
+  if (amount.back() == 'G') kib = kKibPerGib;
+  if (kib == 1) {
+    return fmt::format("{}{}/{}", used, rate.unit == Unit::kib ? "K" : "", amount);
+  }
+  const double share = static_cast<double>(used) / static_cast<double>(kib);
+  return fmt::format("{:.1f}{}/{}", share, amount.back(), amount);
+}
+
+std::string format_period(seconds period) {
+  const PeriodUnit& unit = unit_of(period);
+  const std::int64_t count = period.count() / unit.length_s;
+  return count == 1 ? std::string{unit.name} : fmt::format("{}{}", count, unit.name);
+}
+
+std::string format_rate(const Rate& rate) {
+  return fmt::format("{}/{}", format_amount(rate.unit, rate.amount), format_period(rate.period));
+}
+
+std::string format_limit(std::span<const Rate> rates) {
+  std::string out;
+  for (const Rate& rate : rates) {
+    if (!out.empty()) out += ',';
+    out += format_rate(rate);
+  }
+  return out;
+}
+
+std::string say_limit(std::span<const Rate> rates) {
+  std::vector<std::string> parts;
+  for (const Rate& rate : rates) {
+    const PeriodUnit& unit = unit_of(rate.period);
+    const std::int64_t count = rate.period.count() / unit.length_s;
+    parts.push_back(count == 1
+                        ? fmt::format("{} {} {}", say_amount(rate), unit.article, unit.singular)
+                        : fmt::format("{} in {} {}s", say_amount(rate), count, unit.singular));
+  }
+  return join_with_and(parts);
+}
+
+std::string say_period(seconds period) {
+  // The article says "60 seconds", and people have its text in their filters.
+  if (period == seconds{60}) return "60 seconds";
+  const PeriodUnit& unit = unit_of(period);
+  const std::int64_t count = period.count() / unit.length_s;
+  return count == 1 ? std::string{unit.singular} : fmt::format("{} {}s", count, unit.singular);
+}
+
+}  // namespace limits

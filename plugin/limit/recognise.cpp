@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The reading half of target.hpp: what rows say, as far as it can be said in our words.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "plugin/limit/recognise.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::string_view kAny = "any";
+constexpr std::string_view kOwnNetworks = "%internal_ips";
+constexpr std::string_view kAuthenticated = "$*";
+constexpr std::string_view kExceptEnd = "-except";
+
+// Written by hand, and by earlier versions of this command.
+constexpr std::string_view kHostsOfV4 = "SenderIP:/32";
+
+// The one table of Track texts; more of them exist (Sender:user@), but no limit of ours has them.
+// Where there are two for the same, the first is written.
+struct TrackText {
+  std::string_view text;
+  std::optional<Direction> direction;  // none: both
+  Per per;
+};
+constexpr std::array<TrackText, 8> kTracks = {{
+    {"Sender:user@domain", Direction::send, Per::user},
+    {"Sender:@domain", Direction::send, Per::domain},
+    {"Recipient:user@domain", Direction::receive, Per::user},
+    {"Recipient:@domain", Direction::receive, Per::domain},
+    // For both families: the daemon takes no more bits than an address has.
+    {"SenderIP:/128", std::nullopt, Per::client},
+    {kHostsOfV4, std::nullopt, Per::client},
+    {"SASLUsername", Direction::send, Per::account},
+    {"Policy", std::nullopt, Per::everyone},
+}};
+
+bool is_any(const std::optional<std::string>& list) {
+  return !list || equal_ignoring_case(*list, kAny);
+}
+
+// "!%NAME-except" → "NAME-except".
+std::optional<std::string> except_group_in(std::string_view item) {
+  if (item.size() <= 2 + kExceptEnd.size() || item.substr(0, 2) != "!%") return std::nullopt;
+  if (item.substr(item.size() - kExceptEnd.size()) != kExceptEnd) return std::nullopt;
+  return std::string{item.substr(2)};
+}
+
+// Members as they are compared: NULL is `any`, the order of items and of members does not matter,
+// nor case, but for group names.
+struct PlainMember {
+  std::string source;
+  std::string destination;
+
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees in <=> is no pointer
+  auto operator<=>(const PlainMember&) const = default;
+};
+
+std::string plain_list(const std::optional<std::string>& list) {
+  if (is_any(list)) return std::string{kAny};
+  std::vector<std::string> items;
+  for (const std::string_view item : split(*list, ',')) {
+    const bool group = item.substr(0, 1) == "%" || item.substr(0, 2) == "!%";
+    items.push_back(group ? std::string{item} : lower_cased(item));
+  }
+  std::sort(items.begin(), items.end());
+  std::string out;
+  for (const std::string& item : items) out += item + ',';
+  return out;
+}
+
+std::vector<PlainMember> plain_members(std::span<const MemberText> members) {
+  std::vector<PlainMember> out;
+  for (const MemberText& member : members) {
+    PlainMember plain;
+    plain.source = plain_list(member.source);
+    plain.destination = plain_list(member.destination);
+    out.push_back(std::move(plain));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+bool is_any_network(std::string_view item) {
+  return std::find(kAnyNetworks.begin(), kAnyNetworks.end(), item) != kAnyNetworks.end();
+}
+
+// Whom one side of a member names: its only item that is not ours to add. All networks are ours
+// where something else is named.
+std::optional<Target> target_in(const std::optional<std::string>& list) {
+  if (is_any(list)) return Target{Who::anyone, {}};
+  std::optional<Target> found;
+  const auto items = split(*list, ',');
+  const bool others = std::any_of(items.begin(), items.end(), [](std::string_view item) {
+    return !is_any_network(item) && item != kAuthenticated && !except_group_in(item);
+  });
+  bool from_anywhere = false;
+  for (const std::string_view item : items) {
+    if (item == kAuthenticated || item == kOwnNetworks || except_group_in(item)) continue;
+    if (others && is_any_network(item)) {
+      from_anywhere = true;
+      continue;
+    }
+    if (found) return std::nullopt;
+    found = parse_item(item);
+    if (!found) return std::nullopt;
+  }
+  if (found) found->from_anywhere = from_anywhere;
+  return found ? found : Target{Who::anyone, {}};
+}
+
+std::optional<Target> recognise_target(std::span<const MemberText> members, Direction direction,
+                                       Per per, std::optional<std::string>& except_group) {
+  if (members.empty()) return std::nullopt;
+  const auto side = [&](const MemberText& member) -> const std::optional<std::string>& {
+    return direction == Direction::send ? member.source : member.destination;
+  };
+  auto target = target_in(side(members.front()));
+  if (target && target->who == Who::everyone && direction == Direction::receive) {
+    const auto client = target_in(members.front().source);
+    if (client && client->who == Who::client) target = client;
+  }
+  if (!target) return std::nullopt;
+
+  std::optional<std::string> group;
+  if (!is_any(side(members.front()))) {
+    for (const std::string_view item : split(*side(members.front()), ',')) {
+      if (!group) group = except_group_in(item);
+    }
+  }
+  std::vector<MemberText> bare(members.begin(), members.end());
+  if (group) {
+    for (MemberText& member : bare) {
+      const MemberText without = without_exception(member, direction, *group);
+      if (without == member) return std::nullopt;  // not in all members: made otherwise
+      member = without;
+    }
+  }
+  if (plain_members(bare) != plain_members(members_of(direction, *target, per))) {
+    return std::nullopt;
+  }
+  except_group = group;
+  return target;
+}
+
+}  // namespace
+
+std::optional<std::string> track_of(Direction direction, Per per) {
+  for (const TrackText& track : kTracks) {
+    if (track.per == per && track.direction.value_or(direction) == direction) {
+      return std::string{track.text};
+    }
+  }
+  return std::nullopt;
+}
+
+bool joins_v6_clients(std::string_view track, const std::optional<Target>& target) {
+  const bool v4_only =
+      target && target->who == Who::client && target->name.find(':') == std::string::npos;
+  return equal_ignoring_case(track, kHostsOfV4) && !v4_only;
+}
+
+MemberText without_exception(const MemberText& member, Direction direction,
+                             std::string_view group) {
+  MemberText out = member;
+  auto& list = direction == Direction::send ? out.source : out.destination;
+  if (!list) return out;
+  std::string rest;
+  bool found = false;
+  for (const std::string_view item : split(*list, ',')) {
+    if (except_group_in(item) == group) {
+      found = true;
+    } else {
+      rest += (rest.empty() ? "" : ",") + std::string{item};
+    }
+  }
+  if (found) list = rest.empty() ? std::string{kAny} : rest;
+  return out;
+}
+
+Recognised recognise(std::span<const MemberText> members, std::string_view track, Direction hint) {
+  Recognised out;
+  const auto known = std::find_if(kTracks.begin(), kTracks.end(), [&](const TrackText& text) {
+    return equal_ignoring_case(text.text, track);
+  });
+  if (known == kTracks.end()) {
+    const std::string method = lower_cased(track.substr(0, track.find(':')));
+    if (method == "sender") out.direction = Direction::send;
+    if (method == "recipient") out.direction = Direction::receive;
+    return out;
+  }
+  out.per = known->per;
+  out.direction = known->direction;
+  const Direction other = hint == Direction::send ? Direction::receive : Direction::send;
+  for (const Direction direction : {hint, other}) {
+    if (known->direction.value_or(direction) != direction) continue;
+    out.target = recognise_target(members, direction, known->per, out.except_group);
+    if (out.target) {
+      out.direction = direction;
+      break;
+    }
+  }
+  return out;
+}
+
+std::string say_members(std::span<const MemberText> members) {
+  const auto side = [](const std::optional<std::string>& list) {
+    if (is_any(list)) return std::string{"anyone"};
+    return list->empty() ? std::string{"nobody"} : escaped(*list);
+  };
+  if (members.empty()) return "nobody";
+  std::vector<std::string> parts;
+  for (const MemberText& member : members) {
+    const std::string part = fmt::format("{} to {}", side(member.source), side(member.destination));
+    if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
+  }
+  std::string out;
+  for (const std::string& part : parts) out += (out.empty() ? "" : " or ") + part;
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/limit/target.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::failure;
+
+constexpr std::string_view kAny = "any";
+constexpr std::string_view kOwnDomains = "%internal_domains";
+constexpr std::string_view kOwnNetworks = "%internal_ips";
+constexpr std::string_view kAuthenticated = "$*";
+
+constexpr std::size_t kMaxDomain = 255;
+constexpr std::size_t kMaxLabel = 63;
+constexpr std::size_t kMaxAddress = 320;
+constexpr std::size_t kMaxGroup = 200;
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Why `text` is no domain; empty when it is one.
+std::string_view wrong_with_domain(std::string_view text) {
+  if (text.empty()) return "it is empty";
+  if (text.size() > kMaxDomain) return "it is longer than 255 characters";
+  for (const std::string_view label : split(text, '.')) {
+    if (label.empty()) return "there is nothing between two dots, or at an end";
+    if (label.size() > kMaxLabel) return "a part of it is longer than 63 characters";
+    if (label.front() == '-' || label.back() == '-') return "a part of it begins or ends with '-'";
+    const bool plain = std::all_of(label.begin(), label.end(), [](char c) {
+      return is_letter_or_digit(c) || c == '-' || c == '_';
+    });
+    if (!plain) return "only letters, digits, '-' and '.' stand in a domain (others as xn--...)";
+  }
+  return {};
+}
+
+// Local parts without quotation marks (RFC 5321, dot-string), less what an item reads otherwise.
+std::string_view wrong_with_local_part(std::string_view text) {
+  if (text.empty()) return "nothing stands in front of the '@'";
+  if (text.front() == '!' || text.front() == '$') return "it begins with '!' or '$'";
+  const bool ascii = std::all_of(text.begin(), text.end(),
+                                 [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (!ascii) return "letters beyond a to z, as ü, cannot stand in it";
+  constexpr std::string_view kOthers = "!#$&'+-/=?^_`{|}~.";
+  const bool plain = std::all_of(text.begin(), text.end(), [&](char c) {
+    return is_letter_or_digit(c) || kOthers.find(c) != std::string_view::npos;
+  });
+  if (!plain) {
+    return "white space, commas, quotation marks, '*', '%' and the like cannot stand in it";
+  }
+  return {};
+}
+
+std::string joined(std::string_view list, std::string_view item) {
+  if (list.empty() || equal_ignoring_case(list, kAny)) return std::string{item};
+  return fmt::format("{},{}", list, item);
+}
+
+}  // namespace
+
+Result<Target> parse_domain(std::string_view text) {
+  std::string_view name = text;
+  if (name.substr(0, 1) == "@") name.remove_prefix(1);
+  if (name.find('@') != std::string_view::npos) {
+    return failure(fmt::format("'{}' is no domain; for a mail address use --user", shown(text)));
+  }
+  if (const auto wrong = wrong_with_domain(name); !wrong.empty()) {
+    return failure(fmt::format("'{}' is no domain: {}", shown(text), wrong));
+  }
+  return Target{Who::domain, lower_cased(name)};
+}
+
+Result<Target> parse_user(std::string_view text) {
+  const auto refuse = [&](std::string_view why) {
+    return failure(fmt::format("'{}' is no mail address: {}", shown(text), why));
+  };
+  if (text.size() > kMaxAddress) return refuse("it is longer than 320 characters");
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos) return refuse("it has no '@'; as in alice@example.org");
+  if (at + 1 == text.size()) return refuse("nothing stands behind the '@'");
+  if (text.find('@') != at) return refuse("it has more than one '@'");
+  if (const auto wrong = wrong_with_local_part(text.substr(0, at)); !wrong.empty()) {
+    return refuse(wrong);
+  }
+  if (const auto wrong = wrong_with_domain(text.substr(at + 1)); !wrong.empty()) {
+    return refuse(fmt::format("in its domain, {}", wrong));
+  }
+  return Target{Who::user, lower_cased(text)};
+}
+
+Result<Target> parse_group(std::string_view text) {
+  const auto refuse = [&](std::string_view why) {
+    return failure(fmt::format("'{}' is no group: {}", shown(text), why));
+  };
+  std::string_view name = text;
+  if (name.substr(0, 1) == "%") name.remove_prefix(1);
+  if (name.empty()) return refuse("it is empty");
+  if (name.size() > kMaxGroup) return refuse("it is longer than 200 characters");
+  if (!is_valid_utf8(name) || has_control_characters(name) ||
+      std::any_of(name.begin(), name.end(), [](char c) { return c == ',' || c == ' '; })) {
+    return refuse("white space, commas and control characters cannot stand in a name");
+  }
+  if (name == kOwnDomains.substr(1)) return refuse("those are --everyone");
+  if (name == kOwnNetworks.substr(1)) return refuse("it holds networks; give them as --client");
+  return Target{Who::group, std::string{name}};
+}
+
+Result<Target> parse_client(std::string_view text) {
+  const auto refuse = [&](std::string_view why) {
+    return failure(
+        fmt::format("'{}' is no network: {}; as in 192.0.2.1, 10.0.0.0/8 or "
+                    "2001:db8::/32",
+                    shown(text), why));
+  };
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto address = policyd::IpAddress::parse(text.substr(0, slash));
+  if (!address) return refuse("it is no complete IP address");
+  if (address->is_v4() && text.find(':') != std::string_view::npos) {
+    return refuse("write the IPv4 address itself");
+  }
+  // One way to write a single address, so that its limit is found again. CBPolicyD guesses the
+  // length of an IPv6 address without one from its groups.
+  const std::string host = lower_cased(text.substr(0, slash)) + (address->is_v4() ? "" : "/128");
+  if (slash == text.size()) return Target{Who::client, host};
+  const std::string_view digits = text.substr(slash + 1);
+  int length = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  if (parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() || length < 0 ||
+      length > address->bits()) {
+    return refuse("the length behind the '/' is none");
+  }
+  if (address->masked(length) != *address) {
+    return refuse(fmt::format("bits behind its length are set (the network is {}/{})",
+                              address->masked(length).to_string(), length));
+  }
+  return Target{Who::client, length == address->bits() ? host : lower_cased(text)};
+}
+
+bool covers(Direction direction, const Target& general, const Target& special) {
+  const bool whole = general.who == Who::anyone || general.who == Who::everyone;
+  switch (special.who) {
+    case Who::anyone:
+      return false;
+    case Who::everyone:
+      return general.who == Who::anyone;
+    case Who::group:
+    case Who::domain:
+      return whole;
+    case Who::user:
+      return whole || general.who == Who::group ||
+             (general.who == Who::domain && policyd::domain_of(special.name) == general.name);
+    case Who::client: {
+      if (direction == Direction::receive || whole || general.who != Who::client) {
+        return direction == Direction::send && whole;
+      }
+      const auto outer = policyd::IpNetwork::parse(general.name);
+      const auto inner = policyd::IpNetwork::parse(special.name);
+      return outer && inner && outer->length < inner->length && outer->contains(inner->address);
+    }
+  }
+  return false;
+}
+
+std::string item_of(const Target& target) {
+  switch (target.who) {
+    case Who::anyone:
+      return {};
+    case Who::everyone:
+      return std::string{kOwnDomains};
+    case Who::group:
+      return "%" + target.name;
+    case Who::domain:
+      return "@" + target.name;
+    case Who::client:
+    case Who::user:
+      return target.name;
+  }
+  return {};
+}
+
+std::optional<Target> parse_item(std::string_view item) {
+  if (item == kOwnDomains) return Target{Who::everyone, {}};
+  const auto first = item.substr(0, 1);
+  auto target = first == "%"                               ? parse_group(item.substr(1))
+                : first == "@"                             ? parse_domain(item)
+                : item.find('@') == std::string_view::npos ? parse_client(item)
+                                                           : parse_user(item);
+  return target ? std::optional{std::move(*target)} : std::nullopt;
+}
+
+std::string_view name_of(Direction direction) {
+  return direction == Direction::send ? "send" : "receive";
+}
+
+std::string_view name_of(Per per) {
+  switch (per) {
+    case Per::user:
+      return "user";
+    case Per::domain:
+      return "domain";
+    case Per::client:
+      return "client";
+    case Per::account:
+      return "account";
+    case Per::everyone:
+      return "everyone";
+  }
+  return {};
+}
+
+std::string name_of(const Target& target) {
+  if (target.who == Who::anyone) return "anyone";
+  if (target.who == Who::everyone) return "everyone";
+  const std::string name = target.who == Who::group ? "group " + escaped(target.name) : target.name;
+  return target.from_anywhere ? name + " from anywhere" : name;
+}
+
+std::vector<MemberText> members_of(Direction direction, const Target& target, Per per) {
+  const std::string any{kAny};
+  const std::string item = item_of(target);
+  if (target.who == Who::client) {  // an address cannot be forged, so nothing else is asked
+    const bool sending = direction == Direction::send;
+    const std::string source = per == Per::account ? joined(item, kAuthenticated) : item;
+    return {MemberText{source, sending ? any : std::string{kOwnDomains}}};
+  }
+  if (direction == Direction::receive) return {MemberText{any, item.empty() ? any : item}};
+  if (per == Per::account) return {MemberText{joined(item, kAuthenticated), any}};
+  if (target.who == Who::anyone) return {MemberText{any, any}};
+  if (target.from_anywhere) {
+    return {MemberText{joined(item, kAnyNetworks[0]), any},
+            MemberText{joined(item, kAnyNetworks[1]), any}};
+  }
+  return {MemberText{joined(item, kAuthenticated), any},
+          MemberText{joined(item, kOwnNetworks), any}};
+}
+
+MemberText with_exception(const MemberText& member, Direction direction, std::string_view group) {
+  MemberText out = member;
+  auto& list = direction == Direction::send ? out.source : out.destination;
+  list = joined(list.value_or(std::string{kAny}), fmt::format("!%{}", group));
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// A limit for programs: the objects of `list --json` and `show --json`, a stable format that the
+// manual page describes.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "plugin/rows/limits.hpp"
+
+namespace limits {
+
+nlohmann::json json_of(const AllLimits& all, const StoredLimit& limit);
+
+}  // namespace limits

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/limit_text/limit_line.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "plugin/rows/overrides.hpp"
+#include "plugin/rows/write_limit.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::Action;
+
+std::optional<std::optional<Action>> verdict_of(const StoredLimit& limit) {
+  const std::string word = limit.verdict.value_or("");
+  if (word.empty()) return std::optional<Action>{};
+  const auto action = policyd::parse_action(word);
+  if (action == Action::defer || action == Action::reject || action == Action::hold ||
+      action == Action::discard) {
+    return action;
+  }
+  return std::nullopt;
+}
+
+bool is_sayable(const std::string& text) {
+  return is_valid_utf8(text) && !has_control_characters(text);
+}
+
+Action default_verdict(Direction direction) {
+  return direction == Direction::send ? Action::defer : Action::reject;
+}
+
+Per default_per(Direction direction) {
+  return direction == Direction::send ? Per::user : Per::domain;
+}
+
+// False where the texts cannot be said by one --message.
+bool take_message(const StoredLimit& limit, WantedLimit& wanted) {
+  if (has_default_texts(limit)) return true;
+  const auto& first = limit.rates.front().data;
+  const bool one = std::all_of(limit.rates.begin(), limit.rates.end(),
+                               [&](const StoredRate& row) { return same_text(row.data, first); });
+  if (!one || !wanted.verdict || !is_sayable(first.value_or(""))) return false;
+  wanted.message = first.value_or("");
+  return true;
+}
+
+bool take_except(const AllLimits& all, const StoredLimit& limit, WantedLimit& wanted) {
+  for (const std::string& item : exempt_items(all, limit)) {
+    const auto target = parse_item(item);
+    if (!target || target->who == Who::everyone || target->who == Who::client) return false;
+    wanted.except.push_back(*target);
+  }
+  return true;
+}
+
+std::string option_of(const Target& target) {
+  switch (target.who) {
+    case Who::anyone:
+      return "--anyone";
+    case Who::everyone:
+      return "--everyone";
+    case Who::group:
+      return "--group " + quoted(target.name);
+    case Who::client:
+      return "--client " + target.name;
+    case Who::domain:
+      return "--domain " + target.name;
+    case Who::user:
+      return "--user " + quoted(target.name);
+  }
+  return {};
+}
+
+std::string who_words(const Target& target) {
+  return option_of(target) + (target.from_anywhere ? " --anyone" : "");
+}
+
+}  // namespace
+
+std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& limit) {
+  const Recognised& what = limit.what;
+  const auto verdict = verdict_of(limit);
+  if (!what.target || !what.direction || !what.per || !verdict) return std::nullopt;
+  const auto same = std::count_if(all.limits.begin(), all.limits.end(), [&](const auto& other) {
+    return other.what.target == what.target && other.what.direction == what.direction &&
+           other.what.per == what.per;
+  });
+  if (same != 1) return std::nullopt;
+  WantedLimit wanted;
+  wanted.direction = *what.direction;
+  wanted.target = *what.target;
+  wanted.per = *what.per;
+  wanted.rates = limit.plain_rates();
+  // What parse_limit takes: no two of the same period, no longer period than a counter is kept.
+  const auto parsed = parse_limit(format_limit(wanted.rates));
+  if (!parsed || *parsed != wanted.rates) return std::nullopt;
+  wanted.verdict = *verdict;
+  wanted.enabled = limit.enabled();
+  if (!take_message(limit, wanted) || !take_except(all, limit, wanted)) return std::nullopt;
+  const std::string& name = limit.policy_name;
+  if (name != default_name(wanted.direction, wanted.target, wanted.per) && !name.empty() &&
+      is_sayable(name)) {
+    wanted.name = name;
+  }
+  return wanted;
+}
+
+std::string line_of(const WantedLimit& wanted) {
+  std::string out = fmt::format("{} {} {}", name_of(wanted.direction), format_limit(wanted.rates),
+                                who_words(wanted.target));
+  if (wanted.per != default_per(wanted.direction)) {
+    out += fmt::format(" --per {}", name_of(wanted.per));
+  }
+  if (wanted.verdict != default_verdict(wanted.direction)) {
+    out +=
+        fmt::format(" --verdict {}", wanted.verdict ? policyd::name_of(*wanted.verdict) : "none");
+  }
+  if (!wanted.except.empty()) out += " --except";
+  for (const Target& target : wanted.except) {
+    out += " " + quoted(target.who == Who::domain ? target.name : item_of(target));
+  }
+  if (wanted.message) out += " --message " + quoted(*wanted.message);
+  if (wanted.name) out += " --name " + quoted(*wanted.name);
+  if (!wanted.enabled) out += " --off";
+  return out;
+}
+
+std::string quoted(std::string_view word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view{"@%_-+=:,./"}.find(c) != std::string_view::npos;
+  });
+  if (plain && word.front() != '-') return std::string{word};
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string{"'\\''"} : std::string(1, c);
+  return out + "'";
+}
+
+std::optional<std::vector<std::string>> words_of(std::string_view line) {
+  std::vector<std::string> words;
+  std::optional<std::string> word;
+  char mark = 0;  // the quotation mark we are in
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (mark != 0) {
+      if (c == mark) {
+        mark = 0;
+      } else if (mark == '"' && c == '\\' && i + 1 < line.size()) {
+        *word += line[++i];
+      } else {
+        *word += c;
+      }
+    } else if (c == ' ' || c == '\t' || c == '\r') {
+      if (word) words.push_back(std::move(*word));
+      word.reset();
+    } else if (c == '#' && !word) {
+      return words;
+    } else {
+      if (!word) word.emplace();
+      if (c == '\'' || c == '"') {
+        mark = c;
+      } else if (c == '\\' && i + 1 < line.size()) {
+        *word += line[++i];
+      } else {
+        *word += c;
+      }
+    }
+  }
+  if (mark != 0) return std::nullopt;
+  if (word) words.push_back(std::move(*word));
+  return words;
+}
+
+std::string describe(const AllLimits& all, const StoredLimit& limit) {
+  if (const auto wanted = wanted_of(all, limit)) return say(*wanted);
+  return fmt::format("{}: {}, each {}, {}", say_target(limit), format_limit(limit.plain_rates()),
+                     say_per(limit), verdict_word(limit.verdict));
+}
+
+}  // namespace limits

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Whether Postfix asks us about a mail, and what it lets pass unasked, from what its own postconf
+// prints. Pure, but for read_postfix.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/result.hpp"
+#include "daemon/config/config.hpp"
+
+namespace limits {
+
+// An smtpd of master.cf with its restrictions as they apply to it.
+struct SmtpdService {
+  std::string name;  // "smtp", "127.0.0.1:10025"
+  std::string type;  // "inet", "pass"
+  // client, helo, sender, relay and recipient restrictions, which all run at RCPT TO
+  std::vector<std::string> at_rcpt;
+  std::string sender;       // smtpd_sender_restrictions
+  std::string end_of_data;  // smtpd_end_of_data_restrictions
+  [[nodiscard]] bool on_loopback() const;
+};
+
+struct PostfixFacts {
+  std::string program;  // postconf
+  std::string why_not;  // where nothing is known: why
+  std::vector<SmtpdService> services;
+};
+
+// Texts as `postconf -x`, `postconf -M` and `postconf -Px` print them.
+PostfixFacts parse_postfix(std::string_view main_cf, std::string_view services,
+                           std::string_view overrides);
+
+// Asks `program`, each time for at most ten seconds.
+PostfixFacts read_postfix(const std::string& program,
+                          const std::optional<std::filesystem::path>& config);
+// /opt/zextras/common/sbin/postconf or one of $PATH and /usr/sbin; nullopt where there is none.
+std::optional<std::string> find_postconf(const std::filesystem::path& zextras_home,
+                                         std::string_view search_path);
+
+// Those that take mail from clients: not those on the loopback, where filters hand mail back,
+// unless there are no others.
+std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts);
+
+// The ways in which Postfix may name the daemon: "inet:localhost:10031", "unix:/a/b".
+std::vector<std::string> policy_service_names(const policyd::Config& config);
+
+// The words of a restrictions list: separated by white space and commas; {...} is one word.
+std::vector<std::string> restriction_words(std::string_view list);
+
+struct Asking {
+  bool asks = false;  // one of the lists has check_policy_service for us
+  std::vector<std::string>
+      permits;  // in front of it, in each list that has it: what passes unasked
+  std::vector<std::string> elsewhere;  // other policy services that are asked
+};
+// `ours` are policy_service_names.
+Asking asking(const std::vector<std::string>& lists, const std::vector<std::string>& ours);
+
+}  // namespace limits

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/rows/example_groups.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "daemon/base/mail_address.hpp"
+#include "daemon/base/wildcard.hpp"
+#include "daemon/rules/match/list_item.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::string_view kOwnDomains = "internal_domains";
+constexpr std::string_view kOwnNetworks = "internal_ips";
+
+// Enabled ones, `most` at most.
+Result<std::vector<std::string>> members_of_group(const Tables& tables, std::string_view group,
+                                                  std::int64_t most) {
+  auto rows = tables.prepare(
+      "SELECT m.Member FROM {p}policy_group_members m JOIN {p}policy_groups g "
+      "ON g.ID = m.PolicyGroupID WHERE g.Name = ? AND g.Disabled = 0 AND m.Disabled = 0 "
+      "ORDER BY m.Member LIMIT ?");
+  if (!rows) return tl::unexpected{rows.error()};
+  rows->bind(1, group).bind(2, most);
+  std::vector<std::string> out;
+  int code = SQLITE_ROW;
+  while ((code = rows->step()) == SQLITE_ROW) out.emplace_back(rows->text(0));
+  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  return out;
+}
+
+// Whether a member may hold the domain's users: further groups are not looked into.
+bool may_hold(std::string_view member, std::string_view domain) {
+  const auto items = policyd::member_items(member);
+  return std::any_of(items.begin(), items.end(), [&](std::string_view item) {
+    const std::string text = lower_cased(item);
+    return text.front() == '%' ||
+           (text.front() == '@' &&
+            policyd::wildcard_match(std::string_view{text}.substr(1), domain));
+  });
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> example_groups(const Tables& tables, const WantedLimit& wanted) {
+  struct Example {
+    std::string_view group;
+    std::string_view what;
+    std::vector<std::string> rows;
+    bool concerned;
+  };
+  const std::vector<Example> examples = {
+      {kOwnDomains,
+       "this server's own domains",
+       {"@example.com", "@example.org"},
+       wanted.target.who == Who::everyone},
+      {kOwnNetworks,
+       "this server's own networks",
+       {"10.0.0.0/8"},
+       wanted.direction == Direction::send && wanted.per != Per::account &&
+           wanted.target.who != Who::anyone}};
+  std::vector<std::string> notes;
+  for (const Example& example : examples) {
+    if (!example.concerned) continue;
+    const auto found =
+        members_of_group(tables, example.group, static_cast<std::int64_t>(example.rows.size()) + 1);
+    if (!found) return tl::unexpected{found.error()};
+    if (found->empty()) {
+      notes.push_back(fmt::format("group {} is empty, so the limit does not know {} yet",
+                                  example.group, example.what));
+    } else if (*found == example.rows) {
+      notes.push_back(
+          fmt::format("group {} still holds only the example rows ({}), so the limit "
+                      "does not know {} yet",
+                      example.group, join_with_and(*found), example.what));
+    }
+  }
+  return notes;
+}
+
+Result<std::string> foreign_domains(const Tables& tables, const std::vector<WantedLimit>& wanted) {
+  std::vector<std::string> domains;
+  for (const WantedLimit& limit : wanted) {
+    const Target& target = limit.target;
+    if (target.who == Who::domain) domains.push_back(target.name);
+    if (target.who == Who::user) domains.emplace_back(policyd::domain_of(target.name));
+  }
+  if (domains.empty()) return std::string{};
+  std::sort(domains.begin(), domains.end());
+  domains.erase(std::unique(domains.begin(), domains.end()), domains.end());
+  const auto members = members_of_group(tables, kOwnDomains, -1);
+  if (!members) return tl::unexpected{members.error()};
+  std::erase_if(domains, [&](const std::string& domain) {
+    return std::any_of(members->begin(), members->end(),
+                       [&](const std::string& member) { return may_hold(member, domain); });
+  });
+  if (domains.empty()) return std::string{};
+  constexpr std::size_t kMostNamed = 5;
+  const std::size_t others = domains.size() - std::min(domains.size(), kMostNamed);
+  if (others != 0) {
+    domains.resize(kMostNamed);
+    domains.push_back(fmt::format("{} more", others));
+  }
+  return fmt::format(
+      "{} {} this server's own domains (group {}); 'carbonio-limits sync' brings new ones in",
+      join_with_and(domains), domains.size() == 1 ? "is none of" : "are none of", kOwnDomains);
+}
+
+}  // namespace limits

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/rows/overrides.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "plugin/rows/write_limit.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+using Value = Changes::Value;
+
+constexpr std::size_t kMaxGroupName = 200;
+constexpr std::string_view kGroupComment = "These have limits of their own";
+
+Value value_of(const std::optional<std::string>& text) {
+  return text ? Value{*text} : Value{nullptr};
+}
+
+Result<bool> has_row(const Tables& tables, std::string_view query, const Value& value) {
+  auto rows = tables.prepare(query);
+  if (!rows) return tl::unexpected{rows.error()};
+  if (const auto* number = std::get_if<std::int64_t>(&value)) rows->bind(1, *number);
+  if (const auto* text = std::get_if<std::string>(&value)) rows->bind(1, std::string_view{*text});
+  const int code = rows->step();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  return code == SQLITE_ROW;
+}
+
+// The policy's name where every character of it stands for itself in an item of a list, and looks
+// like itself: the article's name begins with a Cyrillic letter.
+std::string group_stem(const StoredLimit& limit) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view{"@._-+"}.find(c) != std::string_view::npos;
+  };
+  const std::string& name = limit.policy_name;
+  const bool plain = !name.empty() && name.size() <= kMaxGroupName &&
+                     std::all_of(name.begin(), name.end(), is_plain);
+  return plain ? name : default_name(*limit.what.direction, *limit.what.target, *limit.what.per);
+}
+
+Result<std::string> free_group_name(const Tables& tables, const StoredLimit& limit) {
+  const std::string stem = group_stem(limit);
+  for (int attempt = 1;; ++attempt) {
+    std::string name =
+        attempt == 1 ? fmt::format("{}-except", stem) : fmt::format("{}-{}-except", stem, attempt);
+    auto taken = has_row(tables, "SELECT 1 FROM {p}policy_groups WHERE Name = ?", name);
+    if (!taken) return tl::unexpected{taken.error()};
+    if (!*taken) return name;
+  }
+}
+
+// The limit's quotas move to a new policy with the same members; their counters stay.
+Result<void> move_to_own_policy(Changes& changes, const StoredLimit& limit,
+                                const std::string& group) {
+  auto done = changes.run(
+      "INSERT INTO {p}policies (Name, Priority, Description, Disabled) "
+      "SELECT ?, Priority, Description, Disabled FROM {p}policies WHERE ID = ?",
+      {default_name(*limit.what.direction, *limit.what.target, *limit.what.per), limit.policy_id});
+  for (const StoredMember& member : limit.members) {
+    if (!done) return done;
+    const MemberText text = with_exception(member.text, *limit.what.direction, group);
+    done = changes.run(
+        "INSERT INTO {p}policy_members (PolicyID, Source, Destination, Disabled) "
+        "VALUES ((SELECT max(ID) FROM {p}policies), ?, ?, ?)",
+        {value_of(text.source), value_of(text.destination), std::int64_t{member.enabled ? 0 : 1}});
+  }
+  std::vector<std::int64_t> moved;
+  for (const StoredRate& rate : limit.rates) {
+    if (!done) return done;
+    if (std::find(moved.begin(), moved.end(), rate.quota_id) != moved.end()) continue;
+    moved.push_back(rate.quota_id);
+    done = changes.run(
+        "UPDATE {p}quotas SET PolicyID = (SELECT max(ID) FROM {p}policies) WHERE ID = ?",
+        {rate.quota_id});
+  }
+  return done;
+}
+
+Result<void> except_group_into_members(Changes& changes, StoredLimit& limit,
+                                       const std::string& group) {
+  for (StoredMember& member : limit.members) {
+    const MemberText text = with_exception(member.text, *limit.what.direction, group);
+    auto done = changes.run("UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
+                            {value_of(text.source), value_of(text.destination), member.id});
+    if (!done) return done;
+    member.text = text;
+  }
+  return {};
+}
+
+// The members name the group already; by hand it may have been deleted or switched off since.
+Result<void> revive_group(Changes& changes, const std::string& group) {
+  auto in_force = has_row(changes.tables(),
+                          "SELECT 1 FROM {p}policy_groups WHERE Name = ? AND Disabled = 0", group);
+  if (!in_force) return tl::unexpected{in_force.error()};
+  if (*in_force) return {};
+  return changes.run(
+      "INSERT INTO {p}policy_groups (Name) VALUES (?) ON CONFLICT (Name) DO UPDATE SET Disabled = "
+      "0",
+      {group});
+}
+
+// The group exists and the limit's members name it. A limit that was given a policy of its own is
+// read again.
+Result<std::string> ensure_group(Changes& changes, AllLimits& all, std::int64_t id) {
+  StoredLimit& limit = *find_limit(all, id);
+  if (limit.what.except_group) {
+    auto revived = revive_group(changes, *limit.what.except_group);
+    if (!revived) return tl::unexpected{revived.error()};
+    return *limit.what.except_group;
+  }
+  auto group = free_group_name(changes.tables(), limit);
+  if (!group) return group;
+  auto shared = has_company(changes.tables(), limit);
+  if (!shared) return tl::unexpected{shared.error()};
+  auto done = changes.run("INSERT INTO {p}policy_groups (Name, Comment) VALUES (?, ?)",
+                          {*group, std::string{kGroupComment}});
+  if (!done) return tl::unexpected{done.error()};
+  limit.what.except_group = *group;
+  if (!*shared) {
+    done = except_group_into_members(changes, limit, *group);
+  } else {
+    done = move_to_own_policy(changes, limit, *group);
+    if (done) done = read_again(changes.tables(), all, limit.policy_id);
+    if (done) done = read_newest(changes.tables(), all);
+  }
+  if (!done) return tl::unexpected{done.error()};
+  return group;
+}
+
+bool holds(const std::vector<std::string>& items, std::string_view item) {
+  return std::any_of(items.begin(), items.end(),
+                     [&](const auto& known) { return equal_ignoring_case(known, item); });
+}
+
+void forget(std::vector<std::string>& items, std::string_view item) {
+  items.erase(std::remove_if(items.begin(), items.end(),
+                             [&](const auto& known) { return equal_ignoring_case(known, item); }),
+              items.end());
+}
+
+Result<void> insert_item(Changes& changes, AllLimits& all, std::int64_t id, const std::string& item,
+                         bool exempt) {
+  const auto group = ensure_group(changes, all, id);
+  if (!group) return tl::unexpected{group.error()};
+  StoredLimit& limit = *find_limit(all, id);
+  if (!holds(limit.except, item)) {
+    auto done = changes.run(
+        "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) "
+        "VALUES ((SELECT ID FROM {p}policy_groups WHERE Name = ?), ?, ?)",
+        {*group, item, exempt ? Value{std::string{kExemptComment}} : Value{nullptr}});
+    if (!done) return done;
+    limit.except.push_back(item);
+  } else if (exempt && !holds(limit.exempt, item)) {
+    auto done = changes.run(
+        "UPDATE {p}policy_group_members SET Comment = ? WHERE PolicyGroupID = "
+        "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
+        {std::string{kExemptComment}, *group, item});
+    if (!done) return done;
+  }
+  if (exempt) limit.exempt.push_back(item);
+  return {};
+}
+
+// The members of the policy without the group, and the group itself, where it is one of ours and
+// excepts nobody any more.
+Result<void> drop_empty_group(Changes& changes, StoredLimit& limit) {
+  if (!limit.except.empty() || !limit.what.except_group) return {};
+  const std::string group = *limit.what.except_group;
+  auto ours = has_row(changes.tables(),
+                      fmt::format("SELECT 1 FROM {{p}}policy_groups g WHERE g.Name = ? AND "
+                                  "g.Comment = '{}' AND NOT EXISTS (SELECT 1 FROM "
+                                  "{{p}}policy_group_members m WHERE m.PolicyGroupID = g.ID)",
+                                  kGroupComment),
+                      group);
+  if (!ours) return tl::unexpected{ours.error()};
+  if (!*ours) return {};
+  for (StoredMember& member : limit.members) {
+    const MemberText text = without_exception(member.text, *limit.what.direction, group);
+    if (text == member.text) continue;
+    auto done = changes.run("UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
+                            {value_of(text.source), value_of(text.destination), member.id});
+    if (!done) return done;
+    member.text = text;
+  }
+  limit.what.except_group.reset();
+  return delete_unused_group(changes, group);
+}
+
+Result<void> delete_item(Changes& changes, StoredLimit& limit, const std::string& item) {
+  auto done = changes.run(
+      "DELETE FROM {p}policy_group_members WHERE PolicyGroupID = "
+      "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
+      {*limit.what.except_group, item});
+  if (!done) return done;
+  forget(limit.except, item);
+  forget(limit.exempt, item);
+  return drop_empty_group(changes, limit);
+}
+
+// Same direction and --per, and both in our words.
+bool same_kind(const StoredLimit& a, const StoredLimit& b) {
+  return a.id != b.id && a.what.target && b.what.target && a.what.direction == b.what.direction &&
+         a.what.per == b.what.per;
+}
+
+std::string limit_in_words(const StoredLimit& limit) {
+  return fmt::format("limit {} ({} for {})", limit.id, format_limit(limit.plain_rates()),
+                     name_of(*limit.what.target));
+}
+
+// Whether a limit that is in force now is the reason for the exception.
+bool is_explained(const AllLimits& all, const StoredLimit& limit, std::string_view item,
+                  std::int64_t but_by = 0) {
+  return std::any_of(all.limits.begin(), all.limits.end(), [&](const StoredLimit& other) {
+    return same_kind(limit, other) && other.enabled() && other.id != but_by &&
+           equal_ignoring_case(item_of(*other.what.target), item);
+  });
+}
+
+}  // namespace
+
+Result<Sentences> replace_general_ones(Changes& changes, AllLimits& all, std::int64_t id) {
+  struct Pair {
+    std::int64_t general;
+    std::int64_t special;
+  };
+  std::vector<Pair> pairs;  // by their IDs, since `all` changes meanwhile
+  const StoredLimit& self = *find_limit(all, id);
+  for (const StoredLimit& other : all.limits) {
+    if (!same_kind(self, other)) continue;
+    const Direction direction = *self.what.direction;
+    if (covers(direction, *other.what.target, *self.what.target)) {
+      pairs.push_back({other.id, id});
+    } else if (other.enabled() && covers(direction, *self.what.target, *other.what.target)) {
+      pairs.push_back({id, other.id});
+    }
+  }
+  Sentences out;
+  for (const Pair& pair : pairs) {
+    const std::string item = item_of(*find_limit(all, pair.special)->what.target);
+    if (holds(find_limit(all, pair.general)->except, item)) continue;
+    auto done = insert_item(changes, all, pair.general, item, false);
+    if (!done) return tl::unexpected{done.error()};
+    out.push_back(fmt::format("{} no longer concerns {}, which limit {} is for",
+                              limit_in_words(*find_limit(all, pair.general)),
+                              name_of(*find_limit(all, pair.special)->what.target), pair.special));
+  }
+  return out;
+}
+
+Result<Sentences> give_back(Changes& changes, AllLimits& all, std::int64_t id) {
+  const StoredLimit& self = *find_limit(all, id);
+  Sentences out;
+  for (StoredLimit& general : all.limits) {
+    if (!same_kind(self, general) ||
+        !covers(*self.what.direction, *general.what.target, *self.what.target)) {
+      continue;
+    }
+    const std::string item = item_of(*self.what.target);
+    if (!general.what.except_group || !holds(general.except, item) || holds(general.exempt, item)) {
+      continue;
+    }
+    // The same user may have one for his mail from anywhere, too.
+    if (is_explained(all, general, item, id)) continue;
+    auto done = delete_item(changes, general, item);
+    if (!done) return tl::unexpected{done.error()};
+    out.push_back(
+        fmt::format("{} concerns {} again", limit_in_words(general), name_of(*self.what.target)));
+  }
+  return out;
+}
+
+std::vector<std::string> exempt_items(const AllLimits& all, const StoredLimit& limit) {
+  std::vector<std::string> out;
+  if (limit.except.empty()) return out;
+  std::unordered_set<std::string> explained;  // a thousand domains may have limits of their own
+  for (const StoredLimit& other : all.limits) {
+    if (same_kind(limit, other) && other.enabled()) {
+      explained.insert(lower_cased(item_of(*other.what.target)));
+    }
+  }
+  for (const std::string& item : limit.except) {
+    if (!explained.contains(lower_cased(item)) || holds(limit.exempt, item)) out.push_back(item);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<void> bring_exempt(Changes& changes, AllLimits& all, std::int64_t id,
+                          const std::vector<Target>& except) {
+  std::vector<std::string> wanted;
+  wanted.reserve(except.size());
+  for (const Target& target : except) wanted.push_back(item_of(target));
+  for (const std::string& item : exempt_items(all, *find_limit(all, id))) {
+    if (holds(wanted, item)) continue;
+    StoredLimit& limit = *find_limit(all, id);
+    Result<void> done;
+    if (is_explained(all, limit, item)) {
+      done = changes.run(
+          "UPDATE {p}policy_group_members SET Comment = NULL WHERE PolicyGroupID = "
+          "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
+          {*limit.what.except_group, item});
+      forget(limit.exempt, item);
+    } else {
+      done = delete_item(changes, limit, item);
+    }
+    if (!done) return done;
+  }
+  const auto have = exempt_items(all, *find_limit(all, id));
+  for (const std::string& item : wanted) {
+    if (holds(have, item)) continue;
+    auto done = insert_item(changes, all, id, item, true);
+    if (!done) return done;
+  }
+  return {};
+}
+
+Result<void> delete_unused_group(Changes& changes, const std::string& group) {
+  const std::string item = "%" + group;
+  auto named = has_row(changes.tables(),
+                       "SELECT 1 FROM {p}policy_members WHERE instr(ifnull(Source, '') || ',' || "
+                       "ifnull(Destination, ''), ?1) UNION ALL SELECT 1 FROM "
+                       "{p}policy_group_members WHERE instr(Member, ?1)",
+                       item);
+  if (!named) return tl::unexpected{named.error()};
+  if (*named) return {};
+  auto done = changes.run(
+      "DELETE FROM {p}policy_group_members WHERE PolicyGroupID = "
+      "(SELECT ID FROM {p}policy_groups WHERE Name = ?)",
+      {group});
+  if (!done) return done;
+  return changes.run("DELETE FROM {p}policy_groups WHERE Name = ?", {group});
+}
+
+}  // namespace limits

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/terminal/output.hpp"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <ostream>
+
+#include "plugin/terminal/text.hpp"
+#include "plugin/terminal/wrap.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::string_view kGap = "  ";
+// What a column is cut to, and where that is not enough.
+constexpr std::size_t kFairWidth = 16;
+constexpr std::size_t kLeastWidth = 8;
+
+std::string_view code_of(Colour colour) {
+  switch (colour) {
+    case Colour::none:
+      return "";
+    case Colour::bold:
+      return "\033[1m";
+    case Colour::dim:
+      return "\033[2m";
+    case Colour::red:
+      return "\033[31m";
+    case Colour::yellow:
+      return "\033[33m";
+    case Colour::green:
+      return "\033[32m";
+  }
+  return "";
+}
+
+// The first `width` code points, the last of them "…" where something is cut.
+std::string fitted(const std::string& text, std::size_t width) {
+  if (width_of(text) <= width) return text;
+  std::size_t end = 0;
+  for (std::size_t columns = 0; columns < width - 1; ++columns) {
+    do {
+      ++end;
+    } while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U);
+  }
+  return text.substr(0, end) + "…";
+}
+
+}  // namespace
+
+void Output::line(std::string_view text) { out_ << text << '\n'; }
+
+void Output::line(const Cell& left, const Cell& right) {
+  for (const Cell& cell : {left, right}) {
+    const bool coloured = style_.colour && cell.colour != Colour::none && !cell.text.empty();
+    if (coloured) out_ << code_of(cell.colour);
+    out_ << cell.text;
+    if (coloured) out_ << "\033[0m";
+  }
+  out_ << '\n';
+}
+
+void Output::text(std::string_view text) { out_ << text; }
+
+void Output::note(std::string_view text) {
+  if (style_.colour) out_ << code_of(Colour::yellow);
+  out_ << "Note:";
+  if (style_.colour) out_ << "\033[0m";
+  constexpr std::size_t kLabel = 6;  // "Note: "
+  constexpr std::size_t kLeast = 30;
+  const std::size_t room = std::max(kLeast, style_.width - std::min(style_.width, kLabel));
+  const auto lines = wrapped(text, style_.width == 0 ? 0 : room);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    out_ << (i == 0 ? " " : std::string(kLabel, ' ')) << lines[i] << '\n';
+  }
+}
+
+std::vector<std::size_t> Table::widths() const {
+  std::vector<std::size_t> out;
+  out.reserve(columns_.size());
+  for (const Column& column : columns_) out.push_back(width_of(column.title));
+  for (const auto& row : rows_) {
+    for (std::size_t i = 0; i < row.size(); ++i) out[i] = std::max(out[i], width_of(row[i].text));
+  }
+  return out;
+}
+
+std::size_t Table::width() const {
+  const auto all = widths();
+  return std::accumulate(all.begin(), all.end(), kGap.size() * (all.size() - 1));
+}
+
+std::size_t Table::least_width() const {
+  auto all = widths();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (columns_[i].shrinks != Shrinks::never) all[i] = std::min(all[i], kLeastWidth);
+  }
+  return std::accumulate(all.begin(), all.end(), kGap.size() * (all.size() - 1));
+}
+
+void Output::print(const Table& table) {
+  std::vector<std::size_t> widths = table.widths();
+  if (style_.terminal && style_.width != 0) {
+    std::size_t total = kGap.size() * (widths.size() - 1);
+    for (const std::size_t width : widths) total += width;
+    const auto cut = [&](Shrinks which, std::size_t least) {
+      for (std::size_t i = 0; i < widths.size() && total > style_.width; ++i) {
+        if (table.columns_[i].shrinks != which || widths[i] <= least) continue;
+        const std::size_t excess = std::min(total - style_.width, widths[i] - least);
+        widths[i] -= excess;
+        total -= excess;
+      }
+    };
+    for (const Shrinks which : {Shrinks::first, Shrinks::last}) {
+      for (const std::size_t least : {kFairWidth, kLeastWidth}) cut(which, least);
+    }
+  }
+
+  const auto print_row = [&](const std::vector<Cell>& row) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string text = fitted(row[i].text, widths[i]);
+      const std::string padding(widths[i] - width_of(text), ' ');
+      const bool right = table.columns_[i].right;
+      const bool last = i + 1 == row.size();
+      const bool coloured = style_.colour && row[i].colour != Colour::none && !text.empty();
+      if (right) out_ << padding;
+      if (coloured) out_ << code_of(row[i].colour);
+      out_ << text;
+      if (coloured) out_ << "\033[0m";
+      if (!right && !last) out_ << padding;
+      if (!last) out_ << kGap;
+    }
+    out_ << '\n';
+  };
+  std::vector<Cell> titles;
+  for (const Column& column : table.columns_) titles.push_back({column.title, Colour::bold});
+  print_row(titles);
+  for (const auto& row : table.rows_) print_row(row);
+}
+
+void Output::print(const nlohmann::json& value) {
+  // Rows may hold anything; what is not UTF-8 becomes U+FFFD instead of an error.
+  out_ << value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+}
+
+std::string bar(double percent, std::size_t width) {
+  constexpr std::array<std::string_view, 8> kEighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const double share = std::clamp(percent, 0.0, 100.0) / 100.0;
+  const auto eighths = static_cast<std::size_t>(share * static_cast<double>(width * 8));
+  std::string out;
+  for (std::size_t i = 0; i < eighths / 8; ++i) out += "█";
+  out += kEighths.at(eighths % 8);
+  const std::size_t used = eighths / 8 + (eighths % 8 != 0 ? 1 : 0);
+  out.append(width - used, ' ');
+  return out;
+}
+
+}  // namespace limits

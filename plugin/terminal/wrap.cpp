@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/terminal/wrap.hpp"
+
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+
+std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines(1);
+  if (width == 0) {
+    lines.front() = text;
+    return lines;
+  }
+  std::size_t column = 0;
+  for (const std::string_view word : split(text, ' ')) {
+    if (column > 0 && column + 1 + width_of(word) > width) {
+      lines.emplace_back();
+      column = 0;
+    }
+    if (column > 0) {
+      lines.back() += ' ';
+      ++column;
+    }
+    lines.back() += word;
+    column += width_of(word);
+  }
+  return lines;
+}
+
+}  // namespace limits

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/usage/daemon_news.hpp"
+
+#include <fmt/core.h>
+
+#include <system_error>
+
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+
+const policyd::Refusal* DaemonNews::refusal(std::int64_t limit_id, const std::string& key) const {
+  const auto found = refusals.find({limit_id, key});
+  return found == refusals.end() ? nullptr : &found->second;
+}
+
+std::optional<std::string> DaemonNews::say_trouble() const {
+  if (!trouble) return std::nullopt;
+  return fmt::format(
+      "the daemon has trouble with its database ({}); {} in its memory", escaped(trouble->what),
+      trouble->unstored == 1 ? std::string{"1 counter is only"}
+                             : fmt::format("{} counters are only", trouble->unstored));
+}
+
+DaemonNews read_news(const DatabasePlace& place) {
+  DaemonNews out;
+  auto status = policyd::read_status(place.status_file);
+  if (!status) {
+    out.problem = status.error().message;
+    return out;
+  }
+  std::error_code code;
+  if (!*status || !std::filesystem::equivalent((*status)->database, place.file, code)) return out;
+  out.running = true;
+  out.trouble = std::move((*status)->trouble);
+  for (policyd::Refusal& refusal : (*status)->refusals) {
+    std::pair key{refusal.limit_id, refusal.track_key};
+    out.refusals.emplace(std::move(key), std::move(refusal));
+  }
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What the running daemon tells of refusals and trouble, in its status file.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/status/status.hpp"
+#include "plugin/database/database_file.hpp"
+
+namespace limits {
+
+struct DaemonNews {
+  bool running = false;  // with this database; else all of this is empty
+  std::map<std::pair<std::int64_t, std::string>, policyd::Refusal> refusals;  // limit_id, key
+  std::optional<policyd::Status::Trouble> trouble;
+  std::string problem;  // why its file could not be read
+
+  [[nodiscard]] const policyd::Refusal* refusal(std::int64_t limit_id,
+                                                const std::string& key) const;
+  // "the daemon has trouble with its database (...); 3 counters are only in its memory"
+  [[nodiscard]] std::optional<std::string> say_trouble() const;
+};
+
+DaemonNews read_news(const DatabasePlace& place);
+
+}  // namespace limits

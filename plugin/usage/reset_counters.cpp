@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/usage/reset_counters.hpp"
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/rules/track.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/track_key.hpp"
+
+namespace limits {
+namespace {
+
+Result<bool> is_there(const Tables& tables, std::int64_t limit_id, const std::string& key) {
+  auto rows =
+      tables.prepare("SELECT 1 FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?");
+  if (!rows) return tl::unexpected{rows.error()};
+  const int code = rows->bind(1, limit_id).bind(2, std::string_view{key}).step();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  return code == SQLITE_ROW;
+}
+
+}  // namespace
+
+std::vector<std::string> own_keys(std::string_view who, const std::set<int>& prefix_lengths) {
+  const std::string text = lower_cased(who);
+  std::vector<std::string> out;
+  if (const auto address = policyd::IpAddress::parse(text)) {
+    for (auto length = prefix_lengths.lower_bound(address->bits()); length != prefix_lengths.end();
+         ++length) {
+      out.push_back(KeyNetwork{*address, *length}.key());
+    }
+    return out;
+  }
+  if (const auto network = KeyNetwork::parse(text)) return {network->key()};
+  out.push_back("SASLUsername:" + text);
+  if (text.find('@') == std::string::npos) {
+    if (text.find('.') != std::string::npos) {
+      out.push_back("Sender:@" + text);
+      out.push_back("Recipient:@" + text);
+    }
+    return out;
+  }
+  out.push_back("Sender:" + text);
+  out.push_back("Recipient:" + text);
+  return out;
+}
+
+std::set<int> prefix_lengths_of(const std::vector<StoredLimit>& limits) {
+  std::set<int> out;
+  for (const StoredLimit& limit : limits) {
+    const auto track = policyd::Track::parse(limit.track);
+    if (track && track->method == policyd::TrackMethod::sender_ip) {
+      out.insert(track->prefix_length);
+    }
+  }
+  return out;
+}
+
+Result<std::vector<Freed>> free_counters(Changes& changes,
+                                         const std::vector<std::int64_t>& limit_ids,
+                                         const std::optional<std::vector<std::string>>& keys) {
+  std::vector<Freed> out;
+  for (const std::int64_t limit_id : limit_ids) {
+    if (!keys) {
+      auto done =
+          changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ?", {limit_id});
+      if (!done) return tl::unexpected{done.error()};
+      continue;
+    }
+    for (const std::string& key : *keys) {
+      const auto there = is_there(changes.tables(), limit_id, key);
+      if (!there) return tl::unexpected{there.error()};
+      if (!*there) continue;
+      auto done =
+          changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?",
+                      {limit_id, key});
+      if (!done) return tl::unexpected{done.error()};
+      out.push_back(Freed{limit_id, key});
+    }
+  }
+  return out;
+}
+
+}  // namespace limits

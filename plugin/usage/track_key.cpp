@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/usage/track_key.hpp"
+
+#include <fmt/core.h>
+
+#include <charconv>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+
+namespace {
+
+constexpr std::string_view kSenderIp = "SenderIP";
+constexpr int kLongest = 128;
+
+}  // namespace
+
+std::optional<KeyNetwork> KeyNetwork::parse(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto address = policyd::IpAddress::parse(text.substr(0, slash));
+  const std::string_view digits = text.substr(slash + 1);
+  int length = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  if (!address || parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() ||
+      length < 0 || length > kLongest) {
+    return std::nullopt;
+  }
+  return KeyNetwork{address->masked(length), length};
+}
+
+std::string KeyNetwork::key() const {
+  return fmt::format("{}:{}/{}", kSenderIp, address.to_string(), length);
+}
+
+KeyFilter::KeyFilter(std::string_view text)
+    : text_(lower_cased(text)),
+      ip_(policyd::IpAddress::parse(text)),
+      network_(KeyNetwork::parse(text)) {
+  if (ip_ || network_) return;
+  if (text_.find('@') != std::string::npos) {
+    domain_ = policyd::domain_of(text_);
+    is_domain_ = text_.front() == '@';
+  } else if (text_.find('.') != std::string::npos) {
+    domain_ = text_;
+    is_domain_ = true;
+  }
+}
+
+std::optional<std::vector<std::string>> KeyFilter::keys() const {
+  if (ip_ || is_domain_) return std::nullopt;
+  if (network_) return std::vector{network_->key()};
+  std::vector<std::string> out = {"SASLUsername:" + text_};
+  if (domain_.empty()) return out;
+  for (const std::string& who : {text_, "@" + domain_}) {
+    out.push_back("Sender:" + who);
+    out.push_back("Recipient:" + who);
+  }
+  out.push_back("SASLUsername:@" + domain_);
+  return out;
+}
+
+std::string KeyFilter::text() const { return shown(text_); }
+
+std::string KeyFilter::pattern() const { return ip_ ? "SenderIP:%" : "%" + domain_; }
+
+bool KeyFilter::shows(std::string_view track_key) const {
+  const std::size_t colon = track_key.find(':');
+  if (colon == std::string_view::npos) return false;
+  const std::string_view method = track_key.substr(0, colon);
+  const std::string value = lower_cased(track_key.substr(colon + 1));
+  if (method == kSenderIp) {
+    const auto network = KeyNetwork::parse(value);
+    return network && (ip_ ? network->contains(*ip_) : network == network_);
+  }
+  if (ip_ || network_) return false;
+  if (value == text_) return true;
+  if (domain_.empty()) return false;
+  if (is_domain_) return policyd::domain_of(value) == domain_;
+  return value.size() == domain_.size() + 1 && value.front() == '@' &&
+         std::string_view{value}.substr(1) == domain_;
+}
+
+std::string say_key(std::string_view track_key) {
+  if (track_key == "Policy") return "all together";
+  const std::size_t colon = track_key.find(':');
+  if (colon == std::string_view::npos) return escaped(track_key);
+  const std::string_view method = track_key.substr(0, colon);
+  const std::string_view value = track_key.substr(colon + 1);
+  if (value == "<>") return "<> (bounces)";
+  if (method == "SASLUsername") {
+    return value.empty() || value == "-" ? "without login" : "login " + escaped(value);
+  }
+  const auto network = method == kSenderIp ? KeyNetwork::parse(value) : std::nullopt;
+  if (!network) return escaped(value);
+  const std::string address = network->address.to_short_string();
+  return network->is_host() ? address : fmt::format("{}/{}", address, network->length);
+}
+
+std::string say_wait(std::optional<policyd::TimePoint> when, policyd::TimePoint now) {
+  if (!when || *when <= now) return "now";
+  const auto wait_s = std::chrono::ceil<std::chrono::seconds>(*when - now).count();
+  constexpr std::int64_t kMinute = 60;
+  constexpr std::int64_t kHour = 60 * kMinute;
+  constexpr std::int64_t kDay = 24 * kHour;
+  const auto two = [&](std::int64_t unit, std::string_view name, std::int64_t smaller,
+                       std::string_view smaller_name) {
+    const std::int64_t rest = wait_s % unit / smaller;
+    return rest == 0 ? fmt::format("in {} {}", wait_s / unit, name)
+                     : fmt::format("in {} {} {} {}", wait_s / unit, name, rest, smaller_name);
+  };
+  if (wait_s < kMinute) return fmt::format("in {} s", wait_s);
+  if (wait_s < kHour) return two(kMinute, "min", 1, "s");
+  if (wait_s < kDay) return two(kHour, "h", kMinute, "min");
+  return two(kDay, "d", kHour, "h");
+}
+
+}  // namespace limits

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/usage/usage_report.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "daemon/counting/counters.hpp"
+#include "daemon/counting/decay.hpp"
+#include "daemon/counting/window.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::Millis;
+using policyd::TimePoint;
+
+TimePoint from_seconds(double value, TimePoint now) {
+  const double bounded_s = std::clamp(value, 0.0, policyd::to_seconds(now));
+  return TimePoint{Millis{static_cast<std::int64_t>(bounded_s * 1000.0)}};
+}
+
+struct Counter {
+  double value = 0;
+  double last_update_s = 0;
+  std::string_view state;
+};
+
+void count_window(Use& use, const Counter& counter, TimePoint now) {
+  const Millis period = use.rate.period;
+  auto window = policyd::Window::parse(counter.state, counter.value, counter.last_update_s);
+  if (!window) {
+    // Written by the Perl daemon, or edited by hand.
+    window = policyd::Window::of_counter(counter.value, from_seconds(counter.last_update_s, now));
+  }
+  window->advance(now, period);
+  use.used = static_cast<std::int64_t>(window->use());
+  if (use.used < use.rate.amount) return;
+  use.next_free = window->free_at(period, static_cast<std::uint64_t>(use.rate.amount), 1);
+}
+
+void count_decay(Use& use, const Counter& counter, TimePoint now) {
+  const auto period_s = static_cast<double>(use.rate.period.count());
+  const auto limit = static_cast<double>(use.rate.amount);
+  const double current =
+      policyd::decayed(counter.value, counter.last_update_s, policyd::to_seconds(now), period_s);
+  use.used = static_cast<std::int64_t>(std::ceil(current));
+  if (!policyd::decay_exceeded(current, limit)) return;
+  const auto free_s =
+      policyd::decay_free_at_s(counter.value, counter.last_update_s, period_s, limit);
+  if (free_s) use.next_free = TimePoint{Millis{static_cast<std::int64_t>(*free_s * 1000.0)}};
+}
+
+// A row of quotas_limits that is in force.
+struct Place {
+  std::size_t limit = 0;
+  Rate rate;
+  double empty_before_s = 0;  // what was last counted then or earlier is none by now
+};
+using Places = std::unordered_map<std::int64_t, Place>;
+
+Places places_of(const std::vector<StoredLimit>& limits, TimePoint now) {
+  Places out;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    for (const StoredRate& rate : limits[i].rates) {
+      if (!limits[i].policy_enabled || !rate.enabled) continue;
+      const auto period_s = static_cast<double>(rate.rate.period.count());
+      out[rate.limit_id] = Place{i, rate.rate, policyd::to_seconds(now) - period_s};
+    }
+  }
+  return out;
+}
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+
+// What was counted before a key got a limit of its own concerns it no more.
+class Exceptions {
+ public:
+  explicit Exceptions(const std::vector<StoredLimit>& limits) : items_(limits.size()) {
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+      for (const std::string& item : limits[i].except) items_[i].insert(lower_cased(item));
+    }
+  }
+  // Keys are in lower case, as the daemon writes them.
+  [[nodiscard]] bool hold(std::size_t limit, std::string_view track_key) const {
+    const auto& items = items_[limit];
+    if (items.empty()) return false;
+    const std::string_view value = track_key.substr(track_key.find(':') + 1);
+    const std::size_t at = value.rfind('@');
+    return items.find(value) != items.end() ||
+           (at != std::string_view::npos && items.find(value.substr(at)) != items.end());
+  }
+
+ private:
+  // Of each limit, in lower case.
+  std::vector<std::unordered_set<std::string, TextHash, std::equal_to<>>> items_;
+};
+
+Result<bool> has_state(const Tables& tables) {
+  auto rows =
+      tables.prepare("SELECT 1 FROM pragma_table_info('{p}quotas_tracking') WHERE name = 'State'");
+  if (!rows) return tl::unexpected{rows.error()};
+  return rows->step() == SQLITE_ROW;
+}
+
+bool is_fuller(const Use& a, const Use& b) {
+  if (a.percent() != b.percent()) return a.percent() > b.percent();
+  return a.key != b.key ? a.key < b.key : a.limit_id < b.limit_id;
+}
+
+// Takes rows one by one and keeps the fullest.
+class Collector {
+ public:
+  Collector(const std::vector<StoredLimit>& limits, const UsageQuery& query)
+      : query_(query), places_(places_of(limits, query.now)), exceptions_(limits) {}
+
+  [[nodiscard]] const Places& places() const { return places_; }
+
+  // QuotasLimitsID, TrackKey, LastUpdate, Counter, State.
+  void take(const policyd::sql::Statement& row) {
+    const auto found = places_.find(row.integer(0));
+    if (found == places_.end()) return;
+    const Place& place = found->second;
+    const Counter counter{row.real(3), row.real(2), {}};
+    if (counter.last_update_s <= place.empty_before_s || !(counter.value > 0)) return;
+    if (query_.filter && !query_.filter->shows(row.text(1))) return;
+    if (exceptions_.hold(place.limit, row.text(1))) return;
+    ++usage_.active;
+    // Without new mail a use only falls, so what was counted bounds it.
+    const double bound = 100.0 * std::ceil(counter.value) / static_cast<double>(place.rate.amount);
+    if (usage_.uses.size() >= query_.most && bound < usage_.uses.front().percent()) return;
+    look_closely(row, found->first, place, counter);
+  }
+
+  Usage finish() {
+    std::sort(usage_.uses.begin(), usage_.uses.end(), is_fuller);
+    return std::move(usage_);
+  }
+
+ private:
+  void look_closely(const policyd::sql::Statement& row, std::int64_t limit_id, const Place& place,
+                    Counter counter) {
+    Use use;
+    use.limit = place.limit;
+    use.limit_id = limit_id;
+    use.rate = place.rate;
+    counter.state = row.blob(4);
+    if (query_.decay) {
+      count_decay(use, counter, query_.now);
+    } else {
+      count_window(use, counter, query_.now);
+    }
+    if (use.used <= 0) {
+      --usage_.active;
+      return;
+    }
+    auto& uses = usage_.uses;
+    const bool full = uses.size() >= query_.most;
+    if (full && use.percent() < uses.front().percent()) return;
+    use.key = std::string{row.text(1)};
+    if (full && !is_fuller(use, uses.front())) return;
+    if (full) {
+      std::pop_heap(uses.begin(), uses.end(), is_fuller);
+      uses.pop_back();
+    }
+    uses.push_back(std::move(use));
+    // The least full is in front.
+    if (query_.most < kUnbounded) std::push_heap(uses.begin(), uses.end(), is_fuller);
+  }
+
+  static constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();
+
+  const UsageQuery& query_;
+  Places places_;
+  Exceptions exceptions_;
+  Usage usage_;
+};
+
+constexpr std::string_view kColumns = "QuotasLimitsID, TrackKey, LastUpdate, Counter";
+
+Result<void> take_all(const Tables& tables, policyd::sql::Statement& rows, Collector& collector) {
+  int code = SQLITE_ROW;
+  while ((code = rows.step()) == SQLITE_ROW) collector.take(rows);
+  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  rows.reset();
+  return {};
+}
+
+// One pass over the table in its own order: by the index it would take four times as long.
+Result<void> scan(const Tables& tables, const UsageQuery& query, std::string_view state,
+                  Collector& collector) {
+  double oldest_s = policyd::to_seconds(query.now);
+  for (const auto& [id, place] : collector.places()) {
+    oldest_s = std::min(oldest_s, place.empty_before_s);
+  }
+  auto rows =
+      tables.prepare(fmt::format("SELECT {}, {} FROM {{p}}quotas_tracking WHERE LastUpdate > ?{}",
+                                 kColumns, state, query.filter ? " AND TrackKey LIKE ?" : ""));
+  if (!rows) return tl::unexpected{rows.error()};
+  rows->bind(1, oldest_s);
+  const std::string pattern = query.filter ? query.filter->pattern() : std::string{};
+  if (query.filter) rows->bind(2, std::string_view{pattern});
+  return take_all(tables, *rows, collector);
+}
+
+Result<void> look_up(const Tables& tables, const std::vector<std::string>& keys,
+                     std::string_view state, Collector& collector) {
+  auto rows = tables.prepare(
+      fmt::format("SELECT {}, {} FROM {{p}}quotas_tracking WHERE QuotasLimitsID = ? AND "
+                  "TrackKey = ?",
+                  kColumns, state));
+  if (!rows) return tl::unexpected{rows.error()};
+  for (const auto& [id, place] : collector.places()) {
+    for (const std::string& key : keys) {
+      rows->bind(1, id).bind(2, std::string_view{key});
+      auto done = take_all(tables, *rows, collector);
+      if (!done) return done;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& limits,
+                         const UsageQuery& query) {
+  const auto with_state = has_state(tables);
+  if (!with_state) return tl::unexpected{with_state.error()};
+  const std::string_view state = *with_state ? "State" : "NULL";
+  Collector collector{limits, query};
+  const auto keys = query.filter ? query.filter->keys() : std::nullopt;
+  auto done =
+      keys ? look_up(tables, *keys, state, collector) : scan(tables, query, state, collector);
+  if (!done) return tl::unexpected{done.error()};
+  return collector.finish();
+}
+
+}  // namespace limits

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/usage/usage_table.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "plugin/cli/typed_advice.hpp"
+#include "plugin/limit_text/limit_line.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::size_t kBarWidth = 12;
+constexpr std::size_t kLeastBarWidth = 4;
+constexpr double kNearlyFull = 80;
+constexpr double kFull = 100;
+
+Colour colour_of(double percent) {
+  if (percent >= kFull) return Colour::red;
+  return percent >= kNearlyFull ? Colour::yellow : Colour::green;
+}
+
+bool only_watches(const StoredLimit& limit) { return verdict_word(limit.verdict) == "none"; }
+
+// "in 3 min", without the seconds.
+std::string in_one_unit(const Use& use, policyd::TimePoint now) {
+  const std::string wait = say_wait(use.next_free, now);
+  const auto words = split(wait, ' ');
+  return words.size() <= 3 ? wait : fmt::format("{} {} {}", words[0], words[1], words[2]);
+}
+
+// `brief`: where there is no room for more.
+std::string next_mail(const Use& use, const StoredLimit& limit, policyd::TimePoint now,
+                      bool brief) {
+  if (!only_watches(limit)) return brief ? in_one_unit(use, now) : say_wait(use.next_free, now);
+  if (brief || use.used < use.rate.amount) return "now";
+  return use.used == use.rate.amount
+             ? "now (only watched)"
+             : fmt::format("now (watched: {} too many)",
+                           format_amount(use.rate.unit, use.used - use.rate.amount));
+}
+
+std::string say_ago(policyd::TimePoint when, policyd::TimePoint now) {
+  if (when >= now) return "just now";
+  std::string wait = say_wait(now + (now - when), now);  // "in 3 min"
+  return wait.substr(wait.find(' ') + 1) + " ago";
+}
+
+// `brief`: how often, without when.
+std::string say_refusal(const policyd::Refusal& refusal, policyd::TimePoint now, bool brief) {
+  if (brief) return fmt::format("{}", refusal.count);
+  return fmt::format("{}{}, {}", refusal.count, refusal.verdict == "none" ? " (watched)" : "",
+                     say_ago(refusal.last, now));
+}
+
+// How much room the table takes.
+struct Layout {
+  std::size_t bar = kBarWidth;  // 0: none
+  bool brief = false;           // times in one unit, refusals without their time
+  bool narrow = false;          // without PERCENT, which USED says too, and with shorter titles
+};
+
+std::vector<Column> columns_of(const Layout& layout, bool refusals) {
+  std::vector<Column> columns = {{"WHO", false, Shrinks::last},
+                                 {layout.narrow ? "DIR" : "DIRECTION"},
+                                 {"USED", true},
+                                 {"PERIOD"}};
+  if (!layout.narrow) columns.push_back({"PERCENT", true});
+  if (layout.bar != 0) columns.push_back({""});
+  columns.push_back({layout.narrow ? "NEXT" : "NEXT MAIL", false, Shrinks::first});
+  if (refusals) columns.push_back({"REFUSED", false, Shrinks::first});
+  columns.push_back({"ID", true});
+  return columns;
+}
+
+Table make_table(const UsageView& view, const Layout& layout) {
+  const bool refusals = !view.news.refusals.empty();
+  Table table{columns_of(layout, refusals)};
+  for (const Use& use : view.usage.uses) {
+    const StoredLimit& limit = view.all.limits[use.limit];
+    const Colour colour = colour_of(use.percent());
+    std::vector<Cell> row = {
+        {say_key(use.key)},
+        {say_direction(limit)},
+        {format_used(use.used, use.rate), layout.narrow ? colour : Colour::none},
+        {format_period(use.rate.period)}};
+    // Rounded down: 100% is full.
+    if (!layout.narrow) row.push_back({fmt::format("{}%", std::floor(use.percent())), colour});
+    if (layout.bar != 0) row.push_back({bar(use.percent(), layout.bar), colour});
+    row.push_back({next_mail(use, limit, view.query.now, layout.brief)});
+    if (refusals) {
+      const auto* refusal = view.news.refusal(use.limit_id, use.key);
+      row.push_back({refusal == nullptr ? std::string{}
+                                        : say_refusal(*refusal, view.query.now, layout.brief)});
+    }
+    row.push_back({fmt::format("{}", limit.id)});
+    table.add(std::move(row));
+  }
+  return table;
+}
+
+// Where there is too little room the bar is made shorter, then NEXT MAIL and REFUSED, then the bar
+// goes, then PERCENT; only then WHO is cut.
+void print_table(const UsageView& view, Output& output) {
+  const Style& style = output.style();
+  Layout layout{style.terminal ? kBarWidth : 0, false, false};
+  Table table = make_table(view, layout);
+  const auto too_wide = [&] {
+    const std::size_t width = table.width();
+    return style.terminal && style.width != 0 && width > style.width ? width - style.width : 0;
+  };
+  if (too_wide() + kLeastBarWidth > kBarWidth) {  // a short bar is not enough
+    layout.brief = true;
+    table = make_table(view, layout);
+  }
+  if (const std::size_t excess = too_wide(); excess != 0) {
+    layout.bar = excess + kLeastBarWidth <= layout.bar ? layout.bar - excess : 0;
+    table = make_table(view, layout);
+  }
+  if (too_wide() != 0) {
+    layout.narrow = true;
+    table = make_table(view, layout);
+  }
+  output.print(table);
+}
+
+// The limit that a row of quotas_limits belongs to: "limit 3". The daemon remembers refusals by
+// rows that are gone, too.
+std::string limit_of(const AllLimits& all, std::int64_t limit_id) {
+  for (const StoredLimit& limit : all.limits) {
+    for (const StoredRate& rate : limit.rates) {
+      if (rate.limit_id == limit_id) return fmt::format("limit {}", limit.id);
+    }
+  }
+  return "a limit that was removed";
+}
+
+// Those whose counters are empty by now.
+void print_earlier_refusals(const UsageView& view, Output& output) {
+  for (const auto& [place, refusal] : view.news.refusals) {
+    const policyd::Refusal& one = refusal;
+    if (!view.query.filter->shows(one.track_key)) continue;
+    const bool shown_above = std::any_of(
+        view.usage.uses.begin(), view.usage.uses.end(),
+        [&](const Use& use) { return use.limit_id == one.limit_id && use.key == one.track_key; });
+    if (shown_above) continue;
+    output.line(fmt::format("Earlier refusals of {} by {}: {}.", say_key(one.track_key),
+                            limit_of(view.all, one.limit_id),
+                            say_refusal(one, view.query.now, false)));
+  }
+}
+
+// Limits that name him as one they do not concern.
+void print_exceptions(const UsageView& view, Output& output) {
+  for (const StoredLimit& limit : view.all.limits) {
+    for (const std::string& item : limit.except) {
+      if (!limit.enabled() || !view.query.filter->shows("Sender:" + item)) continue;
+      output.line(fmt::format("Limit {} ({} for {}) does not concern {}.", limit.id,
+                              format_limit(limit.plain_rates()), say_target(limit), escaped(item)));
+    }
+  }
+}
+
+void print_trouble(const UsageView& view, Output& output) {
+  if (const auto trouble = view.news.say_trouble()) output.note(*trouble + ".");
+  if (!view.news.problem.empty()) {
+    output.note(fmt::format("no refusals: {}.", escaped(view.news.problem)));
+  }
+}
+
+nlohmann::json json_of(const Use& use, const UsageView& view) {
+  const StoredLimit& limit = view.all.limits[use.limit];
+  nlohmann::json next_free = nullptr;
+  if (use.next_free) next_free = policyd::to_seconds(*use.next_free);
+  nlohmann::json refused = nullptr;
+  if (view.news.running) {
+    const auto* refusal = view.news.refusal(use.limit_id, use.key);
+    refused = refusal == nullptr ? 0 : refusal->count;
+  }
+  return {{"key", use.key},
+          {"who", say_key(use.key)},
+          {"direction", say_direction(limit)},
+          {"used", use.used},
+          {"amount", use.rate.amount},
+          {"unit", use.rate.unit == Unit::messages ? "messages" : "KiB"},
+          {"period_s", use.rate.period.count()},
+          {"limit", format_rate(use.rate)},
+          {"percent", std::floor(use.percent() * 10) / 10},
+          {"next_free", next_free},
+          {"verdict", verdict_word(limit.verdict)},
+          {"refused", refused},
+          {"id", limit.id},
+          {"limit_id", use.limit_id}};
+}
+
+}  // namespace
+
+void print_usage(const UsageView& view, Output& output) {
+  const Usage& usage = view.usage;
+  if (usage.uses.empty()) {
+    output.line(view.query.filter
+                    ? "Nothing is counted against " + view.query.filter->text() + " at the moment."
+                    : "Nothing is counted at the moment.");
+  } else {
+    print_table(view, output);
+  }
+  if (usage.uses.size() < usage.active) {
+    output.line(with_place(fmt::format("{} more; 'carbonio-limits usage --top {}' shows them all.",
+                                       usage.active - usage.uses.size(), usage.active),
+                           view.arguments));
+  }
+  if (view.query.filter) {
+    print_earlier_refusals(view, output);
+    print_exceptions(view, output);
+  }
+  print_trouble(view, output);
+}
+
+nlohmann::json json_of(const UsageView& view) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Use& use : view.usage.uses) list.push_back(json_of(use, view));
+  nlohmann::json refusals = nlohmann::json::array();
+  for (const auto& [place, refusal] : view.news.refusals) {
+    if (view.query.filter && !view.query.filter->shows(place.second)) continue;
+    refusals.push_back({{"limit_id", refusal.limit_id},
+                        {"key", refusal.track_key},
+                        {"verdict", refusal.verdict},
+                        {"count", refusal.count},
+                        {"first", policyd::to_seconds(refusal.first)},
+                        {"last", policyd::to_seconds(refusal.last)}});
+  }
+  nlohmann::json trouble = nullptr;
+  if (view.news.trouble) trouble = view.news.trouble->what;
+  return {{"now", policyd::to_seconds(view.query.now)},
+          {"counters", view.usage.active},
+          {"usage", list},
+          {"daemon", view.news.running},
+          {"trouble", trouble},
+          {"refusals", refusals}};
+}
+
+}  // namespace limits

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Counters for people and for programs.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "plugin/cli/command.hpp"
+#include "plugin/terminal/output.hpp"
+#include "plugin/usage/daemon_news.hpp"
+#include "plugin/usage/usage_report.hpp"
+
+namespace limits {
+
+struct UsageView {
+  const AllLimits& all;
+  const Usage& usage;
+  const DaemonNews& news;
+  const UsageQuery& query;
+  const Arguments& arguments;  // for what to type next
+};
+
+void print_usage(const UsageView& view, Output& output);
+
+// The objects of `usage --json`, a stable format that the manual page describes.
+nlohmann::json json_of(const UsageView& view);
+
+}  // namespace limits

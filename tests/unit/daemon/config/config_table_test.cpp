@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The table of keys: each with values that are taken and values that are refused.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.hpp"
+#include "daemon/config/config_table.hpp"
+#include "daemon/config/ini.hpp"
+
+namespace policyd {
+namespace {
+
+using namespace std::chrono_literals;
+
+Result<LoadedConfig> parse(const std::string& main, const std::string& ours = "") {
+  return parse_config(main, "cbpolicyd.conf", ours, "carbonio-limits.conf");
+}
+
+LoadedConfig parsed(const std::string& main, const std::string& ours = "") {
+  auto loaded = parse(main, ours);
+  EXPECT_TRUE(loaded) << loaded.error().message;
+  return loaded.value_or(LoadedConfig{});
+}
+
+std::string error_of(const std::string& main, const std::string& ours = "") {
+  const auto loaded = parse(main, ours);
+  return loaded ? "" : loaded.error().message;
+}
+
+// The table of keys.
+
+TEST(ConfigKeys, HaveTheDefaultsOfConfig) {
+  ConfigDraft draft;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.standard.empty()) continue;
+    EXPECT_EQ(read_config_value(key, key.standard, draft), std::nullopt) << key.name;
+  }
+  EXPECT_EQ(static_cast<Config&>(draft), Config{});
+}
+
+TEST(ConfigKeys, AreEachThereOnceAndSaidInWords) {
+  std::set<std::string> seen;
+  for (const ConfigKey& key : config_keys()) {
+    EXPECT_TRUE(seen.insert(std::string(key.section) + "." + std::string(key.name)).second);
+    EXPECT_FALSE(allowed_values(key).empty()) << key.name;
+  }
+}
+
+TEST(ConfigKeys, AreAllAcceptedInBothFilesWithTheirDefaults) {
+  std::string text;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.standard.empty() || key.name == "*") continue;
+    text += "[" + std::string(key.section) + "]\n" + std::string(key.name) + "=" +
+            std::string(key.standard) + "\n";
+  }
+  EXPECT_EQ(parsed(text, text).config, Config{});
+  EXPECT_TRUE(parsed(text, text).warnings.empty());
+}
+
+// Values that are read, one key after the other.
+
+struct Value {
+  const char* name;
+  std::string text;
+  std::function<bool(const Config&)> holds;
+};
+
+class ConfigValue : public testing::TestWithParam<Value> {};
+
+TEST_P(ConfigValue, IsRead) {
+  const auto loaded = parse(GetParam().text);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_TRUE(GetParam().holds(loaded->config));
+  EXPECT_TRUE(loaded->warnings.empty()) << loaded->warnings.front();
+}
+
+#define HOLDS(expression) [](const Config& c) { return expression; }
+INSTANTIATE_TEST_SUITE_P(
+    Config, ConfigValue,
+    testing::Values(
+        Value{"User", "[server]\nuser=zextras\n", HOLDS(c.user == "zextras")},
+        Value{"NoUser", "[server]\nuser=\n", HOLDS(c.user.empty())},
+        Value{"Group", "[server]\ngroup=mail\n", HOLDS(c.group == "mail")},
+        Value{"PidFile", "[server]\npid_file=/a b/x.pid\n", HOLDS(c.pid_file == "/a b/x.pid")},
+        Value{"BackgroundNo", "[server]\nbackground=no\n", HOLDS(!c.background)},
+        Value{"BackgroundOn", "[server]\nbackground=On\n", HOLDS(c.background)},
+        Value{"LogFile", "[server]\nlog_file=/x.log\n", HOLDS(c.log_file == "/x.log")},
+        Value{"NoLogFile", "[server]\nlog_file=\n", HOLDS(c.log_file.empty())},
+        Value{"LogMailMain", "[server]\nlog_mail=main\n", HOLDS(c.log_mail == "main")},
+        Value{"LogMailSyslog", "[server]\nlog_mail=mail@syslog:native\n",
+              HOLDS(c.log_mail == "mail@syslog:native")},
+        Value{"LogMailMaillog", "[server]\nlog_mail=maillog\n",
+              HOLDS(c.log_mail == "mail@syslog:native")},
+        Value{"LogDetail", "[server]\nlog_detail=modules\n", HOLDS(c.log_modules)},
+        Value{"LogDetails", "[server]\nlog_detail=tracking, Modules\n", HOLDS(c.log_modules)},
+        Value{"OtherLogDetails", "[server]\nlog_detail=tracking\n", HOLDS(!c.log_modules)},
+        Value{"Host", "[server]\nhost=::1\n", HOLDS(c.host == "::1")},
+        Value{"HostEvery", "[server]\nhost=*\n", HOLDS(c.host == "*")},
+        Value{"Port", "[server]\nport=00025\n", HOLDS(c.port == "25" && !c.unix_socket)},
+        Value{"UnixSocket", "[server]\nproto=unix\nport=/run/p.sock\n",
+              HOLDS(c.port == "/run/p.sock" && c.unix_socket)},
+        Value{"UnixSocketInOtherOrder", "[server]\nport=/run/p.sock\nproto=UNIX\n",
+              HOLDS(c.port == "/run/p.sock" && c.unix_socket)},
+        Value{"Tcp", "[server]\nproto=tcp\n", HOLDS(!c.unix_socket)},
+        Value{"CidrAllow", "[server]\ncidr_allow=127.0.0.0/8, 10 ::1/128\n",
+              HOLDS((c.cidr_allow == std::vector<std::string>{"127.0.0.0/8", "10", "::1/128"}))},
+        Value{"CidrDenyLines", "[server]\ncidr_deny=<<EOT\n192.0.2.1\n# x\n\n10.1\nEOT\n",
+              HOLDS((c.cidr_deny == std::vector<std::string>{"192.0.2.1", "10.1"}))},
+        Value{"CidrRepeated", "[server]\ncidr_deny=10\ncidr_deny=11\n",
+              HOLDS((c.cidr_deny == std::vector<std::string>{"10", "11"}))},
+        Value{"Database", "[database]\nDSN=DBI:SQLite:dbname=/a/b c.db\n",
+              HOLDS(c.database == "/a/b c.db")},
+        Value{"DatabaseWord", "[database]\nDSN=dbi:sqlite:database=/x\n",
+              HOLDS(c.database == "/x")},
+        Value{"DatabaseDb", "[database]\nDSN=DBI:SQLite:db=/x\n", HOLDS(c.database == "/x")},
+        Value{"DatabaseAlone", "[database]\nDSN=DBI:SQLite:/x=y\n", HOLDS(c.database == "/x=y")},
+        Value{"DatabaseAmongAttributes", "[database]\nDSN=DBI:SQLite:a=1;;dbname=/x;b=2\n",
+              HOLDS(c.database == "/x")},
+        Value{"DatabaseWithEquals", "[database]\nDSN=DBI:SQLite:dbname=/x=y\n",
+              HOLDS(c.database == "/x=y")},
+        Value{"BypassPass", "[database]\nbypass_mode=Pass\n", HOLDS(c.bypass_mode == Bypass::pass)},
+        Value{"BypassTempfail", "[database]\nbypass_mode=tempfail\n",
+              HOLDS(c.bypass_mode == Bypass::tempfail)},
+        Value{"TablePrefix", "[database]\ntable_prefix=cbp_2_\n",
+              HOLDS(c.table_prefix == "cbp_2_")},
+        Value{"NoTablePrefix", "[database]\ntable_prefix=\n", HOLDS(c.table_prefix.empty())},
+        Value{"DurabilityFull", "[database]\ndurability=full\n",
+              HOLDS(c.durability == Durability::full)},
+        Value{"AccessControl", "[AccessControl]\nenable=1\n", HOLDS(c.access_control)},
+        Value{"Accounting", "[Accounting]\nenable=y\n", HOLDS(c.accounting)},
+        Value{"CheckHelo", "[CheckHelo]\nenable=Yes\n", HOLDS(c.check_helo)},
+        Value{"CheckSpf", "[CheckSPF]\nenable=ON\n", HOLDS(c.check_spf)},
+        Value{"Greylisting", "[Greylisting]\nenable=1\n", HOLDS(c.greylisting)},
+        Value{"Training", "[Greylisting]\ntraining_mode=1\n", HOLDS(c.greylisting_training)},
+        Value{"DeferMessage", "[Greylisting]\ndefer_message=Wait; see #5\n",
+              HOLDS(c.greylisting_defer_message == "Wait; see #5")},
+        Value{"BlacklistMessage", "[Greylisting]\nblacklist_message=No\tway\n",
+              HOLDS(c.greylisting_blacklist_message == "No\tway")},
+        Value{"Quotas", "[Quotas]\nenable=1\n", HOLDS(c.quotas)},
+        Value{"DisabledWithComment", "[Quotas]\nenable=0 # Disabled by default\n",
+              HOLDS(!c.quotas)},
+        Value{"DisabledInWords", "[Quotas]\nenable=No\n", HOLDS(!c.quotas)},
+        Value{"Window", "[Quotas]\nalgorithm=window\n",
+              HOLDS(c.quotas_algorithm == Algorithm::window)},
+        Value{"Decay", "[Quotas]\nalgorithm=Decay\n",
+              HOLDS(c.quotas_algorithm == Algorithm::decay)},
+        Value{"SessionsPlain", "[cleanup]\nsessions=7\n", HOLDS(c.cleanup_sessions == 168h)},
+        Value{"SessionsDays", "[cleanup]\nsessions=90d\n", HOLDS(c.cleanup_sessions == 2160h)},
+        Value{"SessionsOneDay", "[cleanup]\nsessions=1 day\n", HOLDS(c.cleanup_sessions == 24h)},
+        Value{"SessionsWords", "[cleanup]\nsessions=30 Days\n", HOLDS(c.cleanup_sessions == 720h)},
+        Value{"SessionsHours", "[cleanup]\nsessions=12h\n", HOLDS(c.cleanup_sessions == 12h)},
+        Value{"SessionsMany", "[cleanup]\nsessions=36 hours\n", HOLDS(c.cleanup_sessions == 36h)},
+        Value{"Ignored",
+              "[server]\nprotocols=Postfix\ncache_file=x\nmin_servers=4\nmin_spare_servers=4\n"
+              "max_spare_servers=12\nmax_servers=25\nmax_requests=1000\n[database]\nUsername=root\n"
+              "Password=\n[Amavis]\nenable=0 # Disabled by default\nanything=at all\n",
+              HOLDS(c == Config{})}),
+    [](const auto& row) { return row.param.name; });
+
+// Every bound: just below, at, just above.
+
+struct Bounds {
+  const char* section;
+  const char* key;
+  std::uint64_t least;
+  std::uint64_t most;
+  std::function<std::uint64_t(const Config&)> read;
+};
+
+class ConfigBounds : public testing::TestWithParam<Bounds> {
+ protected:
+  static std::string text(const std::string& value) {
+    return "[" + std::string(GetParam().section) + "]\n" + GetParam().key + "=" + value + "\n";
+  }
+};
+
+TEST_P(ConfigBounds, AreTakenAtAndRefusedBeyond) {
+  const auto& [section, key, least, most, read] = GetParam();
+  for (const std::uint64_t value : {least, least + 1, most - 1, most}) {
+    EXPECT_EQ(read(parsed(text(std::to_string(value))).config), value);
+  }
+  std::vector<std::string> refused = {std::to_string(most + 1),
+                                      "18446744073709551616",
+                                      std::string(500, '9'),
+                                      "1e3",
+                                      "0x10",
+                                      "-1",
+                                      "+1",
+                                      "1.5",
+                                      "2 s",
+                                      "2 # two",
+                                      "ten"};
+  if (least > 0) refused.push_back(std::to_string(least - 1));
+  for (const std::string& value : refused) {
+    const std::string begin = "cbpolicyd.conf:2: " + in_quotes(value) + " is no value for " + key +
+                              " in [" + section + "]; allowed: ";
+    EXPECT_EQ(error_of(text(value)).substr(0, begin.size()), begin);
+  }
+}
+
+#define READ(expression) [](const Config& c) { return static_cast<std::uint64_t>(expression); }
+INSTANTIATE_TEST_SUITE_P(
+    Config, ConfigBounds,
+    testing::Values(Bounds{"server", "log_level", 0, 4, READ(c.log_level)},
+                    Bounds{"server", "port", 1, 65535, READ(std::stoul(c.port))},
+                    Bounds{"server", "timeout_idle", 1, 86400, READ(c.timeout_idle.count())},
+                    Bounds{"server", "timeout_busy", 1, 86400, READ(c.timeout_busy.count())},
+                    Bounds{"server", "max_connections", 1, 1'000'000, READ(c.max_connections)},
+                    Bounds{"server", "max_sessions", 1, 10'000'000, READ(c.max_sessions)},
+                    Bounds{"database", "bypass_timeout", 1, 86400, READ(c.bypass_timeout.count())},
+                    Bounds{"database", "cache_entries", 1, 100'000'000, READ(c.cache_entries)}),
+    [](const auto& row) { return row.param.key; });
+
+// Values that are refused, with what is allowed.
+
+struct Refused {
+  const char* name;
+  std::string text;
+  std::string message;
+};
+
+class ConfigRefuses : public testing::TestWithParam<Refused> {};
+
+TEST_P(ConfigRefuses, AndSaysWhatIsAllowed) {
+  EXPECT_EQ(error_of(GetParam().text), "cbpolicyd.conf:" + GetParam().message);
+}
+
+const std::string kNoDsn =
+    " is no value for DSN in [database]; allowed: DBI:SQLite:dbname=/PATH "
+    "(only SQLite is provided)";
+INSTANTIATE_TEST_SUITE_P(
+    Config, ConfigRefuses,
+    testing::Values(
+        Refused{"LogLevel", "[server]\nlog_level=5\n",
+                "2: '5' is no value for log_level in [server]; allowed: 0 to 4"},
+        Refused{"Seconds", "\n[server]\ntimeout_idle=0\n",
+                "3: '0' is no value for timeout_idle in [server]; allowed: 1 to 86400 s"},
+        Refused{"MySql", "[database]\nDSN=DBI:mysql:database=x;password=secret\n",
+                "2: 'DBI:mysql:database'" + kNoDsn},
+        Refused{"Postgres", "[database]\nDSN=DBI:Pg:dbname=x\n", "2: 'DBI:Pg:dbname'" + kNoDsn},
+        Refused{"NoPath", "[database]\nDSN=DBI:SQLite:\n", "2: 'DBI:SQLite:'" + kNoDsn},
+        Refused{"OtherAttribute", "[database]\nDSN=DBI:SQLite:file=/x\n",
+                "2: 'DBI:SQLite:file'" + kNoDsn},
+        Refused{"RelativePath", "[database]\nDSN=DBI:SQLite:dbname=x.db\n",
+                "2: 'DBI:SQLite:dbname'" + kNoDsn},
+        Refused{"Memory", "[database]\nDSN=DBI:SQLite::memory:\n",
+                "2: 'DBI:SQLite::memory:'" + kNoDsn},
+        Refused{"BypassMode", "[database]\nbypass_mode=drop\n",
+                "2: 'drop' is no value for bypass_mode in [database]; allowed: tempfail or pass"},
+        Refused{"Durability", "[database]\ndurability=none\n",
+                "2: 'none' is no value for durability in [database]; allowed: commit or full"},
+        Refused{"TablePrefix", "[database]\ntable_prefix=a;b\n",
+                "2: 'a;b' is no value for table_prefix in [database]; allowed: up to 64 letters, "
+                "digits and _"},
+        Refused{"Algorithm", "[Quotas]\nalgorithm=bucket\n",
+                "2: 'bucket' is no value for algorithm in [Quotas]; allowed: window or decay"},
+        Refused{"LogMail", "[server]\nlog_mail=mail@syslog:inet\n",
+                "2: 'mail@syslog:inet' is no value for log_mail in [server]; allowed: main or "
+                "mail@syslog:native (maillog is the same)"},
+        Refused{"Proto", "[server]\nproto=udp\n",
+                "2: 'udp' is no value for proto in [server]; allowed: tcp or unix"},
+        Refused{"PathWithoutProto", "[server]\nport=/run/p.sock\n",
+                "2: '/run/p.sock' is no value for port in [server]; allowed: 1 to 65535 (a path "
+                "only with proto=unix)"},
+        Refused{"NumberWithUnix", "[server]\nport=10031\nproto=unix\n",
+                "2: '10031' is no value for port in [server]; allowed: with proto=unix an "
+                "absolute path"},
+        Refused{"UnixWithoutPort", "[server]\nproto=unix\n",
+                "2: '10031' is no value for port in [server]; allowed: with proto=unix an "
+                "absolute path"},
+        Refused{"Network", "[server]\ncidr_allow=127.0.0.1, 10.0.0.0/33\n",
+                "2: '10.0.0.0/33' is no value for cidr_allow in [server]; allowed: networks such "
+                "as 192.0.2.0/24 or 2001:db8::/32, separated by commas or lines"},
+        Refused{"Host", "[server]\nhost=a b\n",
+                "2: 'a b' is no value for host in [server]; allowed: one word"},
+        Refused{"RelativePid", "[server]\npid_file=x.pid\n",
+                "2: 'x.pid' is no value for pid_file in [server]; allowed: an absolute path"},
+        Refused{"LinesInMessage", "[Greylisting]\ndefer_message=<<E\na\nb\nE\n",
+                "2: 'a\\x0ab' is no value for defer_message in [Greylisting]; allowed: one line "
+                "of text"},
+        Refused{"EscapeInPath", "[server]\nlog_file=/a\x1b[2J\n",
+                "2: '/a\\x1b[2J' is no value for log_file in [server]; allowed: an absolute path"},
+        Refused{"Sessions", "[cleanup]\nsessions=2 weeks\n",
+                "2: '2 weeks' is no value for sessions in [cleanup]; allowed: days or hours, such "
+                "as 30, 30d, 12h, up to 3650 days"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(Config, RefusesInOursWithItsNameAndLine) {
+  EXPECT_EQ(error_of("", "[Quotas]\n\nalgorithm=x\n").substr(0, 29),
+            "carbonio-limits.conf:3: 'x' i");
+}
+
+TEST(Config, BoundsSessions) {
+  const auto text = [](const std::string& value) { return "[cleanup]\nsessions=" + value + "\n"; };
+  for (const char* value : {"1h", "1d", "3650", "87600h"}) EXPECT_EQ(error_of(text(value)), "");
+  for (const char* value : {"0", "0h", "0d", "3651", "87601h", "-1", "d", "1.5d", "1 d x"}) {
+    EXPECT_NE(error_of(text(value)), "") << value;
+  }
+}
+
+TEST(Config, BoundsTheSocketPath) {
+  const auto text = [](std::size_t size) {
+    return "[server]\nproto=unix\nport=/" + std::string(size - 1, 'x') + "\n";
+  };
+  EXPECT_EQ(error_of(text(107)), "");
+  EXPECT_NE(error_of(text(108)), "");
+}
+
+TEST(Config, BoundsTheTablePrefix) {
+  EXPECT_EQ(error_of("[database]\ntable_prefix=" + std::string(64, 'x') + "\n"), "");
+  EXPECT_NE(error_of("[database]\ntable_prefix=" + std::string(65, 'x') + "\n"), "");
+}
+
+}  // namespace
+}  // namespace policyd

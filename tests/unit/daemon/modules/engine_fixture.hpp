@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// An engine on a real database, with a clock that the test turns, for tests of one module: what is
+// asked, what is answered, what is stored and what is logged.
+#pragma once
+
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/engine/engine.hpp"
+#include "daemon/protocol/policy_protocol.hpp"
+#include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
+
+namespace policyd {
+
+class EngineFixture : public StoreTest {
+ protected:
+  EngineFixture() {
+    LogSettings log;
+    log.file = folder_ / "log";
+    log.level = LogLevel::info;
+    log_ = std::move(*Maillog::open(log));
+  }
+  ~EngineFixture() override { engine_.reset(); }
+
+  // Without any policies: the test makes its own, from ID 1 on.
+  void start() {
+    ASSERT_TRUE(create_database(file_));
+    connect_admin();
+    admin(
+        "DELETE FROM quotas_limits; DELETE FROM quotas; DELETE FROM policy_members;"
+        "DELETE FROM policies; DELETE FROM sqlite_sequence;");
+    open_store();
+    restart_engine();
+  }
+
+  void restart_engine() {
+    engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_, [this] { return now_; });
+  }
+
+  // The next policy, for everybody.
+  void add_policy(int priority = 0) {
+    admin("INSERT INTO policies (Name, Priority) VALUES ('p', " + std::to_string(priority) + ");" +
+          "INSERT INTO policy_members (PolicyID, Source, Destination)"
+          " VALUES ((SELECT max(ID) FROM policies), 'any', 'any');");
+  }
+
+  static Request rcpt(std::string_view instance, std::string_view recipient = "bob@example.com") {
+    Request request;
+    request.state = ProtocolState::rcpt;
+    request.instance = instance;
+    request.sender = "alice@example.org";
+    request.recipient = recipient;
+    request.helo_name = "mail.example.org";
+    request.client_address = *IpAddress::parse("192.0.2.1");
+    return request;
+  }
+
+  static Request end(std::string_view instance, std::uint64_t bytes) {
+    Request request = rcpt(instance, "");
+    request.state = ProtocolState::end_of_message;
+    request.size_bytes = bytes;
+    return request;
+  }
+
+  // "REJECT text", "DUNNO": what Postfix reads.
+  std::string answer(const Request& request) {
+    struct Asker final : Pending {
+      explicit Asker(Request asked) : request_(asked) {}
+      [[nodiscard]] const Request& request() const override { return request_; }
+      void answer(const Verdict& verdict) override { append_action(said, verdict); }
+      Request request_;
+      std::string said;
+    };
+    auto asker = std::make_shared<Asker>(request);
+    engine_->ask(asker);
+    loop_.run_posted();
+    const std::string_view said = asker->said;
+    EXPECT_TRUE(said.starts_with("action=") && said.ends_with("\n\n")) << said;
+    return said.size() < 9 ? std::string{said} : std::string{said.substr(7, said.size() - 9)};
+  }
+
+  // The log so far, each line without what stands in front of "module=".
+  std::string log_text() {
+    log_->flush();
+    std::ifstream file{folder_ / "log"};
+    std::string out;
+    for (std::string line; std::getline(file, line);) {
+      const std::size_t module = line.find("module=");
+      if (module != std::string::npos) out += line.substr(module) + "\n";
+    }
+    return out;
+  }
+
+  Config config_;
+  TimePoint now_ = kNoon;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace policyd

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "hooks/carbonio/group_sync.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace carbonio {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(DomainMember, OfNamesThatMayBeDomains) {
+  struct Case {
+    const char* name;
+    const char* member;
+  };
+  for (const Case& each :
+       {Case{"example.org", "@example.org"}, Case{"Example.ORG", "@example.org"},
+        Case{"localhost", "@localhost"}, Case{"xn--bcher-kva.de", "@xn--bcher-kva.de"},
+        Case{"a_b.example", "@a_b.example"}, Case{"1.example", "@1.example"}}) {
+    EXPECT_EQ(domain_member(each.name), each.member);
+  }
+}
+
+TEST(DomainMember, NoneOfAnythingElse) {
+  const std::string longest_label(63, 'a');
+  EXPECT_EQ(domain_member(longest_label + ".org"), "@" + longest_label + ".org");
+  EXPECT_EQ(domain_member(longest_label + "a.org"), "");
+  std::string longest =
+      longest_label + "." + longest_label + "." + longest_label + "." + longest_label;
+  ASSERT_EQ(longest.size(), 255U);
+  EXPECT_EQ(domain_member(longest), "@" + longest);
+  EXPECT_EQ(domain_member(longest + ".a"), "");
+  for (const char* name : {"", ".", "example.", ".example", "a..b", "-a.org", "a-.org", "a b",
+                           "a@b", "x'); DROP TABLE policies;--", "!a.org", "%group", "*.org", "a/8",
+                           "b\xc3\xbc"
+                           "cher.de",
+                           "a\n.org"}) {
+    EXPECT_EQ(domain_member(name), "") << name;
+  }
+}
+
+TEST(Networks, OfOneValueOrSeveral) {
+  std::vector<std::string> skipped;
+  EXPECT_THAT(
+      networks_in({"127.0.0.0/8 [::1]/128", "10.1.2.3,192.0.2.0/24\t[2001:DB8::]/32"}, skipped),
+      ElementsAre("10.1.2.3/32", "127.0.0.0/8", "192.0.2.0/24", "2001:db8::/32", "::1/128"));
+  EXPECT_THAT(skipped, IsEmpty());
+  EXPECT_THAT(networks_in({}, skipped), IsEmpty());
+  EXPECT_THAT(networks_in({"", " ,, "}, skipped), IsEmpty());
+  EXPECT_THAT(skipped, IsEmpty());
+}
+
+TEST(Networks, AreMaskedAndNamedOnce) {
+  std::vector<std::string> skipped;
+  EXPECT_THAT(networks_in({"10.1.2.3/8 10.0.0.0/8", "10.9.9.9/8", "::1", "0.0.0.0/0"}, skipped),
+              ElementsAre("0.0.0.0/0", "10.0.0.0/8", "::1/128"));
+  EXPECT_THAT(skipped, IsEmpty());
+}
+
+TEST(Networks, OthersAreSkippedAndTheRestKept) {
+  std::vector<std::string> skipped;
+  EXPECT_THAT(networks_in({"10.0.0.0/33 10.0.0.0/ 10.0.0.0/-1 10.0.0/8 ::1/129 !10.0.0.0/8 hash:/x "
+                           "192.0.2.1"},
+                          skipped),
+              ElementsAre("192.0.2.1/32"));
+  EXPECT_THAT(skipped, ElementsAre("10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8", "::1/129",
+                                   "!10.0.0.0/8", "hash:/x"));
+}
+
+TEST(Wanted, TheServersNetworksElseTheGlobalOnes) {
+  const std::string global = "zimbraMtaMyNetworks: 127.0.0.0/8\n";
+  std::array<std::string, 3> answers = {"b.example\nA.example\nb.example\n# odd\n",
+                                        "# name mail.example.com\n", global};
+  auto wanted = wanted_in(answers);
+  ASSERT_TRUE(wanted) << wanted.error().message;
+  EXPECT_THAT(wanted->domains, ElementsAre("@a.example", "@b.example"));
+  EXPECT_THAT(wanted->networks, ElementsAre("127.0.0.0/8"));
+  EXPECT_THAT(wanted->skipped, ElementsAre("# odd"));
+  answers[1] = "# name mail.example.com\nzimbraMtaMyNetworks: 10.0.0.0/8\n";
+  EXPECT_THAT(wanted_in(answers)->networks, ElementsAre("10.0.0.0/8"));
+}
+
+TEST(Wanted, AnAnswerThatCannotBeTrueIsAnError) {
+  const std::string server = "# name mail.example.com\n";
+  EXPECT_THAT(wanted_in(std::array<std::string, 3>{"", server, ""}).error().message,
+              HasSubstr("named no domain"));
+  EXPECT_THAT(wanted_in(std::array<std::string, 3>{"a b\n", server, ""}).error().message,
+              HasSubstr("named no domain"));
+  EXPECT_THAT(wanted_in(std::array<std::string, 3>{"a.example\n", "", ""}).error().message,
+              HasSubstr("did not show this server"));
+}
+
+}  // namespace
+}  // namespace carbonio

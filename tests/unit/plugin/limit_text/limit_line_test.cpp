@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Limits as lines of a text: what is written is read back as the same.
+#include "plugin/limit_text/limit_line.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "plugin/limit_text/limit_file.hpp"
+
+namespace limits {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(LimitLine, WordsAreReadAsAShellWould) {
+  EXPECT_THAT(*words_of("send  100/h\t--name 'a b' # rest"),
+              ElementsAre("send", "100/h", "--name", "a b"));
+  EXPECT_THAT(*words_of(R"(a'b'"c\"\\"d\ e '' x#y)"), ElementsAre("abc\"\\d e", "", "x#y"));
+  EXPECT_THAT(*words_of("  # nothing"), IsEmpty());
+  EXPECT_THAT(*words_of("a\r"), ElementsAre("a"));
+  EXPECT_FALSE(words_of("'open"));
+  EXPECT_FALSE(words_of("a \"open"));
+}
+
+TEST(LimitLine, QuotedWordsComeBack) {
+  std::mt19937 random{7};  // NOLINT: the same words each time
+  const std::string letters = "ab'\"\\ #-$`;{}@%\xc3\xa4";
+  for (int i = 0; i < 5000; ++i) {
+    std::string word;
+    for (auto n = random() % 8; n > 0; --n) word += letters[random() % letters.size()];
+    EXPECT_THAT(*words_of("x " + limits::quoted(word) + " y"), ElementsAre("x", word, "y")) << word;
+  }
+}
+
+TEST(LimitLine, WhatIsWrittenIsReadBack) {
+  for (const char* line :
+       {"send 100/h --everyone", "send 20/min,50M/day --anyone --per client --verdict none",
+        "receive 1/s --domain a.org --per user --verdict hold --message '' --off",
+        "send 5/week --user \"o'brien@a.org\" --except b.org x@y.z %staff --name 'it'\\''s'",
+        "send 5/h --group sales --per everyone --message '{used} of {limit}'",
+        "send 5/h --domain a.org --anyone --except x@a.org", "receive 5/h --client 2001:db8::/32",
+        "send 5/h --client 192.0.2.1"}) {
+    const auto read = parse_limit_file(line);
+    ASSERT_TRUE(read) << line << ": " << read.error().message;
+    ASSERT_EQ(read->size(), 1U);
+    const std::string written = line_of(read->front().wanted);
+    const auto again = parse_limit_file(written);
+    ASSERT_TRUE(again) << written;
+    EXPECT_EQ(line_of(again->front().wanted), written);
+  }
+}
+
+TEST(LimitFile, ErrorsNameTheLine) {
+  const auto why = [](const char* text) {
+    const auto read = parse_limit_file(text);
+    return read ? std::string{} : read.error().message;
+  };
+  EXPECT_THAT(why("# x\n\nsend 1/h\nsend 2/h --everyone\n"), HasSubstr("line 4: this limit"));
+  EXPECT_THAT(why("send 1/h\nreceive 1/h\nsend ten/h --anyone"), HasSubstr("line 3: 'ten/h'"));
+  EXPECT_THAT(why("list\nsend 1/h\nsend 'x\n"),
+              AllOf(HasSubstr("line 1: 'list'"), HasSubstr("; line 3 is wrong too")));
+  EXPECT_THAT(why("list\nsend 1/h\nlist\nsend 1/h"), HasSubstr("; lines 3 and 4 are wrong too"));
+  std::string many;
+  for (int i = 0; i < 12; ++i) many += "list\n";
+  EXPECT_THAT(why(many.c_str()), HasSubstr("; 11 more lines are wrong"));
+  EXPECT_THAT(why("usage"), HasSubstr("line 1: 'usage' is neither"));
+  EXPECT_THAT(why("send 1/h --database x"), HasSubstr("line 1"));
+  EXPECT_EQ(why("carbonio-limits send 1/h\n"), "");
+}
+
+}  // namespace
+}  // namespace limits

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/usage/track_key.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plugin/usage/reset_counters.hpp"
+
+namespace limits {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr const char* kV6Host = "SenderIP:2001:0db8:0001:0000:0000:0000:0000:0001/128";
+constexpr const char* kV6Network = "SenderIP:2001:0db8:0000:0000:0000:0000:0000:0000/32";
+
+TEST(SayKey, ShowsHostsWithoutALengthAndNetworksWithIt) {
+  EXPECT_EQ(say_key("SenderIP:192.0.2.1/32"), "192.0.2.1");
+  EXPECT_EQ(say_key("SenderIP:192.0.2.1/128"), "192.0.2.1");
+  EXPECT_EQ(say_key("SenderIP:192.0.2.0/31"), "192.0.2.0/31");
+  EXPECT_EQ(say_key(kV6Host), "2001:db8:1::1");
+  EXPECT_EQ(say_key(kV6Network), "2001:db8::/32");
+  EXPECT_EQ(say_key("SenderIP:192.0.2.0/129"), "192.0.2.0/129");
+  EXPECT_EQ(say_key("SenderIP:x/\x01"), "x/\\x01");
+}
+
+TEST(KeyFilter, ShowsAnAddressWithTheNetworksItIsIn) {
+  const KeyFilter v4{"192.0.2.1"};
+  EXPECT_TRUE(v4.shows("SenderIP:192.0.2.1/32"));
+  EXPECT_TRUE(v4.shows("SenderIP:192.0.2.1/128"));
+  EXPECT_TRUE(v4.shows("SenderIP:192.0.2.0/24"));
+  EXPECT_FALSE(v4.shows("SenderIP:192.0.2.2/128"));
+  EXPECT_FALSE(v4.shows("SenderIP:0000:0000:0000:0000:0000:0000:0000:0000/0"));
+  const KeyFilter v6{"2001:DB8:1::1"};
+  EXPECT_TRUE(v6.shows(kV6Host));
+  EXPECT_TRUE(v6.shows(kV6Network));
+  EXPECT_FALSE(v6.shows("SenderIP:2001:0db8:0001:0000:0000:0000:0000:0002/128"));
+}
+
+TEST(KeyFilter, ShowsANetworkAlone) {
+  const KeyFilter network{"2001:db8::/32"};
+  EXPECT_TRUE(network.shows(kV6Network));
+  EXPECT_FALSE(network.shows(kV6Host));
+  ASSERT_TRUE(network.keys());
+  EXPECT_THAT(*network.keys(), ElementsAre(kV6Network));
+}
+
+TEST(OwnKeys, OfAnAddressAreThoseOfTheTracksThatTakeAllOfIt) {
+  const std::set<int> lengths = {24, 32, 64, 128};
+  EXPECT_THAT(
+      own_keys("192.0.2.1", lengths),
+      ElementsAre("SenderIP:192.0.2.1/32", "SenderIP:192.0.2.1/64", "SenderIP:192.0.2.1/128"));
+  EXPECT_THAT(own_keys("2001:DB8:1::1", lengths), ElementsAre(kV6Host));
+  EXPECT_THAT(own_keys("2001:db8:1::1", {24, 64}), IsEmpty());
+}
+
+TEST(OwnKeys, OfANetworkIsItsOne) {
+  EXPECT_THAT(own_keys("2001:db8:1::/32", {}), ElementsAre(kV6Network));
+  EXPECT_THAT(own_keys("192.0.2.0/24", {}), ElementsAre("SenderIP:192.0.2.0/24"));
+  EXPECT_THAT(
+      own_keys("192.0.2.0/x", {}),
+      ElementsAre("SASLUsername:192.0.2.0/x", "Sender:@192.0.2.0/x", "Recipient:@192.0.2.0/x"));
+}
+
+}  // namespace
+}  // namespace limits
