@@ -11,8 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BANNED = re.compile(r"\b(mend(s|ed|ing)?|somebody|nobody|whoever|anew|is none|goes on|as it was|look(s|ed)? at|"
                     r"said yes|makes no sense|in front of|behind|no more(?! than)|so many|so long)\b", re.IGNORECASE)
 NOT_OUR_WORDS = ("user=nobody", "-o nobody")  # a user of the system
+GLOSSARY = "| say | not |"  # the table in CONTRIBUTING.md
 # Still to be rewritten:
-UNFINISHED = ("daemon/", "hooks/", "plugin/", "scripts/", "packaging/man/", "README.md", "CHANGELOG.md")
+UNFINISHED = ("daemon/", "hooks/", "plugin/", "scripts/", "packaging/man/")
 LITERAL = re.compile(r'//[^\n]*|/\*.*?\*/|#include[^\n]*|\'(?:\\.|[^\'\\])\'|'
                      r'R"(\w*)\((?P<raw>.*?)\)\1"|"(?P<plain>(?:\\.|[^"\\])*)"', re.DOTALL)
 
@@ -47,7 +48,8 @@ class Wording(unittest.TestCase):
     def test_scripts_and_pages(self):
         for pattern in ("scripts/*", "packaging/man/*.8", "packaging/conf/*", "*.md"):
             for path in sorted(ROOT.glob(pattern)):
-                self.check(path, path.read_text().split("\n\n"))
+                paragraphs = path.read_text().split("\n\n")
+                self.check(path, [text for text in paragraphs if not text.startswith(GLOSSARY)])
 
 
 if __name__ == "__main__":
