@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// carbonio-configd, which generates cbpolicyd.conf and Postfix's main.cf: asking it to do so now.
-// The newer one answers before it has rewritten, and rewrites without a request only now and then;
-// the older one answers afterwards, and looks by itself every 60 s. So whoever asks must look at
-// the files, too.
+// carbonio-configd, which generates cbpolicyd.conf and Postfix's main.cf: a request to do so now.
+// The newer version answers before it has written the files, and rarely writes them unasked; the
+// older one answers afterwards, and checks for changes every 60 s. So the caller must check the
+// files, too.
 #pragma once
 
 #include <chrono>
@@ -14,12 +14,12 @@
 
 namespace carbonio {
 
-enum class Rewriting : std::uint8_t { asked, nobody_there };
+enum class RewriteRequest : std::uint8_t { accepted, not_running };
 
 // One connection to the loopback (IPv4, else IPv6), one line "REWRITE `sections`", one answer.
-// `nobody_there` where the port is closed. An Error where the answer is not that it was done, or
-// does not come within `within`.
-policyd::Result<Rewriting> ask_to_rewrite(std::uint16_t port, std::string_view sections,
-                                          std::chrono::milliseconds within);
+// `not_running` if the port is closed. An Error if the answer is not success, or does not come
+// within `within`.
+policyd::Result<RewriteRequest> request_rewrite(std::uint16_t port, std::string_view sections,
+                                                std::chrono::milliseconds within);
 
 }  // namespace carbonio

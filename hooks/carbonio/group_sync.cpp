@@ -55,14 +55,14 @@ void sort_and_unite(std::vector<std::string>& all) {
   all.erase(std::unique(all.begin(), all.end()), all.end());
 }
 
-// One of the two groups while it is brought up to date.
+// One of the two groups during an update.
 class Group {
  public:
   Group(sqlite3* db, std::string_view prefix, std::string_view name, std::string_view examples)
       : db_(db), prefix_(prefix), name_(name), examples_(examples) {}
 
   Result<GroupChange> update(const std::vector<std::string>& wanted) {
-    auto done = find_or_make();
+    auto done = find_or_create();
     if (done) done = read_rows();
     if (!done) return tl::unexpected{done.error()};
     GroupChange change;
@@ -77,7 +77,7 @@ class Group {
   struct Row {
     std::int64_t id = 0;
     std::string member;
-    bool goes_unless_wanted = false;  // ours
+    bool ours = false;  // removed unless wanted
     bool example = false;
   };
 
@@ -89,8 +89,8 @@ class Group {
     return failure(sql::message_of(db_));
   }
 
-  Result<void> find_or_make() {
-    for (const bool made : {false, true}) {
+  Result<void> find_or_create() {
+    for (const bool created : {false, true}) {
       auto found = prepare("SELECT ID FROM {p}policy_groups WHERE Name = ?");
       if (!found) return tl::unexpected{found.error()};
       const int code = found->bind(1, std::string_view{name_}).step();
@@ -98,7 +98,7 @@ class Group {
         id_ = found->integer(0);
         return {};
       }
-      if (code != SQLITE_DONE || made) break;
+      if (code != SQLITE_DONE || created) break;
       auto insert = prepare("INSERT INTO {p}policy_groups (Name) VALUES (?)");
       if (!insert) return tl::unexpected{insert.error()};
       auto done = finish(insert->bind(1, std::string_view{name_}).run());
@@ -127,10 +127,10 @@ class Group {
     auto statement = prepare("DELETE FROM {p}policy_group_members WHERE ID = ?");
     if (!statement) return tl::unexpected{statement.error()};
     for (const Row& row : rows_) {
-      // An example that is wanted is made anew, as ours.
-      const bool kept = !row.example && (!row.goes_unless_wanted || wanted.contains(row.member));
+      // A wanted example row is replaced by one of ours.
+      const bool kept = !row.example && (!row.ours || wanted.contains(row.member));
       if (kept) {
-        there_.insert(row.member);
+        present_.insert(row.member);
         continue;
       }
       if (!wanted.contains(row.member)) change.removed.push_back(row.member);
@@ -145,7 +145,7 @@ class Group {
         "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) VALUES (?, ?, ?)");
     if (!statement) return tl::unexpected{statement.error()};
     for (const std::string& member : wanted) {
-      if (there_.contains(member)) {
+      if (present_.contains(member)) {
         ++change.unchanged;
         continue;
       }
@@ -163,7 +163,7 @@ class Group {
   std::string_view examples_;  // a condition
   std::int64_t id_ = 0;
   std::vector<Row> rows_;
-  std::set<std::string, std::less<>> there_;
+  std::set<std::string, std::less<>> present_;
 };
 
 }  // namespace
@@ -198,28 +198,28 @@ std::vector<std::string> networks_in(const std::vector<std::string>& values,
   return out;
 }
 
-std::vector<ProvCommand> seed_questions(const std::string& server) {
+std::vector<ProvCommand> group_questions(const std::string& server) {
   return {{"gad"}, {"gs", server, kNetworks}, {"gacf", kNetworks}};
 }
 
-Result<Wanted> wanted_in(std::span<const std::string> answers) {
-  Wanted wanted;
+Result<WantedMembers> wanted_in(std::span<const std::string> answers) {
+  WantedMembers wanted;
   for (const std::string& name : names_in(answers[0])) {
     const std::string member = domain_member(name);
     (member.empty() ? wanted.skipped : wanted.domains).push_back(member.empty() ? name : member);
   }
-  if (wanted.domains.empty()) return failure("carbonio prov: gad named no domain");
+  if (wanted.domains.empty()) return failure("carbonio prov: gad listed no domain");
   sort_and_unite(wanted.domains);
-  const auto here = server_in(answers[1]);
-  if (!here) return failure("carbonio prov: gs did not show this server");
-  auto values = here->attributes.values(kNetworks);
+  const auto server = server_in(answers[1]);
+  if (!server) return failure("carbonio prov: gs did not show this server");
+  auto values = server->attributes.values(kNetworks);
   if (values.empty()) values = attributes_in(answers[2]).values(kNetworks);
   wanted.networks = networks_in(values, wanted.skipped);
   return wanted;
 }
 
-Result<SeedChange> synchronise(sqlite3* db, std::string_view table_prefix, const Wanted& wanted,
-                               bool dry_run) {
+Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
+                                 const WantedMembers& wanted, bool dry_run) {
   sql::Transaction transaction{db};
   if (auto begun = transaction.begin_immediate(); !begun) return tl::unexpected{begun.error()};
   Group domains{db, table_prefix, "internal_domains",
@@ -232,7 +232,7 @@ Result<SeedChange> synchronise(sqlite3* db, std::string_view table_prefix, const
   if (!dry_run) {
     if (auto done = transaction.commit(); !done) return tl::unexpected{done.error()};
   }
-  return SeedChange{std::move(*first), std::move(*second)};
+  return GroupsChange{std::move(*first), std::move(*second)};
 }
 
 Result<bool> put_domain(sqlite3* db, std::string_view table_prefix, std::string_view member,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The groups internal_domains and internal_ips, as Carbonio says what belongs in them. A row that
-// we made is known by its Comment; rows of others stay as they are. Asking (wanted_in) and
-// writing (synchronise) are apart, so that nothing is half done where Carbonio cannot be asked.
+// Keeps the groups internal_domains and internal_ips in step with Carbonio. Our rows are marked by
+// their Comment; other rows are never touched. Reading (wanted_in) and writing (synchronise) are
+// separate, so a failing Carbonio leaves nothing half done.
 #pragma once
 
 #include <span>
@@ -14,46 +14,46 @@
 
 namespace carbonio {
 
-// Comment of the rows that are ours.
+// Comment of our rows. It is stored in databases, so its words stay.
 inline constexpr std::string_view kOwnedComment = "From Carbonio, kept by carbonio-limits sync";
 
-struct Wanted {
+struct WantedMembers {
   std::vector<std::string> domains;   // "@example.org": sorted, each once
   std::vector<std::string> networks;  // "10.0.0.0/8", "::1/128": sorted, each once
-  std::vector<std::string> skipped;   // what Carbonio named and is neither; not fit to be printed
+  std::vector<std::string> skipped;   // what else Carbonio listed; escape it before printing
 };
 
-// "@example.org" of "Example.org"; empty for what is no domain.
+// "@example.org" of "Example.org"; empty if that is not a domain.
 std::string domain_member(std::string_view domain);
 
-// The networks of values of zimbraMtaMyNetworks, several in one too; others go to `skipped`.
+// The networks in values of zimbraMtaMyNetworks, each of which may list several; whatever is not a
+// network goes to `skipped`.
 std::vector<std::string> networks_in(const std::vector<std::string>& values,
                                      std::vector<std::string>& skipped);
 
-// What is asked of Carbonio for it: all domains, and the networks of this server, else the global
-// ones. `answers` are those of the questions. An Error also where no domain comes back, since
-// Carbonio has one.
-std::vector<ProvCommand> seed_questions(const std::string& server);
-policyd::Result<Wanted> wanted_in(std::span<const std::string> answers);
+// The questions for Carbonio: all domains, and the networks of this server, else the global ones.
+// `answers` are those to the questions. Also an Error if no domain comes back, since Carbonio has
+// at least one.
+std::vector<ProvCommand> group_questions(const std::string& server);
+policyd::Result<WantedMembers> wanted_in(std::span<const std::string> answers);
 
 struct GroupChange {
   std::vector<std::string> added;
   std::vector<std::string> removed;
   std::size_t unchanged = 0;
 };
-struct SeedChange {
+struct GroupsChange {
   GroupChange domains;
   GroupChange networks;
 };
 
-// Brings both groups to what is wanted, in one transaction: adds what is missing, removes rows of
-// ours that are no longer wanted and the rows that a fresh database has as examples. With `dry_run`
-// rolls back.
-policyd::Result<SeedChange> synchronise(sqlite3* db, std::string_view table_prefix,
-                                        const Wanted& wanted, bool dry_run);
+// Updates both groups in one transaction: adds missing members, removes those of our rows that are
+// no longer wanted and the example rows of a fresh database. With `dry_run` rolls back.
+policyd::Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
+                                          const WantedMembers& wanted, bool dry_run);
 
-// One domain, of which Carbonio says that it was created or deleted: adds its member where there is
-// none, or removes the rows of ours. Whether anything changed. `member` is of domain_member().
+// After Carbonio created or deleted one domain: adds its member if missing, or removes our rows.
+// Whether anything changed. `member` comes from domain_member().
 policyd::Result<bool> put_domain(sqlite3* db, std::string_view table_prefix,
                                  std::string_view member, bool present);
 

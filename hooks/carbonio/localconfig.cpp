@@ -17,12 +17,12 @@ namespace fs = std::filesystem;
 using policyd::failure;
 using policyd::Result;
 
-constexpr std::size_t kMostBytes = std::size_t{1} << 20;
-constexpr std::size_t kLongestValue = std::size_t{64} << 10;
-constexpr int kMostExpansions = 10;
+constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxValue = std::size_t{64} << 10;
+constexpr int kMaxExpansions = 10;
 constexpr std::string_view kBegin = "${";
 
-// One pass over the value: each reference that stands in it replaced by what the key holds.
+// One pass over the value, in which each reference is replaced by that key's value.
 template <typename Values>
 Result<std::string> expand_once(const std::string& value, const Values& values) {
   std::string out;
@@ -33,9 +33,9 @@ Result<std::string> expand_once(const std::string& value, const Values& values) 
     if (end == std::string::npos) break;
     const std::size_t name = begin + kBegin.size();
     const auto found = values.find(std::string_view{value}.substr(name, end - name));
-    if (found == values.end()) return failure("it refers to a key that is not there");
+    if (found == values.end()) return failure("it refers to a missing key");
     out.append(value, from, begin - from).append(found->second);
-    if (out.size() > kLongestValue) return failure("it expands to more than 64 KiB");
+    if (out.size() > kMaxValue) return failure("it expands to more than 64 KiB");
     from = end + 1;
   }
   return out.append(value, from, std::string::npos);
@@ -48,14 +48,14 @@ bool has_reference(const std::string& value) {
 
 Result<std::string> read_bounded(const fs::path& file) {
   std::error_code code;
-  if (fs::is_directory(file, code)) return failure("it is a folder");
+  if (fs::is_directory(file, code)) return failure("is a folder");
   std::ifstream in{file, std::ios::binary};
   if (!in) return failure(std::strerror(errno));
-  std::string text(kMostBytes + 1, '\0');
+  std::string text(kMaxBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad()) return failure("it cannot be read");
+  if (in.bad()) return failure("cannot be read");
   text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > kMostBytes) return failure("it is larger than 1 MiB");
+  if (text.size() > kMaxBytes) return failure("is larger than 1 MiB");
   return text;
 }
 
@@ -81,14 +81,14 @@ Result<LocalConfig> LocalConfig::parse(std::string_view text, std::string_view n
   pugi::xml_document document;
   const auto parsed = document.load_buffer(text.data(), text.size());
   if (!parsed) {
-    const auto place =
+    const auto offset =
         std::min(static_cast<std::size_t>(std::max<std::ptrdiff_t>(parsed.offset, 0)), text.size());
     const auto line =
-        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(place), '\n');
+        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
     return failure(fmt::format("{}:{}: broken XML: {}", name, line + 1, parsed.description()));
   }
   const pugi::xml_node root = document.child("localconfig");
-  if (!root) return failure(fmt::format("{}: it has no element <localconfig>", name));
+  if (!root) return failure(fmt::format("{}: there is no element <localconfig>", name));
   for (const pugi::xml_node key : root.children("key")) {
     const std::string_view key_name = key.attribute("name").value();
     if (!key_name.empty()) out.values_[std::string{key_name}] = key.child("value").text().get();
@@ -112,10 +112,10 @@ Result<std::optional<std::string>> LocalConfig::find(std::string_view key) const
   const auto found = values_.find(key);
   if (found == values_.end()) return std::nullopt;
   const auto wrong = [&](std::string_view why) {
-    return failure(fmt::format("{}: the value of key {} cannot be used: {}", name_, key, why));
+    return failure(fmt::format("{}: the value of key {} is not usable: {}", name_, key, why));
   };
   std::string value = found->second;
-  for (int i = 0; i < kMostExpansions && has_reference(value); ++i) {
+  for (int i = 0; i < kMaxExpansions && has_reference(value); ++i) {
     auto expanded = expand_once(value, values_);
     if (!expanded) return wrong(expanded.error().message);
     value = std::move(*expanded);
@@ -141,7 +141,8 @@ Result<std::uint16_t> LocalConfig::need_port(std::string_view key) const {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), port);
   if (error != std::errc{} || end != value->data() + value->size() || port == 0) {
-    return failure(fmt::format("{}: the value of key {} is no port", name_, key));
+    return failure(
+        fmt::format("{}: the value of key {} is not a valid port (1 to 65535)", name_, key));
   }
   return port;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Carbonio's local config, conf/localconfig.xml: what this host is called, where things are, which
-// port configd listens on. Read once by a command. It holds passwords: no message from here has a
-// value in it, only names of keys.
+// Carbonio's local config, conf/localconfig.xml: this host's name, paths, configd's port. A command
+// reads it once. It holds passwords, so messages from here name keys and never show a value.
 #pragma once
 
 #include <cstdint>
@@ -20,26 +19,26 @@ class LocalConfig {
   // The defaults alone, for a host without the file; `zextras_home` is the key `zimbra_home`.
   explicit LocalConfig(const std::filesystem::path& zextras_home);
 
-  // `name` stands in messages. Where a key is there twice, the last one counts.
+  // `name` is for messages. If a key occurs twice, the last one counts.
   static policyd::Result<LocalConfig> parse(std::string_view text, std::string_view name,
                                             const std::filesystem::path& zextras_home);
-  // conf/localconfig.xml below `zextras_home`, at most 1 MiB of it. An Error where it is missing,
-  // may not be read, or is broken.
+  // conf/localconfig.xml below `zextras_home`, at most 1 MiB. An Error if it is missing, not
+  // readable, or broken.
   static policyd::Result<LocalConfig> load(const std::filesystem::path& zextras_home);
 
-  // The value with each `${other_key}` in it expanded, up to ten times; nullopt where the key is
-  // neither there nor has a default, or is empty. An Error where it refers to itself, to a key that
-  // is not there, or grows beyond 64 KiB.
+  // The value with each `${other_key}` in it expanded, up to ten times; nullopt if the key is empty
+  // or missing without a default. An Error if it refers to itself or to a missing key, or grows
+  // beyond 64 KiB.
   [[nodiscard]] policyd::Result<std::optional<std::string>> find(std::string_view key) const;
 
-  // The same for a key that is needed: an Error where there is no value.
+  // The same for a required key: an Error if there is no value.
   [[nodiscard]] policyd::Result<std::string> need(std::string_view key) const;
   // A TCP port, 1..65535.
   [[nodiscard]] policyd::Result<std::uint16_t> need_port(std::string_view key) const;
 
  private:
   std::string name_ = "the defaults";
-  std::map<std::string, std::string, std::less<>> values_;  // as they are written
+  std::map<std::string, std::string, std::less<>> values_;  // before expansion
 };
 
 }  // namespace carbonio

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What switching the policy service on means: the attributes of a server, and the modules that the
-// generated configuration has then.
+// Switching the policy service on: the attributes of a server, and the modules that the generated
+// configuration then has.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,16 +25,24 @@ struct ModuleSwitch {
   bool policyd::Config::*in_config;
 };
 
-// Quotas, and those that are switched on when asked for.
+// `enable` always switches on Quotas, and the others if asked.
 inline constexpr ModuleSwitch kQuotasSwitch = {"", "Quotas", "zimbraCBPolicydQuotasEnabled",
                                                &policyd::Config::quotas};
-std::span<const ModuleSwitch> other_modules();
+inline constexpr std::array<ModuleSwitch, 5> kOtherModules = {{
+    {"greylisting", "Greylisting", "zimbraCBPolicydGreylistingEnabled",
+     &policyd::Config::greylisting},
+    {"access-control", "AccessControl", "zimbraCBPolicydAccessControlEnabled",
+     &policyd::Config::access_control},
+    {"check-helo", "CheckHelo", "zimbraCBPolicydCheckHeloEnabled", &policyd::Config::check_helo},
+    {"check-spf", "CheckSPF", "zimbraCBPolicydCheckSPFEnabled", &policyd::Config::check_spf},
+    {"accounting", "Accounting", "zimbraCBPolicydAccountingEnabled", &policyd::Config::accounting},
+}};
 
-// What has to be so on a server.
-std::vector<Wish> enabling(std::span<const ModuleSwitch> modules);
-std::vector<Wish> disabling();
+// What a server must have.
+std::vector<AttributeChange> enabling(std::span<const ModuleSwitch> modules);
+std::vector<AttributeChange> disabling();
 
-// Those that a configuration has switched off.
+// The names of `modules` that a configuration has switched off.
 std::vector<std::string> switched_off(const policyd::Config& config,
                                       std::span<const ModuleSwitch> modules);
 

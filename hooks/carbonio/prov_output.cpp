@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kPrompt = "prov> ";
 constexpr std::string_view kError = "ERROR: ";
-constexpr std::size_t kLongestReason = 300;
+constexpr std::size_t kMaxReason = 300;
 
 std::string_view without_return(std::string_view line) {
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
@@ -35,7 +35,7 @@ bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
-// What Java and its libraries print beside the answer.
+// What Java and its libraries print next to the answer.
 bool is_warning(std::string_view line) {
   constexpr std::array<std::string_view, 10> kStarts = {
       "WARN",    "INFO",   "DEBUG",      "[",        "\tat ",
@@ -50,7 +50,7 @@ bool is_blank(std::string_view line) {
 
 std::string shortened(std::string_view text) {
   std::string out;
-  policyd::append_printable(out, text, kLongestReason);
+  policyd::append_printable(out, text, kMaxReason);
   return out;
 }
 
@@ -134,10 +134,10 @@ policyd::Result<std::vector<std::string>> split_answers(std::string_view text,
     if (!line.empty()) answer.append(line).append("\n");
   });
   if (prompted) out.push_back(std::move(answer));
-  // One more prompt stands where it met the end of its input.
+  // It prints one more prompt at the end of its input.
   if (out.size() == commands + 1 && is_blank(out.back())) out.pop_back();
   if (out.size() == commands) return out;
-  return policyd::failure(fmt::format("it answered {} of {} commands", out.size(), commands));
+  return policyd::failure(fmt::format("answered {} of {} commands", out.size(), commands));
 }
 
 std::vector<std::string> names_in(std::string_view answer) {

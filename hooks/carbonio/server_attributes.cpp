@@ -12,11 +12,11 @@ namespace {
 using policyd::failure;
 using policyd::Result;
 
-std::vector<std::string> attribute_names(std::span<const Wish> wishes) {
+std::vector<std::string> attribute_names(std::span<const AttributeChange> changes) {
   std::vector<std::string> out;
-  for (const Wish& wish : wishes) {
-    if (std::find(out.begin(), out.end(), wish.attribute) == out.end()) {
-      out.push_back(wish.attribute);
+  for (const AttributeChange& change : changes) {
+    if (std::find(out.begin(), out.end(), change.attribute) == out.end()) {
+      out.push_back(change.attribute);
     }
   }
   return out;
@@ -33,24 +33,24 @@ ProvCommand reading(const std::string& server, const std::vector<std::string>& a
   return out;
 }
 
-// What holds: the server's own values, else the global ones, else the default.
+// The server's own values, else the global ones, else the default.
 std::vector<std::string> values_in_force(const Entry& entry, const Attributes& global,
-                                         const Wish& wish) {
-  auto values = entry.attributes.values(wish.attribute);
-  if (values.empty() && !entry.name.empty()) values = global.values(wish.attribute);
-  if (values.empty() && !wish.otherwise.empty()) values.push_back(wish.otherwise);
+                                         const AttributeChange& change) {
+  auto values = entry.attributes.values(change.attribute);
+  if (values.empty() && !entry.name.empty()) values = global.values(change.attribute);
+  if (values.empty() && !change.default_value.empty()) values.push_back(change.default_value);
   return values;
 }
 
-bool holds(const std::vector<std::string>& values, const std::string& value) {
+bool contains(const std::vector<std::string>& values, const std::string& value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
-// One entry that is to be changed, with the place of what is read back among the answers.
+// An entry to change, with the index of the answer that shows its attributes afterwards.
 struct Planned {
   const Entry* entry;
-  Changed* changed;
-  std::size_t answer = 0;
+  EntryResult* result;
+  std::size_t answer_index = 0;
 };
 
 Result<Entry> entry_in(const std::string& answer, const std::string& name) {
@@ -60,23 +60,24 @@ Result<Entry> entry_in(const std::string& answer, const std::string& name) {
   return Entry{std::move(server->name), std::move(server->attributes)};
 }
 
-// What became of each, as read back. `errors` are those of the call, without saying whose.
-void judge(std::vector<Planned>& all, const std::vector<std::string>& answers,
-           const Attributes& global, std::span<const Wish> wishes,
-           const std::vector<ProvError>& errors) {
-  std::vector<Changed*> failed;
+// The state of each, as read back. `errors` are those of the call, which do not name a command.
+void set_states(std::vector<Planned>& all, const std::vector<std::string>& answers,
+                const Attributes& global, std::span<const AttributeChange> changes,
+                const std::vector<ProvError>& errors) {
+  std::vector<EntryResult*> failed;
   for (Planned& planned : all) {
-    const auto now = entry_in(answers[planned.answer], planned.entry->name);
-    const bool done = now && std::all_of(wishes.begin(), wishes.end(), [&](const Wish& wish) {
-                        return is_fulfilled(*now, global, wish);
-                      });
-    planned.changed->state = done ? Changed::State::done : Changed::State::failed;
-    if (!done) failed.push_back(planned.changed);
+    const auto now = entry_in(answers[planned.answer_index], planned.entry->name);
+    const bool done =
+        now && std::all_of(changes.begin(), changes.end(), [&](const AttributeChange& change) {
+          return is_applied(*now, global, change);
+        });
+    planned.result->state = done ? EntryResult::State::done : EntryResult::State::failed;
+    if (!done) failed.push_back(planned.result);
   }
   const bool one_each = errors.size() == failed.size();
   for (std::size_t i = 0; i < failed.size(); ++i) {
     if (errors.empty()) {
-      failed[i]->why = "carbonio prov said nothing against it, but it is not so";
+      failed[i]->why = "carbonio prov reported no error, but the value did not change";
     } else {
       failed[i]->why = errors[one_each ? i : 0].to_string();
     }
@@ -91,7 +92,7 @@ std::vector<ProvCommand> directory_questions(const Selection& selection,
   std::vector<ProvCommand> out;
   out.push_back(reading({}, attributes, inherited));
   if (selection.all_mta) {
-    // With all attributes: only so one call is enough.
+    // With all attributes: anything less takes more than one call.
     out.push_back(inherited == Inherited::without ? ProvCommand{"gas", "-v", "-e", "mta"}
                                                   : ProvCommand{"gas", "-v", "mta"});
   }
@@ -110,7 +111,7 @@ Result<Directory> directory_in(std::span<const std::string> answers, const Selec
     for (ServerAnswer& server : servers_in(answers[next++])) {
       out.entries.push_back({std::move(server.name), std::move(server.attributes)});
     }
-    if (out.entries.empty()) return failure("carbonio prov: gas named no MTA host");
+    if (out.entries.empty()) return failure("carbonio prov: gas listed no MTA host");
   }
   for (const std::string& name : selection.servers) {
     auto entry = entry_in(answers[next++], name);
@@ -130,67 +131,71 @@ Result<std::vector<std::string>> ask_all(const Prov& prov,
   return std::move(answers->answers);
 }
 
-bool is_fulfilled(const Entry& entry, const Attributes& global, const Wish& wish) {
-  const auto values = values_in_force(entry, global, wish);
-  switch (wish.act) {
-    case Wish::Act::set:
-      return values == std::vector<std::string>{wish.value};
-    case Wish::Act::add:
-      return holds(values, wish.value);
-    case Wish::Act::remove:
-      return !holds(values, wish.value);
+bool is_applied(const Entry& entry, const Attributes& global, const AttributeChange& change) {
+  const auto values = values_in_force(entry, global, change);
+  switch (change.action) {
+    case AttributeChange::Action::set:
+      return values == std::vector<std::string>{change.value};
+    case AttributeChange::Action::add:
+      return contains(values, change.value);
+    case AttributeChange::Action::remove:
+      return !contains(values, change.value);
   }
   return false;
 }
 
-ProvCommand changing(const Entry& entry, const Attributes& global, std::span<const Wish> wishes) {
+ProvCommand command_for(const Entry& entry, const Attributes& global,
+                        std::span<const AttributeChange> changes) {
   ProvCommand out = entry.name.empty() ? ProvCommand{"mcf"} : ProvCommand{"ms", entry.name};
-  const std::size_t nothing = out.size();
-  std::vector<std::string> made_own;
-  for (const Wish& wish : wishes) {
-    if (is_fulfilled(entry, global, wish)) continue;
-    const bool inherits = !entry.name.empty() && entry.attributes.values(wish.attribute).empty();
-    if (wish.act == Wish::Act::add && inherits && !holds(made_own, wish.attribute)) {
-      made_own.push_back(wish.attribute);
-      for (const std::string& value : global.values(wish.attribute)) {
-        out.insert(out.end(), {"+" + wish.attribute, value});
+  const std::size_t empty_size = out.size();
+  std::vector<std::string> copied;
+  for (const AttributeChange& change : changes) {
+    if (is_applied(entry, global, change)) continue;
+    const bool inherits = !entry.name.empty() && entry.attributes.values(change.attribute).empty();
+    if (change.action == AttributeChange::Action::add && inherits &&
+        !contains(copied, change.attribute)) {
+      copied.push_back(change.attribute);
+      for (const std::string& value : global.values(change.attribute)) {
+        out.insert(out.end(), {"+" + change.attribute, value});
       }
     }
-    const char* sign = wish.act == Wish::Act::set ? "" : wish.act == Wish::Act::add ? "+" : "-";
-    out.insert(out.end(), {sign + wish.attribute, wish.value});
+    const char* sign = change.action == AttributeChange::Action::set   ? ""
+                       : change.action == AttributeChange::Action::add ? "+"
+                                                                       : "-";
+    out.insert(out.end(), {sign + change.attribute, change.value});
   }
-  if (out.size() == nothing) out.clear();
+  if (out.size() == empty_size) out.clear();
   return out;
 }
 
-std::vector<Changed> change_all(const Prov& prov, const Directory& directory,
-                                std::span<const Wish> wishes) {
-  std::vector<Changed> out;
+std::vector<EntryResult> change_all(const Prov& prov, const Directory& directory,
+                                    std::span<const AttributeChange> changes) {
+  std::vector<EntryResult> out;
   out.reserve(directory.entries.size());
   for (const Entry& entry : directory.entries) {
-    out.push_back({{}, entry.name, changing(entry, directory.global, wishes), {}});
+    out.push_back({{}, entry.name, command_for(entry, directory.global, changes), {}});
   }
-  const auto names = attribute_names(wishes);
+  const auto names = attribute_names(changes);
   std::vector<Planned> planned;
   std::vector<ProvCommand> commands;
-  std::vector<ProvCommand> only_reading;
+  std::vector<ProvCommand> read_only;
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (out[i].command.empty()) continue;
     commands.push_back(out[i].command);
     planned.push_back({&directory.entries[i], &out[i], commands.size()});
-    only_reading.push_back(reading(out[i].name, names, Inherited::with));
-    commands.push_back(only_reading.back());
+    read_only.push_back(reading(out[i].name, names, Inherited::with));
+    commands.push_back(read_only.back());
   }
   if (planned.empty()) return out;
   if (auto answers = prov.ask(commands)) {
-    judge(planned, answers->answers, directory.global, wishes, answers->errors);
-  } else if (const auto now = ask_all(prov, only_reading)) {
-    for (std::size_t i = 0; i < planned.size(); ++i) planned[i].answer = i;
-    judge(planned, *now, directory.global, wishes, {ProvError{{}, answers.error().message}});
+    set_states(planned, answers->answers, directory.global, changes, answers->errors);
+  } else if (const auto now = ask_all(prov, read_only)) {
+    for (std::size_t i = 0; i < planned.size(); ++i) planned[i].answer_index = i;
+    set_states(planned, *now, directory.global, changes, {ProvError{{}, answers.error().message}});
   } else {
     for (const Planned& each : planned) {
-      each.changed->state = Changed::State::unknown;
-      each.changed->why = answers.error().message;
+      each.result->state = EntryResult::State::unknown;
+      each.result->why = answers.error().message;
     }
   }
   return out;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Attributes of servers and of the global configuration, from which servers inherit: asked for,
-// compared with what they should be, and changed only where they differ. Two calls of
-// `carbonio prov` at most: one to ask, one to change and read back.
+// Attributes of servers and of the global configuration, from which servers inherit: read, compared
+// with what is wanted, and changed only where they differ. At most two calls of `carbonio prov`:
+// one to read, one to change and read back.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,6 @@
 
 namespace carbonio {
 
-// Which of them are meant.
 struct Selection {
   std::vector<std::string> servers;
   bool all_mta = false;
@@ -26,50 +25,52 @@ struct Entry {
 };
 
 struct Directory {
-  std::vector<Entry> entries;  // as selected; all MTA hosts in the order that Carbonio has
+  std::vector<Entry> entries;  // as selected; all MTA hosts in Carbonio's order
   Attributes global;
 };
 
-// Whether the attributes of a server are to come with what it inherits.
+// Whether a server's attributes include those that it inherits.
 enum class Inherited : std::uint8_t { with, without };
 
-// The commands that ask for `attributes`, and what they answered.
+// The commands that ask for `attributes`, and the values in their answers.
 std::vector<ProvCommand> directory_questions(const Selection& selection,
                                              const std::vector<std::string>& attributes,
                                              Inherited inherited);
 policyd::Result<Directory> directory_in(std::span<const std::string> answers,
                                         const Selection& selection);
 
-// Runs the questions; an Error also where one of them failed.
+// Runs the questions; also an Error if one of them failed.
 policyd::Result<std::vector<std::string>> ask_all(const Prov& prov,
                                                   const std::vector<ProvCommand>& questions);
 
-// How an attribute should be. `add` and `remove` are about one value of several.
-struct Wish {
-  enum class Act : std::uint8_t { set, add, remove } act = Act::set;
+// A wanted change of one attribute. `add` and `remove` apply to one value of several.
+struct AttributeChange {
+  enum class Action : std::uint8_t { set, add, remove } action = Action::set;
   std::string attribute;
   std::string value;
-  std::string otherwise = {};  // what holds where nobody has a value; empty: not known
+  std::string default_value = {};  // in force if neither level has a value; empty: unknown
 };
 
-bool is_fulfilled(const Entry& entry, const Attributes& global, const Wish& wish);
+// Whether the entry already has what the change wants.
+bool is_applied(const Entry& entry, const Attributes& global, const AttributeChange& change);
 
-// "ms NAME attr value ..." or "mcf ..." for the wishes that are not fulfilled; empty where all are.
-// Where an inherited list gets one more value, the server gets the inherited ones, too: its own
+// "ms NAME attr value ..." or "mcf ..." for the changes that are not applied yet; empty if all are.
+// A server that inherits a list and gets one more value gets the inherited values, too: its own
 // list hides them.
-ProvCommand changing(const Entry& entry, const Attributes& global, std::span<const Wish> wishes);
+ProvCommand command_for(const Entry& entry, const Attributes& global,
+                        std::span<const AttributeChange> changes);
 
-struct Changed {
-  enum class State : std::uint8_t { was_so, done, failed, unknown } state = State::was_so;
+struct EntryResult {
+  enum class State : std::uint8_t { unchanged, done, failed, unknown } state = State::unchanged;
   std::string name;     // of the Entry
-  ProvCommand command;  // empty where it was so
-  std::string why;      // it failed, or is not known
+  ProvCommand command;  // empty if unchanged
+  std::string why;      // if failed or unknown
 };
 
-// Runs what is to be changed and reads back in the same call, since an error of batch mode does not
-// tell which command it is of. In the order of the entries. Where that call dies, another one reads
-// how far it came.
-std::vector<Changed> change_all(const Prov& prov, const Directory& directory,
-                                std::span<const Wish> wishes);
+// Runs the changes and reads the attributes back in the same call, since an error of batch mode
+// does not say which command it belongs to. In the order of the entries. If that call dies, another
+// one reads how far it got.
+std::vector<EntryResult> change_all(const Prov& prov, const Directory& directory,
+                                    std::span<const AttributeChange> changes);
 
 }  // namespace carbonio

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One question to the policy daemon, as Postfix would ask it, of a kind that counts nothing.
+// One request to the policy daemon, as Postfix would send it, of a kind that counts nothing.
 #pragma once
 
 #include <chrono>
@@ -10,9 +10,9 @@
 
 namespace carbonio {
 
-// The answer ("action=DUNNO"), or why there was none by the deadline. Where the daemon listens on
-// every address it is asked on localhost.
-policyd::Result<std::string> ask_daemon(const policyd::Config& config,
-                                        std::chrono::milliseconds deadline);
+// The answer ("action=DUNNO"), or why there was none within `within`. A daemon that listens on
+// every address is asked on localhost.
+policyd::Result<std::string> probe_daemon(const policyd::Config& config,
+                                          std::chrono::milliseconds within);
 
 }  // namespace carbonio

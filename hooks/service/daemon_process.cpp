@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 
-// Words that end in NUL: a command line or an environment. Empty where the process is gone.
+// Words that end in NUL: a command line or an environment. Empty if the process is gone.
 Words words_of(pid_t pid, const char* name) {
   std::ifstream in{fmt::format("/proc/{}/{}", pid, name), std::ios::binary};
   Words words;
@@ -30,7 +30,7 @@ bool has(const Words& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-// Behind `--name` or in `--name=value`.
+// After `--name` or in `--name=value`.
 std::optional<std::string> value_of(const Words& words, std::string_view name) {
   for (auto word = words.begin(); word != words.end(); ++word) {
     if (*word == name) return std::next(word) != words.end() ? *std::next(word) : std::string{};
@@ -39,10 +39,10 @@ std::optional<std::string> value_of(const Words& words, std::string_view name) {
   return std::nullopt;
 }
 
-// Ours, or the Perl script behind its interpreter.
+// Ours, or the Perl script after its interpreter.
 bool is_cbpolicyd(const Words& words) {
-  const auto named = [&](std::size_t place) {
-    return place < words.size() && fs::path{words[place]}.filename() == "cbpolicyd";
+  const auto named = [&](std::size_t index) {
+    return index < words.size() && fs::path{words[index]}.filename() == "cbpolicyd";
   };
   if (words.empty()) return false;
   const bool perl = fs::path{words[0]}.filename().string().rfind("perl", 0) == 0;
@@ -66,7 +66,7 @@ bool is_same_file(const fs::path& a, const fs::path& b) {
   return a == b || fs::equivalent(a, b, code);
 }
 
-// It serves, or keeps those that serve: not one that only cleans up or checks.
+// A worker or a supervisor, not one that only cleans up or checks.
 bool serves(pid_t pid, const fs::path& config) {
   const Words words = words_of(pid, "cmdline");
   if (!is_cbpolicyd(words) || !is_same_file(config_of(pid, words), config)) return false;
@@ -110,8 +110,8 @@ std::optional<pid_t> find_daemon(const fs::path& config, const fs::path& pid_fil
   pid_t pid = 0;
   std::ifstream{pid_file} >> pid;
   if (pid > 1 && serves(pid, config)) return pid;
-  // The pid file is gone or stale, which must not hide who runs. While one starts in the
-  // background there are two for a moment: the one that stays has the other as its parent.
+  // The pid file is missing or stale, which must not hide a running daemon. While one starts in
+  // the background there are two for a moment: the one that stays is the other's child.
   std::optional<pid_t> found;
   for (const pid_t each : all_processes()) {
     if (!serves(each, config) || has(words_of(each, "cmdline"), "--supervised")) continue;

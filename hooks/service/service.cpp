@@ -2,10 +2,8 @@
 #include "hooks/service/service.hpp"
 
 #include <fmt/core.h>
-#include <pwd.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -13,13 +11,14 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <thread>
 #include <vector>
 
 #include "daemon/config/config.hpp"
 #include "hooks/service/daemon_probe.hpp"
 #include "hooks/service/daemon_process.hpp"
-#include "hooks/service/run_program.hpp"
+#include "hooks/system/run_program.hpp"
+#include "hooks/system/users.hpp"
+#include "hooks/system/wait_until.hpp"
 
 namespace carbonio {
 namespace {
@@ -27,14 +26,13 @@ namespace {
 namespace fs = std::filesystem;
 using policyd::failure;
 using policyd::Result;
-using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kWithin{30};
-// The unit makes the database first, with the names that a JVM tells.
+// The unit creates the database first, for which it asks Carbonio: a JVM starts.
 constexpr std::chrono::seconds kSystemdWithin{90};
-constexpr std::chrono::seconds kQuestionWithin{10};
+constexpr std::chrono::seconds kQueryWithin{10};
 constexpr std::chrono::seconds kAnswerWithin{2};
-constexpr std::chrono::milliseconds kLookAgain{20};
+constexpr std::chrono::milliseconds kInterval{20};
 
 bool is_program(const fs::path& file) { return ::access(file.c_str(), X_OK) == 0; }
 
@@ -43,9 +41,9 @@ fs::path find_systemctl(const fs::path& zextras_home) {
   if (zextras_home != "/opt/zextras" || !fs::is_directory("/run/systemd/system", code)) return {};
   for (const char* file : {"/usr/bin/systemctl", "/bin/systemctl"}) {
     if (!is_program(file)) continue;
-    const auto known = run_program({file, "show", "--property=LoadState", "--value", kServiceUnit},
-                                   kQuestionWithin);
-    if (known && known->status == 0 && known->text == "loaded\n") return file;
+    const auto known = run_program(
+        {{file, "show", "--property=LoadState", "--value", kServiceUnit}, kQueryWithin});
+    if (known && known->status == 0 && known->out == "loaded\n") return file;
   }
   return {};
 }
@@ -53,59 +51,51 @@ fs::path find_systemctl(const fs::path& zextras_home) {
 fs::path find_program(const fs::path& zextras_home) {
   fs::path installed = zextras_home / "common" / "bin" / "cbpolicyd";
   if (is_program(installed)) return installed;
-  // Programs that are tried out where they were built lie together.
+  // In a build folder all programs lie together.
   std::error_code code;
   fs::path beside = fs::read_symlink("/proc/self/exe", code).parent_path() / "cbpolicyd";
   return !code && is_program(beside) ? beside : installed;
 }
 
-std::string where_to_look(const ServicePlace& place) {
-  if (!place.systemctl.empty()) return fmt::format("'journalctl -u {}' tells more", kServiceUnit);
-  const auto loaded = policyd::load_config(place.config);
-  if (!loaded || loaded->config.log_file.empty()) return "the system log tells more";
-  return fmt::format("{} tells more", loaded->config.log_file.string());
+std::string see_log(const ServiceFiles& files) {
+  if (!files.systemctl.empty()) return fmt::format("see 'journalctl -u {}'", kServiceUnit);
+  const auto loaded = policyd::load_config(files.config);
+  if (!loaded || loaded->config.log_file.empty()) return "see the system log";
+  return fmt::format("see {}", loaded->config.log_file.string());
 }
 
-// The last line that says something, without who says it.
-std::string reason_in(std::string_view text) {
-  std::string reason;
+// The last line that is not empty, without the program's name.
+std::string last_line(std::string_view text) {
+  std::string last;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     constexpr std::string_view kName = "cbpolicyd: ";
     if (line.rfind(kName, 0) == 0) line.remove_prefix(kName.size());
-    if (!line.empty()) reason = line;
+    if (!line.empty()) last = line;
   }
-  return reason;
-}
-
-template <typename Condition>
-bool becomes_true(std::chrono::milliseconds within, Condition condition) {
-  const auto until = Steady::now() + within;
-  while (!condition()) {
-    if (Steady::now() >= until) return false;
-    std::this_thread::sleep_for(kLookAgain);
-  }
-  return true;
+  return last;
 }
 
 // By systemd.
 
-Result<void> ask_systemd(const ServicePlace& place, const char* verb) {
-  const auto done = run_program({place.systemctl.string(), "--no-ask-password", verb, kServiceUnit},
-                                kSystemdWithin);
-  if (!done) return tl::unexpected{done.error()};
+Result<void> ask_systemd(const ServiceFiles& files, const char* verb) {
+  const auto done = run_program(
+      {{files.systemctl.string(), "--no-ask-password", verb, kServiceUnit}, kSystemdWithin});
+  if (!done) {
+    return failure(fmt::format("systemctl {} {}: {}; {}", verb, kServiceUnit, done.error().message,
+                               see_log(files)));
+  }
   if (done->status == 0) return {};
-  const std::string reason = reason_in(done->text);
+  const std::string reason = last_line(done->out + done->err);
   return failure(fmt::format("systemctl {} {} failed with status {}{}{}; {}", verb, kServiceUnit,
-                             done->status, reason.empty() ? "" : ": ", reason,
-                             where_to_look(place)));
+                             done->status, reason.empty() ? "" : ": ", reason, see_log(files)));
 }
 
-bool is_active(const ServicePlace& place) {
-  const auto done = run_program({place.systemctl.string(), "is-active", "--quiet", kServiceUnit},
-                                kQuestionWithin);
+bool is_active(const ServiceFiles& files) {
+  const auto done =
+      run_program({{files.systemctl.string(), "is-active", "--quiet", kServiceUnit}, kQueryWithin});
   return done && done->status == 0;
 }
 
@@ -115,171 +105,170 @@ Result<void> send_signal(pid_t pid, int signal) {
   if (::kill(pid, signal) == 0 || errno == ESRCH) return {};
   return failure(
       fmt::format("cannot signal cbpolicyd (pid {}): {}; run this as root, or as the user "
-                  "that it runs as",
+                  "it runs as",
                   pid, std::strerror(errno)));
 }
 
-// One daemon and its worker. KILL where it does not end in time: what was counted is stored.
-Result<void> end_process(pid_t pid, const ServicePlace& place) {
+// One daemon and its worker. SIGKILL if it does not end in time: what was counted is stored.
+Result<void> end_process(pid_t pid, const ServiceFiles& files) {
   const auto worker = find_worker(pid);
   const auto gone = [&] {
-    return !is_daemon(pid, place.config) && !(worker && is_daemon(*worker, place.config));
+    return !is_daemon(pid, files.config) && !(worker && is_daemon(*worker, files.config));
   };
   if (auto sent = send_signal(pid, SIGTERM); !sent) return sent;
-  if (becomes_true(kWithin, gone)) return {};
+  if (wait_until(kWithin, kInterval, gone)) return {};
   for (const pid_t each : {pid, worker.value_or(pid)}) {
-    if (!is_daemon(each, place.config)) continue;
+    if (!is_daemon(each, files.config)) continue;
     if (auto sent = send_signal(each, SIGKILL); !sent) return sent;
   }
-  if (becomes_true(kAnswerWithin, gone)) return {};
-  return failure(fmt::format("cbpolicyd (pid {}) does not end, not even by SIGKILL; {}", pid,
-                             where_to_look(place)));
+  if (wait_until(kAnswerWithin, kInterval, gone)) return {};
+  return failure(fmt::format("cbpolicyd (pid {}) survived SIGKILL; {}", pid, see_log(files)));
 }
 
-Result<ServiceChange> stop_processes(const ServicePlace& place) {
-  constexpr int kMost = 10;  // one that is started over and over is not ours to fight with
-  for (int ended = 0; ended < kMost; ++ended) {
-    const auto pid = running_service(place);
-    if (!pid) return ended == 0 ? ServiceChange::was_so : ServiceChange::done;
-    if (auto done = end_process(*pid, place); !done) return tl::unexpected{done.error()};
+Result<ServiceChange> stop_processes(const ServiceFiles& files) {
+  constexpr int kMaxEnded = 10;  // then something else keeps restarting it
+  for (int ended = 0; ended < kMaxEnded; ++ended) {
+    const auto pid = running_service(files);
+    if (!pid) return ended == 0 ? ServiceChange::unchanged : ServiceChange::done;
+    if (auto done = end_process(*pid, files); !done) return tl::unexpected{done.error()};
   }
-  return failure("cbpolicyd is started again whenever it is stopped; who does that?");
+  return failure(
+      "cbpolicyd keeps being restarted by something else; stop that first (ps -o ppid= -p PID "
+      "names its process)");
 }
 
-// What would make a start end in a half-working daemon.
-Result<void> check_start(const ServicePlace& place) {
-  const auto loaded = policyd::load_config(place.config);
+// What would leave a half-working daemon after its start.
+Result<void> check_start(const ServiceFiles& files) {
+  const auto loaded = policyd::load_config(files.config);
   if (!loaded) return tl::unexpected{loaded.error()};
   const policyd::Config& config = loaded->config;
   if (!config.background) {
     return failure(
-        fmt::format("{} says background=no, so nobody would hold the daemon; set "
-                    "background=yes, or have cbpolicyd --fg run by your service manager",
-                    place.config.string()));
+        fmt::format("{} has background=no, so nothing would supervise the daemon; set "
+                    "background=yes, or let your service manager run cbpolicyd --fg",
+                    files.config.string()));
   }
-  if (!is_program(place.program)) {
-    return failure(fmt::format("there is no program {}; is the package installed completely?",
-                               place.program.string()));
+  if (!is_program(files.program)) {
+    return failure(
+        fmt::format("there is no program {}; reinstall the package", files.program.string()));
   }
   if (::geteuid() == 0 || config.user.empty()) return {};
-  std::array<char, 16 * 1024> room{};
-  passwd entry{};
-  passwd* found = nullptr;
-  ::getpwnam_r(config.user.c_str(), &entry, room.data(), room.size(), &found);
-  if (found != nullptr && found->pw_uid == ::geteuid()) return {};
+  if (const auto user = find_user(config.user); user && user->id == ::geteuid()) return {};
   return failure(
       fmt::format("the daemon runs as user {0}; start it as {0} or as root", config.user));
 }
 
-Result<ServiceChange> start_in_background(const ServicePlace& place) {
-  if (running_service(place)) return ServiceChange::was_so;
-  if (auto checked = check_start(place); !checked) return tl::unexpected{checked.error()};
-  const auto done = run_program({place.program.string(), "--config", place.config.string(),
-                                 "--zextras-home", place.zextras_home.string()},
-                                kWithin);
+Result<ServiceChange> start_in_background(const ServiceFiles& files) {
+  if (running_service(files)) return ServiceChange::unchanged;
+  if (auto checked = check_start(files); !checked) return tl::unexpected{checked.error()};
+  const auto done = run_program({{files.program.string(), "--config", files.config.string(),
+                                  "--zextras-home", files.zextras_home.string()},
+                                 kWithin});
   if (done && done->status == 0) return ServiceChange::done;
   if (!done) {
-    return failure(
-        fmt::format("cbpolicyd does not accept connections yet, {} s after its start; {}",
-                    kWithin.count(), where_to_look(place)));
+    return failure(fmt::format("cbpolicyd did not report that it accepts connections ({}); {}",
+                               done.error().message, see_log(files)));
   }
-  // Another start was faster.
-  if (running_service(place)) return ServiceChange::was_so;
-  const std::string reason = reason_in(done->text);
-  return failure(reason.empty() ? fmt::format("cbpolicyd ended with status {}; {}", done->status,
-                                              where_to_look(place))
+  // Another caller started it first.
+  if (running_service(files)) return ServiceChange::unchanged;
+  const std::string reason = last_line(done->out + done->err);
+  return failure(reason.empty() ? fmt::format("cbpolicyd exited with status {}; {}", done->status,
+                                              see_log(files))
                                 : reason);
 }
 
-// An upgrade leaves a supervisor of the old program behind, which must go with its worker.
-bool runs_another_program(pid_t pid, const ServicePlace& place) {
+// After an upgrade the old program's supervisor still runs; it must go with its worker.
+bool runs_another_program(pid_t pid, const ServiceFiles& files) {
   std::error_code code;
-  const bool same = fs::equivalent(fmt::format("/proc/{}/exe", pid), place.program, code);
+  const bool same = fs::equivalent(fmt::format("/proc/{}/exe", pid), files.program, code);
   return !code && !same;
 }
 
-// The supervisor ends its worker in order and starts another on the same sockets.
-Result<void> replace_worker(const ServicePlace& place, pid_t supervisor, pid_t worker) {
-  const auto loaded = policyd::load_config(place.config);
+// The supervisor stops its worker in order and starts another on the same sockets.
+Result<void> replace_worker(const ServiceFiles& files, pid_t supervisor, pid_t worker) {
+  const auto loaded = policyd::load_config(files.config);
   if (!loaded) {
-    return failure(fmt::format("{}; the daemon goes on as it was", loaded.error().message));
+    return failure(
+        fmt::format("{}; the running daemon keeps its configuration", loaded.error().message));
   }
   if (auto sent = send_signal(supervisor, SIGUSR2); !sent) return sent;
-  const bool replaced = becomes_true(kWithin, [&] {
+  const bool replaced = wait_until(kWithin, kInterval, [&] {
     const auto now = find_worker(supervisor);
-    return now && *now != worker && ask_daemon(loaded->config, kAnswerWithin);
+    return now && *now != worker && probe_daemon(loaded->config, kAnswerWithin);
   });
   if (replaced) return {};
-  return failure(fmt::format("no new worker answers, {} s after the old one was told to end; {}",
-                             kWithin.count(), where_to_look(place)));
+  return failure(
+      fmt::format("no new worker answered within {} s; {}", kWithin.count(), see_log(files)));
 }
 
 }  // namespace
 
-ServicePlace find_service(const fs::path& zextras_home) {
-  ServicePlace place;
-  place.zextras_home = fs::absolute(zextras_home).lexically_normal();
-  place.program = find_program(place.zextras_home);
-  place.config = place.zextras_home / "conf" / "cbpolicyd.conf";
-  const auto loaded = policyd::load_config(place.config);
-  place.pid_file = loaded ? loaded->config.pid_file : policyd::Config{}.pid_file;
-  place.systemctl = find_systemctl(place.zextras_home);
-  return place;
+ServiceFiles find_service(const fs::path& zextras_home) {
+  ServiceFiles files;
+  files.zextras_home = fs::absolute(zextras_home).lexically_normal();
+  files.program = find_program(files.zextras_home);
+  files.config = files.zextras_home / "conf" / "cbpolicyd.conf";
+  const auto loaded = policyd::load_config(files.config);
+  files.pid_file = loaded ? loaded->config.pid_file : policyd::Config{}.pid_file;
+  files.systemctl = find_systemctl(files.zextras_home);
+  return files;
 }
 
-std::optional<pid_t> running_service(const ServicePlace& place) {
-  return find_daemon(place.config, place.pid_file);
+std::optional<pid_t> running_service(const ServiceFiles& files) {
+  return find_daemon(files.config, files.pid_file);
 }
 
-Result<ServiceChange> start_service(const ServicePlace& place) {
-  if (place.systemctl.empty()) return start_in_background(place);
-  if (is_active(place)) return ServiceChange::was_so;
-  // One that was started by hand would hold the port.
-  if (auto done = stop_processes(place); !done) return done;
-  if (auto done = ask_systemd(place, "start"); !done) return tl::unexpected{done.error()};
-  if (is_active(place)) return ServiceChange::done;
-  // A condition of the unit that is not met is no failure to systemd.
+Result<ServiceChange> start_service(const ServiceFiles& files) {
+  if (files.systemctl.empty()) return start_in_background(files);
+  if (is_active(files)) return ServiceChange::unchanged;
+  // A daemon that was started by hand would hold the port.
+  if (auto done = stop_processes(files); !done) return done;
+  if (auto done = ask_systemd(files, "start"); !done) return tl::unexpected{done.error()};
+  if (is_active(files)) return ServiceChange::done;
+  // To systemd, an unmet condition of the unit is not a failure.
   return failure(
-      fmt::format("systemd did not start {}: is it switched on here ('carbonio-limits "
-                  "enable')? 'systemctl status {}' tells which condition is not met",
+      fmt::format("systemd did not start {}: a condition of the unit is not met (see 'systemctl "
+                  "status {}'); 'carbonio-limits enable' switches the service on",
                   kServiceUnit, kServiceUnit));
 }
 
-Result<ServiceChange> stop_service(const ServicePlace& place) {
-  if (place.systemctl.empty()) return stop_processes(place);
-  const bool was_active = is_active(place);
-  // Also where it is not active: it may wait to be started again.
-  if (auto done = ask_systemd(place, "stop"); !done) return tl::unexpected{done.error()};
-  auto others = stop_processes(place);
+Result<ServiceChange> stop_service(const ServiceFiles& files) {
+  if (files.systemctl.empty()) return stop_processes(files);
+  const bool was_active = is_active(files);
+  // Even if it is not active: a restart may be pending.
+  if (auto done = ask_systemd(files, "stop"); !done) return tl::unexpected{done.error()};
+  auto others = stop_processes(files);
   if (!others) return others;
   return was_active ? ServiceChange::done : *others;
 }
 
-Result<void> restart_service(const ServicePlace& place) {
-  if (!place.systemctl.empty() && is_active(place)) return ask_systemd(place, "restart");
-  if (place.systemctl.empty()) {
-    const auto supervisor = running_service(place);
+Result<void> restart_service(const ServiceFiles& files) {
+  if (!files.systemctl.empty() && is_active(files)) return ask_systemd(files, "restart");
+  if (files.systemctl.empty()) {
+    const auto supervisor = running_service(files);
     const auto worker = supervisor ? find_worker(*supervisor) : std::nullopt;
-    if (worker && !runs_another_program(*supervisor, place)) {
-      return replace_worker(place, *supervisor, *worker);
+    if (worker && !runs_another_program(*supervisor, files)) {
+      return replace_worker(files, *supervisor, *worker);
     }
-    if (auto checked = check_start(place); !checked) return checked;
-    if (auto stopped = stop_processes(place); !stopped) return tl::unexpected{stopped.error()};
+    if (auto checked = check_start(files); !checked) return checked;
+    if (auto stopped = stop_processes(files); !stopped) return tl::unexpected{stopped.error()};
   }
-  const auto started = start_service(place);
+  const auto started = start_service(files);
   if (!started) return tl::unexpected{started.error()};
   return {};
 }
 
-Result<void> reload_service(const ServicePlace& place) {
-  const auto loaded = policyd::load_config(place.config);
+Result<void> reload_service(const ServiceFiles& files) {
+  const auto loaded = policyd::load_config(files.config);
   if (!loaded) {
-    return failure(fmt::format("{}; the daemon goes on as it was", loaded.error().message));
+    return failure(
+        fmt::format("{}; the running daemon keeps its configuration", loaded.error().message));
   }
-  if (!place.systemctl.empty() && is_active(place)) return ask_systemd(place, "reload");
-  const auto pid = running_service(place);
+  if (!files.systemctl.empty() && is_active(files)) return ask_systemd(files, "reload");
+  const auto pid = running_service(files);
   if (!pid)
-    return failure("the policy daemon does not run; 'carbonio-limits service start' starts it");
+    return failure(
+        "the policy daemon is not running; start it with 'carbonio-limits service start'");
   return send_signal(*pid, SIGHUP);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `disable`: the policy service off, in the directory and on this host. The daemon is stopped only
-// when Postfix no longer asks it, so that no mail is deferred.
+// `disable`: switches the policy service off, in Carbonio and on this host. The daemon is stopped
+// only once Postfix no longer asks it, so no mail is deferred.
 #include <fmt/core.h>
 
 #include <array>
@@ -16,13 +16,13 @@
 namespace limits {
 namespace {
 
-using carbonio::Changed;
 using carbonio::Entry;
+using carbonio::EntryResult;
 
 constexpr std::array<Option, 5> kOptions = {{
     kServerOption,
     kAllMtaOption,
-    {"dry-run", "", "print the commands that would do it, and change nothing"},
+    {"dry-run", "", "print the commands without running them"},
     kProvTimeoutOption,
     kRewriteTimeoutOption,
 }};
@@ -32,7 +32,7 @@ void dry_run(const carbonio::Directory& directory, const Entry* here, const Host
   std::vector<std::string> commands;
   bool rewriting = false;
   for (const Entry& entry : directory.entries) {
-    const auto command = carbonio::changing(entry, directory.global, carbonio::disabling());
+    const auto command = carbonio::command_for(entry, directory.global, carbonio::disabling());
     if (command.empty()) continue;
     commands.push_back(carbonio::as_typed(command));
     rewriting = rewriting || &entry == here;
@@ -49,17 +49,17 @@ void dry_run(const carbonio::Directory& directory, const Entry* here, const Host
 Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
                const Entry* here, const HostService& host, Context& context) {
   StepReport steps{context.output};
-  const auto wishes = carbonio::disabling();
-  const auto all = carbonio::change_all(carbonio.prov, directory, wishes);
-  Outcome changed = say_changed(all, steps);
+  const auto changes = carbonio::disabling();
+  const auto all = carbonio::change_all(carbonio.prov, directory, changes);
+  Outcome changed = report_changes(all, steps);
   std::vector<std::string> others;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const bool done = all[i].state == Changed::State::done;
+    const bool done = all[i].state == EntryResult::State::done;
     if (&directory.entries[i] != here) {
       if (done) others.push_back(shown_name(all[i].name));
       continue;
     }
-    if (!done && all[i].state != Changed::State::was_so) continue;
+    if (!done && all[i].state != EntryResult::State::unchanged) continue;
     auto stopped = host.leave_postfix(done, steps);
     if (stopped) stopped = host.stop(steps);
     if (!stopped) {
@@ -69,12 +69,12 @@ Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& director
     }
   }
   if (!changed) return changed;
-  context.output.line(steps.any_done() ? "The policy service is switched off; its database stays."
-                                       : "Nothing to change: the policy service is off.");
+  context.output.line(steps.any_done() ? "The policy service is switched off; its database is kept."
+                                       : "Nothing to change: the policy service is already off.");
   if (!others.empty()) {
     context.output.note(
-        fmt::format("on {} only the attribute could be set from here; run there: carbonio-limits "
-                    "disable",
+        fmt::format("on {} this changed only the attribute; also run 'carbonio-limits disable' "
+                    "there",
                     join_with_and(others)));
   }
   return {};
@@ -87,15 +87,15 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!configd) return tl::unexpected{configd.error()};
   const auto selection = selected_servers(arguments, carbonio->server);
   if (!selection) return tl::unexpected{selection.error()};
-  const auto asked =
+  const auto answers =
       ask_about(*carbonio, *selection, {carbonio::kServicesAttribute}, carbonio::Inherited::with);
-  if (!asked) return tl::unexpected{asked.error()};
-  const Entry* here = entry_of(asked->directory, carbonio->server);
+  if (!answers) return tl::unexpected{answers.error()};
+  const Entry* here = entry_of(answers->directory, carbonio->server);
   const HostService host{context, *configd};
   if (!arguments.has("dry-run")) {
-    return change(*carbonio, asked->directory, here, host, context);
+    return change(*carbonio, answers->directory, here, host, context);
   }
-  dry_run(asked->directory, here, host, *configd, arguments, context);
+  dry_run(answers->directory, here, host, *configd, arguments, context);
   return {};
 }
 
@@ -106,12 +106,11 @@ const Command kDisable = {
     "[--server HOST... | --all-mta] [--dry-run] [--prov-timeout SECONDS] "
     "[--rewrite-timeout SECONDS]",
     "Switch the policy service off",
-    "Takes cbpolicyd out of zimbraServiceEnabled and waits until Postfix no longer asks; then "
-    "stops "
-    "the service on this host, which does not start at boot any more. Where Postfix goes on "
-    "asking, "
-    "the service is left running: without it Postfix would defer all mail. Database and limits "
-    "stay.",
+    "Removes cbpolicyd from zimbraServiceEnabled and waits until Postfix no longer asks the "
+    "daemon; "
+    "then stops the service on this host, which no longer starts at boot. If Postfix keeps asking, "
+    "the service keeps running: without it Postfix would defer all mail. Database and limits are "
+    "kept.",
     "disable --dry-run\n"
     "disable",
     kOptions,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `doctor`: everything that is wrong, and the command that mends it.
+// `doctor`: every problem, and the command that fixes it.
 #include "plugin/doctor/examine.hpp"
 
 #include <fmt/core.h>
@@ -18,17 +18,17 @@ namespace limits {
 namespace {
 
 constexpr std::array<Option, 2> kOptions = {{
-    {"postfix-config", "DIR", "the folder of another Postfix's main.cf and master.cf"},
-    {"json", "", "for programs"},
+    {"postfix-config", "DIR", "the folder with main.cf and master.cf of another Postfix"},
+    {"json", "", "print JSON"},
 }};
 
-constexpr std::size_t kLeastWidth = 30;
+constexpr std::size_t kMinWidth = 30;
 
-std::string counted(std::size_t number, std::string_view one, std::string_view several) {
-  return fmt::format("{} {}", number, number == 1 ? one : several);
+std::string counted(std::size_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
 }
 
-// Whether all of it can be typed; else it is a sentence with commands in it.
+// Whether the whole text is a command; otherwise it is a sentence that contains commands.
 bool is_command(std::string_view text) {
   char quote = 0;
   for (const char c : text) {
@@ -42,15 +42,15 @@ bool is_command(std::string_view text) {
   return text.find(": ") == std::string_view::npos || text.rfind("sqlite3 ", 0) == 0;
 }
 
-// Broken between words and so that it can be copied: behind a line that is not within quotes (where
-// a line break is as good as a space to SQL) stands a '\\' for the shell.
-void print_mend(Output& output, const std::string& mend) {
-  static const std::string label = "    mend       ";
+// Wrapped between words so that it can be copied: a line that ends outside quotes gets a '\\' for
+// the shell (within quotes, a line break is as good as a space to SQL).
+void print_fix(Output& output, const std::string& fix) {
+  constexpr std::string_view kLabel = "    fix        ";
   const std::size_t width = output.style().width;
   constexpr std::size_t kMark = 2;  // " \\"
-  const std::size_t room = std::max(kLeastWidth, width - std::min(width, label.size() + kMark));
-  const auto lines = wrapped(mend, width == 0 ? 0 : room);
-  const bool command = is_command(mend);
+  const std::size_t room = std::max(kMinWidth, width - std::min(width, kLabel.size() + kMark));
+  const auto lines = wrapped(fix, width == 0 ? 0 : room);
+  const bool command = is_command(fix);
   char quote = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     for (const char c : lines[i]) {
@@ -61,7 +61,7 @@ void print_mend(Output& output, const std::string& mend) {
       }
     }
     const bool marked = command && quote == 0 && i + 1 < lines.size();
-    output.line({i == 0 ? label : std::string(label.size(), ' '), Colour::dim},
+    output.line({i == 0 ? std::string{kLabel} : std::string(kLabel.size(), ' '), Colour::dim},
                 {lines[i] + (marked ? " \\" : ""), Colour::bold});
   }
 }
@@ -80,17 +80,17 @@ void print_text(const Findings& findings, Output& output) {
   for (const Finding& finding : findings.all()) {
     if (finding.health != Health::wrong) continue;
     output.line("");
-    print_labelled(output, "  WRONG        ", Colour::red, finding.what);
+    print_labelled(output, "  PROBLEM      ", Colour::red, finding.what);
     print_labelled(output, "    why        ", Colour::dim, finding.why);
-    print_mend(output, finding.mend);
+    print_fix(output, finding.fix);
   }
   output.line("");
   const std::size_t wrong = findings.count(Health::wrong);
   if (wrong == 0) {
-    output.line({"All is well", Colour::green},
-                {fmt::format(": {}.", counted(findings.count(Health::well), "check", "checks"))});
+    output.line({"No problems found", Colour::green},
+                {fmt::format(" ({} OK).", counted(findings.count(Health::well), "check"))});
   } else {
-    output.line({counted(wrong, "thing is", "things are") + " wrong", Colour::red}, {"."});
+    output.line({counted(wrong, "problem"), Colour::red}, {"."});
   }
 }
 
@@ -103,7 +103,7 @@ nlohmann::json json_of(const Findings& findings) {
                             {"what", finding.what}};
     if (finding.health == Health::wrong) {
       entry["why"] = finding.why;
-      entry["mend"] = finding.mend;
+      entry["fix"] = finding.fix;
     }
     list.push_back(std::move(entry));
   }
@@ -121,7 +121,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   question.search_path = context.search_path;
   auto findings = examine(question);
   if (!findings) return failed(findings.error());
-  findings->edit_mends([&](const std::string& mend) { return with_place(mend, arguments); });
+  findings->edit_fixes([&](const std::string& fix) { return with_place(fix, arguments); });
   if (arguments.has("json")) {
     context.output.print(json_of(*findings));
   } else {
@@ -136,11 +136,11 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kDoctor = {
     "doctor",
     "[--json]",
-    "Find everything that is wrong, and the command that mends it",
-    "Looks at the database, the limits, the daemon and where Postfix asks it. Each finding says "
-    "what is wrong, why it matters and what mends it. Nothing is changed.\n"
-    "Exit status 0: all is well; 3: something is wrong. What cannot be checked on this host is "
-    "said, and is no fault.",
+    "Find problems, and the commands that fix them",
+    "Checks the database, the limits, the daemon and whether Postfix asks it. For each problem it "
+    "shows why it matters and how to fix it. Nothing is changed.\n"
+    "Exit status 0: no problems found; 3: problems found. What cannot be checked on this host is "
+    "listed, but is not a problem.",
     "doctor\n"
     "doctor --json",
     kOptions,

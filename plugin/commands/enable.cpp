@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `enable`: the policy service on, in the directory and on this host. The daemon runs before
-// anything has Postfix ask it: where it cannot be started no mail is deferred.
+// `enable`: switches the policy service on, in Carbonio and on this host. The daemon is started
+// before Postfix begins to ask it: if it cannot start, no mail is deferred.
 #include "hooks/carbonio/policy_attributes.hpp"
 
 #include <fmt/core.h>
@@ -16,59 +16,59 @@
 namespace limits {
 namespace {
 
-using carbonio::Changed;
 using carbonio::Entry;
+using carbonio::EntryResult;
 using carbonio::ModuleSwitch;
 
 constexpr std::array<Option, 10> kOptions = {{
     kServerOption,
     kAllMtaOption,
-    {"greylisting", "", "switch on Greylisting, too"},
-    {"access-control", "", "switch on AccessControl, too"},
-    {"check-helo", "", "switch on CheckHelo, too"},
-    {"check-spf", "", "switch on CheckSPF, too"},
-    {"accounting", "", "switch on Accounting, too"},
-    {"dry-run", "", "print the commands that would do it, and change nothing"},
+    {"greylisting", "", "also switch on Greylisting"},
+    {"access-control", "", "also switch on AccessControl"},
+    {"check-helo", "", "also switch on CheckHelo"},
+    {"check-spf", "", "also switch on CheckSPF"},
+    {"accounting", "", "also switch on Accounting"},
+    {"dry-run", "", "print the commands without running them"},
     kProvTimeoutOption,
     kRewriteTimeoutOption,
 }};
 
 std::vector<ModuleSwitch> modules_of(const Arguments& arguments) {
   std::vector<ModuleSwitch> out = {carbonio::kQuotasSwitch};
-  for (const ModuleSwitch& module : carbonio::other_modules()) {
+  for (const ModuleSwitch& module : carbonio::kOtherModules) {
     if (arguments.has(std::string{module.option})) out.push_back(module);
   }
   return out;
 }
 
-std::vector<std::string> attributes_of(const std::vector<carbonio::Wish>& wishes) {
+std::vector<std::string> attributes_of(const std::vector<carbonio::AttributeChange>& changes) {
   std::vector<std::string> out;
-  out.reserve(wishes.size());
-  for (const carbonio::Wish& wish : wishes) out.push_back(wish.attribute);
+  out.reserve(changes.size());
+  for (const carbonio::AttributeChange& change : changes) out.push_back(change.attribute);
   return out;
 }
 
-Outcome all_are_mta(const carbonio::Directory& directory) {
+Outcome check_all_are_mta(const carbonio::Directory& directory) {
   for (const Entry& entry : directory.entries) {
     if (entry.attributes.has(carbonio::kServicesAttribute, carbonio::kMtaService)) continue;
     return failed(
-        fmt::format("{} is no MTA host: its {} does not have {}; nothing was changed (--server and "
-                    "--all-mta name MTA hosts)",
+        fmt::format("{} is not an MTA host: its {} lacks {}; nothing was changed (choose MTA hosts "
+                    "with --server or --all-mta)",
                     shown_name(entry.name), carbonio::kServicesAttribute, carbonio::kMtaService));
   }
   return {};
 }
 
-void say_others(const std::vector<std::string>& others, bool and_here, const Arguments& arguments,
-                Output& output) {
+void print_others(const std::vector<std::string>& others, bool and_here, const Arguments& arguments,
+                  Output& output) {
   if (others.empty()) return;
   output.note(fmt::format(
-      "of {} only the attributes are set from here. Where the daemon does not run there yet, "
-      "Postfix defers all mail then: run 'carbonio-limits enable' there, best before this. The "
-      "limits go along by: {} | ssh {} carbonio-limits import -",
+      "on {} this changes only the attributes. If the daemon does not run there yet, Postfix "
+      "then defers all mail: run 'carbonio-limits enable' there, preferably first. To copy the "
+      "limits: {} | ssh {} carbonio-limits import -",
       join_with_and(others), with_place("carbonio-limits export", arguments), others.front()));
   if (others.size() + (and_here ? 1 : 0) > 1) {
-    output.note(fmt::format("each MTA host counts by itself: {} hosts are {} counts.",
+    output.note(fmt::format("each MTA host counts separately: {} hosts are {} counts.",
                             others.size() + (and_here ? 1 : 0),
                             others.size() + (and_here ? 1 : 0)));
   }
@@ -83,37 +83,38 @@ class Enabling {
         configd_(configd),
         host_(context, configd),
         modules_(modules_of(arguments)),
-        wishes_(carbonio::enabling(modules_)),
+        changes_(carbonio::enabling(modules_)),
         steps_(context.output) {}
 
   Outcome run(const carbonio::Selection& selection) {
-    auto asked = ask_about(carbonio_, selection, attributes_of(wishes_), carbonio::Inherited::with,
-                           carbonio::seed_questions(carbonio_.server));
-    if (!asked) return tl::unexpected{asked.error()};
-    if (auto mta = all_are_mta(asked->directory); !mta) return mta;
-    const auto wanted = carbonio::wanted_in(asked->more);
+    auto answers =
+        ask_about(carbonio_, selection, attributes_of(changes_), carbonio::Inherited::with,
+                  carbonio::group_questions(carbonio_.server));
+    if (!answers) return tl::unexpected{answers.error()};
+    if (auto mta = check_all_are_mta(answers->directory); !mta) return mta;
+    const auto wanted = carbonio::wanted_in(answers->more);
     if (!wanted) {
       return failed(fmt::format("{}; nothing was changed", wanted.error().message));
     }
-    const Entry* here = entry_of(asked->directory, carbonio_.server);
-    if (arguments_.has("dry-run")) return dry_run(asked->directory, here, *wanted);
-    return change(asked->directory, here, *wanted);
+    const Entry* here = entry_of(answers->directory, carbonio_.server);
+    if (arguments_.has("dry-run")) return dry_run(answers->directory, here, *wanted);
+    return change(answers->directory, here, *wanted);
   }
 
  private:
   Outcome dry_run(const carbonio::Directory& directory, const Entry* here,
-                  const carbonio::Wanted& wanted) {
+                  const carbonio::WantedMembers& wanted) {
     std::vector<std::string> commands;
-    bool rewriting = here != nullptr && !host_.is_followed(modules_);
+    bool rewriting = here != nullptr && !host_.attributes_applied(modules_);
     if (here != nullptr) {
-      auto to_be_done = host_.to_be_done(wanted);
-      if (!to_be_done) return failed(to_be_done.error());
-      for (const std::string& command : *to_be_done) {
+      auto needed = host_.commands_for(wanted);
+      if (!needed) return failed(needed.error());
+      for (const std::string& command : *needed) {
         commands.push_back(with_place(command, arguments_));
       }
     }
     for (const Entry& entry : directory.entries) {
-      const auto command = carbonio::changing(entry, directory.global, wishes_);
+      const auto command = carbonio::command_for(entry, directory.global, changes_);
       if (command.empty()) continue;
       commands.push_back(carbonio::as_typed(command));
       rewriting = rewriting || &entry == here;
@@ -124,58 +125,57 @@ class Enabling {
     for (const Entry& entry : directory.entries) {
       if (&entry != here) others.push_back(shown_name(entry.name));
     }
-    say_others(others, here != nullptr, arguments_, context_.output);
+    print_others(others, here != nullptr, arguments_, context_.output);
     return {};
   }
 
   Outcome change(const carbonio::Directory& directory, const Entry* here,
-                 const carbonio::Wanted& wanted) {
+                 const carbonio::WantedMembers& wanted) {
     if (here != nullptr) {
       if (auto done = prepare(wanted); !done) {
         return failed(fmt::format(
             "{}; no attribute was changed{}", done.error().message,
-            host_.was_on()
-                ? ", but Postfix may ask it already, and defers all mail then: 'carbonio-"
-                  "limits disable' ends that"
-                : ", so mail flows as before"));
+            host_.was_on() ? ", but Postfix may already ask the daemon and then defers all mail: "
+                             "'carbonio-limits disable' stops that"
+                           : ", so mail flow is unaffected"));
       }
     }
-    const auto all = carbonio::change_all(carbonio_.prov, directory, wishes_);
-    Outcome changed = say_changed(all, steps_);
+    const auto all = carbonio::change_all(carbonio_.prov, directory, changes_);
+    Outcome changed = report_changes(all, steps_);
     std::vector<std::string> others;
     for (std::size_t i = 0; i < all.size(); ++i) {
-      const bool done = all[i].state == Changed::State::done;
-      const bool is_so = done || all[i].state == Changed::State::was_so;
+      const bool done = all[i].state == EntryResult::State::done;
+      const bool applied = done || all[i].state == EntryResult::State::unchanged;
       if (&directory.entries[i] != here) {
-        if (is_so) others.push_back(shown_name(all[i].name));
+        if (applied) others.push_back(shown_name(all[i].name));
         continue;
       }
-      if (!is_so) continue;
-      host_.follow(modules_, done, steps_);
+      if (!applied) continue;
+      host_.apply_attributes(modules_, done, steps_);
       host_.verify(steps_);
     }
     if (changed && !steps_.any_wrong()) conclude(here != nullptr);
-    say_others(others, here != nullptr, arguments_, context_.output);
+    print_others(others, here != nullptr, arguments_, context_.output);
     if (!changed) return changed;
     if (!steps_.any_wrong()) return {};
     return failed(
-        "not all is as it should be, see what is WRONG above; mend it and give the same command "
-        "again, or see 'carbonio-limits doctor'");
+        "some steps failed (see WRONG above); fix them and rerun the command, or run "
+        "'carbonio-limits doctor'");
   }
 
-  policyd::Result<void> prepare(const carbonio::Wanted& wanted) {
-    auto done = host_.have_configuration(steps_);
-    if (done) done = host_.have_database(wanted, steps_, context_.output);
+  policyd::Result<void> prepare(const carbonio::WantedMembers& wanted) {
+    auto done = host_.ensure_configuration(steps_);
+    if (done) done = host_.ensure_database(wanted, steps_, context_.output);
     if (done) done = host_.start(steps_);
     return done;
   }
 
   void conclude(bool here) {
     const char* done = here ? "The policy service is switched on."
-                            : "The attributes are set, by which the policy service is on there.";
-    const char* was_so = here ? "Nothing to change: the policy service is on."
-                              : "Nothing to change: the attributes are set.";
-    context_.output.line(steps_.any_done() ? done : was_so);
+                            : "The attributes are set: the policy service is switched on there.";
+    const char* unchanged = here ? "Nothing to change: the policy service is already on."
+                                 : "Nothing to change: the attributes are already set.";
+    context_.output.line(steps_.any_done() ? done : unchanged);
     if (!here || !steps_.any_done()) return;
     context_.output.line(with_place(
         "Next: 'carbonio-limits send 100/h' limits each user of this server to 100 an hour.",
@@ -188,13 +188,14 @@ class Enabling {
   Configd configd_;
   HostService host_;
   std::vector<ModuleSwitch> modules_;
-  std::vector<carbonio::Wish> wishes_;
+  std::vector<carbonio::AttributeChange> changes_;
   StepReport steps_;
 };
 
 Outcome run(const Arguments& arguments, Context& context) {
   if (arguments.has(std::string{kDatabaseOption})) {
-    return wrong_use("--database does not go with enable: the daemon's configuration names it");
+    return wrong_use(
+        "enable does not accept --database: the daemon's configuration names the database");
   }
   auto carbonio = find_this_carbonio(context.zextras_home, arguments);
   if (!carbonio) return tl::unexpected{carbonio.error()};
@@ -212,16 +213,16 @@ const Command kEnable = {
     "[--server HOST... | --all-mta] [--greylisting] [--access-control] [--check-helo] "
     "[--check-spf] [--accounting] [--dry-run] [--prov-timeout SECONDS] [--rewrite-timeout SECONDS]",
     "Switch the policy service on",
-    "On this host, which must be an MTA: makes the database where there is none, with Carbonio's "
-    "domains and networks in its groups, starts the service, now and at boot, has Carbonio switch "
-    "it and Quotas on (zimbraServiceEnabled, zimbraCBPolicydQuotasEnabled) and configd rewrite the "
-    "configuration of both the daemon and Postfix, and looks whether all of it is so. Only what "
-    "differs is changed; given again it changes nothing.\n"
-    "Of other servers only the attributes can be set from here; run it there, too, best first: "
-    "Postfix defers all mail where it asks a daemon that does not run. Each MTA host counts by "
-    "itself.\n"
-    "What does not work is said, and what is left to be done is done by the same command given "
-    "again. Run it as root or as zextras.",
+    "On this host, which must be an MTA: creates the database if it is missing, with Carbonio's "
+    "domains and networks in its groups; starts the service, now and at boot; switches the service "
+    "and Quotas on in Carbonio (zimbraServiceEnabled, zimbraCBPolicydQuotasEnabled); has configd "
+    "rewrite the configuration of the daemon and of Postfix; and checks the result. Only what "
+    "differs is changed: running it again changes nothing.\n"
+    "On other servers only the attributes can be set from here. Run it there, too, preferably "
+    "first: Postfix defers all mail if it asks a daemon that does not run. Each MTA host counts "
+    "separately.\n"
+    "Failed steps are reported; rerun the command and it resumes where it stopped. Run it as root "
+    "or as zextras.",
     "enable --dry-run\n"
     "enable\n"
     "enable --greylisting\n"

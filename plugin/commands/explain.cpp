@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `explain`: what the daemon would say of a mail, and why.
+// `explain`: how the daemon would answer for a message, and why.
 #include "plugin/explain/explain.hpp"
 
 #include <fmt/core.h>
@@ -28,15 +28,15 @@ namespace {
 constexpr std::array<Option, 7> kOptions = {{
     {"from", "ADDRESS", "the sender; '<>' for a bounce"},
     {"to", "ADDRESS", "the recipient"},
-    {"client", "IP", "the client that hands it to Postfix (default: 127.0.0.1)"},
-    {"sasl", "NAME", "the login name, where it is authenticated"},
-    {"helo", "NAME", "what the client calls itself"},
-    {"size", "BYTES", "how large it is; also 500K, 20M"},
-    {"json", "", "for programs"},
+    {"client", "IP", "the client that sends it to Postfix (default: 127.0.0.1)"},
+    {"sasl", "NAME", "the login name, if authenticated"},
+    {"helo", "NAME", "the HELO name of the client"},
+    {"size", "BYTES", "the size of the message; also 500K, 20M"},
+    {"json", "", "print JSON"},
 }};
 
 constexpr std::size_t kBarWidth = 12;
-constexpr std::size_t kMostOthers = 20;  // policies in the table that do not match
+constexpr std::size_t kMaxUnmatched = 20;  // policies in the table that do not match
 constexpr double kNearlyFull = 80;
 
 tl::expected<std::string, Failure> address_of(const Arguments& arguments, const char* option) {
@@ -49,7 +49,8 @@ tl::expected<std::string, Failure> address_of(const Arguments& arguments, const 
   if (bounce) return std::string{};
   if (!policyd::is_mail_address(address) || has_control_characters(address)) {
     return wrong_use(
-        fmt::format("'{}' is no mail address; give --{} user@example.org", shown(*text), option));
+        fmt::format("--{0}: not a valid mail address: '{1}'; use --{0} user@example.org", option,
+                    shown(*text)));
   }
   return address;
 }
@@ -61,9 +62,10 @@ tl::expected<std::uint64_t, Failure> size_of(const Arguments& arguments) {
   const std::string unit =
       upper_cased(std::string_view{end, static_cast<std::size_t>(text.data() + text.size() - end)});
   const int shift = unit.empty() ? 0 : unit == "K" ? 10 : unit == "M" ? 20 : unit == "G" ? 30 : -1;
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 20;  // GiB
-  if (code != std::errc{} || shift < 0 || number > (kMost << 30 >> shift)) {
-    return wrong_use(fmt::format("'{}' is no --size; give bytes, or 500K, 20M", shown(text)));
+  constexpr std::uint64_t kMax = std::uint64_t{1} << 20;  // GiB
+  if (code != std::errc{} || shift < 0 || number > (kMax << 30 >> shift)) {
+    return wrong_use(
+        fmt::format("--size: not a valid size: '{}'; use bytes, or 500K, 20M", shown(text)));
   }
   return number << shift;
 }
@@ -79,7 +81,8 @@ tl::expected<Mail, Failure> mail_of(const Arguments& arguments) {
   const std::string client = arguments.value("client").value_or("127.0.0.1");
   const auto address = policyd::IpAddress::parse(client);
   if (!address) {
-    return wrong_use(fmt::format("'{}' is no IP address; give --client 192.0.2.1", shown(client)));
+    return wrong_use(fmt::format("--client: not a valid IP address: '{}'; use --client 192.0.2.1",
+                                 shown(client)));
   }
   mail.from = std::move(*from);
   mail.to = std::move(*to);
@@ -89,7 +92,7 @@ tl::expected<Mail, Failure> mail_of(const Arguments& arguments) {
   mail.size_bytes = *size;
   for (const std::string& text : {mail.sasl.value_or(""), mail.helo}) {
     if (has_control_characters(text)) {
-      return wrong_use(fmt::format("'{}' holds control characters", shown(text)));
+      return wrong_use(fmt::format("'{}' contains control characters", shown(text)));
     }
   }
   return mail;
@@ -145,9 +148,9 @@ void print_policies(Output& output, const Explanation& explanation) {
                {"NAME", false, Shrinks::first},
                {"MATCHES"},
                {"BECAUSE", false, Shrinks::last}}};
-  std::size_t others = 0;
+  std::size_t unmatched = 0;
   for (const ExplainedPolicy& policy : explanation.policies) {
-    if (!policy.matches && ++others > kMostOthers) continue;
+    if (!policy.matches && ++unmatched > kMaxUnmatched) continue;
     const Colour colour = policy.matches ? Colour::green : Colour::dim;
     table.add({{fmt::format("{}", policy.id)},
                {escaped(policy.name)},
@@ -159,9 +162,9 @@ void print_policies(Output& output, const Explanation& explanation) {
     return;
   }
   output.print(table);
-  if (others > kMostOthers) {
+  if (unmatched > kMaxUnmatched) {
     output.line(fmt::format("{} more policies do not match; --json shows all of them.",
-                            others - kMostOthers));
+                            unmatched - kMaxUnmatched));
   }
 }
 
@@ -170,8 +173,9 @@ std::string amount(double value) {
 }
 
 // `brief`: "in 3 h", without the minutes.
-std::string say_free(const ExplainedLimit& limit, policyd::TimePoint now, bool brief) {
-  if (!limit.full || limit.verdict == "none") return "now";  // WHEN FULL says that it only watches
+std::string free_text(const ExplainedLimit& limit, policyd::TimePoint now, bool brief) {
+  if (!limit.full || limit.verdict == "none")
+    return "now";  // WHEN FULL shows that it only monitors
   if (limit.free_at) {
     std::string wait = say_wait(limit.free_at, now);  // "in 3 h 5 min"
     const auto words = split(wait, ' ');
@@ -181,11 +185,11 @@ std::string say_free(const ExplainedLimit& limit, policyd::TimePoint now, bool b
   return limit.module == "Accounting" ? fmt::format("next {}", limit.period) : "never";
 }
 
-// How much room the table of limits takes.
+// How to fit the table of limits to the width of the screen.
 struct Layout {
   bool bars = false;
-  bool brief = false;     // messages are not named, times are in one unit
-  bool cut_used = false;  // figures are cut too, where nothing else helps
+  bool brief = false;     // without the word messages, times in one unit
+  bool cut_used = false;  // figures are cut, too, if nothing else helps
 };
 
 Table limits_table(const Explanation& explanation, policyd::TimePoint now, const Layout& layout) {
@@ -211,8 +215,8 @@ Table limits_table(const Explanation& explanation, policyd::TimePoint now, const
                      limit.period),
          colour}};
     if (layout.bars) row.push_back({bar(percent, kBarWidth), colour});
-    row.push_back({limit.verdict == "none" ? "only watched" : escaped(limit.verdict)});
-    row.push_back({say_free(limit, now, layout.brief), limit.full ? Colour::red : Colour::none});
+    row.push_back({limit.verdict == "none" ? "only monitored" : escaped(limit.verdict)});
+    row.push_back({free_text(limit, now, layout.brief), limit.full ? Colour::red : Colour::none});
     table.add(std::move(row));
   }
   return table;
@@ -238,7 +242,7 @@ void print_modules(Output& output, const Explanation& explanation) {
     } else if (!module.asked) {
       table.add({{module.name, Colour::dim},
                  {"not asked", Colour::dim},
-                 {fmt::format("{} had the last word", explanation.module), Colour::dim}});
+                 {fmt::format("{} decided", explanation.module), Colour::dim}});
     } else {
       const std::string word{policyd::name_of(module.verdict.action)};
       table.add({{module.name},
@@ -250,11 +254,11 @@ void print_modules(Output& output, const Explanation& explanation) {
   output.print(table);
 }
 
-// Whose counter is full, as `reset` wants it; empty where the counter is nobody's own.
-std::string whom_to_reset(const Explanation& explanation) {
+// The argument for `reset` that clears the full counter; empty if it belongs to no single user.
+std::string reset_argument(const Explanation& explanation) {
   if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
   const std::string& key = explanation.used_up->track_key;
-  // A network has its users in common.
+  // A network's counter is shared by its users.
   if (policyd::IpAddress::parse(say_key(key))) return say_key(key);
   const bool address = key.rfind("Sender:", 0) == 0 || key.rfind("Recipient:", 0) == 0;
   const std::string who = key.substr(key.find(':') + 1);
@@ -270,12 +274,12 @@ void print_text(const Mail& mail, const Explanation& explanation, const Argument
   const bool at_end = &verdict != &explanation.verdict;
   print_wrapped(
       output, "  because  ",
-      at_end ? "it is let through at RCPT, and refused once all of it has come" : explanation.why,
+      at_end ? "it passes at RCPT, and is refused at the end of the message" : explanation.why,
       Colour::bold);
   print_wrapped(output, "  Postfix  ", escaped(action_line(verdict)), Colour::none);
   print_mail(output, mail);
-  if (const std::string who = whom_to_reset(explanation); !who.empty()) {
-    print_wrapped(output, "  set free ", with_place("carbonio-limits reset " + who, arguments),
+  if (const std::string who = reset_argument(explanation); !who.empty()) {
+    print_wrapped(output, "  clear    ", with_place("carbonio-limits reset " + who, arguments),
                   Colour::none);
   }
   output.line("");
@@ -290,19 +294,19 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   std::vector<std::string>& notes = explanation.notes;
   if (!arguments.has("client") && !mail.sasl) {
     notes.emplace_back(
-        "taken as mail of this server itself (127.0.0.1), not authenticated. For a user's mail add "
-        "--sasl NAME, for mail from outside --client IP.");
+        "assumes mail from this server itself (127.0.0.1), not authenticated. Add --sasl NAME for "
+        "a "
+        "user's mail, --client IP for mail from outside.");
   }
   if (!daemon.read) {
-    notes.push_back(
-        fmt::format("taken as if Quotas alone was switched on, since {} cannot be read.",
-                    daemon.file.string()));
+    notes.push_back(fmt::format("assumes that only Quotas is switched on, since {} cannot be read.",
+                                daemon.file.string()));
   }
   if (daemon.config.check_helo && mail.helo.empty()) {
-    notes.emplace_back("CheckHelo is not concerned by a mail without --helo.");
+    notes.emplace_back("without --helo, CheckHelo does not apply.");
   }
   if (const auto trouble = read_news(daemon.place()).say_trouble()) {
-    notes.push_back(*trouble + "; it answers from there, and maybe otherwise than is said here.");
+    notes.push_back(*trouble + "; its answers may differ from these.");
   }
 }
 
@@ -332,13 +336,11 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kExplain = {
     "explain",
     "--from ADDRESS --to ADDRESS [options]",
-    "Show what would become of a mail, and why",
-    "The mail need not exist, and nothing is counted: the daemon's own code decides on the "
-    "database "
-    "as it is now, for one recipient. It shows each policy with the item that made it match or "
-    "not, "
-    "each limit with what is used of it, what each module answers and what Postfix would be told.\n"
-    "A user's mail is authenticated: give --sasl, or the mail is taken as one of this server.",
+    "Show what would happen to a message, and why",
+    "The message need not exist, and nothing is counted: the daemon's own code decides for one "
+    "recipient, based on the current database. It shows each policy with the item that made it "
+    "match or not, each limit with its usage, each module's answer and the answer to Postfix.\n"
+    "A user's mail is authenticated: use --sasl, or the message counts as mail from this server.",
     "explain --from alice@example.org --to bob@example.com --sasl alice@example.org\n"
     "explain --from spam@example.net --to alice@example.org --client 192.0.2.1 --helo "
     "mx.example.net",

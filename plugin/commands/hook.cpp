@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `hook`: what scripts around Carbonio tell us, so that the groups are right at once.
+// `hook`: scripts around Carbonio report events, so the groups are up to date at once.
 #include <fmt/core.h>
 
 #include "hooks/carbonio/group_sync.hpp"
@@ -15,11 +15,12 @@ Outcome run(const Arguments& arguments, Context& context) {
   const bool created = !words.empty() && words.front() == "domain-created";
   if (words.size() != 2 || (!created && words.front() != "domain-deleted")) {
     return wrong_use(
-        "give 'domain-created NAME' or 'domain-deleted NAME'; see 'carbonio-limits "
+        "use 'domain-created NAME' or 'domain-deleted NAME'; see 'carbonio-limits "
         "hook --help'");
   }
   const std::string member = carbonio::domain_member(words.back());
-  if (member.empty()) return wrong_use(fmt::format("'{}' is no domain", shown(words.back())));
+  if (member.empty())
+    return wrong_use(fmt::format("not a valid domain: '{}'", shown(words.back())));
   const auto place =
       find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
   if (!place) return failed(place.error());
@@ -30,7 +31,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!changed) {
     return failed(fmt::format("database {}: {}", place->file.string(), changed.error().message));
   }
-  const char* done = created ? "is there already" : "has no row that init or sync made";
+  const char* done = created ? "is already a member" : "has no row created by init or sync";
   if (*changed) done = created ? "added" : "removed";
   context.output.line(fmt::format("internal_domains: {} {}", member, done));
   return {};
@@ -41,9 +42,10 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kHook = {
     "hook",
     "domain-created NAME | domain-deleted NAME",
-    "Tell that Carbonio has a new domain, or one less",
-    "For scripts that create or delete domains: group internal_domains is right at once, without "
-    "waiting for the next sync. Carbonio is not asked. Rows that others made stay.",
+    "Report that a domain was created or deleted in Carbonio",
+    "For scripts that create or delete domains: updates group internal_domains at once, without "
+    "waiting for the next sync. Carbonio is not asked. Only rows created by carbonio-limits are "
+    "removed.",
     "hook domain-created example.org\n"
     "hook domain-deleted example.org",
     {},

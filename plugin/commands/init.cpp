@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `init`: a fresh database, and with --force fresh contents for the one that is there.
+// `init`: a fresh database; with --force, fresh contents for an existing one.
 #include <fmt/core.h>
 
 #include <array>
@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<Option, 3> kOptions = {{
-    {"force", "", "replace the contents of an existing database, after a copy beside it"},
+    {"force", "", "replace the contents of an existing database, after making a copy"},
     {"no-prov", "", "do not ask Carbonio for its domains and networks"},
     kProvTimeoutOption,
 }};
@@ -36,7 +36,7 @@ Result<void> attach(sqlite3* db, const fs::path& file) {
   return {};
 }
 
-// Returns where the old contents are.
+// Returns the copy of the old contents.
 Result<fs::path> start_over(const DatabasePlace& place, policyd::TimePoint now) {
   auto database = open_as_owner(place);
   if (!database) return tl::unexpected{database.error()};
@@ -45,7 +45,7 @@ Result<fs::path> start_over(const DatabasePlace& place, policyd::TimePoint now) 
   if (done) done = attach(database->tables.db, fresh.file());
   if (!done) return tl::unexpected{done.error()};
 
-  // The lock first: nothing that is counted meanwhile is in neither of the two.
+  // Lock first: a count made in between would be in neither of the two.
   Changes changes{database->tables};
   done = changes.begin();
   if (!done) return tl::unexpected{done.error()};
@@ -54,47 +54,48 @@ Result<fs::path> start_over(const DatabasePlace& place, policyd::TimePoint now) 
   done = replace_tables(database->tables);
   if (done) done = changes.commit();
   if (!done) {
-    std::error_code ignored;  // nothing happened, so there is nothing to go back to
+    std::error_code ignored;  // nothing changed, so the copy is not needed
     fs::remove(*copy, ignored);
     return tl::unexpected{done.error()};
   }
   return copy;
 }
 
-// What is to stand in the groups; nullopt where Carbonio is not here or not to be asked.
-tl::expected<std::optional<carbonio::Wanted>, Failure> ask(const Arguments& arguments,
-                                                           const Context& context) {
+// The members of the groups; nullopt if Carbonio is not installed or shall not be asked.
+tl::expected<std::optional<carbonio::WantedMembers>, Failure> ask(const Arguments& arguments,
+                                                                  const Context& context) {
   if (arguments.has("no-prov") || !carbonio::has_prov(context.zextras_home)) return std::nullopt;
   auto wanted = ask_carbonio(context.zextras_home, arguments);
   if (wanted) return std::move(*wanted);
   Failure failure = wanted.error();
   if (failure.exit == Exit::failed) {
-    failure.message += " (--no-prov makes the database without asking Carbonio)";
+    failure.message += " (--no-prov creates the database without asking Carbonio)";
   }
   return tl::unexpected{failure};
 }
 
-void say_not_seeded(Context& context) {
+void print_not_filled(Context& context) {
   context.output.note(fmt::format(
-      "domains and networks were not seeded, since Carbonio is not here (no {}). Groups "
+      "domains and networks were not filled in, since Carbonio is not installed (no {}). Groups "
       "internal_domains and internal_ips hold example rows; put the real ones into table "
       "policy_group_members.",
       (context.zextras_home / "bin" / "carbonio").string()));
 }
 
-Outcome seed(const DatabasePlace& place, const carbonio::Wanted& wanted, Context& context) {
+Outcome fill_groups(const DatabasePlace& place, const carbonio::WantedMembers& wanted,
+                    Context& context) {
   const auto database = open_as_owner(place);
   if (!database) return failed(database.error());
   const auto change =
       carbonio::synchronise(database->handle.get(), place.table_prefix, wanted, false);
   if (!change) {
     return failed(
-        fmt::format("database {}: {}; its groups were not seeded; try 'carbonio-limits "
+        fmt::format("database {}: {}; its groups were not filled; try 'carbonio-limits "
                     "sync'",
                     place.file.string(), change.error().message));
   }
-  say_skipped(wanted, context.output);
-  say_change(*change, false, context.output);
+  print_skipped(wanted, context.output);
+  print_change(*change, false, context.output);
   return {};
 }
 
@@ -105,8 +106,8 @@ Outcome run(const Arguments& arguments, Context& context) {
   const std::string file = place->file.string();
   std::error_code code;
   const bool fresh = !fs::exists(fs::symlink_status(place->file, code));
-  // Before anything is made, and as long as this process may still become Carbonio's user.
-  std::optional<carbonio::Wanted> wanted;
+  // Before anything is created, and while this process may still become Carbonio's user.
+  std::optional<carbonio::WantedMembers> wanted;
   if (fresh || arguments.has("force")) {
     auto asked = ask(arguments, context);
     if (!asked) return tl::unexpected{asked.error()};
@@ -115,22 +116,22 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (auto became = become_owner_of(place->file); !became) return failed(became.error());
   if (fresh) {
     if (auto done = make_database(*place); !done) return failed(done.error());
-    context.output.line(fmt::format("Made the database {}.", file));
+    context.output.line(fmt::format("Created the database {}.", file));
   } else if (!arguments.has("force")) {
-    return failed(
-        fmt::format("there is a database {} already, which was not touched; 'carbonio-limits init "
-                    "--force' gives it fresh contents and keeps a copy beside it",
-                    file));
+    return failed(fmt::format(
+        "database {} already exists and was not changed; 'carbonio-limits init --force' "
+        "gives it fresh contents and keeps a copy next to it",
+        file));
   } else {
     const auto copy = start_over(*place, context.now);
     if (!copy) {
-      return failed(fmt::format("database {}: {}; it was not touched", file, copy.error().message));
+      return failed(fmt::format("database {}: {}; it was not changed", file, copy.error().message));
     }
     context.output.line(fmt::format("Copied the old database to {}.", copy->string()));
-    context.output.line(fmt::format("Database {} is as new now.", file));
+    context.output.line(fmt::format("Database {} now has fresh contents.", file));
   }
-  if (wanted) return seed(*place, *wanted, context);
-  if (!arguments.has("no-prov")) say_not_seeded(context);
+  if (wanted) return fill_groups(*place, *wanted, context);
+  if (!arguments.has("no-prov")) print_not_filled(context);
   return {};
 }
 
@@ -139,11 +140,11 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kInit = {
     "init",
     "[--force] [--no-prov] [--prov-timeout SECONDS]",
-    "Make a fresh database",
-    "With CBPolicyD's tables and default rows. Where there is a database already it is left alone, "
-    "unless --force is given: then it is copied to a file with the date beside it first, and gets "
+    "Create a fresh database",
+    "With CBPolicyD's tables and default rows. An existing database is left alone, unless --force "
+    "is given: then it is first copied to a file next to it, with the date in its name, and gets "
     "fresh contents. The daemon may be running.\n"
-    "Where Carbonio is, its domains and networks come into the groups, as with sync.",
+    "On a Carbonio host its domains and networks are added to the groups, as sync does.",
     "init\n"
     "init --force --database /tmp/try.sqlitedb --no-prov",
     kOptions,

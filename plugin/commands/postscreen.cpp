@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `postscreen`: Postfix's tests of strangers before they may speak to it, which the vendor
-// recommends against floods instead of limits on what is received.
+// `postscreen`: Postfix's tests of unknown clients before they may talk to smtpd. The vendor
+// recommends them against floods, rather than limits on received mail.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -13,22 +13,23 @@
 namespace limits {
 namespace {
 
+using carbonio::AttributeChange;
 using carbonio::Entry;
-using carbonio::Wish;
 
 constexpr std::array<Option, 7> kOptions = {{
     kServerOption,
     kAllMtaOption,
-    {"global", "", "the global configuration, which servers without values of their own follow"},
-    {"dnsbl", "SITE", "with enable: block lists, as zen.spamhaus.org or zen.spamhaus.org*2", true},
-    {"dry-run", "", "print the commands that would do it, and change nothing"},
+    {"global", "", "the global configuration, for servers without values of their own"},
+    {"dnsbl", "SITE", "with enable: block lists, such as zen.spamhaus.org or zen.spamhaus.org*2",
+     true},
+    {"dry-run", "", "print the commands without running them"},
     kProvTimeoutOption,
     kRewriteTimeoutOption,
 }};
 
 struct Attribute {
   const char* name;
-  const char* standard;  // what holds where nobody has a value
+  const char* default_value;  // in force if neither the server nor the global configuration has one
 };
 constexpr Attribute kGreet = {"zimbraMtaPostscreenGreetAction", "ignore"};
 constexpr Attribute kListAction = {"zimbraMtaPostscreenDnsblAction", "ignore"};
@@ -51,32 +52,33 @@ std::vector<std::string> attribute_names() {
   return out;
 }
 
-// As postconf(5) has them: a name, perhaps "=" with a pattern of answers, perhaps "*" with a
-// weight.
+// See postconf(5): a name, optionally "=" with a pattern of answers, optionally "*" with a weight.
 bool is_site(std::string_view text) {
-  constexpr std::size_t kLongest = 255;
+  constexpr std::size_t kMaxSite = 255;
   constexpr std::string_view kOthers = ".-_=*[];";
   const auto is_letter = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   };
-  return !text.empty() && text.size() <= kLongest && is_letter(text.front()) &&
+  return !text.empty() && text.size() <= kMaxSite && is_letter(text.front()) &&
          text.find('.') != std::string_view::npos &&
          std::all_of(text.begin(), text.end(), [&](char c) {
            return is_letter(c) || kOthers.find(c) != std::string_view::npos;
          });
 }
 
-std::vector<Wish> wishes_of(bool enable, const std::vector<std::string>& sites) {
+std::vector<AttributeChange> changes_for(bool enable, const std::vector<std::string>& sites) {
   if (!enable) {
-    return {{Wish::Act::set, kGreet.name, "ignore", kGreet.standard},
-            {Wish::Act::set, kListAction.name, "ignore", kListAction.standard}};
+    return {{AttributeChange::Action::set, kGreet.name, "ignore", kGreet.default_value},
+            {AttributeChange::Action::set, kListAction.name, "ignore", kListAction.default_value}};
   }
-  std::vector<Wish> out = {{Wish::Act::set, kGreet.name, "enforce", kGreet.standard}};
+  std::vector<AttributeChange> out = {
+      {AttributeChange::Action::set, kGreet.name, "enforce", kGreet.default_value}};
   for (const std::string& site : sites) {
-    out.push_back({Wish::Act::add, kSites.name, site, {}});
+    out.push_back({AttributeChange::Action::add, kSites.name, site, {}});
   }
   if (!sites.empty()) {
-    out.push_back({Wish::Act::set, kListAction.name, "enforce", kListAction.standard});
+    out.push_back(
+        {AttributeChange::Action::set, kListAction.name, "enforce", kListAction.default_value});
   }
   return out;
 }
@@ -92,11 +94,11 @@ Value value_of(const carbonio::Directory& directory, const Entry& entry,
   if (!values.empty()) return {values, entry.name.empty() ? "global" : "server"};
   values = directory.global.values(attribute.name);
   if (!values.empty()) return {values, "global"};
-  return {{attribute.standard}, "default"};
+  return {{attribute.default_value}, "default"};
 }
 
-// What it does with a robot that speaks before it is greeted, or stands on a block list: one
-// sentence. (The tests behind the greeting and the access list are for the few.)
+// One sentence: what it does with robots that talk before the greeting, and with clients on block
+// lists. (Few use the tests after the greeting and the access list.)
 std::string verdict(const carbonio::Directory& directory, const Entry& entry) {
   const auto value = [&](const Attribute& attribute) {
     return value_of(directory, entry, attribute).all;
@@ -110,12 +112,11 @@ std::string verdict(const carbonio::Directory& directory, const Entry& entry) {
   const bool greets = acts(kGreet);
   const bool lists = acts(kListAction) && sites > 0;
   const std::string listed =
-      fmt::format("clients that stand on {} block {}", sites, sites == 1 ? "list" : "lists");
-  if (greets && lists) return "Robots that do not wait for the greeting are stopped, and " + listed;
-  if (greets)
-    return "Robots that do not wait for the greeting are stopped; block lists are not asked";
-  if (lists) return "Stopped are " + listed + ", but no robots that are on none";
-  return "No robot is stopped: the tests have no consequences";
+      fmt::format("clients on {} block {}", sites, sites == 1 ? "list" : "lists");
+  if (greets && lists) return "Blocks robots that do not wait for the greeting, and " + listed;
+  if (greets) return "Blocks robots that do not wait for the greeting; block lists are not used";
+  if (lists) return "Blocks " + listed + ", but no robots that are on none";
+  return "Blocks nothing: the tests have no consequences";
 }
 
 void print_status(const carbonio::Directory& directory, Output& output) {
@@ -134,14 +135,14 @@ void print_status(const carbonio::Directory& directory, Output& output) {
   }
 }
 
-Outcome dry_run(const carbonio::Directory& directory, const std::vector<Wish>& wishes,
-                bool concerns_this_host, const Configd& configd, Output& output) {
+Outcome dry_run(const carbonio::Directory& directory, const std::vector<AttributeChange>& changes,
+                bool affects_this_host, const Configd& configd, Output& output) {
   std::vector<std::string> commands;
   for (const Entry& entry : directory.entries) {
-    const auto command = carbonio::changing(entry, directory.global, wishes);
+    const auto command = carbonio::command_for(entry, directory.global, changes);
     if (!command.empty()) commands.push_back(carbonio::as_typed(command));
   }
-  if (!commands.empty() && concerns_this_host) {
+  if (!commands.empty() && affects_this_host) {
     commands.push_back(rewrite_as_typed(configd, "mta"));
   }
   print_dry_run(commands, output);
@@ -149,40 +150,40 @@ Outcome dry_run(const carbonio::Directory& directory, const std::vector<Wish>& w
 }
 
 Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
-               const std::vector<Wish>& wishes, bool concerns_this_host, const Configd& configd,
-               Output& output) {
+               const std::vector<AttributeChange>& changes, bool affects_this_host,
+               const Configd& configd, Output& output) {
   StepReport steps{output};
-  auto changed = say_changed(carbonio::change_all(carbonio.prov, directory, wishes), steps);
+  auto changed = report_changes(carbonio::change_all(carbonio.prov, directory, changes), steps);
   if (!changed) return changed;
   if (!steps.any_done()) {
     output.line("Nothing to change.");
     return {};
   }
-  if (concerns_this_host) {
+  if (affects_this_host) {
     const Rewritten rewritten = rewrite(configd, "mta", [] { return true; });
-    if (rewritten.nobody_there) {
+    if (rewritten.not_running) {
       steps.not_checked(fmt::format(
-          "configd does not run here (port {}): Postfix follows within 60 s of its start",
+          "configd is not running here (port {}): Postfix follows within 60 s of its start",
           configd.port));
     } else if (!rewritten.trouble.empty()) {
-      return failed(fmt::format("the attributes are changed, but Postfix may not follow: {}",
-                                rewritten.trouble));
+      return failed(
+          fmt::format("changed the attributes, but Postfix may not follow: {}", rewritten.trouble));
     } else {
-      steps.done("configd was asked to rewrite Postfix's configuration");
+      steps.done("asked configd to rewrite Postfix's configuration");
     }
   }
-  output.note("on other hosts their own configd does so.");
+  output.note("other hosts follow through their own configd.");
   return {};
 }
 
 Outcome wrong_words(const std::string& action, const std::vector<std::string>& sites) {
   if (action != "status" && action != "enable" && action != "disable") {
     return wrong_use(
-        "give 'status', 'enable' or 'disable'; see 'carbonio-limits postscreen --help'");
+        "use 'status', 'enable' or 'disable'; see 'carbonio-limits postscreen --help'");
   }
-  if (!sites.empty() && action != "enable") return wrong_use("--dnsbl belongs to 'enable'");
+  if (!sites.empty() && action != "enable") return wrong_use("--dnsbl is only for 'enable'");
   for (const std::string& site : sites) {
-    if (!is_site(site)) return wrong_use(fmt::format("'{}' is no block list", shown(site)));
+    if (!is_site(site)) return wrong_use(fmt::format("not a valid block list: '{}'", shown(site)));
   }
   return {};
 }
@@ -194,7 +195,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   const bool global = arguments.has("global");
   if (global && (arguments.has(std::string{kServerOption.name}) ||
                  arguments.has(std::string{kAllMtaOption.name}))) {
-    return wrong_use("give --global, --server or --all-mta, only one of them");
+    return wrong_use("use only one of --global, --server and --all-mta");
   }
   const auto carbonio = find_this_carbonio(context.zextras_home, arguments);
   if (!carbonio) return tl::unexpected{carbonio.error()};
@@ -203,19 +204,19 @@ Outcome run(const Arguments& arguments, Context& context) {
   auto selection = selected_servers(arguments, carbonio->server);
   if (!selection) return tl::unexpected{selection.error()};
   if (global) *selection = {{}, false, true};
-  const auto asked =
+  const auto answers =
       ask_about(*carbonio, *selection, attribute_names(), carbonio::Inherited::without);
-  if (!asked) return tl::unexpected{asked.error()};
+  if (!answers) return tl::unexpected{answers.error()};
   if (action == "status") {
-    print_status(asked->directory, context.output);
+    print_status(answers->directory, context.output);
     return {};
   }
-  const auto wishes = wishes_of(action == "enable", sites);
-  const bool here = global || entry_of(asked->directory, carbonio->server) != nullptr;
+  const auto changes = changes_for(action == "enable", sites);
+  const bool here = global || entry_of(answers->directory, carbonio->server) != nullptr;
   if (arguments.has("dry-run")) {
-    return dry_run(asked->directory, wishes, here, *configd, context.output);
+    return dry_run(answers->directory, changes, here, *configd, context.output);
   }
-  return change(*carbonio, asked->directory, wishes, here, *configd, context.output);
+  return change(*carbonio, answers->directory, changes, here, *configd, context.output);
 }
 
 }  // namespace
@@ -224,14 +225,15 @@ const Command kPostscreen = {
     "postscreen",
     "status | enable | disable [--server HOST... | --all-mta | --global] [--dnsbl SITE...] "
     "[--dry-run] [--prov-timeout SECONDS] [--rewrite-timeout SECONDS]",
-    "Show or switch Postscreen, which keeps floods of strangers out",
-    "Postscreen looks at who connects from outside before Postfix does, and turns away what "
-    "behaves like a robot. Limits count only mail; against floods Carbonio recommends Postscreen.\n"
-    "status shows the attributes of this host, or of the servers named, whether each value is "
-    "the server's own, the global one or the default, and says whom Postscreen stops by them.\n"
-    "enable has the greeting test enforced (zimbraMtaPostscreenGreetAction), and with --dnsbl the "
-    "block lists named, beside those that are there. disable sets both back to ignore; the lists "
-    "stay.",
+    "Show or switch Postscreen, which keeps out floods of unknown clients",
+    "Postscreen tests clients from outside before they reach smtpd, and turns away those that "
+    "behave like robots. Limits count only mail; against floods Carbonio recommends Postscreen.\n"
+    "status shows the attributes of this host, or of the named servers; whether each value is the "
+    "server's own, the global one or the default; and what Postscreen blocks with them.\n"
+    "enable enforces the greeting test (zimbraMtaPostscreenGreetAction), and with --dnsbl the "
+    "named "
+    "block lists in addition to existing ones. disable sets both back to ignore; the lists are "
+    "kept.",
     "postscreen status\n"
     "postscreen enable --dnsbl zen.spamhaus.org bl.spamcop.net\n"
     "postscreen disable --global --dry-run",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `service`: starts, stops and looks at the policy daemon, whoever runs it on this host.
+// `service`: starts, stops and queries the policy daemon, whether systemd or its own supervisor
+// runs it.
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <unistd.h>
@@ -24,177 +25,178 @@ namespace limits {
 namespace {
 
 using carbonio::ServiceChange;
-using carbonio::ServicePlace;
+using carbonio::ServiceFiles;
 
 constexpr std::chrono::seconds kAnswerWithin{3};
 
 constexpr std::array<Option, 1> kOptions = {{
-    {"json", "", "with status: as JSON"},
+    {"json", "", "with status: print JSON"},
 }};
 
-// What can be found out about the daemon from outside.
-struct Seen {
+// What can be seen of the daemon from outside.
+struct DaemonState {
   std::optional<pid_t> pid;
-  std::optional<pid_t> worker;       // of a supervisor
-  std::optional<std::string> wrong;  // one sentence
-  std::optional<policyd::Status> told;
+  std::optional<pid_t> worker;         // of a supervisor
+  std::optional<std::string> problem;  // one sentence
+  std::optional<policyd::Status> status;
 };
 
 std::string address_of(const policyd::Config& config) {
   return config.unix_socket ? config.port : fmt::format("{}:{}", config.host, config.port);
 }
 
-Seen look(const ServicePlace& place) {
-  Seen seen;
-  seen.pid = carbonio::running_service(place);
-  if (!seen.pid) {
-    seen.wrong = "the policy daemon does not run";
-    return seen;
+DaemonState inspect(const ServiceFiles& files) {
+  DaemonState state;
+  state.pid = carbonio::running_service(files);
+  if (!state.pid) {
+    state.problem = "the policy daemon is not running";
+    return state;
   }
-  seen.worker = carbonio::find_worker(*seen.pid);
-  const auto loaded = policyd::load_config(place.config);
+  state.worker = carbonio::find_worker(*state.pid);
+  const auto loaded = policyd::load_config(files.config);
   if (!loaded) {
-    seen.wrong = loaded.error().message;
-    return seen;
+    state.problem = loaded.error().message;
+    return state;
   }
-  if (auto status = policyd::read_status(policyd::status_file_of(place.pid_file)); status) {
-    seen.told = std::move(*status);
+  if (auto status = policyd::read_status(policyd::status_file_of(files.pid_file)); status) {
+    state.status = std::move(*status);
   }
-  const auto answer = carbonio::ask_daemon(loaded->config, kAnswerWithin);
+  const auto answer = carbonio::probe_daemon(loaded->config, kAnswerWithin);
   if (!answer) {
-    seen.wrong = fmt::format("it does not answer on {}: {}", address_of(loaded->config),
-                             answer.error().message);
-  } else if (seen.told && seen.told->trouble) {
-    seen.wrong = fmt::format("it is in trouble with its database: {}{}", seen.told->trouble->what,
-                             seen.told->rules_version
-                                 ? ""
-                                 : "; it could not read any limits, so bypass_mode answers all "
-                                   "mail ('carbonio-limits doctor' says more)");
+    state.problem = fmt::format("it does not answer on {}: {}", address_of(loaded->config),
+                                answer.error().message);
+  } else if (state.status && state.status->trouble) {
+    state.problem = fmt::format("it cannot use its database: {}{}", state.status->trouble->what,
+                                state.status->rules_version
+                                    ? ""
+                                    : "; it could not read any limits, so bypass_mode applies to "
+                                      "all mail (see 'carbonio-limits doctor')");
   }
-  return seen;
+  return state;
 }
 
-// Who starts it again when it dies.
-const char* keeper(const ServicePlace& place, const Seen& seen) {
-  if (seen.worker) return "supervisor";
-  return place.systemctl.empty() ? "nobody" : "systemd";
+// What restarts it if it dies.
+const char* supervised_by(const ServiceFiles& files, const DaemonState& state) {
+  if (state.worker) return "supervisor";
+  return files.systemctl.empty() ? "none" : "systemd";
 }
 
-nlohmann::json as_json(const ServicePlace& place, const Seen& seen) {
-  nlohmann::json out = {{"running", seen.pid.has_value()}, {"fine", !seen.wrong}};
-  if (seen.wrong) out["wrong"] = *seen.wrong;
-  if (seen.pid) {
-    out["pid"] = *seen.pid;
-    out["kept_by"] = keeper(place, seen);
+nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
+  nlohmann::json out = {{"running", state.pid.has_value()}, {"ok", !state.problem}};
+  if (state.problem) out["wrong"] = *state.problem;
+  if (state.pid) {
+    out["pid"] = *state.pid;
+    out["supervised_by"] = supervised_by(files, state);
   }
-  if (seen.worker) out["worker"] = *seen.worker;
-  if (seen.told) {
-    out["version"] = seen.told->version;
-    out["started"] = std::chrono::system_clock::to_time_t(seen.told->started);
-    out["requests"] = seen.told->requests;
-    out["refused"] = seen.told->refused;
+  if (state.worker) out["worker"] = *state.worker;
+  if (state.status) {
+    out["version"] = state.status->version;
+    out["started"] = std::chrono::system_clock::to_time_t(state.status->started);
+    out["requests"] = state.status->requests;
+    out["refused"] = state.status->refused;
   }
   return out;
 }
 
-void say(const ServicePlace& place, const Seen& seen, Output& output) {
-  if (!seen.pid) return output.line("The policy daemon does not run.");
-  output.line(fmt::format("The policy daemon runs: pid {}{}, kept by {}.", *seen.pid,
-                          seen.worker ? fmt::format(" with worker {}", *seen.worker) : "",
-                          keeper(place, seen)));
-  if (seen.told) {
+void print(const ServiceFiles& files, const DaemonState& state, Output& output) {
+  if (!state.pid) return output.line("The policy daemon is not running.");
+  output.line(fmt::format("The policy daemon is running: pid {}{}, supervised by {}.", *state.pid,
+                          state.worker ? fmt::format(" with worker {}", *state.worker) : "",
+                          supervised_by(files, state)));
+  if (state.status) {
     output.line(fmt::format(
-        "cbpolicyd {}, since {:%Y-%m-%d %H:%M:%S}: {} requests, {} refused.", seen.told->version,
-        fmt::localtime(std::chrono::system_clock::to_time_t(seen.told->started)),
-        seen.told->requests, seen.told->refused));
+        "cbpolicyd {}, since {:%Y-%m-%d %H:%M:%S}: {} requests, {} refused.", state.status->version,
+        fmt::localtime(std::chrono::system_clock::to_time_t(state.status->started)),
+        state.status->requests, state.status->refused));
   }
-  if (seen.wrong) output.line(fmt::format("Wrong: {}.", escaped(*seen.wrong)));
+  if (state.problem) output.line(fmt::format("Problem: {}.", escaped(*state.problem)));
 }
 
-Outcome status(const ServicePlace& place, bool json, Output& output) {
-  const Seen seen = look(place);
+Outcome status(const ServiceFiles& files, bool json, Output& output) {
+  const DaemonState state = inspect(files);
   if (json) {
-    output.print(as_json(place, seen));
+    output.print(as_json(files, state));
   } else {
-    say(place, seen, output);
+    print(files, state, output);
   }
-  if (seen.wrong) return found_wrong();
+  if (state.problem) return found_wrong();
   return {};
 }
 
 // This process becomes the supervisor.
-Outcome run_in_foreground(const ServicePlace& place) {
-  std::array<std::string, 6> words = {place.program.string(), "--config",
-                                      place.config.string(),  "--supervise",
-                                      "--zextras-home",       place.zextras_home.string()};
+Outcome run_in_foreground(const ServiceFiles& files) {
+  std::array<std::string, 6> words = {files.program.string(), "--config",
+                                      files.config.string(),  "--supervise",
+                                      "--zextras-home",       files.zextras_home.string()};
   std::array<char*, words.size() + 1> pointers{};
   for (std::size_t i = 0; i < words.size(); ++i) pointers[i] = words[i].data();
   ::execv(pointers[0], pointers.data());
-  return failed(fmt::format("cannot run {}: {}", place.program.string(), std::strerror(errno)));
+  return failed(fmt::format("cannot run {}: {}", files.program.string(), std::strerror(errno)));
 }
 
-bool is_switched_on(const ServicePlace& place) {
+bool is_switched_on(const ServiceFiles& files) {
   std::error_code code;
-  return std::filesystem::exists(carbonio::enabled_mark(place.zextras_home), code);
+  return std::filesystem::exists(carbonio::enabled_mark(files.zextras_home), code);
 }
 
-Outcome start(const ServicePlace& place, Output& output) {
-  const auto started = carbonio::start_service(place);
+Outcome start(const ServiceFiles& files, Output& output) {
+  const auto started = carbonio::start_service(files);
   if (!started) return failed(started.error());
   output.line(*started == ServiceChange::done ? "Started the policy daemon."
-                                              : "The policy daemon runs already.");
-  if (!is_switched_on(place)) {
+                                              : "The policy daemon is already running.");
+  if (!is_switched_on(files)) {
     output.note(
         "the service is not switched on: it does not start at boot, and Postfix may not ask it; "
-        "'carbonio-limits enable' sees to both.");
+        "'carbonio-limits enable' fixes both.");
   }
   return {};
 }
 
-Outcome stop(const ServicePlace& place, Output& output) {
-  const auto stopped = carbonio::stop_service(place);
+Outcome stop(const ServiceFiles& files, Output& output) {
+  const auto stopped = carbonio::stop_service(files);
   if (!stopped) return failed(stopped.error());
   output.line(*stopped == ServiceChange::done ? "Stopped the policy daemon."
-                                              : "The policy daemon does not run.");
-  if (is_switched_on(place)) {
+                                              : "The policy daemon is not running.");
+  if (is_switched_on(files)) {
     output.note(
         "Postfix still asks it, and answers 451 to all mail until 'carbonio-limits service start'; "
-        "to switch it off: 'carbonio-limits disable'.");
+        "to switch it off, use 'carbonio-limits disable'.");
   }
   return {};
 }
 
-Outcome restart(const ServicePlace& place, Output& output) {
-  if (auto done = carbonio::restart_service(place); !done) return failed(done.error());
+Outcome restart(const ServiceFiles& files, Output& output) {
+  if (auto done = carbonio::restart_service(files); !done) return failed(done.error());
   output.line("Restarted the policy daemon.");
   return {};
 }
 
-Outcome reload(const ServicePlace& place, Output& output) {
-  if (auto done = carbonio::reload_service(place); !done) return failed(done.error());
-  output.line("The policy daemon reads its configuration again.");
+Outcome reload(const ServiceFiles& files, Output& output) {
+  if (auto done = carbonio::reload_service(files); !done) return failed(done.error());
+  output.line("Reloaded the policy daemon's configuration.");
   return {};
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
   constexpr const char* kWords = "run, start, stop, restart, reload or status";
   if (arguments.words().empty()) {
-    return wrong_use(fmt::format("say what to do: service {}", kWords));
+    return wrong_use(fmt::format("missing action: service {}", kWords));
   }
   const std::string& what = arguments.words().front();
   if (arguments.has(std::string{kDatabaseOption})) {
-    return wrong_use("--database does not go with service: the daemon's configuration names it");
+    return wrong_use(
+        "service does not accept --database: the daemon's configuration names the database");
   }
   const bool json = arguments.has("json");
-  if (json && what != "status") return wrong_use("--json goes with 'service status' only");
-  const ServicePlace place = carbonio::find_service(context.zextras_home);
-  if (what == "run") return run_in_foreground(place);
-  if (what == "start") return start(place, context.output);
-  if (what == "stop") return stop(place, context.output);
-  if (what == "restart") return restart(place, context.output);
-  if (what == "reload") return reload(place, context.output);
-  if (what == "status") return status(place, json, context.output);
-  return wrong_use(fmt::format("service knows {}, not '{}'", kWords, shown(what)));
+  if (json && what != "status") return wrong_use("--json is only for 'service status'");
+  const ServiceFiles files = carbonio::find_service(context.zextras_home);
+  if (what == "run") return run_in_foreground(files);
+  if (what == "start") return start(files, context.output);
+  if (what == "stop") return stop(files, context.output);
+  if (what == "restart") return restart(files, context.output);
+  if (what == "reload") return reload(files, context.output);
+  if (what == "status") return status(files, json, context.output);
+  return wrong_use(fmt::format("not a valid action: '{}'; use service {}", shown(what), kWords));
 }
 
 }  // namespace
@@ -202,17 +204,19 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kService = {
     "service",
     "run|start|stop|restart|reload|status [--json]",
-    "Start, stop and look at the policy daemon",
-    "Where systemd has the unit carbonio-policyd.service, by that; else the daemon runs in the "
-    "background under a supervisor of its own, which holds the sockets and replaces a worker that "
-    "dies. start and stop do nothing where it is so already, and wait until it is so.\n"
-    "restart refuses no connection: the sockets stay while the worker changes. A changed port is "
-    "taken over too; a changed pid_file, user or group takes stop and start. Where cbpolicyd "
-    "itself "
-    "was replaced, the supervisor is changed too, with a gap that Postfix bridges.\n"
-    "reload has the configuration read again. status ends with 3 where the daemon does not run, "
-    "does not answer or is in trouble.\n"
-    "run stays in the foreground as the supervisor, for a service manager other than systemd.",
+    "Start, stop and query the policy daemon",
+    "Uses systemd's unit carbonio-policyd.service if there is one; otherwise the daemon runs in "
+    "the "
+    "background under its own supervisor, which holds the sockets and replaces a worker that dies. "
+    "start and stop wait until they are done; if it is already running, or stopped, they do "
+    "nothing.\n"
+    "restart refuses no connection: the sockets stay open while the worker is replaced. It also "
+    "applies a changed port; a changed pid_file, user or group needs stop and start. After an "
+    "upgrade of cbpolicyd the supervisor is replaced, too, with a gap that Postfix bridges.\n"
+    "reload reloads the configuration. The exit status of status is 3 if the daemon is not "
+    "running, "
+    "does not answer or cannot use its database.\n"
+    "run stays in the foreground as the supervisor, for service managers other than systemd.",
     "service restart\n"
     "service status --json",
     kOptions,

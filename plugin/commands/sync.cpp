@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `sync`: Carbonio's domains and networks into the groups.
+// `sync`: copies Carbonio's domains and networks into the groups.
 #include <fmt/core.h>
 
 #include <array>
@@ -12,7 +12,7 @@ namespace limits {
 namespace {
 
 constexpr std::array<Option, 2> kOptions = {{
-    {"dry-run", "", "say what would change, and change nothing"},
+    {"dry-run", "", "show what would change, and change nothing"},
     kProvTimeoutOption,
 }};
 
@@ -31,8 +31,8 @@ Outcome run(const Arguments& arguments, Context& context) {
     return failed(fmt::format("database {}: {}; nothing was changed", place->file.string(),
                               change.error().message));
   }
-  say_skipped(*wanted, context.output);
-  say_change(*change, dry_run, context.output);
+  print_skipped(*wanted, context.output);
+  print_change(*change, dry_run, context.output);
   return {};
 }
 
@@ -41,11 +41,11 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kSync = {
     "sync",
     "[--dry-run] [--prov-timeout SECONDS]",
-    "Bring the groups up to date with Carbonio's domains and networks",
-    "Each domain of this Carbonio is a member of group internal_domains, each network of "
-    "zimbraMtaMyNetworks (of this server, else global) one of internal_ips. Rows made here are "
-    "known by their Comment; those of others stay, but for the examples of a fresh database.\n"
-    "The package has it run once an hour where the service is switched on.",
+    "Update the groups from Carbonio's domains and networks",
+    "Each domain of this Carbonio becomes a member of group internal_domains, each network of "
+    "zimbraMtaMyNetworks (of this server, else global) one of internal_ips. Only rows created by "
+    "carbonio-limits, known by their Comment, and the examples of a fresh database are removed.\n"
+    "The package runs it once an hour while the service is switched on.",
     "sync\n"
     "sync --dry-run",
     kOptions,

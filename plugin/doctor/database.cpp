@@ -2,7 +2,6 @@
 // `doctor`: the database as a file and as a database.
 #include <fmt/core.h>
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -11,6 +10,7 @@
 #include <set>
 
 #include "daemon/sqlite/database.hpp"
+#include "hooks/system/users.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/terminal/text.hpp"
 #include "schema_sql.hpp"
@@ -22,30 +22,30 @@ namespace fs = std::filesystem;
 using policyd::sql::Statement;
 
 constexpr std::chrono::seconds kBusyTimeout{2};
-constexpr std::uint64_t kLeastFreeBytes = std::uint64_t{100} << 20;
+constexpr std::uint64_t kMinFreeBytes = std::uint64_t{100} << 20;
 
 void check_owner(const DoctorQuestion& question, Findings& findings) {
   const std::string& user = question.daemon.config.user;
-  const passwd* entry = user.empty() ? nullptr : ::getpwnam(user.c_str());
+  const auto account = carbonio::find_user(user);
   const fs::path& file = question.daemon.config.database;
   struct stat folder {};
   if (::stat(file.parent_path().c_str(), &folder) != 0) return;
-  const uid_t owner = entry != nullptr ? entry->pw_uid : folder.st_uid;
+  const uid_t owner = account ? account->id : folder.st_uid;
   std::vector<std::string> foreign;
   for (const char* tail : {"", "-wal", "-shm", "-journal"}) {
     struct stat status {};
-    const std::string name = file.string() + tail;
-    if (::stat(name.c_str(), &status) == 0 && status.st_uid != owner) foreign.push_back(name);
+    const std::string path = file.string() + tail;
+    if (::stat(path.c_str(), &status) == 0 && status.st_uid != owner) foreign.push_back(path);
   }
-  if (entry != nullptr && folder.st_uid != owner) foreign.push_back(file.parent_path().string());
+  if (account && folder.st_uid != owner) foreign.push_back(file.parent_path().string());
   if (foreign.empty()) return;
-  const std::string whom = entry != nullptr ? user : fmt::format("{}", owner);
+  const std::string name = account ? user : fmt::format("{}", owner);
   findings.wrong("database.owner",
                  fmt::format("{} {} belong to user {}", join_with_and(foreign),
-                             foreign.size() == 1 ? "does not" : "do not", whom),
-                 "the daemon runs as that user and cannot write what it counts, so it counts in "
+                             foreign.size() == 1 ? "does not" : "do not", name),
+                 "the daemon runs as that user and cannot store its counters, so it counts in "
                  "memory only",
-                 fmt::format("chown {} {}", whom, fmt::join(foreign, " ")));
+                 fmt::format("chown {} {}", name, fmt::join(foreign, " ")));
 }
 
 void check_space(const DoctorQuestion& question, Findings& findings) {
@@ -53,14 +53,14 @@ void check_space(const DoctorQuestion& question, Findings& findings) {
   const fs::path folder = question.daemon.config.database.parent_path();
   if (::statvfs(folder.c_str(), &space) != 0) return;
   const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
-  if (free >= kLeastFreeBytes) return;
+  if (free >= kMinFreeBytes) return;
   findings.wrong("database.space",
-                 fmt::format("only {} MiB are free in {}", free >> 20, folder.string()),
-                 "on a full disk the daemon counts in memory only, and forgets that when it ends",
-                 fmt::format("df -h {}; make room there", folder.string()));
+                 fmt::format("only {} MiB free in {}", free >> 20, folder.string()),
+                 "on a full disk the daemon counts in memory only, and loses that when it stops",
+                 fmt::format("free space there (df -h {})", folder.string()));
 }
 
-// What the daemon put aside when it had to replace the database.
+// Files that the daemon set aside when it had to replace the database.
 void check_replaced(const DoctorQuestion& question, Findings& findings) {
   const fs::path& file = question.daemon.config.database;
   const std::string beginning = file.filename().string() + ".damaged-";
@@ -73,11 +73,11 @@ void check_replaced(const DoctorQuestion& question, Findings& findings) {
   if (kept.empty()) return;
   std::sort(kept.begin(), kept.end());
   findings.wrong("database.replaced",
-                 fmt::format("the database was damaged, and another took its place; what was left "
-                             "is {}",
+                 fmt::format("the database was damaged and has been replaced; the old files are "
+                             "{}",
                              join_with_and(kept)),
-                 "limits and counters may be older than they should be; the log says which",
-                 fmt::format("look at 'carbonio-limits list', then: rm {}", fmt::join(kept, " ")));
+                 "limits and counters may be out of date; see the log",
+                 fmt::format("check 'carbonio-limits list', then: rm {}", fmt::join(kept, " ")));
 }
 
 void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findings) {
@@ -86,14 +86,14 @@ void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findin
   const std::string why = policyd::sql::message_of(db);
   policyd::sql::execute(db, "ROLLBACK");
   if (code == SQLITE_OK) {
-    findings.well("database.writable", "it can be read and written");
+    findings.well("database.writable", "it is readable and writable");
   } else if ((code & 0xFF) == SQLITE_BUSY) {
-    findings.wrong("database.writable", "another program holds the database locked",
+    findings.wrong("database.writable", "another program keeps the database locked",
                    "meanwhile the daemon counts in memory only, and changes to limits fail",
-                   fmt::format("end the sqlite3 or the script that 'fuser -v {}' shows", file));
+                   fmt::format("end the sqlite3 or script that 'fuser -v {}' shows", file));
   } else {
-    findings.wrong("database.writable", fmt::format("it cannot be written: {}", why),
-                   "the daemon counts in memory only, and forgets that when it ends",
+    findings.wrong("database.writable", fmt::format("it is not writable: {}", why),
+                   "the daemon counts in memory only, and loses that when it stops",
                    fmt::format("ls -l {0}*; chmod u+w {0}", file));
   }
 }
@@ -119,15 +119,15 @@ std::vector<std::string> missing_parts(sqlite3* db, const std::string& table_pre
     return {};
   }
   std::vector<std::string> missing;
-  const auto there = columns_of(db);
+  const auto present = columns_of(db);
   for (const auto& [table, columns] : columns_of(raw)) {
-    const auto found = there.find(table);
-    if (found == there.end()) {
+    const auto found = present.find(table);
+    if (found == present.end()) {
       missing.push_back("table " + table);
       continue;
     }
     for (const std::string& column : columns) {
-      // Ours, added when the daemon takes a database over.
+      // Ours, added when the daemon first opens a database.
       if (column == "state") continue;
       if (!found->second.contains(column)) missing.push_back(fmt::format("{}.{}", table, column));
     }
@@ -141,9 +141,9 @@ void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& finding
   if (!missing.empty()) {
     findings.wrong(
         "database.schema",
-        fmt::format("it is no complete database of CBPolicyD: {} missing", join_with_and(missing)),
+        fmt::format("it is not a complete CBPolicyD database: {} missing", join_with_and(missing)),
         "the daemon cannot read its rules, and mail is deferred or passes unlimited (bypass_mode); "
-        "a fresh database keeps a copy of this one beside it",
+        "'init --force' keeps a copy of this database next to it",
         "carbonio-limits init --force");
     return;
   }
@@ -153,10 +153,9 @@ void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& finding
   const auto state = Statement::prepare(
       db, policyd::sql::with_prefix("SELECT State FROM {p}quotas_tracking", prefix));
   if (!version || !state) {
-    findings.wrong(
-        "database.taken_over", "no daemon of ours has taken it over yet",
-        "until one does, limits are not exact, and changes to them are not noticed at once",
-        kRestart);
+    findings.wrong("database.taken_over", "this daemon has not opened it yet",
+                   "until then limits are not exact, and changes to them are not noticed at once",
+                   kRestart);
   }
 }
 
@@ -169,11 +168,11 @@ void check_integrity(sqlite3* db, const DoctorQuestion& question, Findings& find
   }
   if (code != SQLITE_DONE) problems.push_back(policyd::sql::message_of(db));
   if (problems.empty()) {
-    findings.well("database.integrity", "it is sound (SQLite's integrity check)");
+    findings.well("database.integrity", "it passes SQLite's integrity check");
     return;
   }
   findings.wrong("database.integrity", fmt::format("it is damaged: {}", join_with_and(problems)),
-                 "counters or limits may be wrong, and it gets worse with every mail",
+                 "counters or limits may be wrong, and the damage grows with every message",
                  fmt::format("carbonio-limits restore FILE with the latest copy, or salvage it: "
                              "sqlite3 {0} .recover | sqlite3 {0}.new",
                              question.daemon.config.database.string()));
@@ -185,7 +184,7 @@ policyd::sql::Handle check_database(const DoctorQuestion& question, Findings& fi
   const fs::path& file = question.daemon.config.database;
   std::error_code code;
   if (fs::status(file, code).type() == fs::file_type::not_found) {
-    findings.wrong("database.exists", fmt::format("there is no database {}", file.string()),
+    findings.wrong("database.exists", fmt::format("database {} does not exist", file.string()),
                    "without it there are no limits", "carbonio-limits init");
     return nullptr;
   }

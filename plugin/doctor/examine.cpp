@@ -11,16 +11,16 @@
 namespace limits {
 namespace {
 
-PostfixFacts look_at_postfix(const DoctorQuestion& question) {
+PostfixFacts postfix_facts(const DoctorQuestion& question) {
   const auto program = find_postconf(question.zextras_home, question.search_path);
   if (program) return read_postfix(*program, question.postfix_config);
   PostfixFacts facts;
-  facts.why_not = "there is no postconf here";
+  facts.why_not = "this host has no postconf";
   return facts;
 }
 
-// After `disable`, or before the first `enable`: that the daemon does not run and Postfix does not
-// ask it is how it should be then.
+// After `disable`, or before the first `enable`, the daemon rightly does not run and Postfix
+// rightly does not ask it.
 void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postfix,
                        Findings& findings) {
   std::error_code code;
@@ -34,15 +34,14 @@ void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postf
     findings.drop(check);
   }
   findings.wrong("service.enabled", "the policy service is switched off on this host",
-                 "no limit is in force; mail passes without being asked about",
-                 "carbonio-limits enable");
+                 "no limit is in force: mail passes unchecked", "carbonio-limits enable");
 }
 
 }  // namespace
 
 policyd::Result<Findings> examine(const DoctorQuestion& question) {
-  // As who we are: master.cf may be for root's eyes only.
-  const PostfixFacts postfix = look_at_postfix(question);
+  // Before this process gives up root: master.cf may be readable by root only.
+  const PostfixFacts postfix = postfix_facts(question);
   if (auto became = become_owner_of(question.daemon.config.database); !became) {
     return tl::unexpected{became.error()};
   }
@@ -58,7 +57,7 @@ policyd::Result<Findings> examine(const DoctorQuestion& question) {
   check_postfix(question, postfix, rules, findings);
   check_switched_on(question, postfix, findings);
   findings.not_checked("mta.others",
-                       "other MTA hosts: each counts for itself, so three MTAs are three counts");
+                       "other MTA hosts: each counts separately, so three MTAs are three counts");
   return findings;
 }
 

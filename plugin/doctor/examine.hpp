@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What is wrong with the limits of this host: one check after another, each finding with what it
-// is, why it matters and the command that mends it. The checks are in doctor/, a file for each
-// subject; they change nothing and end in time. What cannot be checked here is said, and is no
-// fault.
+// Examines the limits of this host, one check after another. Each problem comes with why it matters
+// and the command that fixes it. The checks are in doctor/, one file per subject; they change
+// nothing and are bounded in time. What cannot be checked here is reported, but is not a problem.
 #pragma once
 
 #include <algorithm>
@@ -23,8 +22,8 @@ struct Finding {
   Health health = Health::well;
   std::string check;  // "database.schema": stable, for programs
   std::string what;   // one sentence without a full stop
-  std::string why;    // where it is wrong: why it matters
-  std::string mend;   // where it is wrong: the command, or what to do
+  std::string why;    // for a problem: why it matters
+  std::string fix;    // for a problem: the command, or what to do
 };
 
 class Findings {
@@ -32,25 +31,25 @@ class Findings {
   void well(std::string check, std::string what) {
     add({Health::well, std::move(check), std::move(what), {}, {}});
   }
-  void wrong(std::string check, std::string what, std::string why, std::string mend) {
-    add({Health::wrong, std::move(check), std::move(what), std::move(why), std::move(mend)});
+  void wrong(std::string check, std::string what, std::string why, std::string fix) {
+    add({Health::wrong, std::move(check), std::move(what), std::move(why), std::move(fix)});
   }
   void not_checked(std::string check, std::string what) {
     add({Health::not_checked, std::move(check), std::move(what), {}, {}});
   }
-  // Says that all is well where nothing wrong was found under `check`.
+  // Adds `what` as OK unless a problem was found under `check`.
   void well_unless_wrong(const std::string& check, std::string what) {
     if (!is_wrong(check)) well(check, std::move(what));
   }
   [[nodiscard]] bool is_wrong(const std::string& check) const { return has(Health::wrong, check); }
   [[nodiscard]] bool is_well(const std::string& check) const { return has(Health::well, check); }
-  // Takes back what was said under `check`.
+  // Removes the findings of `check`.
   void drop(const std::string& check) {
     std::erase_if(all_, [&](const Finding& finding) { return finding.check == check; });
   }
   template <typename Edit>
-  void edit_mends(Edit edit) {
-    for (Finding& finding : all_) finding.mend = edit(finding.mend);
+  void edit_fixes(Edit edit) {
+    for (Finding& finding : all_) finding.fix = edit(finding.fix);
   }
   [[nodiscard]] const std::vector<Finding>& all() const { return all_; }
   [[nodiscard]] std::size_t count(Health health) const {
@@ -76,8 +75,8 @@ struct DoctorQuestion {
   std::string search_path;                              // $PATH
 };
 
-// Becomes the owner of the database, for good; what root alone may see is looked at before. An
-// Error where this user may not look at all.
+// Becomes the owner of the database for good, after reading what only root may read. An Error if
+// this user may not become its owner.
 policyd::Result<Findings> examine(const DoctorQuestion& question);
 
 }  // namespace limits

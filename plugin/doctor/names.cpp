@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `doctor`: letters that look like others. The vendor's own article names its policy with a
-// Cyrillic С, and whoever looks for the Latin one finds nothing.
+// `doctor`: look-alike letters. The vendor's own article names its policy with a Cyrillic С, so a
+// search for the Latin name finds nothing.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -49,7 +49,7 @@ constexpr std::array kForeign = {
     Range{0x2060, 0x2064, "invisible"},  Range{0xFEFF, 0xFEFF, "invisible"},
 };
 
-// Latin letters that Cyrillic and Greek ones look like.
+// Latin letters with Cyrillic and Greek look-alikes.
 struct Twin {
   char32_t foreign;
   char latin;
@@ -72,20 +72,20 @@ const Range* foreign(char32_t value) {
 }
 
 struct LookAlike {
-  std::string what;   // "its letter 1 is Cyrillic (U+0421)"
-  std::string plain;  // the text in Latin letters; empty where that is not known
+  std::string what;   // "its character 1 is Cyrillic (U+0421)"
+  std::string plain;  // the text in Latin letters; empty if unknown
 };
 
-// A name that is all of one foreign alphabet is a name; one that mixes it with Latin is a trap.
+// A name in one foreign alphabet is a name; a mixture with Latin letters is a trap.
 std::optional<LookAlike> look_alike(std::string_view text) {
   if (!is_valid_utf8(text)) return std::nullopt;
   bool latin = false;
   bool known = true;
   std::optional<LookAlike> found;
   std::string plain;
-  std::size_t place = 0;
+  std::size_t position = 0;
   for (const CodePoint& point : code_points(text)) {
-    ++place;
+    ++position;
     latin = latin || (point.value < 0x80 && std::isalpha(static_cast<int>(point.value)) != 0);
     const Range* range = foreign(point.value);
     if (range == nullptr) {
@@ -93,7 +93,7 @@ std::optional<LookAlike> look_alike(std::string_view text) {
       continue;
     }
     if (!found) {
-      found = LookAlike{fmt::format("its character {} is {} (U+{:04X})", place, range->what,
+      found = LookAlike{fmt::format("its character {} is {} (U+{:04X})", position, range->what,
                                     static_cast<std::uint32_t>(point.value)),
                         {}};
     }
@@ -119,37 +119,37 @@ std::string literal(std::string_view text) {
 }  // namespace
 
 void check_names(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
-  struct Place {
+  struct NameColumn {
     const char* table;
     const char* column;
   };
-  constexpr std::array kPlaces = {Place{"policies", "Name"},
-                                  Place{"policy_groups", "Name"},
-                                  Place{"quotas", "Name"},
-                                  Place{"policy_members", "Source"},
-                                  Place{"policy_members", "Destination"},
-                                  Place{"policy_group_members", "Member"}};
-  for (const Place& place : kPlaces) {
-    each_row(tables, fmt::format("SELECT ID, {} FROM {{p}}{}", place.column, place.table),
+  constexpr std::array kColumns = {NameColumn{"policies", "Name"},
+                                   NameColumn{"policy_groups", "Name"},
+                                   NameColumn{"quotas", "Name"},
+                                   NameColumn{"policy_members", "Source"},
+                                   NameColumn{"policy_members", "Destination"},
+                                   NameColumn{"policy_group_members", "Member"}};
+  for (const NameColumn& each : kColumns) {
+    each_row(tables, fmt::format("SELECT ID, {} FROM {{p}}{}", each.column, each.table),
              [&](const policyd::sql::Statement& row) {
                const auto found = look_alike(row.text(1));
                if (!found) return;
-               const std::string mend =
+               const std::string fix =
                    found->plain.empty()
-                       ? fmt::format("type it anew: UPDATE {} SET {} = '...' WHERE ID = {}",
-                                     place.table, place.column, row.integer(0))
+                       ? fmt::format("retype it: UPDATE {} SET {} = '...' WHERE ID = {}",
+                                     each.table, each.column, row.integer(0))
                        : sqlite_command(question.daemon.config.database,
                                         fmt::format("UPDATE {} SET {} = {} WHERE ID = {}",
-                                                    tables.prefix + place.table, place.column,
+                                                    tables.prefix + each.table, each.column,
                                                     literal(found->plain), row.integer(0)));
                findings.wrong(
                    "rules.names",
-                   fmt::format("{} {}: {} '{}' looks Latin but {}", place.table, row.integer(0),
-                               place.column, shown(row.text(1)), found->what),
-                   "whoever looks for it as it reads, or types it, means another one", mend);
+                   fmt::format("{} {}: {} '{}' looks Latin but {}", each.table, row.integer(0),
+                               each.column, shown(row.text(1)), found->what),
+                   "searching for the name as it reads, or typing it, gives another name", fix);
              });
   }
-  findings.well_unless_wrong("rules.names", "names are written in the letters they seem to be");
+  findings.well_unless_wrong("rules.names", "no name contains look-alike letters");
 }
 
 }  // namespace limits

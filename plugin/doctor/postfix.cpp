@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `doctor`: whether Postfix asks us about all mail, and checks who a sender is.
+// `doctor`: whether Postfix asks us about all mail, and whether it verifies senders.
 #include <fmt/core.h>
 #include <fmt/format.h>
 
@@ -12,8 +12,8 @@
 namespace limits {
 namespace {
 
-// What makes Postfix ask in front of everything else.
-std::string mending_asking(const DoctorQuestion& question, const PostfixFacts& facts,
+// How to make Postfix ask before everything else.
+std::string fix_for_asking(const DoctorQuestion& question, const PostfixFacts& facts,
                            const std::string& ours) {
   if (is_carbonio(question)) {
     return "carbonio-limits enable";
@@ -32,7 +32,7 @@ std::string name_of_service(const SmtpdService& service) {
 }
 
 bool checks_login(const SmtpdService& service) {
-  static constexpr std::string_view kMark = "sender_login_mismatch";
+  constexpr std::string_view kMark = "sender_login_mismatch";
   for (const std::string& list : service.at_rcpt) {
     for (const std::string& word : restriction_words(list)) {
       if (word == "permit" || word == "permit_sasl_authenticated") break;
@@ -50,28 +50,27 @@ void check_service(const SmtpdService& service, const DoctorQuestion& question,
                    Findings& findings) {
   const std::string name = name_of_service(service);
   const Asking at_rcpt = asking(service.at_rcpt, ours);
-  const std::string mend = mending_asking(question, facts, ours.front());
+  const std::string fix = fix_for_asking(question, facts, ours.front());
   if (!at_rcpt.asks && !at_rcpt.elsewhere.empty()) {
     findings.wrong("postfix.asks",
-                   fmt::format("Postfix's {} asks {}, and not the daemon ({})", name,
+                   fmt::format("Postfix's {} asks {}, not the daemon ({})", name,
                                escaped(at_rcpt.elsewhere.front()), ours.front()),
-                   "no limit is in force for mail that comes this way", mend);
+                   "no limit is in force for mail that arrives there", fix);
   } else if (!at_rcpt.asks) {
     findings.wrong("postfix.asks", fmt::format("Postfix's {} never asks", name),
-                   "no limit is in force for mail that comes this way", mend);
+                   "no limit is in force for mail that arrives there", fix);
   } else if (!at_rcpt.permits.empty()) {
     const std::set<std::string> permits{at_rcpt.permits.begin(), at_rcpt.permits.end()};
     findings.wrong("postfix.permits",
-                   fmt::format("Postfix's {} asks only behind {}", name, fmt::join(permits, ", ")),
-                   "mail that is permitted there passes unasked, and no limit is in force for it",
-                   mend);
+                   fmt::format("Postfix's {} asks only after {}", name, fmt::join(permits, ", ")),
+                   "mail permitted there passes unchecked, and no limit is in force for it", fix);
   }
   if (by_size && !asking({service.end_of_data}, ours).asks) {
     findings.wrong("postfix.end_of_data",
                    fmt::format("Postfix's {} does not ask at the end of a message", name),
-                   "limits by size count nothing: how large a message is, is known only then",
+                   "limits by size count nothing: the size of a message is known only then",
                    is_carbonio(question)
-                       ? mend
+                       ? fix
                        : fmt::format("put 'check_policy_service {}' at the beginning of "
                                      "smtpd_end_of_data_restrictions, then: postfix reload",
                                      ours.front()));
@@ -91,7 +90,7 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                    const RulesChecked& rules, Findings& findings) {
   if (!facts.why_not.empty()) {
     findings.not_checked("postfix.asks",
-                         fmt::format("where Postfix asks: {}", escaped(facts.why_not)));
+                         fmt::format("whether Postfix asks: {}", escaped(facts.why_not)));
     return;
   }
   const auto ours = policy_service_names(question.daemon.config);
@@ -101,30 +100,32 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
     login_is_checked = login_is_checked && checks_login(*service);
   }
   if (!findings.is_wrong("postfix.asks") && !findings.is_wrong("postfix.permits")) {
-    findings.well("postfix.asks", "Postfix asks about all mail, in front of every permit");
+    findings.well("postfix.asks", "Postfix asks about all mail, before any permit");
   }
   if (rules.by_size) {
     findings.well_unless_wrong("postfix.end_of_data", "Postfix asks at the end of each message");
   }
   if (!rules.by_sender) return;
   if (login_is_checked) {
-    findings.well("postfix.senders", "authenticated users cannot name another as sender");
+    findings.well("postfix.senders",
+                  "authenticated users cannot use another user's sender address");
     return;
   }
   if (rules.by_account) {
-    findings.well("postfix.senders",
-                  "authenticated users may name any sender, but a limit counts by login name");
+    findings.well(
+        "postfix.senders",
+        "authenticated users can use any sender address, but a limit counts by login name");
     return;
   }
   findings.wrong(
       "postfix.senders",
-      "authenticated users may name any sender (no reject_authenticated_sender_login_mismatch in "
-      "front of permit_sasl_authenticated)",
-      "limits count by sender: a hacked account gets around its own by naming others, and uses up "
-      "theirs",
+      "authenticated users can use any sender address (no "
+      "reject_authenticated_sender_login_mismatch before permit_sasl_authenticated)",
+      "limits count by sender: a hacked account evades its own limit by using other addresses, and "
+      "uses up theirs",
       "carbonio-limits send LIMIT --per account, which counts by login name; or have Postfix "
       "refuse "
-      "them: reject_authenticated_sender_login_mismatch in smtpd_sender_restrictions, in front of "
+      "such mail: reject_authenticated_sender_login_mismatch in smtpd_sender_restrictions, before "
       "permit_sasl_authenticated");
 }
 

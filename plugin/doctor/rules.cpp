@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `doctor`: rows that say nothing, or something else than was meant.
+// `doctor`: rows without effect, or with another effect than intended.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 using policyd::sql::Statement;
 
-// A member as its two texts, to compare what policies are for.
+// A member as its two texts, to compare which mail policies match.
 using MemberTexts = std::set<std::pair<std::string, std::string>>;
 
 struct Orphan {
@@ -39,8 +39,8 @@ constexpr std::array kOrphans = {
     Orphan{"policy_group_members", "PolicyGroupID", "policy_groups"},
 };
 
-// The one row of `parent` that nothing of `table` points to: probably the one that was meant.
-std::optional<std::int64_t> probably_meant(const Tables& tables, const Orphan& orphan) {
+// The only row of `parent` that no row of `table` refers to: probably the intended one.
+std::optional<std::int64_t> probably_intended(const Tables& tables, const Orphan& orphan) {
   std::vector<std::int64_t> ids;
   // 5 and below are the policies of a fresh database, 2 and below its groups and quotas.
   each_row(tables,
@@ -52,8 +52,8 @@ std::optional<std::int64_t> probably_meant(const Tables& tables, const Orphan& o
   return ids.size() == 1 ? std::optional{ids.front()} : std::nullopt;
 }
 
-// With what hangs on it, which would be an orphan next.
-std::string deleting(const Tables& tables, const Orphan& orphan, std::int64_t id) {
+// Also deletes the rows that depend on it, which would become orphans.
+std::string delete_statement(const Tables& tables, const Orphan& orphan, std::int64_t id) {
   std::string row = fmt::format("DELETE FROM {}{} WHERE ID = {}", tables.prefix, orphan.table, id);
   if (std::string_view{orphan.table} != "quotas") return row;
   return fmt::format("DELETE FROM {}quotas_limits WHERE QuotasID = {}; {}", tables.prefix, id, row);
@@ -61,23 +61,23 @@ std::string deleting(const Tables& tables, const Orphan& orphan, std::int64_t id
 
 void check_orphans(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
   for (const Orphan& orphan : kOrphans) {
-    const auto meant = probably_meant(tables, orphan);
+    const auto intended = probably_intended(tables, orphan);
     each_row(tables,
              fmt::format("SELECT ID, {1} FROM {{p}}{0} WHERE {1} IS NULL OR {1} NOT IN (SELECT ID "
                          "FROM {{p}}{2}) ORDER BY ID LIMIT 20",
                          orphan.table, orphan.column, orphan.parent),
              [&](const Statement& row) {
                const std::string table = tables.prefix + orphan.table;
-               const std::string mend =
-                   meant ? fmt::format("UPDATE {} SET {} = {} WHERE ID = {}", table, orphan.column,
-                                       *meant, row.integer(0))
-                         : deleting(tables, orphan, row.integer(0));
+               const std::string fix =
+                   intended ? fmt::format("UPDATE {} SET {} = {} WHERE ID = {}", table,
+                                          orphan.column, *intended, row.integer(0))
+                            : delete_statement(tables, orphan, row.integer(0));
                findings.wrong("rules.orphans",
-                              fmt::format("{} {} points to {} {}, which does not exist",
+                              fmt::format("{} {} refers to {} {}, which does not exist",
                                           orphan.table, row.integer(0), orphan.parent,
                                           row.is_null(1) ? "NULL" : escaped(row.text(1))),
-                              "the row has no effect; what was meant is not limited",
-                              sqlite_command(question.daemon.config.database, mend));
+                              "the row has no effect: its limit is not in force",
+                              sqlite_command(question.daemon.config.database, fix));
              });
   }
   findings.well_unless_wrong("rules.orphans", "every row belongs to a policy, quota or group");
@@ -148,18 +148,18 @@ void check_problems(const DoctorQuestion& question, const Tables& tables,
   findings.well_unless_wrong("rules.rows", "the daemon understands every row");
 }
 
-// A Track that means "each client" to IPv4 only.
+// A Track that counts single clients for IPv4 only.
 void check_clients(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
   const auto all = read_limits(tables);
-  if (!all) return;  // its problem is found elsewhere
+  if (!all) return;  // reported elsewhere
   for (const StoredLimit& limit : all->limits) {
     if (!limit.partly_enabled() || !joins_v6_clients(limit.track, limit.what.target)) continue;
     const auto wanted = wanted_of(*all, limit);
     findings.wrong(
         "rules.clients",
-        fmt::format("limit {} counts single IPv4 clients, but IPv6 clients by networks of /32",
+        fmt::format("limit {} counts IPv4 clients one by one, but IPv6 clients by /32 network",
                     limit.id),
-        "all customers of a provider share one counter there, and one of them uses it up",
+        "all IPv6 customers of a provider share one counter, which one of them can use up",
         wanted ? "carbonio-limits " + line_of(*wanted)
                : sqlite_command(
                      question.daemon.config.database,
@@ -187,7 +187,7 @@ MemberTexts members_of_policy(const Tables& tables, std::int64_t policy) {
   return texts;
 }
 
-// Behind a LastQuota, or behind a policy whose access_control answers for all mail.
+// Limits that never apply: after a LastQuota, or if an access_control decides on all mail first.
 void check_walk(const DoctorQuestion& question, const Tables& tables, const policyd::Rules& rules,
                 Findings& findings) {
   struct End {
@@ -197,8 +197,8 @@ void check_walk(const DoctorQuestion& question, const Tables& tables, const poli
   std::vector<End> ends;
   const policyd::Policy* answers = nullptr;
   for (const policyd::Policy& policy : rules.policies) {
-    const bool concerned = !policy.quotas.empty() || !policy.access_control.empty();
-    const MemberTexts members = concerned ? members_of_policy(tables, policy.id) : MemberTexts{};
+    const bool relevant = !policy.quotas.empty() || !policy.access_control.empty();
+    const MemberTexts members = relevant ? members_of_policy(tables, policy.id) : MemberTexts{};
     if (question.daemon.config.access_control && answers == nullptr && is_for_all(members)) {
       const bool final =
           !policy.access_control.empty() &&
@@ -216,7 +216,7 @@ void check_walk(const DoctorQuestion& question, const Tables& tables, const poli
             fmt::format("quota {} of policy {} ({}) never applies: quota {} of policy {} ends the "
                         "walk before it (LastQuota)",
                         quota.id, policy.id, escaped(policy.name), ended->quota, ended->policy),
-            "its limit is not in force for anybody",
+            "its limit is not in force",
             sqlite_command(question.daemon.config.database,
                            fmt::format("UPDATE {}quotas SET LastQuota = 0 WHERE ID = {}",
                                        tables.prefix, ended->quota)));
@@ -225,13 +225,14 @@ void check_walk(const DoctorQuestion& question, const Tables& tables, const poli
       }
     }
   }
-  findings.well_unless_wrong("rules.last_quota", "no limit stands behind one that ends the walk");
+  findings.well_unless_wrong("rules.last_quota",
+                             "no limit comes after one that ends the walk (LastQuota)");
   if (answers == nullptr) return;
   findings.wrong(
       "rules.access_control",
-      fmt::format("access_control {} of policy {} ({}) answers for all mail",
+      fmt::format("access_control {} of policy {} ({}) decides on all mail",
                   answers->access_control.front().id, answers->id, escaped(answers->name)),
-      "its answer is final, so Quotas is never asked and no limit is in force",
+      "its verdict is final, so Quotas never runs and no limit is in force",
       sqlite_command(question.daemon.config.database,
                      fmt::format("UPDATE {}access_control SET Disabled = 1 WHERE ID = {}",
                                  tables.prefix, answers->access_control.front().id)));
@@ -254,7 +255,7 @@ void check_policies(const DoctorQuestion& question, const Tables& tables,
     findings.wrong(
         "rules.empty",
         fmt::format("policy {} ({}) has limits but no members", policy.id, escaped(policy.name)),
-        "it is for nobody, so its limits are not in force",
+        "it matches no mail, so its limits are not in force",
         sqlite_command(question.daemon.config.database,
                        fmt::format("INSERT INTO {}policy_members (PolicyID, Source, "
                                    "Destination) VALUES ({}, '%internal_domains', 'any')",

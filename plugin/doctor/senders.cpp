@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `doctor`: limits by envelope sender. Postfix asks before it knows whether the sender is who he
-// says he is, so such a limit has to say where the mail comes from, too.
+// `doctor`: limits by envelope sender. Postfix asks before it has verified the sender, so such a
+// limit must also restrict where the mail comes from.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -39,7 +39,7 @@ class Sources {
  public:
   explicit Sources(const Tables& tables) : groups_(read_groups(tables)) {}
 
-  // Whether mail must be authenticated, or come from networks that are named, to match.
+  // Whether only authenticated mail, or mail from named networks, matches.
   [[nodiscard]] bool is_inside(const std::optional<std::string>& source) const {
     if (policyd::matches_everything(source)) return false;
     const auto items = policyd::list_items(*source);
@@ -49,7 +49,7 @@ class Sources {
     });
   }
 
-  [[nodiscard]] bool asks_for_login(const std::optional<std::string>& source) const {
+  [[nodiscard]] bool requires_login(const std::optional<std::string>& source) const {
     if (policyd::matches_everything(source)) return false;
     const auto items = policyd::list_items(*source);
     return std::any_of(items.begin(), items.end(), [&](std::string_view text) {
@@ -58,7 +58,7 @@ class Sources {
     });
   }
 
-  // Whether a bounce from anywhere matches: nothing in it asks for something that bounces lack.
+  // Whether a bounce from anywhere matches: no item requires anything that bounces lack.
   [[nodiscard]] static bool catches_bounces(const std::optional<std::string>& source) {
     if (policyd::matches_everything(source)) return true;
     const auto items = policyd::list_items(*source);
@@ -79,7 +79,7 @@ class Sources {
     if (item.kind == ItemKind::unparsable || item.kind == ItemKind::error) return true;
     if (item.kind != ItemKind::group) return false;
     const auto group = groups_.find(item.text);
-    // Nothing is in a group that is empty, missing, or only holds itself.
+    // No mail matches a group that is empty, missing, or only contains itself.
     if (group == groups_.end() || !visited.insert(item.text).second) return true;
     return std::all_of(group->second.begin(), group->second.end(),
                        [&](const std::string& member) { return item_is_inside(member, visited); });
@@ -96,7 +96,7 @@ bool is_by_sender(const policyd::Quota& quota) {
          method == policyd::TrackMethod::sender_user;
 }
 
-// The limit as `send` takes it: "10/60s".
+// The limit in the form that `send` accepts: "10/60s".
 std::string spec_of(const policyd::Quota& quota) {
   for (const policyd::QuotaLimit& limit : quota.limits) {
     if (limit.type == policyd::LimitType::message_count) {
@@ -106,20 +106,20 @@ std::string spec_of(const policyd::Quota& quota) {
   return "LIMIT";
 }
 
-// How it gets the members that belong there: from Carbonio, else one by one.
-std::string mending_group(const DoctorQuestion& question, const Tables& tables,
+// How to fill the group: from Carbonio, else one member at a time.
+std::string fix_for_group(const DoctorQuestion& question, const Tables& tables,
                           const std::string& group) {
   std::error_code code;
   if (std::filesystem::exists(question.zextras_home / "conf" / "localconfig.xml", code)) {
     return "carbonio-limits sync";
   }
   if (group == "internal_domains") {
-    return "for each of your own domains: carbonio-limits hook domain-created YOUR.DOMAIN";
+    return "for each of your domains: carbonio-limits hook domain-created YOUR.DOMAIN";
   }
   const std::string of_group =
       fmt::format("(SELECT ID FROM {}policy_groups WHERE Name = '{}')", tables.prefix, group);
   return fmt::format(
-      "for each of your own networks, in place of 192.0.2.0/24: {}   (and DELETE the example rows)",
+      "for each of your networks, instead of 192.0.2.0/24: {}   (and DELETE the example rows)",
       sqlite_command(question.daemon.config.database,
                      fmt::format("INSERT INTO {}policy_group_members (PolicyGroupID, Member) "
                                  "VALUES ({}, '192.0.2.0/24')",
@@ -139,24 +139,23 @@ void check_example_groups(const DoctorQuestion& question, const Tables& tables,
                               : std::set<std::string>{group->second.begin(), group->second.end()};
     if (!members.empty() && members != example) continue;
     findings.wrong("rules.example_groups",
-                   members.empty()
-                       ? fmt::format("group {} is empty", name)
-                       : fmt::format("group {} still holds only the example rows", name),
-                   "limits that use it do not know this server's own domains or networks, so they "
-                   "are not in force for its users",
-                   mending_group(question, tables, name));
+                   members.empty() ? fmt::format("group {} is empty", name)
+                                   : fmt::format("group {} still has only the example rows", name),
+                   "limits that use it do not know this server's domains or networks, so they are "
+                   "not in force for its users",
+                   fix_for_group(question, tables, name));
   }
 }
 
-// What the members of a policy let in.
+// Which mail the members of a policy match.
 struct Members {
-  bool outside = false;  // mail that is neither authenticated nor of a network that is named
+  bool outside = false;  // mail that is neither authenticated nor from a named network
   bool bounces = false;
   bool login = false;
   bool example = true;  // the policy that every fresh database has
 };
 
-Members look_at_members(const Tables& tables, const Sources& sources, const policyd::Policy& policy,
+Members examine_members(const Tables& tables, const Sources& sources, const policyd::Policy& policy,
                         std::set<std::string>& used_groups) {
   Members out;
   each_row(tables,
@@ -168,27 +167,27 @@ Members look_at_members(const Tables& tables, const Sources& sources, const poli
              out.example = out.example && source == "@example.net";
              out.outside = out.outside || !sources.is_inside(source);
              out.bounces = out.bounces || Sources::catches_bounces(source);
-             out.login = out.login || sources.asks_for_login(source);
+             out.login = out.login || sources.requires_login(source);
              for (int side = 0; side < 2 && !policy.quotas.empty(); ++side) {
                for (const char* name : {"internal_domains", "internal_ips"}) {
-                 const bool there =
+                 const bool used =
                      row.text(side).find(fmt::format("%{}", name)) != std::string_view::npos;
-                 if (there) used_groups.insert(name);
+                 if (used) used_groups.insert(name);
                }
              }
            });
   return out;
 }
 
-// The limits for senders from anywhere that were asked for by --anyone: the policy says it in the
-// words of this command. Rows typed by hand may not mean it.
-std::map<std::int64_t, std::int64_t> asked_for_anyone(const Tables& tables) {
+// The limits on senders from anywhere that --anyone created: their policy has this command's own
+// description. Rows typed by hand may not intend it.
+std::map<std::int64_t, std::int64_t> created_with_anyone(const Tables& tables) {
   std::map<std::int64_t, std::int64_t> out;  // the limit of each quota
   std::map<std::int64_t, std::string> descriptions;
   each_row(tables, "SELECT ID, Description FROM {p}policies",
            [&](const Statement& row) { descriptions[row.integer(0)] = row.text(1); });
   const auto all = read_limits(tables);
-  if (!all) return out;  // its problem is found elsewhere
+  if (!all) return out;  // reported elsewhere
   for (const StoredLimit& limit : all->limits) {
     const Recognised& what = limit.what;
     if (!what.direction || !what.target || !what.per ||
@@ -212,30 +211,30 @@ bool refuses_by_account(const Tables& tables) {
          });
 }
 
-// One finding for a quota: who is counted by it may be anybody, and with `any` bounces are, too.
+// One finding for a quota that counts mail from outside and, if `bounces`, all bounces too.
 void find_outside(const policyd::Policy& policy, const policyd::Quota& quota, bool bounces,
                   Findings& findings) {
   const std::string what =
       fmt::format("quota {} of policy {} ({})", quota.id, policy.id, escaped(policy.name));
-  const std::string mend =
+  const std::string fix =
       fmt::format("carbonio-limits send {} && carbonio-limits remove {}", spec_of(quota), quota.id);
   constexpr const char* kForged =
-      "whoever names one of your users as sender uses up that user's limit, and his own mail is "
+      "anyone can use up a user's limit by forging that user as sender; then the user's own mail "
+      "is "
       "refused";
   if (bounces) {
     findings.wrong(
         "rules.bounces",
         what +
-            " catches mail of the whole world by envelope sender, with all bounces in "
-            "one counter (Sender:<>)",
-        fmt::format("incoming mail is limited like outgoing, a wave of bounces shuts out "
-                    "all further ones, and {}",
+            " counts all incoming mail by envelope sender, with all bounces in one counter "
+            "(Sender:<>)",
+        fmt::format("incoming mail is limited like outgoing mail, a wave of bounces blocks all "
+                    "further bounces, and {}",
                     kForged),
-        mend);
+        fix);
   } else {
     findings.wrong("rules.outside",
-                   what + " counts by envelope sender, and mail from outside counts too", kForged,
-                   mend);
+                   what + " counts by envelope sender, including mail from outside", kForged, fix);
   }
 }
 
@@ -256,34 +255,34 @@ bool counts_sizes(const policyd::Policy& policy, bool example) {
 void check_senders(const DoctorQuestion& question, const Tables& tables, RulesChecked& checked,
                    Findings& findings) {
   const Sources sources{tables};
-  const auto asked_for = asked_for_anyone(tables);
+  const auto intended = created_with_anyone(tables);
   checked.by_account = refuses_by_account(tables);
   std::set<std::string> used_groups;
-  std::set<std::int64_t> said;
+  std::set<std::int64_t> reported;
   for (const policyd::Policy& policy : checked.rules->policies) {
-    const Members members = look_at_members(tables, sources, policy, used_groups);
+    const Members members = examine_members(tables, sources, policy, used_groups);
     checked.by_size = checked.by_size || counts_sizes(policy, members.example);
     for (const policyd::Quota& quota : policy.quotas) {
       if (!is_by_sender(quota) || quota.limits.empty()) continue;
       checked.by_sender = checked.by_sender || members.login;
-      if (quota.verdict.kind == policyd::RowVerdict::Kind::none) continue;  // it only watches
+      if (quota.verdict.kind == policyd::RowVerdict::Kind::none) continue;  // it only monitors
       if (!members.outside) continue;
-      const auto limit = asked_for.find(quota.id);
-      if (limit == asked_for.end()) {
+      const auto limit = intended.find(quota.id);
+      if (limit == intended.end()) {
         find_outside(policy, quota, members.bounces, findings);
-      } else if (said.insert(limit->second).second) {
+      } else if (reported.insert(limit->second).second) {
         findings.well("rules.anyone",
-                      fmt::format("limit {} counts mail from outside too, as --anyone asks for: "
-                                  "strangers can use it up",
+                      fmt::format("limit {} also counts mail from outside, as --anyone requested: "
+                                  "outsiders can use it up",
                                   limit->second));
       }
     }
   }
   check_example_groups(question, tables, used_groups, findings);
-  if (question.daemon.config.quotas && said.empty() && !findings.is_wrong("rules.outside") &&
+  if (question.daemon.config.quotas && reported.empty() && !findings.is_wrong("rules.outside") &&
       !findings.is_wrong("rules.bounces")) {
     findings.well("rules.senders",
-                  "no limit can be used up by strangers who name a user as sender");
+                  "no limit can be used up by outsiders who forge a user as sender");
   }
 }
 

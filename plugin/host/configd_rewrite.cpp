@@ -3,27 +3,26 @@
 
 #include <fmt/core.h>
 
-#include <thread>
-
 #include "hooks/carbonio/configd.hpp"
+#include "hooks/system/wait_until.hpp"
 
 namespace limits {
 
 Rewritten rewrite(const Configd& configd, std::string_view sections,
-                  const std::function<bool()>& is_so) {
-  constexpr std::chrono::milliseconds kLookAgain{200};
+                  const std::function<bool()>& took_effect) {
+  using carbonio::RewriteRequest;
+  constexpr std::chrono::milliseconds kInterval{200};
   Rewritten out;
-  const auto asked = carbonio::ask_to_rewrite(configd.port, sections, configd.within);
-  if (!asked) out.trouble = asked.error().message;
-  out.nobody_there = asked && *asked == carbonio::Rewriting::nobody_there;
-  const bool wait = asked && !out.nobody_there;
-  const auto until = std::chrono::steady_clock::now() + configd.within;
-  while (!(out.so = is_so()) && wait && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(kLookAgain);
-  }
-  if (wait && !out.so) {
-    out.trouble = fmt::format("configd, port {}: it said yes, but nothing to be seen of it in {} s",
-                              configd.port, configd.within.count());
+  const auto request = carbonio::request_rewrite(configd.port, sections, configd.within);
+  if (!request) out.trouble = request.error().message;
+  out.not_running = request && *request == RewriteRequest::not_running;
+  const bool accepted = request && *request == RewriteRequest::accepted;
+  out.took_effect = carbonio::wait_until(accepted ? configd.within : std::chrono::seconds{0},
+                                         kInterval, took_effect);
+  if (accepted && !out.took_effect) {
+    out.trouble = fmt::format(
+        "configd, port {}: accepted the request, but the files did not change within {} s",
+        configd.port, configd.within.count());
   }
   return out;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Having configd rewrite what it generates, and waiting until that is to be seen.
+// Makes configd rewrite the files that it generates, and waits until the change shows.
 #pragma once
 
 #include <chrono>
@@ -12,18 +12,18 @@ namespace limits {
 
 struct Configd {
   std::uint16_t port = 0;
-  std::chrono::seconds within{60};  // for its answer, and then for what it writes
+  std::chrono::seconds within{60};  // for its answer, and then for the files
 };
 
 struct Rewritten {
-  bool so = false;            // what was waited for
-  bool nobody_there = false;  // configd does not run
-  std::string trouble;        // it does, but did not do it: a sentence without a full stop
+  bool took_effect = false;  // the awaited condition holds
+  bool not_running = false;  // configd does not run here
+  std::string trouble;       // it runs, but did not do it: a sentence without a full stop
 };
 
-// `is_so` is looked at after the answer, and again and again until it says yes or the time is over;
-// where configd is not there, once.
+// Tests `took_effect` after the answer, repeatedly until it returns true or the time is over; only
+// once if configd does not run.
 Rewritten rewrite(const Configd& configd, std::string_view sections,
-                  const std::function<bool()>& is_so);
+                  const std::function<bool()>& took_effect);
 
 }  // namespace limits

@@ -11,33 +11,33 @@
 namespace limits {
 namespace {
 
-constexpr std::size_t kMostShown = 20;
+constexpr std::size_t kMaxShown = 20;
 
-void say_members(std::string_view sign, const std::vector<std::string>& members, Output& output) {
-  for (std::size_t i = 0; i < std::min(members.size(), kMostShown); ++i) {
+void print_members(std::string_view sign, const std::vector<std::string>& members, Output& output) {
+  for (std::size_t i = 0; i < std::min(members.size(), kMaxShown); ++i) {
     output.line(fmt::format("  {} {}", sign, escaped(members[i])));
   }
-  if (members.size() > kMostShown) {
-    output.line(fmt::format("  {} {} more", sign, members.size() - kMostShown));
+  if (members.size() > kMaxShown) {
+    output.line(fmt::format("  {} {} more", sign, members.size() - kMaxShown));
   }
 }
 
-void say_group(std::string_view name, const carbonio::GroupChange& change, bool dry_run,
-               Output& output) {
+void print_group(std::string_view name, const carbonio::GroupChange& change, bool dry_run,
+                 Output& output) {
   output.line(fmt::format("{}: {}{} added, {} removed, {} unchanged", name,
                           dry_run ? "would be " : "", change.added.size(), change.removed.size(),
                           change.unchanged));
-  say_members("+", change.added, output);
-  say_members("-", change.removed, output);
+  print_members("+", change.added, output);
+  print_members("-", change.removed, output);
 }
 
 }  // namespace
 
-tl::expected<carbonio::Wanted, Failure> ask_carbonio(const std::filesystem::path& zextras_home,
-                                                     const Arguments& arguments) {
+tl::expected<carbonio::WantedMembers, Failure> ask_carbonio(
+    const std::filesystem::path& zextras_home, const Arguments& arguments) {
   const auto here = find_this_carbonio(zextras_home, arguments);
   if (!here) return tl::unexpected{here.error()};
-  const auto answers = carbonio::ask_all(here->prov, carbonio::seed_questions(here->server));
+  const auto answers = carbonio::ask_all(here->prov, carbonio::group_questions(here->server));
   const auto cannot = [](const policyd::Error& error) {
     return failed(fmt::format("{}; nothing was changed", error.message));
   };
@@ -47,7 +47,7 @@ tl::expected<carbonio::Wanted, Failure> ask_carbonio(const std::filesystem::path
   return std::move(*wanted);
 }
 
-void say_skipped(const carbonio::Wanted& wanted, Output& output) {
+void print_skipped(const carbonio::WantedMembers& wanted, Output& output) {
   if (wanted.skipped.empty()) return;
   const std::size_t others = wanted.skipped.size() - 1;
   output.note(fmt::format("skipped '{}'{}: neither a domain nor a network",
@@ -55,9 +55,9 @@ void say_skipped(const carbonio::Wanted& wanted, Output& output) {
                           others == 0 ? std::string{} : fmt::format(" and {} more", others)));
 }
 
-void say_change(const carbonio::SeedChange& change, bool dry_run, Output& output) {
-  say_group("internal_domains", change.domains, dry_run, output);
-  say_group("internal_ips", change.networks, dry_run, output);
+void print_change(const carbonio::GroupsChange& change, bool dry_run, Output& output) {
+  print_group("internal_domains", change.domains, dry_run, output);
+  print_group("internal_ips", change.networks, dry_run, output);
 }
 
 }  // namespace limits

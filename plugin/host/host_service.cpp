@@ -3,14 +3,15 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <fstream>
 #include <system_error>
-#include <thread>
 
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/status/status.hpp"
 #include "hooks/carbonio/paths.hpp"
 #include "hooks/service/service.hpp"
+#include "hooks/system/wait_until.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/doctor/checks.hpp"
@@ -28,9 +29,10 @@ using policyd::Config;
 using policyd::failure;
 using Asks = PostfixView::Asks;
 
-constexpr const char* kBoth = "cbpolicyd mta";
+constexpr std::chrono::milliseconds kInterval{200};
+constexpr const char* kSections = "cbpolicyd mta";
 
-bool is_there(const fs::path& file) {
+bool is_present(const fs::path& file) {
   std::error_code code;
   return fs::exists(fs::symlink_status(file, code));
 }
@@ -39,8 +41,8 @@ bool differs(const carbonio::GroupChange& change) {
   return !change.added.empty() || !change.removed.empty();
 }
 
-Result<carbonio::SeedChange> synchronised(const DatabasePlace& place,
-                                          const carbonio::Wanted& wanted, bool dry_run) {
+Result<carbonio::GroupsChange> synchronised(const DatabasePlace& place,
+                                            const carbonio::WantedMembers& wanted, bool dry_run) {
   const auto database = open_as_owner(place);
   if (!database) return tl::unexpected{database.error()};
   auto change = carbonio::synchronise(database->handle.get(), place.table_prefix, wanted, dry_run);
@@ -51,9 +53,9 @@ Result<carbonio::SeedChange> synchronised(const DatabasePlace& place,
   return change;
 }
 
-std::string nobody_there(const Configd& configd) {
+std::string not_running(const Configd& configd) {
   return fmt::format(
-      "configd does not run here (port {}): configuration and Postfix follow within 60 s of its "
+      "configd is not running here (port {}): configuration and Postfix follow within 60 s of its "
       "start",
       configd.port);
 }
@@ -66,24 +68,21 @@ std::vector<std::string> names_of(const Config& config) {
   return out;
 }
 
-// The modules that the daemon works with; nullopt where it does not say.
+// The modules that the daemon reports; nullopt if it does not.
 std::optional<std::vector<std::string>> modules_in_force(const Config& config) {
   auto status = policyd::read_status(policyd::status_file_of(config.pid_file));
   if (!status || !*status) return std::nullopt;
   return std::move((*status)->modules);
 }
 
-// Processes of Postfix that are in the middle of a session go on asking until its end.
+// Postfix processes with an open session keep asking until it ends.
 void wait_for_last_sessions(const Config& config) {
   constexpr std::chrono::seconds kWithin{10};
-  constexpr std::chrono::milliseconds kLookAgain{200};
   const auto file = policyd::status_file_of(config.pid_file);
-  const auto until = std::chrono::steady_clock::now() + kWithin;
-  while (std::chrono::steady_clock::now() < until) {
+  carbonio::wait_until(kWithin, kInterval, [&] {
     const auto status = policyd::read_status(file);
-    if (!status || !*status || (*status)->connections == 0) return;
-    std::this_thread::sleep_for(kLookAgain);
-  }
+    return !status || !*status || (*status)->connections == 0;
+  });
 }
 
 }  // namespace
@@ -95,29 +94,30 @@ std::optional<Config> HostService::configuration() const {
 }
 
 PostfixView HostService::postfix() const {
-  return look_at_postfix(home_, search_path_, configuration().value_or(Config{}));
+  return inspect_postfix(home_, search_path_, configuration().value_or(Config{}));
 }
 
-bool HostService::is_followed(std::span<const ModuleSwitch> modules) const {
+bool HostService::attributes_applied(std::span<const ModuleSwitch> modules) const {
   const auto config = configuration();
   if (!config || !carbonio::switched_off(*config, modules).empty()) return false;
   const Asks asks = postfix().asks;
   return asks == Asks::everywhere || asks == Asks::unknown;
 }
 
-bool HostService::is_switched_on() const { return is_there(carbonio::enabled_mark(home_)); }
+bool HostService::is_switched_on() const { return is_present(carbonio::enabled_mark(home_)); }
 
 bool HostService::is_stopped() const {
   return !is_switched_on() && !carbonio::running_service(carbonio::find_service(home_));
 }
 
-Result<std::vector<std::string>> HostService::to_be_done(const carbonio::Wanted& wanted) const {
+Result<std::vector<std::string>> HostService::commands_for(
+    const carbonio::WantedMembers& wanted) const {
   std::vector<std::string> out;
-  if (!is_there(home_ / "conf" / "cbpolicyd.conf"))
-    out.push_back(rewrite_as_typed(configd_, kBoth));
+  if (!is_present(home_ / "conf" / "cbpolicyd.conf"))
+    out.push_back(rewrite_as_typed(configd_, kSections));
   const auto place = find_database(std::nullopt, home_);
   if (!place) return tl::unexpected{place.error()};
-  if (!is_there(place->file)) {
+  if (!is_present(place->file)) {
     out.emplace_back("carbonio-limits init");
   } else {
     const auto owner = AsOwner::of(place->file);
@@ -129,43 +129,43 @@ Result<std::vector<std::string>> HostService::to_be_done(const carbonio::Wanted&
     }
   }
   const fs::path mark = carbonio::enabled_mark(home_);
-  if (!is_there(mark)) out.push_back(fmt::format("touch {}", mark.string()));
+  if (!is_present(mark)) out.push_back(fmt::format("touch {}", mark.string()));
   if (!carbonio::running_service(carbonio::find_service(home_))) {
     out.emplace_back("carbonio-limits service start");
   }
   return out;
 }
 
-Result<void> HostService::have_configuration(StepReport& steps) const {
+Result<void> HostService::ensure_configuration(StepReport& steps) const {
   const fs::path file = home_ / "conf" / "cbpolicyd.conf";
-  if (is_there(file)) return {};
-  const Rewritten rewritten = rewrite(configd_, kBoth, [&] { return configuration().has_value(); });
-  if (!rewritten.so) {
-    return failure(
-        fmt::format("there is no {}, and configd did not write it: {}", file.string(),
-                    rewritten.nobody_there ? nobody_there(configd_) : rewritten.trouble));
+  if (is_present(file)) return {};
+  const Rewritten rewritten =
+      rewrite(configd_, kSections, [&] { return configuration().has_value(); });
+  if (!rewritten.took_effect) {
+    return failure(fmt::format("{} is missing, and configd did not write it: {}", file.string(),
+                               rewritten.not_running ? not_running(configd_) : rewritten.trouble));
   }
   steps.done(fmt::format("configd wrote {}", file.string()));
   return {};
 }
 
-Result<void> HostService::have_database(const carbonio::Wanted& wanted, StepReport& steps,
-                                        Output& output) const {
+Result<void> HostService::ensure_database(const carbonio::WantedMembers& wanted, StepReport& steps,
+                                          Output& output) const {
   const auto place = find_database(std::nullopt, home_);
   if (!place) return tl::unexpected{place.error()};
   const auto owner = AsOwner::of(place->file);
   if (!owner) return tl::unexpected{owner.error()};
   const std::string file = place->file.string();
-  const bool fresh = !is_there(place->file);
+  const bool fresh = !is_present(place->file);
   if (fresh) {
-    if (auto made = make_database(*place); !made) return made;
-    steps.done(fmt::format("made the database {}", file));
+    if (auto created = make_database(*place); !created) return created;
+    steps.done(fmt::format("created the database {}", file));
   } else {
     steps.as_it_was(fmt::format("database {}", file));
   }
   const auto change = synchronised(*place, wanted, false);
   if (!change) return tl::unexpected{change.error()};
-  say_skipped(wanted, output);
+  print_skipped(wanted, output);
   const std::string what = fmt::format(
       "groups internal_domains ({} added, {} removed) and internal_ips ({} added, {} removed)",
       change->domains.added.size(), change->domains.removed.size(), change->networks.added.size(),
@@ -180,25 +180,25 @@ Result<void> HostService::have_database(const carbonio::Wanted& wanted, StepRepo
 
 Result<void> HostService::start(StepReport& steps) const {
   const fs::path mark = carbonio::enabled_mark(home_);
-  if (!is_there(mark)) {
+  if (!is_present(mark)) {
     const auto owner = AsOwner::of(mark);
     if (!owner) return tl::unexpected{owner.error()};
     std::error_code code;
     fs::create_directories(mark.parent_path(), code);
     std::ofstream out{mark};
-    out << "The policy service starts at boot where this file is; carbonio-limits disable removes "
+    out << "The policy service starts at boot if this file exists; carbonio-limits disable removes "
            "it.\n";
     if (!out.flush()) return failure(fmt::format("cannot write {}", mark.string()));
-    steps.done(fmt::format("the service is to start at boot ({})", mark.string()));
+    steps.done(fmt::format("the service starts at boot ({})", mark.string()));
   }
   const auto started = carbonio::start_service(carbonio::find_service(home_));
   if (!started) {
     return failure(fmt::format("the service was not started: {}", started.error().message));
   }
   if (*started == ServiceChange::done) {
-    steps.done("the service was started");
+    steps.done("started the service");
   } else {
-    steps.as_it_was("the service runs");
+    steps.as_it_was("the service is running");
   }
   return {};
 }
@@ -209,36 +209,36 @@ Result<void> HostService::stop(StepReport& steps) const {
     return failure(fmt::format("the service was not stopped: {}", stopped.error().message));
   }
   if (*stopped == ServiceChange::done) {
-    steps.done("the service was stopped");
+    steps.done("stopped the service");
   } else {
-    steps.as_it_was("the service does not run");
+    steps.as_it_was("the service is not running");
   }
   const fs::path mark = carbonio::enabled_mark(home_);
-  if (!is_there(mark)) return {};
+  if (!is_present(mark)) return {};
   const auto owner = AsOwner::of(mark);
   if (!owner) return tl::unexpected{owner.error()};
   std::error_code code;
   fs::remove(mark, code);
   if (code) return failure(fmt::format("cannot remove {}: {}", mark.string(), code.message()));
-  steps.done("the service is not to start at boot");
+  steps.done("the service does not start at boot");
   return {};
 }
 
-void HostService::follow(std::span<const ModuleSwitch> modules, bool attributes_changed,
-                         StepReport& steps) const {
+void HostService::apply_attributes(std::span<const ModuleSwitch> modules, bool attributes_changed,
+                                   StepReport& steps) const {
   const auto before = configuration();
   Rewritten rewritten;
-  rewritten.so = is_followed(modules);
-  if (attributes_changed || !rewritten.so) {
-    rewritten = rewrite(configd_, kBoth, [&] { return is_followed(modules); });
-    if (rewritten.so && !rewritten.nobody_there) steps.done("configd rewrote what it generates");
+  rewritten.took_effect = attributes_applied(modules);
+  if (attributes_changed || !rewritten.took_effect) {
+    rewritten = rewrite(configd_, kSections, [&] { return attributes_applied(modules); });
+    if (rewritten.took_effect && !rewritten.not_running) steps.done("configd rewrote its files");
   }
-  reload_where_needed(before, steps);
+  reload_if_needed(before, steps);
 
-  const auto tell = [&](bool so, const std::string& right, const std::string& wrong) {
-    if (so) return steps.well(right);
-    if (rewritten.nobody_there) {
-      return steps.not_checked(fmt::format("{}; {}", wrong, nobody_there(configd_)));
+  const auto report = [&](bool right_now, const std::string& right, const std::string& wrong) {
+    if (right_now) return steps.well(right);
+    if (rewritten.not_running) {
+      return steps.not_checked(fmt::format("{}; {}", wrong, not_running(configd_)));
     }
     steps.wrong(rewritten.trouble.empty() ? wrong
                                           : fmt::format("{}; {}", wrong, rewritten.trouble));
@@ -246,19 +246,18 @@ void HostService::follow(std::span<const ModuleSwitch> modules, bool attributes_
   const auto config = configuration();
   const auto off = config ? carbonio::switched_off(*config, modules) : std::vector<std::string>{};
   const std::string file = (home_ / "conf" / "cbpolicyd.conf").string();
-  tell(config && off.empty(), fmt::format("the modules are switched on in {}", file),
-       config ? fmt::format("{} is switched off in {}", join_with_and(off), file)
-              : fmt::format("{} cannot be read", file));
+  report(config && off.empty(), fmt::format("the modules are switched on in {}", file),
+         config ? fmt::format("{} is switched off in {}", join_with_and(off), file)
+                : fmt::format("{} cannot be read", file));
   const PostfixView view = postfix();
   if (view.asks == Asks::unknown) {
     steps.not_checked(view.what);
   } else {
-    tell(view.asks == Asks::everywhere, view.what, view.what);
+    report(view.asks == Asks::everywhere, view.what, view.what);
   }
 }
 
-void HostService::reload_where_needed(const std::optional<Config>& before,
-                                      StepReport& steps) const {
+void HostService::reload_if_needed(const std::optional<Config>& before, StepReport& steps) const {
   const auto now = configuration();
   if (!now) return;
   const auto in_force = modules_in_force(*now);
@@ -266,41 +265,36 @@ void HostService::reload_where_needed(const std::optional<Config>& before,
   if (auto done = carbonio::reload_service(carbonio::find_service(home_)); !done) {
     return steps.wrong(fmt::format("the service was not reloaded: {}", done.error().message));
   }
-  steps.done("the service read its configuration again");
+  steps.done("reloaded the service");
 }
 
 void HostService::verify(StepReport& steps) const {
   constexpr std::chrono::seconds kWithin{10};
-  constexpr std::chrono::milliseconds kLookAgain{200};
   DoctorQuestion question;
   question.zextras_home = home_;
   question.search_path = search_path_;
-  const auto until = std::chrono::steady_clock::now() + kWithin;
-  // The checks of doctor that are about what was switched on here.
-  const auto is_ours = [](const Finding& finding) {
+  // The checks of doctor that apply to what was switched on here.
+  const auto applies = [](const Finding& finding) {
     for (const char* check : {"daemon.running", "daemon.answers", "daemon.modules"}) {
       if (finding.check == check) return true;
     }
     return false;
   };
   Findings findings;
-  for (bool again = true; again;) {
+  carbonio::wait_until(kWithin, kInterval, [&] {
     findings = {};
     question.daemon = find_daemon_config(std::nullopt, home_);
     check_daemon(question, nullptr, findings);
-    again = false;
-    for (const Finding& each : findings.all()) {
-      again = again || (is_ours(each) && each.health == Health::wrong);
-    }
-    again = again && std::chrono::steady_clock::now() < until;
-    if (again) std::this_thread::sleep_for(kLookAgain);
-  }
+    return std::none_of(findings.all().begin(), findings.all().end(), [&](const Finding& each) {
+      return applies(each) && each.health == Health::wrong;
+    });
+  });
   for (const Finding& each : findings.all()) {
-    if (!is_ours(each)) continue;
+    if (!applies(each)) continue;
     if (each.health == Health::well) steps.well(each.what);
     if (each.health == Health::not_checked) steps.not_checked(each.what);
     if (each.health == Health::wrong) {
-      steps.wrong(fmt::format("{}; what mends it: {}", each.what, each.mend));
+      steps.wrong(fmt::format("{}; to fix it: {}", each.what, each.fix));
     }
   }
   const auto in_force = modules_in_force(question.daemon.config);
@@ -316,7 +310,7 @@ Result<void> HostService::leave_postfix(bool attributes_changed, StepReport& ste
   const bool asked_before = asks();
   Rewritten rewritten;
   if (attributes_changed || asked_before) {
-    rewritten = rewrite(configd_, kBoth, [&] { return !asks(); });
+    rewritten = rewrite(configd_, kSections, [&] { return !asks(); });
   }
   const PostfixView view = postfix();
   if (view.asks == Asks::unknown) {
@@ -329,9 +323,9 @@ Result<void> HostService::leave_postfix(bool attributes_changed, StepReport& ste
     return {};
   }
   return failure(fmt::format(
-      "Postfix still asks the daemon: {}. The service was left running, since without it Postfix "
-      "would defer all mail; see to configd and give the same command again",
-      rewritten.nobody_there ? nobody_there(configd_) : rewritten.trouble));
+      "Postfix still asks the daemon: {}. The service keeps running, since without it Postfix "
+      "would defer all mail; fix configd and rerun the command",
+      rewritten.not_running ? not_running(configd_) : rewritten.trouble));
 }
 
 }  // namespace limits

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The policy service on this host, a step at a time, as `enable` and `disable` switch it: its
-// generated configuration, its database, the mark for the next boot, the process, and Postfix.
-// Each function says its step, or returns what went wrong.
+// The policy service on this host, as `enable` and `disable` switch it step by step: its generated
+// configuration, its database, the mark for the next boot, the process, and Postfix. Each function
+// reports its step, or returns what went wrong.
 #pragma once
 
 #include <filesystem>
@@ -27,38 +27,38 @@ class HostService {
         configd_(configd),
         was_on_(is_switched_on()) {}
 
-  // Whether `enable` was here before, when this was made.
+  // Whether the service was switched on when this object was constructed.
   [[nodiscard]] bool was_on() const { return was_on_; }
 
-  // What `enable` would do here, as typed.
-  [[nodiscard]] policyd::Result<std::vector<std::string>> to_be_done(
-      const carbonio::Wanted& wanted) const;
+  // The commands that `enable` would run here, as typed in a shell.
+  [[nodiscard]] policyd::Result<std::vector<std::string>> commands_for(
+      const carbonio::WantedMembers& wanted) const;
 
-  // The generated configuration: there is one.
-  policyd::Result<void> have_configuration(StepReport& steps) const;
-  // The database with its groups.
-  policyd::Result<void> have_database(const carbonio::Wanted& wanted, StepReport& steps,
-                                      Output& output) const;
-  // Running, and at the next boot too.
+  // Has the configuration generated if it is missing.
+  policyd::Result<void> ensure_configuration(StepReport& steps) const;
+  // Creates the database if it is missing, and updates its groups.
+  policyd::Result<void> ensure_database(const carbonio::WantedMembers& wanted, StepReport& steps,
+                                        Output& output) const;
+  // Now and at boot.
   policyd::Result<void> start(StepReport& steps) const;
   policyd::Result<void> stop(StepReport& steps) const;
 
-  // Configuration and Postfix follow the attributes; the daemon follows the configuration.
-  void follow(std::span<const carbonio::ModuleSwitch> modules, bool attributes_changed,
-              StepReport& steps) const;
-  // Postfix no longer asks; an Error where it does.
+  // Has configuration and Postfix follow the attributes, and the daemon the configuration.
+  void apply_attributes(std::span<const carbonio::ModuleSwitch> modules, bool attributes_changed,
+                        StepReport& steps) const;
+  // Waits until Postfix no longer asks the daemon; an Error if it still does.
   policyd::Result<void> leave_postfix(bool attributes_changed, StepReport& steps) const;
 
-  [[nodiscard]] bool is_followed(std::span<const carbonio::ModuleSwitch> modules) const;
+  [[nodiscard]] bool attributes_applied(std::span<const carbonio::ModuleSwitch> modules) const;
   [[nodiscard]] bool is_stopped() const;
-  // Whether the daemon answers, and works as it is configured.
+  // Reports whether the daemon answers and works as configured.
   void verify(StepReport& steps) const;
 
  private:
   [[nodiscard]] std::optional<policyd::Config> configuration() const;
   [[nodiscard]] PostfixView postfix() const;
   [[nodiscard]] bool is_switched_on() const;
-  void reload_where_needed(const std::optional<policyd::Config>& before, StepReport& steps) const;
+  void reload_if_needed(const std::optional<policyd::Config>& before, StepReport& steps) const;
 
   std::filesystem::path home_;
   std::string search_path_;

@@ -7,7 +7,7 @@
 
 namespace limits {
 
-using carbonio::Changed;
+using carbonio::EntryResult;
 
 tl::expected<Configd, Failure> configd_of(const ThisCarbonio& carbonio,
                                           const Arguments& arguments) {
@@ -18,11 +18,11 @@ tl::expected<Configd, Failure> configd_of(const ThisCarbonio& carbonio,
   return Configd{*port, *within};
 }
 
-tl::expected<Asked, Failure> ask_about(const ThisCarbonio& carbonio,
-                                       const carbonio::Selection& selection,
-                                       const std::vector<std::string>& attributes,
-                                       carbonio::Inherited inherited,
-                                       const std::vector<carbonio::ProvCommand>& more) {
+tl::expected<ServerAnswers, Failure> ask_about(const ThisCarbonio& carbonio,
+                                               const carbonio::Selection& selection,
+                                               const std::vector<std::string>& attributes,
+                                               carbonio::Inherited inherited,
+                                               const std::vector<carbonio::ProvCommand>& more) {
   const auto cannot = [](const policyd::Error& error) {
     return failed(fmt::format("{}; nothing was changed", error.message));
   };
@@ -35,7 +35,7 @@ tl::expected<Asked, Failure> ask_about(const ThisCarbonio& carbonio,
       std::span<const std::string>{*answers}.subspan(more.size()), selection);
   if (!directory) return cannot(directory.error());
   answers->resize(more.size());
-  return Asked{std::move(*answers), std::move(*directory)};
+  return ServerAnswers{std::move(*answers), std::move(*directory)};
 }
 
 const carbonio::Entry* entry_of(const carbonio::Directory& directory, const std::string& server) {
@@ -49,36 +49,36 @@ std::string shown_name(const std::string& name) {
   return name.empty() ? "the global configuration" : shown(name);
 }
 
-Outcome say_changed(const std::vector<Changed>& all, StepReport& steps) {
+Outcome report_changes(const std::vector<EntryResult>& all, StepReport& steps) {
   std::vector<std::string> right;
   std::string wrong;
-  for (const Changed& each : all) {
+  for (const EntryResult& each : all) {
     const std::string name = shown_name(each.name);
     switch (each.state) {
-      case Changed::State::was_so:
+      case EntryResult::State::unchanged:
         steps.as_it_was(fmt::format("attributes of {}", name));
         right.push_back(name);
         continue;
-      case Changed::State::done:
+      case EntryResult::State::done:
         steps.done(escaped(carbonio::as_typed(each.command)));
         right.push_back(name);
         continue;
-      case Changed::State::failed:
+      case EntryResult::State::failed:
         steps.wrong(fmt::format("{} was not changed: {}", name, escaped(each.why)));
         wrong += fmt::format("{} was not changed ({}); ", name, each.why);
         continue;
-      case Changed::State::unknown:
-        steps.wrong(fmt::format("{} was perhaps not changed: {}", name, escaped(each.why)));
-        wrong += fmt::format("whether {} was changed is not known ({}); ", name, each.why);
+      case EntryResult::State::unknown:
+        steps.wrong(fmt::format("{} may not have been changed: {}", name, escaped(each.why)));
+        wrong += fmt::format("{} may or may not have been changed ({}); ", name, each.why);
         continue;
     }
   }
   if (wrong.empty()) return {};
-  return failed(fmt::format("{}{}; mend that and give the same command again, it does what is left",
+  return failed(fmt::format("{}{}; fix that and rerun the command; it resumes where it stopped",
                             wrong,
-                            right.empty()       ? std::string{"no other was"}
-                            : right.size() == 1 ? right.front() + " is as it should be"
-                                                : join_with_and(right) + " are as they should be"));
+                            right.empty()       ? std::string{"nothing else was changed"}
+                            : right.size() == 1 ? right.front() + " is correct"
+                                                : join_with_and(right) + " are correct"));
 }
 
 void print_dry_run(const std::vector<std::string>& commands, Output& output) {

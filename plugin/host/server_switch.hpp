@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What `enable`, `disable` and `postscreen` share: asking Carbonio about servers, changing their
-// attributes, saying what became of each, and what this host's configuration and Postfix say.
+// Shared by `enable`, `disable` and `postscreen`: asks Carbonio about servers, changes their
+// attributes, and reports the result for each.
 #pragma once
 
 #include <functional>
@@ -19,33 +19,33 @@ namespace limits {
 
 inline constexpr Option kRewriteTimeoutOption = {
     "rewrite-timeout", "SECONDS",
-    "how long configd may take to rewrite the configuration (1 to 3600, default: 60)"};
+    "wait this long for configd to rewrite the configuration (1 to 3600, default: 60)"};
 
-// --rewrite-timeout, and the port of local config.
+// From --rewrite-timeout, and the port in local config.
 tl::expected<Configd, Failure> configd_of(const ThisCarbonio& carbonio, const Arguments& arguments);
 
-// Runs `more` and what the selection asks for in one call; the answers of `more` come first.
-struct Asked {
-  std::vector<std::string> more;
+// Runs `more` and the questions about the selection in one call of `carbonio prov`.
+struct ServerAnswers {
+  std::vector<std::string> more;  // the answers to `more`
   carbonio::Directory directory;
 };
-tl::expected<Asked, Failure> ask_about(const ThisCarbonio& carbonio,
-                                       const carbonio::Selection& selection,
-                                       const std::vector<std::string>& attributes,
-                                       carbonio::Inherited inherited,
-                                       const std::vector<carbonio::ProvCommand>& more = {});
+tl::expected<ServerAnswers, Failure> ask_about(const ThisCarbonio& carbonio,
+                                               const carbonio::Selection& selection,
+                                               const std::vector<std::string>& attributes,
+                                               carbonio::Inherited inherited,
+                                               const std::vector<carbonio::ProvCommand>& more = {});
 
-// The entry of this host, if it is selected.
+// The entry of this host; null if it is not selected.
 const carbonio::Entry* entry_of(const carbonio::Directory& directory, const std::string& server);
 
 // "mail.example.com", "the global configuration".
 std::string shown_name(const std::string& name);
 
-// A step for each; where some could not be changed, the Failure says which, which are, and how to
-// go on.
-Outcome say_changed(const std::vector<carbonio::Changed>& all, StepReport& steps);
+// Reports a step for each. If some could not be changed, the Failure names them and the others, and
+// how to continue.
+Outcome report_changes(const std::vector<carbonio::EntryResult>& all, StepReport& steps);
 
-// For --dry-run: the commands, one a line as one types them; then that nothing was changed.
+// For --dry-run: the commands, one per line as typed in a shell, and that nothing was changed.
 void print_dry_run(const std::vector<std::string>& commands, Output& output);
 // "echo 'REWRITE mta' | nc 127.0.0.1 7171"
 std::string rewrite_as_typed(const Configd& configd, std::string_view sections);

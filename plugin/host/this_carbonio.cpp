@@ -13,15 +13,17 @@ namespace limits {
 
 tl::expected<std::chrono::seconds, Failure> seconds_of(const Arguments& arguments,
                                                        const Option& option,
-                                                       std::chrono::seconds otherwise) {
-  constexpr int kLongest = 3600;
+                                                       std::chrono::seconds default_value) {
+  constexpr int kMaxSeconds = 3600;
   const auto text = arguments.value(std::string{option.name});
-  if (!text) return otherwise;
+  if (!text) return default_value;
   int seconds = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
   const bool whole = error == std::errc{} && end == text->data() + text->size();
-  if (!whole || seconds < 1 || seconds > kLongest) {
-    return wrong_use(fmt::format("'{}' is no timeout: a number from 1 to 3600", shown(*text)));
+  if (!whole || seconds < 1 || seconds > kMaxSeconds) {
+    return wrong_use(
+        fmt::format("--{}: not a valid timeout: '{}' (a number of seconds from 1 to 3600)",
+                    option.name, shown(*text)));
   }
   return std::chrono::seconds{seconds};
 }
@@ -48,11 +50,11 @@ tl::expected<carbonio::Selection, Failure> selected_servers(const Arguments& arg
   carbonio::Selection out;
   out.all_mta = arguments.has(std::string{kAllMtaOption.name});
   const auto given = arguments.values(std::string{kServerOption.name});
-  if (out.all_mta && !given.empty()) return wrong_use("give --server or --all-mta, not both");
+  if (out.all_mta && !given.empty()) return wrong_use("use either --server or --all-mta, not both");
   for (const std::string& name : given) {
-    // A name of a host is written like one of a domain.
+    // Host names have the same form as domain names.
     const std::string member = carbonio::domain_member(name);
-    if (member.empty()) return wrong_use(fmt::format("'{}' is no name of a host", shown(name)));
+    if (member.empty()) return wrong_use(fmt::format("not a valid host name: '{}'", shown(name)));
     const std::string host = member.substr(1);
     if (std::find(out.servers.begin(), out.servers.end(), host) == out.servers.end()) {
       out.servers.push_back(host);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// This host's Carbonio, for the commands that ask it or change it: its local config, what it calls
+// This host's Carbonio, for the commands that query or change it: its local config, its name for
 // this host, and `carbonio prov`.
 #pragma once
 
@@ -15,8 +15,8 @@
 namespace limits {
 
 inline constexpr Option kProvTimeoutOption = {
-    "prov-timeout", "SECONDS", "how long Carbonio may take to answer (1 to 3600, default: 60)"};
-inline constexpr Option kServerOption = {"server", "HOST", "these servers, instead of this host",
+    "prov-timeout", "SECONDS", "wait this long for Carbonio to answer (1 to 3600, default: 60)"};
+inline constexpr Option kServerOption = {"server", "HOST", "these servers instead of this host",
                                          true};
 inline constexpr Option kAllMtaOption = {"all-mta", "", "all MTA hosts of this Carbonio"};
 
@@ -26,16 +26,16 @@ struct ThisCarbonio {
   carbonio::Prov prov;
 };
 
-// Failures say that nothing was changed: it is asked first.
+// Failures state that nothing was changed: this comes first.
 tl::expected<ThisCarbonio, Failure> find_this_carbonio(const std::filesystem::path& zextras_home,
                                                        const Arguments& arguments);
 
-// A number of seconds from 1 to 3600; wrong use otherwise.
+// A number of seconds from 1 to 3600; anything else is wrong use.
 tl::expected<std::chrono::seconds, Failure> seconds_of(const Arguments& arguments,
                                                        const Option& option,
-                                                       std::chrono::seconds otherwise);
+                                                       std::chrono::seconds default_value);
 
-// --server and --all-mta, else this host.
+// From --server and --all-mta; default: this host.
 tl::expected<carbonio::Selection, Failure> selected_servers(const Arguments& arguments,
                                                             const std::string& this_host);
 

@@ -9,7 +9,7 @@
 #include <map>
 #include <utility>
 
-#include "hooks/service/run_program.hpp"
+#include "hooks/system/run_program.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -53,7 +53,7 @@ std::string service_of(const std::string& word) {
   return words.empty() ? std::string{} : words.front();
 }
 
-bool lets_pass(std::string_view word) { return word.substr(0, 6) == "permit"; }
+bool is_permit(std::string_view word) { return word.substr(0, 6) == "permit"; }
 
 }  // namespace
 
@@ -112,14 +112,17 @@ PostfixFacts read_postfix(const std::string& program,
     std::vector<std::string> all = {program};
     if (config) all.insert(all.end(), {"-c", config->string()});
     all.insert(all.end(), words.begin(), words.end());
-    const auto output = carbonio::run_program(all, kDeadline);
+    const auto output = carbonio::run_program({all, kDeadline});
     if (!output) {
-      why_not = output.error().message;
-    } else if (output->status != 0) {
-      why_not = fmt::format("{} says: {}", program,
-                            escaped(trimmed(std::string_view{output->text}.substr(0, 200))));
+      why_not = fmt::format("{}: {}", program, output.error().message);
+      return {};
     }
-    return output ? output->text : std::string{};
+    if (output->status != 0) {
+      constexpr std::size_t kMaxShown = 200;
+      const std::string_view text = output->err.empty() ? output->out : output->err;
+      why_not = fmt::format("{}: {}", program, escaped(trimmed(text.substr(0, kMaxShown))));
+    }
+    return output->out;
   };
   std::vector<std::string> names = {"-x"};
   names.insert(names.end(), kRcptLists.begin(), kRcptLists.end());
@@ -179,7 +182,7 @@ Asking asking(const std::vector<std::string>& lists, const std::vector<std::stri
     std::vector<std::string> permits;
     const auto words = restriction_words(list);
     for (std::size_t i = 0; i < words.size(); ++i) {
-      if (lets_pass(words[i])) permits.push_back(words[i]);
+      if (is_permit(words[i])) permits.push_back(words[i]);
       if (words[i] == "reject" || words[i] == "defer" || words[i] == "permit") break;
       if (words[i] != "check_policy_service" || i + 1 == words.size()) continue;
       const std::string service = service_of(words[++i]);

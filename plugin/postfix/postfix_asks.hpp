@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Whether Postfix asks us about a mail, and what it lets pass unasked, from what its own postconf
-// prints. Pure, but for read_postfix.
+// Whether Postfix asks us about a message, and what it lets through without asking, according to
+// its own postconf. Pure, except read_postfix and find_postconf.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +14,7 @@
 
 namespace limits {
 
-// An smtpd of master.cf with its restrictions as they apply to it.
+// An smtpd of master.cf with the restrictions that apply to it.
 struct SmtpdService {
   std::string name;  // "smtp", "127.0.0.1:10025"
   std::string type;  // "inet", "pass"
@@ -27,26 +27,26 @@ struct SmtpdService {
 
 struct PostfixFacts {
   std::string program;  // postconf
-  std::string why_not;  // where nothing is known: why
+  std::string why_not;  // why nothing is known; empty otherwise
   std::vector<SmtpdService> services;
 };
 
-// Texts as `postconf -x`, `postconf -M` and `postconf -Px` print them.
+// The output of `postconf -x`, `postconf -M` and `postconf -Px`.
 PostfixFacts parse_postfix(std::string_view main_cf, std::string_view services,
                            std::string_view overrides);
 
-// Asks `program`, each time for at most ten seconds.
+// Runs `program` three times, at most ten seconds each.
 PostfixFacts read_postfix(const std::string& program,
                           const std::optional<std::filesystem::path>& config);
-// /opt/zextras/common/sbin/postconf or one of $PATH and /usr/sbin; nullopt where there is none.
+// /opt/zextras/common/sbin/postconf, else one of $PATH and /usr/sbin; nullopt if there is none.
 std::optional<std::string> find_postconf(const std::filesystem::path& zextras_home,
                                          std::string_view search_path);
 
-// Those that take mail from clients: not those on the loopback, where filters hand mail back,
+// The services that take mail from clients: not those on the loopback, where filters return mail,
 // unless there are no others.
 std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts);
 
-// The ways in which Postfix may name the daemon: "inet:localhost:10031", "unix:/a/b".
+// The names that Postfix may use for the daemon: "inet:localhost:10031", "unix:/a/b".
 std::vector<std::string> policy_service_names(const policyd::Config& config);
 
 // The words of a restrictions list: separated by white space and commas; {...} is one word.
@@ -54,8 +54,8 @@ std::vector<std::string> restriction_words(std::string_view list);
 
 struct Asking {
   bool asks = false;  // one of the lists has check_policy_service for us
-  std::vector<std::string>
-      permits;  // in front of it, in each list that has it: what passes unasked
+  // Permits before it in each list that has it: mail that passes without being asked about.
+  std::vector<std::string> permits;
   std::vector<std::string> elsewhere;  // other policy services that are asked
 };
 // `ours` are policy_service_names.

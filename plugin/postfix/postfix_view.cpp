@@ -11,11 +11,11 @@
 
 namespace limits {
 
-PostfixView look_at_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
+PostfixView inspect_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
                             const policyd::Config& config) {
   using Asks = PostfixView::Asks;
   const auto program = find_postconf(zextras_home, search_path);
-  if (!program) return {Asks::unknown, "whether Postfix asks: there is no postconf here"};
+  if (!program) return {Asks::unknown, "whether Postfix asks: this host has no postconf"};
   const PostfixFacts facts = read_postfix(*program, std::nullopt);
   if (!facts.why_not.empty()) {
     return {Asks::unknown, fmt::format("whether Postfix asks: {}", escaped(facts.why_not))};

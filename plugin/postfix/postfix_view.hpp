@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Whether this host's Postfix asks the daemon, in one word.
+// Summary: whether this host's Postfix asks the daemon.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ struct PostfixView {
   std::string what;  // a sentence without a full stop
 };
 
-// Everywhere: each smtpd that takes mail from clients asks at RCPT. As who we are: master.cf may be
-// for root's eyes only.
-PostfixView look_at_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
+// Everywhere: each smtpd that takes mail from clients asks at RCPT. Runs postconf as the current
+// user, since only root may be able to read master.cf.
+PostfixView inspect_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
                             const policyd::Config& config);
 
 }  // namespace limits

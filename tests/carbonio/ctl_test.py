@@ -98,23 +98,23 @@ class Words(host.HostTest):
         self.assertEqual(ctl("start"), STARTED)
 
     def test_service_says_the_same(self):
-        self.assertEqual(service("status"), (3, "The policy daemon does not run.\n"))
+        self.assertEqual(service("status"), (3, "The policy daemon is not running.\n"))
         code, output = service("start")
         self.assertEqual((code, output.splitlines()[0]), (0, "Started the policy daemon."))
         self.assertIn("the service is not switched on", output)
         MARK.touch()
         self.addCleanup(MARK.unlink)
-        self.assertEqual(service("start"), (0, "The policy daemon runs already.\n"))
+        self.assertEqual(service("start"), (0, "The policy daemon is already running.\n"))
         self.assertEqual(self.ask(), "DUNNO")
         code, output = service("status", "--json")
         told = json.loads(output)
-        self.assertEqual((code, told["running"], told["fine"], told["kept_by"]),
+        self.assertEqual((code, told["running"], told["ok"], told["supervised_by"]),
                          (0, True, True, "supervisor"))
         self.assertEqual({told["pid"], told["worker"]}, set(host.processes(str(CBPOLICYD))))
         self.assertIn(f"pid {told['pid']} with worker {told['worker']}", service("status")[1])
         self.assertEqual(service("reload")[0], 0)
         self.assertTrue(host.eventually(lambda: "configuration read again" in LOG.read_text()))
-        for said in ("Stopped the policy daemon.", "The policy daemon does not run."):
+        for said in ("Stopped the policy daemon.", "The policy daemon is not running."):
             code, output = service("stop")
             self.assertEqual((code, output.splitlines()[0]), (0, said))
             self.assertIn("answers 451 to all mail until 'carbonio-limits service start'", output)
@@ -193,7 +193,7 @@ class BadMoments(host.HostTest):
         somebody = self.other("tail", "-f", "/dev/null", str(CBPOLICYD))
         PID_FILE.write_text(f"{somebody.pid}\n")
         PID_FILE.chmod(0o644)  # root's
-        self.assertEqual(service("status"), (3, "The policy daemon does not run.\n"))
+        self.assertEqual(service("status"), (3, "The policy daemon is not running.\n"))
         self.assertEqual(service("stop")[0], 0)
         self.assertIsNone(somebody.poll())
         self.assertNotEqual(self.start(), somebody.pid)
@@ -301,7 +301,7 @@ class BadMoments(host.HostTest):
             code, output = service(word)
             self.assertEqual((code, output.count("\n")), (2, 1))
             self.assertIn("port", output)
-            self.assertIn("the daemon goes on as it was", output)
+            self.assertIn("the running daemon keeps its configuration", output)
         self.assertEqual(self.ask(), "DUNNO")
         CONFIG.write_text(host.CBPOLICYD_CONF)
         self.assertEqual(service("restart")[0], 0)

@@ -61,7 +61,7 @@ class Article(EnableCase):
         self.follow_the_article()
         before, dump, calls = self.tree(), self.dump(), self.calls()
         out, _ = self.switch("enable")
-        self.assertIn("Nothing to change: the policy service is on.", out)
+        self.assertIn("Nothing to change: the policy service is already on.", out)
         self.assertNotIn("  done", out)
         self.assertEqual(self.calls(), calls + 1)
         self.assertIn("Nothing to change", self.run_it("send", "10/60s", "--anyone"))
@@ -111,7 +111,7 @@ class OneHost(EnableCase):
         for module in ("Greylisting", "AccessControl", "CheckHelo", "CheckSPF", "Accounting"):
             self.assertIn(f"zimbraCBPolicyd{module}Enabled: TRUE", self.attributes())
             self.assertRegex(out, f"modules in force: .*{module}")
-        self.assertIn("read its configuration again", out)
+        self.assertIn("reloaded the service", out)
 
     def test_what_is_inherited_is_not_set_again(self):
         self.put("global", "zimbraCBPolicydQuotasEnabled: TRUE")
@@ -126,12 +126,12 @@ class OneHost(EnableCase):
         self.switch("enable")
         self.run_it("send", "10/60s", "--anyone")
         out, _ = self.switch("disable")
-        self.assertIn("switched off; its database stays", out)
+        self.assertIn("switched off; its database is kept", out)
         self.assertEqual(self.attributes(), [ON[0], ON[2]])
         self.assertEqual((self.mark.exists(), self.daemon_pid(), self.postfix_asks()),
                          (False, None, 0))
         out, _ = self.switch("disable")
-        self.assertIn("Nothing to change: the policy service is off.", out)
+        self.assertIn("Nothing to change: the policy service is already off.", out)
         self.assertIn("as it was", self.switch("enable")[0])
         self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["6"])
         self.assert_runs()
@@ -149,7 +149,7 @@ class OneHost(EnableCase):
         self.assertEqual(wrong(), [])
         self.switch("disable")
         [off] = wrong()
-        self.assertEqual((off["check"], off["mend"]), ("service.enabled", "carbonio-limits enable"))
+        self.assertEqual((off["check"], off["fix"]), ("service.enabled", "carbonio-limits enable"))
         # Where Postfix asks all the same, mail is deferred.
         self.write_postfix(f"check_policy_service inet:localhost:{self.port}")
         self.assertEqual([finding["check"] for finding in wrong()], ["daemon.running"])
@@ -157,7 +157,7 @@ class OneHost(EnableCase):
     def test_another_database_than_the_daemons_is_refused(self):
         before = self.tree()
         _, err = self.switch("enable", "--database", str(self.home / "other.db"), status=1)
-        self.assertIn("--database does not go with enable", err)
+        self.assertIn("enable does not accept --database", err)
         self.assertEqual((self.tree(), self.calls()), (before, 0))
 
     @needs_root
@@ -179,7 +179,7 @@ class OneHost(EnableCase):
         self.put(f"servers/{SERVER}", "zimbraServiceEnabled: mailbox")
         before = self.tree()
         _, err = self.switch("enable", status=2)
-        self.assertIn(f"{SERVER} is no MTA host: its zimbraServiceEnabled does not have mta", err)
+        self.assertIn(f"{SERVER} is not an MTA host: its zimbraServiceEnabled lacks mta", err)
         self.assertEqual(self.tree(), before)
 
     def test_a_hostile_domain_is_skipped_with_one_warning(self):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`enable` and `disable` where configd, Postfix, the daemon or Carbonio do not do what they should:
-one line says it, mail goes on, and the same command given again does what is left."""
+"""`enable` and `disable` when configd, Postfix, the daemon or Carbonio fail: one line reports it,
+mail keeps flowing, and rerunning the command does the rest."""
 
 import unittest
 
@@ -28,7 +28,7 @@ class Configuring(EnableCase):
         self.configd.__exit__()
         before = self.tree()
         _, err = self.switch("enable", status=2)
-        self.assertIn(f"configd does not run here (port {self.configd.port})", err)
+        self.assertIn(f"configd is not running here (port {self.configd.port})", err)
         self.assertIn("no attribute was changed", err)
         self.assertEqual(self.tree(), before)
 
@@ -36,7 +36,7 @@ class Configuring(EnableCase):
         self.configd.write_conf()
         self.configd.__exit__()
         out, _ = self.switch("enable")
-        self.assertRegex(out, "not checked .*Postfix's .* does not ask the daemon; configd does not")
+        self.assertRegex(out, "not checked .*Postfix's .* does not ask the daemon; configd is not")
         self.assertEqual(self.attributes(), ON)
         self.assert_runs()
 
@@ -59,16 +59,16 @@ class Configuring(EnableCase):
 
     def test_a_configd_that_does_not_do_it(self):
         self.configd.write_conf()
-        for fault, words in (("lazy", "nothing to be seen of it"),
-                             ("rude", "it answers 'ERROR UNKNOWN COMMAND'"),
-                             ("silent", "it does not answer in time")):
+        for fault, words in (("lazy", "the files did not change"),
+                             ("rude", "unexpected answer 'ERROR UNKNOWN COMMAND'"),
+                             ("silent", "no answer in time")):
             with self.subTest(fault):
                 self.configd.fault = fault
                 # Its answer may take a while on a busy machine; the others' does not come.
                 timeout = "60" if fault == "rude" else "2"
                 out, err = self.switch("enable", "--rewrite-timeout", timeout, status=2)
                 self.assertIn(words, out)
-                self.assertIn("give the same command again", err)
+                self.assertIn("rerun the command", err)
         self.configd.fault = ""
         out, _ = self.switch("enable")
         self.assertIn("The policy service is switched on.", out)
@@ -80,7 +80,7 @@ class Configuring(EnableCase):
         conf.write_text(conf.read_text().replace("host=localhost", "host=192.0.2.77"))
         _, err = self.switch("enable", status=2)
         self.assertIn("the service was not started", err)
-        self.assertIn("no attribute was changed, so mail flows as before", err)
+        self.assertIn("no attribute was changed, so mail flow is unaffected", err)
         self.assertEqual((self.attributes(), self.postfix_asks()), (ON[:1], 0))
         self.configd.write_conf()
         self.switch("enable")
@@ -90,9 +90,9 @@ class Configuring(EnableCase):
 class Trouble(EnableCase):
     def test_is_one_line_and_nothing_is_done(self):
         before = self.tree()
-        cases = {"half": "it answered 1 of", "garbage": "answered 0 of",
-                 "megabytes": "says too much", "ldap": "service.FAILURE",
-                 "hang": "does not end", f"fail:{SERVER}": "unable to modify attrs"}
+        cases = {"half": "answered 1 of", "garbage": "answered 0 of",
+                 "megabytes": "produced more than", "ldap": "service.FAILURE",
+                 "hang": "timed out after", f"fail:{SERVER}": "unable to modify attrs"}
         for fault, words in cases.items():
             with self.subTest(fault):
                 self.put("fault", fault)
@@ -109,20 +109,20 @@ class Trouble(EnableCase):
 
     def test_carbonio_or_local_config_is_missing(self):
         (self.home / "bin/carbonio").rename(self.home / "bin/gone")
-        self.assertIn("Carbonio is not here", self.switch("enable", status=2)[1])
+        self.assertIn("Carbonio is not installed", self.switch("enable", status=2)[1])
         (self.home / "bin/gone").rename(self.home / "bin/carbonio")
         (self.home / "conf/localconfig.xml").unlink()
         self.assertIn("No such file", self.switch("enable", status=2)[1])
         self.assertIsNone(self.daemon_pid())
 
     @needs_root
-    def test_another_user_is_told_whom_to_become(self):
+    def test_another_user_learns_which_user_to_become(self):
         (self.home / "conf/localconfig.xml").chmod(0o640)
         _, err = self.switch("enable", user="games", status=2)
         self.assertIn("run this as zextras or root", err)
         (self.home / "conf/localconfig.xml").chmod(0o644)
         _, err = self.switch("enable", user="games", status=2)
-        self.assertIn(f"it must be run as user {self.user}", err)
+        self.assertIn(f"must be run as user {self.user}", err)
 
     def test_wrong_use(self):
         for wrong in (["--server", "a", "--all-mta"], ["--server", "-e"], ["--server", "a b"],

@@ -35,16 +35,15 @@ class Postscreen(EnableCase):
 
     def test_status_says_whom_it_stops(self):
         for lines, sentence in (
-                ([], "No robot is stopped: the tests have no consequences."),
-                ([f"{SITES}: a.example", f"{ACTION}: ignore"], "No robot is stopped"),
-                ([f"{ACTION}: enforce"], "No robot is stopped"),
+                ([], "Blocks nothing: the tests have no consequences."),
+                ([f"{SITES}: a.example", f"{ACTION}: ignore"], "Blocks nothing"),
+                ([f"{ACTION}: enforce"], "Blocks nothing"),
                 ([f"{GREET}: enforce"],
-                 "Robots that do not wait for the greeting are stopped; block lists are not asked."),
+                 "Blocks robots that do not wait for the greeting; block lists are not used."),
                 ([f"{GREET}: drop", f"{ACTION}: drop", f"{SITES}: a.example"],
-                 "Robots that do not wait for the greeting are stopped, and clients that stand on 1 "
-                 "block list."),
+                 "Blocks robots that do not wait for the greeting, and clients on 1 block list."),
                 ([f"{ACTION}: enforce", f"{SITES}: a.example", f"{SITES}: b.example"],
-                 "Stopped are clients that stand on 2 block lists, but no robots that are on none.")):
+                 "Blocks clients on 2 block lists, but no robots that are on none.")):
             with self.subTest(lines):
                 self.put(f"servers/{SERVER}", "zimbraServiceEnabled: mta", *lines)
                 self.assertIn(sentence, self.postscreen("status")[0])
@@ -106,13 +105,13 @@ class Postscreen(EnableCase):
         self.put("fault", "refuse:mta2.example.com")
         _, err = self.postscreen("enable", "--all-mta", status=2)
         self.assertIn("mta2.example.com was not changed", err)
-        self.assertIn(f"{SERVER} is as it should be", err)
+        self.assertIn(f"{SERVER} is correct", err)
         self.put("fault", "ldap")
         self.assertIn("nothing was changed", self.postscreen("status", status=2)[1])
 
     def test_without_configd(self):
         self.configd.__exit__()
-        self.assertRegex(self.postscreen("enable")[0], "not checked +configd does not run here")
+        self.assertRegex(self.postscreen("enable")[0], "not checked +configd is not running here")
 
     def test_wrong_use(self):
         for wrong in ([], ["on"], ["status", "--dnsbl", "a.example"], ["enable", "--dnsbl", "a b.c"],

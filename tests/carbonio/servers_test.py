@@ -26,8 +26,8 @@ class Servers(EnableCase):
         self.assertEqual(self.are_on(), [True] * 3)
         self.assertEqual(self.attributes("mailbox.example.com"), ["zimbraServiceEnabled: mailbox"])
         self.assertEqual(self.calls(), 2)
-        self.assertIn("of mta2.example.com and mta3.example.com only the attributes", out)
-        self.assertIn("run 'carbonio-limits enable' there, best before this", out)
+        self.assertIn("on mta2.example.com and mta3.example.com this changes only the attributes", out)
+        self.assertIn("run 'carbonio-limits enable' there, preferably first", out)
         self.assertIn("carbonio-limits export | ssh mta2.example.com carbonio-limits import -", out)
         self.assertIn("3 hosts are 3 counts", out)
         self.assert_runs()
@@ -35,7 +35,7 @@ class Servers(EnableCase):
         self.assertIn("Nothing to change", out)
         self.assertEqual(self.calls(), 3)
         out, _ = self.switch("disable", "--all-mta")
-        self.assertIn("run there: carbonio-limits disable", out)
+        self.assertIn("also run 'carbonio-limits disable' there", out)
         self.assertEqual([self.attributes(server) for server in OTHERS], [[ON[0], ON[2]]] * 2)
 
     def test_others_only(self):
@@ -51,7 +51,7 @@ class Servers(EnableCase):
         _, err = self.switch("enable", "--server", SERVER, "nowhere.example.com", status=2)
         self.assertIn("account.NO_SUCH_SERVER (no such server: nowhere.example.com)", err)
         _, err = self.switch("enable", "--server", SERVER, "mailbox.example.com", status=2)
-        self.assertIn("mailbox.example.com is no MTA host", err)
+        self.assertIn("mailbox.example.com is not an MTA host", err)
         self.assertEqual(self.tree(), before)
 
     def test_one_of_three_fails_and_the_second_run_completes(self):
@@ -59,8 +59,8 @@ class Servers(EnableCase):
         out, err = self.switch("enable", "--all-mta", status=2)
         self.assertIn("mta2.example.com was not changed (service.FAILURE (system failure: unable "
                       "to modify attrs))", err)
-        self.assertIn(f"{SERVER} and mta3.example.com are as they should be", err)
-        self.assertIn("give the same command again", err)
+        self.assertIn(f"{SERVER} and mta3.example.com are correct", err)
+        self.assertIn("rerun the command", err)
         self.assertRegex(out, "WRONG +mta2.example.com was not changed")
         self.assertEqual(self.are_on(), [True, False, True])
         self.assert_runs()
@@ -82,7 +82,7 @@ class Servers(EnableCase):
         self.put("fault", "half-change")
         _, err = self.switch("enable", "--all-mta", status=2)
         self.assertEqual(self.are_on(), [True, False, False])
-        self.assertIn(f"{SERVER} is as it should be", err)
+        self.assertIn(f"{SERVER} is correct", err)
         self.assertIn("mta2.example.com was not changed", err)
         self.put("fault")
         self.switch("enable", "--all-mta")
@@ -95,7 +95,7 @@ class Servers(EnableCase):
                          ["carbonio prov ms mta3.example.com +zimbraServiceEnabled cbpolicyd "
                           "zimbraCBPolicydQuotasEnabled TRUE",
                           "Nothing was changed (--dry-run)."])
-        self.assertIn("best before this", out)
+        self.assertIn("preferably first", out)
         self.assertEqual(self.are_on(), [False, True, False])
 
 

@@ -159,7 +159,7 @@ class Unit(SystemdTest):
         if not host.has_loopback6():
             self.skipTest("this machine has no ::1")
         self.start()
-        self.assertEqual(self.service("start"), (0, "The policy daemon runs already.\n"))
+        self.assertEqual(self.service("start"), (0, "The policy daemon is already running.\n"))
         self.assertEqual(self.ask(), "DUNNO")
         self.assertTrue(host.eventually(lambda: self.show("StatusText") ==
                                         "Serving on 127.0.0.1:10031, [::1]:10031"))
@@ -176,7 +176,7 @@ class Unit(SystemdTest):
         self.assertTrue(self.refused(), "the store has given the sockets back")
         self.assertEqual(self.show("NFileDescriptorStore"), "0")
         code, output = self.service("stop")
-        self.assertEqual((code, output.splitlines()[0]), (0, "The policy daemon does not run."))
+        self.assertEqual((code, output.splitlines()[0]), (0, "The policy daemon is not running."))
 
     def test_it_is_locked_in(self):
         self.start()

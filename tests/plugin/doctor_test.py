@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`carbonio-limits doctor` on a running daemon and a Postfix's configuration where all is well, and
-then with one thing broken each."""
+"""`carbonio-limits doctor` on a running daemon and a Postfix's configuration without problems, and
+then with one thing broken at a time."""
 
 import json
 import os
@@ -66,8 +66,8 @@ class DoctorTest(DaemonTest):
         return done.stdout
 
     def settle(self):
-        """Until the daemon has told that the rules of now are in force: the command waits four
-        seconds for that, which a busy machine may take."""
+        """Waits until the daemon reports that the current rules are in force: the command waits only
+        four seconds for that, which may be too short on a busy machine."""
         if self.daemon.process is None:
             return
         ((version,),) = self.daemon.query("SELECT Version FROM limits_rules_version")
@@ -75,14 +75,14 @@ class DoctorTest(DaemonTest):
             self.daemon.status_file.read_text())["rules"]["version"] == version))
 
     def wrong(self, status=3, settled=True):
-        """What is found: check -> [finding]. Once all is settled, unless not."""
+        """The problems: check -> [finding]. Settles first, unless told not to."""
         if settled:
             self.settle()
         report = json.loads(self.run_it("--json", status=status))
         found = {}
         for finding in report["findings"]:
             if finding["state"] == "wrong":
-                for key in ("what", "why", "mend"):
+                for key in ("what", "why", "fix"):
                     self.assertTrue(finding[key])
                     self.assertNotIn("\n", finding[key])
                 found.setdefault(finding["check"], []).append(finding)
@@ -90,7 +90,7 @@ class DoctorTest(DaemonTest):
         return found
 
     def only(self, check, *words):
-        """This is wrong, and nothing else. Returns the finding."""
+        """The only problem. Returns the finding."""
         found = self.wrong()
         self.assertEqual(list(found), [check], found)
         [finding] = found[check]
@@ -98,9 +98,9 @@ class DoctorTest(DaemonTest):
             self.assertIn(word, finding["what"])
         return finding
 
-    def mend(self, finding):
-        """Does what the finding says, by hand; after that all is well."""
-        command = finding["mend"].replace(
+    def fix(self, finding):
+        """Runs the fix by hand; afterwards no problem is left."""
+        command = finding["fix"].replace(
             "carbonio-limits ", f"{bin_dir()}/carbonio-limits ")
         done = subprocess.run(command, shell=True, text=True, capture_output=True, timeout=60,
                               env={**os.environ, "ZEXTRAS_HOME": str(self.daemon.folder)})
@@ -109,12 +109,12 @@ class DoctorTest(DaemonTest):
 
 
 class Well(DoctorTest):
-    def test_exit_status_0_and_says_what_was_looked_at(self):
+    def test_exit_status_0_and_lists_what_was_checked(self):
         self.make(policy() + quota())
         out = self.run_it(status=0)
-        self.assertIn("All is well", out)
-        for words in ("integrity", "Quotas is switched on", "it answers on localhost:",
-                      "the rules of now are in force", "Postfix asks about all mail"):
+        self.assertIn("No problems found", out)
+        for words in ("integrity", "Quotas is switched on", "the daemon answers on localhost:",
+                      "the current rules are in force", "Postfix asks about all mail"):
             self.assertIn(words, out)
 
     def test_changes_nothing(self):
@@ -130,28 +130,28 @@ class Well(DoctorTest):
         (broken / "postconf").write_text("#!/bin/sh\necho no main.cf >&2\nexit 1\n")
         (broken / "postconf").chmod(0o755)
         out = self.run_it(status=0, path=f"{broken}:/usr/bin:/bin")
-        self.assertRegex(out, r"not checked +where Postfix asks: .*no main.cf")
+        self.assertRegex(out, r"not checked +whether Postfix asks: .*no main.cf")
 
 
 class Rows(DoctorTest):
     def test_a_quota_of_a_policy_that_does_not_exist(self):
         self.make(policy() + insert("quotas", PolicyID=66, Name="q", Track="Policy", Period=60,
                                     Verdict="DEFER", Data="") + limit(5))
-        self.mend(self.only("rules.orphans", "quotas 3 points to policies 66"))
+        self.fix(self.only("rules.orphans", "quotas 3 refers to policies 66"))
 
     def test_a_quota_whose_policy_is_gone_goes_with_its_limits(self):
         self.make(policy() + quota() + insert("quotas", PolicyID=66, Name="q", Track="Policy",
                                               Period=60, Verdict="DEFER", Data="") + limit(5))
-        finding = self.only("rules.orphans", "quotas 4 points to policies 66")
-        self.assertIn("DELETE FROM quotas_limits", finding["mend"])
-        self.mend(finding)
+        finding = self.only("rules.orphans", "quotas 4 refers to policies 66")
+        self.assertIn("DELETE FROM quotas_limits", finding["fix"])
+        self.fix(finding)
         self.assertEqual(self.daemon.sql("SELECT count(*) FROM quotas_limits WHERE QuotasID = 4;"),
                          "0\n")
 
     def test_a_limit_of_a_quota_that_does_not_exist(self):
         self.make(policy() + quota() +
                   insert("quotas_limits", QuotasID=77, Type="MessageCount", CounterLimit=5))
-        self.mend(self.only("rules.orphans", "quotas_limits 5 points to quotas 77"))
+        self.fix(self.only("rules.orphans", "quotas_limits 5 refers to quotas 77"))
 
     def test_rows_that_the_daemon_does_not_understand(self):
         for change, word in (("quotas SET Track = 'Sender'", "Track 'Sender'"),
@@ -162,7 +162,7 @@ class Rows(DoctorTest):
                 self.make(policy() + quota())
                 table = change.split()[0]
                 self.daemon.sql(f"UPDATE {change} WHERE ID = (SELECT max(ID) FROM {table});")
-                self.mend(self.only("rules.rows", word))
+                self.fix(self.only("rules.rows", word))
 
     def test_rows_that_defer_all_their_mail(self):
         grey = insert("greylisting", PolicyID=last("policies"), Name="g", Track="SenderIP:/24",
@@ -188,12 +188,12 @@ class Rows(DoctorTest):
                 if modules:
                     self.assertTrue(self.daemon.ask(sasl_username="a", sender="a@mine.example")
                                     .startswith("DEFER"))
-                self.mend(self.only("rules.rows", words))
+                self.fix(self.only("rules.rows", words))
                 if modules != ("AccessControl",):  # greylisted is 451
                     self.assertFalse(self.daemon.ask(sasl_username="b", sender="b@mine.example")
                                      .startswith("DEFER"))
 
-    def test_what_other_policies_set_is_looked_at(self):
+    def test_what_other_policies_set_counts(self):
         self.make(policy("any") + insert("checkhelo", PolicyID=last("policies"), Name="h",
                                          HRPPeriod=60, HRPLimit=3) +
                   policy() + quota() + insert("checkhelo", PolicyID=last("policies"), Name="h",
@@ -208,25 +208,25 @@ class Rows(DoctorTest):
     def test_an_item_that_is_none(self):
         self.make(policy("$*,foo bar") + quota())
         finding = self.only("rules.rows", "'foo bar' is no address")
-        self.assertIn("UPDATE policy_members SET Disabled = 1 WHERE ID = 6", finding["mend"])
+        self.assertIn("UPDATE policy_members SET Disabled = 1 WHERE ID = 6", finding["fix"])
 
-    def test_a_limit_behind_one_that_ends_the_walk(self):
+    def test_a_limit_after_one_that_ends_the_walk(self):
         # The example limits of a fresh database would never apply either.
         self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;" +
                   policy("any") + quota(track="SASLUsername", last_quota=1) +
                   policy("$*", priority=5) + quota())
-        self.mend(self.only("rules.last_quota", "quota 4 of policy 7", "quota 3 of policy 6"))
+        self.fix(self.only("rules.last_quota", "quota 4 of policy 7", "quota 3 of policy 6"))
 
     def test_access_control_that_answers_for_all(self):
         self.make(policy("any") + insert("access_control", PolicyID=last("policies"), Name="a",
                                          Verdict="OK"), modules=("AccessControl", "Quotas"))
-        self.mend(self.only("rules.access_control", "answers for all mail"))
+        self.fix(self.only("rules.access_control", "decides on all mail"))
 
     def test_letters_that_look_like_others(self):
         self.make(policy(name="\u0421arbonio CBPolicyD") + quota())
         finding = self.only("rules.names", "character 1 is Cyrillic (U+0421)")
-        self.assertIn("SET Name = 'Carbonio CBPolicyD'", finding["mend"])
-        self.mend(finding)
+        self.assertIn("SET Name = 'Carbonio CBPolicyD'", finding["fix"])
+        self.fix(finding)
 
     def test_a_name_of_another_alphabet_is_a_name(self):
         self.make(policy(name="Почта") + quota())
@@ -244,23 +244,23 @@ class Rows(DoctorTest):
 class Senders(DoctorTest):
     def test_a_limit_that_strangers_can_use_up(self):
         self.make(policy("@mine.example") + quota())
-        self.mend(self.only("rules.outside", "quota 3 of policy 6"))
+        self.fix(self.only("rules.outside", "quota 3 of policy 6"))
 
     def test_the_articles_limit_on_anyone(self):
         self.make(policy("any") + quota())
         found = self.wrong()
         self.assertEqual(sorted(found), ["rules.bounces"])
         [finding] = found["rules.bounces"]
-        self.assertIn("uses up that user's limit", finding["why"])
-        self.mend(finding)
+        self.assertIn("use up a user's limit", finding["why"])
+        self.fix(finding)
 
     def test_a_limit_that_was_asked_to_be_for_anyone(self):
         self.make()
         self.daemon.command("send", "10/min,100/h", "--anyone")
         self.wrong(status=0)
         out = self.run_it(status=0)
-        self.assertEqual(out.count("as --anyone asks for"), 1, out)
-        self.assertIn("limit 3 counts mail from outside too", out)
+        self.assertEqual(out.count("as --anyone requested"), 1, out)
+        self.assertIn("limit 3 also counts mail from outside", out)
         self.assertNotIn("no limit can be used up", out)
 
     def test_what_send_and_receive_make_is_fine(self):
@@ -281,17 +281,17 @@ class Senders(DoctorTest):
         found = self.wrong()
         [finding] = found["rules.example_groups"]
         self.assertIn("group internal_domains is empty", finding["what"])
-        mend = finding["mend"].removeprefix("for each of your own domains: ")
-        self.mend({"mend": mend.replace("YOUR.DOMAIN", "mine.example")})
+        fix = finding["fix"].removeprefix("for each of your domains: ")
+        self.fix({"fix": fix.replace("YOUR.DOMAIN", "mine.example")})
 
-    def test_example_groups_are_mended_by_what_works_here(self):
+    def test_example_groups_are_fixed_by_what_works_here(self):
         self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;"
                   "UPDATE policy_group_members SET Member = '10.0.0.0/8' WHERE PolicyGroupID = 1;" +
                   policy("%internal_ips,$*") + quota())
-        mend = self.only("rules.example_groups", "group internal_ips")["mend"]
-        self.assertIn("INSERT INTO policy_group_members", mend)
+        fix = self.only("rules.example_groups", "group internal_ips")["fix"]
+        self.assertIn("INSERT INTO policy_group_members", fix)
         (self.daemon.folder / "conf/localconfig.xml").touch()
-        self.assertEqual(self.only("rules.example_groups")["mend"], "carbonio-limits sync")
+        self.assertEqual(self.only("rules.example_groups")["fix"], "carbonio-limits sync")
 
 
 class Database(DoctorTest):
@@ -300,7 +300,7 @@ class Database(DoctorTest):
         self.daemon.stop()
         self.daemon.database.unlink()
         found = self.wrong()
-        self.assertEqual(found["database.exists"][0]["mend"], "carbonio-limits init")
+        self.assertEqual(found["database.exists"][0]["fix"], "carbonio-limits init")
 
     def test_no_database(self):
         self.make()
@@ -344,7 +344,7 @@ class Database(DoctorTest):
         found = self.wrong()
         self.assertEqual(sorted(found), ["daemon.running", "database.taken_over"])
         # As it is pasted: nothing else on the line.
-        self.assertEqual(found["database.taken_over"][0]["mend"], "carbonio-limits service restart")
+        self.assertEqual(found["database.taken_over"][0]["fix"], "carbonio-limits service restart")
         self.daemon.start()
         self.wrong(status=0)
 
@@ -366,8 +366,8 @@ class Database(DoctorTest):
         self.daemon.config.write_text(self.daemon.config.read_text().replace(
             str(self.daemon.database), str(small / "db")))
         [found] = self.wrong()["database.space"]
-        self.assertRegex(found["what"], rf"only 1\d MiB are free in {small}")
-        self.assertIn(f"df -h {small}", found["mend"])
+        self.assertRegex(found["what"], rf"only 1\d MiB free in {small}")
+        self.assertIn(f"df -h {small}", found["fix"])
 
     @needs_root
     def test_files_of_another_user(self):
@@ -377,7 +377,7 @@ class Database(DoctorTest):
         foreign.write_bytes(b"")
         finding = self.wrong()["database.owner"][0]
         self.assertIn(str(foreign), finding["what"])
-        self.assertTrue(finding["mend"].startswith("chown "))
+        self.assertTrue(finding["fix"].startswith("chown "))
 
 
 class NoLimits(DoctorTest):
@@ -393,34 +393,34 @@ class NoLimits(DoctorTest):
                 self.assertEqual(self.daemon.ask(), answer)
                 [finding] = self.wrong(settled=False)["daemon.trouble"]
                 self.assertIn(words, finding["why"])
-                self.assertIn("every 30 s", finding["mend"])
+                self.assertIn("every 30 s", finding["fix"])
 
 
 class Running(DoctorTest):
     def test_it_does_not_run(self):
         self.make(policy() + quota())
         self.daemon.stop()
-        self.assertIn("carbonio-limits service start", self.only("daemon.running", "does not run")["mend"])
+        self.assertIn("carbonio-limits service start", self.only("daemon.running", "is not running")["fix"])
 
     def test_it_runs_and_does_not_answer_nor_follow_the_rules(self):
         self.make(policy() + quota())
         self.daemon.process.send_signal(signal.SIGSTOP)
         self.addCleanup(self.daemon.process.send_signal, signal.SIGCONT)
         finding = self.only("daemon.answers", f"does not answer on localhost:{self.daemon.port}")
-        self.assertEqual(finding["mend"], "carbonio-limits service restart")
+        self.assertEqual(finding["fix"], "carbonio-limits service restart")
         self.daemon.sql("UPDATE quotas SET Period = 61;")
         found = self.wrong(settled=False)
         self.assertEqual(sorted(found), ["daemon.answers", "daemon.rules"])
         self.assertRegex(found["daemon.rules"][0]["what"],
-                         r"works with rules of version \d+, the database has \d+")
-        self.assertEqual(found["daemon.rules"][0]["mend"], "carbonio-limits service restart")
+                         r"uses version \d+ of the rules, the database has version \d+")
+        self.assertEqual(found["daemon.rules"][0]["fix"], "carbonio-limits service restart")
         self.daemon.process.send_signal(signal.SIGCONT)
         self.wrong(status=0)
 
     def test_it_was_killed(self):
         self.make(policy() + quota())
         self.daemon.kill()
-        self.only("daemon.running", "does not run")
+        self.only("daemon.running", "is not running")
 
     def test_quotas_is_off(self):
         self.make(policy() + quota(), modules=())
@@ -432,7 +432,7 @@ class Running(DoctorTest):
         self.daemon.config.write_text(text.replace("[Greylisting]\nenable=0",
                                                    "[Greylisting]\nenable=1"))
         finding = self.only("daemon.modules", "Greylisting")
-        self.assertTrue(finding["mend"].startswith("kill -HUP "))
+        self.assertTrue(finding["fix"].startswith("kill -HUP "))
 
     def test_it_works_on_another_database(self):
         self.make(policy() + quota())
@@ -464,7 +464,7 @@ class Running(DoctorTest):
         self.daemon.log_file.chmod(0o400)  # something else that stays wrong
         [found] = self.wrong()["database.replaced"]
         self.assertIn(str(kept), found["what"])
-        self.assertIn(f"rm {kept}", found["mend"])
+        self.assertIn(f"rm {kept}", found["fix"])
         kept.unlink()
         self.assertNotIn("database.replaced", self.wrong())
 
@@ -490,12 +490,12 @@ class Postfix(DoctorTest):
         self.assertEqual(len(found["postfix.asks"]), 3)
         self.assertIn("never asks", found["postfix.asks"][0]["what"])
 
-    def test_asks_somebody_else(self):
+    def test_asks_another_service(self):
         self.make(policy() + quota())
         self.edit(r"inet:localhost:\d+", "inet:localhost:9")
         self.assertIn("asks inet:localhost:9", self.wrong()["postfix.asks"][0]["what"])
 
-    def test_asks_behind_a_permit(self):
+    def test_asks_after_a_permit(self):
         self.make(policy() + quota())
         self.edit(r"(smtpd_(?:sender|recipient)_restrictions) = (check_policy_service \S+,)",
                   r"\1 = permit_mynetworks, \2")
@@ -530,12 +530,12 @@ class Postfix(DoctorTest):
         self.make(policy() + quota())
         self.edit("reject_sender_login_mismatch,", "")
         finding = self.only("postfix.senders", "reject_authenticated_sender_login_mismatch")
-        command = re.search("carbonio-limits send LIMIT --per account", finding["mend"])[0]
-        self.mend({"mend": command.replace("LIMIT", "50/h")})
+        command = re.search("carbonio-limits send LIMIT --per account", finding["fix"])[0]
+        self.fix({"fix": command.replace("LIMIT", "50/h")})
         [(made,)] = self.daemon.query("SELECT max(ID) FROM quotas")
         self.daemon.command("off", str(made), "--database", str(self.daemon.database))
         self.only("postfix.senders")
-        self.assertIn("reject_authenticated_sender_login_mismatch", finding["mend"])
+        self.assertIn("reject_authenticated_sender_login_mismatch", finding["fix"])
         self.edit("reject_sender_login_mismatch,", "reject_unauthenticated_sender_login_mismatch,")
         self.only("postfix.senders")
 

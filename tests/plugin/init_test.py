@@ -11,8 +11,8 @@ from plugin_case import Plugin
 class Init(Plugin):
     def test_makes_folder_and_database_with_default_rows(self):
         out = self.run_it("init")
-        self.assertIn(f"Made the database {self.database}.", out)
-        self.assertIn("were not seeded, since Carbonio is not here", out)
+        self.assertIn(f"Created the database {self.database}.", out)
+        self.assertIn("were not filled in, since Carbonio is not installed", out)
         self.assertEqual(self.sql("SELECT max(ID) FROM policies; SELECT max(ID) FROM quotas;"
                                   "SELECT max(ID) FROM quotas_limits; PRAGMA journal_mode"),
                          ["5", "2", "3", "wal"])
@@ -22,7 +22,7 @@ class Init(Plugin):
         self.init()
         before = self.files()
         err = self.run_it("init", status=2)
-        self.assertIn(f"there is a database {self.database} already, which was not touched", err)
+        self.assertIn(f"database {self.database} already exists and was not changed", err)
         self.assertIn("'carbonio-limits init --force'", err)
         self.assertNotIn(" -force", err)
         self.assertEqual(self.files(), before)

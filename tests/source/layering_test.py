@@ -15,7 +15,7 @@ ORDER = """
     daemon/rules/match daemon/rules daemon/session daemon/counting daemon/store
     daemon/store/recovery daemon/store/sqlite daemon/dns daemon/modules/text daemon/modules
     daemon/engine daemon/net daemon/status daemon/cleanup daemon/process daemon
-    hooks/carbonio hooks/service
+    hooks/system hooks/carbonio hooks/service
     plugin/terminal plugin/cli plugin/database plugin/limit plugin/rows plugin/limit_text
     plugin/usage plugin/explain plugin/postfix plugin/doctor plugin/host plugin/commands plugin
 """.split()

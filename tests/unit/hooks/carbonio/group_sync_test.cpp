@@ -88,9 +88,9 @@ TEST(Wanted, TheServersNetworksElseTheGlobalOnes) {
 TEST(Wanted, AnAnswerThatCannotBeTrueIsAnError) {
   const std::string server = "# name mail.example.com\n";
   EXPECT_THAT(wanted_in(std::array<std::string, 3>{"", server, ""}).error().message,
-              HasSubstr("named no domain"));
+              HasSubstr("listed no domain"));
   EXPECT_THAT(wanted_in(std::array<std::string, 3>{"a b\n", server, ""}).error().message,
-              HasSubstr("named no domain"));
+              HasSubstr("listed no domain"));
   EXPECT_THAT(wanted_in(std::array<std::string, 3>{"a.example\n", "", ""}).error().message,
               HasSubstr("did not show this server"));
 }

@@ -62,7 +62,7 @@ TEST(LocalConfig, ExpandsTenTimesAndNoMore) {
   EXPECT_EQ(config->need("two"), "end-end");
   EXPECT_EQ(config->need("open"), "a${b");
   EXPECT_FALSE(config->need("self"));
-  EXPECT_THAT(config->need("gone").error().message, HasSubstr("a key that is not there"));
+  EXPECT_THAT(config->need("gone").error().message, HasSubstr("a missing key"));
 }
 
 TEST(LocalConfig, GrowthIsBounded) {

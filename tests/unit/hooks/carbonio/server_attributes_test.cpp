@@ -12,7 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using Act = Wish::Act;
+using Act = AttributeChange::Action;
 
 constexpr const char* kText =
     "# name mail.example.com\nzimbraServiceEnabled: mta\nzimbraServiceEnabled: mailbox\n";
@@ -20,44 +20,46 @@ const Entry kServer{"mail.example.com", attributes_in(kText)};
 
 TEST(Changing, OnlyWhatDiffers) {
   const Attributes global = attributes_in("quotas: TRUE\nspf: FALSE\n");
-  const std::array<Wish, 4> wishes = {{{Act::add, "zimbraServiceEnabled", "cbpolicyd"},
-                                       {Act::add, "zimbraServiceEnabled", "mta"},
-                                       {Act::set, "quotas", "TRUE"},
-                                       {Act::set, "spf", "TRUE"}}};
+  const std::array<AttributeChange, 4> changes = {{{Act::add, "zimbraServiceEnabled", "cbpolicyd"},
+                                                   {Act::add, "zimbraServiceEnabled", "mta"},
+                                                   {Act::set, "quotas", "TRUE"},
+                                                   {Act::set, "spf", "TRUE"}}};
   EXPECT_THAT(
-      changing(kServer, global, wishes),
+      command_for(kServer, global, changes),
       ElementsAre("ms", "mail.example.com", "+zimbraServiceEnabled", "cbpolicyd", "spf", "TRUE"));
-  EXPECT_THAT(changing(kServer, global, std::array<Wish, 1>{{{Act::set, "quotas", "TRUE"}}}),
-              IsEmpty());
+  EXPECT_THAT(
+      command_for(kServer, global, std::array<AttributeChange, 1>{{{Act::set, "quotas", "TRUE"}}}),
+      IsEmpty());
 }
 
 TEST(Changing, RemovesOnlyWhatIsThere) {
-  const std::array<Wish, 2> wishes = {{{Act::remove, "zimbraServiceEnabled", "mailbox"},
-                                       {Act::remove, "zimbraServiceEnabled", "x"}}};
-  EXPECT_THAT(changing(kServer, {}, wishes),
+  const std::array<AttributeChange, 2> changes = {{{Act::remove, "zimbraServiceEnabled", "mailbox"},
+                                                   {Act::remove, "zimbraServiceEnabled", "x"}}};
+  EXPECT_THAT(command_for(kServer, {}, changes),
               ElementsAre("ms", "mail.example.com", "-zimbraServiceEnabled", "mailbox"));
 }
 
 TEST(Changing, SetMeansOneValue) {
-  const std::array<Wish, 1> wish = {{{Act::set, "zimbraServiceEnabled", "mta"}}};
-  EXPECT_FALSE(is_fulfilled(kServer, {}, wish[0])) << "it has two";
+  const std::array<AttributeChange, 1> change = {{{Act::set, "zimbraServiceEnabled", "mta"}}};
+  EXPECT_FALSE(is_applied(kServer, {}, change[0])) << "it has two";
 }
 
 TEST(Changing, ADefaultHoldsWhereNobodyHasAValue) {
-  const Wish wish{Act::set, "greet", "ignore", "ignore"};
-  EXPECT_TRUE(is_fulfilled(kServer, {}, wish));
-  EXPECT_FALSE(is_fulfilled(kServer, attributes_in("greet: drop\n"), wish));
-  EXPECT_FALSE(is_fulfilled(kServer, {}, Wish{Act::set, "greet", "ignore"})) << "not known";
+  const AttributeChange change{Act::set, "greet", "ignore", "ignore"};
+  EXPECT_TRUE(is_applied(kServer, {}, change));
+  EXPECT_FALSE(is_applied(kServer, attributes_in("greet: drop\n"), change));
+  EXPECT_FALSE(is_applied(kServer, {}, AttributeChange{Act::set, "greet", "ignore"}))
+      << "not known";
 }
 
 TEST(Changing, AnInheritedListGoesAlong) {
   const Attributes global = attributes_in("sites: a.example\nsites: b.example\n");
-  const std::array<Wish, 2> wishes = {
+  const std::array<AttributeChange, 2> changes = {
       {{Act::add, "sites", "c.example"}, {Act::add, "sites", "d.example"}}};
-  EXPECT_THAT(changing(kServer, global, wishes),
+  EXPECT_THAT(command_for(kServer, global, changes),
               ElementsAre("ms", "mail.example.com", "+sites", "a.example", "+sites", "b.example",
                           "+sites", "c.example", "+sites", "d.example"));
-  EXPECT_THAT(changing(Entry{{}, global}, global, wishes),
+  EXPECT_THAT(command_for(Entry{{}, global}, global, changes),
               ElementsAre("mcf", "+sites", "c.example", "+sites", "d.example"));
 }
 

@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "hooks/service/run_program.hpp"
-
 namespace limits {
 namespace {
 
@@ -77,21 +75,6 @@ TEST(ParsePostfix, EachSmtpdHasItsOwnRestrictionsOrThoseOfMainCf) {
   EXPECT_THAT(facts.services[1].at_rcpt, ElementsAre("", "", "e", "", ""));
   EXPECT_FALSE(facts.services[1].on_loopback());
   EXPECT_TRUE(facts.services[2].on_loopback());
-}
-
-TEST(RunProgram, GivesOutputAndStatusAndEndsAtTheDeadline) {
-  using std::chrono::milliseconds;
-  const milliseconds patience{60'000};
-  const auto done = carbonio::run_program({"/bin/echo", "a b", "$HOME;"}, patience);
-  ASSERT_TRUE(done) << done.error().message;
-  EXPECT_EQ(done->text, "a b $HOME;\n") << "no shell";
-  EXPECT_EQ(done->status, 0);
-  EXPECT_EQ(carbonio::run_program({"/bin/false"}, patience)->status, 1);
-  EXPECT_FALSE(carbonio::run_program({"/nowhere/program"}, patience));
-  const auto before = std::chrono::steady_clock::now();
-  EXPECT_FALSE(carbonio::run_program({"/bin/sleep", "60"}, milliseconds{50}));
-  EXPECT_FALSE(carbonio::run_program({"/usr/bin/yes"}, milliseconds{5000})) << "too much";
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds{30});
 }
 
 }  // namespace
