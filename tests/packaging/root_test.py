@@ -125,7 +125,7 @@ class UnderSystemd(PackageTest):
         self.root.run("systemctl", "restart", UNIT)
         self.eventually_answers("ours")
 
-        self.assertIn("runs again", self.dpkg("-r", "carbonio-limits"))
+        self.assertIn("is running again", self.dpkg("-r", "carbonio-limits"))
         self.eventually_answers("perl")
         self.assertEqual(self.sql("PRAGMA journal_mode; SELECT CounterLimit FROM quotas_limits "
                                   "WHERE ID = 4"), ["delete", "10"])
@@ -237,7 +237,7 @@ class UnderZmcontrol(PackageTest):
         self.dpkg("-i", older_deb())  # a downgrade is an upgrade too
         self.eventually_answers("ours")
 
-        self.assertIn("runs again", self.dpkg("-r", "carbonio-limits"))
+        self.assertIn("is running again", self.dpkg("-r", "carbonio-limits"))
         self.eventually_answers("perl")
         self.assertEqual(self.zmcontrol("status"), "policyd Running\n")
         self.assertEqual(self.zmcontrol("stop"), "Stopping policyd...Done.\n")

@@ -66,7 +66,7 @@ class Rpm(PackageTest):
         self.rpm("-U", "--force", ours)
         self.eventually_answers("ours")
 
-        self.assertIn("no policy daemon runs now", self.rpm("-e", "carbonio-limits"))
+        self.assertIn("no policy daemon is running", self.rpm("-e", "carbonio-limits"))
         self.assertEqual(self.who_answers(), "nobody")
         self.assertEqual(self.sql("PRAGMA journal_mode; SELECT count(*) FROM policies"),
                          ["delete", "6"])
