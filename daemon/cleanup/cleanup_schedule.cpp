@@ -7,8 +7,6 @@
 #include <ctime>
 #include <utility>
 
-#include "daemon/base/thread_signals.hpp"
-
 namespace policyd {
 namespace {
 
@@ -39,49 +37,36 @@ TimePoint next_cleanup(std::optional<TimePoint> last, TimePoint started, TimePoi
 }
 
 CleanupSchedule::CleanupSchedule(Maillog& log, CleanupSettings settings, Clock clock,
-                                 Millis look_every)
+                                 Millis check_every)
     : log_(log),
       clock_(std::move(clock)),
-      look_every_(look_every),
+      check_every_(check_every),
       settings_(std::move(settings)),
-      started_(clock_()) {
-  thread_ = std::thread([this] {
-    block_signals();
-    work();
-  });
-}
-
-CleanupSchedule::~CleanupSchedule() {
-  {
-    const std::lock_guard lock{mutex_};
-    stop_ = true;
-  }
-  wake_.notify_one();
-  thread_.join();
-}
+      started_(clock_()),
+      thread_("cleanup", [this] { work(); }) {}
 
 void CleanupSchedule::configure(std::chrono::hours sessions) {
-  const std::lock_guard lock{mutex_};
+  const auto lock = thread_.lock();
   settings_.sessions = sessions;
 }
 
 void CleanupSchedule::work() {
-  std::unique_lock lock{mutex_};
-  while (!wake_.wait_for(lock, look_every_, [this] { return stop_.load(); })) {
+  auto lock = thread_.lock();
+  while (thread_.wait_for(lock, check_every_)) {
     const CleanupSettings settings = settings_;
     lock.unlock();
-    look(settings);
+    clean_up_if_due(settings);
     lock.lock();
   }
 }
 
-void CleanupSchedule::look(const CleanupSettings& settings) {
+void CleanupSchedule::clean_up_if_due(const CleanupSettings& settings) {
   const TimePoint now = clock_();
-  // A database that cannot be read is the store's matter, which says so.
+  // If the database cannot be read, the store reports it.
   const auto last = last_cleanup(settings);
   if (!last || now < not_before_ || now < next_cleanup(*last, started_, now)) return;
   const auto done = clean_up(
-      settings, now, [this](std::string_view line) { log_.notice(line); }, stop_);
+      settings, now, [this](std::string_view line) { log_.notice(line); }, thread_.stopping());
   if (done) return;
   log_.error(fmt::format("clean-up: {}", done.error().message));
   not_before_ = now + kAfterFailure;

@@ -1,54 +1,46 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The daemon's own clean-up, once a day, on a thread with a connection of its own: at the first
-// half past four in the morning (local time) that is at least twenty hours after the last one
-// began, whoever did that. So where Carbonio's cron runs `cbpadmin --cleanup` at 03:35, there is
-// nothing left to do. One that was missed, as the daemon did not run then, is made up for.
+// The daemon's own clean-up, once a day, on a thread with its own database connection. It runs at
+// the first 04:30 local time that is at least twenty hours after the last clean-up began, whoever
+// started that one. So where Carbonio's cron runs `cbpadmin --cleanup` at 03:35, there is nothing
+// left to do. A clean-up that was missed because the daemon was down runs soon after the next
+// start.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <optional>
-#include <thread>
 
+#include "daemon/base/worker_thread.hpp"
 #include "daemon/cleanup/cleanup.hpp"
 #include "daemon/log/maillog.hpp"
 
 namespace policyd {
 
-// When a clean-up is due: `last` is when one began last; without one, `started` counts, when we
-// did.
+// When the next clean-up is due. `last` is when the last one began; if there was none, `started`,
+// the start of the daemon, counts.
 TimePoint next_cleanup(std::optional<TimePoint> last, TimePoint started, TimePoint now);
 
 class CleanupSchedule {
  public:
   using Clock = std::function<TimePoint()>;
 
-  // `look_every`: how often it looks whether it is due.
+  // `check_every`: how often it checks whether a clean-up is due.
   CleanupSchedule(Maillog& log, CleanupSettings settings, Clock clock = wall_clock,
-                  Millis look_every = std::chrono::minutes{10});
-  ~CleanupSchedule();  // ends a clean-up that is under way
-  CleanupSchedule(const CleanupSchedule&) = delete;
-  CleanupSchedule& operator=(const CleanupSchedule&) = delete;
+                  Millis check_every = std::chrono::minutes{10});
 
-  // SIGHUP: for the next clean-up.
+  // After SIGHUP: applies to the next clean-up.
   void configure(std::chrono::hours sessions);
 
  private:
   void work();
-  void look(const CleanupSettings& settings);
+  void clean_up_if_due(const CleanupSettings& settings);
 
   Maillog& log_;
   Clock clock_;
-  Millis look_every_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  CleanupSettings settings_;
-  std::atomic<bool> stop_ = false;
+  Millis check_every_;
+  CleanupSettings settings_;  // under the thread's lock
   TimePoint started_;
-  TimePoint not_before_{};  // after one that failed; the thread's
-  std::thread thread_;
+  TimePoint not_before_{};  // after a failure; used by the thread only
+  WorkerThread thread_;     // its end interrupts a clean-up
 };
 
 }  // namespace policyd

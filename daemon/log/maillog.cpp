@@ -9,9 +9,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
-#include <csignal>
 #include <ctime>
-#include <mutex>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -19,6 +17,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/printable.hpp"
+#include "daemon/base/worker_thread.hpp"
 #include "daemon/log/log_file.hpp"
 
 namespace policyd {
@@ -90,18 +89,6 @@ void send_to_syslog(std::string_view lines) {
   }
 }
 
-// A new thread inherits what is blocked; signals are for the thread that runs the event loop.
-template <typename Run>
-std::thread thread_without_signals(Run run) {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread{std::move(run)};
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
-
 Result<std::optional<LogFile>> open_file(const LogSettings& settings) {
   if (settings.file.empty() && settings.in_background) return std::nullopt;
   auto file = LogFile::open(settings.file);
@@ -118,14 +105,8 @@ class Maillog::Writer {
       : level_(settings.level),
         mail_to_syslog_(settings.mail_to_syslog),
         all_to_syslog_(!file),
-        file_(std::move(file)) {
-    thread_ = thread_without_signals([this] { run(); });
-  }
-
-  ~Writer() {
-    wake([this] { stopping_ = true; });
-    thread_.join();
-  }
+        file_(std::move(file)),
+        thread_("log", [this] { run(); }) {}
 
   void apply(const LogSettings& settings) {
     level_ = settings.level;
@@ -156,21 +137,18 @@ class Maillog::Writer {
   }
 
   void flush() {
-    std::unique_lock lock{mutex_};
+    auto lock = thread_.lock();
     written_.wait(lock, [this, target = put_in_] { return taken_and_written_ >= target; });
   }
 
  private:
-  // Changes what the thread takes, and wakes it unless somebody did since it took the last.
+  // Changes what the thread takes next, and wakes it.
   template <typename Change>
   void wake(Change change) {
-    bool first = false;
-    {
-      const std::lock_guard lock{mutex_};
+    thread_.change([&] {
       change();
-      first = !std::exchange(woken_, true);
-    }
-    if (first) something_to_do_.notify_one();
+      woken_ = true;
+    });
   }
 
   // To where lines go at present; under the lock.
@@ -206,7 +184,7 @@ class Maillog::Writer {
       if (batch.next_file) file_ = std::exchange(batch.next_file, std::nullopt);
       append_to_file(batch.lines);
       send_to_syslog(batch.syslog_lines);
-      const std::lock_guard lock{mutex_};
+      const auto lock = thread_.lock();
       taken_and_written_ = batch.up_to;
       written_.notify_all();
     }
@@ -215,15 +193,14 @@ class Maillog::Writer {
   void take(Batch& batch) {
     batch.lines.clear();
     batch.syslog_lines.clear();
-    std::unique_lock lock{mutex_};
-    something_to_do_.wait(lock, [this] { return woken_; });
-    if (!stopping_) {
+    auto lock = thread_.lock();
+    if (thread_.wait(lock, [this] { return woken_; })) {
       lock.unlock();
       std::this_thread::sleep_for(kLinger);
       lock.lock();
     }
     woken_ = false;
-    batch.last = stopping_;
+    batch.last = thread_.stopping();
     batch.up_to = put_in_;
     if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) {
       append(LogLevel::warning,
@@ -256,11 +233,9 @@ class Maillog::Writer {
   std::atomic<LogLevel> level_;
   std::atomic<bool> mail_to_syslog_;
 
-  std::mutex mutex_;  // for all from here to line_start_
-  std::condition_variable something_to_do_;
+  // Under the thread's lock, down to line_start_.
   std::condition_variable written_;
   bool woken_ = false;
-  bool stopping_ = false;
   bool all_to_syslog_;
   std::string lines_;
   std::string syslog_lines_;
@@ -275,7 +250,7 @@ class Maillog::Writer {
   std::uint64_t lost_ = 0;       // lines since the last report, and why
   int lost_error_ = 0;
 
-  std::thread thread_;  // last: it uses all the others
+  WorkerThread thread_;
 };
 
 Result<std::unique_ptr<Maillog>> Maillog::open(const LogSettings& settings) {

@@ -13,7 +13,7 @@
 namespace policyd {
 namespace {
 
-constexpr std::chrono::seconds kLookEvery{1};
+constexpr std::chrono::seconds kStatusEvery{1};
 
 template <typename Number>
 Number number_in(const char* text) {
@@ -31,13 +31,11 @@ std::chrono::microseconds watchdog_interval(const char* usec, const char* pid) {
 }
 
 Readiness::Readiness(EventLoop& loop, const Notifier& notifier, std::chrono::microseconds watchdog,
-                     Sentence sentence)
-    : loop_(loop), notifier_(notifier), watchdog_(watchdog), sentence_(std::move(sentence)) {
-  tell_status();
-  if (watchdog_ > std::chrono::microseconds::zero()) tell_alive();
+                     StatusLine status_line)
+    : loop_(loop), notifier_(notifier), watchdog_(watchdog), status_line_(std::move(status_line)) {
+  send_status();
+  if (watchdog_ > std::chrono::microseconds::zero()) ping_watchdog();
 }
-
-Readiness::~Readiness() { *alive_ = false; }
 
 void Readiness::ready() { notifier_.tell("READY=1"); }
 
@@ -49,22 +47,19 @@ void Readiness::reloading() {
 
 void Readiness::stopping() { notifier_.tell("STOPPING=1\nSTATUS=Stopping."); }
 
-void Readiness::tell_status() {
-  loop_.after(kLookEvery, [this, alive = alive_] {
-    if (*alive) tell_status();
-  });
-  std::string now = sentence_();
-  if (now == told_) return;
+void Readiness::send_status() {
+  loop_.after(kStatusEvery, guard_.wrap([this] { send_status(); }));
+  std::string now = status_line_();
+  if (now == sent_) return;
   notifier_.tell(fmt::format("STATUS={}", now));
-  told_ = std::move(now);
+  sent_ = std::move(now);
 }
 
-void Readiness::tell_alive() {
+void Readiness::ping_watchdog() {
   notifier_.tell("WATCHDOG=1");
   const auto half = std::chrono::duration_cast<std::chrono::milliseconds>(watchdog_ / 2);
-  loop_.after(std::max(half, std::chrono::milliseconds{1}), [this, alive = alive_] {
-    if (*alive) tell_alive();
-  });
+  loop_.after(std::max(half, std::chrono::milliseconds{1}),
+              guard_.wrap([this] { ping_watchdog(); }));
 }
 
 }  // namespace policyd

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a service manager is told while we serve: that we are ready, reload or stop, in one sentence
-// how we do, and, from the event loop and so only while that turns, that we live. The loop's
-// thread.
+// Reports readiness, reloads and shutdown to systemd, a one-line status, and a watchdog ping that
+// is sent from the event loop, so it stops when the loop hangs. The loop's thread.
 #pragma once
 
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "daemon/loop/event_loop.hpp"
@@ -14,37 +12,33 @@
 
 namespace policyd {
 
-// From $WATCHDOG_USEC, where $WATCHDOG_PID is us or not set; zero: nobody watches. Either may be
-// null.
+// The value of $WATCHDOG_USEC if $WATCHDOG_PID is unset or this process; otherwise zero: no
+// watchdog. Either may be null.
 std::chrono::microseconds watchdog_interval(const char* usec, const char* pid);
 
 class Readiness {
  public:
-  using Sentence = std::function<std::string()>;
+  using StatusLine = std::function<std::string()>;
 
-  // `sentence` says how we do; asked once a second, told when it differs. Within `watchdog` the
-  // manager wants to hear of us; it does twice as often.
+  // `status_line` is called once a second and sent whenever it differs. A watchdog ping is sent
+  // twice per `watchdog`.
   Readiness(EventLoop& loop, const Notifier& notifier, std::chrono::microseconds watchdog,
-            Sentence sentence);
-  ~Readiness();
-  Readiness(const Readiness&) = delete;
-  Readiness& operator=(const Readiness&) = delete;
+            StatusLine status_line);
 
   void ready();
   void reloading();  // ends with ready()
   void stopping();
 
  private:
-  void tell_status();
-  void tell_alive();
+  void send_status();
+  void ping_watchdog();
 
   EventLoop& loop_;
   const Notifier& notifier_;
   const std::chrono::microseconds watchdog_;
-  Sentence sentence_;
-  std::string told_;
-  // shared_ptr: a timer may fire after this object is gone.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  StatusLine status_line_;
+  std::string sent_;
+  EventLoop::Guard guard_;
 };
 
 }  // namespace policyd

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The daemon's side of status: on a timer of the loop it asks for the status as it is now and,
-// where that differs from what was written last, has a thread rename a fresh file into place: no
-// answer waits for a disk. Nothing is done for a request. Where the file cannot be written the log
-// says so once, and it is tried again. The loop's thread.
+// The daemon's side of status: on a timer of the loop it collects the current status and, if that
+// differs from what was written last, has its thread write a new file and rename it into place, so
+// that no answer waits for the disk. Nothing is done per request. If the file cannot be written,
+// the log reports it once, and each tick tries again. All calls on the loop's thread.
 #pragma once
 
 #include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <thread>
 
+#include "daemon/base/worker_thread.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
 #include "daemon/status/status.hpp"
@@ -21,30 +21,32 @@ class StatusWriter {
  public:
   using Collect = std::function<Status()>;
 
-  // Written for the first time before this returns, then at most every `every`.
+  // Writes the file before it returns, then whenever the status changed, at most once per `every`.
   StatusWriter(EventLoop& loop, Maillog& log, std::filesystem::path file, Collect collect,
                std::chrono::milliseconds every = std::chrono::seconds{1});
-  // Removes the file, unless another daemon has put its own there.
+  // Removes the file, unless it belongs to another daemon by now.
   ~StatusWriter();
   StatusWriter(const StatusWriter&) = delete;
   StatusWriter& operator=(const StatusWriter&) = delete;
 
  private:
   void tick();
+  void work();  // the thread
   [[nodiscard]] Result<void> write(const Status& status) const;
-  void wrote(std::shared_ptr<const Status> status, const Result<void>& done);
+  void written(std::shared_ptr<const Status> status, const Result<void>& done);
 
   EventLoop& loop_;
   Maillog& log_;
   std::filesystem::path file_;
   Collect collect_;
   std::chrono::milliseconds every_;
+  // shared_ptr: compared here while the thread writes it.
   std::shared_ptr<const Status> written_;
   bool writing_ = false;
-  std::thread thread_;  // the last one that wrote
-  bool told_ = false;   // that it cannot be written, since it last could
-  // shared_ptr: the timer may fire after this object is gone.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  bool failure_reported_ = false;  // since the last success
+  EventLoop::Guard guard_;
+  std::shared_ptr<const Status> to_write_;  // under the thread's lock
+  WorkerThread thread_;
 };
 
 }  // namespace policyd

@@ -25,7 +25,7 @@ ALLOWED = {
     ("plugin/limit_text/limit_file.cpp", "plugin/commands/commands.hpp"),
     ("plugin/cli/typed_advice.cpp", "plugin/commands/command_line.hpp"),
 }
-MAX_FILES = {"daemon": 4, "plugin": 4, "plugin/commands": 99}  # others: 24
+MAX_FILES = {"daemon": 4, "daemon/base": 27, "plugin": 4, "plugin/commands": 99}  # others: 24
 ONE_HEADER_FOR_ALL = {"plugin/commands", "plugin/doctor"}  # one file a subcommand, or a check
 
 
