@@ -12,6 +12,7 @@ Carbonio's configuration says.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -57,6 +58,8 @@ def rows() -> list[Row]:
         Row("100 connections, all counted", 100, limit=ALL_COUNTED),
         Row("10 connections, all counted", 10, limit=ALL_COUNTED),
         Row("1 connection, all counted", 1, limit=ALL_COUNTED),
+        Row("100 connections, 100,000 senders at random", 100, senders=100_000, random=True,
+            server="thousands"),
         Row("100 connections, 1,000,000 senders at random", 100, 0.40, senders=1_000_000,
             random=True, server="millions"),
         Row("10,000 policies, 100,000 members / 10 policies", 100, 0.85, cpu_aim=1.3,
@@ -66,15 +69,16 @@ def rows() -> list[Row]:
     ]
 
 
-def make_servers(names: set[str], stack: ExitStack) -> dict:
-    """Started, and warm in so far as each was asked once."""
+def make_servers(names: set[str], stack: ExitStack, programs: Path | None = None) -> dict:
+    """Started, and warm in so far as each was asked once. `programs`: those of another build."""
     makers = {
         "nothing": NullServer,
-        "article": BenchDaemon,
-        "millions": BenchDaemon,
-        "10 policies": lambda: servers.with_policies(10, 0, SENDERS),
-        "10000 policies": lambda: servers.with_policies(10_000, 100_000, SENDERS),
-        "every module": servers.with_every_module,
+        "article": lambda: BenchDaemon(programs=programs),
+        "thousands": lambda: BenchDaemon(programs=programs),
+        "millions": lambda: BenchDaemon(programs=programs),
+        "10 policies": lambda: servers.with_policies(10, 0, SENDERS, programs),
+        "10000 policies": lambda: servers.with_policies(10_000, 100_000, SENDERS, programs),
+        "every module": lambda: servers.with_every_module(programs),
     }
     made = {}
     for name in sorted(names):
@@ -123,11 +127,12 @@ def load(row: Row, server, seconds: float, before_it: list[str]) -> dict:
     return result
 
 
-def measure(made: dict, all_rows: list[Row], rounds: int, seconds: float, pin: bool):
-    before_it = separate_cores(*(server.process.pid for server in made.values())) if pin else []
+def measure(pairs: list[tuple], all_rows: list[Row], rounds: int, seconds: float, pin: bool):
+    """`pairs`: for each row our server and the other."""
+    pids = {server.process.pid for pair in pairs for server in pair}
+    before_it = separate_cores(*pids) if pin else []
     for number in range(rounds):
-        for row in all_rows:
-            pair = (made[row.server], made[row.base])
+        for row, pair in zip(all_rows, pairs):
             order = (0, 1) if number % 2 == 0 else (1, 0)
             results = {which: load(row, pair[which], seconds, before_it) for which in order}
             row.rounds.append((results[0], results[1]))
@@ -171,6 +176,12 @@ def main() -> int:
     parser.add_argument("--no-pin", action="store_true",
                         help="let the kernel choose cores for the servers and the load")
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
+    parser.add_argument("--rows", metavar="PATTERN", default="",
+                        help="measure only the rows whose names match this regular expression; also "
+                        "'memory', 'start', 'command' and 'mails through Postfix' are such names")
+    parser.add_argument("--against", metavar="DIR", type=Path,
+                        help="measure the speed of this build against the programs of another one "
+                        "in DIR")
     arguments = parser.parse_args()
     rounds = arguments.rounds or (1 if arguments.quick else 5)
     seconds = arguments.seconds or (0.5 if arguments.quick else 2.0)
@@ -178,35 +189,48 @@ def main() -> int:
     if rounds < 1 or seconds <= 0:
         parser.error("--rounds and --seconds are positive")
 
+    def wanted(name: str) -> bool:
+        return re.search(arguments.rows, name) is not None
+
+    def part(name: str, function, *options, paired=False):
+        """One of the measurements that are no rows of the table of speeds; None if not wanted."""
+        if not wanted(name) or (against and not paired):
+            return None
+        with ExitStack() as stack:
+            result = function(*options, stack)
+        print(f"{name} done", file=sys.stderr)
+        return result
+
+    against = arguments.against
+    if against and not (against / "cbpolicyd").exists():
+        parser.error(f"{against} has no program cbpolicyd")
     about = machine()
-    all_rows = rows()
+    all_rows = [row for row in rows() if wanted(row.name)]
     with ExitStack() as stack:
-        made = make_servers({row.server for row in all_rows} | {row.base for row in all_rows}, stack)
-        measure(made, all_rows, rounds, seconds, not arguments.no_pin)
-    with ExitStack() as stack:
-        memory = measure_memory(many, stack)
-        print("memory done", file=sys.stderr)
-    with ExitStack() as stack:
-        start = measure_start(many, rounds, stack)
-        print("start done", file=sys.stderr)
-    with ExitStack() as stack:
-        command = measure_command(many, rounds, stack)
-    print("carbonio-limits done", file=sys.stderr)
-    why_not = mail.can_run()
-    if why_not:
-        print(f"mails through Postfix left out: {why_not}", file=sys.stderr)
-    with ExitStack() as stack:
-        mails = None if why_not else mail.measure_mail(500 if arguments.quick else 3000, rounds, stack)
+        names = {row.server for row in all_rows}
+        if against:
+            ours, others = make_servers(names, stack), make_servers(names, stack, against)
+            pairs = [(ours[row.server], others[row.server]) for row in all_rows]
+        else:
+            made = make_servers(names | {row.base for row in all_rows}, stack)
+            pairs = [(made[row.server], made[row.base]) for row in all_rows]
+        measure(pairs, all_rows, rounds, seconds, not arguments.no_pin)
     report = {
         "machine": about,
         "run": {"rounds": rounds, "seconds": seconds, "pinned": not arguments.no_pin,
-                "limit": article.SEND_LIMIT},
-        "rows": [summary(row) for row in all_rows],
-        "memory_mib": memory,
-        "start": start,
-        "command": command,
-        "mails": mails,
+                "limit": article.SEND_LIMIT, "against": str(against) if against else None},
+        "rows": [summary(row, against is not None) for row in all_rows],
+        "memory_mib": part("memory", measure_memory, many),
+        "start": part("start", measure_start, many, rounds),
+        "command": part("command", measure_command, many, rounds),
+        "mails": None,
     }
+    if why_not := mail.can_run():
+        print(f"mails through Postfix left out: {why_not}", file=sys.stderr)
+    else:
+        report["mails"] = part("mails through Postfix",
+                               lambda stack: mail.measure_mail(500 if arguments.quick else 3000,
+                                                               rounds, stack, against), paired=True)
     print_report(report)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")

@@ -39,16 +39,25 @@ def mails_per_second(postfix: PostfixInstance, mails: int) -> float:
     return mails / (time.monotonic() - begun)
 
 
-def measure_mail(mails: int, rounds: int, stack: ExitStack) -> dict:
-    daemon = BenchDaemon()
+def counting_daemon(stack: ExitStack, programs=None) -> BenchDaemon:
+    daemon = BenchDaemon(programs=programs)
     stack.callback(daemon.remove)
     daemon.set_limit(ALL_COUNTED)
     daemon.start()
     stack.callback(daemon.stop)
-    nothing = NullServer()
-    stack.callback(nothing.stop)
+    return daemon
+
+
+def measure_mail(mails: int, rounds: int, stack: ExitStack, against=None) -> dict:
+    """`against`: the programs of another build, in place of the server that does nothing."""
+    daemon = counting_daemon(stack)
+    if against:
+        other = counting_daemon(stack, against)
+    else:
+        other = NullServer()
+        stack.callback(other.stop)
     ours, base = (stack.enter_context(PostfixInstance(f"inet:127.0.0.1:{server.port}"))
-                  for server in (daemon, nothing))
+                  for server in (daemon, other))
     for postfix in (ours, base):
         mails_per_second(postfix, SESSIONS)  # its processes are started now
     pairs = []
@@ -59,7 +68,7 @@ def measure_mail(mails: int, rounds: int, stack: ExitStack) -> dict:
     counted = daemon.counter("Sender:alice@example.org")
     if counted < mails:
         raise SystemExit(f"of {mails} mails {counted:.0f} were counted")
-    return {"aim": AIM, "sessions": SESSIONS, "mails": mails,
+    return {"aim": None if against else AIM, "sessions": SESSIONS, "mails": mails,
             "daemon": spread([pair[0] for pair in pairs]),
             "base": spread([pair[1] for pair in pairs]),
             "ratio": spread([pair[0] / pair[1] for pair in pairs])}

@@ -15,7 +15,8 @@ def spread(values: list[float]) -> dict:
     return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
 
 
-def summary(row) -> dict:
+def summary(row, against: bool) -> dict:
+    """`against`: another build, so that no aim applies."""
     ours = [r[0] for r in row.rounds]
     base = [r[1] for r in row.rounds]
     result = {
@@ -23,10 +24,10 @@ def summary(row) -> dict:
         "connections": row.connections,
         "senders": row.senders,
         "limit": row.limit,
-        "against": row.base,
-        "aim": row.aim,
-        "p99_aim": row.p99_aim,
-        "cpu_aim": row.cpu_aim,
+        "against": "another build" if against else row.base,
+        "aim": None if against else row.aim,
+        "p99_aim": None if against else row.p99_aim,
+        "cpu_aim": None if against else row.cpu_aim,
         "ratio": spread([o["per_second"] / n["per_second"] for o, n in row.rounds]),
         "p99_ratio": spread([o["p99_us"] / max(0.1, n["p99_us"]) for o, n in row.rounds]),
         "cpu_ratio": spread([o["cpu_us"] / max(0.01, n["cpu_us"]) for o, n in row.rounds]),
@@ -86,6 +87,26 @@ def say_aim(aim: float | None, sign: str) -> str:
     return "" if aim is None else f"{sign} {aim:g}"
 
 
+def print_pairs(rows: list[dict], mails: dict | None):
+    """This build and another."""
+    table = [["this / that", "this/s", "that/s", "ratio", "spread", "this p99 us", "that p99 us",
+              "this cpu us", "that cpu us"]]
+
+    def add(name, this, that, ratio, *more):
+        table.append([name, f"{this['median']:,.0f}", f"{that['median']:,.0f}",
+                      f"{ratio['median']:.3f}", f"{ratio['lowest']:.2f}-{ratio['highest']:.2f}", *more])
+
+    for r in rows:
+        speed, p99, cpu = r["per_second"], r["p99_us"], r["cpu_us"]
+        add(r["name"], speed["daemon"], speed["base"], r["ratio"],
+            f"{p99['daemon']['median']:,.0f}", f"{p99['base']['median']:,.0f}",
+            f"{cpu['daemon']['median']:.2f}", f"{cpu['base']['median']:.2f}")
+    if mails:
+        add(f"mails/s through Postfix, {mails['sessions']} sessions", mails["daemon"], mails["base"],
+            mails["ratio"], "", "", "", "")
+    print_table(table)
+
+
 def print_speeds(rows: list[dict]):
     table = [["", "daemon/s", "other/s", "ratio", "spread", "aim", "", "p50 us", "p99 us",
               "other p99", "cpu us", "refused"]]
@@ -131,21 +152,22 @@ def print_others(report: dict):
         table.append([f"{name}, ratio", f"{ratio['median']:.2f}",
                       f"{ratio['lowest']:.2f}-{ratio['highest']:.2f}", f">= {mails['aim']}",
                       at_least(ratio["median"], mails["aim"])])
-    memory, start = report["memory_mib"], report["start"]
-    for name, figures, aim in (
-            ("memory, idle", memory["idle"], memory["idle_aim"]),
-            (f"memory after {memory['senders']:,} senders", memory["after"], memory["after_aim"])):
-        add(name, spread([figures]), "{:.1f} MiB".format, aim)
-    add("start until the first answer, empty", start["empty_s"], "{:.3f} s".format, None)
-    add(f"the same with {start['senders']:,} senders", start["full_s"], "{:.3f} s".format, None)
-    add("ratio of the two", start["ratio"], "{:.2f}".format, start["aim"])
-    command = report["command"]
-    add(f"import of {command['limits']:,} limits, cpu", spread([command["import_s"]]),
-        "{:.2f} s".format, command["import_aim_s"])
-    for name in ("list", "usage"):
-        add(f"{name}, cpu", command[name]["ours_s"], "{:.3f} s".format, None)
-        add(f"{name} / sqlite3", command[name]["ratio"], "{:.1f}".format, None)
-    print_table(table)
+    if memory := report["memory_mib"]:
+        add("memory, idle", spread([memory["idle"]]), "{:.1f} MiB".format, memory["idle_aim"])
+        add(f"memory after {memory['senders']:,} senders", spread([memory["after"]]),
+            "{:.1f} MiB".format, memory["after_aim"])
+    if start := report["start"]:
+        add("start until the first answer, empty", start["empty_s"], "{:.3f} s".format, None)
+        add(f"the same with {start['senders']:,} senders", start["full_s"], "{:.3f} s".format, None)
+        add("ratio of the two", start["ratio"], "{:.2f}".format, start["aim"])
+    if command := report["command"]:
+        add(f"import of {command['limits']:,} limits, cpu", spread([command["import_s"]]),
+            "{:.2f} s".format, command["import_aim_s"])
+        for name in ("list", "usage"):
+            add(f"{name}, cpu", command[name]["ours_s"], "{:.3f} s".format, None)
+            add(f"{name} / sqlite3", command[name]["ratio"], "{:.1f}".format, None)
+    if len(table) > 1:
+        print_table(table)
 
 
 def print_report(report: dict):
@@ -153,10 +175,14 @@ def print_report(report: dict):
     print(f"{m['daemon']}, SQLite {m['sqlite']}, {m['compiler']}")
     print(f"{m['cores']} cores of {m['processor']}, Linux {m['kernel']}, load before the run "
           f"{m['load_before']:.2f}, {m['date']}")
-    print(f"{run['rounds']} rounds of {run['seconds']:g} s each, the two of a row in turns; the other "
-          "is the server that\ndoes nothing, or the one that the row names; 1,000 senders; limit "
-          f"{run['limit']} in 60 s"
+    other = (f"that is {run['against']}" if run["against"] else
+             "the other is a server that does nothing, or the one that the row names")
+    print(f"{run['rounds']} rounds of {run['seconds']:g} s each, the two of a row in turns; {other};\n"
+          f"1,000 senders; limit {run['limit']} in 60 s"
           + ("; load on one core, servers on the others\n" if run["pinned"] else "\n"))
+    if run["against"]:
+        print_pairs(report["rows"], report["mails"])
+        return
     print_speeds(report["rows"])
     print()
     print_others(report)

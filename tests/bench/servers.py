@@ -79,9 +79,9 @@ def member(number: int, senders: int) -> str:
             f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32")[number % 4]
 
 
-def with_policies(policies: int, members: int, senders: int) -> BenchDaemon:
+def with_policies(policies: int, members: int, senders: int, programs=None) -> BenchDaemon:
     """Each policy is for a group of its own and has a quota."""
-    daemon = BenchDaemon()
+    daemon = BenchDaemon(programs=programs)
     daemon.set_limit(ALL_COUNTED)  # now, since so many rows take a moment to be read again
     ids = range(POLICIES_FROM, POLICIES_FROM + policies)
     daemon.fill("INSERT INTO policies (ID, Name, Priority) VALUES (?, 'p', 10)",
@@ -108,8 +108,8 @@ def with_tracked_senders(senders: int) -> BenchDaemon:
     return daemon
 
 
-def with_every_module() -> BenchDaemon:
-    return BenchDaemon(EVERY_MODULE, modules=ALL_MODULES)
+def with_every_module(programs=None) -> BenchDaemon:
+    return BenchDaemon(EVERY_MODULE, modules=ALL_MODULES, programs=programs)
 
 
 def seconds_to_first_answer(daemon: BenchDaemon) -> float:

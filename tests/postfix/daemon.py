@@ -194,8 +194,10 @@ class Daemon:
     """cbpolicyd with its files. Construct, `start`, ask, `stop`; or use it in a `with`."""
 
     def __init__(self, modules=("Quotas",), options=None, host="localhost", database=True,
-                 environment=None, log_level=3, port=None):
-        """`options` are more settings by section, as {"Quotas": {"algorithm": "decay"}}."""
+                 environment=None, log_level=3, port=None, programs=None):
+        """`options` are more settings by section, as {"Quotas": {"algorithm": "decay"}};
+        `programs` is the bin/ folder of another build."""
+        self.programs = programs or bin_dir()
         self.folder = public_folder("cbpolicyd-test-")
         self.port = port or free_port()
         self.database = self.folder / "data/cbpolicyd/db/cbpolicyd.sqlitedb"
@@ -309,7 +311,7 @@ class Daemon:
         assert self.process is None, "it runs already"
         with open(self.output_file, "ab") as output:
             self.process = subprocess.Popen(
-                [bin_dir() / "cbpolicyd", f"--config={self.config}", "--fg"],
+                [self.programs / "cbpolicyd", f"--config={self.config}", "--fg"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 env={**os.environ, **self.environment}, start_new_session=True)
 
@@ -387,7 +389,7 @@ class Daemon:
 
     def command(self, *arguments, check=True) -> subprocess.CompletedProcess:
         """`carbonio-limits`, for which this folder is /opt/zextras."""
-        done = subprocess.run([bin_dir() / "carbonio-limits", *arguments], text=True, timeout=60,
+        done = subprocess.run([self.programs / "carbonio-limits", *arguments], text=True, timeout=60,
                               stdin=subprocess.DEVNULL, capture_output=True,
                               env={**os.environ, "ZEXTRAS_HOME": str(self.folder)})
         if check and done.returncode != 0:
