@@ -36,7 +36,6 @@
 #include "daemon/process/privileges.hpp"
 #include "daemon/process/readiness.hpp"
 #include "daemon/process/sd_notify.hpp"
-#include "daemon/sqlite/page_cache.hpp"
 #include "daemon/worker.hpp"
 #include "hooks/service/supervisor.hpp"
 #include "version.hpp"
@@ -292,7 +291,6 @@ int serve(policyd::LoadedConfig loaded, const Options& options) {
 
 int main(int argc, char** argv) {
   try {
-    policyd::use_page_cache();
     int status = kDone;
     const auto options = parse_command_line(argc, argv, status);
     if (!options) return status;

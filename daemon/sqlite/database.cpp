@@ -180,7 +180,7 @@ Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
   }
   // With SQLite's own 2 MB most new senders would have their page of an index read from the file.
   if (mode == OpenMode::serve) {
-    sql::execute(db->get(), "PRAGMA cache_spill=OFF; PRAGMA cache_size=-32000");
+    sql::execute(db->get(), "PRAGMA cache_spill=OFF; PRAGMA cache_size=-8000");
   }
   // synchronous=NORMAL: the log is synced at its restarts, the kernel keeps it across kill -9.
   sql::execute(db->get(), "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0");
