@@ -71,8 +71,10 @@ void SqliteStore::commit(TimePoint now, Uses uses, Decide decide, Done done) {
     finish(Outcome::remembered);
     return;
   }
-  const bool decides_first =
-      uses == Uses::counters && dirty() == 0 && committed_.is_as_remembered();
+  // Read outside of a transaction, the version may only tell that nobody has committed; what is
+  // remembered moves in refresh() alone, or an edit made in between would be overwritten.
+  const bool decides_first = uses == Uses::counters && dirty() == 0 && wrote_nothing_ &&
+                             seen_version_ != -1 && data_version() == seen_version_;
   if (decides_first) {
     decided_ = true;
     decide_(*this);
@@ -143,22 +145,20 @@ void SqliteStore::finish(Outcome outcome) {
 }
 
 int SqliteStore::begin() {
-  int code = begin_.run();
+  const int code = begin_.run();
   if (code != SQLITE_DONE) return code;
-  code = refresh();
-  if (code == SQLITE_OK) committed_.remember();
-  return code;
+  return refresh();
+}
+
+std::int64_t SqliteStore::data_version() {
+  const sql::Resetting resetting{data_version_};
+  return data_version_.step() == SQLITE_ROW ? data_version_.integer(0) : -1;
 }
 
 // What somebody else committed counts from here on.
 int SqliteStore::refresh() {
-  std::int64_t version = 0;
-  {
-    const sql::Resetting resetting{data_version_};
-    const int code = data_version_.step();
-    if (code != SQLITE_ROW) return code;
-    version = data_version_.integer(0);
-  }
+  const std::int64_t version = data_version();
+  if (version == -1) return sqlite3_errcode(db_.get());
   if (version == seen_version_) return SQLITE_OK;
   if (const int code = mend_schema(); code != SQLITE_OK) return code;
   seen_version_ = version;
@@ -194,6 +194,7 @@ int SqliteStore::mend_schema() {
 }
 
 int SqliteStore::write_and_commit(std::size_t most) {
+  wrote_nothing_ = has_nothing_to_write();
   int code = quotas_.write_dirty(most);
   if (code == SQLITE_OK) code = accounting_.write_dirty(most);
   if (code == SQLITE_OK) code = write_counted();
@@ -219,7 +220,6 @@ void SqliteStore::roll_back() {
   each_counter_table([](auto& table) { table.rolled_back(); });
   seen_version_ = -1;  // what was read in that transaction is read again
   seen_schema_ = -1;
-  committed_.forget();
 }
 
 Counter& SqliteStore::counter(std::int64_t limit_id, std::string_view track_key) {
@@ -275,10 +275,8 @@ void SqliteStore::store_some() {
 // A timer: many rows of rules are read on another thread; it shall begin when they change.
 void SqliteStore::look_for_changes() {
   if (done_ || storing_later_ || !may_write()) return;
-  {
-    const sql::Resetting resetting{data_version_};
-    if (data_version_.step() != SQLITE_ROW || data_version_.integer(0) == seen_version_) return;
-  }
+  const std::int64_t version = data_version();
+  if (version == -1 || version == seen_version_) return;
   if (begin() == SQLITE_OK && commit_.run() == SQLITE_DONE) return;
   roll_back();
 }

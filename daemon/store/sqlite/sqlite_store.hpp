@@ -19,7 +19,6 @@
 #include "daemon/counting/counters.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
-#include "daemon/sqlite/commit_probe.hpp"
 #include "daemon/store/recovery/backups.hpp"
 #include "daemon/store/recovery/file_watch.hpp"
 #include "daemon/store/sqlite/cached_table.hpp"
@@ -122,6 +121,7 @@ class SqliteStore final : public Store, private Transaction {
   // Rows that wait to be stored.
   [[nodiscard]] std::size_t dirty() const { return quotas_.dirty() + accounting_.dirty(); }
   int begin();
+  [[nodiscard]] std::int64_t data_version();  // -1 if it cannot be read
   int refresh();
   int mend_schema();
   int write_and_commit(std::size_t most);  // rows of each table
@@ -141,7 +141,7 @@ class SqliteStore final : public Store, private Transaction {
   sql::Statement begin_, commit_, rollback_, data_version_, schema_version_, note_;
   std::int64_t seen_version_ = -1;  // data_version
   std::int64_t seen_schema_ = -1;   // schema_version
-  WalIndex committed_;
+  bool wrote_nothing_ = false;  // the last batch
   std::int64_t page_bytes_ = 4096;
   CachedTable<QuotaRecord> quotas_;
   CachedTable<AccountingRecord> accounting_;

@@ -52,7 +52,6 @@ void SqliteStore::close_file() {
   greylisting_.attach(nullptr, settings_.table_prefix);
   helo_tracking_.attach(nullptr, settings_.table_prefix);
   sessions_.attach(nullptr, settings_.table_prefix);
-  committed_.attach(nullptr);
   rules_.forget(db_.get());
   for (sql::Statement* statement :
        {&begin_, &commit_, &rollback_, &data_version_, &schema_version_, &note_}) {
@@ -109,7 +108,6 @@ Result<void> SqliteStore::open_existing() {
   greylisting_.attach(db_.get(), settings_.table_prefix);
   helo_tracking_.attach(db_.get(), settings_.table_prefix);
   sessions_.attach(db_.get(), settings_.table_prefix);
-  committed_.attach(db_.get());
   seen_version_ = -1;
   seen_schema_ = -1;
   if (settings_.sync_each_commit) sql::execute(db_.get(), "PRAGMA synchronous=FULL");
