@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The counters of Quotas and Accounting in memory, as the modules change them and the store keeps
+// The counters of Quotas and Accounting in memory, as the modules change them and the store caches
 // them.
 #pragma once
 
@@ -15,24 +15,24 @@ namespace policyd {
 struct Counter {
   double value = 0;          // use as of last_update: messages or KiB
   double last_update_s = 0;  // seconds since 1970, with fraction
-  bool exists = false;       // there is a row, or will be with this batch
-  bool windowed = false;     // `window` is in force and is stored as State
-  Window window;             // of State, or taken over from the two columns
-  Millis period{0};          // that it was last counted with
+  bool exists = false;       // it has a row, or gets one with this batch
+  bool windowed = false;     // `window` applies and is stored as State
+  Window window;             // of State, or converted from the two columns
+  Millis period{0};          // of the limit when it was last counted
 };
 
 // What Accounting counts.
 struct AccountingUnits {
   std::int64_t messages = 0;
   std::int64_t kib = 0;
-  // Sums beyond this stay at that: columns may hold anything, and nothing shall overflow.
-  static constexpr std::int64_t kMost = std::int64_t{1} << 53;
+  // Sums stop here: columns may hold anything, and must not overflow.
+  static constexpr std::int64_t kMax = std::int64_t{1} << 53;
 
   AccountingUnits& operator+=(const AccountingUnits& more) {
-    messages = std::min(messages, kMost) + std::min(more.messages, kMost);
-    kib = std::min(kib, kMost) + std::min(more.kib, kMost);
-    messages = std::min(messages, kMost);
-    kib = std::min(kib, kMost);
+    messages = std::min(messages, kMax) + std::min(more.messages, kMax);
+    kib = std::min(kib, kMax) + std::min(more.kib, kMax);
+    messages = std::min(messages, kMax);
+    kib = std::min(kib, kMax);
     return *this;
   }
   bool operator==(const AccountingUnits&) const = default;
@@ -42,7 +42,7 @@ struct AccountingUnits {
 struct AccountingCounter {
   AccountingUnits used;
   std::int64_t last_update_s = 0;  // seconds since 1970
-  bool exists = false;             // there is a row, or will be with this batch
+  bool exists = false;             // it has a row, or gets one with this batch
 };
 
 }  // namespace policyd

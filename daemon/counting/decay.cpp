@@ -13,7 +13,7 @@ double decayed(double counter, double last_update_s, double now_s, double period
   if (!std::isfinite(counter)) return 0;
   const double elapsed = now_s - last_update_s;
   if (elapsed <= 0) return counter;
-  if (!(elapsed <= period_s)) return 0;  // a time that is no number is long ago
+  if (!(elapsed <= period_s)) return 0;  // NaN is long ago
   return (1 - elapsed / period_s) * counter;
 }
 

@@ -13,7 +13,7 @@ namespace {
 // Why kMaxPairs is enough. First arrivals of neighbouring pairs are more than Period/60 apart. The
 // oldest pair is still there while its last arrival, at most Period/60 after its first, is less
 // than a Period old. So all first arrivals lie within less than 61/60 of a Period: at most 61
-// pairs. More come together only after a period was lengthened or the clock was set back.
+// pairs. There are more only after a period was lengthened or the clock was set back.
 static_assert(Window::kJoinParts + 1 <= Window::kMaxPairs);
 
 // All pairs together cannot overflow.
@@ -57,8 +57,8 @@ void Window::advance(TimePoint now, Millis period) {
   for (auto pair = pairs_.begin(); pair != stays; ++pair) use_ -= pair->units;
   pairs_.erase(pairs_.begin(), stays);
 
-  // The clock was set back: what lies ahead happened now, at the latest, so that it is held for a
-  // whole period.
+  // The clock was set back: arrivals in the future count as now, so that they are held for a whole
+  // period.
   std::uint64_t ahead = 0;
   while (!pairs_.empty() && pairs_.back().last > now) {
     use_ -= pairs_.back().units;
@@ -83,7 +83,7 @@ void Window::add(TimePoint now, Millis period, std::uint64_t units) {
 
 void Window::begin_pair(TimePoint now, std::uint64_t units) {
   if (pairs_.size() == kMaxPairs) {
-    // The oldest pair joins the next one, which leaves later.
+    // Merge the oldest pair into the next one, which leaves later.
     use_ -= pairs_[0].units + pairs_[1].units;
     pairs_[1].units = sum_of(pairs_[0].units, pairs_[1].units);
     use_ += pairs_[1].units;
@@ -112,10 +112,10 @@ std::optional<TimePoint> Window::free_at(Millis period, std::uint64_t limit,
 //   version        1 byte, kVersion
 //   Counter        8 bytes: the columns it was written with
 //   LastUpdate     8 bytes
-//   pairs          how many follow; with none, that is the end
+//   pairs          their number; with 0 that is the end
 //   first arrival  of the newest pair, in ms since 1970
 //   newest pair    last arrival after the first, in ms; units
-//   each older     how much before the next newer pair's last arrival, in ms; units
+//   each older     time before the next newer pair's last arrival, in ms; units
 //
 // Numbers from `pairs` on are varints.
 void Window::serialize(std::string& out, double counter, double last_update_s) const {

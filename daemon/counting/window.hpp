@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The exact sliding window: in no stretch of one period do more units pass than the limit allows.
-// Pure functions of (state, now, units); the state of one counter is a few pairs in memory and a
-// short blob in quotas_tracking.State.
+// The exact sliding window: within any period no more units pass than the limit allows. Pure
+// functions of (state, now, units); the state of one counter is a few pairs in memory and a short
+// blob in quotas_tracking.State.
 //
 // A pair is (last arrival, units). A unit that arrives within Period/60 of the newest pair's first
-// arrival joins that pair, else it begins a new one; a pair leaves when its last arrival is one
-// Period old. So at most Period/60 too long is anything held, never too short.
+// arrival joins that pair, otherwise it starts a new one; a pair leaves when its last arrival is
+// one Period old. So a unit is held for at most Period/60 too long, and never too short.
 //
-// Who decides calls advance(now), compares use() + units with the limit, and where it passes
-// calls add(). Any thread; no locking.
+// The caller calls advance(now), compares use() + units with the limit, and if that passes calls
+// add(). Any thread; no locking.
 #pragma once
 
 #include <boost/container/small_vector.hpp>
@@ -31,28 +31,27 @@ class Window {
  public:
   static constexpr std::size_t kMaxPairs = 62;
   static constexpr std::int64_t kJoinParts = 60;  // units within Period/60 share a pair
-  // The most units of a pair, beyond which they stay at that: what a double still counts exactly.
+  // Units of a pair stop here: the largest number that a double counts exactly.
   static constexpr std::uint64_t kMaxUnits = std::uint64_t{1} << 53;
-  // Times beyond these bounds become them, so that no difference of two overflows.
+  // Times are clamped to these bounds, so that no difference of two overflows.
   static constexpr TimePoint kEarliest{Millis{0}};
   static constexpr TimePoint kLatest{Millis{std::int64_t{1} << 53}};
 
-  // The counter of a row that has no valid State: so many units, all at `when`. Fractions, which
-  // the Perl daemon leaves, round up; a negative counter and NaN are none.
+  // The window of a row without a valid State: `counter` units, all at `when`. Fractions, which the
+  // Perl daemon leaves, are rounded up; a negative counter and NaN are 0.
   static Window of_counter(double counter, TimePoint when);
 
   // Pairs that are a period old at `now` leave; times after `now` become `now`.
   void advance(TimePoint now, Millis period);
   void add(TimePoint now, Millis period, std::uint64_t units);  // after advance
   [[nodiscard]] std::uint64_t use() const { return use_; }      // as of the last advance or add
-  // When at least `units` will be free under `limit`, if nothing else comes: kEarliest when they
-  // are by now, nullopt when they never will be (units > limit).
+  // When at least `units` are free under `limit`, if nothing else is counted: kEarliest if they are
+  // now, nullopt if they never will be (units > limit).
   [[nodiscard]] std::optional<TimePoint> free_at(Millis period, std::uint64_t limit,
                                                  std::uint64_t units) const;
 
-  // State as stored, appended to `out`. `counter` and `last_update_s` are the
-  // columns it is written with: a State whose columns were edited by somebody is not parsed
-  // (nullopt), nor is one that is damaged.
+  // State as stored, appended to `out`. `counter` and `last_update_s` are the columns it is written
+  // with: a State whose columns were edited since is not parsed (nullopt), nor is a damaged one.
   void serialize(std::string& out, double counter, double last_update_s) const;
   static std::optional<Window> parse(std::string_view blob, double counter, double last_update_s);
 

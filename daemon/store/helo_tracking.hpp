@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What module CheckHelo remembers: which names an address has given in HELO, and when last. A
-// batch's Transaction hands it out; what is written is read back at once within the batch.
+// What module CheckHelo remembers: which names an address has given in HELO, and when it last did.
+// Provided by a batch's Transaction; writes are visible at once within the batch.
 //
-// Where the batch's commit fails after its decisions, what it wrote here is lost: a name counts
-// again when it is used again. After a failure of the tables themselves reads find nothing and
-// writes do nothing, and Transaction::helo_tracking() is null for the rest of the batch. The
-// loop's thread.
+// If the batch's commit fails after its decisions, its writes here are lost: a name is recorded
+// when it is used again. After a failure of the tables themselves reads find nothing and writes do
+// nothing, and Transaction::helo_tracking() is null for the rest of the batch. The loop's thread.
 #pragma once
 
 #include <chrono>
@@ -24,10 +23,9 @@ class HeloTracking {
   virtual ~HeloTracking() = default;
 
   virtual void note(std::string_view address, std::string_view helo, Time now) = 0;
-  // Whether the address used a name of checkhelo_blacklist at `since` or later. Names are compared
-  // with case.
+  // Whether the address used a name of checkhelo_blacklist at `since` or later. Case matters.
   [[nodiscard]] virtual bool used_blacklisted(std::string_view address, Time since) = 0;
-  // How many names the address used at `since` or later; counting ends at `enough`.
+  // The number of names the address used at `since` or later; counting stops at `enough`.
   [[nodiscard]] virtual std::int64_t names_used(std::string_view address, Time since,
                                                 std::int64_t enough) = 0;
 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The contract between decisions and what they are counted in. The engine hands over a batch; the
-// store runs it once on the counters as everything committed before left them, writes what it
-// changed as absolute states, and then says that answers may go out. SQLite does all of that
-// inline; another engine may do it in one round trip.
+// The contract between decisions and the counters they change. The engine hands over a batch; the
+// store runs it once on the counters as all earlier commits left them, writes the changed ones as
+// absolute states, and then reports that the answers may be sent. SQLite does all of that inline;
+// another engine may do it in one round trip.
 //
-// What a crash loses: nothing whose `done` was called with Outcome::stored. Of what was answered
-// from memory (Outcome::remembered: the database is in trouble) as much as is not yet written.
-// With durability=commit, loss of power may also lose the last moments of what was stored.
+// What a crash loses: nothing of a batch whose `done` was called with Outcome::stored. Of batches
+// answered from memory (Outcome::remembered: the database is in trouble), whatever is not written
+// yet. With durability=commit a power failure may also lose the last moments of what was stored.
 //
 // All calls on the loop's thread.
 #pragma once
@@ -27,7 +27,7 @@
 
 namespace policyd {
 
-// What a batch may do while it is decided. References to counters hold until its end.
+// What a batch may do while it is decided. References to counters are valid until its end.
 class Transaction {
  public:
   Transaction() = default;
@@ -35,13 +35,13 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
   virtual ~Transaction() = default;
 
-  // The rules in force for this batch; null only where none could ever be read.
+  // The rules in force for this batch; null only if none could ever be read.
   [[nodiscard]] virtual const std::shared_ptr<const Rules>& rules() const = 0;
   [[nodiscard]] virtual TimePoint now() const = 0;
 
-  // The counter of this limit and track key; one at 0 where there is none or none can be read.
+  // The counter of this limit and track key; 0 if there is none or it cannot be read.
   virtual Counter& counter(std::int64_t limit_id, std::string_view track_key) = 0;
-  // `counter` is to be stored; it grew by `units` since it was read.
+  // Stores `counter`, which grew by `units` since it was read.
   virtual void changed(Counter& counter, double units) = 0;
 
   // The same for a row of accounting, its track key and period key.
@@ -49,23 +49,24 @@ class Transaction {
                                         std::string_view period_key) = 0;
   virtual void changed(AccountingCounter& counter, const AccountingUnits& units) = 0;
 
-  // Null while the database cannot be used: then nothing is known of any triplet.
+  // Null while the database cannot be used: no triplet is known then.
   virtual GreylistingTables* greylisting() = 0;
 
-  // The message of this instance as another process left it; nullopt where there is none, or none
-  // can be read. And one that ends, for reports: with trouble it is simply not written.
+  // The message of this instance as another process left it; nullopt if there is none, or if it
+  // cannot be read.
   virtual std::optional<SessionRow> session(std::string_view instance) = 0;
-  // Whether such a message was under way when we started; cheap, for each RCPT.
+  // Whether such a message was open when we started; cheap, for each RCPT.
   [[nodiscard]] virtual bool was_under_way(std::string_view instance) const = 0;
+  // A message that ends, for reports; during trouble it is not written.
   virtual void put_session(SessionRow row) = 0;
 
-  // Null while the database cannot be used: then nothing is known of former HELO names.
+  // Null while the database cannot be used: no earlier HELO name is known then.
   virtual HeloTracking* helo_tracking() = 0;
 
-  // A question, by its hash, is decided from here on. Whether it was counted shortly before a
-  // crash, and must not be again.
+  // The question with this hash is decided next. True if it was counted shortly before a crash, and
+  // must not be counted again.
   [[nodiscard]] virtual bool begin_question(std::uint64_t question) = 0;
-  // It passes: to be known after a crash, where something was written for it.
+  // It passes: recorded for the case of a crash, if something was written for it.
   virtual void end_question(std::uint64_t question) = 0;
 };
 
@@ -80,20 +81,20 @@ class Store {
   Store& operator=(const Store&) = delete;
   virtual ~Store() = default;
 
-  // What `decide` uses of its Transaction: whatever it has, or neither greylisting() nor
-  // helo_tracking(), which are then null.
+  // What `decide` uses of its Transaction: everything, or neither greylisting() nor
+  // helo_tracking(), which are null then.
   enum class Uses : std::uint8_t { everything, counters };
-  // Runs `decide` once, then `done` once, perhaps both before it returns, and `done` at most
+  // Calls `decide` once, then `done` once, perhaps both before it returns, and `done` at most
   // 50 ms later. One batch at a time: the next only after `done`.
   virtual void commit(TimePoint now, Uses uses, Decide decide, Done done) = 0;
 
-  // The rules as last read; null where none could be read yet.
+  // The rules as last read; null if none could be read yet.
   [[nodiscard]] virtual const std::shared_ptr<const Rules>& rules() const = 0;
 
-  // What is wrong with the database at present, in a sentence; empty while all is well.
+  // The current problem with the database, as a sentence; empty if there is none.
   [[nodiscard]] virtual const std::string& trouble() const = 0;
 
-  // Tries for at most `patience` to store what is only remembered; then says what is lost.
+  // Tries for at most `patience` to store what is only in memory; then logs what is lost.
   virtual void close(std::chrono::milliseconds patience) = 0;
 };
 
