@@ -21,6 +21,7 @@
 #include "daemon/net/server.hpp"
 #include "daemon/process/pid_file.hpp"
 #include "daemon/process/readiness.hpp"
+#include "daemon/sqlite/configure_sqlite.hpp"
 #include "daemon/status/status_writer.hpp"
 #include "daemon/store/sqlite/sqlite_store.hpp"
 #include "version.hpp"
@@ -261,9 +262,7 @@ Result<void> run_worker(const Config& config, std::vector<Listener> listeners,
     }
   }
   allow_descriptors();
-  // Its statistics cost a lock at each allocation, for which answers would wait while a helper
-  // thread that has it is not running.
-  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  configure_sqlite();
   Worker worker{config, std::move(listeners), options, notifier};
   if (!without_pid_file.empty()) worker.warn(without_pid_file);
   worker.run();

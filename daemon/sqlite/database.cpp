@@ -34,7 +34,7 @@ constexpr std::array kRuleTables = {"policies",
 
 constexpr std::array kEvents = {"INSERT", "UPDATE", "DELETE"};
 
-// Raised when the tables, triggers and column below change.
+// Raised whenever the tables, triggers or the column below change.
 constexpr int kOurSchemaVersion = 1;
 
 constexpr std::string_view kOurTables = R"(
@@ -73,7 +73,7 @@ bool has_state(sqlite3* db, std::string_view table_prefix) {
                                  table_prefix));
 }
 
-// A table that was dropped and made anew, as some upgrades do, has lost its triggers with it.
+// A table that was dropped and recreated, as some upgrades do, has lost its triggers.
 bool has_triggers(sqlite3* db, std::string_view table_prefix) {
   return has_row(db, fmt::format("SELECT 1 FROM sqlite_master WHERE type='trigger' AND "
                                  "name GLOB '{}limits_*' GROUP BY type HAVING count(*) = {}",
@@ -92,12 +92,12 @@ bool is_write_ahead(sqlite3* db) {
   return mode && mode->step() == SQLITE_ROW && mode->text(0) == "wal";
 }
 
-// Everything of ours, in the transaction that is open.
+// Everything of ours, in the open transaction.
 Result<void> add_ours(sqlite3* db, std::string_view table_prefix) {
   for (const char* table : kRuleTables) {
     if (!has_table(db, fmt::format("{}{}", table_prefix, table))) {
       return failure(
-          fmt::format("this is no database of CBPolicyD: it has no table {}{}; make one with "
+          fmt::format("this is not a CBPolicyD database: it has no table {}{}; create one with "
                       "'carbonio-limits init'",
                       table_prefix, table));
     }
@@ -131,19 +131,20 @@ Result<sql::Handle> open_with(const fs::path& file, int flags,
   return db;
 }
 
-// Missing is not the same as out of reach: who may not enter the folder must not make another one.
-Result<void> look_for(const fs::path& file) {
+// Missing is not the same as out of reach: a user who may not enter the folder must not be told to
+// create another database.
+Result<void> check_exists(const fs::path& file) {
   std::error_code code;
   const fs::file_status status = fs::status(file, code);
   if (status.type() == fs::file_type::not_found) {
-    return failure(fmt::format("there is no database {}; make one with 'carbonio-limits init'",
+    return failure(fmt::format("there is no database {}; create one with 'carbonio-limits init'",
                                file.string()));
   }
   if (code) {
     return failure(fmt::format("cannot open the database {}: {}", file.string(), code.message()));
   }
   if (fs::is_directory(status)) {
-    return failure(fmt::format("{} is a folder and no database", file.string()));
+    return failure(fmt::format("{} is a folder, not a database", file.string()));
   }
   return {};
 }
@@ -165,10 +166,10 @@ Result<void> fill(const fs::path& file, std::string_view table_prefix) {
 
 Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
                                   std::chrono::milliseconds busy_timeout) {
-  if (auto there = look_for(file); !there) return tl::unexpected{there.error()};
+  if (auto exists = check_exists(file); !exists) return tl::unexpected{exists.error()};
   auto db =
       open_with(file, mode == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
-                busy_timeout, mode == OpenMode::serve ? wal_frames_vfs() : nullptr);
+                busy_timeout, mode == OpenMode::serve ? wal_batch_vfs() : nullptr);
   if (!db) return db;
   {
     // The first read shows whether this is a database at all.
@@ -178,11 +179,11 @@ Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
                                  sql::message_of(db->get())));
     }
   }
-  // With SQLite's own 2 MB most new senders would have their page of an index read from the file.
+  // With SQLite's default of 2 MB most new senders need a page of an index that is not in memory.
   if (mode == OpenMode::serve) {
     sql::execute(db->get(), "PRAGMA cache_spill=OFF; PRAGMA cache_size=-8000");
   }
-  // synchronous=NORMAL: the log is synced at its restarts, the kernel keeps it across kill -9.
+  // synchronous=NORMAL: the log is synced when it restarts, and survives kill -9 in the kernel.
   sql::execute(db->get(), "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0");
   return db;
 }
@@ -199,9 +200,16 @@ void keep_log_on_close(sqlite3* db) {
   sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
+void remove_database(const fs::path& file) {
+  std::error_code ignored;
+  for (const char* tail : {"", "-wal", "-shm", "-journal"}) {
+    fs::remove(fs::path{file} += tail, ignored);
+  }
+}
+
 std::span<const char* const> rule_tables() { return kRuleTables; }
 
-Result<bool> mend_database(sqlite3* db, std::string_view table_prefix, std::int64_t version) {
+Result<bool> repair_schema(sqlite3* db, std::string_view table_prefix, std::int64_t version) {
   if (is_prepared(db, table_prefix)) return false;
   auto done = add_ours(db, table_prefix);
   if (done) {
@@ -229,18 +237,17 @@ Result<void> prepare_database(sqlite3* db, std::string_view table_prefix) {
 Result<void> create_database(const fs::path& file, std::string_view table_prefix) {
   std::error_code code;
   if (fs::exists(file, code)) {
-    // An empty file, as `touch` or a look with sqlite3 leaves it, is no database yet.
+    // An empty file, as `touch` or opening it with sqlite3 leaves it, is not a database yet.
     if (fs::file_size(file, code) == 0 && !code) return fill(file, table_prefix);
     return failure(fmt::format("there is a database {} already", file.string()));
   }
   fs::path fresh = file;
   fresh += ".new";
-  for (const char* tail : {"", "-wal", "-shm", "-journal"})
-    fs::remove(fs::path{fresh} += tail, code);
+  remove_database(fresh);
   auto done = fill(fresh, table_prefix);
   if (done) {
-    // link() and not rename(): of two that make one at once, the second must not replace the
-    // first's.
+    // link(), not rename(): if two processes create one at once, the second must not replace the
+    // first one's.
     fs::create_hard_link(fresh, file, code);
     if (code == std::errc::file_exists && fs::is_empty(file)) {
       done = fill(file, table_prefix);
@@ -248,12 +255,10 @@ Result<void> create_database(const fs::path& file, std::string_view table_prefix
       done = tl::unexpected<Error>{Error{code.message()}};
     }
   }
-  for (const char* tail : {"", "-wal", "-shm", "-journal"})
-    fs::remove(fs::path{fresh} += tail, code);
-  if (!done)
-    return failure(
-        fmt::format("cannot make the database {}: {}", file.string(), done.error().message));
-  return {};
+  remove_database(fresh);
+  if (done) return {};
+  return failure(
+      fmt::format("cannot create the database {}: {}", file.string(), done.error().message));
 }
 
 }  // namespace policyd

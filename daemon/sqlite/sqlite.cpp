@@ -14,7 +14,7 @@ bool disk_is_full(sqlite3* db) {
   const char* file = sqlite3_db_filename(db, "main");
   std::error_code code;
   const auto space = std::filesystem::space(file == nullptr ? "" : file, code);
-  constexpr std::uintmax_t kShared = 32 * 1024;  // the first of what SQLite makes beside the file
+  constexpr std::uintmax_t kShared = 32 * 1024;  // the log's index, which SQLite creates first
   return !code && space.available < kShared;
 }
 }  // namespace
@@ -38,30 +38,30 @@ Result<Statement> Statement::prepare(sqlite3* db, std::string_view text) {
   return statement;
 }
 
-Statement& Statement::bind(int place, std::int64_t value) {
-  sqlite3_bind_int64(statement_.get(), place, value);
+Statement& Statement::bind(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_.get(), index, value);
   return *this;
 }
 
-Statement& Statement::bind(int place, double value) {
-  sqlite3_bind_double(statement_.get(), place, value);
+Statement& Statement::bind(int index, double value) {
+  sqlite3_bind_double(statement_.get(), index, value);
   return *this;
 }
 
-Statement& Statement::bind(int place, std::string_view value) {
-  sqlite3_bind_text(statement_.get(), place, value.empty() ? "" : value.data(),
+Statement& Statement::bind(int index, std::string_view value) {
+  sqlite3_bind_text(statement_.get(), index, value.empty() ? "" : value.data(),
                     static_cast<int>(value.size()), SQLITE_STATIC);
   return *this;
 }
 
-Statement& Statement::bind_blob(int place, std::string_view value) {
-  sqlite3_bind_blob(statement_.get(), place, value.empty() ? "" : value.data(),
+Statement& Statement::bind_blob(int index, std::string_view value) {
+  sqlite3_bind_blob(statement_.get(), index, value.empty() ? "" : value.data(),
                     static_cast<int>(value.size()), SQLITE_STATIC);
   return *this;
 }
 
-Statement& Statement::bind_null(int place) {
-  sqlite3_bind_null(statement_.get(), place);
+Statement& Statement::bind_null(int index) {
+  sqlite3_bind_null(statement_.get(), index);
   return *this;
 }
 
@@ -111,15 +111,15 @@ Result<void> execute_or_explain(sqlite3* db, const std::string& text) {
 }
 
 std::string with_prefix(std::string_view text, std::string_view table_prefix) {
-  constexpr std::string_view kPlace = "{p}";
+  constexpr std::string_view kMark = "{p}";
   std::string out;
   out.reserve(text.size());
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t place = text.find(kPlace, at);
-    out += text.substr(at, place - at);
-    if (place == std::string_view::npos) break;
+    const std::size_t mark = text.find(kMark, at);
+    out += text.substr(at, mark - at);
+    if (mark == std::string_view::npos) break;
     out += table_prefix;
-    at = place + kPlace.size();
+    at = mark + kMark.size();
   }
   return out;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// SQLite's C interface with owners for its handles, and nothing more: codes come back as they are,
-// since BUSY and FULL are answers here and not exceptions. One thread a connection.
+// SQLite's C interface with owners for its handles, and nothing more: codes are returned as they
+// are, since BUSY and FULL are ordinary results here, not exceptions. One thread per connection.
 #pragma once
 
 #include <sqlite3.h>
@@ -23,22 +23,22 @@ struct FinalizeStatement {
 };
 using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 
-// "database is locked" and the like, in SQLite's words, without a full stop.
+// SQLite's message, such as "database is locked", without a full stop; says if the disk is full.
 std::string message_of(sqlite3* db);
 
 // A prepared statement. Bind and column numbers as in SQLite: binding from 1, columns from 0.
 class Statement {
  public:
   Statement() = default;
-  // Returns an Error with SQLite's message and the statement's beginning.
+  // An Error has SQLite's message and the start of the statement.
   static Result<Statement> prepare(sqlite3* db, std::string_view text);
 
-  Statement& bind(int place, std::int64_t value);
-  Statement& bind(int place, double value);
+  Statement& bind(int index, std::int64_t value);
+  Statement& bind(int index, double value);
   // Text and blobs are not copied: they must live until the next reset.
-  Statement& bind(int place, std::string_view value);
-  Statement& bind_blob(int place, std::string_view value);
-  Statement& bind_null(int place);
+  Statement& bind(int index, std::string_view value);
+  Statement& bind_blob(int index, std::string_view value);
+  Statement& bind_null(int index);
 
   int step() { return sqlite3_step(statement_.get()); }  // SQLITE_ROW, SQLITE_DONE or an error
   int run();  // step to the end, reset; SQLITE_DONE or an error
@@ -75,7 +75,7 @@ class Resetting {
 int execute(sqlite3* db, const char* text);
 Result<void> execute_or_explain(sqlite3* db, const std::string& text);
 
-// Statements are written with `{p}` in front of CBPolicyD's table names, for its table_prefix.
+// Replaces `{p}`, which our statements have before CBPolicyD's table names, by its table_prefix.
 std::string with_prefix(std::string_view text, std::string_view table_prefix);
 
 // Rolls back at the end of a scope, unless commit() succeeded.

@@ -12,27 +12,27 @@
 namespace policyd {
 namespace {
 
-constexpr int kLogHeader = 32;    // at the beginning of the log
+constexpr int kLogHeader = 32;    // at the start of the log
 constexpr int kFrameHeader = 24;  // before each page
-constexpr int kSmallestPage = 512;
-constexpr int kLargestPage = 65536;
-constexpr int kMostGathered = 48 * 1024;
-// SQLite's own unix VFS takes no more than 17 bits of a size.
-static_assert(kMostGathered + kFrameHeader + kLargestPage <= 0x1FFFF);
+constexpr int kMinPage = 512;
+constexpr int kMaxPage = 65536;
+constexpr int kMaxBuffered = 48 * 1024;
+// SQLite's unix VFS uses only 17 bits of a size.
+static_assert(kMaxBuffered + kFrameHeader + kMaxPage <= 0x1FFFF);
 
-// What SQLite has as the open log; the system's own stands behind it in the same memory.
+// The open log as SQLite sees it; the file of the default VFS follows it in the same allocation.
 struct LogFile : sqlite3_file {
   sqlite3_file* real;
-  std::vector<char>* gathered;  // of one transaction
-  sqlite3_int64 begin;          // where that belongs
-  bool header_last;             // the last thing gathered is a frame's header
-  bool commits;                 // and of a frame that ends a transaction
+  std::vector<char>* buffered;  // frames of one transaction
+  sqlite3_int64 begin;          // their offset in the log
+  bool header_last;             // the last write was a frame's header
+  bool commits;                 // of a frame that ends a transaction
 
   [[nodiscard]] sqlite3_int64 end() const {
-    return begin + static_cast<sqlite3_int64>(gathered->size());
+    return begin + static_cast<sqlite3_int64>(buffered->size());
   }
-  void forget() {
-    gathered->clear();
+  void clear() {
+    buffered->clear();
     header_last = false;
   }
 };
@@ -40,62 +40,63 @@ struct LogFile : sqlite3_file {
 LogFile& log_of(sqlite3_file* file) { return *static_cast<LogFile*>(file); }
 
 int flush(LogFile& log) {
-  if (log.gathered->empty()) return SQLITE_OK;
-  const int code = log.real->pMethods->xWrite(log.real, log.gathered->data(),
-                                              static_cast<int>(log.gathered->size()), log.begin);
+  if (log.buffered->empty()) return SQLITE_OK;
+  const int code = log.real->pMethods->xWrite(log.real, log.buffered->data(),
+                                              static_cast<int>(log.buffered->size()), log.begin);
   log.begin = log.end();
-  log.forget();
+  log.clear();
   return code;
 }
 
-// The size of the database after this transaction, in pages; 0 in the frames before its last one.
+// The header's second field: the size of the database in pages in the last frame of a transaction,
+// 0 in the others.
 bool is_commit(const void* frame_header) {
-  constexpr std::size_t kDatabaseSize = 4;  // its place, four bytes long
+  constexpr std::size_t kDatabaseSize = 4;  // its offset; four bytes long
   const auto* bytes = static_cast<const unsigned char*>(frame_header) + kDatabaseSize;
   return (bytes[0] | bytes[1] | bytes[2] | bytes[3]) != 0;
 }
 
-int gather(LogFile& log, const void* data, int size) {
+int append(LogFile& log, const void* data, int size) {
   const auto* bytes = static_cast<const char*>(data);
   try {
-    log.gathered->insert(log.gathered->end(), bytes, bytes + size);
+    log.buffered->insert(log.buffered->end(), bytes, bytes + size);
     return SQLITE_OK;
   } catch (const std::bad_alloc&) {
-    log.forget();
+    log.clear();
     return SQLITE_IOERR_NOMEM;
   }
 }
 
-int write(sqlite3_file* file, const void* data, int size, sqlite3_int64 place) {
+int write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
   LogFile& log = log_of(file);
-  if (!log.header_last && size == kFrameHeader && place >= kLogHeader) {
-    // What is not followed is of a transaction that failed.
-    if (place != log.end()) log.forget();
-    if (log.gathered->empty()) log.begin = place;
+  if (!log.header_last && size == kFrameHeader && offset >= kLogHeader) {
+    // Frames that this one does not continue belong to a transaction that failed.
+    if (offset != log.end()) log.clear();
+    if (log.buffered->empty()) log.begin = offset;
     log.header_last = true;
     log.commits = is_commit(data);
-    return gather(log, data, size);
+    return append(log, data, size);
   }
-  if (log.header_last && size >= kSmallestPage && place == log.end()) {
+  if (log.header_last && size >= kMinPage && offset == log.end()) {
     log.header_last = false;
-    const int code = gather(log, data, size);
-    const bool enough = log.commits || log.gathered->size() >= std::size_t{kMostGathered};
-    return code == SQLITE_OK && enough ? flush(log) : code;
+    const int code = append(log, data, size);
+    const bool due = log.commits || log.buffered->size() >= std::size_t{kMaxBuffered};
+    return code == SQLITE_OK && due ? flush(log) : code;
   }
   const int code = flush(log);
-  return code == SQLITE_OK ? log.real->pMethods->xWrite(log.real, data, size, place) : code;
+  return code == SQLITE_OK ? log.real->pMethods->xWrite(log.real, data, size, offset) : code;
 }
 
 int close(sqlite3_file* file) {
   LogFile& log = log_of(file);
-  delete log.gathered;
+  delete log.buffered;
   return log.real->pMethods->xClose(log.real);
 }
 
-int read(sqlite3_file* file, void* data, int size, sqlite3_int64 place) {
+int read(sqlite3_file* file, void* data, int size, sqlite3_int64 offset) {
   LogFile& log = log_of(file);
   if (const int code = flush(log); code != SQLITE_OK) return code;
-  return log.real->pMethods->xRead(log.real, data, size, place);
+  return log.real->pMethods->xRead(log.real, data, size, offset);
 }
 
 int truncate(sqlite3_file* file, sqlite3_int64 size) {
@@ -135,7 +136,7 @@ int device_characteristics(sqlite3_file* file) {
   return log_of(file).real->pMethods->xDeviceCharacteristics(log_of(file).real);
 }
 
-// Version 1: a log is neither mapped nor has it shared memory of its own.
+// Version 1: SQLite neither maps the log nor asks it for shared memory.
 constexpr sqlite3_io_methods kLogMethods = {1,
                                             close,
                                             read,
@@ -166,12 +167,12 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int*
   auto* log = new (file) LogFile{};
   log->real = reinterpret_cast<sqlite3_file*>(log + 1);
   const int code = real->xOpen(real, name, log->real, flags, out_flags);
-  if (code != SQLITE_OK) {  // no methods: it will not be closed
+  if (code != SQLITE_OK) {  // without methods SQLite does not close it
     if (log->real->pMethods != nullptr) log->real->pMethods->xClose(log->real);
     return code;
   }
-  log->gathered = new (std::nothrow) std::vector<char>;
-  if (log->gathered == nullptr) {
+  log->buffered = new (std::nothrow) std::vector<char>;
+  if (log->buffered == nullptr) {
     log->real->pMethods->xClose(log->real);
     return SQLITE_NOMEM;
   }
@@ -181,19 +182,20 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int*
 
 }  // namespace
 
-// SQLite's list of VFSs is global and holds on to what is registered, so this is, too.
-const char* wal_frames_vfs() {
+const char* wal_batch_vfs() {
+  // Static, because SQLite keeps a list of all VFSs for the life of the process, with pointers to
+  // the objects that are registered, and has no other way to select one than by its name.
   static Vfs vfs = [] {
     sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
     Vfs made{*real, real};
-    made.zName = "wal_frames";
+    made.zName = "wal_batch";
     made.pNext = nullptr;
     made.szOsFile = static_cast<int>(sizeof(LogFile)) + real->szOsFile;
     made.xOpen = open;
     return made;
   }();
-  static const int registered = sqlite3_vfs_register(&vfs, 0);
-  return registered == SQLITE_OK ? vfs.zName : nullptr;
+  // Registering it again is harmless.
+  return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK ? vfs.zName : nullptr;
 }
 
 }  // namespace policyd

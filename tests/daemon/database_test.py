@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The database belongs to the admin: what he types with the real sqlite3 program into the running
-daemon's database is in force by the next request, and a database of the Perl daemon is taken over."""
+"""The database belongs to the admin: changes made with the real sqlite3 program apply to the running
+daemon by the next request, and a database of the Perl daemon is taken over."""
 
 import os
 import pwd
@@ -150,7 +150,7 @@ class TakenOver(DaemonTest):
         return insert("quotas_tracking", QuotasLimitsID=4, TrackKey=ALICE,
                       LastUpdate=int(time.time()) - seconds_ago, Counter=counter)
 
-    def test_its_counters_go_on(self):
+    def test_its_counters_continue(self):
         for counter, seconds_ago, passed in ((7, 0, 3), (3.87, 0, 6), (10, 0, 0), (21, 0, 0),
                                              (10, 120, 10), (4, -3600, 6)):
             with self.subTest(counter=counter, seconds_ago=seconds_ago):
@@ -180,7 +180,7 @@ class TakenOver(DaemonTest):
         self.daemon.sql("UPDATE quotas_limits SET CounterLimit = 1 WHERE ID = 4;")
         self.assertEqual(self.daemon.ask(), DEFERRED)
 
-    def test_taken_over_twice_it_goes_on_too(self):
+    def test_it_can_be_taken_over_twice(self):
         self.make_perl_database(self.counter_row(5))
         self.daemon.start()
         self.daemon.ask()
@@ -188,8 +188,8 @@ class TakenOver(DaemonTest):
         self.assertEqual(self.daemon.counter(ALICE), 6)
         self.assertEqual(self.ask_many(self.daemon, 5), ["DUNNO"] * 4 + [DEFERRED])
 
-    def test_the_perl_daemon_could_go_on_with_it(self):
-        """Its statements name their columns, so ours may be there, and ours may stop being told."""
+    def test_the_perl_daemon_could_use_it_again(self):
+        """Its statements name their columns, so ours may exist, and may become outdated."""
         self.make_perl_database()
         self.daemon.start()
         self.ask_many(self.daemon, 3)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Crashes, stops and a database that cannot be had: nothing counted is lost, no limit is given up,
-no mail waits."""
+"""Crashes, stops and an unavailable database: nothing counted is lost, limits hold, no mail waits."""
 
 import os
 import signal
@@ -47,7 +46,7 @@ class Client(threading.Thread):
             return
 
     def resumed(self):
-        """Goes on in a new thread where this one was stopped."""
+        """Continues in a new thread where this one stopped."""
         other = Client(self.daemon_, "", 0)
         other.messages, other.instances = self.messages, self.instances
         other.answers, other.asked = self.answers, self.asked
@@ -142,7 +141,7 @@ class Stop(DaemonTest):
             half.send(self.request()[:-1])
             daemon.process.send_signal(signal.SIGTERM)
             self.assertEqual(daemon.process.wait(60), 0)
-        # By the log, for a sanitizer looks for leaks behind it. Waiting for clients takes 5 s.
+        # By the log, since a sanitizer searches for leaks afterwards. Waiting for clients takes 5 s.
         took = self.logged_at(daemon, "cbpolicyd ends") - self.logged_at(daemon, "NOTICE: stopping")
         self.assertLessEqual(took.total_seconds(), 10 if SANITIZED else 3)
 
@@ -186,7 +185,7 @@ class Stop(DaemonTest):
 
 class Locked(DaemonTest):
     def hold(self, daemon):
-        """Another process within a transaction that writes, until it is told to end."""
+        """Another process in a writing transaction, until it is asked to end."""
         holder = subprocess.Popen(["sqlite3", "-bail", str(daemon.database)], text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(holder.stdout.close)
@@ -208,7 +207,7 @@ class Locked(DaemonTest):
         holder = self.hold(daemon)
         held_at = time.monotonic()
         answers, slowest = [], 0.0
-        # For two seconds, and so long that some are refused.
+        # For two seconds, and until some are refused.
         while (held := time.monotonic() - held_at) < 2 or (len(answers) < 10 and held < 30):
             start = time.monotonic()
             answers.append(daemon.ask())
@@ -295,13 +294,13 @@ class UnreadableAtStart(DaemonTest):
         daemon.start()
         return daemon, good
 
-    def mend(self, daemon, good):
+    def repair(self, daemon, good):
         os.replace(good, daemon.database)
         self.assertTrue(eventually(lambda: daemon.ask() == "REJECT refused"),
                         "it does not find the good file")
         self.assertEqual(daemon.ask(sender="a@other.example"), "DUNNO")
 
-    def test_garbage_is_bypassed_until_it_is_mended(self):
+    def test_garbage_is_bypassed_until_it_is_repaired(self):
         for mode, answer in (("tempfail", "DEFER"), ("pass", "DUNNO")):
             with self.subTest(bypass_mode=mode):
                 daemon, good = self.start_with(lambda file: file.write_bytes(self.GARBAGE), mode)
@@ -309,7 +308,7 @@ class UnreadableAtStart(DaemonTest):
                 daemon.wait_for_log("ERROR", str(daemon.database))
                 daemon.wait_for_log("module=Core", f"action={mode}", "reason=db_failure_bypass")
                 self.assertEqual(daemon.database.read_bytes(), self.GARBAGE, "it was touched")
-                self.mend(daemon, good)
+                self.repair(daemon, good)
 
     def test_a_file_that_may_not_be_read_is_bypassed_until_it_may(self):
         for mode, answer in (("tempfail", "DEFER"), ("pass", "DUNNO")):
@@ -317,7 +316,7 @@ class UnreadableAtStart(DaemonTest):
                 daemon, good = self.start_with(lambda file: file.chmod(0), mode)
                 self.assertEqual(self.ask_many(daemon, 3), [answer] * 3)
                 daemon.wait_for_log("ERROR", str(daemon.database))
-                self.mend(daemon, good)
+                self.repair(daemon, good)
 
     def test_a_missing_folder_is_bypassed_too(self):
         daemon = self.make_daemon(start=False, options={

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The automatic backups, what a start makes of them, what `carbonio-limits restore` puts in force,
-and rule tables that were made anew."""
+"""Automatic backups, their use at a start, `carbonio-limits restore`, and rule tables that were
+recreated."""
 
 import sqlite3
 import unittest
@@ -9,7 +9,7 @@ from faults_case import ALICE, GARBAGE, RULES, FaultsTest, Load, eventually, pol
 
 
 class AtStart(FaultsTest):
-    def test_a_damaged_file_gives_way_to_the_backup(self):
+    def test_a_damaged_file_is_replaced_by_the_backup(self):
         daemon = self.make_fast(RULES)
         self.assertEqual(self.ask_many(daemon, 4), ["DUNNO"] * 4)
         self.wait_for_backup(daemon)
@@ -24,7 +24,7 @@ class AtStart(FaultsTest):
         [kept] = self.aside(daemon, "damaged")
         self.assertEqual(kept.read_bytes()[:len(GARBAGE)], GARBAGE)
 
-    def test_a_missing_one_gives_way_to_a_fresh_one(self):
+    def test_a_missing_one_is_replaced_by_a_fresh_one(self):
         daemon = self.make_fast(RULES)
         self.ask_many(daemon, 4)
         self.wait_for_backup(daemon)
@@ -78,8 +78,8 @@ class Backup(FaultsTest):
         self.assertFalse(self.backup_of(daemon).exists())
 
 
-class TablesMadeAnew(FaultsTest):
-    def test_a_rule_table_dropped_and_made_anew_is_noticed(self):
+class TablesRecreated(FaultsTest):
+    def test_a_rule_table_dropped_and_recreated_is_noticed(self):
         daemon = self.make_fast(policy() + quota(3, period=86400))
         self.assertEqual(self.ask_many(daemon, 4), ["DUNNO"] * 3 + ["DEFER later"])
         [(schema,)] = daemon.query("SELECT sql FROM sqlite_master WHERE name = 'quotas_limits'")
@@ -91,14 +91,14 @@ class TablesMadeAnew(FaultsTest):
         self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] * 2 + ["DEFER later"])
         daemon.sql("UPDATE quotas_limits SET CounterLimit = 6 WHERE ID = 4;")
         self.assertEqual(self.ask_many(daemon, 2), ["DUNNO", "DEFER later"])
-        daemon.wait_for_log("NOTICE", "made anew")
+        daemon.wait_for_log("NOTICE", "recreated")
 
     def test_in_two_steps_too(self):
         daemon = self.make_fast(policy() + quota(3, period=86400))
         self.ask_many(daemon, 4)
         [(schema,)] = daemon.query("SELECT sql FROM sqlite_master WHERE name = 'quotas_limits'")
         daemon.sql("DROP TABLE quotas_limits;")
-        self.assertEqual(daemon.ask(), "DEFER later")  # the former rules stay in force
+        self.assertEqual(daemon.ask(), "DEFER later")  # the previous rules stay in force
         daemon.sql(schema + ";INSERT INTO quotas_limits (ID, QuotasID, Type, CounterLimit)"
                             " VALUES (4, 3, 'MessageCount', 4);")
         self.assertEqual(self.ask_many(daemon, 2), ["DUNNO", "DEFER later"])

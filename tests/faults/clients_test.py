@@ -31,7 +31,7 @@ def percentile(times, part):
 
 
 class Hostile(threading.Thread):
-    """Opens a connection, does something bad on it, and opens another where it was closed."""
+    """Opens a connection, misbehaves on it, and opens another once it is closed."""
 
     def __init__(self, daemon, act):
         super().__init__(daemon=True)
@@ -171,7 +171,7 @@ class Clients(FaultsTest):
             self.assertLess(second - first, 30 * MIB, f"{first} KiB, then {second} KiB")
         self.assert_serving(daemon)
 
-    def test_without_descriptors_whoever_waits_goes_before_whoever_is_idle(self):
+    def test_without_descriptors_waiting_clients_come_before_idle_ones(self):
         daemon = self.make_fast(policy() + quota(1_000_000, period=86400), kind=WithFewDescriptors)
         self.assert_serving(daemon)
         idle = []

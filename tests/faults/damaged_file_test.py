@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The database file is truncated, overwritten or made read-only under the running daemon: answers
-go on, limits hold, it is said, and the backup takes its place, with what is in memory."""
+"""The database file is truncated, overwritten or made read-only under the running daemon: mail is
+still answered, limits hold, the log reports it, and the backup replaces it, updated from memory."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ class Damaged(FileTest):
     def test_truncated_to_nothing(self):
         self.play(lambda: os.truncate(self.daemon.database, 0), "is empty")
 
-    def test_written_anew_by_cp(self):
+    def test_overwritten_by_cp(self):
         source = self.daemon.folder / "source"
         source.write_bytes(GARBAGE)
         self.play(lambda: shutil.copyfile(source, self.daemon.database), "is damaged")
@@ -49,7 +49,7 @@ class Damaged(FileTest):
                                                       "backup_interval=86400\n")
         self.daemon.config.write_text(text)
         self.daemon.start()
-        self.assertEqual(self.daemon.ask(), "DUNNO")  # what is in memory is what is written
+        self.assertEqual(self.daemon.ask(), "DUNNO")  # the counters are in memory
         before = self.backup_of(self.daemon).read_bytes()
         self.daemon.sql("UPDATE policies SET Description = 'changed' WHERE ID = 6;")
         self.wait_for_rules(self.daemon)
@@ -67,11 +67,11 @@ class Damaged(FileTest):
 
 class ReadOnly(FileTest):
     @unittest.skipUnless(service_user() or os.geteuid() != 0, "root may write anything")
-    def test_it_is_said_again_and_again_and_all_is_stored(self):
+    def test_the_log_repeats_it_and_all_is_stored(self):
         self.daemon.database.chmod(0o444)
-        self.daemon.wait_for_log("ERROR", "database trouble", "may not be written")
+        self.daemon.wait_for_log("ERROR", "database trouble", "no longer writable")
         self.assertTrue(eventually(lambda: self.trouble(self.daemon)), "status does not show it")
-        self.daemon.wait_for_log("ERROR", "goes on", "may not be written", count=2)
+        self.daemon.wait_for_log("ERROR", "trouble continues", "no longer writable", count=2)
         with Load(self.daemon, sender="load@example.org") as load:
             self.assertTrue(eventually(lambda: len(load.answers) > 20))
         self.assert_prompt(load)
@@ -92,7 +92,7 @@ class CannotBeReplaced(FileTest):
         os.truncate(self.daemon.database, 0)
         self.daemon.wait_for_log("ERROR", "cannot be replaced")
         self.assertTrue(eventually(lambda: self.trouble(self.daemon)), "status does not show it")
-        self.daemon.wait_for_log("ERROR", "goes on", count=2)
+        self.daemon.wait_for_log("ERROR", "trouble continues", count=2)
         self.assertEqual(self.ask_many(self.daemon, 7), ["DUNNO"] * 6 + ["DEFER later"])
         folder.chmod(0o755)
         self.assert_well(self.daemon)

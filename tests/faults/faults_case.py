@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What the tests of faults have in common: a daemon whose intervals are seconds where they are
-minutes in earnest, and load that goes on while something is broken under it.
+"""What the tests of faults have in common: a daemon with intervals of seconds instead of minutes,
+and load that continues while something is broken under it.
 
 FAULTS=full plays the long form of some tests, as scripts/test --full does.
 """
@@ -86,7 +86,7 @@ class FaultsTest(DaemonTest):
 
     def assert_well(self, daemon):
         self.assertTrue(eventually(lambda: self.trouble(daemon) is None),
-                        f"trouble goes on: {self.trouble(daemon)}")
+                        f"trouble continues: {self.trouble(daemon)}")
 
     def assert_prompt(self, load):
         self.assertIsNone(load.broken)
@@ -111,7 +111,7 @@ class FileTest(FaultsTest):
         return [database.with_name(database.name + tail) for tail in ("-wal", "-shm")]
 
     def play(self, fault, *needles, left=6):
-        """Lets the fault happen under load, and waits until it is over. Alice has so many left."""
+        """Causes the fault under load, and waits until it is over. Alice then has `left` mails left."""
         with Load(self.daemon, sender="load@example.org") as load:
             self.assertTrue(eventually(lambda: len(load.answers) > 10))
             fault()

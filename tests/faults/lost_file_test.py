@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The database file is deleted or moved over under the running daemon: answers go on, limits hold,
-it is said, and what still was open takes its place, unless a sound file did."""
+"""The database file is deleted or replaced under the running daemon: mail is still answered, limits
+hold, the log reports it, and a copy of the open file replaces it, unless a sound file already has."""
 
 import os
 import sqlite3
@@ -57,11 +57,11 @@ class MovedOver(FileTest):
         status = self.daemon.database.stat()
         os.chown(path, status.st_uid, status.st_gid)
 
-    def test_a_sound_file_is_taken(self):
+    def test_a_sound_file_is_adopted(self):
         other = self.other(3)
         with Load(self.daemon, sender="load@example.org") as load:
             os.rename(other, self.daemon.database)
-            self.daemon.wait_for_log("ERROR", "was taken")
+            self.daemon.wait_for_log("ERROR", "was adopted")
         self.assert_prompt(load)
         self.assertTrue(eventually(lambda: self.daemon.query(
             "SELECT CounterLimit FROM quotas_limits WHERE ID = 4") == [(3,)]))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """The database cannot be written: another process holds its lock, a reader keeps the log growing,
-the disk is full. Answers go on from memory, limits hold, it is said, and all is stored afterwards.
+the disk is full. The daemon answers from memory, limits hold, the log reports it, and all counters
+are stored afterwards.
 
 That a lock by itself does no harm is tested in tests/daemon/trouble_test.py."""
 
@@ -19,7 +20,7 @@ MIB = 1024 * 1024
 
 
 class Locked(FaultsTest):
-    def test_a_lock_is_said_again_and_again_and_shown_by_status(self):
+    def test_the_log_repeats_a_lock_and_status_shows_it(self):
         daemon = self.make_fast(policy() + quota(10, period=86400))
         holder = sqlite3.connect(daemon.database, isolation_level=None)
         self.addCleanup(holder.close)
@@ -29,7 +30,7 @@ class Locked(FaultsTest):
             daemon.wait_for_log("ERROR", "database trouble", "locked")
             self.assertTrue(eventually(lambda: self.trouble(daemon)))
             time.sleep(MINUTE_S)
-            daemon.wait_for_log("ERROR", "goes on", "locked", count=2)
+            daemon.wait_for_log("ERROR", "trouble continues", "locked", count=2)
             self.assertEqual(daemon.counter(ALICE), 0)
             holder.execute("ROLLBACK")
             self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 4))
@@ -38,7 +39,7 @@ class Locked(FaultsTest):
         self.assert_well(daemon)
         self.assertEqual(daemon.counter("Sender:load@example.org"), 10)
 
-    def test_a_hundred_thousand_counters_are_stored_without_holding_up_anybody(self):
+    def test_a_hundred_thousand_counters_are_stored_without_delaying_answers(self):
         count = 100_000 if FULL else 10_000
         daemon = self.make_fast(policy() + quota(10, period=86400))
         holder = sqlite3.connect(daemon.database, isolation_level=None)
@@ -81,10 +82,10 @@ class StuckReader(FaultsTest):
             self.assertGreater(size, MIB)
             for later in range(2000):
                 connection.ask(instance=f"later.{later}", sender=f"v{later}@example.org")
-            self.assertEqual(log.stat().st_size, size, "it grows on")
+            self.assertEqual(log.stat().st_size, size, "it still grows")
             self.assertTrue(eventually(lambda: self.trouble(daemon)))
             time.sleep(MINUTE_S)
-            daemon.wait_for_log("ERROR", "goes on", "has grown", count=2)
+            daemon.wait_for_log("ERROR", "trouble continues", "has grown", count=2)
             self.assertEqual(self.ask_many(daemon, 5), ["DUNNO"] * 5)
             reader.execute("ROLLBACK")
             self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 5))
@@ -111,7 +112,7 @@ class FullDisk(FaultsTest):
             entry = pwd.getpwnam(service_user())
             os.chown(path, entry.pw_uid, entry.pw_gid)
 
-    def test_decisions_go_on_and_all_is_stored_once_there_is_room(self):
+    def test_decisions_continue_and_all_is_stored_once_there_is_room(self):
         daemon = self.make_fast(policy() + quota(10, period=86400), start=False,
                                 options={"database": {"backup_interval": 0}})
         daemon.sql("PRAGMA journal_mode=DELETE;")
@@ -135,7 +136,7 @@ class FullDisk(FaultsTest):
                                                 sender=f"u{number}@example.org"), "DUNNO")
             self.assertEqual(self.ask_many(daemon, 9), ["DUNNO"] * 8 + ["DEFER later"])
             time.sleep(MINUTE_S)
-            daemon.wait_for_log("ERROR", "goes on", "full", count=2)
+            daemon.wait_for_log("ERROR", "trouble continues", "full", count=2)
             ballast.unlink()
             self.assertTrue(eventually(lambda: daemon.counter(ALICE) == 10))
         self.assert_prompt(load)

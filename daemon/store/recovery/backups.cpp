@@ -8,7 +8,6 @@
 #include <system_error>
 #include <utility>
 
-#include "daemon/base/thread_signals.hpp"
 #include "daemon/rules/rules.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "daemon/sqlite/database.hpp"
@@ -19,17 +18,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kPause{5};
-// After a backup that could not be made.
+// Wait after a failed backup.
 constexpr std::chrono::minutes kAfterFailure{10};
 
-// Room for the copy and as much again, so that a backup never fills the disk.
+// Room for twice the copy, so that a backup never fills the disk.
 Result<void> check_room(const fs::path& database) {
   struct statvfs space {};
   std::error_code code;
   const std::uintmax_t size = fs::file_size(database, code);
   if (code || ::statvfs(database.parent_path().c_str(), &space) != 0) return {};
   if (std::uint64_t{space.f_bavail} * space.f_frsize >= 2 * size) return {};
-  return failure(fmt::format("there is too little room in {}", database.parent_path().string()));
+  return failure(fmt::format("too little space in {}", database.parent_path().string()));
 }
 
 }  // namespace
@@ -38,44 +37,32 @@ Backups::Backups(EventLoop& loop, Maillog& log, BackupSettings settings)
     : loop_(loop),
       log_(log),
       settings_(std::move(settings)),
-      live_(settings_.file, settings_.table_prefix) {
-  thread_ = std::thread([this] {
-    block_signals();
-    work();
-  });
-}
+      live_(settings_.file, settings_.table_prefix),
+      thread_("backups", [this] { work(); }) {}
 
 Backups::~Backups() {
-  *alive_ = false;
-  {
-    const std::lock_guard lock{mutex_};
-    stop_ = true;
-    hurry_ = true;
-  }
-  wake_.notify_one();
-  thread_.join();
+  thread_.request_stop();  // first: a replacement about to start would reset hurry_
+  hurry_ = true;
 }
 
 void Backups::opened(const DatabaseIds& ids) {
-  const std::lock_guard lock{mutex_};
-  opened_ = ids;
-  wake_.notify_one();
+  thread_.change([this, &ids] { opened_ = ids; });
 }
 
-void Backups::rules_are(std::int64_t version) {
-  const std::int64_t before = std::exchange(told_, version);
+void Backups::on_rules_version(std::int64_t version) {
+  const std::int64_t before = std::exchange(version_, version);
   if (before == version) return;
-  const std::lock_guard lock{mutex_};
-  if (!changed_) settled_at_ = Steady::now() + (before < 0 ? Millis{0} : settings_.settle);
-  changed_ = version;
-  wake_.notify_one();
+  thread_.change([this, before, version] {
+    if (!changed_) settled_at_ = Steady::now() + (before < 0 ? Millis{0} : settings_.settle);
+    changed_ = version;
+  });
 }
 
 void Backups::replace(Lost lost, Replaced replaced) {
-  const std::lock_guard lock{mutex_};
-  lost_.emplace(lost, std::move(replaced));
-  hurry_ = true;
-  wake_.notify_one();
+  thread_.change([this, lost, &replaced] {
+    lost_.emplace(lost, std::move(replaced));
+    hurry_ = true;
+  });
 }
 
 std::optional<Backups::Steady::time_point> Backups::next() const {
@@ -86,16 +73,14 @@ std::optional<Backups::Steady::time_point> Backups::next() const {
 }
 
 void Backups::work() {
-  std::unique_lock lock{mutex_};
-  while (!stop_) {
+  auto lock = thread_.lock();
+  const auto wait = [&] {
     const bool knew = changed_.has_value();
-    const auto woken = [&] { return stop_ || opened_ || lost_ || changed_.has_value() != knew; };
-    if (const auto when = next()) {
-      wake_.wait_until(lock, *when, woken);
-    } else {
-      wake_.wait(lock, woken);
-    }
-    if (stop_) return;
+    const auto woken = [&] { return opened_ || lost_ || changed_.has_value() != knew; };
+    const auto when = next();
+    return when ? thread_.wait_until(lock, *when, woken) : thread_.wait(lock, woken);
+  };
+  while (wait()) {
     const auto opened = std::exchange(opened_, std::nullopt);
     auto lost = std::exchange(lost_, std::nullopt);
     if (lost) hurry_ = false;
@@ -126,7 +111,7 @@ void Backups::hold_open() {
 
 void Backups::keep_rules(std::int64_t version) {
   if (const auto kept = live_.keep_rules(); !kept) {
-    log_.warning(fmt::format("a copy of the rules cannot be kept: {}", kept.error().message));
+    log_.warning(fmt::format("cannot keep a copy of the rules: {}", kept.error().message));
     return;
   }
   if (settings_.every.count() == 0 || backed_up_ == version) return;
@@ -134,13 +119,13 @@ void Backups::keep_rules(std::int64_t version) {
   due_ = std::max(due_, backup_due());
 }
 
-// An hour after the one there is was made, by the clock; at once where there is none.
+// An hour after the existing backup by the clock; now if there is none.
 Backups::Steady::time_point Backups::backup_due() {
   struct stat status {};
   if (::stat(backup_of(settings_.file).c_str(), &status) != 0) return Steady::now();
   const auto made = std::chrono::system_clock::from_time_t(status.st_mtime);
   const auto age = std::chrono::system_clock::now() - made;
-  // One from the future says that the clock was set.
+  // If it is from the future, the clock was set.
   if (age >= settings_.every || age.count() < 0) return Steady::now();
   return Steady::now() + std::chrono::duration_cast<Steady::duration>(settings_.every - age);
 }
@@ -155,10 +140,10 @@ void Backups::back_up() {
   }
   due_ = Steady::now() + kAfterFailure;
   if (hurry_) return;
-  log_.warning(fmt::format("no automatic backup was made: {}", done.error().message));
+  log_.warning(fmt::format("automatic backup failed: {}", done.error().message));
 }
 
-// The one before stays until this one is whole.
+// The previous one stays until this one is complete.
 Result<void> Backups::make_backup() {
   if (!live_.attached()) return failure("the database is not open");
   if (auto room = check_room(settings_.file); !room) return room;
@@ -174,9 +159,7 @@ Result<void> Backups::make_backup() {
 void Backups::do_replace(Lost lost, const Replaced& replaced) {
   auto result =
       replace_database(settings_.file, settings_.table_prefix, lost, ids_, access_, live_, hurry_);
-  loop_.post([alive = alive_, replaced, result = std::move(result)] {
-    if (*alive) replaced(result);
-  });
+  loop_.post(guard_.wrap([replaced, result = std::move(result)] { replaced(result); }));
 }
 
 }  // namespace policyd

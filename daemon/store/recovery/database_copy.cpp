@@ -5,7 +5,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -39,14 +38,14 @@ Result<void> copy_pages(sqlite3* from, const char* schema, sqlite3* to,
     if (code != SQLITE_OK) return failure(sqlite3_errstr(code));
     if (pause.count() > 0) std::this_thread::sleep_for(pause);
   }
-  return failure("it was interrupted");
+  return failure("interrupted");
 }
 
 Result<void> copy_moment(sqlite3* from, const char* schema, const fs::path& to,
                          std::chrono::milliseconds pause, const std::atomic<bool>& stop) {
   auto db = connect_database(to);
   if (!db) return tl::unexpected{db.error()};
-  // One moment of the source: without it each commit of another would begin the copy anew.
+  // A snapshot of the source: without it each commit of another connection would restart the copy.
   auto done = sql::execute_or_explain(
       from, fmt::format("BEGIN; SELECT count(*) FROM {}.sqlite_master", schema));
   if (done) done = copy_pages(from, schema, db->get(), pause, stop);
@@ -66,22 +65,16 @@ FileAccess FileAccess::of(const fs::path& file) {
   return {status.st_uid, status.st_gid, status.st_mode & kModeBits};
 }
 
-void remove_database(const fs::path& file) {
-  constexpr std::array kTails = {"", "-wal", "-shm", "-journal"};
-  std::error_code ignored;
-  for (const char* tail : kTails) fs::remove(fs::path{file} += tail, ignored);
-}
-
-Result<void> make_empty(const fs::path& file, const FileAccess& access) {
+Result<void> create_empty(const fs::path& file, const FileAccess& access) {
   remove_database(file);
-  // Readable for its owner at least: what is read-only shall be so for others than us.
+  // At least we can write it: a read-only database stays so for others only.
   const UniqueFd fd{::open(file.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)};
-  if (!fd) return failure(fmt::format("cannot make {}: {}", file.string(), std::strerror(errno)));
+  if (!fd) return failure(fmt::format("cannot create {}: {}", file.string(), std::strerror(errno)));
   const bool ours = access.owner == ::geteuid() && access.group == ::getegid();
-  // Only root may give files away; otherwise it is ours, as the database was.
+  // Only root may change the owner; otherwise the file is ours, as the database was.
   if (!ours && ::geteuid() == 0 && ::fchown(fd.get(), access.owner, access.group) != 0) {
     return failure(
-        fmt::format("cannot give {} to its owner: {}", file.string(), std::strerror(errno)));
+        fmt::format("cannot set the owner of {}: {}", file.string(), std::strerror(errno)));
   }
   if (::fchmod(fd.get(), access.mode | S_IRUSR | S_IWUSR) != 0) {
     return failure(
@@ -93,7 +86,7 @@ Result<void> make_empty(const fs::path& file, const FileAccess& access) {
 Result<void> copy_database(sqlite3* from, const char* schema, const fs::path& to,
                            const FileAccess& access, std::chrono::milliseconds pause,
                            const std::atomic<bool>& stop) {
-  auto done = make_empty(to, access);
+  auto done = create_empty(to, access);
   if (!done) return done;
   done = copy_moment(from, schema, to, pause, stop);
   if (done) return done;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Which files a database's names stand for: device and inode of the file, its log and the log's
-// index. Found with stat(), which disturbs none of SQLite's locks, as an open and close would.
+// Which files a database's names refer to: device and inode of the file, its log and the log's
+// index. Read with stat(): opening and closing the files would drop SQLite's locks.
 #pragma once
 
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ struct FileId {
   }
 };
 
-// As they were when the database was opened; nothing where there was no such file.
+// nullopt: there is no such file.
 struct DatabaseIds {
   std::optional<FileId> file, log, index;
   bool operator==(const DatabaseIds&) const = default;

@@ -6,7 +6,6 @@
 #include <system_error>
 #include <utility>
 
-#include "daemon/base/thread_signals.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "daemon/store/recovery/integrity_check.hpp"
 
@@ -20,57 +19,41 @@ using Kind = FileFinding::Kind;
 }  // namespace
 
 FileWatch::FileWatch(EventLoop& loop, FileWatchSettings settings, Found found)
-    : loop_(loop), settings_(std::move(settings)), found_(std::move(found)) {
-  thread_ = std::thread([this] {
-    block_signals();
-    work();
-  });
-}
-
-FileWatch::~FileWatch() {
-  *self_ = nullptr;
-  {
-    const std::lock_guard lock{mutex_};
-    stop_ = true;
-  }
-  wake_.notify_one();
-  thread_.join();
-}
+    : loop_(loop),
+      settings_(std::move(settings)),
+      found_(std::move(found)),
+      thread_("file_watch", [this] { work(); }) {}
 
 void FileWatch::opened(const DatabaseIds& ids) {
-  const std::lock_guard lock{mutex_};
+  const auto lock = thread_.lock();
   watched_ = Watched{ids, ++number_};
 }
 
 void FileWatch::closed() {
   ++number_;
-  const std::lock_guard lock{mutex_};
+  const auto lock = thread_.lock();
   watched_.reset();
 }
 
 void FileWatch::check_now() {
-  const std::lock_guard lock{mutex_};
-  thorough_ = true;
-  wake_.notify_one();
+  thread_.change([this] { thorough_ = true; });
 }
 
 void FileWatch::work() {
-  std::unique_lock lock{mutex_};
-  while (!stop_) {
-    wake_.wait_for(lock, settings_.compare_every, [this] { return stop_ || thorough_; });
-    if (stop_) return;
+  auto lock = thread_.lock();
+  while (thread_.wait_for(lock, settings_.compare_every, [this] { return thorough_; })) {
     if (!watched_) {
       thorough_ = false;
       continue;
     }
     const Watched watched = *watched_;
     lock.unlock();
-    look(watched);
+    inspect(watched);
     lock.lock();
   }
 }
 
-void FileWatch::look(const Watched& watched) {
+void FileWatch::inspect(const Watched& watched) {
   if (std::exchange(seen_number_, watched.number) != watched.number) {
     next_check_ = Steady::now() + settings_.check_every;
     seen_size_ = 0;
@@ -78,7 +61,7 @@ void FileWatch::look(const Watched& watched) {
   }
   bool thorough = was_wrong_;
   {
-    const std::lock_guard lock{mutex_};
+    const auto lock = thread_.lock();
     thorough |= std::exchange(thorough_, false);
   }
   if (auto finding = compare(watched.ids)) {
@@ -97,9 +80,9 @@ void FileWatch::look(const Watched& watched) {
 }
 
 void FileWatch::post(const Watched& watched, FileFinding finding) {
-  loop_.post([self = self_, number = watched.number, finding = std::move(finding)] {
-    if (*self != nullptr && (*self)->number_ == number) (*self)->found_(finding);
-  });
+  loop_.post(guard_.wrap([this, number = watched.number, finding = std::move(finding)] {
+    if (number == number_) found_(finding);
+  }));
 }
 
 std::optional<FileFinding> FileWatch::compare(const DatabaseIds& ids) const {
@@ -107,7 +90,7 @@ std::optional<FileFinding> FileWatch::compare(const DatabaseIds& ids) const {
   const std::string name = settings_.file.string();
   if (!now.file) return FileFinding{Kind::gone, fmt::format("{} is gone", name)};
   if (now.file != ids.file) {
-    return FileFinding{Kind::other, fmt::format("another file was put in the place of {}", name)};
+    return FileFinding{Kind::other, fmt::format("{} was replaced by another file", name)};
   }
   if ((ids.log && now.log != ids.log) || (ids.index && now.index != ids.index)) {
     return FileFinding{Kind::gone, fmt::format("the log {}-wal was deleted or replaced", name)};
@@ -116,17 +99,17 @@ std::optional<FileFinding> FileWatch::compare(const DatabaseIds& ids) const {
 }
 
 FileFinding FileWatch::check(const DatabaseIds& ids, bool thorough) const {
-  // SQLite would delete the log of an empty file, and with it what is left.
+  // SQLite would delete the log of an empty file, and with it the data that is left.
   std::error_code code;
   if (fs::file_size(settings_.file, code) == 0 && !code) {
     return {Kind::damaged, fmt::format("{} is empty", settings_.file.string())};
   }
   auto db = connect_database(settings_.file);
-  // A file that was put there just now must not be read together with the log of the former one.
+  // A file that has just been put there must not be read together with the log of the previous one.
   if (auto moved = compare(ids)) return std::move(*moved);
   if (!db) return {Kind::unfit, db.error().message};
   const Soundness found =
-      check_soundness(db->get(), settings_.table_prefix, thorough ? Care::thorough : Care::glance);
+      check_soundness(db->get(), settings_.table_prefix, thorough ? Care::thorough : Care::quick);
   switch (found.state) {
     case Soundness::State::damaged:
       return {Kind::damaged, fmt::format("{} is damaged: {}", settings_.file.string(), found.what)};
@@ -137,7 +120,7 @@ FileFinding FileWatch::check(const DatabaseIds& ids, bool thorough) const {
       break;
   }
   if (sqlite3_db_readonly(db->get(), "main") == 1) {
-    return {Kind::unfit, fmt::format("{} may not be written any more", settings_.file.string())};
+    return {Kind::unfit, fmt::format("{} is no longer writable", settings_.file.string())};
   }
   return {};
 }

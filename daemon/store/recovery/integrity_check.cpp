@@ -7,6 +7,7 @@
 #include <array>
 
 #include "daemon/sqlite/database.hpp"
+#include "daemon/sqlite/open_file.hpp"
 
 namespace policyd {
 namespace {
@@ -29,15 +30,11 @@ Soundness judge(sqlite3* db, int code) {
   }
 }
 
-// With the descriptor that SQLite has open: another one, closed, would drop its locks.
 bool has_header(sqlite3* db) {
   constexpr std::array<char, 16> kHeader = {'S', 'Q', 'L', 'i', 't', 'e', ' ', 'f',
                                             'o', 'r', 'm', 'a', 't', ' ', '3', '\0'};
-  sqlite3_file* file = nullptr;
-  sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file));
-  if (file == nullptr || file->pMethods == nullptr) return true;
   std::array<char, kHeader.size()> bytes{};
-  const int code = file->pMethods->xRead(file, bytes.data(), static_cast<int>(bytes.size()), 0);
+  const int code = read_file_start(db, bytes);
   if (code == SQLITE_IOERR_SHORT_READ) return false;
   return code != SQLITE_OK || bytes == kHeader;
 }
@@ -47,8 +44,8 @@ Soundness quick_check(sqlite3* db, const std::string& argument) {
   if (!check) return judge(db, sqlite3_errcode(db));
   const int code = check->step();
   if (code != SQLITE_ROW && code != SQLITE_DONE) return judge(db, code);
-  // Contradictions of the file come first and begin so. A row that breaks a constraint, which it
-  // tells too, harms nobody.
+  // Inconsistencies of the file come first and start like this. It also reports rows that break a
+  // constraint, which do no harm.
   std::string what{code == SQLITE_ROW ? check->text(0) : std::string_view{}};
   if (!what.starts_with("*** in database")) return {};
   std::replace(what.begin(), what.end(), '\n', ' ');
@@ -74,7 +71,7 @@ Soundness check_soundness(sqlite3* db, std::string_view table_prefix, Care care)
     }
   }
   if (found.state == State::sound && !has_header(db)) {
-    return {State::damaged, "the file does not begin as a database does"};
+    return {State::damaged, "the file does not start like a database"};
   }
   return found;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Whether a file is a sound database: its first bytes as they are on the disk, which a page in the
-// write-ahead log may hide, and SQLite's quick check. Any thread that has the connection.
+// Whether a file is a sound database: SQLite's quick check, and the first bytes on the disk, which
+// a page in the write-ahead log may hide. The thread of the connection.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@ namespace policyd {
 struct Soundness {
   enum class State : std::uint8_t {
     sound,       // or busy at the moment
-    damaged,     // no database, or one that contradicts itself
+    damaged,     // not a database, or an inconsistent one
     unreadable,  // it could not be read at all: permissions, the disk
   };
   State state = State::sound;
-  std::string what;  // in SQLite's words
+  std::string what;  // SQLite's message
 };
 
-// `glance`: of a large database only the rules are read; a second passes for some hundred MiB.
-enum class Care : std::uint8_t { glance, thorough };
+// `quick` reads only the rules of a large database; `thorough` takes a second for some 100 MiB.
+enum class Care : std::uint8_t { quick, thorough };
 
 Soundness check_soundness(sqlite3* db, std::string_view table_prefix, Care care);
 

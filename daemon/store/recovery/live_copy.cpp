@@ -22,8 +22,8 @@ Result<void> LiveCopy::open_memory() {
 }
 
 Result<void> LiveCopy::attach_as(const std::filesystem::path& file, const char* name) {
-  // ATTACH would make a file that is missing.
-  if (auto there = connect_database(file); !there) return tl::unexpected{there.error()};
+  // ATTACH would create a missing file.
+  if (auto exists = connect_database(file); !exists) return tl::unexpected{exists.error()};
   auto attach =
       sql::Statement::prepare(memory_.get(), fmt::format("ATTACH DATABASE ?1 AS {}", name));
   if (!attach) return tl::unexpected{attach.error()};
@@ -76,7 +76,7 @@ Result<void> LiveCopy::keep_rules() {
 }
 
 Result<void> LiveCopy::put_rules(const std::filesystem::path& into) {
-  if (!kept_version_) return failure("no rules were kept");
+  if (!kept_version_) return failure("there is no copy of the rules");
   auto done = attach_as(into, "other");
   if (!done) return done;
   std::string statements;

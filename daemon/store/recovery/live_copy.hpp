@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What of the database can be had when its file is lost: the rows of all rule tables, copied into
-// memory after each change, and the file itself as long as it is open here, whether it still has a
-// name or not. Part of Backups, on its thread.
+// What can be recovered of the database when its file is lost: the rows of all rule tables, copied
+// into memory after each change, and the file itself while it is open here, even if it no longer
+// has a name. Part of Backups, on its thread.
 #pragma once
 
 #include <atomic>
@@ -21,18 +21,18 @@ class LiveCopy {
   LiveCopy(std::filesystem::path file, std::string table_prefix)
       : file_(std::move(file)), table_prefix_(std::move(table_prefix)) {}
 
-  // Opens the file of this name and keeps it open, in the place of the one before.
+  // Opens the file and keeps it open, in place of the previous one.
   Result<void> attach();
   void detach();
   [[nodiscard]] bool attached() const { return attached_; }
 
-  // The rule tables as they are now, for later. What was kept before stays where that fails.
+  // Copies the rule tables as they are now. After a failure the previous copy stays.
   Result<void> keep_rules();
   [[nodiscard]] bool has_rules() const { return kept_version_.has_value(); }
-  // Into another database, in the place of its own.
+  // Replaces the rules of another database by the copy.
   Result<void> put_rules(const std::filesystem::path& into);
 
-  // All of it as it is now.
+  // Copies the whole database as it is now.
   Result<void> copy(const std::filesystem::path& to, const FileAccess& access,
                     std::chrono::milliseconds pause, const std::atomic<bool>& stop);
 

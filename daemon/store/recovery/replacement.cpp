@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kNoPause{0};
 
-// A name beside the database that nobody has yet: "cbpolicyd.sqlitedb.damaged-2026-11-24_12-00-00".
+// An unused name beside the database: "cbpolicyd.sqlitedb.damaged-2026-11-24_12-00-00".
 fs::path name_aside(const fs::path& database, std::string_view why) {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   const std::string stem =
@@ -30,7 +30,7 @@ fs::path name_aside(const fs::path& database, std::string_view why) {
 
 fs::path with_tail(const fs::path& file, const char* tail) { return fs::path{file} += tail; }
 
-Result<void> rename_if_there(const fs::path& from, const fs::path& to) {
+Result<void> rename_if_exists(const fs::path& from, const fs::path& to) {
   std::error_code code;
   fs::rename(from, to, code);
   if (!code || code == std::errc::no_such_file_or_directory) return {};
@@ -38,16 +38,16 @@ Result<void> rename_if_there(const fs::path& from, const fs::path& to) {
       fmt::format("cannot rename {} to {}: {}", from.string(), to.string(), code.message()));
 }
 
-// The file with its log, which belongs to it. The log's index is worth nothing without both.
-Result<void> put_aside(const fs::path& database, const fs::path& name) {
-  auto done = rename_if_there(with_tail(database, "-wal"), with_tail(name, "-wal"));
-  if (done) done = rename_if_there(database, name);
+// Renames the file together with its log. The log's index is useless without both.
+Result<void> set_aside(const fs::path& database, const fs::path& name) {
+  auto done = rename_if_exists(with_tail(database, "-wal"), with_tail(name, "-wal"));
+  if (done) done = rename_if_exists(database, name);
   std::error_code ignored;
   fs::remove(with_tail(database, "-shm"), ignored);
   return done;
 }
 
-// The log of the file that was open would be played into the one that has its name now.
+// SQLite would replay the log of the file that was open into the one that has its name now.
 void remove_log_of(const DatabaseIds& ids, const fs::path& database) {
   const DatabaseIds now = DatabaseIds::of(database);
   std::error_code ignored;
@@ -62,8 +62,8 @@ Result<void> check_sound(const fs::path& file, std::string_view table_prefix) {
   if (found.state != Soundness::State::sound) return failure(found.what);
   for (const char* table : rule_tables()) {
     const std::string query = fmt::format("SELECT count(*) FROM {}{}", table_prefix, table);
-    if (auto there = sql::Statement::prepare(db->get(), query); !there) {
-      return tl::unexpected{there.error()};
+    if (auto exists = sql::Statement::prepare(db->get(), query); !exists) {
+      return tl::unexpected{exists.error()};
     }
   }
   return {};
@@ -89,15 +89,15 @@ class Replacing {
         stop_(stop) {}
 
   Result<Replacement> run(Lost lost, const DatabaseIds& ids) {
-    // A file that still is open here, without its name, has everything.
+    // A file that is still open here, without its name, has everything.
     const bool complete =
         lost != Lost::damaged && live_.copy(candidate_, access_, kNoPause, stop_).has_value();
     if (complete || lost == Lost::other) remove_log_of(ids, database_);
     if (lost == Lost::other && check_sound(database_, table_prefix_)) return take(complete);
-    if (stop_) return failure("it was interrupted");
+    if (stop_) return failure("interrupted");
     std::string what;
     if (complete) {
-      what = "all that was in it was still at hand";
+      what = "a complete copy of the open file";
     } else if (auto made = make_from_backup(what); !made) {
       remove_database(candidate_);
       return tl::unexpected{made.error()};
@@ -105,16 +105,16 @@ class Replacing {
     std::string kept;
     if (auto placed = put_in_place(kept); !placed) return tl::unexpected{placed.error()};
     live_.detach();
-    return Replacement{false, fmt::format("another was put in its place: {}{}", what, kept)};
+    return Replacement{false, fmt::format("replaced by {}{}", what, kept)};
   }
 
  private:
   Result<Replacement> take(bool complete) {
     live_.detach();
-    std::string what = "it is a sound database and was taken";
-    const fs::path former = name_aside(database_, "replaced");
-    if (complete && rename_if_there(candidate_, former)) {
-      what += fmt::format("; the one before is kept as {}", former.string());
+    std::string what = "the new file is a sound database and was adopted";
+    const fs::path previous = name_aside(database_, "replaced");
+    if (complete && rename_if_exists(candidate_, previous)) {
+      what += fmt::format("; the previous one is kept as {}", previous.string());
     }
     return Replacement{true, std::move(what)};
   }
@@ -127,18 +127,17 @@ class Replacing {
     } else {
       remove_database(candidate_);
       if (auto made = make_fresh(); !made) return made;
-      what = "a fresh one, for there is no sound backup";
+      what = "a fresh database, because there is no sound backup";
     }
     if (live_.has_rules()) {
       const auto put = live_.put_rules(candidate_);
-      what += put ? ", with the rules as they were last"
-                  : ", with its own rules: " + put.error().message;
+      what += put ? ", with the latest rules" : ", with its own rules: " + put.error().message;
     }
-    what += "; what was counted in memory is written over it";
+    what += "; counters in memory overwrite its own";
     return {};
   }
 
-  // Without a log, which would have to be renamed with it.
+  // Without a log, which would have to be renamed too.
   Result<void> make_fresh() {
     if (auto made = create_database(candidate_, table_prefix_); !made) return made;
     std::error_code ignored;
@@ -155,11 +154,11 @@ class Replacing {
     const bool had_log = fs::exists(with_tail(database_, "-wal"), code) &&
                          fs::file_size(with_tail(database_, "-wal"), code) > 0;
     const bool anything = fs::exists(database_, code) || had_log;
-    auto done = put_aside(database_, aside);
-    if (done) done = rename_if_there(candidate_, database_);
+    auto done = set_aside(database_, aside);
+    if (done) done = rename_if_exists(candidate_, database_);
     if (!done) return done;
     if (anything && !(empty && !had_log)) {
-      kept = fmt::format("; what was left is kept as {}", aside.string());
+      kept = fmt::format("; the damaged files are kept as {}", aside.string());
     } else {
       remove_database(aside);
     }
@@ -189,17 +188,17 @@ Result<Replacement> replace_damaged_by_backup(const fs::path& database) {
     auto db = connect_database(database);
     if (!db) return tl::unexpected{db.error()};
     const Soundness found = check_soundness(db->get(), {}, Care::thorough);
-    if (found.state != Soundness::State::damaged) return failure("it is not damaged");
+    if (found.state != Soundness::State::damaged) return failure("the database is not damaged");
   }
   const fs::path candidate = with_tail(database, ".new");
   const fs::path aside = name_aside(database, "damaged");
   auto done = copy_backup(database, candidate, FileAccess::of(database));
-  if (done) done = put_aside(database, aside);
-  if (done) done = rename_if_there(candidate, database);
+  if (done) done = set_aside(database, aside);
+  if (done) done = rename_if_exists(candidate, database);
   if (!done) return tl::unexpected{done.error()};
   return Replacement{false,
-                     fmt::format("the backup {} takes its place, with the rules and counters "
-                                 "as they were then; what was left is kept as {}",
+                     fmt::format("replaced by the backup {}, with its rules and counters; the "
+                                 "damaged files are kept as {}",
                                  backup_of(database).string(), aside.string())};
 }
 

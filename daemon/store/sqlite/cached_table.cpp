@@ -7,7 +7,7 @@
 namespace policyd {
 
 namespace {
-// What is kept for later while nothing can be written; some 300 bytes each.
+// While nothing can be written; some 300 bytes each.
 constexpr std::size_t kMaxDirtyRows = 1'000'000;
 constexpr int kEvictionsPerBatch = 4096;
 }  // namespace
@@ -31,12 +31,12 @@ template <typename Record>
 Result<void> CachedTable<Record>::attach(sqlite3* db, const std::string& table_prefix) {
   for (sql::Statement* statement : {&select_, &insert_, &update_}) *statement = {};
   db_ = nullptr;
-  somebody_else_committed();
+  on_foreign_commit();
   if (db == nullptr) return {};
-  const auto prepare = [&](std::string_view text, sql::Statement& place) -> Result<void> {
-    auto statement = sql::Statement::prepare(db, sql::with_prefix(text, table_prefix));
-    if (!statement) return tl::unexpected{statement.error()};
-    place = std::move(*statement);
+  const auto prepare = [&](std::string_view text, sql::Statement& statement) -> Result<void> {
+    auto prepared = sql::Statement::prepare(db, sql::with_prefix(text, table_prefix));
+    if (!prepared) return tl::unexpected{prepared.error()};
+    statement = std::move(*prepared);
     return {};
   };
   auto done = prepare(Record::kSelect, select_);
@@ -78,8 +78,8 @@ void CachedTable<Record>::changed(Value& value, const Units& units) {
 template <typename Record>
 void CachedTable<Record>::bind_key(sql::Statement& statement, const Row& row) {
   statement.bind(1, row.id);
-  int place = 2;
-  for (const std::string& text : row.texts) statement.bind(place++, std::string_view{text});
+  int index = 2;
+  for (const std::string& text : row.texts) statement.bind(index++, std::string_view{text});
 }
 
 template <typename Record>
@@ -103,8 +103,8 @@ bool CachedTable<Record>::read(Row& row) {
   return true;
 }
 
-// The row was edited or deleted, or could not be read before: what the table says, and our units on
-// top.
+// The row may have been edited or deleted, or could not be read before: adds our units to what the
+// table says.
 template <typename Record>
 bool CachedTable<Record>::rebase(Row& row) {
   const bool was_known = row.generation != 0;
@@ -114,7 +114,7 @@ bool CachedTable<Record>::rebase(Row& row) {
   if (!read(row)) return false;
   row.pending = units;
   const bool untouched = was_known && row.base == base;
-  if (untouched || row.wins) {
+  if (untouched || row.overwrites) {
     static_cast<Value&>(row) = ours;
   } else {
     Record::rebase(row, ours, units, now_);
@@ -124,11 +124,11 @@ bool CachedTable<Record>::rebase(Row& row) {
 }
 
 template <typename Record>
-void CachedTable<Record>::memory_wins() {
+void CachedTable<Record>::overwrite_table() {
   rows_.each([this](Row& row) {
-    // One that could never be read is only what was counted since: that is added.
-    row.wins = row.exists && row.generation != 0;
-    if (!row.wins || row.dirty) return true;
+    // A row that could never be read holds only units counted since: they are added.
+    row.overwrites = row.exists && row.generation != 0;
+    if (!row.overwrites || row.dirty) return true;
     if (dirty_.size() >= kMaxDirtyRows) {
       ++lost_;
       return true;
@@ -140,9 +140,9 @@ void CachedTable<Record>::memory_wins() {
 }
 
 template <typename Record>
-int CachedTable<Record>::write_dirty(std::size_t most) {
+int CachedTable<Record>::write_dirty(std::size_t max) {
   if (db_ == nullptr) return SQLITE_CANTOPEN;
-  for (written_ = 0; written_ < dirty_.size() && written_ < most; ++written_) {
+  for (written_ = 0; written_ < dirty_.size() && written_ < max; ++written_) {
     Row* row = dirty_[written_];
     if (row->generation != generation_ && !rebase(*row)) return sqlite3_errcode(db_);
     const int code = write(*row);
@@ -172,10 +172,10 @@ int CachedTable<Record>::write(Row& row) {
 template <typename Record>
 void CachedTable<Record>::committed() {
   const auto end = dirty_.begin() + static_cast<std::ptrdiff_t>(std::exchange(written_, 0));
-  for (auto place = dirty_.begin(); place != end; ++place) {
-    Row& row = **place;
+  for (auto written = dirty_.begin(); written != end; ++written) {
+    Row& row = **written;
     row.dirty = false;
-    row.wins = false;
+    row.overwrites = false;
     row.pending = {};
     row.base = Record::columns(row);
   }
@@ -192,7 +192,7 @@ void CachedTable<Record>::rolled_back() {
 
 template <typename Record>
 void CachedTable<Record>::end_batch() {
-  // Dirty rows stay: they are looked at once in a while and moved to the front.
+  // Dirty rows stay: each time they become the oldest they move to the front.
   for (int i = 0; rows_.size() > capacity_ && i < kEvictionsPerBatch; ++i) {
     if (rows_.oldest().dirty) {
       rows_.keep_oldest();

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Moves what the write-ahead log holds into the database file, on a thread with a connection of
-// its own, so that no answer waits for the disk. PASSIVE only: it never stops a writer. Unless
-// somebody reads what is older, `almost_done` is posted to the loop, which moves the little that
-// came meanwhile between two batches; the next writer then begins the log anew.
+// Moves what the write-ahead log holds into the database file, on a thread with a connection of its
+// own, so that no answer waits for the disk. PASSIVE only: it never blocks a writer. Unless a
+// reader holds an older snapshot, `almost_done` is then posted to the loop, which moves the few
+// frames that were added meanwhile between two batches; the next writer restarts the log.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <memory>
-#include <mutex>
-#include <thread>
 
+#include "daemon/base/worker_thread.hpp"
 #include "daemon/loop/event_loop.hpp"
 #include "daemon/sqlite/sqlite.hpp"
 
@@ -21,21 +17,18 @@ namespace policyd {
 
 class Checkpoint {
  public:
-  // The size of the log at which a checkpoint begins; half of the largest where that is less.
+  // The size of the log at which a checkpoint starts; half of the largest if that is less.
   static constexpr std::int64_t kBeginBytes = 32 * 1024 * 1024;
-  // So few frames are moved while a batch waits; if there are more, another pass goes before.
+  // At most this many frames are moved while a batch waits; with more, another pass comes first.
   static constexpr int kFewFrames = 500;
 
   Checkpoint(EventLoop& loop, std::filesystem::path file, std::int64_t largest_log,
              std::function<void()> almost_done);
-  ~Checkpoint();
-  Checkpoint(const Checkpoint&) = delete;
-  Checkpoint& operator=(const Checkpoint&) = delete;
 
-  // The log has grown to so many bytes. The loop's thread, after each commit; cheap.
-  void log_is(std::int64_t bytes);
+  // The size of the log, after each commit. The loop's thread; cheap.
+  void on_wal_size(std::int64_t bytes);
   // Whatever its size.
-  void try_again() { log_is(begin_bytes_); }
+  void try_again() { on_wal_size(begin_bytes_); }
 
  private:
   void work();
@@ -45,16 +38,11 @@ class Checkpoint {
   std::filesystem::path file_;
   std::int64_t begin_bytes_;
   std::function<void()> almost_done_;
-  sql::Handle db_;  // the thread's
-
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool wanted_ = false;
-  std::atomic<bool> stop_ = false;
-  // shared_ptr: what is posted to the loop may arrive after this object is gone.
-  std::shared_ptr<Checkpoint*> self_ = std::make_shared<Checkpoint*>(this);
-  bool under_way_ = false;  // the loop's thread
-  std::thread thread_;
+  bool running_ = false;  // the loop's thread
+  sql::Handle db_;        // the thread's
+  bool wanted_ = false;   // shared
+  EventLoop::Guard guard_;
+  WorkerThread thread_;
 };
 
 }  // namespace policyd

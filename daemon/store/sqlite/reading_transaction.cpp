@@ -12,25 +12,24 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/counting/counters.hpp"
 #include "daemon/rules/rules_loader.hpp"
-#include "daemon/store/sqlite/accounting_record.hpp"
-#include "daemon/store/sqlite/quota_record.hpp"
+#include "daemon/store/sqlite/counter_records.hpp"
 
 namespace policyd {
 namespace {
 
-// Tables that modules write and read back, and the column that says whose rows they hold.
+// Tables that modules write and read back, and the column that identifies the client.
 struct Hidden {
   const char* table;
   const char* column;
-  bool one_row_each;  // the column is unique, which the modules' statements rely on
+  bool one_row_each;  // the column is unique; the modules' statements depend on that
 };
 constexpr std::array kHidden = {Hidden{"checkhelo_tracking", "Address", false},
                                 Hidden{"greylisting_tracking", "TrackKey", false},
                                 Hidden{"greylisting_autowhitelist", "TrackKey", true},
                                 Hidden{"greylisting_autoblacklist", "TrackKey", true}};
 
-// What rows about a client may be kept under: its address, as Postfix writes it and in full, and
-// each network it is in.
+// The keys under which rows about a client may be stored: its address, as Postfix writes it and in
+// full, and each network that contains it.
 std::vector<std::string> keys_of(const IpAddress& client) {
   std::array<char, INET6_ADDRSTRLEN> shortened{};
   ::inet_ntop(client.is_v4() ? AF_INET : AF_INET6, client.bytes().data(), shortened.data(),
@@ -42,7 +41,7 @@ std::vector<std::string> keys_of(const IpAddress& client) {
   return keys;
 }
 
-// SQLite asks before it prepares a statement; the argument before last is the database's name.
+// Called before SQLite prepares a statement; the argument before last is the database's name.
 int allow_only_reading(void*, int action, const char*, const char*, const char* database,
                        const char*) {
   const bool writes = action == SQLITE_INSERT || action == SQLITE_UPDATE || action == SQLITE_DELETE;
@@ -87,7 +86,7 @@ Result<void> ReadingTransaction::prepare(const std::string& table_prefix, const 
   rules_ = std::move(*rules);
 
   // Without the column State, which the daemon adds when it takes a database over, counters are
-  // taken as the Perl daemon left them.
+  // read as the Perl daemon left them.
   std::string select{QuotaRecord::kSelect};
   if (!has_state(db_, table_prefix)) {
     constexpr std::string_view kState = "State";
@@ -158,18 +157,18 @@ AccountingCounter ReadingTransaction::stored(std::int64_t accounting_id, std::st
 }
 
 Counter& ReadingTransaction::counter(std::int64_t limit_id, std::string_view track_key) {
-  const auto [place, fresh] = counters_.try_emplace({limit_id, std::string{track_key}});
-  if (fresh) place->second = stored(limit_id, track_key);
-  return place->second;
+  const auto [counter, fresh] = counters_.try_emplace({limit_id, std::string{track_key}});
+  if (fresh) counter->second = stored(limit_id, track_key);
+  return counter->second;
 }
 
 AccountingCounter& ReadingTransaction::accounting(std::int64_t accounting_id,
                                                   std::string_view track_key,
                                                   std::string_view period_key) {
-  const auto [place, fresh] =
+  const auto [counter, fresh] =
       accountings_.try_emplace({accounting_id, fmt::format("{}\n{}", track_key, period_key)});
-  if (fresh) place->second = stored(accounting_id, track_key, period_key);
-  return place->second;
+  if (fresh) counter->second = stored(accounting_id, track_key, period_key);
+  return counter->second;
 }
 
 }  // namespace policyd

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A Transaction that leaves no trace: decisions are made by the modules themselves on the database
-// as it stands, and what they write is forgotten. For `carbonio-limits explain`.
+// A Transaction that leaves no trace: the modules decide on the database as it is, and their writes
+// are discarded. For `carbonio-limits explain`.
 //
-// It holds one read transaction while it lives, so it sees one moment and waits for nobody. What
-// modules write and read back within a decision (greylisting, HELO names) goes into temporary
-// tables in memory that hide the real ones and hold the rows of this one client. Any write to the
-// database itself is refused by SQLite. One thread.
+// It is one read transaction, so it sees one moment and never waits. Rows that modules write and
+// read back within a decision (greylisting, HELO names) go into temporary tables in memory, which
+// hide the real ones and hold the rows of this one client. SQLite refuses any write to the database
+// itself. One thread.
 #pragma once
 
 #include <map>
@@ -24,15 +24,15 @@ namespace policyd {
 
 class ReadingTransaction final : public Transaction {
  public:
-  // `about` says of which client rows may be asked. `db` serves nothing else until this goes. An
-  // Error where the rules cannot be read, or it is no database of CBPolicyD.
+  // Only rows of the client of `about` can be read. `db` serves nothing else while this exists. An
+  // Error if the rules cannot be read, or if it is not a CBPolicyD database.
   static Result<std::unique_ptr<ReadingTransaction>> begin(sqlite3* db,
                                                            const std::string& table_prefix,
                                                            Maillog& log, TimePoint now,
                                                            const Request& about);
   ~ReadingTransaction() override;
 
-  // As stored, whatever was decided meanwhile; one at 0 where there is none.
+  // As stored, regardless of decisions in this transaction; 0 if there is none.
   [[nodiscard]] Counter stored(std::int64_t limit_id, std::string_view track_key);
   [[nodiscard]] AccountingCounter stored(std::int64_t accounting_id, std::string_view track_key,
                                          std::string_view period_key);
@@ -64,7 +64,7 @@ class ReadingTransaction final : public Transaction {
   sql::Statement quota_, accounting_row_;
   SqliteGreylisting greylisting_;
   SqliteHeloTracking helo_tracking_;
-  // Nodes stay where they are, as references to counters must.
+  // Maps, since references to counters must stay valid.
   std::map<std::pair<std::int64_t, std::string>, Counter> counters_;
   std::map<std::pair<std::int64_t, std::string>, AccountingCounter> accountings_;
 };

@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "daemon/base/thread_signals.hpp"
 #include "daemon/rules/match/rows.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "daemon/sqlite/database.hpp"
@@ -18,22 +17,11 @@ constexpr std::size_t kMaxLoggedProblems = 1000;
 
 RulesSource::RulesSource(EventLoop& loop, Maillog& log, std::filesystem::path file,
                          std::string table_prefix)
-    : loop_(loop), log_(log), file_(std::move(file)), table_prefix_(std::move(table_prefix)) {
-  thread_ = std::thread([this] {
-    block_signals();
-    work();
-  });
-}
-
-RulesSource::~RulesSource() {
-  *self_ = nullptr;
-  {
-    const std::lock_guard lock{mutex_};
-    stop_ = true;
-  }
-  wake_.notify_one();
-  thread_.join();
-}
+    : loop_(loop),
+      log_(log),
+      file_(std::move(file)),
+      table_prefix_(std::move(table_prefix)),
+      thread_("rules", [this] { work(); }) {}
 
 Result<void> RulesSource::load_first(sqlite3* db) {
   version_db_ = nullptr;
@@ -44,7 +32,7 @@ Result<void> RulesSource::load_first(sqlite3* db) {
   return {};
 }
 
-void RulesSource::forget(const sqlite3* db) {
+void RulesSource::detach(const sqlite3* db) {
   if (version_db_ != db) return;
   version_ = {};
   version_db_ = nullptr;
@@ -64,17 +52,17 @@ void RulesSource::refresh(sqlite3* db) {
   const sql::Resetting resetting{version_};
   if (version_.step() != SQLITE_ROW) return;
   const std::int64_t version = version_.integer(0);
-  if (current_ && version == current_->version && !read_again_) return;
+  if (current_ && version == current_->version && !force_reload_) return;
   auto rules = load_rules(db, table_prefix_, kFewRows);
   if (rules) {
-    read_again_ = false;
+    force_reload_ = false;
     adopt(std::move(*rules));
   } else if (rules.error().too_many_rows) {
-    read_again_ = false;
+    force_reload_ = false;
     request(version);
   } else {
     log_.error(
-        fmt::format("cannot read the rules, the former stay in force: {}", rules.error().message));
+        fmt::format("cannot read the rules; keeping the previous ones: {}", rules.error().message));
   }
 }
 
@@ -84,12 +72,10 @@ void RulesSource::adopt(std::shared_ptr<const Rules> rules) {
                           rules->policies.size(), rules->row_count));
   std::swap(current_, rules);
   if (!rules) return;
-  const std::lock_guard lock{mutex_};
-  to_free_.push_back(std::move(rules));
-  wake_.notify_one();
+  thread_.change([this, &rules] { to_free_.push_back(std::move(rules)); });
 }
 
-// Those that the snapshot before did not have, so that each is logged once.
+// Only problems that the previous snapshot did not have, so that each is logged once.
 void RulesSource::log_problems(const Rules& rules) {
   std::unordered_set<std::string> problems;
   std::size_t unlogged = 0;
@@ -111,17 +97,14 @@ void RulesSource::log_problems(const Rules& rules) {
 void RulesSource::request(std::int64_t version) {
   if (requested_ == version) return;
   requested_ = version;
-  const std::lock_guard lock{mutex_};
-  load_ = true;
-  wake_.notify_one();
+  thread_.change([this] { load_ = true; });
 }
 
 void RulesSource::work() {
-  std::unique_lock lock{mutex_};
-  while (!stop_) {
-    wake_.wait(lock, [this] { return stop_ || load_ || !to_free_.empty(); });
+  auto lock = thread_.lock();
+  while (thread_.wait(lock, [this] { return load_ || !to_free_.empty(); })) {
     auto freed = std::exchange(to_free_, {});
-    const bool load = std::exchange(load_, false) && !stop_;
+    const bool load = std::exchange(load_, false);
     lock.unlock();
     freed.clear();
     if (load) load_and_post();
@@ -135,18 +118,16 @@ void RulesSource::load_and_post() {
     if (!db) return tl::unexpected{RulesFailure{false, db.error().message}};
     return load_rules(db->get(), table_prefix_, std::nullopt);
   }();
-  loop_.post([self = self_, rules = std::move(rules)] {
-    if (*self != nullptr) (*self)->loaded(rules);
-  });
+  loop_.post(guard_.wrap([this, rules = std::move(rules)] { loaded(rules); }));
 }
 
 void RulesSource::loaded(const Loaded& rules) {
-  requested_ = 0;  // if the version has moved on meanwhile, the next refresh asks again
+  requested_ = 0;  // if the version has changed since, the next refresh requests it
   if (rules) {
     adopt(*rules);
   } else {
     log_.error(
-        fmt::format("cannot read the rules, the former stay in force: {}", rules.error().message));
+        fmt::format("cannot read the rules; keeping the previous ones: {}", rules.error().message));
   }
 }
 

@@ -25,20 +25,20 @@ void SessionTable::attach(sqlite3* db, const std::string& table_prefix) {
                            "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
                            table_prefix));
   if (!select || !insert) {
-    log_.error(fmt::format("messages that end are not written to session_tracking: {}",
+    log_.error(fmt::format("finished messages are not written to session_tracking: {}",
                            (!select ? select : insert).error().message));
     return;
   }
   select_ = std::move(*select);
   insert_ = std::move(*insert);
   db_ = db;
-  told_ = false;
-  read_under_way(table_prefix);
+  logged_ = false;
+  read_open_messages(table_prefix);
 }
 
-// By the time, which is indexed, so that years of rows cost nothing (the + keeps SQLite from taking
+// By the time, which is indexed, so that years of rows cost nothing (the + keeps SQLite from using
 // the index on QueueID).
-void SessionTable::read_under_way(const std::string& table_prefix) {
+void SessionTable::read_open_messages(const std::string& table_prefix) {
   under_way_.clear();
   auto select = sql::Statement::prepare(
       db_, sql::with_prefix("SELECT Instance FROM {p}session_tracking "
@@ -71,14 +71,14 @@ int SessionTable::write() {
   for (const SessionRow& row : rows_) {
     const int code = insert(row);
     if (code == SQLITE_DONE) {
-      told_ = false;
+      logged_ = false;
       continue;
     }
-    if (!std::exchange(told_, true)) {
-      log_.error(fmt::format("session_tracking: {} is not written: {}", row.instance,
+    if (!std::exchange(logged_, true)) {
+      log_.error(fmt::format("session_tracking: cannot write message {}: {}", row.instance,
                              sql::message_of(db_)));
     }
-    // Autocommit: SQLite rolled back, and what the counters wrote with it.
+    // Autocommit: SQLite rolled the transaction back, with the counters in it.
     if (sqlite3_get_autocommit(db_) != 0) return code;
   }
   return SQLITE_OK;
@@ -90,8 +90,8 @@ int SessionTable::insert(const SessionRow& row) {
       &row.protocol,           &row.encryption_protocol, &row.encryption_cipher,
       &row.encryption_keysize, &row.sasl_method,         &row.sasl_sender};
   insert_.bind(1, row.instance).bind(2, row.queue_id).bind(3, row.unix_time_s);
-  int place = 4;
-  for (const std::string* text : texts_before_sasl_username) insert_.bind(place++, *text);
+  int index = 4;
+  for (const std::string* text : texts_before_sasl_username) insert_.bind(index++, *text);
   if (row.sasl_username) {
     insert_.bind(13, *row.sasl_username);
   } else {

@@ -19,17 +19,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class WalFramesTest : public ::testing::Test {
+class WalBatchVfsTest : public ::testing::Test {
  protected:
-  WalFramesTest() {
+  WalBatchVfsTest() {
     std::string name = (fs::temp_directory_path() / "limits-wal-XXXXXX").string();
     folder_ = ::mkdtemp(name.data());
-    db_ = open(folder_ / "db", wal_frames_vfs());
+    db_ = open(folder_ / "db", wal_batch_vfs());
     run("PRAGMA page_size=1024; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
         "PRAGMA wal_autocheckpoint=0; PRAGMA cache_spill=OFF;"
         "CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)");
   }
-  ~WalFramesTest() override {
+  ~WalBatchVfsTest() override {
     db_.reset();
     fs::remove_all(folder_);
   }
@@ -80,7 +80,7 @@ class WalFramesTest : public ::testing::Test {
   sql::Handle db_;
 };
 
-TEST_F(WalFramesTest, HasEachCommitInTheLogWhenItReturns) {
+TEST_F(WalBatchVfsTest, HasEachCommitInTheLogWhenItReturns) {
   for (int i = 1; i <= 20; ++i) {
     run("BEGIN; INSERT INTO t VALUES (NULL, zeroblob(" + std::to_string(i * 700) +
         ")); UPDATE t SET b = zeroblob(300) WHERE a = " + std::to_string(i / 2) + "; COMMIT");
@@ -88,7 +88,7 @@ TEST_F(WalFramesTest, HasEachCommitInTheLogWhenItReturns) {
   }
 }
 
-TEST_F(WalFramesTest, WritesATransactionAtOnce) {
+TEST_F(WalBatchVfsTest, WritesATransactionAtOnce) {
   run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO t "
       "SELECT i, zeroblob(900) FROM n");
   const std::int64_t before = write_calls();
@@ -98,7 +98,7 @@ TEST_F(WalFramesTest, WritesATransactionAtOnce) {
   EXPECT_LE(write_calls() - before, 110);
 }
 
-TEST_F(WalFramesTest, WritesATransactionThatDoesNotFitIntoItsMemory) {
+TEST_F(WalBatchVfsTest, WritesATransactionThatDoesNotFitIntoItsMemory) {
   run("PRAGMA cache_size=10; BEGIN");
   for (int i = 1; i <= 1000; ++i) run("INSERT INTO t VALUES (NULL, randomblob(1000))");
   run("UPDATE t SET b = zeroblob(900) WHERE a % 3 = 0");
@@ -107,7 +107,7 @@ TEST_F(WalFramesTest, WritesATransactionThatDoesNotFitIntoItsMemory) {
   EXPECT_EQ(after_a_crash("SELECT count(*) FROM t WHERE length(b) = 900"), "333");
 }
 
-TEST_F(WalFramesTest, ForgetsWhatIsRolledBack) {
+TEST_F(WalBatchVfsTest, ForgetsWhatIsRolledBack) {
   run("BEGIN");
   for (int i = 1; i <= 300; ++i) run("INSERT INTO t VALUES (NULL, randomblob(1000))");
   run("ROLLBACK; INSERT INTO t VALUES (2, zeroblob(10))");
@@ -116,7 +116,7 @@ TEST_F(WalFramesTest, ForgetsWhatIsRolledBack) {
 
 // Where a file may not grow any more, as on a full disk: what could not be written must never come
 // later, over what another has written there meanwhile.
-TEST_F(WalFramesTest, ForgetsWhatCouldNotBeWritten) {
+TEST_F(WalBatchVfsTest, ForgetsWhatCouldNotBeWritten) {
   const auto other = open(folder_ / "db", nullptr);
   ::signal(SIGXFSZ, SIG_IGN);
   rlimit before{};
@@ -136,7 +136,7 @@ TEST_F(WalFramesTest, ForgetsWhatCouldNotBeWritten) {
   }
 }
 
-TEST_F(WalFramesTest, IsWhatServesWithAllOfATransactionInMemory) {
+TEST_F(WalBatchVfsTest, IsWhatServesWithAllOfATransactionInMemory) {
   const auto db = open_database(folder_ / "db", OpenMode::serve, {});
   ASSERT_TRUE(db);
   EXPECT_EQ(ask(db->get(), "PRAGMA cache_spill"), "0");
@@ -147,7 +147,7 @@ TEST_F(WalFramesTest, IsWhatServesWithAllOfATransactionInMemory) {
   EXPECT_LE(write_calls() - before, 5) << "some sixty pages";
 }
 
-TEST_F(WalFramesTest, GoesOnWithTheLogAfterACheckpointAndBesideOthers) {
+TEST_F(WalBatchVfsTest, ContinuesTheLogAfterACheckpointAndBesideOthers) {
   const auto other = open(folder_ / "db", nullptr);
   for (int round = 0; round < 5; ++round) {
     run("INSERT INTO t VALUES (NULL, randomblob(3000))");
@@ -159,7 +159,7 @@ TEST_F(WalFramesTest, GoesOnWithTheLogAfterACheckpointAndBesideOthers) {
   EXPECT_EQ(after_a_crash("SELECT count(*) FROM t"), "10");
 }
 
-TEST_F(WalFramesTest, LosesNothingOfRandomTransactions) {
+TEST_F(WalBatchVfsTest, LosesNothingOfRandomTransactions) {
   const std::string sum = "SELECT count(*) || ' ' || total(length(b)) || ' ' || total(a) FROM t";
   std::mt19937 random{7};
   const auto below = [&random](unsigned most) { return std::to_string(random() % most); };
@@ -177,7 +177,7 @@ TEST_F(WalFramesTest, LosesNothingOfRandomTransactions) {
   }
 }
 
-TEST_F(WalFramesTest, AlsoWhereEachCommitIsSynced) {
+TEST_F(WalBatchVfsTest, AlsoWhereEachCommitIsSynced) {
   run("PRAGMA synchronous=FULL");
   for (int i = 1; i <= 5; ++i) {
     run("INSERT INTO t VALUES (NULL, randomblob(3000))");

@@ -167,7 +167,7 @@ TEST(CommandLine, MissingDatabaseIsNamedWithTheRemedy) {
     EXPECT_EQ(
         ran.err,
         "carbonio-limits: there is no database /nowhere/data/cbpolicyd/db/cbpolicyd.sqlitedb; "
-        "make one with 'carbonio-limits init'\n");
+        "create one with 'carbonio-limits init'\n");
   }
 }
 

@@ -53,7 +53,7 @@ TEST_F(CachedTableTest, KeepsWhatIsNotStoredBeyondItsRoom) {
   for (const char* key : {"a", "b", "c"}) EXPECT_EQ(table.touch({4, {key}}).value, 3) << key;
 }
 
-TEST_F(CachedTableTest, InsertsAnewAfterARollback) {
+TEST_F(CachedTableTest, InsertsAgainAfterARollback) {
   make_database();
   QuotaTable table{10, kNoon};
   attach(table);
@@ -102,7 +102,7 @@ TEST_F(CachedTableTest, TellsApartKeysOfSeveralTexts) {
   }
 }
 
-TEST_F(CachedTableTest, WritesNoMoreAtOnceThanItIsTold) {
+TEST_F(CachedTableTest, WritesAtMostTheGivenNumberOfRows) {
   make_database();
   QuotaTable table{10, kNoon};
   attach(table);
@@ -127,8 +127,8 @@ TEST_F(CachedTableTest, WritesAllItKnowsOverAnOlderTable) {
   admin(
       "UPDATE quotas_tracking SET Counter = 2 WHERE TrackKey = 'a';"
       "DELETE FROM quotas_tracking WHERE TrackKey = 'b'");
-  table.somebody_else_committed();
-  table.memory_wins();
+  table.on_foreign_commit();
+  table.overwrite_table();
   EXPECT_EQ(table.touch({4, {"a"}}).value, 7);
   store(table);
   EXPECT_EQ(ask_admin("SELECT group_concat(Counter) FROM quotas_tracking ORDER BY TrackKey"),
@@ -149,7 +149,7 @@ TEST_F(CachedTableTest, AddsWhatItCouldNeverReadToAnOlderTable) {
   counter.value = 2;
   counter.last_update_s = to_seconds(kNoon);
   table.changed(counter, 2);
-  table.memory_wins();
+  table.overwrite_table();
   attach(table);
   store(table);
   EXPECT_EQ(ask_admin("SELECT Counter FROM quotas_tracking"), "5");

@@ -241,7 +241,7 @@ TEST_F(SessionTrackingTest, CountsNothingOfARowThatMakesNoSense) {
 }
 
 // A message that took hours, whose end was asked about last, stands in front of newer ones.
-TEST_F(SessionTrackingTest, KeepsMessagesUnderWayBehindAnOldOneThatJustEnded) {
+TEST_F(SessionTrackingTest, KeepsOpenMessagesAfterAnOldOneThatJustEnded) {
   start();
   TimePoint now = kNoon;
   engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_, [&now] { return now; });

@@ -51,7 +51,7 @@ TEST_F(SqliteStoreTest, TakesAnEditOfTheCounterAsItStands) {
   EXPECT_EQ(ask_admin(kCounter), "3");
 }
 
-TEST_F(SqliteStoreTest, StartsAnewWhereTheRowWasDeleted) {
+TEST_F(SqliteStoreTest, StartsAgainAtZeroIfTheRowWasDeleted) {
   make_database();
   open_store();
   count("k", 9);
@@ -92,7 +92,7 @@ TEST_F(SqliteStoreTest, TakesOverATableWithoutOurColumn) {
   EXPECT_EQ(ask_admin("PRAGMA journal_mode"), "wal");
 }
 
-TEST_F(SqliteStoreTest, HasARuleOfSomebodyElseInForceWithTheNextBatch) {
+TEST_F(SqliteStoreTest, AppliesARuleOfAnotherConnectionWithTheNextBatch) {
   make_database();
   open_store();
   const auto before = store_->rules()->version;
@@ -127,7 +127,7 @@ TEST_F(SqliteStoreTest, ReadsManyRulesOnAnotherThread) {
   EXPECT_GT(store_->rules()->row_count, 2000U);
 }
 
-TEST_F(SqliteStoreTest, MakesTriggersAgainWhereARuleTableWasMadeAnew) {
+TEST_F(SqliteStoreTest, RecreatesTriggersOfARuleTableThatWasRecreated) {
   make_database();
   open_store();
   count("k", 1);
@@ -143,7 +143,7 @@ TEST_F(SqliteStoreTest, MakesTriggersAgainWhereARuleTableWasMadeAnew) {
   EXPECT_EQ(store_->rules()->policies[1].quotas[0].limits[0].counter_limit, 100);
 }
 
-TEST_F(SqliteStoreTest, GoesOnWithTheFormerRulesWhileARuleTableIsMissing) {
+TEST_F(SqliteStoreTest, KeepsThePreviousRulesWhileARuleTableIsMissing) {
   make_database();
   open_store();
   const auto rules = store_->rules();
@@ -153,7 +153,7 @@ TEST_F(SqliteStoreTest, GoesOnWithTheFormerRulesWhileARuleTableIsMissing) {
   EXPECT_EQ(store_->rules(), rules);
 }
 
-TEST_F(SqliteStoreTest, NoticesManyChangedRulesWhileNobodyAsks) {
+TEST_F(SqliteStoreTest, NoticesManyChangedRulesBetweenBatches) {
   make_database();
   open_store();
   admin(
@@ -171,24 +171,24 @@ TEST_F(SqliteStoreTest, NeedsNoLockWhereNothingIsWritten) {
   make_database();
   open_store();
   count("k", 9);
-  EXPECT_EQ(look("k"), 9);  // from here on it is known that nobody has committed since
+  EXPECT_EQ(peek("k"), 9);  // from here on a batch decides first
   admin("BEGIN IMMEDIATE");
-  EXPECT_EQ(look("k"), 9);
+  EXPECT_EQ(peek("k"), 9);
   EXPECT_EQ(outcome_, Store::Outcome::stored);
   EXPECT_TRUE(store_->trouble().empty());
-  look("k", Store::Uses::everything);
+  peek("k", Store::Uses::everything);
   EXPECT_EQ(outcome_, Store::Outcome::remembered);
   admin("COMMIT");
 }
 
-TEST_F(SqliteStoreTest, SeesAnEditBehindBatchesThatWroteNothing) {
+TEST_F(SqliteStoreTest, SeesAnEditAfterBatchesThatWroteNothing) {
   make_database();
   open_store();
   count("k", 9);
-  look("k");
-  EXPECT_EQ(look("k"), 9);
+  peek("k");
+  EXPECT_EQ(peek("k"), 9);
   admin("UPDATE quotas_tracking SET Counter = 2; UPDATE quotas_limits SET CounterLimit = 99");
-  EXPECT_EQ(look("k"), 2);
+  EXPECT_EQ(peek("k"), 2);
   EXPECT_EQ(store_->rules()->policies[1].quotas[0].limits[0].counter_limit, 99);
 }
 
@@ -209,7 +209,7 @@ TEST_F(SqliteStoreTest, AddsWhatItCountsToAnEditMadeWhileItDecides) {
     SCOPED_TRACE(edit);
     admin("DELETE FROM quotas_tracking");
     count("k", 9);
-    look("k");
+    peek("k");
     bool done = false;
     store_->commit(
         kNoon, Store::Uses::counters,
@@ -224,7 +224,7 @@ TEST_F(SqliteStoreTest, AddsWhatItCountsToAnEditMadeWhileItDecides) {
   }
 }
 
-TEST_F(SqliteStoreTest, GivesTablesOnlyToWhoSaysThatItUsesThem) {
+TEST_F(SqliteStoreTest, GivesTablesOnlyToBatchesThatUseThem) {
   make_database();
   open_store();
   for (const auto uses : {Store::Uses::counters, Store::Uses::everything}) {
@@ -238,7 +238,7 @@ TEST_F(SqliteStoreTest, GivesTablesOnlyToWhoSaysThatItUsesThem) {
   }
 }
 
-TEST_F(SqliteStoreTest, AnswersFromMemoryWhileSomebodyHoldsTheLock) {
+TEST_F(SqliteStoreTest, AnswersFromMemoryWhileAnotherConnectionHoldsTheLock) {
   make_database();
   open_store();
   count("k", 1);
@@ -246,7 +246,7 @@ TEST_F(SqliteStoreTest, AnswersFromMemoryWhileSomebodyHoldsTheLock) {
   EXPECT_EQ(count("k", 1), 1);
   EXPECT_EQ(outcome_, Store::Outcome::remembered);
   EXPECT_NE(store_->trouble().find("locked"), std::string::npos) << store_->trouble();
-  EXPECT_EQ(count("k", 1), 2);  // the limit goes on
+  EXPECT_EQ(count("k", 1), 2);  // the limit still holds
   admin("COMMIT");
   loop_.advance(std::chrono::seconds{1});
   EXPECT_TRUE(store_->trouble().empty());

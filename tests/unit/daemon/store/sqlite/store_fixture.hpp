@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A database in a folder of its own, the store on it, and a second connection that plays the admin
+// A database in a temporary folder, the store on it, and a second connection that acts as the admin
 // with sqlite3.
 #pragma once
 
@@ -37,7 +37,7 @@ class StoreTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  // Made with one policy for everybody, quota 3 and limit 4, as in the vendor's article.
+  // Creates it with one policy for all mail, quota 3 and limit 4, as in the vendor's article.
   void make_database() {
     ASSERT_TRUE(create_database(file_));
     connect_admin();
@@ -85,7 +85,7 @@ class StoreTest : public ::testing::Test {
   }
 
   // The use of limit 4 of `key`, in a batch of its own that writes nothing.
-  double look(const std::string& key, Store::Uses uses = Store::Uses::counters) {
+  double peek(const std::string& key, Store::Uses uses = Store::Uses::counters) {
     return count(key, 0, kNoon, uses);
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What is wrong with the database at present: said in the log when it begins, again every minute
-// while it lasts, and kept for the status. Three things can be wrong at once, each with an end of
-// its own. Part of the SQLite store; the loop's thread.
+// The current problems with the database: logged when they begin, again every minute while they
+// last, and reported by the status. Three can exist at once, and each ends on its own. Part of the
+// SQLite store; the loop's thread.
 #pragma once
 
 #include <array>
@@ -18,24 +18,23 @@ namespace policyd {
 
 class Trouble {
  public:
-  // The gravest first, which is the one that what() tells.
+  // The most serious first, which is the one that what() returns.
   enum class Kind : std::uint8_t {
-    file,     // is gone, damaged, or may not be written any more
-    log,      // the write-ahead log grows and grows
+    file,     // deleted, damaged, or no longer writable
+    log,      // the write-ahead log keeps growing
     writing,  // a batch could not be committed, or nothing is open
   };
 
   Trouble(Maillog& log, Millis remind_every) : log_(log), remind_every_(remind_every) {}
 
-  // `what` in a sentence without a full stop, `therefore` what that means for the mail.
-  void begin(Kind kind, std::string what, std::string_view therefore);
+  // `what` is a sentence without a full stop, `consequence` what it means for the mail.
+  void begin(Kind kind, std::string what, std::string_view consequence);
   void end(Kind kind) { now_[static_cast<std::size_t>(kind)].clear(); }
-  // Says that it goes on, where that is due.
+  // Logs that it continues, if that is due.
   void remind(std::size_t unstored);
 
   [[nodiscard]] bool is(Kind kind) const { return !now_[static_cast<std::size_t>(kind)].empty(); }
-  [[nodiscard]] bool any() const { return !what().empty(); }
-  [[nodiscard]] const std::string& what() const;  // empty while all is well
+  [[nodiscard]] const std::string& what() const;  // empty if there is none
 
  private:
   Maillog& log_;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/recovery/lost_file.hpp"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+namespace policyd {
+
+namespace {
+
+using Kind = Trouble::Kind;
+
+Lost lost_by(FileFinding::Kind kind) {
+  if (kind == FileFinding::Kind::gone) return Lost::gone;
+  return kind == FileFinding::Kind::other ? Lost::other : Lost::damaged;
+}
+
+}  // namespace
+
+LostFile::LostFile(EventLoop& loop, Maillog& log, Trouble& trouble, const FileWatchSettings& watch,
+                   std::chrono::seconds backup_every, Handlers handlers)
+    : log_(log),
+      trouble_(trouble),
+      file_(watch.file),
+      retry_every_(watch.check_every),
+      handlers_(std::move(handlers)),
+      backups_(loop, log, {watch.file, watch.table_prefix, backup_every}),
+      watch_(loop, watch, [this](const FileFinding& finding) { found(finding); }) {}
+
+void LostFile::opened() {
+  open_ = true;
+  const DatabaseIds ids = DatabaseIds::of(file_);
+  backups_.opened(ids);
+  watch_.opened(ids);
+}
+
+void LostFile::closed() {
+  open_ = false;
+  watch_.closed();
+}
+
+void LostFile::replace_missing() { replace(Lost::gone); }
+
+void LostFile::found(const FileFinding& finding) {
+  if (replacing_ || !open_) return;
+  switch (finding.kind) {
+    case FileFinding::Kind::sound:
+      // Includes a file that was moved away and came back.
+      if (!trouble_.is(Kind::file)) return;
+      trouble_.end(Kind::file);
+      lost_ = false;
+      log_.notice(fmt::format("{} is sound", file_.string()));
+      return handlers_.sound();
+    case FileFinding::Kind::unfit:
+      return trouble_.begin(Kind::file, finding.what, "continuing with the file that is open");
+    default:
+      break;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (lost_ && now - tried_ < retry_every_) return;
+  tried_ = now;
+  lost_ = true;
+  if (!trouble_.is(Kind::file)) {
+    trouble_.begin(Kind::file, finding.what, "counting in memory while it is replaced");
+  }
+  replace(lost_by(finding.kind));
+}
+
+void LostFile::replace(Lost lost) {
+  replacing_ = true;
+  backups_.replace(lost, [this](const Result<Replacement>& result) { replaced(result); });
+}
+
+void LostFile::replaced(const Result<Replacement>& result) {
+  replacing_ = false;
+  if (!result) {
+    trouble_.begin(Kind::file,
+                   fmt::format("{} is lost and cannot be replaced: {}", file_.string(),
+                               result.error().message),
+                   "counting in memory, and trying again");
+    return;
+  }
+  // Until the watch has read the new one, so that a short trouble shows in the status too.
+  trouble_.begin(Kind::file, fmt::format("{} was lost: {}", file_.string(), result->what),
+                 "verifying it first");
+  lost_ = false;
+  handlers_.reopen(result->adopted);
+}
+
+}  // namespace policyd

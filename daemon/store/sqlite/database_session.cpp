@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/sqlite/database_session.hpp"
+
+#include <utility>
+
+#include "daemon/sqlite/database.hpp"
+
+namespace policyd {
+
+Result<void> DatabaseSession::open(const std::filesystem::path& file, Millis patience) {
+  close();
+  auto db = open_database(file, OpenMode::serve, patience);
+  if (!db) return tl::unexpected{db.error()};
+  db_ = std::move(*db);
+  Result<void> done;
+  const auto prepare = [&](std::string_view text, sql::Statement& statement) {
+    if (!done) return;
+    auto prepared = sql::Statement::prepare(db_.get(), text);
+    if (prepared) {
+      statement = std::move(*prepared);
+    } else {
+      done = tl::unexpected{prepared.error()};
+    }
+  };
+  prepare("BEGIN IMMEDIATE", begin_);
+  prepare("COMMIT", commit_);
+  prepare("ROLLBACK", rollback_);
+  prepare("PRAGMA data_version", data_version_);
+  prepare("PRAGMA schema_version", schema_version_);
+  return done;
+}
+
+void DatabaseSession::start_serving(bool sync_each_commit, OnWalSize on_wal_size) {
+  sqlite3_busy_timeout(db_.get(), 0);
+  if (sync_each_commit) sql::execute(db_.get(), "PRAGMA synchronous=FULL");
+  auto page_size = sql::Statement::prepare(db_.get(), "PRAGMA page_size");
+  if (page_size && page_size->step() == SQLITE_ROW) page_bytes_ = page_size->integer(0);
+  on_wal_size_ = std::move(on_wal_size);
+  sqlite3_wal_hook(
+      db_.get(),
+      [](void* self, sqlite3*, const char*, int pages) {
+        const auto& session = *static_cast<DatabaseSession*>(self);
+        session.on_wal_size_(pages * session.page_bytes_);
+        return SQLITE_OK;
+      },
+      this);
+}
+
+void DatabaseSession::close() {
+  for (sql::Statement* statement :
+       {&begin_, &commit_, &rollback_, &data_version_, &schema_version_}) {
+    *statement = {};
+  }
+  known_version_ = -1;
+  known_schema_ = -1;
+  // It may no longer be a sound database, or no longer the one of its name.
+  if (db_) keep_log_on_close(db_.get());
+  db_.reset();
+}
+
+int DatabaseSession::begin() {
+  const int code = begin_.run();
+  return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int DatabaseSession::commit() {
+  const int code = commit_.run();
+  return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+void DatabaseSession::roll_back() {
+  if (sqlite3_get_autocommit(db_.get()) == 0) rollback_.run();
+  known_version_ = -1;
+  known_schema_ = -1;
+}
+
+int DatabaseSession::restart_log() {
+  return sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+}
+
+std::optional<bool> DatabaseSession::foreign_commit() {
+  const sql::Resetting resetting{data_version_};
+  if (data_version_.step() != SQLITE_ROW) return std::nullopt;
+  version_ = data_version_.integer(0);
+  return version_ != known_version_;
+}
+
+bool DatabaseSession::schema_changed() {
+  const sql::Resetting resetting{schema_version_};
+  return schema_version_.step() != SQLITE_ROW || schema_version_.integer(0) != known_schema_;
+}
+
+void DatabaseSession::remember_schema() {
+  const sql::Resetting resetting{schema_version_};
+  known_schema_ = schema_version_.step() == SQLITE_ROW ? schema_version_.integer(0) : -1;
+}
+
+}  // namespace policyd

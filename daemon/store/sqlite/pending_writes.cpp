@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/store/sqlite/pending_writes.hpp"
+
+#include <cstring>
+
+namespace policyd {
+
+namespace {
+// Batches whose questions are remembered for Postfix's retry after a crash. Only questions without
+// an answer are repeated: those of the last batch; the rest is reserve.
+constexpr std::int64_t kRingSlots = 16;
+}  // namespace
+
+PendingWrites::PendingWrites(Maillog& log, const RulesSource& rules, std::size_t cache_entries)
+    : rules_(rules),
+      now_(wall_clock()),
+      quotas_(cache_entries, now_),
+      accounting_(cache_entries, now_),
+      greylisting_(log),
+      helo_tracking_(log),
+      sessions_(log) {}
+
+Result<void> PendingWrites::attach(sqlite3* db, const std::string& table_prefix) {
+  auto done = quotas_.attach(db, table_prefix);
+  if (done) done = accounting_.attach(db, table_prefix);
+  if (done) done = read_counted(db, table_prefix);
+  if (!done) return done;
+  auto put = sql::Statement::prepare(
+      db,
+      sql::with_prefix("INSERT OR REPLACE INTO {p}limits_counted (Slot, Hashes) VALUES (?1, ?2)",
+                       table_prefix));
+  if (!put) return tl::unexpected{put.error()};
+  put_hashes_ = std::move(*put);
+  greylisting_.attach(db, table_prefix);
+  helo_tracking_.attach(db, table_prefix);
+  sessions_.attach(db, table_prefix);
+  return {};
+}
+
+void PendingWrites::detach() {
+  each_counter_table([](auto& table) { static_cast<void>(table.attach(nullptr, {})); });
+  greylisting_.attach(nullptr, {});
+  helo_tracking_.attach(nullptr, {});
+  sessions_.attach(nullptr, {});
+  put_hashes_ = {};
+}
+
+Result<void> PendingWrites::read_counted(sqlite3* db, const std::string& table_prefix) {
+  auto select = sql::Statement::prepare(
+      db, sql::with_prefix("SELECT Hashes FROM {p}limits_counted", table_prefix));
+  if (!select) return tl::unexpected{select.error()};
+  while (select->step() == SQLITE_ROW) {
+    const std::string_view hashes = select->blob(0);
+    for (std::size_t at = 0; at + sizeof(std::uint64_t) <= hashes.size();
+         at += sizeof(std::uint64_t)) {
+      std::uint64_t hash = 0;
+      std::memcpy(&hash, hashes.data() + at, sizeof hash);
+      counted_before_.insert(hash);
+    }
+  }
+  return {};
+}
+
+void PendingWrites::begin_batch(TimePoint now) {
+  now_ = now;
+  each_counter_table([now](auto& table) { table.begin_batch(now); });
+}
+
+int PendingWrites::decide(Store::Uses uses, const Store::Decide& decide) {
+  if (uses == Store::Uses::counters) {
+    decide(*this);
+    return SQLITE_OK;
+  }
+  greylisting_.begin_batch();
+  helo_tracking_.begin_batch();
+  decide(*this);
+  const int greylisting = greylisting_.end_batch();
+  const int helo_tracking = helo_tracking_.end_batch();
+  return greylisting != SQLITE_OK ? greylisting : helo_tracking;
+}
+
+void PendingWrites::end_batch() {
+  each_counter_table([](auto& table) { table.end_batch(); });
+  sessions_.end_batch();
+  hashes_.clear();
+}
+
+int PendingWrites::write(std::size_t max) {
+  int code = quotas_.write_dirty(max);
+  if (code == SQLITE_OK) code = accounting_.write_dirty(max);
+  if (code == SQLITE_OK) code = write_hashes();
+  if (code == SQLITE_OK) code = sessions_.write();
+  return code;
+}
+
+int PendingWrites::write_hashes() {
+  if (hashes_.empty()) return SQLITE_OK;
+  put_hashes_.bind(1, next_slot_).bind_blob(2, hashes_);
+  const int code = put_hashes_.run();
+  if (code != SQLITE_DONE) return code;
+  next_slot_ = (next_slot_ + 1) % kRingSlots;
+  return SQLITE_OK;
+}
+
+void PendingWrites::committed() {
+  each_counter_table([](auto& table) { table.committed(); });
+}
+
+void PendingWrites::rolled_back() {
+  each_counter_table([](auto& table) { table.rolled_back(); });
+}
+
+void PendingWrites::on_foreign_commit() {
+  each_counter_table([](auto& table) { table.on_foreign_commit(); });
+}
+
+void PendingWrites::overwrite_tables() {
+  each_counter_table([](auto& table) { table.overwrite_table(); });
+}
+
+Counter& PendingWrites::counter(std::int64_t limit_id, std::string_view track_key) {
+  return quotas_.touch({limit_id, {track_key}});
+}
+
+void PendingWrites::changed(Counter& counter, double units) {
+  record_question_ = true;
+  quotas_.changed(counter, units);
+}
+
+AccountingCounter& PendingWrites::accounting(std::int64_t accounting_id, std::string_view track_key,
+                                             std::string_view period_key) {
+  return accounting_.touch({accounting_id, {track_key, period_key}});
+}
+
+void PendingWrites::changed(AccountingCounter& counter, const AccountingUnits& units) {
+  record_question_ = true;
+  accounting_.changed(counter, units);
+}
+
+bool PendingWrites::begin_question(std::uint64_t question) {
+  // One that was counted before a crash is recorded again, since another crash may follow.
+  record_question_ = !counted_before_.empty() && counted_before_.contains(question);
+  return record_question_;
+}
+
+void PendingWrites::end_question(std::uint64_t question) {
+  if (record_question_) hashes_.append(reinterpret_cast<const char*>(&question), sizeof question);
+}
+
+}  // namespace policyd
