@@ -9,29 +9,30 @@ namespace {
 
 using Time = std::chrono::sys_seconds;
 
-constexpr char kFind[] =
+constexpr const char* kFind =
     "SELECT rowid, FirstSeen, Tries FROM {p}greylisting_tracking"
     " WHERE TrackKey = ?1 AND Sender = ?2 AND Recipient = ?3";
-constexpr char kInsert[] =
+constexpr const char* kInsert =
     "INSERT INTO {p}greylisting_tracking"
     " (TrackKey, Sender, Recipient, FirstSeen, LastUpdate, Tries, Count)"
     " VALUES (?1, ?2, ?3, ?4, ?4, 1, 0)";
-constexpr char kDeferred[] =
+constexpr const char* kDeferred =
     "UPDATE {p}greylisting_tracking SET LastUpdate = ?2, Tries = Tries + 1 WHERE rowid = ?1";
-constexpr char kPassed[] =
+constexpr const char* kPassed =
     "UPDATE {p}greylisting_tracking SET LastUpdate = ?2, Count = Count + 1 WHERE rowid = ?1";
-constexpr char kCount[] =
+constexpr const char* kCount =
     "SELECT COUNT(*), COUNT(NULLIF(Count, 0)) FROM {p}greylisting_tracking"
     " WHERE TrackKey = ?1 AND FirstSeen >= ?2";
-constexpr char kWhite[] = "SELECT LastSeen FROM {p}greylisting_autowhitelist WHERE TrackKey = ?1";
-constexpr char kRenewWhite[] =
+constexpr const char* kWhite =
+    "SELECT LastSeen FROM {p}greylisting_autowhitelist WHERE TrackKey = ?1";
+constexpr const char* kRenewWhite =
     "UPDATE {p}greylisting_autowhitelist SET LastSeen = ?2 WHERE TrackKey = ?1";
-constexpr char kPutWhite[] =
+constexpr const char* kPutWhite =
     "INSERT INTO {p}greylisting_autowhitelist (TrackKey, Added, LastSeen, Comment)"
     " VALUES (?1, ?2, ?2, ?3) ON CONFLICT (TrackKey) DO UPDATE"
     " SET Added = excluded.Added, LastSeen = excluded.LastSeen, Comment = excluded.Comment";
-constexpr char kBlack[] = "SELECT Added FROM {p}greylisting_autoblacklist WHERE TrackKey = ?1";
-constexpr char kPutBlack[] =
+constexpr const char* kBlack = "SELECT Added FROM {p}greylisting_autoblacklist WHERE TrackKey = ?1";
+constexpr const char* kPutBlack =
     "INSERT INTO {p}greylisting_autoblacklist (TrackKey, Added, Comment) VALUES (?1, ?2, ?3)"
     " ON CONFLICT (TrackKey) DO UPDATE SET Added = excluded.Added, Comment = excluded.Comment";
 

@@ -5,16 +5,16 @@ namespace policyd {
 
 namespace {
 
-constexpr char kUpdate[] =
+constexpr const char* kUpdate =
     "UPDATE {p}checkhelo_tracking SET LastUpdate = ?3 WHERE Address = ?1 AND Helo = ?2";
-constexpr char kInsert[] =
+constexpr const char* kInsert =
     "INSERT INTO {p}checkhelo_tracking (Address, Helo, LastUpdate) VALUES (?1, ?2, ?3)";
 // `+` keeps SQLite from the index on LastUpdate, which would find the rows of all addresses.
-constexpr char kBlacklisted[] =
+constexpr const char* kBlacklisted =
     "SELECT EXISTS (SELECT 1 FROM {p}checkhelo_tracking t"
     " WHERE t.Address = ?1 AND +t.LastUpdate >= ?2 AND EXISTS"
     " (SELECT 1 FROM {p}checkhelo_blacklist b WHERE b.Helo = t.Helo AND b.Disabled = 0))";
-constexpr char kNames[] =
+constexpr const char* kNames =
     "SELECT COUNT(*) FROM (SELECT 1 FROM {p}checkhelo_tracking"
     " WHERE Address = ?1 AND +LastUpdate >= ?2 LIMIT ?3)";
 
