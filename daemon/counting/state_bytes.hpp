@@ -13,9 +13,8 @@
 namespace policyd {
 
 inline constexpr std::size_t kDoubleBytes = 8;  // IEEE 754, little-endian
-inline constexpr std::size_t kVarintBytes =
-    10;  // at most, for 64 bits: seven bits per byte, lowest
-         // first, the top bit set in all but the last
+// At most, for 64 bits: seven bits per byte, lowest first, the top bit set in all but the last.
+inline constexpr std::size_t kVarintBytes = 10;
 static_assert(kVarintBytes * 7 >= 64);
 
 void put_double(std::string& out, double value);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: AGPL-3.0-only
 -- A fresh database: CBPolicyD's tables, names and column types, its default rows in the order that
--- gives them its IDs, and what is ours ({p} stands for table_prefix). The triggers on the rule
--- tables are made by database.cpp, for databases of the Perl daemon too.
+-- gives them its IDs, and our additions ({p} stands for table_prefix). The triggers on the rule
+-- tables are created by database.cpp, in databases of the Perl daemon too.
 
 CREATE TABLE {p}policies (
   ID INTEGER PRIMARY KEY AUTOINCREMENT,

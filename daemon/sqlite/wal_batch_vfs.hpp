@@ -17,8 +17,8 @@
 //
 // The order of SQLite's writes is not documented. The tests of this VFS and of the store pass with
 // SQLite 3.37.2, 3.40.1, 3.46.0 and 3.54.1. With a version that writes in another order the frames
-// do not match and are written one by one, as by the default VFS; WalBatchVfsTest.
-// WritesATransactionAtOnce fails then.
+// do not match and are written one by one, as by the default VFS; the test WritesATransactionAtOnce
+// fails then.
 #pragma once
 
 namespace policyd {
