@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
-#include <fstream>
 #include <pugixml.hpp>
 #include <system_error>
+
+#include "daemon/base/read_file.hpp"
 
 namespace carbonio {
 namespace {
@@ -44,19 +44,6 @@ Result<std::string> expand_once(const std::string& value, const Values& values) 
 bool has_reference(const std::string& value) {
   const std::size_t begin = value.find(kBegin);
   return begin != std::string::npos && value.find('}', begin) != std::string::npos;
-}
-
-Result<std::string> read_bounded(const fs::path& file) {
-  std::error_code code;
-  if (fs::is_directory(file, code)) return failure("is a folder");
-  std::ifstream in{file, std::ios::binary};
-  if (!in) return failure(std::strerror(errno));
-  std::string text(kMaxBytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad()) return failure("cannot be read");
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > kMaxBytes) return failure("is larger than 1 MiB");
-  return text;
 }
 
 }  // namespace
@@ -98,7 +85,7 @@ Result<LocalConfig> LocalConfig::parse(std::string_view text, std::string_view n
 
 Result<LocalConfig> LocalConfig::load(const fs::path& zextras_home) {
   const fs::path file = zextras_home / "conf" / "localconfig.xml";
-  const auto text = read_bounded(file);
+  const auto text = policyd::read_file(file, kMaxBytes);
   if (!text) {
     return failure(
         fmt::format("cannot read {}: {}; run this as zextras or root, on a host with "

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "daemon/base/shell_words.hpp"
 #include "hooks/system/run_program.hpp"
 #include "hooks/system/users.hpp"
 
@@ -136,18 +137,7 @@ Result<ProvAnswers> Prov::ask(std::span<const ProvCommand> commands) const {
 }
 
 std::string as_typed(const ProvCommand& command) {
-  std::string out = "carbonio prov";
-  for (const std::string& word : command) {
-    out += ' ';
-    if (is_plain(word)) {
-      out += word;
-      continue;
-    }
-    out += '\'';
-    for (const char c : word) out += c == '\'' ? std::string{"'\\''"} : std::string{c};
-    out += '\'';
-  }
-  return out;
+  return "carbonio prov " + policyd::shell_words(command);
 }
 
 }  // namespace carbonio

@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "daemon/base/shell_words.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/rows.hpp"
 #include "daemon/rules/rules_loader.hpp"
@@ -278,13 +279,8 @@ bool each_row(const Tables& tables, const std::string& query,
 }
 
 std::string sqlite_command(const std::filesystem::path& database, const std::string& sql) {
-  const bool plain = sql.find_first_of("\"$`\\!") == std::string::npos;
-  std::string quoted = plain ? '"' + sql + '"' : "'";
-  if (!plain) {
-    for (const char c : sql) quoted += c == '\'' ? std::string{"'\\''"} : std::string{c};
-    quoted += '\'';
-  }
-  return fmt::format("sqlite3 {} {}", database.string(), quoted);
+  return fmt::format("sqlite3 {} {}", policyd::shell_word(database.string()),
+                     policyd::shell_word(sql));
 }
 
 bool is_carbonio(const DoctorQuestion& question) {

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""A Carbonio host for the tests of services, in namespaces of its own: /opt/zextras, /run, the user
-zextras, the network and the processes are this test's alone, so that programs and scripts run with
-the paths, the user and the port that they have on a real one, and nothing is left behind.
+"""A Carbonio host for the tests of services, in namespaces of its own: /opt/zextras, /run,
+/etc/hosts, the user zextras, the network and the processes belong to this test alone. Programs and
+scripts run with the paths, the user and the ports of a real host, nothing of this machine is in the
+way, and nothing is left behind.
 
     if __name__ == "__main__":
-        host.run_tests()     # re-executes this test in there; says "skipped" and ends with 77 where
-                             # this machine does not let us (no root, no namespaces)
+        host.run_tests()     # re-executes this test in there; prints "skipped" and exits with 77 if
+                             # this machine does not allow it (no root, no namespaces)
 """
 
 import fcntl
+import grp
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import socket
@@ -99,6 +102,23 @@ def mount(*words):
     subprocess.run(["mount", *words], check=True)
 
 
+def make_devices():
+    """A /dev without this machine's log socket: what is written to ours comes from the test alone.
+    `umount -R /dev` removes it. Not for all tests: systemd wants the real one."""
+    fresh = pathlib.Path("/run/dev")
+    fresh.mkdir()
+    mount("-t", "tmpfs", "tmpfs", str(fresh), "-o", "mode=0755")
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        (fresh / name).touch()
+        mount("--bind", f"/dev/{name}", str(fresh / name))
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"),
+                         ("stderr", "fd/2")):
+        (fresh / name).symlink_to(target)
+    (fresh / "shm").mkdir()
+    (fresh / "shm").chmod(0o1777)
+    mount("--move", str(fresh), "/dev")
+
+
 def make():
     """Once, inside."""
     programs = os.open(bin_dir(), os.O_PATH)
@@ -112,6 +132,8 @@ def make():
             lines = [each for each in file.read().splitlines() if not each.startswith("zextras:")]
         pathlib.Path(f"/run/{name}").write_text("\n".join([*lines, line]) + "\n")
         mount("--bind", f"/run/{name}", f"/etc/{name}")
+    pathlib.Path("/run/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    mount("--bind", "/run/hosts", "/etc/hosts")
     for folder in ("bin", "libexec", "conf", "log", "data/cbpolicyd/db", "common/bin", "log/state"):
         (HOME / folder).mkdir(parents=True)
     for folder in (HOME, *HOME.rglob("*")):
@@ -137,6 +159,11 @@ def make():
         "  </key>\n</localconfig>\n")
 
 
+def group_of(user):
+    """The primary group's name: nobody's is nogroup on Debian, nobody on RHEL."""
+    return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+
+
 def as_zextras(*words, **more):
     return run(*words, user="zextras", group="zextras", extra_groups=[], **more)
 
@@ -148,7 +175,7 @@ def run(*words, **more):
 
 
 def processes(word="cbpolicyd"):
-    """pid -> command line of all with this word in it, as `pgrep -f` finds them."""
+    """pid -> command line of all processes with this word in it, as `pgrep -f` finds them."""
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -170,8 +197,8 @@ def eventually(condition, timeout_s=60):
 
 
 class HostTest(unittest.TestCase):
-    """Each test begins with a host as after a boot: no daemon, no database, the service switched
-    off, and its configuration written."""
+    """Each test begins with a freshly booted host: no daemon, no database, the service switched off,
+    and its configuration written."""
 
     def setUp(self):
         self.addCleanup(self.clean)

@@ -165,7 +165,7 @@ class Unit(SystemdTest):
                                         "Serving on 127.0.0.1:10031, [::1]:10031"))
         code, output = self.service("status", "--json")
         told = json.loads(output)
-        self.assertEqual((code, told["fine"], told["kept_by"]), (0, True, "systemd"))
+        self.assertEqual((code, told["ok"], told["supervised_by"]), (0, True, "systemd"))
         self.assertEqual(str(told["pid"]), self.show("MainPID"))
         self.assertEqual(PID_FILE.read_text(), f"{told['pid']}\n")
         self.assertEqual(self.show("NFileDescriptorStore"), "2")
@@ -205,9 +205,9 @@ class Unit(SystemdTest):
 
     def test_one_that_runs_beside_the_unit_is_taken_over(self):
         systemd.run("runuser", "-u", "zextras", "--", CBPOLICYD, "--config", host.CONFIG, check=True)
-        self.assertEqual(json.loads(self.service("status", "--json")[1])["kept_by"], "supervisor")
+        self.assertEqual(json.loads(self.service("status", "--json")[1])["supervised_by"], "supervisor")
         self.start()
-        self.assertEqual(json.loads(self.service("status", "--json")[1])["kept_by"], "systemd")
+        self.assertEqual(json.loads(self.service("status", "--json")[1])["supervised_by"], "systemd")
         self.assertEqual(self.ask(), "DUNNO")
 
     def test_the_port_is_held_by_another_daemon(self):

@@ -13,6 +13,7 @@ because neither Postfix nor `nobody` may enter one of mode 0700.
 
 import contextlib
 import errno
+import grp
 import os
 import pwd
 import random
@@ -253,7 +254,7 @@ class Daemon:
             "timeout_busy": 120,
         }
         if self._user:
-            group = "zextras" if self._user == "zextras" else "nogroup"
+            group = grp.getgrgid(pwd.getpwnam(self._user).pw_gid).gr_name
             server = {"user": self._user, "group": group, **server}
         server.update(sections.pop("server", {}))
         database = {
