@@ -163,7 +163,7 @@ Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& director
     const Rewritten rewritten = rewrite(configd, "mta", [] { return true; });
     if (rewritten.not_running) {
       steps.not_checked(fmt::format(
-          "configd is not running here (port {}): Postfix follows within 60 s of its start",
+          "configd is not running here (port {}); Postfix follows within 60 s of its start",
           configd.port));
     } else if (!rewritten.trouble.empty()) {
       return failed(

@@ -100,9 +100,13 @@ nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
 
 void print(const ServiceFiles& files, const DaemonState& state, Output& output) {
   if (!state.pid) return output.line("The policy daemon is not running.");
-  output.line(fmt::format("The policy daemon is running: pid {}{}, supervised by {}.", *state.pid,
-                          state.worker ? fmt::format(" with worker {}", *state.worker) : "",
-                          supervised_by(files, state)));
+  std::string how = "without a supervisor";
+  if (state.worker) {
+    how = fmt::format("with worker {}, under its own supervisor", *state.worker);
+  } else if (!files.systemctl.empty()) {
+    how = "under systemd";
+  }
+  output.line(fmt::format("The policy daemon is running: pid {} {}.", *state.pid, how));
   if (state.status) {
     output.line(fmt::format(
         "cbpolicyd {}, since {:%Y-%m-%d %H:%M:%S}: {} requests, {} refused.", state.status->version,

@@ -86,13 +86,13 @@ void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findin
   const std::string why = policyd::sql::message_of(db);
   policyd::sql::execute(db, "ROLLBACK");
   if (code == SQLITE_OK) {
-    findings.well("database.writable", "it is readable and writable");
+    findings.well("database.writable", "the database is readable and writable");
   } else if ((code & 0xFF) == SQLITE_BUSY) {
     findings.wrong("database.writable", "another program keeps the database locked",
                    "meanwhile the daemon counts in memory only, and changes to limits fail",
                    fmt::format("end the sqlite3 or script that 'fuser -v {}' shows", file));
   } else {
-    findings.wrong("database.writable", fmt::format("it is not writable: {}", why),
+    findings.wrong("database.writable", fmt::format("the database is not writable: {}", why),
                    "the daemon counts in memory only, and loses that when it stops",
                    fmt::format("ls -l {0}*; chmod u+w {0}", file));
   }
@@ -141,19 +141,19 @@ void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& finding
   if (!missing.empty()) {
     findings.wrong(
         "database.schema",
-        fmt::format("it is not a complete CBPolicyD database: {} missing", join_with_and(missing)),
+        fmt::format("the database is not complete: {} missing", join_with_and(missing)),
         "the daemon cannot read its rules, and mail is deferred or passes unlimited (bypass_mode); "
         "'init --force' keeps a copy of this database next to it",
         "carbonio-limits init --force");
     return;
   }
-  findings.well("database.schema", "it has all tables and columns");
+  findings.well("database.schema", "the database has all tables and columns");
   const auto version = Statement::prepare(
       db, policyd::sql::with_prefix("SELECT Version FROM {p}limits_rules_version", prefix));
   const auto state = Statement::prepare(
       db, policyd::sql::with_prefix("SELECT State FROM {p}quotas_tracking", prefix));
   if (!version || !state) {
-    findings.wrong("database.taken_over", "this daemon has not opened it yet",
+    findings.wrong("database.taken_over", "this daemon has not opened the database yet",
                    "until then limits are not exact, and changes to them are not noticed at once",
                    kRestart);
   }
@@ -168,10 +168,11 @@ void check_integrity(sqlite3* db, const DoctorQuestion& question, Findings& find
   }
   if (code != SQLITE_DONE) problems.push_back(policyd::sql::message_of(db));
   if (problems.empty()) {
-    findings.well("database.integrity", "it passes SQLite's integrity check");
+    findings.well("database.integrity", "the database passes SQLite's integrity check");
     return;
   }
-  findings.wrong("database.integrity", fmt::format("it is damaged: {}", join_with_and(problems)),
+  findings.wrong("database.integrity",
+                 fmt::format("the database is damaged: {}", join_with_and(problems)),
                  "counters or limits may be wrong, and the damage grows with every message",
                  fmt::format("carbonio-limits restore FILE with the latest copy, or salvage it: "
                              "sqlite3 {0} .recover | sqlite3 {0}.new",

@@ -57,7 +57,7 @@ void check_service(const SmtpdService& service, const DoctorQuestion& question,
                                escaped(at_rcpt.elsewhere.front()), ours.front()),
                    "no limit is in force for mail that arrives there", fix);
   } else if (!at_rcpt.asks) {
-    findings.wrong("postfix.asks", fmt::format("Postfix's {} never asks", name),
+    findings.wrong("postfix.asks", fmt::format("Postfix's {} never asks the daemon", name),
                    "no limit is in force for mail that arrives there", fix);
   } else if (!at_rcpt.permits.empty()) {
     const std::set<std::string> permits{at_rcpt.permits.begin(), at_rcpt.permits.end()};

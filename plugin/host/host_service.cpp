@@ -55,7 +55,7 @@ Result<carbonio::GroupsChange> synchronised(const DatabasePlace& place,
 
 std::string not_running(const Configd& configd) {
   return fmt::format(
-      "configd is not running here (port {}): configuration and Postfix follow within 60 s of its "
+      "configd is not running here (port {}); configuration and Postfix follow within 60 s of its "
       "start",
       configd.port);
 }
@@ -167,7 +167,8 @@ Result<void> HostService::ensure_database(const carbonio::WantedMembers& wanted,
   if (!change) return tl::unexpected{change.error()};
   print_skipped(wanted, output);
   const std::string what = fmt::format(
-      "groups internal_domains ({} added, {} removed) and internal_ips ({} added, {} removed)",
+      "updated groups internal_domains ({} added, {} removed) and internal_ips ({} added, {} "
+      "removed)",
       change->domains.added.size(), change->domains.removed.size(), change->networks.added.size(),
       change->networks.removed.size());
   if (differs(change->domains) || differs(change->networks)) {
@@ -189,7 +190,7 @@ Result<void> HostService::start(StepReport& steps) const {
     out << "The policy service starts at boot if this file exists; carbonio-limits disable removes "
            "it.\n";
     if (!out.flush()) return failure(fmt::format("cannot write {}", mark.string()));
-    steps.done(fmt::format("the service starts at boot ({})", mark.string()));
+    steps.done(fmt::format("set the service to start at boot ({})", mark.string()));
   }
   const auto started = carbonio::start_service(carbonio::find_service(home_));
   if (!started) {
@@ -220,7 +221,7 @@ Result<void> HostService::stop(StepReport& steps) const {
   std::error_code code;
   fs::remove(mark, code);
   if (code) return failure(fmt::format("cannot remove {}: {}", mark.string(), code.message()));
-  steps.done("the service does not start at boot");
+  steps.done("set the service not to start at boot");
   return {};
 }
 

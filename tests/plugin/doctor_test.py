@@ -510,7 +510,7 @@ class Postfix(DoctorTest):
         self.write_postfix(master=master)
         found = self.wrong()
         self.assertEqual([f["what"] for f in found["postfix.asks"]],
-                         ["Postfix's 127.0.0.1:2587 (inet) never asks"])
+                         ["Postfix's 127.0.0.1:2587 (inet) never asks the daemon"])
 
     def test_ports_where_filters_hand_mail_back_need_not_ask(self):
         self.make(policy() + quota())

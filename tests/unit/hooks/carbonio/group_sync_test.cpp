@@ -72,7 +72,7 @@ TEST(Networks, OthersAreSkippedAndTheRestKept) {
                                    "!10.0.0.0/8", "hash:/x"));
 }
 
-TEST(Wanted, TheServersNetworksElseTheGlobalOnes) {
+TEST(WantedMembers, TheServersNetworksElseTheGlobalOnes) {
   const std::string global = "zimbraMtaMyNetworks: 127.0.0.0/8\n";
   std::array<std::string, 3> answers = {"b.example\nA.example\nb.example\n# odd\n",
                                         "# name mail.example.com\n", global};
@@ -85,7 +85,7 @@ TEST(Wanted, TheServersNetworksElseTheGlobalOnes) {
   EXPECT_THAT(wanted_in(answers)->networks, ElementsAre("10.0.0.0/8"));
 }
 
-TEST(Wanted, AnAnswerThatCannotBeTrueIsAnError) {
+TEST(WantedMembers, AnImplausibleAnswerIsAnError) {
   const std::string server = "# name mail.example.com\n";
   EXPECT_THAT(wanted_in(std::array<std::string, 3>{"", server, ""}).error().message,
               HasSubstr("listed no domain"));

@@ -18,7 +18,7 @@ constexpr const char* kText =
     "# name mail.example.com\nzimbraServiceEnabled: mta\nzimbraServiceEnabled: mailbox\n";
 const Entry kServer{"mail.example.com", attributes_in(kText)};
 
-TEST(Changing, OnlyWhatDiffers) {
+TEST(AttributeChange, ChangesOnlyWhatDiffers) {
   const Attributes global = attributes_in("quotas: TRUE\nspf: FALSE\n");
   const std::array<AttributeChange, 4> changes = {{{Act::add, "zimbraServiceEnabled", "cbpolicyd"},
                                                    {Act::add, "zimbraServiceEnabled", "mta"},
@@ -32,27 +32,27 @@ TEST(Changing, OnlyWhatDiffers) {
       IsEmpty());
 }
 
-TEST(Changing, RemovesOnlyWhatIsThere) {
+TEST(AttributeChange, RemovesOnlyExistingValues) {
   const std::array<AttributeChange, 2> changes = {{{Act::remove, "zimbraServiceEnabled", "mailbox"},
                                                    {Act::remove, "zimbraServiceEnabled", "x"}}};
   EXPECT_THAT(command_for(kServer, {}, changes),
               ElementsAre("ms", "mail.example.com", "-zimbraServiceEnabled", "mailbox"));
 }
 
-TEST(Changing, SetMeansOneValue) {
+TEST(AttributeChange, SetMeansOneValue) {
   const std::array<AttributeChange, 1> change = {{{Act::set, "zimbraServiceEnabled", "mta"}}};
   EXPECT_FALSE(is_applied(kServer, {}, change[0])) << "it has two";
 }
 
-TEST(Changing, ADefaultHoldsWhereNobodyHasAValue) {
+TEST(AttributeChange, TheDefaultAppliesWithoutAnyValue) {
   const AttributeChange change{Act::set, "greet", "ignore", "ignore"};
   EXPECT_TRUE(is_applied(kServer, {}, change));
   EXPECT_FALSE(is_applied(kServer, attributes_in("greet: drop\n"), change));
   EXPECT_FALSE(is_applied(kServer, {}, AttributeChange{Act::set, "greet", "ignore"}))
-      << "not known";
+      << "unknown default";
 }
 
-TEST(Changing, AnInheritedListGoesAlong) {
+TEST(AttributeChange, CopiesAnInheritedList) {
   const Attributes global = attributes_in("sites: a.example\nsites: b.example\n");
   const std::array<AttributeChange, 2> changes = {
       {{Act::add, "sites", "c.example"}, {Act::add, "sites", "d.example"}}};

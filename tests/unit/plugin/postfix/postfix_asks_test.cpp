@@ -20,7 +20,7 @@ TEST(RestrictionWords, AreSeparatedBySpaceAndCommasButNotInBraces) {
   EXPECT_THAT(restriction_words("}a{ b"), ElementsAre("}a{ b"));
 }
 
-TEST(Asking, WhatStandsInFrontOfTheQuestionPassesUnasked) {
+TEST(Asking, PermitsBeforeTheQuestionPassUnasked) {
   struct Case {
     const char* name;
     std::vector<std::string> lists;
