@@ -29,9 +29,9 @@ Next AccessControl::decide_rcpt(RcptQuestion& question) {
     }
     if (!row.verdict.is_for_access_control()) {
       log_decision(question, "none", "invalid_verdict");
-      errors_.log(question,
-                  fmt::format("module=AccessControl, access_control={}: Verdict '{}' is none",
-                              row.id, row.verdict.text));
+      errors_.log(question, fmt::format("module=AccessControl, access_control={}: {}", row.id,
+                                        describe_invalid_value("access_control", "Verdict",
+                                                               row.verdict.text)));
       question.verdict = {Action::defer, {}};
       return Next::stop;
     }

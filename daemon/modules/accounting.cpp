@@ -44,7 +44,7 @@ bool Accounting::makes_sense(Question& question, const Request& about, const Acc
     return false;
   }
   if (row.period == AccountingRow::Period::invalid) {
-    refuse_row(question, row, "AccountingPeriod is none of 0 (day), 1 (week), 2 (month)");
+    refuse_row(question, row, "AccountingPeriod is not 0 (day), 1 (week) or 2 (month)");
     return false;
   }
   return true;
@@ -107,7 +107,8 @@ Accounting::Walk Accounting::exceeded(RcptQuestion& question, const Touched& tou
   }
   if (!verdict.is_for_limits()) {
     log_end("invalid_verdict");
-    refuse_row(question, *touched.row, fmt::format("Verdict '{}' is none", verdict.text));
+    refuse_row(question, *touched.row,
+               describe_invalid_value("accounting", "Verdict", verdict.text));
     return Walk::refused;
   }
   question.verdict = {verdict.action, accounting_answer(*touched.row, limit)};

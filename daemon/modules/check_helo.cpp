@@ -196,9 +196,12 @@ Next CheckHelo::check_history(RcptQuestion& question, const CheckHeloRow& row,
   if (!is_on(row.use_hrp)) return Next::go_on;
   const std::int64_t period_s = row.hrp_period_s.value_or(0);
   const std::int64_t limit = row.hrp_limit.value_or(0);
-  if (period_s <= 0)
-    return bad_row(question, row_ids(question), "UseHRP is set, but HRPPeriod is not");
-  if (limit <= 0) return bad_row(question, row_ids(question), "UseHRP is set, but HRPLimit is not");
+  if (period_s <= 0) {
+    return bad_row(question, row_ids(question), describe_missing("UseHRP", "HRPPeriod"));
+  }
+  if (limit <= 0) {
+    return bad_row(question, row_ids(question), describe_missing("UseHRP", "HRPLimit"));
+  }
   HeloTracking* tracking = question.store.helo_tracking();
   if (tracking == nullptr) return Next::go_on;
   const std::int64_t enough = limit < INT64_MAX ? limit + 1 : limit;

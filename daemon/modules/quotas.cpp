@@ -73,7 +73,8 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
   for (const QuotaLimit& limit : quota.limits) {
     Touched touched = touch(question, question.request, policy, quota, limit);
     if (limit.counter_limit <= 0 || (quota.period_s == 0 && touched.counter->exists)) {
-      refuse_row(question, quota, fmt::format("limit {} or its Period makes no sense", limit.id));
+      refuse_row(question, quota,
+                 fmt::format("limit {}: CounterLimit or Period is invalid", limit.id));
       return Walk::refuse;
     }
     const bool counts = limit.type == LimitType::message_count;
@@ -183,7 +184,7 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
     lower_case(word);
     log(word, "quota_match");
     log_end("invalid_verdict");
-    refuse_row(question, quota, fmt::format("Verdict '{}' is none", quota.verdict.text));
+    refuse_row(question, quota, describe_invalid_value("quotas", "Verdict", quota.verdict.text));
     return Walk::refuse;
   }
   observe(name_of(quota.verdict.action));

@@ -1,159 +1,192 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/rules/module_rows_loader.hpp"
-#include "daemon/base/ascii.hpp"
-#include "daemon/base/ip_address.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
+#include <tuple>
+#include <unordered_map>
+
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/ip_address.hpp"
+#include "daemon/rules/match/row_problem.hpp"
 
 namespace policyd {
 namespace {
 
-OptionalInteger optional_integer(const sql::Statement& row, int column) {
-  if (row.is_null(column)) return std::nullopt;
-  return row.integer(column);
+using Kind = RowProblem::Kind;
+
+// A century. Longer periods mean the same, and could not be counted in milliseconds.
+constexpr std::int64_t kMaxPeriodS = 100LL * 366 * 86400;
+
+// A column and the member it is read into, whose type says how it is read and checked.
+template <typename Row, typename Value>
+struct Column {
+  std::string_view name;
+  Value Row::*member;
+};
+template <typename Row, typename Value>
+Column(const char*, Value Row::*) -> Column<Row, Value>;
+
+// The columns of each table after ID and PolicyID.
+constexpr std::tuple kAccessControl{Column{"Verdict", &AccessControlRow::verdict},
+                                    Column{"Data", &AccessControlRow::data}};
+constexpr std::tuple kQuotas{Column{"Name", &Quota::name},       Column{"Track", &Quota::track},
+                             Column{"Period", &Quota::period_s}, Column{"Verdict", &Quota::verdict},
+                             Column{"Data", &Quota::data},       Column{"LastQuota", &Quota::last}};
+constexpr std::tuple kAccounting{Column{"Track", &AccountingRow::track},
+                                 Column{"AccountingPeriod", &AccountingRow::period},
+                                 Column{"MessageCountLimit", &AccountingRow::count_limit},
+                                 Column{"MessageCumulativeSizeLimit", &AccountingRow::size_limit},
+                                 Column{"Verdict", &AccountingRow::verdict},
+                                 Column{"Data", &AccountingRow::data},
+                                 Column{"LastAccounting", &AccountingRow::last}};
+constexpr std::tuple kCheckHelo{Column{"UseBlacklist", &CheckHeloRow::use_blacklist},
+                                Column{"BlacklistPeriod", &CheckHeloRow::blacklist_period_s},
+                                Column{"UseHRP", &CheckHeloRow::use_hrp},
+                                Column{"HRPPeriod", &CheckHeloRow::hrp_period_s},
+                                Column{"HRPLimit", &CheckHeloRow::hrp_limit},
+                                Column{"RejectInvalid", &CheckHeloRow::reject_invalid},
+                                Column{"RejectIP", &CheckHeloRow::reject_ip},
+                                Column{"RejectUnresolvable", &CheckHeloRow::reject_unresolvable}};
+constexpr std::tuple kCheckSpf{Column{"UseSPF", &CheckSpfRow::use_spf},
+                               Column{"RejectFailedSPF", &CheckSpfRow::reject_failed},
+                               Column{"AddSPFHeader", &CheckSpfRow::add_header}};
+constexpr std::tuple kGreylisting{
+    Column{"UseGreylisting", &GreylistingRow::use_greylisting},
+    Column{"GreylistPeriod", &GreylistingRow::greylist_period_s},
+    Column{"Track", &GreylistingRow::track},
+    Column{"GreylistAuthValidity", &GreylistingRow::auth_validity_s},
+    Column{"GreylistUnAuthValidity", &GreylistingRow::unauth_validity_s},
+    Column{"UseAutoWhitelist", &GreylistingRow::use_auto_whitelist},
+    Column{"AutoWhitelistPeriod", &GreylistingRow::auto_whitelist_period_s},
+    Column{"AutoWhitelistCount", &GreylistingRow::auto_whitelist_count},
+    Column{"AutoWhitelistPercentage", &GreylistingRow::auto_whitelist_percentage},
+    Column{"UseAutoBlacklist", &GreylistingRow::use_auto_blacklist},
+    Column{"AutoBlacklistPeriod", &GreylistingRow::auto_blacklist_period_s},
+    Column{"AutoBlacklistCount", &GreylistingRow::auto_blacklist_count},
+    Column{"AutoBlacklistPercentage", &GreylistingRow::auto_blacklist_percentage}};
+
+// One row, read column by column. Values that no decision can use are reported and kept.
+class RowReader {
+ public:
+  RowReader(RuleReader& reader, std::string_view table, const sql::Statement& row)
+      : reader_(reader), table_(table), row_(row) {}
+
+  void read(std::string_view, bool& value, int index) { value = row_.text(index) == "1"; }
+  void read(std::string_view, std::string& value, int index) { value = row_.text(index); }
+
+  void read(std::string_view column, OptionalInteger& value, int index) {
+    reader_.check_number(table_, id(), column, row_, index);
+    if (!row_.is_null(index)) value = row_.integer(index);
+  }
+
+  void read(std::string_view column, std::int64_t& value, int index) {
+    const bool number = reader_.check_number(table_, id(), column, row_, index);
+    value = std::max<std::int64_t>(0, row_.integer(index));
+    if (column != "Period") return;  // a limit of 0 is none
+    value = std::min(value, kMaxPeriodS);
+    if (number && value == 0) reader_.problem(Kind::not_positive, table_, id(), column);
+  }
+
+  void read(std::string_view column, RowTrack& value, int index) {
+    value = RowTrack{row_.text(index)};
+    if (!value) invalid(column, index);
+  }
+
+  void read(std::string_view column, std::optional<Result<Track>>& value, int index) {
+    if (row_.is_null(index)) return;
+    const std::string_view text = row_.text(index);
+    value = Track::parse(text);
+    if (*value && (*value)->method == TrackMethod::sender_ip) return;
+    value = failure(describe_invalid_value(table_, column, text));
+    invalid(column, index);
+  }
+
+  void read(std::string_view column, AccountingRow::Period& value, int index) {
+    constexpr std::array kPeriods{AccountingRow::Period::day, AccountingRow::Period::week,
+                                  AccountingRow::Period::month};
+    const std::string_view text = row_.text(index);
+    const bool valid = text.size() == 1 && text[0] >= '0' && text[0] <= '2';
+    value = valid ? kPeriods.at(static_cast<std::size_t>(text[0] - '0'))
+                  : AccountingRow::Period::invalid;
+    if (!valid) invalid(column, index);
+  }
+
+  void read(std::string_view column, RowVerdict& value, int index) {
+    value = RowVerdict::parse(row_.text(index));
+    const bool access_control = table_ == "access_control";
+    // There NULL means no verdict, the empty string does not.
+    if (access_control && value.text.empty() && !row_.is_null(index)) {
+      value.kind = RowVerdict::Kind::invalid;
+    }
+    if (value.kind == RowVerdict::Kind::none) return;
+    if (!(access_control ? value.is_for_access_control() : value.is_for_limits())) {
+      invalid(column, index);
+    }
+  }
+
+ private:
+  [[nodiscard]] std::int64_t id() const { return row_.integer(0); }
+  void invalid(std::string_view column, int index) {
+    reader_.problem(Kind::invalid_value, table_, id(), column, row_.text(index));
+  }
+
+  RuleReader& reader_;
+  std::string_view table_;
+  const sql::Statement& row_;
+};
+
+// Reads all enabled rows of a module's table into `rows` of their policies.
+template <typename Row, typename... Values>
+void load_rows(RuleReader& reader, std::string_view table, std::vector<Row> Policy::*rows,
+               const std::tuple<Column<Row, Values>...>& columns) {
+  std::string query = "SELECT ID, PolicyID";
+  std::apply([&](const auto&... column) { ((query.append(", ").append(column.name)), ...); },
+             columns);
+  query += fmt::format(" FROM {{p}}{} WHERE Disabled = 0 ORDER BY ID", table);
+  reader.each(query, [&](const sql::Statement& statement) {
+    Policy* owner = reader.policy(statement.integer(1));
+    if (owner == nullptr) return;
+    Row& row = (owner->*rows).emplace_back();
+    row.id = statement.integer(0);
+    RowReader values{reader, table, statement};
+    int index = 2;
+    std::apply(
+        [&](const auto&... column) {
+          (values.read(column.name, row.*column.member, index++), ...);
+        },
+        columns);
+  });
 }
 
-void bad_verdict(RuleReader& reader, std::string_view table, std::int64_t id,
-                 const RowVerdict& verdict) {
-  reader.problem(table, id, fmt::format("Verdict '{}' is none", verdict.text));
-}
-
-void load_access_control(RuleReader& reader) {
+void load_quota_limits(RuleReader& reader) {
+  std::unordered_map<std::int64_t, Quota*> quotas;
+  for (Policy& policy : reader.rules().policies) {
+    for (Quota& quota : policy.quotas) quotas.emplace(quota.id, &quota);
+  }
+  constexpr std::string_view kTable = "quotas_limits";
   reader.each(
-      "SELECT ID, PolicyID, Verdict, Data FROM {p}access_control WHERE Disabled = 0 ORDER BY ID",
+      "SELECT ID, QuotasID, Type, CounterLimit FROM {p}quotas_limits WHERE Disabled = 0 ORDER BY "
+      "ID",
       [&](const sql::Statement& row) {
-        Policy* owner = reader.policy(row.integer(1));
-        if (owner == nullptr) return;
-        AccessControlRow& access = owner->access_control.emplace_back();
-        access.id = row.integer(0);
-        access.verdict = RowVerdict::parse(row.text(2));
-        access.data = row.text(3);
-        // NULL alone says nothing here.
-        if (access.verdict.text.empty() && !row.is_null(2)) {
-          access.verdict.kind = RowVerdict::Kind::invalid;
+        const auto owner = quotas.find(row.integer(1));
+        if (owner == quotas.end()) return;
+        QuotaLimit limit;
+        limit.id = row.integer(0);
+        std::string type{row.text(2)};
+        lower_case(type);
+        if (type != "messagecount" && type != "messagecumulativesize") {
+          return reader.problem(Kind::invalid_value, kTable, limit.id, "Type", row.text(2));
         }
-        if (access.verdict.kind != RowVerdict::Kind::none &&
-            !access.verdict.is_for_access_control()) {
-          bad_verdict(reader, "access_control", access.id, access.verdict);
+        if (type != "messagecount") limit.type = LimitType::message_cumulative_size;
+        const bool number = reader.check_number(kTable, limit.id, "CounterLimit", row, 3);
+        limit.counter_limit = std::max(0.0, row.real(3));
+        if (number && limit.counter_limit == 0) {
+          reader.problem(Kind::not_positive, kTable, limit.id, "CounterLimit");
         }
-      });
-}
-
-AccountingRow::Period accounting_period(std::string_view text) {
-  constexpr std::array kPeriods{AccountingRow::Period::day, AccountingRow::Period::week,
-                                AccountingRow::Period::month};
-  if (text.size() != 1 || text[0] < '0' || text[0] > '2') return AccountingRow::Period::invalid;
-  return kPeriods.at(static_cast<std::size_t>(text[0] - '0'));
-}
-
-void load_accounting(RuleReader& reader) {
-  reader.each(
-      "SELECT ID, PolicyID, Track, AccountingPeriod, MessageCountLimit, "
-      "MessageCumulativeSizeLimit, "
-      "Verdict, Data, LastAccounting FROM {p}accounting WHERE Disabled = 0 ORDER BY ID",
-      [&](const sql::Statement& row) {
-        Policy* owner = reader.policy(row.integer(1));
-        if (owner == nullptr) return;
-        AccountingRow& accounting = owner->accounting.emplace_back();
-        accounting.id = row.integer(0);
-        reader.check_numbers("accounting", accounting.id, row, 4, 5);
-        accounting.track = RowTrack{row.text(2)};
-        accounting.period = accounting_period(row.text(3));
-        accounting.count_limit = std::max<std::int64_t>(0, row.integer(4));
-        accounting.size_limit = std::max<std::int64_t>(0, row.integer(5));
-        accounting.verdict = RowVerdict::parse(row.text(6));
-        accounting.data = row.text(7);
-        accounting.last = row.text(8) == "1";
-        if (!accounting.track) {
-          reader.problem("accounting", accounting.id, accounting.track.error().message);
-        }
-        if (accounting.period == AccountingRow::Period::invalid) {
-          reader.problem("accounting", accounting.id,
-                         "AccountingPeriod is none of 0 (day), 1 (week), 2 (month)");
-        }
-        if (accounting.verdict.kind != RowVerdict::Kind::none &&
-            !accounting.verdict.is_for_limits()) {
-          bad_verdict(reader, "accounting", accounting.id, accounting.verdict);
-        }
-      });
-}
-
-void load_check_helo(RuleReader& reader) {
-  reader.each(
-      "SELECT ID, PolicyID, UseBlacklist, BlacklistPeriod, UseHRP, HRPPeriod, HRPLimit, "
-      "RejectInvalid, "
-      "RejectIP, RejectUnresolvable FROM {p}checkhelo WHERE Disabled = 0 ORDER BY ID",
-      [&](const sql::Statement& row) {
-        Policy* owner = reader.policy(row.integer(1));
-        if (owner == nullptr) return;
-        CheckHeloRow& helo = owner->check_helo.emplace_back();
-        helo.id = row.integer(0);
-        reader.check_numbers("checkhelo", helo.id, row, 2, 9);
-        helo.use_blacklist = optional_integer(row, 2);
-        helo.blacklist_period_s = optional_integer(row, 3);
-        helo.use_hrp = optional_integer(row, 4);
-        helo.hrp_period_s = optional_integer(row, 5);
-        helo.hrp_limit = optional_integer(row, 6);
-        helo.reject_invalid = optional_integer(row, 7);
-        helo.reject_ip = optional_integer(row, 8);
-        helo.reject_unresolvable = optional_integer(row, 9);
-      });
-}
-
-void load_check_spf(RuleReader& reader) {
-  reader.each(
-      "SELECT ID, PolicyID, UseSPF, RejectFailedSPF, AddSPFHeader FROM {p}checkspf "
-      "WHERE Disabled = 0 ORDER BY ID",
-      [&](const sql::Statement& row) {
-        Policy* owner = reader.policy(row.integer(1));
-        if (owner == nullptr) return;
-        CheckSpfRow& spf = owner->check_spf.emplace_back();
-        spf.id = row.integer(0);
-        reader.check_numbers("checkspf", spf.id, row, 2, 4);
-        spf.use_spf = optional_integer(row, 2);
-        spf.reject_failed = optional_integer(row, 3);
-        spf.add_header = optional_integer(row, 4);
-      });
-}
-
-Result<Track> greylisting_track(std::string_view text) {
-  auto track = Track::parse(text);
-  if (track && track->method == TrackMethod::sender_ip) return track;
-  return failure(fmt::format("Track '{}' is not SenderIP:/24 or the like", text.substr(0, 100)));
-}
-
-void load_greylisting(RuleReader& reader) {
-  reader.each(
-      "SELECT ID, PolicyID, UseGreylisting, GreylistPeriod, Track, GreylistAuthValidity, "
-      "GreylistUnAuthValidity, UseAutoWhitelist, AutoWhitelistPeriod, AutoWhitelistCount, "
-      "AutoWhitelistPercentage, UseAutoBlacklist, AutoBlacklistPeriod, AutoBlacklistCount, "
-      "AutoBlacklistPercentage FROM {p}greylisting WHERE Disabled = 0 ORDER BY ID",
-      [&](const sql::Statement& row) {
-        Policy* owner = reader.policy(row.integer(1));
-        if (owner == nullptr) return;
-        GreylistingRow& grey = owner->greylisting.emplace_back();
-        grey.id = row.integer(0);
-        reader.check_numbers("greylisting", grey.id, row, 2, 3);
-        reader.check_numbers("greylisting", grey.id, row, 5, 14);
-        grey.use_greylisting = optional_integer(row, 2);
-        grey.greylist_period_s = optional_integer(row, 3);
-        if (!row.is_null(4)) grey.track = greylisting_track(row.text(4));
-        grey.auth_validity_s = optional_integer(row, 5);
-        grey.unauth_validity_s = optional_integer(row, 6);
-        grey.use_auto_whitelist = optional_integer(row, 7);
-        grey.auto_whitelist_period_s = optional_integer(row, 8);
-        grey.auto_whitelist_count = optional_integer(row, 9);
-        grey.auto_whitelist_percentage = optional_integer(row, 10);
-        grey.use_auto_blacklist = optional_integer(row, 11);
-        grey.auto_blacklist_period_s = optional_integer(row, 12);
-        grey.auto_blacklist_count = optional_integer(row, 13);
-        grey.auto_blacklist_percentage = optional_integer(row, 14);
-        if (grey.track && !*grey.track) {
-          reader.problem("greylisting", grey.id, grey.track->error().message);
-        }
+        owner->second->limits.push_back(limit);
       });
 }
 
@@ -170,8 +203,7 @@ void load_whitelist(RuleReader& reader, std::string_view table, std::vector<Whit
                   entry.network = IpNetwork::parse(std::string_view{source}.substr(kMethod.size()));
                 }
                 if (!entry.network) {
-                  reader.problem(table, entry.id,
-                                 fmt::format("Source '{}' is not SenderIP:network", row.text(1)));
+                  reader.problem(Kind::invalid_value, table, entry.id, "Source", row.text(1));
                 }
               });
 }
@@ -179,11 +211,13 @@ void load_whitelist(RuleReader& reader, std::string_view table, std::vector<Whit
 }  // namespace
 
 void load_module_rows(RuleReader& reader) {
-  load_access_control(reader);
-  load_accounting(reader);
-  load_check_helo(reader);
-  load_check_spf(reader);
-  load_greylisting(reader);
+  load_rows(reader, "quotas", &Policy::quotas, kQuotas);
+  load_quota_limits(reader);
+  load_rows(reader, "access_control", &Policy::access_control, kAccessControl);
+  load_rows(reader, "accounting", &Policy::accounting, kAccounting);
+  load_rows(reader, "checkhelo", &Policy::check_helo, kCheckHelo);
+  load_rows(reader, "checkspf", &Policy::check_spf, kCheckSpf);
+  load_rows(reader, "greylisting", &Policy::greylisting, kGreylisting);
   load_whitelist(reader, "checkhelo_whitelist", reader.rules().check_helo_whitelist);
   load_whitelist(reader, "greylisting_whitelist", reader.rules().greylisting_whitelist);
 }

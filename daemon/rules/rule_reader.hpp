@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Reading rule tables into a snapshot that is being made: used by the loaders
-// only. A query that fails, or too many rows, end the whole load.
+// Reads rule tables into a snapshot under construction; for the loaders only. A query that fails,
+// or too many rows, ends the whole load.
 #pragma once
-
-#include <fmt/core.h>
 
 #include <exception>
 #include <functional>
@@ -12,7 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "daemon/sqlite/sqlite.hpp"
 
@@ -46,23 +43,20 @@ class RuleReader {
     if (code != SQLITE_DONE) throw RulesError{{false, sql::message_of(db_)}};
   }
 
-  void problem(std::string_view table, std::int64_t id, std::string what) {
-    rules_.problems.push_back({std::string{table}, id, std::move(what)});
+  void problem(RowProblem::Kind kind, std::string_view table, std::int64_t id,
+               std::string_view column, std::string_view value = {}) {
+    rules_.problems.push_back({kind, std::string{table}, id, std::string{column},
+                               std::string{value.substr(0, RowProblem::kMaxValue)}});
   }
 
-  // A number column that holds text counts as the number that the text begins with, else as 0, as
-  // in the Perl daemon. It was hardly meant so. False where it does; to be asked before its value.
-  bool check_number(std::string_view table, std::int64_t id, const sql::Statement& row,
-                    int column) {
-    if (row.type(column) != SQLITE_TEXT && row.type(column) != SQLITE_BLOB) return true;
-    problem(table, id,
-            fmt::format("{} {} is no number", sqlite3_column_name(row.get(), column),
-                        quoted(row.text(column))));
+  // Text in a number column counts as the number it begins with, else as 0, as in the Perl daemon.
+  // That is hardly intended, so it is reported. False where it is text; call it before reading the
+  // number, since that converts it.
+  bool check_number(std::string_view table, std::int64_t id, std::string_view column,
+                    const sql::Statement& row, int index) {
+    if (row.type(index) != SQLITE_TEXT && row.type(index) != SQLITE_BLOB) return true;
+    problem(RowProblem::Kind::not_a_number, table, id, column, row.text(index));
     return false;
-  }
-  void check_numbers(std::string_view table, std::int64_t id, const sql::Statement& row, int first,
-                     int last) {
-    for (int column = first; column <= last; ++column) check_number(table, id, row, column);
   }
 
   // The enabled policy of this ID, or null.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The rows that decide, read once into an immutable snapshot with its index: policies, groups,
-// members and the modules' rows. Values only; rules_loader.hpp reads them. Rows that make no sense
-// are kept as what they are, since what they answer is part of the rules (a quota with an unknown
-// Track answers DEFER), and listed as problems.
+// The rows that decide, as an immutable snapshot with its index: policies, groups, members and the
+// modules' rows. Values only; rules_loader.hpp reads them. Invalid rows are kept, since what they
+// answer is part of the rules (a quota with an unknown Track answers DEFER), and listed as
+// problems.
 #pragma once
 
 #include <cstdint>
@@ -16,41 +16,40 @@
 #include "daemon/base/result.hpp"
 #include "daemon/protocol/verdict.hpp"
 #include "daemon/rules/match/match_index.hpp"
-#include "daemon/rules/match/rows.hpp"
+#include "daemon/rules/match/row_problem.hpp"
 #include "daemon/rules/track.hpp"
 
 namespace policyd {
 
-// The Verdict column: an action, nothing (NULL or empty), or a word that is no verdict.
+// The Verdict column: an action, nothing (NULL or empty), or an unknown word.
 struct RowVerdict {
   enum class Kind : std::uint8_t { action, none, invalid };
   Kind kind = Kind::none;
   Action action = Action::dunno;
   std::string text;  // as written
 
-  // One that AccessControl may give: OK, PASS, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
+  // An action AccessControl may give: OK, PASS, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
   [[nodiscard]] bool is_for_access_control() const;
-  // One that Quotas and Accounting may give: DEFER, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
+  // An action Quotas and Accounting may give: DEFER, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
   [[nodiscard]] bool is_for_limits() const;
   static RowVerdict parse(std::string_view text);
 };
 
 enum class LimitType : std::uint8_t { message_count, message_cumulative_size };
 
-// A row of quotas_limits. Types other than the two are no limits and are left out.
+// A row of quotas_limits. Rows of another Type are left out.
 struct QuotaLimit {
   std::int64_t id = 0;
   LimitType type = LimitType::message_count;
-  double counter_limit =
-      0;  // messages, or KiB; 0 where the column is 0, NULL, negative or no number
+  // Messages or KiB; 0 if the column is 0, NULL, negative or not a number.
+  double counter_limit = 0;
 };
 
 struct Quota {
   std::int64_t id = 0;
   std::string name;
   RowTrack track;
-  std::int64_t period_s = 0;  // 0 where the column is 0, NULL, negative or no number; a century at
-                              // most
+  std::int64_t period_s = 0;  // as counter_limit; at most a century
   RowVerdict verdict;
   std::string data;  // empty for NULL
   bool last = false;
@@ -75,7 +74,7 @@ struct AccountingRow {
   bool last = false;
 };
 
-// Columns that are NULL leave what rows of earlier policies said.
+// NULL keeps the value that rows of earlier policies set.
 using OptionalInteger = std::optional<std::int64_t>;
 
 struct CheckHeloRow {
@@ -114,11 +113,11 @@ struct Policy {
   std::vector<AccountingRow> accounting;
 };
 
-// An enabled row of checkhelo_whitelist or greylisting_whitelist, `SenderIP:network`; no network
-// where it is written otherwise.
+// An enabled row of checkhelo_whitelist or greylisting_whitelist, `SenderIP:network`; without a
+// network if it is invalid.
 struct WhitelistRow {
   std::int64_t id = 0;
-  bool sender_ip = false;  // it begins with `SenderIP:`
+  bool sender_ip = false;  // begins with `SenderIP:`
   std::optional<IpNetwork> network;
 };
 
@@ -126,7 +125,7 @@ struct Rules {
   std::int64_t version = 0;  // of limits_rules_version
   std::size_t row_count = 0;
   std::vector<Policy> policies;                                  // enabled ones by (Priority, ID)
-  std::unordered_map<std::int64_t, std::uint32_t> policy_by_id;  // place in `policies`
+  std::unordered_map<std::int64_t, std::uint32_t> policy_by_id;  // index in `policies`
   std::vector<WhitelistRow> check_helo_whitelist;
   std::vector<WhitelistRow> greylisting_whitelist;
   std::optional<MatchIndex> index;

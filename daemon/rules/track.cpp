@@ -10,6 +10,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/rules/match/row_problem.hpp"
 
 namespace policyd {
 namespace {
@@ -20,7 +21,7 @@ struct Spelling {
   TrackMethod track;
 };
 
-// The methods whose specification is one of a few words.
+// The methods whose specification is a fixed word.
 constexpr std::array kSpellings = {
     Spelling{"sender", "user@domain", TrackMethod::sender_address},
     Spelling{"sender", "@domain", TrackMethod::sender_domain},
@@ -30,8 +31,7 @@ constexpr std::array kSpellings = {
     Spelling{"recipient", "user@", TrackMethod::recipient_user},
 };
 
-constexpr int kLongestPrefix = 128;
-constexpr std::size_t kQuoted = 100;  // of a wrong Track, in the error
+constexpr int kMaxPrefixLength = 128;
 
 // `/24` → 24.
 std::optional<int> prefix_length_of(std::string_view spec) {
@@ -40,7 +40,7 @@ std::optional<int> prefix_length_of(std::string_view spec) {
   int length = 0;
   const auto [end, error] = std::from_chars(spec.data(), spec.data() + spec.size(), length);
   if (error != std::errc{} || end != spec.data() + spec.size()) return std::nullopt;
-  if (length < 0 || length > kLongestPrefix) return std::nullopt;
+  if (length < 0 || length > kMaxPrefixLength) return std::nullopt;
   return length;
 }
 
@@ -59,7 +59,7 @@ std::optional<Track> track_of(std::string_view method, std::string_view spec) {
   return Track{found->track};
 }
 
-// Which part of a mail address is counted.
+// The part of a mail address that is counted.
 enum class Part : std::uint8_t { address, domain, user };
 
 // `alice@example.org`, `@example.org` or `alice@`.
@@ -100,14 +100,12 @@ Result<Track> Track::parse(std::string_view text) {
   const std::string_view all = lower;
   const std::size_t colon = all.find(':');
   const std::string_view method = all.substr(0, colon);
-  // As in the Perl daemon the specification ends at white space, so `SenderIP:/24 ` is fine.
+  // As in the Perl daemon the specification ends at white space, so `SenderIP:/24 ` is valid.
   std::string_view spec = colon == std::string_view::npos ? "" : all.substr(colon + 1);
   spec = spec.substr(0, static_cast<std::size_t>(
                             std::find_if(spec.begin(), spec.end(), is_white_space) - spec.begin()));
   if (const auto track = track_of(method, spec)) return *track;
-  return failure("Track '" + std::string{text.substr(0, kQuoted)} +
-                 "' is unknown; use Policy, SenderIP:/24, Sender:user@domain, Sender:@domain, "
-                 "Sender:user@, SASLUsername, or Recipient like Sender");
+  return failure(describe_invalid_value("quotas", "Track", text));
 }
 
 RowTrack::RowTrack(std::string_view text) : Result<Track>(Track::parse(text)) {

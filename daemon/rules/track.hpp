@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The Track column of quotas, accounting and greylisting: what has a counter of its own, and the
-// key under which it is counted. CBPolicyD, "Tracking keys". Pure; any thread.
+// The Track column of quotas, accounting and greylisting: what gets a counter of its own, and the
+// key of that counter. CBPolicyD, "Tracking keys". Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +32,13 @@ struct Track {
   static Result<Track> parse(std::string_view text);
 };
 
-// Track as a row has it. With a specification that is none, `Sender` still has a key for bounces,
-// as in the Perl daemon.
+// The Track of a row. Even with an invalid specification `Sender` has a key for bounces, as in the
+// Perl daemon.
 struct RowTrack : Result<Track> {
   RowTrack() = default;
   explicit RowTrack(std::string_view text);
 
-  // Null where the row is an error for this request.
+  // Null if the row is an error for this request.
   [[nodiscard]] const Track* for_request(const Request& request) const;
 
  private:

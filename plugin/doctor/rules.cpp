@@ -8,7 +8,7 @@
 
 #include "daemon/base/shell_words.hpp"
 #include "daemon/rules/match/list_item.hpp"
-#include "daemon/rules/match/rows.hpp"
+#include "daemon/rules/match/row_problem.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/limit_text/limit_line.hpp"
@@ -84,11 +84,11 @@ void check_orphans(const DoctorQuestion& question, const Tables& tables, Finding
   findings.well_unless_wrong("rules.orphans", "every row belongs to a policy, quota or group");
 }
 
-// A change that makes the row mean something, or takes it out.
-std::string mending_change(const policyd::RowProblem& problem) {
+// A change that makes the row valid, or takes it out.
+std::string fixing_change(const policyd::RowProblem& problem) {
   struct Change {
-    const char* table;
-    const char* begins;
+    std::string_view table;
+    std::string_view column;
     const char* change;
   };
   constexpr std::array kChanges = {
@@ -102,49 +102,57 @@ std::string mending_change(const policyd::RowProblem& problem) {
       Change{"accounting", "Verdict", "SET Verdict = 'DEFER'"},
       Change{"greylisting", "Track", "SET Track = 'SenderIP:/24'"},
       // A week.
-      Change{"greylisting", "UseAutoWhitelist is set", "SET AutoWhitelistPeriod = 604800"},
-      Change{"greylisting", "AutoWhitelistPeriod is none", "SET AutoWhitelistPeriod = NULL"},
-      Change{"greylisting", "UseAutoBlacklist is set", "SET AutoBlacklistPeriod = 604800"},
-      Change{"greylisting", "AutoBlacklistPeriod is none", "SET AutoBlacklistPeriod = NULL"},
-      Change{"checkhelo", "UseHRP is set, but HRPPeriod", "SET HRPPeriod = 604800"},
-      Change{"checkhelo", "HRPPeriod is none", "SET HRPPeriod = NULL"},
-      Change{"checkhelo", "UseHRP is set, but HRPLimit", "SET HRPLimit = 5"},
-      Change{"checkhelo", "HRPLimit is none", "SET HRPLimit = NULL"},
+      Change{"greylisting", "AutoWhitelistPeriod", "SET AutoWhitelistPeriod = 604800"},
+      Change{"greylisting", "AutoBlacklistPeriod", "SET AutoBlacklistPeriod = 604800"},
+      Change{"checkhelo", "HRPPeriod", "SET HRPPeriod = 604800"},
+      Change{"checkhelo", "HRPLimit", "SET HRPLimit = 5"},
   };
-  for (const Change& each : kChanges) {
-    if (problem.table == each.table && problem.what.rfind(each.begins, 0) == 0) return each.change;
-  }
-  return "SET Disabled = 1";
+  const auto* change = std::find_if(kChanges.begin(), kChanges.end(), [&](const Change& each) {
+    return each.table == problem.table && each.column == problem.column;
+  });
+  return change == kChanges.end() ? "SET Disabled = 1" : change->change;
 }
 
 std::string_view consequence(const policyd::RowProblem& problem) {
-  const std::string& table = problem.table;
-
-  if (table == "policy_members") return "the policy does not match the mail it is meant for";
-  if (table == "policy_groups" || table == "policy_group_members") {
-    return "whoever should be in the group is not";
+  using Kind = policyd::RowProblem::Kind;
+  switch (problem.kind) {
+    case Kind::missing:
+    case Kind::missing_for_some:
+      return "all mail of its policy is deferred";
+    case Kind::line_break:
+    case Kind::empty_item:
+    case Kind::invalid_network:
+    case Kind::unknown_item:
+    case Kind::unknown_group:
+    case Kind::empty_member:
+    case Kind::broken_group:
+      return problem.table == "policy_members"
+                 ? "the policy does not match the mail it is meant for"
+                 : "the group does not contain everyone it should";
+    case Kind::not_a_number:
+    case Kind::not_positive:
+    case Kind::invalid_value:
+      break;
   }
-  if (table == "quotas_limits") return "it limits nothing, or defers all mail of its policy";
-  const std::string what = lower_cased(problem.what);
-  if (what.find(" is set, but ") != std::string::npos) return "all mail of its policy is deferred";
-  if (table == "checkhelo_whitelist" && what.find("'senderip:") == std::string::npos) {
-    return "CheckHelo defers all mail that it is asked about";
+  if (problem.table == "quotas_limits") {
+    return "it limits nothing, or defers all mail of its policy";
   }
-  if (table == "checkhelo_whitelist" || table == "greylisting_whitelist") {
-    return "whom it names is not whitelisted";
+  if (problem.column == "Source") {
+    const bool method = lower_cased(problem.value).rfind("senderip:", 0) == 0;
+    return problem.table == "checkhelo_whitelist" && !method
+               ? "CheckHelo defers all mail it checks"
+               : "the client it names is not whitelisted";
   }
-  return "mail that it concerns is deferred, or not limited";
+  return "mail it applies to is deferred, or not limited";
 }
 
 void check_problems(const DoctorQuestion& question, const Tables& tables,
                     const policyd::Rules& rules, Findings& findings) {
   for (const policyd::RowProblem& problem : rules.problems) {
-    findings.wrong("rules.rows",
-                   fmt::format("{} {}: {}", problem.table, problem.id, escaped(problem.what)),
-                   std::string{consequence(problem)},
+    findings.wrong("rules.rows", describe(problem), std::string{consequence(problem)},
                    sqlite_command(question.daemon.config.database,
                                   fmt::format("UPDATE {}{} {} WHERE ID = {}", tables.prefix,
-                                              problem.table, mending_change(problem), problem.id)));
+                                              problem.table, fixing_change(problem), problem.id)));
   }
   findings.well_unless_wrong("rules.rows", "the daemon understands every row");
 }

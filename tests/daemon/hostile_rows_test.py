@@ -360,14 +360,16 @@ class HostileRows(DaemonTest):
                 self.daemon.sql("".join(f"DELETE FROM {table} WHERE ID = {number};"
                                         for table in RULE_TABLES))
 
-    def test_an_error_is_not_told_again_for_each_mail(self):
+    def test_an_error_is_logged_once_and_not_for_each_mail(self):
         self.make()
         self.daemon.sql(victim() + access(Verdict="'EXPLODE'"))
         self.assertEqual(self.ask_many(self.daemon, 20, sender="x@hostile.example"), ["DEFER"] * 20)
         self.check_bystander(1)
+        invalid = ("'EXPLODE' is not a valid Verdict; use HOLD, REJECT, DISCARD, FILTER, REDIRECT, "
+                   "OK or PASS")
         self.assertEqual([text for text in self.complaints() if "EXPLODE" in text],
-                         ["WARNING: access_control 61: Verdict 'EXPLODE' is none",
-                          "ERROR: module=AccessControl, access_control=61: Verdict 'EXPLODE' is none"])
+                         [f"WARNING: access_control 61: {invalid}",
+                          f"ERROR: module=AccessControl, access_control=61: {invalid}"])
 
 
 if __name__ == "__main__":

@@ -154,8 +154,8 @@ class Rows(DoctorTest):
         self.fix(self.only("rules.orphans", "quotas_limits 5 refers to quotas 77"))
 
     def test_rows_that_the_daemon_does_not_understand(self):
-        for change, word in (("quotas SET Track = 'Sender'", "Track 'Sender'"),
-                             ("quotas SET Verdict = 'DEFFER'", "Verdict 'DEFFER'"),
+        for change, word in (("quotas SET Track = 'Sender'", "'Sender' is not a valid Track"),
+                             ("quotas SET Verdict = 'DEFFER'", "'DEFFER' is not a valid Verdict"),
                              ("quotas SET Period = 0", "Period"),
                              ("quotas_limits SET CounterLimit = 'many'", "CounterLimit")):
             with self.subTest(change):
@@ -179,9 +179,9 @@ class Rows(DoctorTest):
                  "checkhelo 1: UseHRP is set, but HRPLimit is not"),
                 (("AccessControl",), insert("access_control", PolicyID=last("policies"), Name="a",
                                             Verdict="DEFER"),
-                 "access_control SET Name = 'b'", "access_control 1: Verdict 'DEFER' is none"),
+                 "access_control SET Name = 'b'", "access_control 1: 'DEFER' is not a valid Verdict; use HOLD"),
                 ((), "", "quotas SET Verdict = 'OK' WHERE ID > 2",
-                 "quotas 3: Verdict 'OK' is none")):
+                 "quotas 3: 'OK' is not a valid Verdict; use DEFER")):
             with self.subTest(change):
                 self.make(policy() + quota() + row + f"UPDATE {change};",
                           modules=("Quotas", *modules))
@@ -202,12 +202,12 @@ class Rows(DoctorTest):
         self.daemon.sql("UPDATE policy_members SET Source = '$*' WHERE PolicyID = 6;")
         found = self.wrong()["rules.rows"]
         self.assertEqual([finding["what"] for finding in found], [
-            f"checkhelo 2: UseHRP is set, but {column} is not: mail is deferred where no other "
-            "policy that matches sets it" for column in ("HRPPeriod", "HRPLimit")])
+            f"checkhelo 2: UseHRP is set, but {column} is not: mail is deferred unless another "
+            "matching policy sets it" for column in ("HRPPeriod", "HRPLimit")])
 
     def test_an_item_that_is_none(self):
         self.make(policy("$*,foo bar") + quota())
-        finding = self.only("rules.rows", "'foo bar' is no address")
+        finding = self.only("rules.rows", "'foo bar' is not an address")
         self.assertIn("UPDATE policy_members SET Disabled = 1 WHERE ID = 6", finding["fix"])
 
     def test_a_limit_after_one_that_ends_the_walk(self):

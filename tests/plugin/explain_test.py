@@ -148,7 +148,7 @@ class ExplainTest(DaemonTest):
     def test_a_row_that_makes_no_sense_is_the_reason(self):
         daemon = self.make_daemon(policy() + quota(track="Sender"))
         explained = self.says_like_daemon(daemon)
-        self.assertIn("Track 'Sender' is unknown", explained["answer"]["why"])
+        self.assertIn("'Sender' is not a valid Track", explained["answer"]["why"])
 
     def test_for_people_it_begins_with_the_answer(self):
         daemon = self.make_daemon(policy() + quota(1))

@@ -28,29 +28,29 @@ Term GroupSet::term(std::string_view text) {
     result.kind = Term::Kind::group;
     result.id = known->second;
     Group& group = groups_[result.id];
-    if (!group.taken) taken_.push_back(result.id);
-    group.taken = true;
+    if (!group.used) used_.push_back(result.id);
+    group.used = true;
   } else {
     result.id = AtomTable::kNothing;
   }
   return result;
 }
 
-std::optional<std::string> GroupSet::problem(std::string_view text) const {
-  if (auto problem = item_problem(text, side_)) return problem;
+std::optional<RowProblem::Kind> GroupSet::problem(std::string_view text) const {
+  if (const auto problem = item_problem(text, side_)) return problem;
   const ListItem item = parse_item(text, side_);
   if (item.kind != ItemKind::group || by_name_.contains(item.text)) return std::nullopt;
-  return "there is no group " + quoted(item.text);
+  return RowProblem::Kind::unknown_group;
 }
 
 void GroupSet::resolve(std::vector<RowProblem>& problems) {
   std::size_t parsed = 0;
-  while (parsed < taken_.size()) parse(taken_[parsed++]);  // takes in more
+  while (parsed < used_.size()) parse(used_[parsed++]);  // adds more
   find_sound();
-  for (const auto group : taken_) {
+  for (const auto group : used_) {
     if (is_broken(group)) cut(group, problems);
   }
-  for (const auto group : taken_) {
+  for (const auto group : used_) {
     if (is_broken(group)) order_broken(group);
   }
 }
@@ -60,29 +60,28 @@ void GroupSet::parse(std::uint32_t group) {
   for (const auto& member : rows_[group].members) {
     for (const auto item : member_items(member.text)) members.push_back(term(item));
   }
-  std::uint32_t unsure = 0;
+  std::uint32_t open = 0;
   for (const auto& member : members) {
     if (member.kind == Term::Kind::atom) continue;
-    ++unsure;
+    ++open;
     if (member.kind == Term::Kind::group) groups_[member.id].users.push_back(group);
   }
   groups_[group].members = std::move(members);
-  groups_[group].unsure_items = unsure;
+  groups_[group].open_items = open;
 }
 
-// A group is sound when all groups in it are; what has an error or a loop below it never gets
-// there.
+// A group is sound if all groups in it are. One with an error or a loop below it never gets there.
 void GroupSet::find_sound() {
   const auto add_if_sound = [this](std::uint32_t group) {
-    if (groups_[group].unsure_items > 0) return;
+    if (groups_[group].open_items > 0) return;
     groups_[group].sound = true;
     order_.push_back(group);
   };
-  for (const auto group : taken_) add_if_sound(group);
-  std::size_t looked_at = 0;
-  while (looked_at < order_.size()) {
-    for (const auto user : groups_[order_[looked_at++]].users) {
-      --groups_[user].unsure_items;
+  for (const auto group : used_) add_if_sound(group);
+  std::size_t checked = 0;
+  while (checked < order_.size()) {
+    for (const auto user : groups_[order_[checked++]].users) {
+      --groups_[user].open_items;
       add_if_sound(user);
     }
   }
@@ -100,10 +99,9 @@ void GroupSet::cut(std::uint32_t group, std::vector<RowProblem>& problems) {
                                   [this](const Term& member) { return is_error(member); });
   if (error->kind == Term::Kind::group) {
     if (!error->negated) groups_[group].next = error->id;
-    problems.push_back({"policy_groups", rows_[group].id,
-                        "group " + quoted(rows_[group].name) + " is an error from its member " +
-                            quoted("%" + rows_[error->id].name) +
-                            " on: that group contains itself, or an invalid address"});
+    problems.push_back({RowProblem::Kind::broken_group, "policy_groups", rows_[group].id, "Member",
+                        rows_[group].name.substr(0, RowProblem::kMaxValue),
+                        rows_[error->id].name.substr(0, RowProblem::kMaxValue)});
   }
   members.erase(error, members.end());
 }
@@ -128,7 +126,7 @@ void GroupSet::order_broken(std::uint32_t first) {
   order_.insert(order_.end(), path.rbegin(), path.rend());
 }
 
-// Wherever one enters a loop, one walks through all of it: `entry` stands for all its groups.
+// A walk that enters a loop anywhere goes through all of it: `entry` stands for all its groups.
 void GroupSet::merge_loop(std::vector<std::uint32_t>& path, std::uint32_t entry) {
   const auto begin = std::find(path.begin(), path.end(), entry);
   Group& merged = groups_[entry];

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The groups that the lists of one side reach, brought into an order in which each stands behind
-// the groups it contains, with all errors decided beforehand: a request then only counts members.
+// The groups that the lists of one side use, sorted so that each follows the groups it contains,
+// with all errors resolved in advance: a request then only counts members.
 //
-// CBPolicyD tries a group's members in their order and stops at the first that matches or is an
-// error (a group that contains itself, an impossible address). So members in front of an error
-// still match, those behind it never. A group with such an error, at whatever depth, is "broken":
-// it matches, or its list fails, with `!` too. Used while an index is built.
+// CBPolicyD tries a group's members in order and stops at the first that matches or is an error (a
+// group that contains itself, an impossible address). So members before an error can match, members
+// after it never do. A group with such an error, at whatever depth, is "broken": either it matches
+// or its list fails, even with `!`. Used while an index is built.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 
 #include "daemon/rules/match/atom_table.hpp"
 #include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/match/row_problem.hpp"
 #include "daemon/rules/match/rows.hpp"
 
 namespace policyd {
@@ -27,7 +28,7 @@ struct Term {
   enum class Kind : std::uint8_t { atom, group, error };
   Kind kind = Kind::atom;
   bool negated = false;
-  std::uint32_t id = 0;  // an atom of the AtomTable, or the place of a GroupRow
+  std::uint32_t id = 0;  // an atom of the AtomTable, or the index of a GroupRow
 };
 
 class GroupSet {
@@ -35,23 +36,23 @@ class GroupSet {
   // Both are kept by reference until resolve() is done.
   GroupSet(Side side, std::span<const GroupRow> rows, AtomTable& atoms);
 
-  // An item of a list of this side. A group is taken in, with all that it contains at resolve().
+  // An item of a list of this side. Adds a group to the set; resolve() adds the groups it contains.
   Term term(std::string_view text);
 
-  // What is wrong with such an item, in words; nullopt where nothing is.
-  [[nodiscard]] std::optional<std::string> problem(std::string_view text) const;
+  // What is wrong with such an item; nullopt if it is valid.
+  [[nodiscard]] std::optional<RowProblem::Kind> problem(std::string_view text) const;
 
-  // Parses the groups taken in and orders them. Afterwards the functions below may be called. What
-  // breaks a group is appended to `problems`.
+  // Parses and sorts the groups of the set. Call it before the functions below. Broken groups are
+  // appended to `problems`.
   void resolve(std::vector<RowProblem>& problems);
 
-  // The groups in order. Groups that contain each other are one.
+  // The groups in order. Groups that contain each other are merged into one.
   [[nodiscard]] const std::vector<std::uint32_t>& order() const { return order_; }
-  // What makes one of them match: any of these. No errors are left in there.
+  // A group matches if any of these does. None of them is an error.
   [[nodiscard]] const std::vector<Term>& members(std::uint32_t group) const {
     return groups_.at(group).members;
   }
-  // The one in order() that stands for `group`.
+  // The group in order() that `group` was merged into, or itself.
   [[nodiscard]] std::uint32_t representative(std::uint32_t group) const {
     return groups_.at(group).representative;
   }
@@ -64,9 +65,9 @@ class GroupSet {
     std::vector<Term> members;
     std::vector<std::uint32_t> users;  // groups that contain it, once for each item
     std::uint32_t representative = 0;
-    std::uint32_t next = kNone;      // the broken group at which a broken one stops
-    std::uint32_t unsure_items = 0;  // not yet known to be without error
-    bool taken = false;
+    std::uint32_t next = kNone;    // the broken group at which this broken one stops
+    std::uint32_t open_items = 0;  // not yet known to be sound
+    bool used = false;
     bool sound = false;
     Visit visit = Visit::not_yet;
   };
@@ -82,8 +83,8 @@ class GroupSet {
   std::span<const GroupRow> rows_;
   AtomTable& atoms_;
   std::unordered_map<std::string_view, std::uint32_t> by_name_;
-  std::vector<Group> groups_;         // by place in rows_
-  std::vector<std::uint32_t> taken_;  // groups taken in
+  std::vector<Group> groups_;        // by index in rows_
+  std::vector<std::uint32_t> used_;  // the groups of the set
   std::vector<std::uint32_t> order_;
 };
 

@@ -11,25 +11,25 @@
 namespace policyd {
 namespace {
 
-constexpr std::size_t kQuotedLength = 80;
+constexpr std::size_t kMaxQuoted = 80;
 
-// Parts of one to `longest` characters that all are `wanted`, with `separator` between them. Empty
-// parts count only where `empty_parts`.
-template <typename Wanted>
-bool all_parts(std::string_view text, char separator, std::size_t longest, bool empty_parts,
-               Wanted wanted) {
+// Whether the text is parts of 1 to `max_length` characters of the right kind, divided by
+// `separator`. Parts may be empty if `allow_empty`.
+template <typename IsRight>
+bool all_parts(std::string_view text, char separator, std::size_t max_length, bool allow_empty,
+               IsRight is_right) {
   while (true) {
     const auto end = text.find(separator);
     const auto part = text.substr(0, end);
-    if (part.size() > longest || (part.empty() && !empty_parts)) return false;
-    if (!std::all_of(part.begin(), part.end(), wanted)) return false;
+    if (part.size() > max_length || (part.empty() && !allow_empty)) return false;
+    if (!std::all_of(part.begin(), part.end(), is_right)) return false;
     if (end == std::string_view::npos) return true;
     text.remove_prefix(end + 1);
   }
 }
 
-// Whether CBPolicyD takes the text for an address or network, and so for an error where it is none:
-// "300.1.1.1", "1:2", and also "cafe".
+// Whether CBPolicyD takes the text for an address or network, so that an invalid one is an error:
+// "300.1.1.1", "1:2", and even "cafe".
 bool looks_like_network(std::string_view text) {
   const auto slash = text.find('/');
   const auto address = text.substr(0, slash);
@@ -153,28 +153,19 @@ std::vector<std::string_view> member_items(std::string_view member) {
   }
 }
 
-std::optional<std::string> item_problem(std::string_view text, Side side) {
-  if (text.find('\n') != std::string_view::npos) {
-    return quoted(text) + " has a line break; what is behind it is ignored";
-  }
+std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
+  using Kind = RowProblem::Kind;
+  if (text.find('\n') != std::string_view::npos) return Kind::line_break;
   const ListItem item = parse_item(text, side);
-  if (item.kind == ItemKind::error) {
-    return text.empty() || text == "!"
-               ? std::string("an empty item: the list never matches")
-               : quoted(text) + " is no valid address or network: the list never matches";
-  }
-  if (item.kind == ItemKind::unparsable) {
-    return quoted(text) + (side == Side::source
-                               ? " is no address, network, SASL name, group or host name"
-                               : " is no address or group");
-  }
-  return std::nullopt;
+  if (item.kind == ItemKind::unparsable) return Kind::unknown_item;
+  if (item.kind != ItemKind::error) return std::nullopt;
+  return text.empty() || text == "!" ? Kind::empty_item : Kind::invalid_network;
 }
 
 std::string quoted(std::string_view text) {
   std::string out = "'";
-  append_printable(out, text, kQuotedLength);
-  if (text.size() > kQuotedLength) out += "...";
+  append_printable(out, text, kMaxQuoted);
+  if (text.size() > kMaxQuoted) out += "...";
   return out + "'";
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One item of a Source or Destination list, or of a group, as a value. The index and the plain
-// matching share nothing but this parsing. Pure functions; any thread.
+// One item of a Source or Destination list, or of a group, as a value. The index and plain_match
+// share only this parsing. Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/base/ip_address.hpp"
+#include "daemon/rules/match/row_problem.hpp"
 
 namespace policyd {
 
@@ -19,12 +20,12 @@ enum class ItemKind : std::uint8_t {
   group,           // %name
   client_network,  // 192.0.2.0/24
   peer_network,    // [192.0.2.0/24]
-  sasl_user,       // $name; `$-` also where there is no SASL user
+  sasl_user,       // $name; `$-` also matches without a SASL user
   empty_sender,    // @
   address,         // user@domain, @domain, stars
   host,            // mail.example.org, *.example.org, .example.org
   unparsable,      // matches nothing, so with `!` everything
-  error,           // 300.1.1.1 or no text: its list does not match, with `!` neither
+  error,           // 300.1.1.1 or no text: its list does not match, not even with `!`
 };
 
 struct ListItem {
@@ -34,24 +35,24 @@ struct ListItem {
   IpNetwork network;  // of the two network kinds
 };
 
-// Everything behind a line break is dropped, as CBPolicyD drops it.
+// Everything after a line break is dropped, as in CBPolicyD.
 [[nodiscard]] ListItem parse_item(std::string_view text, Side side);
 
 // NULL and `any` match everything.
 [[nodiscard]] bool matches_everything(const std::optional<std::string>& list);
 
-// The items of a Source or Destination, all of which must match. Empty ones at the end are none, as
-// CBPolicyD has it; a list without items matches nothing. The views point into `list`.
+// The items of a Source or Destination, all of which must match. Empty items at the end are
+// dropped, as in CBPolicyD; a list without items matches nothing. The views point into `list`.
 [[nodiscard]] std::vector<std::string_view> list_items(std::string_view list);
 
-// The items of one row of policy_group_members: commas and line breaks separate, empty ones are
-// none. The views point into `member`.
+// The items of one row of policy_group_members, separated by commas or line breaks; empty items are
+// dropped. The views point into `member`.
 [[nodiscard]] std::vector<std::string_view> member_items(std::string_view member);
 
-// What is wrong with an item, in words; nullopt where nothing is.
-[[nodiscard]] std::optional<std::string> item_problem(std::string_view text, Side side);
+// What is wrong with an item; nullopt if it is valid.
+[[nodiscard]] std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side);
 
-// `text` in quotes for messages: shortened, and without control characters.
+// `text` in quotes for messages: shortened, control characters escaped.
 [[nodiscard]] std::string quoted(std::string_view text);
 
 }  // namespace policyd

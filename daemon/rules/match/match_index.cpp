@@ -9,6 +9,7 @@
 #include "daemon/rules/match/group_set.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/match_graph.hpp"
+#include "daemon/rules/match/row_problem.hpp"
 #include "daemon/rules/match/rows.hpp"
 
 namespace policyd {
@@ -16,7 +17,7 @@ namespace {
 
 using Link = MatchGraph::Link;
 
-// (list, item) pairs in any order → Lists, which keep the order within one list.
+// (list, item) pairs in any order → Lists, which keep the order of items within a list.
 template <typename T>
 MatchGraph::Lists<T> make_lists(std::size_t count,
                                 const std::vector<std::pair<std::uint32_t, T>>& pairs) {
@@ -25,8 +26,8 @@ MatchGraph::Lists<T> make_lists(std::size_t count,
   for (const auto& pair : pairs) ++lists.begin[pair.first + 1];
   for (std::size_t i = 1; i <= count; ++i) lists.begin[i] += lists.begin[i - 1];
   lists.items.resize(pairs.size());
-  auto place = lists.begin;
-  for (const auto& pair : pairs) lists.items[place[pair.first]++] = pair.second;
+  auto next = lists.begin;
+  for (const auto& pair : pairs) lists.items[next[pair.first]++] = pair.second;
   return lists;
 }
 
@@ -52,7 +53,7 @@ class Builder {
     const auto before = problems_.size();
     source_.resolve(problems_);
     destination_.resolve(problems_);
-    forget_doubles(before);
+    drop_duplicates(before);
     number_nodes();
     connect_groups();
     connect_rows();
@@ -68,7 +69,7 @@ class Builder {
     if (source && destination) rows_.push_back(std::move(row));
   }
 
-  // Whether the list can match at all.
+  // Whether the list can match at all. Reports its invalid items.
   bool add_list(const std::optional<std::string>& list, Side side, std::int64_t id,
                 std::vector<Term>& terms) {
     if (matches_everything(list)) return true;
@@ -77,8 +78,9 @@ class Builder {
     for (const auto item : list_items(*list)) {
       terms.push_back(set.term(item));
       if (terms.back().kind == Term::Kind::error) possible = false;
-      if (auto problem = set.problem(item)) {
-        problems_.push_back({"policy_members", id, std::move(*problem)});
+      if (const auto problem = set.problem(item)) {
+        report(*problem, "policy_members", id, side == Side::source ? "Source" : "Destination",
+               item);
       }
     }
     return possible;
@@ -93,25 +95,27 @@ class Builder {
   void report_member(const GroupRow::Member& member) {
     const auto items = member_items(member.text);
     if (items.empty()) {
-      problems_.push_back({"policy_group_members", member.id, "an empty member is ignored"});
+      report(RowProblem::Kind::empty_member, "policy_group_members", member.id, "Member", {});
     }
     for (const auto item : items) {
-      if (auto problem = source_.problem(item)) {
-        problems_.push_back({"policy_group_members", member.id, std::move(*problem)});
+      if (const auto problem = source_.problem(item)) {
+        report(*problem, "policy_group_members", member.id, "Member", item);
       }
     }
   }
 
+  void report(RowProblem::Kind kind, const char* table, std::int64_t id, const char* column,
+              std::string_view value) {
+    problems_.push_back(
+        {kind, table, id, column, std::string{value.substr(0, RowProblem::kMaxValue)}});
+  }
+
   // A group that is broken on both sides is reported once.
-  void forget_doubles(std::size_t from) {
+  void drop_duplicates(std::size_t from) {
     const auto begin = problems_.begin() + static_cast<std::ptrdiff_t>(from);
     std::stable_sort(begin, problems_.end(),
                      [](const RowProblem& a, const RowProblem& b) { return a.id < b.id; });
-    problems_.erase(std::unique(begin, problems_.end(),
-                                [](const RowProblem& a, const RowProblem& b) {
-                                  return a.id == b.id && a.what == b.what;
-                                }),
-                    problems_.end());
+    problems_.erase(std::unique(begin, problems_.end()), problems_.end());
   }
 
   void number_nodes() {
@@ -155,7 +159,7 @@ class Builder {
     graph_.containing = make_lists(graph_.nodes(), edges);
   }
 
-  // Whether the row's list can match; its conditions are appended.
+  // Appends the conditions of a row's list; false if it can never match.
   bool add_conditions(const std::vector<Term>& terms, Side side, std::vector<Link>& conditions) {
     const GroupSet& set = side == Side::source ? source_ : destination_;
     for (const auto& term : terms) {
@@ -211,7 +215,7 @@ class Builder {
   GroupSet source_;
   GroupSet destination_;
   std::vector<Row> rows_;
-  std::vector<std::uint32_t> source_nodes_;  // by place of the GroupRow
+  std::vector<std::uint32_t> source_nodes_;  // by index of the GroupRow
   std::vector<std::uint32_t> destination_nodes_;
 };
 

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The index of all policy members and groups. Built once per snapshot of the rules, on whatever
-// thread loads them; it never changes afterwards. matcher.hpp asks it.
+// The index of all policy members and groups. Built once per snapshot of the rules, on the thread
+// that loads them; immutable afterwards. A Matcher searches it.
 #pragma once
 
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "daemon/rules/match/row_problem.hpp"
 #include "daemon/rules/match/rows.hpp"
 
 namespace policyd {
 
 class MatchIndex {
  public:
-  // Problems found in rows are appended to `problems`; nothing is thrown for them.
+  // Appends the problems of rows to `problems`.
   MatchIndex(std::span<const MemberRow> members, std::span<const GroupRow> groups,
              std::vector<RowProblem>& problems);
   ~MatchIndex();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The rows that matching is built from, as values, and what is wrong with one.
+// The rows that matching is built from, as values.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,8 @@
 
 namespace policyd {
 
-// A row of the database that cannot be used, or only in part. Logged once per snapshot.
-struct RowProblem {
-  std::string table;
-  std::int64_t id = 0;
-  std::string what;  // "member 'foo bar' is no address, network, group or host name"
-};
-
-// policy_members, enabled ones of enabled policies. `policy` is the policy's place in the order of
-// (Priority, ID), so that matches sorted by it are in the order in which they apply.
+// An enabled row of policy_members whose policy is enabled. `policy` is the policy's index in the
+// order of (Priority, ID), so that matches sorted by it are in the order in which they apply.
 struct MemberRow {
   std::int64_t id = 0;
   std::uint32_t policy = 0;
@@ -25,8 +18,8 @@ struct MemberRow {
   std::optional<std::string> destination;  // NULL matches everything
 };
 
-// policy_groups with the enabled policy_group_members, these in the order of their IDs (nothing
-// behind a member that is an error is tried); disabled groups are given without members.
+// A row of policy_groups with its enabled policy_group_members in the order of their IDs: nothing
+// after a member that is an error is tried. A disabled group has no members.
 struct GroupRow {
   struct Member {
     std::int64_t id = 0;

@@ -80,7 +80,7 @@ void RulesSource::log_problems(const Rules& rules) {
   std::unordered_set<std::string> problems;
   std::size_t unlogged = 0;
   for (const RowProblem& problem : rules.problems) {
-    std::string text = fmt::format("{} {}: {}", problem.table, problem.id, problem.what);
+    std::string text = describe(problem);
     if (!known_problems_.contains(text)) {
       if (problems.size() < kMaxLoggedProblems) {
         log_.warning(text);

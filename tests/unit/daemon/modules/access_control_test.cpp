@@ -104,7 +104,8 @@ TEST_F(AccessControlTest, LogsToTheLetter) {
   answer(rcpt("2"));
   EXPECT_TRUE(log_text().ends_with(
       "module=AccessControl, action=none, " + who + "reason=invalid_verdict\n" +
-      "module=AccessControl, access_control=1: Verdict 'what?' is none\n"))
+      "module=AccessControl, access_control=1: 'what?' is not a valid Verdict; "
+      "use HOLD, REJECT, DISCARD, FILTER, REDIRECT, OK or PASS\n"))
       << log_text();
 }
 

@@ -165,8 +165,8 @@ TEST_F(AccountingTest, DefersForARowThatMakesNoSense) {
   EXPECT_EQ(answer(end("1", 100)), "DEFER");
   admin("UPDATE accounting SET Track = 'Policy', AccountingPeriod = 3");
   EXPECT_EQ(answer(rcpt("2")), "DEFER");
-  EXPECT_NE(log_text().find("accounting=1: Track 'Colour:red' is unknown"), std::string::npos);
-  EXPECT_NE(log_text().find("accounting=1: AccountingPeriod is none of"), std::string::npos);
+  EXPECT_NE(log_text().find("accounting=1: 'Colour:red' is not a valid Track"), std::string::npos);
+  EXPECT_NE(log_text().find("accounting=1: AccountingPeriod is not 0"), std::string::npos);
   EXPECT_EQ(used(), "(no row)");
 }
 
@@ -326,7 +326,9 @@ TEST_F(AccountingTest, LogsToTheLetter) {
   expected += "module=Accounting, action=what" + who + "reason=accounting_match" + tail +
               "count=3/1 (300.0%), size=2/-\n";
   expected += "module=Accounting, action=none" + who + "reason=invalid_verdict\n";
-  expected += "module=Accounting, accounting=1: Verdict 'What' is none\n";
+  expected +=
+      "module=Accounting, accounting=1: 'What' is not a valid Verdict; use "
+      "DEFER, REJECT, HOLD, DISCARD, FILTER or REDIRECT\n";
   EXPECT_EQ(log_text(), expected);
 }
 

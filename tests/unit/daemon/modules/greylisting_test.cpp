@@ -164,7 +164,8 @@ TEST_F(GreylistingTest, DefersForARowThatMakesNoSense) {
             "UseAutoBlacklist is set, but AutoBlacklistPeriod is not"},
         Row{"auto-blacklist below nothing", "UseAutoBlacklist = 1, AutoBlacklistPeriod = -5",
             "UseAutoBlacklist is set, but AutoBlacklistPeriod is not"},
-        Row{"track", "Track = 'Sender:@domain'", "Track 'Sender:@domain' is not SenderIP:/24"}}) {
+        Row{"track", "Track = 'Sender:@domain'",
+            "'Sender:@domain' is not a valid Track; use SenderIP:/24"}}) {
     SCOPED_TRACE(row.name);
     admin(
         "UPDATE greylisting SET Track = 'SenderIP:/24', UseAutoWhitelist = NULL,"

@@ -112,16 +112,17 @@ TEST(MatchProblems, NameTableRowAndText) {
   const MatchIndex index(members, test_groups(), problems);
   std::string all;
   for (const auto& p : problems) {
-    all += p.table + " " + std::to_string(p.id) + ": " + p.what + "\n";
+    all += describe(p) + "\n";
   }
   for (const char* expected :
-       {"policy_members 1: 'foo bar' is no address, network, SASL name, group or host name\n",
-        "policy_members 1: '192.0.2.1' is no address or group\n",
-        "policy_members 2: '300.1.1.1' is no valid address or network: the list never matches\n",
-        "policy_members 2: there is no group 'nobody'\n",
-        "policy_members 3: an empty item: the list never matches\n",
+       {"policy_members 1: 'foo bar' is not an address, network, SASL name, group or host name\n",
+        "policy_members 1: '192.0.2.1' is not a mail address or group\n",
+        "policy_members 2: '300.1.1.1' is not a valid address or network: the list never matches\n",
+        "policy_members 2: '%nobody': there is no such group\n",
+        "policy_members 3: Destination has an empty item: the list never matches\n",
         "policy_group_members 700: an empty member is ignored\n",
-        "policy_group_members 2800: 'nonsense' is no address", "policy_groups 20: group 'self'"}) {
+        "policy_group_members 2800: 'nonsense' is not an address",
+        "policy_groups 20: group 'self'"}) {
     EXPECT_NE(all.find(expected), std::string::npos) << expected << all;
   }
   EXPECT_EQ(all.find("policy_members 4"), std::string::npos) << all;
@@ -132,8 +133,8 @@ TEST(MatchProblems, AreShortAndWithoutControlCharacters) {
   std::vector<RowProblem> problems;
   const MatchIndex index(members, {}, problems);
   ASSERT_EQ(problems.size(), 1U);
-  EXPECT_LT(problems[0].what.size(), 200U);
-  EXPECT_EQ(problems[0].what.find('\x1b'), std::string::npos);
+  EXPECT_LT(describe(problems[0]).size(), 200U);
+  EXPECT_EQ(describe(problems[0]).find('\x1b'), std::string::npos);
 }
 
 TEST(PlainMatch, SaysWhy) {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/rules/match/row_problem.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/rules/match/list_item.hpp"
+
+namespace policyd {
+namespace {
+
+using Kind = RowProblem::Kind;
+
+constexpr std::string_view kTracks =
+    "Policy, SenderIP:/24, Sender:user@domain, Sender:@domain, Sender:user@, SASLUsername, or "
+    "Recipient like Sender";
+constexpr std::string_view kLimitVerdicts = "DEFER, REJECT, HOLD, DISCARD, FILTER or REDIRECT";
+
+// What a column takes.
+struct Accepted {
+  std::string_view table;
+  std::string_view column;
+  std::string_view values;
+};
+constexpr std::array kAccepted = {
+    Accepted{"quotas", "Track", kTracks},
+    Accepted{"quotas", "Verdict", kLimitVerdicts},
+    Accepted{"quotas_limits", "Type", "MessageCount or MessageCumulativeSize"},
+    Accepted{"accounting", "Track", kTracks},
+    Accepted{"accounting", "Verdict", kLimitVerdicts},
+    Accepted{"accounting", "AccountingPeriod", "0 (day), 1 (week) or 2 (month)"},
+    Accepted{"access_control", "Verdict", "HOLD, REJECT, DISCARD, FILTER, REDIRECT, OK or PASS"},
+    Accepted{"greylisting", "Track", "SenderIP:/24 or another prefix length"},
+    Accepted{"checkhelo_whitelist", "Source", "SenderIP: and an address or network"},
+    Accepted{"greylisting_whitelist", "Source", "SenderIP: and an address or network"},
+};
+
+std::string sentence(const RowProblem& problem) {
+  const std::string value = quoted(problem.value);
+  switch (problem.kind) {
+    case Kind::not_a_number:
+      return fmt::format("{} {} is not a number", problem.column, value);
+    case Kind::not_positive:
+      return fmt::format("{} must be greater than 0", problem.column);
+    case Kind::invalid_value:
+      return describe_invalid_value(problem.table, problem.column, problem.value);
+    case Kind::missing:
+      return describe_missing(problem.other, problem.column);
+    case Kind::missing_for_some:
+      return describe_missing(problem.other, problem.column) +
+             ": mail is deferred unless another matching policy sets it";
+    case Kind::line_break:
+      return value + " contains a line break; the rest of it is ignored";
+    case Kind::empty_item:
+      return fmt::format("{} has an empty item: the list never matches", problem.column);
+    case Kind::invalid_network:
+      return value + " is not a valid address or network: the list never matches";
+    case Kind::unknown_item:
+      return value + (problem.column == "Destination"
+                          ? " is not a mail address or group"
+                          : " is not an address, network, SASL name, group or host name");
+    case Kind::unknown_group:
+      return value + ": there is no such group";
+    case Kind::empty_member:
+      return "an empty member is ignored";
+    case Kind::broken_group:
+      return fmt::format(
+          "group {} is invalid from its member {} on: that group contains itself or an invalid "
+          "address",
+          value, quoted("%" + problem.other));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string describe(const RowProblem& problem) {
+  return fmt::format("{} {}: {}", problem.table, problem.id, sentence(problem));
+}
+
+std::string describe_invalid_value(std::string_view table, std::string_view column,
+                                   std::string_view value) {
+  const auto* accepted = std::find_if(
+      kAccepted.begin(), kAccepted.end(),
+      [&](const Accepted& each) { return each.table == table && each.column == column; });
+  std::string out = fmt::format("{} is not a valid {}", quoted(value), column);
+  if (accepted != kAccepted.end()) out += fmt::format("; use {}", accepted->values);
+  return out;
+}
+
+std::string describe_missing(std::string_view switch_column, std::string_view column) {
+  return fmt::format("{} is set, but {} is not", switch_column, column);
+}
+
+}  // namespace policyd

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What is wrong with a row of the rule tables, as a value: the loaders find it, the log prints it,
+// `doctor` chooses its fix by it. Only here is it put into words. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace policyd {
+
+// A row that cannot be used, or only in part. Logged once per snapshot.
+struct RowProblem {
+  enum class Kind : std::uint8_t {
+    not_a_number,   // text in a number column; `value` is the text
+    not_positive,   // 0, NULL or negative where a number above 0 is needed
+    invalid_value,  // `value` is not one that the column takes
+    // The switch `other` is on, but `column`, which it needs, is not set.
+    missing,
+    missing_for_some,  // likewise, but another policy that matches the mail may set it
+    // Items of lists and groups; `value` is the item as written.
+    line_break,       // in the middle of an item
+    empty_item,       // in a list
+    invalid_network,  // 300.1.1.1: an error, as CBPolicyD has it
+    unknown_item,     // none of the forms that the column takes
+    unknown_group,
+    empty_member,  // a group member without items
+    broken_group,  // the group `value` contains `other`, which contains an error or itself
+  };
+
+  Kind kind = Kind::invalid_value;
+  std::string table;
+  std::int64_t id = 0;
+  std::string column;
+  std::string value = {};  // at most kMaxValue bytes of it
+  std::string other = {};
+
+  static constexpr std::size_t kMaxValue = 200;
+
+  bool operator==(const RowProblem&) const = default;
+};
+
+// "quotas 3: 'WAIT' is not a valid Verdict; use DEFER, REJECT, ..." One line of printable text.
+[[nodiscard]] std::string describe(const RowProblem& problem);
+
+// The part of it after the colon, for log lines that name the row in their own way.
+[[nodiscard]] std::string describe_invalid_value(std::string_view table, std::string_view column,
+                                                 std::string_view value);
+[[nodiscard]] std::string describe_missing(std::string_view switch_column, std::string_view column);
+
+}  // namespace policyd
