@@ -142,7 +142,7 @@ class Worker {
     server_->run();
     cleaner_.reset();
     engine_.finish();
-    engine_.keep_messages_under_way();
+    engine_.save_open_sessions();
     store_.close(kStoreBeforeEnd);
     status_file_.reset();
     log_->notice("cbpolicyd ends");

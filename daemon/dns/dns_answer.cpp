@@ -11,7 +11,7 @@ constexpr std::size_t kHeaderBytes = 12;
 constexpr unsigned kServFail = 2;
 constexpr unsigned kNxDomain = 3;
 
-// Moves through a message; each step fails where it would leave it.
+// Moves through a message; a step that would leave it fails.
 class Reader {
  public:
   explicit Reader(std::span<const unsigned char> message) : message_(message) {}
@@ -62,7 +62,7 @@ std::optional<std::string> joined_strings(std::span<const unsigned char> data) {
   return text;
 }
 
-// `reader` stands at the record's data of `size` bytes.
+// `reader` is at the record's data of `size` bytes.
 std::optional<std::string> read_data(Reader reader, DnsType type, std::size_t size) {
   const auto data = reader.rest().first(size);
   switch (type) {
@@ -80,8 +80,8 @@ std::optional<std::string> read_data(Reader reader, DnsType type, std::size_t si
   return std::nullopt;
 }
 
-// One record of the answer section. False where it is malformed.
-bool read_record(Reader& reader, DnsType wanted, DnsAnswer& answer) {
+// Reads one record of the answer section; false if it is malformed.
+bool read_record(Reader& reader, DnsType requested, DnsAnswer& answer) {
   constexpr std::size_t kTtlBytes = 4;
   if (!reader.name()) return false;
   const auto type = reader.number();
@@ -89,9 +89,9 @@ bool read_record(Reader& reader, DnsType wanted, DnsAnswer& answer) {
   if (!type || !dns_class || !reader.skip(kTtlBytes)) return false;
   const auto size = reader.number();
   if (!size || reader.rest().size() < *size) return false;
-  const bool is_wanted = *type == static_cast<unsigned>(wanted) && *dns_class == 1;
-  if (is_wanted && answer.records.size() < kMostRecords) {
-    auto data = read_data(reader, wanted, *size);
+  const bool is_requested = *type == static_cast<unsigned>(requested) && *dns_class == 1;
+  if (is_requested && answer.records.size() < kMaxRecords) {
+    auto data = read_data(reader, requested, *size);
     if (!data) return false;
     answer.records.push_back(std::move(*data));
   }
@@ -116,7 +116,7 @@ DnsStatus status_of(unsigned response_code) {
 std::optional<DnsAnswer> parse_dns_answer(std::span<const unsigned char> message, DnsType type) {
   if (message.size() < kHeaderBytes) return std::nullopt;
   Reader reader{message};
-  reader.skip(2);  // the ID, which c-ares has compared
+  reader.skip(2);  // the ID, checked by c-ares
   const unsigned flags = *reader.number();
   const unsigned questions = *reader.number();
   const unsigned answers = *reader.number();
@@ -145,9 +145,9 @@ bool is_dns_name(std::string_view text) {
       label = 0;
       continue;
     }
-    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      std::string_view{"-_+=@"}.find(c) != std::string_view::npos;
-    if (!fine || ++label > 63) return false;
+    const bool valid = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view{"-_+=@"}.find(c) != std::string_view::npos;
+    if (!valid || ++label > 63) return false;
   }
   return label > 0;
 }

@@ -15,10 +15,10 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr std::chrono::minutes kSayAgainAfter{1};
+constexpr std::chrono::minutes kLogAgainAfter{1};
 constexpr std::array kHeloTypes = {DnsType::a, DnsType::aaaa, DnsType::mx};
 
-// The three answers about one HELO name, as they come.
+// The answers for one HELO name received so far.
 struct HeloAnswers {
   std::vector<DnsAnswer> answers;
   bool found = false;
@@ -28,7 +28,7 @@ struct HeloAnswers {
                        [status](const DnsAnswer& answer) { return answer.status == status; });
   }
 
-  // Where none of them holds a record: what is least certain counts.
+  // The result if none of them has a record: the least certain answer decides.
   [[nodiscard]] HeloFound nothing_found() const {
     if (any(DnsStatus::timed_out) || any(DnsStatus::no_answer)) return HeloFound::no_answer;
     if (any(DnsStatus::server_failure)) return HeloFound::server_failure;
@@ -41,20 +41,20 @@ struct HeloAnswers {
 
 }  // namespace
 
-// A question and what is found out about it; the resolver's thread's, then the loop's.
+// A question and its results: used on the resolver's thread, then on the loop.
 struct DnsLookups::Waiting {
   DnsLookups& owner;
   Done done;
-  int missing = 0;  // lookups
+  int open_lookups = 0;
   Lookups found;
   // shared_ptr: as in the owner.
   std::shared_ptr<bool> alive;
 
   static void finished(const std::shared_ptr<Waiting>& self) {
-    if (--self->missing > 0) return;
+    if (--self->open_lookups > 0) return;
     self->owner.loop_.post([self] {
       if (!*self->alive) return;
-      --self->owner.under_way_;
+      --self->owner.waiting_;
       self->done(std::move(self->found));
     });
   }
@@ -69,22 +69,22 @@ DnsLookups::DnsLookups(EventLoop& loop, Maillog& log, DnsLookupSettings settings
 DnsLookups::~DnsLookups() { *alive_ = false; }
 
 void DnsLookups::look_up(LookupQuestion question, Done done) {
-  if (under_way_ >= settings_.most_questions) {
+  if (waiting_ >= settings_.max_questions) {
     ++skipped_;
-    complain();
+    log_skipped();
     return loop_.post([done = std::move(done)] { done({}); });
   }
-  ++under_way_;
-  // shared_ptr: the lookups of one question end in any order.
+  ++waiting_;
+  // shared_ptr: held by the lookups of one question, which end in any order.
   auto waiting = std::make_shared<Waiting>(Waiting{*this, std::move(done), 0, {}, alive_});
-  waiting->missing = (question.wishes.helo ? 1 : 0) + (question.wishes.spf ? 1 : 0);
-  if (question.wishes.helo) look_up_helo(waiting, question.helo_name);
-  if (question.wishes.spf) look_up_spf(waiting, std::move(question));
+  waiting->open_lookups = (question.needed.helo ? 1 : 0) + (question.needed.spf ? 1 : 0);
+  if (question.needed.helo) look_up_helo(waiting, question.helo_name);
+  if (question.needed.spf) look_up_spf(waiting, std::move(question));
 }
 
 void DnsLookups::look_up_helo(const std::shared_ptr<Waiting>& waiting,
                               const std::string& helo_name) {
-  // shared_ptr: of the three that are under way.
+  // shared_ptr: held by all three queries.
   auto answers = std::make_shared<HeloAnswers>();
   const auto deadline = Steady::now() + settings_.helo_deadline;
   for (const DnsType type : kHeloTypes) {
@@ -108,11 +108,11 @@ void DnsLookups::look_up_spf(const std::shared_ptr<Waiting>& waiting, LookupQues
             });
 }
 
-void DnsLookups::complain() {
-  if (Steady::now() - complained_ < kSayAgainAfter) return;
-  complained_ = Steady::now();
-  log_.warning(fmt::format("{} questions wait for the DNS: lookups for {} others were skipped",
-                           settings_.most_questions, std::exchange(skipped_, 0)));
+void DnsLookups::log_skipped() {
+  if (Steady::now() - logged_ < kLogAgainAfter) return;
+  logged_ = Steady::now();
+  log_.warning(fmt::format("{} requests are waiting for the DNS; skipped the lookups of {} others",
+                           settings_.max_questions, std::exchange(skipped_, 0)));
 }
 
 }  // namespace policyd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What modules want to know from the DNS, found out by one resolver: HELO names and SPF, each with
-// its deadline, and only so many at a time. Called on the loop, works on the resolver's thread,
-// answers on the loop.
+// The DNS lookups of modules, by one resolver: HELO names and SPF, each with its deadline, and a
+// limited number at a time. Called on the loop, works on the resolver's thread, answers on the
+// loop.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ struct DnsLookupSettings {
   std::string name_servers;  // of ResolverSettings
   std::chrono::milliseconds helo_deadline{10'000};
   std::chrono::milliseconds spf_deadline{15'000};
-  std::size_t most_questions = 1'000;  // that wait; beyond, lookups are skipped
+  std::size_t max_questions = 1'000;  // waiting; beyond that, lookups are skipped
 };
 
 class DnsLookups final : public LookupService {
@@ -33,17 +33,17 @@ class DnsLookups final : public LookupService {
   struct Waiting;
   void look_up_helo(const std::shared_ptr<Waiting>& waiting, const std::string& helo_name);
   void look_up_spf(const std::shared_ptr<Waiting>& waiting, LookupQuestion question);
-  void complain();
+  void log_skipped();
 
   EventLoop& loop_;
   Maillog& log_;
   const DnsLookupSettings settings_;
-  std::size_t under_way_ = 0;
-  std::uint64_t skipped_ = 0;  // since it was last said
-  std::chrono::steady_clock::time_point complained_;
+  std::size_t waiting_ = 0;
+  std::uint64_t skipped_ = 0;  // since the last log line
+  std::chrono::steady_clock::time_point logged_;
   // shared_ptr: what is posted to the loop may arrive after this object is gone.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  Resolver resolver_;  // last: its thread uses the others
+  Resolver resolver_;  // last: its thread uses the other members
 };
 
 }  // namespace policyd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What modules may want to know from the DNS before they decide, and who finds it out. A question
-// that wants something leaves its batch, waits, and joins a later one with what was found; nothing
-// else waits. The seam between the engine and the resolver.
+// The DNS lookups that modules need before they decide. A question that needs one leaves its batch,
+// waits, and joins a later batch with the result; nothing else waits. The seam between the engine
+// and the resolver.
 #pragma once
 
 #include <cstdint>
@@ -13,38 +13,38 @@
 
 namespace policyd {
 
-// What the DNS says of a HELO name: whether it has an A, AAAA or MX record.
+// Whether a HELO name has an A, AAAA or MX record.
 enum class HeloFound : std::uint8_t {
   address,         // it has one
-  other_records,   // there was an answer, without any of these
+  other_records,   // an answer without any of these
   no_such_domain,  // NXDOMAIN
   no_records,      // NOERROR, and an empty answer
   server_failure,  // SERVFAIL
-  no_answer,       // anything else: refused, timed out, garbage
+  no_answer,       // anything else: refused, timed out, malformed
 };
 
 enum class SpfResult : std::uint8_t { none, neutral, pass, fail, softfail, temperror, permerror };
 
 struct SpfFound {
   SpfResult result = SpfResult::none;
-  std::string why;  // printable, of a permerror or temperror; may be empty
+  std::string why;  // printable; for permerror and temperror; may be empty
 };
 
-struct LookupWishes {
+struct NeededLookups {
   bool helo = false;
   bool spf = false;
   [[nodiscard]] bool any() const { return helo || spf; }
 };
 
-// Nothing where it was not wanted, or was skipped: no answer within the deadline (SPF only), or
-// too much to do.
+// Nullopt if it was not needed, or skipped: no answer by the deadline (SPF only), or too many
+// lookups.
 struct Lookups {
   std::optional<HeloFound> helo;
   std::optional<SpfFound> spf;
 };
 
 struct LookupQuestion {
-  LookupWishes wishes;
+  NeededLookups needed;
   std::string helo_name;
   std::string sender;
   IpAddress client_address;
@@ -59,8 +59,8 @@ class LookupService {
   LookupService& operator=(const LookupService&) = delete;
   virtual ~LookupService() = default;
 
-  // Calls `done` once, on the loop, after this has returned and by the service's deadline. The
-  // loop's thread.
+  // Calls `done` once on the loop, after this function has returned and by the service's deadline.
+  // The loop's thread.
   virtual void look_up(LookupQuestion question, Done done) = 0;
 };
 

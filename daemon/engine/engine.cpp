@@ -4,10 +4,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <exception>
 #include <iterator>
 #include <utility>
 
+#include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/modules/module_trace.hpp"
 
@@ -17,15 +17,15 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr std::size_t kLookAtClockAfter = 16;  // questions
+constexpr std::size_t kCheckClockEvery = 16;  // questions
 
-// The answer to a question that was answered before.
+// The answer to a question that has been answered before.
 Verdict repeated(const Verdict& first) {
-  // Or Postfix would add the header twice.
+  // Postfix would add the header twice.
   return first.action == Action::prepend ? Verdict{} : first;
 }
 
-// Of a question that waits for the DNS. No instance contains a line feed.
+// The key of a question that waits for the DNS. No instance contains a line feed.
 std::string key_of(const Request& request) {
   return fmt::format("{}\n{}", request.instance, request.recipient);
 }
@@ -63,9 +63,9 @@ void Engine::enqueue(Item item) {
   if (waiting_.empty()) batch_began_ = Steady::now();
   waiting_.push_back(std::move(item));
   if (!batch_.empty()) return;  // the next batch begins when this one is answered
-  const bool look_at_clock = waiting_.size() % kLookAtClockAfter == 0;
+  const bool check_clock = waiting_.size() % kCheckClockEvery == 0;
   if (waiting_.size() >= kMaxBatch ||
-      (look_at_clock && Steady::now() - batch_began_ >= kMaxBatchTime)) {
+      (check_clock && Steady::now() - batch_began_ >= kMaxBatchTime)) {
     begin_batch();
   } else if (!std::exchange(flush_posted_, true)) {
     loop_.post([this, alive = alive_] {
@@ -78,15 +78,15 @@ void Engine::enqueue(Item item) {
 
 void Engine::finish() { begin_batch(); }
 
-void Engine::keep_messages_under_way() {
+void Engine::save_open_sessions() {
   if (!track_sessions_ || !batch_.empty()) return;
-  const auto keep = [this](Transaction& store) {
+  const auto save = [this](Transaction& store) {
     if (store.rules() == nullptr) return;
     for (SessionRow& row : open_rows(sessions_, *store.rules(), store.now())) {
       store.put_session(std::move(row));
     }
   };
-  store_.commit(clock_(), Store::Uses::counters, keep, [](Store::Outcome) {});
+  store_.commit(clock_(), Store::Uses::counters, save, [](Store::Outcome) {});
 }
 
 void Engine::begin_batch() {
@@ -108,9 +108,9 @@ void Engine::decide(Transaction& store) {
     auto verdict = decide_one(item, store);
     if (!verdict) continue;
     item.verdict = std::move(*verdict);
-    const std::uint64_t asked = 1 + item.repeats.size();
-    statistics_.requests += asked;
-    if (item.verdict.refuses()) statistics_.refused += asked;
+    const std::uint64_t requests = 1 + item.repeats.size();
+    statistics_.requests += requests;
+    if (item.verdict.refuses()) statistics_.refused += requests;
   }
   ++statistics_.batches;
 }
@@ -128,7 +128,7 @@ Engine::Statistics Engine::statistics() const {
 }
 
 void Engine::answer_all() {
-  // A connection may ask its next question at once: that one waits for the next batch.
+  // A connection may ask its next question at once; it waits for the next batch.
   for (Item& item : batch_) {
     if (!item.pending) continue;  // waits for the DNS
     item.pending->answer(item.verdict);
@@ -155,7 +155,7 @@ std::optional<Verdict> Engine::decide_one(Item& item, Transaction& store) {
   return decide_message(request, store);
 }
 
-// No rules could ever be read: the only case in which trouble with the database meets the mail.
+// No rules could be read so far: the only case in which database trouble affects the mail.
 Verdict Engine::bypass(const Request& request) {
   const bool pass = bypass_mode_ == Bypass::pass;
   if (log_.mail_enabled()) {
@@ -167,10 +167,10 @@ Verdict Engine::bypass(const Request& request) {
   return {pass ? Action::dunno : Action::defer, {}};
 }
 
-// A message that another process began. Null for one that ended, or that nobody knows.
-Session* Engine::take_over(const Request& request, Transaction& store) {
+// A message that another process began. Null if it has ended or is unknown.
+Session* Engine::resume_session(const Request& request, Transaction& store) {
   const auto row = track_sessions_ ? store.session(request.instance) : std::nullopt;
-  auto session = row ? taken_over(*row) : std::nullopt;
+  auto session = row ? resume(*row) : std::nullopt;
   return session ? &sessions_.add(std::move(*session)) : nullptr;
 }
 
@@ -178,7 +178,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   const Request& request = item.pending->request();
   if (waits_for_first(item)) return std::nullopt;
   if (store.was_under_way(request.instance) && sessions_.find(request.instance) == nullptr) {
-    take_over(request, store);
+    resume_session(request, store);
   }
   Session& session = sessions_.open(request);
   session.last_rcpt = store.now();
@@ -193,19 +193,18 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
       {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
   if (look_up(item, question)) return std::nullopt;
   if (item.lookups) question.lookups = std::move(*item.lookups);
-  ask_modules(question,
-              [](Module& module, RcptQuestion& asked) { return module.decide_rcpt(asked); });
+  ask_modules(question);
 
   if (!question.verdict.refuses()) store.end_question(hash);
-  // Postfix's own limit is a thousand; beyond ours a repeated question is a new one.
+  // Postfix's own limit is a thousand; beyond ours a repeated question counts again.
   if (session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
   policy_ids_.clear();
-  for (const std::uint32_t place : policies) policy_ids_.push_back(rules.policies[place].id);
+  for (const std::uint32_t index : policies) policy_ids_.push_back(rules.policies[index].id);
   session.add_recipient(request.recipient, policy_ids_, question.verdict, question.reached_quotas);
   return std::move(question.verdict);
 }
 
-// A question like one that waits for the DNS waits with it.
+// A repeat of a question that waits for the DNS waits with it.
 bool Engine::waits_for_first(Item& item) {
   if (item.lookups || looking_up_.empty()) return false;
   const auto first = looking_up_.find(key_of(item.pending->request()));
@@ -214,19 +213,19 @@ bool Engine::waits_for_first(Item& item) {
   return true;
 }
 
-// Whether the question has to wait for the DNS first. Where it did already, what was found counts,
-// even if the rules want to know more by now.
+// Whether the question has to wait for the DNS first. It waits once: the result is used even if the
+// rules need more lookups by then.
 bool Engine::look_up(Item& item, const RcptQuestion& question) {
   if (item.lookups || lookups_ == nullptr) return false;
-  LookupWishes wishes;
+  NeededLookups needed;
   for (const auto& module : modules_) {
-    const LookupWishes more = module->wishes(question);
-    wishes = {wishes.helo || more.helo, wishes.spf || more.spf};
+    const NeededLookups more = module->needed_lookups(question);
+    needed = {needed.helo || more.helo, needed.spf || more.spf};
   }
-  if (!wishes.any()) return false;
+  if (!needed.any()) return false;
   const Request& request = question.request;
   std::string key = key_of(request);
-  LookupQuestion lookup{wishes, std::string{request.helo_name}, std::string{request.sender},
+  LookupQuestion lookup{needed, std::string{request.helo_name}, std::string{request.sender},
                         request.client_address};
   looking_up_.emplace(key, std::move(item));
   lookups_->look_up(std::move(lookup), [this, alive = alive_, key](Lookups found) {
@@ -238,21 +237,20 @@ bool Engine::look_up(Item& item, const RcptQuestion& question) {
 void Engine::looked_up(const std::string& key, Lookups found) {
   const auto first = looking_up_.find(key);
   if (first == looking_up_.end()) return;
-  // Its place is kept for repeats until it is decided.
+  // The entry stays for repeats until the question is decided.
   enqueue({first->second.pending, {}, std::move(found), {}});
 }
 
 Verdict Engine::decide_message(const Request& request, Transaction& store) {
   Session* session = sessions_.find(request.instance);
-  if (session == nullptr) session = take_over(request, store);
+  if (session == nullptr) session = resume_session(request, store);
   if (session == nullptr) return {};
   if (session->end_of_message) return repeated(*session->end_of_message);
 
   const std::uint64_t hash = question_hash(request);
   MessageQuestion question{{request, *store.rules(), store, log_, store.begin_question(hash), {}},
                            *session};
-  ask_modules(question,
-              [](Module& module, MessageQuestion& asked) { return module.decide_message(asked); });
+  ask_modules(question);
 
   if (!question.verdict.refuses()) store.end_question(hash);
   if (track_sessions_) {
@@ -263,20 +261,13 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
   return std::move(question.verdict);
 }
 
-template <typename AnyQuestion, typename Decide>
-void Engine::ask_modules(AnyQuestion& question, Decide decide) {
+template <typename AnyQuestion>
+void Engine::ask_modules(AnyQuestion& question) {
   ModuleTrace trace{log_, trace_modules_, question.request};
   for (const auto& module : modules_) {
-    try {
-      const Next next = decide(*module, question);
-      trace.asked(module->name(), next, question.verdict);
-      if (next == Next::stop) return;
-    } catch (const std::exception& error) {
-      log_.error(fmt::format("module={}: {}", module->name(), error.what()));
-      question.verdict = {Action::defer, {}};
-      trace.asked(module->name(), Next::stop, question.verdict);
-      return;
-    }
+    const Next next = ask_module(*module, question);
+    trace.asked(module->name(), next, question.verdict);
+    if (next == Next::stop) return;
   }
 }
 

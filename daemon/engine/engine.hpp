@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Questions become batches, batches become answers. What arrives in one turn of the loop is one
-// batch: sessions, matching, modules in order, one commit, then the answers. A question of which a
-// module wants to know something from the DNS leaves its batch undecided and joins a later one.
-// Here, and nowhere else, is decided what a failure means for the mail. The loop's thread.
+// batch: sessions, matching, modules in order, one commit, then the answers. A question that needs
+// a DNS lookup leaves its batch undecided and joins a later one. Only the engine decides what a
+// failure means for the mail. The loop's thread.
 #pragma once
 
 #include <chrono>
@@ -34,10 +34,10 @@ class Engine {
   static constexpr std::size_t kMaxBatch = 256;
   static constexpr std::chrono::milliseconds kMaxBatchTime{1};
 
-  using Clock = std::function<TimePoint()>;  // read once a batch
+  using Clock = std::function<TimePoint()>;  // read once per batch
 
-  // Without `lookups` nothing is looked up in the DNS, as if all of it was skipped. `refusals` may
-  // be null; it hears of each limit that is exceeded.
+  // Without `lookups` all DNS lookups are skipped. `refusals` may be null; it is called for each
+  // limit that is exceeded.
   Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config,
          Clock clock = wall_clock, LookupService* lookups = nullptr,
          RefusalObserver* refusals = nullptr);
@@ -45,23 +45,24 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // SIGHUP: from the next batch on (a batch is decided in one go, never between two).
+  // After SIGHUP: applies from the next batch on.
   void configure(const Config& config);
 
-  // shared_ptr: a connection may break while its question is being decided.
+  // shared_ptr: a connection may close while its question is decided.
   void ask(std::shared_ptr<Pending> pending);
-  // Decides what is there now, so that the loop can be stopped after it.
+  // Decides the questions received so far, before the loop stops.
   void finish();
-  // At the end: writes the messages that are under way to session_tracking, for who comes next.
-  void keep_messages_under_way();
+  // At shutdown: writes the open sessions to session_tracking, for the next process.
+  void save_open_sessions();
+
   struct Statistics {
     std::uint64_t requests = 0;
     std::uint64_t batches = 0;
     std::uint64_t refused = 0;  // answered REJECT or DEFER
-    std::size_t sessions = 0;   // messages known at present
+    std::size_t sessions = 0;   // in memory now
   };
   [[nodiscard]] Statistics statistics() const;
-  // In force, in the order in which they are asked.
+  // The enabled modules, in the order in which they are asked.
   [[nodiscard]] std::vector<std::string> module_names() const;
   [[nodiscard]] bool idle() const {
     return waiting_.empty() && batch_.empty() && looking_up_.empty();
@@ -72,24 +73,24 @@ class Engine {
     std::shared_ptr<Pending> pending;  // null once it waits for the DNS
     Verdict verdict;
     std::optional<Lookups> lookups;                 // once they are done
-    std::vector<std::shared_ptr<Pending>> repeats;  // asked again meanwhile: answered like it
+    std::vector<std::shared_ptr<Pending>> repeats;  // asked meanwhile, get the same answer
   };
 
   void enqueue(Item item);
   void begin_batch();
   void decide(Transaction& store);
   void answer_all();
-  // No verdict where the question waits for the DNS; then it is taken out of the item.
+  // No verdict if the question waits for the DNS; then it has been moved out of the item.
   std::optional<Verdict> decide_one(Item& item, Transaction& store);
   std::optional<Verdict> decide_rcpt(Item& item, Transaction& store);
   bool waits_for_first(Item& item);
   bool look_up(Item& item, const RcptQuestion& question);
   void looked_up(const std::string& key, Lookups found);
   Verdict decide_message(const Request& request, Transaction& store);
-  Session* take_over(const Request& request, Transaction& store);
+  Session* resume_session(const Request& request, Transaction& store);
   Verdict bypass(const Request& request);
-  template <typename AnyQuestion, typename Decide>
-  void ask_modules(AnyQuestion& question, Decide decide);
+  template <typename AnyQuestion>
+  void ask_modules(AnyQuestion& question);
 
   EventLoop& loop_;
   Store& store_;
@@ -104,11 +105,11 @@ class Engine {
   Store::Uses uses_ = Store::Uses::everything;
   Sessions sessions_;
   Matcher matcher_;
-  std::vector<std::int64_t> policy_ids_;  // of the recipient that is being decided
+  std::vector<std::int64_t> policy_ids_;  // of the current recipient
 
   std::vector<Item> waiting_;  // for the next batch
   std::vector<Item> batch_;    // being decided and committed
-  // By instance and recipient, until they are decided.
+  // Questions that wait for the DNS, by instance and recipient, until they are decided.
   std::unordered_map<std::string, Item> looking_up_;
   std::chrono::steady_clock::time_point batch_began_;
   bool flush_posted_ = false;

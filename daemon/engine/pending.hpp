@@ -7,7 +7,7 @@
 
 namespace policyd {
 
-// One request that waits for its answer. Made by a connection, which keeps the request's text.
+// One request that waits for its answer. Created by a connection, which owns the request's text.
 class Pending {
  public:
   Pending() = default;
@@ -16,7 +16,7 @@ class Pending {
   virtual ~Pending() = default;
 
   [[nodiscard]] virtual const Request& request() const = 0;
-  // Called once, after what was counted is stored. The request's text may go then.
+  // Called once, after the counters are stored. The request's text may be freed then.
   virtual void answer(const Verdict& verdict) = 0;
 };
 

@@ -262,9 +262,12 @@ Result<std::unique_ptr<Maillog>> Maillog::open(const LogSettings& settings) {
 Maillog::Maillog(std::optional<LogFile> file, const LogSettings& settings)
     : writer_(std::make_unique<Writer>(std::move(file), settings)) {}
 
+Maillog::Maillog(std::vector<std::string>& lines) : lines_(&lines) {}
+
 Maillog::~Maillog() = default;
 
 Result<void> Maillog::reopen(const LogSettings& settings) {
+  if (!writer_) return {};
   writer_->apply(settings);
   auto file = open_file(settings);
   if (!file) return tl::unexpected<Error>{std::move(file.error())};
@@ -272,22 +275,33 @@ Result<void> Maillog::reopen(const LogSettings& settings) {
   return {};
 }
 
-bool Maillog::enabled(LogLevel level) const { return level <= writer_->level(); }
+bool Maillog::enabled(LogLevel level) const {
+  return level <= (writer_ ? writer_->level() : LogLevel::info);
+}
 
-bool Maillog::mail_enabled() const { return writer_->mail_to_syslog() || enabled(LogLevel::info); }
+bool Maillog::mail_enabled() const {
+  return (writer_ && writer_->mail_to_syslog()) || enabled(LogLevel::info);
+}
 
 void Maillog::write(LogLevel level, std::string_view text) {
-  if (enabled(level)) writer_->put(level, text);
+  if (!enabled(level)) return;
+  if (writer_) {
+    writer_->put(level, text);
+  } else {
+    append_printable(lines_->emplace_back(), text, kLineBytes - 1);
+  }
 }
 
 void Maillog::mail(std::string_view text) {
-  if (writer_->mail_to_syslog()) {
+  if (writer_ && writer_->mail_to_syslog()) {
     writer_->put_to_syslog(text);
   } else {
     write(LogLevel::info, text);
   }
 }
 
-void Maillog::flush() { writer_->flush(); }
+void Maillog::flush() {
+  if (writer_) writer_->flush();
+}
 
 }  // namespace policyd

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/base/result.hpp"
 
@@ -37,6 +38,9 @@ class Maillog {
   // Opens the file and starts the writing thread. An Error names the file and the reason.
   static Result<std::unique_ptr<Maillog>> open(const LogSettings& settings);
   Maillog(std::optional<LogFile> file, const LogSettings& settings);
+  // Appends lines up to INFO to `lines`, without time and level, in place of writing them: for a
+  // command that runs the daemon's code. One thread; `lines` must outlive this.
+  explicit Maillog(std::vector<std::string>& lines);
   ~Maillog();  // writes what is left
   Maillog(const Maillog&) = delete;
   Maillog& operator=(const Maillog&) = delete;
@@ -65,7 +69,8 @@ class Maillog {
 
  private:
   class Writer;
-  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Writer> writer_;  // null if lines are collected
+  std::vector<std::string>* lines_ = nullptr;
 };
 
 }  // namespace policyd

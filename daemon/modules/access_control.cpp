@@ -9,33 +9,37 @@ namespace policyd {
 
 namespace {
 
-void log_decision(RcptQuestion& question, std::string_view action, std::string_view reason) {
+void log_decision(RcptQuestion& question, std::string_view action) {
   if (!question.log.mail_enabled()) return;
   const Request& request = question.request;
   question.log.mail(mail_line("AccessControl", fmt::format("action={}", action), request,
-                              request.recipient, reason));
+                              request.recipient, word_of(question.reason.kind)));
 }
 
 }  // namespace
 
 Next AccessControl::decide_rcpt(RcptQuestion& question) {
-  for (const std::uint32_t place : question.policies) {
-    const Policy& policy = question.rules.policies[place];
+  for (const std::uint32_t index : question.policies) {
+    const Policy& policy = question.rules.policies[index];
     if (policy.access_control.empty()) continue;
     const AccessControlRow& row = policy.access_control.front();
+    question.reason.row_id = row.id;
     if (row.verdict.kind == RowVerdict::Kind::none) {
-      log_decision(question, "none", "no_verdict");
+      question.reason.kind = Reason::Kind::no_verdict;
+      log_decision(question, "none");
       continue;
     }
     if (!row.verdict.is_for_access_control()) {
-      log_decision(question, "none", "invalid_verdict");
-      errors_.log(question, fmt::format("module=AccessControl, access_control={}: {}", row.id,
-                                        describe_invalid_value("access_control", "Verdict",
-                                                               row.verdict.text)));
-      question.verdict = {Action::defer, {}};
+      question.reason.kind = Reason::Kind::invalid_verdict;
+      log_decision(question, "none");
+      errors_.refuse(
+          question, "AccessControl",
+          fmt::format("access_control={}: {}", row.id,
+                      describe_invalid_value("access_control", "Verdict", row.verdict.text)));
       return Next::stop;
     }
-    log_decision(question, name_of(row.verdict.action), "verdict");
+    question.reason.kind = Reason::Kind::verdict;
+    log_decision(question, name_of(row.verdict.action));
     question.verdict = {row.verdict.action, row.data};
     return row.verdict.action == Action::pass ? Next::go_on : Next::stop;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// AccessControl: a fixed answer for what a policy matches. CBPolicyD, "AccessControl". Of each
-// policy only the first enabled row counts. Stores nothing.
+// AccessControl: a fixed answer for the mail a policy matches. CBPolicyD, "AccessControl". Only the
+// first enabled row of each policy counts. Stores nothing.
 #pragma once
 
 #include "daemon/modules/module.hpp"

@@ -32,13 +32,12 @@ AccountingLimit exceeded_limit(const AccountingRow& row, const AccountingUnits& 
 
 }  // namespace
 
-// A row that makes no sense answers DEFER, and says why in the log.
-void Accounting::refuse_row(Question& question, const AccountingRow& row, std::string_view why) {
-  errors_.log(question, fmt::format("module=Accounting, accounting={}: {}", row.id, why));
-  question.verdict = {Action::defer, {}};
+void Accounting::refuse_row(Question& question, const AccountingRow& row,
+                            std::string_view problem) {
+  errors_.refuse(question, "Accounting", fmt::format("accounting={}: {}", row.id, problem));
 }
 
-bool Accounting::makes_sense(Question& question, const Request& about, const AccountingRow& row) {
+bool Accounting::check_row(Question& question, const Request& about, const AccountingRow& row) {
   if (row.track.for_request(about) == nullptr) {
     refuse_row(question, row, row.track.error().message);
     return false;
@@ -52,11 +51,11 @@ bool Accounting::makes_sense(Question& question, const Request& about, const Acc
 
 Next Accounting::decide_rcpt(RcptQuestion& question) {
   touched_.clear();
-  for (const std::uint32_t place : question.policies) {
-    const Policy& policy = question.rules.policies[place];
+  for (const std::uint32_t index : question.policies) {
+    const Policy& policy = question.rules.policies[index];
     for (const AccountingRow& row : policy.accounting) {
       switch (collect(question, policy, row)) {
-        case Walk::go_on:
+        case Walk::next:
           continue;
         case Walk::ended:
           count(question);
@@ -74,39 +73,43 @@ Next Accounting::decide_rcpt(RcptQuestion& question) {
 
 Accounting::Walk Accounting::collect(RcptQuestion& question, const Policy& policy,
                                      const AccountingRow& row) {
-  if (!makes_sense(question, question.request, row)) return Walk::refused;
+  if (!check_row(question, question.request, row)) return Walk::refused;
   const Touched touched{&policy, &row, &touch(question, question.request, row)};
   const AccountingLimit limit = exceeded_limit(row, touched.counter->used);
   if (limit != AccountingLimit::none && !question.counted_before_crash) {
     return exceeded(question, touched, limit);
   }
   touched_.push_back(touched);
-  return row.last ? Walk::ended : Walk::go_on;
+  return row.last ? Walk::ended : Walk::next;
 }
 
-// What the row's Verdict says of a limit that is exceeded.
+// Applies the row's Verdict to an exceeded limit.
 Accounting::Walk Accounting::exceeded(RcptQuestion& question, const Touched& touched,
                                       AccountingLimit limit) {
   const Request& request = question.request;
   const RowVerdict& verdict = touched.row->verdict;
-  const auto log_end = [&](std::string_view reason) {
+  const auto log_end = [&](Reason::Kind kind) {
+    question.reason.kind = kind;
     if (!question.log.mail_enabled()) return;
-    question.log.mail(mail_line("Accounting", "action=none", request, request.recipient, reason));
+    question.log.mail(
+        mail_line("Accounting", "action=none", request, request.recipient, word_of(kind)));
   };
+  question.reason.kind = Reason::Kind::accounting_match;
+  question.reason.row_id = touched.row->id;
   if (question.log.mail_enabled()) {
     std::string what = fmt::format("action={}", verdict.text);
     lower_case(what);
     AccountingUnits used = touched.counter->used;
-    // CBPolicyD looks at the size with this recipient counted already.
+    // CBPolicyD logs the figures with this recipient counted already.
     if (limit == AccountingLimit::message_cumulative_size) used += {1, 0};
-    log(question, request, what, "accounting_match", touched, used, false);
+    log(question, request, what, word_of(question.reason.kind), touched, used, false);
   }
   if (verdict.kind == RowVerdict::Kind::none) {
-    log_end("no_verdict");
+    log_end(Reason::Kind::no_verdict);
     return Walk::count_nothing;
   }
   if (!verdict.is_for_limits()) {
-    log_end("invalid_verdict");
+    log_end(Reason::Kind::invalid_verdict);
     refuse_row(question, *touched.row,
                describe_invalid_value("accounting", "Verdict", verdict.text));
     return Walk::refused;
@@ -133,12 +136,12 @@ Next Accounting::decide_message(MessageQuestion& question) {
   const auto of_recipient = [&](const SessionRecipient& recipient) {
     const Request about = question.session.request_for(recipient);
     for (const std::int64_t id : recipient.policies) {
-      const auto place = question.rules.policy_by_id.find(id);
-      if (place == question.rules.policy_by_id.end()) continue;
-      const Policy& policy = question.rules.policies[place->second];
+      const auto index = question.rules.policy_by_id.find(id);
+      if (index == question.rules.policy_by_id.end()) continue;
+      const Policy& policy = question.rules.policies[index->second];
       for (const AccountingRow& row : policy.accounting) {
         const Walk walk = add_size(question, about, policy, row);
-        if (walk != Walk::go_on) return walk;
+        if (walk != Walk::next) return walk;
       }
     }
     return Walk::ended;
@@ -152,10 +155,10 @@ Next Accounting::decide_message(MessageQuestion& question) {
 
 Accounting::Walk Accounting::add_size(MessageQuestion& question, const Request& about,
                                       const Policy& policy, const AccountingRow& row) {
-  if (!makes_sense(question, about, row)) return Walk::refused;
+  if (!check_row(question, about, row)) return Walk::refused;
   AccountingCounter& counter = touch(question, about, row);
-  // Nothing was counted at RCPT, or a new period began since; LastAccounting does not count then.
-  if (!counter.exists) return Walk::go_on;
+  // Nothing was counted at RCPT, or a new period has begun since; LastAccounting is ignored then.
+  if (!counter.exists) return Walk::next;
   // CBPolicyD logs the figures that it found.
   log(question, about, "mode=update", "accounting_update", {&policy, &row, &counter}, counter.used,
       false);
@@ -163,7 +166,7 @@ Accounting::Walk Accounting::add_size(MessageQuestion& question, const Request& 
   counter.used += units;
   counter.last_update_s = seconds_of(question.store.now());
   question.store.changed(counter, units);
-  return row.last ? Walk::ended : Walk::go_on;
+  return row.last ? Walk::ended : Walk::next;
 }
 
 AccountingCounter& Accounting::touch(Question& question, const Request& about,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Accounting: so many messages, or so many KiB, in a calendar day, week or month, for each track
-// key. CBPolicyD, "Accounting". Its counters grow until the period ends and are kept for ever.
+// Accounting: a number of messages or KiB in a calendar day, week or month, for each track key.
+// CBPolicyD, "Accounting". Its counters grow until the period ends and are kept forever.
 #pragma once
 
 #include <array>
@@ -19,10 +19,10 @@ namespace policyd {
 class Accounting final : public Module {
  public:
   [[nodiscard]] std::string_view name() const override { return "Accounting"; }
-  // Counts the recipient in all rows of all matched policies, or in none and refuses.
+  // Counts the recipient in all rows of all matched policies, or refuses and counts it in none.
   Next decide_rcpt(RcptQuestion& question) override;
-  // Adds the size of the message once for each recipient, refused ones included, where there is a
-  // counter already; that is how CBPolicyD does it.
+  // Adds the size of the message once for each recipient, including refused ones, to counters that
+  // exist already, as CBPolicyD does.
   Next decide_message(MessageQuestion& question) override;
 
  private:
@@ -31,8 +31,8 @@ class Accounting final : public Module {
     const AccountingRow* row;
     AccountingCounter* counter;
   };
-  // How the walk over the rows goes on after one of them.
-  enum class Walk : std::uint8_t { go_on, ended, refused, count_nothing };
+  // What to do after one row of the walk.
+  enum class Walk : std::uint8_t { next, ended, refused, count_nothing };
 
   Walk collect(RcptQuestion& question, const Policy& policy, const AccountingRow& row);
   Walk exceeded(RcptQuestion& question, const Touched& touched, AccountingLimit limit);
@@ -44,13 +44,14 @@ class Accounting final : public Module {
            const Touched& touched, const AccountingUnits& used, bool bare_without_limit);
   std::string_view period_key_at(AccountingRow::Period period, TimePoint now);
 
-  bool makes_sense(Question& question, const Request& about, const AccountingRow& row);
-  void refuse_row(Question& question, const AccountingRow& row, std::string_view why);
+  // False if the row is invalid; then the question is answered.
+  bool check_row(Question& question, const Request& about, const AccountingRow& row);
+  void refuse_row(Question& question, const AccountingRow& row, std::string_view problem);
 
   RowErrors errors_;
   std::string key_;               // scratch
   std::vector<Touched> touched_;  // scratch
-  // Of the minute for which they were last asked: all periods begin at a full minute.
+  // As of the minute keys_of_; all periods begin at a full minute.
   std::array<std::string, 3> period_keys_;
   std::chrono::time_point<std::chrono::system_clock, std::chrono::minutes> keys_of_{};
 };

@@ -4,27 +4,27 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
+#include "daemon/modules/merged_rows.hpp"
 #include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
 
 namespace {
 
-// Of the column Helo; a longer name counts by its beginning.
-constexpr std::size_t kLongestHelo = 255;
+// Of the column Helo; longer names are cut.
+constexpr std::size_t kMaxHelo = 255;
 
-constexpr std::string_view kNoName = "Must be a FQDN or an address literal, not";
+constexpr std::string_view kInvalidName = "Must be a FQDN or an address literal, not";
 
 bool is_word(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
 }
 
-// Four numbers of one to three digits; whether they are octets does not matter here.
+// Four numbers of one to three digits, not necessarily octets.
 bool is_dotted_quad(std::string_view text) {
   for (int part = 0; part < 4; ++part) {
     const auto end = std::find_if_not(text.begin(), text.end(), is_digit);
@@ -60,26 +60,11 @@ bool is_name(std::string_view text) {
   return dotted && in_label;
 }
 
-// The rows of all matched policies, later columns over earlier ones; none where there is no row.
 std::optional<CheckHeloRow> merged(const RcptQuestion& question) {
-  std::optional<CheckHeloRow> all;
-  const auto take = [](OptionalInteger& place, const OptionalInteger& value) {
-    if (value) place = value;
-  };
-  for (const std::uint32_t place : question.policies) {
-    for (const CheckHeloRow& row : question.rules.policies[place].check_helo) {
-      if (!all) all.emplace();
-      take(all->use_blacklist, row.use_blacklist);
-      take(all->blacklist_period_s, row.blacklist_period_s);
-      take(all->use_hrp, row.use_hrp);
-      take(all->hrp_period_s, row.hrp_period_s);
-      take(all->hrp_limit, row.hrp_limit);
-      take(all->reject_invalid, row.reject_invalid);
-      take(all->reject_ip, row.reject_ip);
-      take(all->reject_unresolvable, row.reject_unresolvable);
-    }
-  }
-  return all;
+  using Row = CheckHeloRow;
+  return merged_rows(question, &Policy::check_helo, &Row::use_blacklist, &Row::blacklist_period_s,
+                     &Row::use_hrp, &Row::hrp_period_s, &Row::hrp_limit, &Row::reject_invalid,
+                     &Row::reject_ip, &Row::reject_unresolvable);
 }
 
 bool is_on(const OptionalInteger& column) { return column == 1; }
@@ -94,10 +79,11 @@ Listed whitelisted(const RcptQuestion& question) {
   return Listed::no;
 }
 
-void log_decision(const RcptQuestion& question, std::string_view action, std::string_view reason) {
+void log_decision(RcptQuestion& question, std::string_view action, Reason::Kind reason) {
+  question.reason.kind = reason;
   if (!question.log.mail_enabled()) return;
   question.log.mail(mail_line("CheckHelo", fmt::format("action={}", action), question.request,
-                              question.request.recipient, reason));
+                              question.request.recipient, word_of(reason)));
 }
 
 Next refuse(RcptQuestion& question, std::string text) {
@@ -105,16 +91,10 @@ Next refuse(RcptQuestion& question, std::string text) {
   return Next::stop;
 }
 
-Next defer(RcptQuestion& question, std::string_view why) {
-  question.log.error(fmt::format("module=CheckHelo: {}", why));
-  question.verdict = {Action::defer, {}};
-  return Next::stop;
-}
-
 Next check_resolved(RcptQuestion& question) {
   if (!question.lookups.helo) return Next::go_on;  // skipped
   const std::string_view helo = question.request.helo_name;
-  const auto refuse_for = [&](std::string_view reason, std::string text) {
+  const auto refuse_for = [&](Reason::Kind reason, std::string text) {
     log_decision(question, "reject", reason);
     return refuse(question, std::move(text));
   };
@@ -122,20 +102,24 @@ Next check_resolved(RcptQuestion& question) {
     case HeloFound::address:
       return Next::go_on;
     case HeloFound::other_records:
-      return refuse_for("resolve_notfound", fmt::format("No A or MX records found for '{}'", helo));
+      return refuse_for(Reason::Kind::resolve_notfound,
+                        fmt::format("No A or MX records found for '{}'", helo));
     case HeloFound::no_such_domain:
-      return refuse_for("resolve_nxdomain",
+      return refuse_for(Reason::Kind::resolve_nxdomain,
                         fmt::format("Cannot resolve '{}', no such domain", helo));
     case HeloFound::no_records:
-      return refuse_for("resolve_noerror",
+      return refuse_for(Reason::Kind::resolve_noerror,
                         fmt::format("Cannot resolve '{}', no records found", helo));
     case HeloFound::server_failure:
-      return refuse_for("resolve_servfail",
+      return refuse_for(Reason::Kind::resolve_servfail,
                         fmt::format("Failure while trying to resolve '{}'", helo));
     case HeloFound::no_answer:
       break;
   }
-  return defer(question, fmt::format("no answer from the DNS about '{}'", helo));
+  question.reason.kind = Reason::Kind::no_result;
+  question.log.error(fmt::format("module=CheckHelo: no answer from the DNS for '{}'", helo));
+  question.verdict = {Action::defer, {}};
+  return Next::stop;
 }
 
 Next check_form(RcptQuestion& question, const CheckHeloRow& row) {
@@ -143,8 +127,8 @@ Next check_form(RcptQuestion& question, const CheckHeloRow& row) {
   switch (helo_form(helo)) {
     case HeloForm::address:
       if (!is_on(row.reject_ip)) return Next::go_on;
-      log_decision(question, "reject", "ip_not_allowed");
-      return refuse(question, fmt::format("{} '{}'", kNoName, helo));
+      log_decision(question, "reject", Reason::Kind::ip_not_allowed);
+      return refuse(question, fmt::format("{} '{}'", kInvalidName, helo));
     case HeloForm::literal:
       return Next::go_on;
     case HeloForm::name:
@@ -152,34 +136,21 @@ Next check_form(RcptQuestion& question, const CheckHeloRow& row) {
     case HeloForm::invalid:
       break;
   }
-  // CBPolicyD has no log line for this one.
-  return refuse(question, fmt::format("{} '{}'", kNoName, helo));
+  // CBPolicyD does not log this.
+  return refuse(question, fmt::format("{} '{}'", kInvalidName, helo));
 }
 
-// A point in time `period_s` seconds before now; the beginning of time for none or a huge one.
+// The time `period_s` seconds ago; the beginning of time without a period, or with a huge one.
 HeloTracking::Time looking_back(const RcptQuestion& question, std::int64_t period_s) {
   const auto now = std::chrono::floor<std::chrono::seconds>(question.store.now());
   if (period_s <= 0 || period_s > now.time_since_epoch().count()) return {};
   return now - std::chrono::seconds{period_s};
 }
 
-// "checkhelo=1,3", to tell the admin which rows to look at.
-std::string row_ids(const RcptQuestion& question) {
-  std::string ids = "checkhelo=";
-  for (const std::uint32_t place : question.policies) {
-    for (const CheckHeloRow& row : question.rules.policies[place].check_helo) {
-      fmt::format_to(std::back_inserter(ids), "{}{}", ids.ends_with('=') ? "" : ",", row.id);
-    }
-  }
-  return ids;
-}
-
 }  // namespace
 
-// A row that makes no sense answers DEFER, and the log says why.
-Next CheckHelo::bad_row(RcptQuestion& question, const std::string& which, std::string_view why) {
-  errors_.log(question, fmt::format("module=CheckHelo, {}: {}", which, why));
-  question.verdict = {Action::defer, {}};
+Next CheckHelo::refuse_rows(RcptQuestion& question, std::string problem) {
+  errors_.refuse(question, "CheckHelo", std::move(problem));
   return Next::stop;
 }
 
@@ -189,18 +160,18 @@ Next CheckHelo::check_history(RcptQuestion& question, const CheckHeloRow& row,
     HeloTracking* tracking = question.store.helo_tracking();
     const auto since = looking_back(question, row.blacklist_period_s.value_or(0));
     if (tracking != nullptr && tracking->used_blacklisted(address, since)) {
-      log_decision(question, "reject", "blacklisted");
+      log_decision(question, "reject", Reason::Kind::blacklisted);
       return refuse(question, "Blacklisted");
     }
   }
   if (!is_on(row.use_hrp)) return Next::go_on;
   const std::int64_t period_s = row.hrp_period_s.value_or(0);
   const std::int64_t limit = row.hrp_limit.value_or(0);
-  if (period_s <= 0) {
-    return bad_row(question, row_ids(question), describe_missing("UseHRP", "HRPPeriod"));
-  }
-  if (limit <= 0) {
-    return bad_row(question, row_ids(question), describe_missing("UseHRP", "HRPLimit"));
+  if (period_s <= 0 || limit <= 0) {
+    return refuse_rows(
+        question,
+        fmt::format("checkhelo={}: {}", merged_row_ids(question, &Policy::check_helo),
+                    describe_missing("UseHRP", period_s <= 0 ? "HRPPeriod" : "HRPLimit")));
   }
   HeloTracking* tracking = question.store.helo_tracking();
   if (tracking == nullptr) return Next::go_on;
@@ -208,7 +179,7 @@ Next CheckHelo::check_history(RcptQuestion& question, const CheckHeloRow& row,
   if (tracking->names_used(address, looking_back(question, period_s), enough) <= limit) {
     return Next::go_on;
   }
-  log_decision(question, "reject", "hrp_blacklisted");
+  log_decision(question, "reject", Reason::Kind::hrp_blacklisted);
   return refuse(question, "HRP limit exceeded");
 }
 
@@ -225,13 +196,13 @@ HeloForm helo_form(std::string_view helo) {
   return tagged ? HeloForm::literal : HeloForm::invalid;
 }
 
-LookupWishes CheckHelo::wishes(const RcptQuestion& question) const {
+NeededLookups CheckHelo::needed_lookups(const RcptQuestion& question) const {
   if (question.request.helo_name.empty()) return {};
   const auto row = merged(question);
-  const bool wanted = row && is_on(row->reject_invalid) && is_on(row->reject_unresolvable) &&
+  const bool needed = row && is_on(row->reject_invalid) && is_on(row->reject_unresolvable) &&
                       helo_form(question.request.helo_name) == HeloForm::name &&
                       whitelisted(question) == Listed::no;
-  return {wanted, false};
+  return {needed, false};
 }
 
 Next CheckHelo::decide_rcpt(RcptQuestion& question) {
@@ -239,21 +210,21 @@ Next CheckHelo::decide_rcpt(RcptQuestion& question) {
   const auto row = merged(question);
   if (!row) return Next::go_on;
 
-  // As CBPolicyD keys its rows.
+  // The key of CBPolicyD's rows.
   const std::string address = question.request.client_address.to_short_string();
   if (HeloTracking* tracking = question.store.helo_tracking()) {
-    tracking->note(address, question.request.helo_name.substr(0, kLongestHelo),
+    tracking->note(address, question.request.helo_name.substr(0, kMaxHelo),
                    std::chrono::floor<std::chrono::seconds>(question.store.now()));
   }
   switch (whitelisted(question)) {
     case Listed::no:
       break;
     case Listed::yes:
-      log_decision(question, "pass", "whitelisted");
+      log_decision(question, "pass", Reason::Kind::whitelisted);
       question.verdict = {};
       return Next::go_on;
     case Listed::error:
-      return bad_row(question, "checkhelo_whitelist", "a row is not SenderIP:network");
+      return refuse_rows(question, "checkhelo_whitelist: a row is not SenderIP:network");
   }
   if (is_on(row->reject_invalid) && check_form(question, *row) == Next::stop) return Next::stop;
   return check_history(question, *row, address);

@@ -9,53 +9,46 @@
 #include <optional>
 
 #include "daemon/base/mail_address.hpp"
+#include "daemon/modules/merged_rows.hpp"
 #include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
 
 namespace {
 
-constexpr std::size_t kLongestInHeader = 255;
+constexpr std::size_t kMaxInHeader = 255;
 
-// The rows of all matched policies, later columns over earlier ones; none where SPF is not used.
+// Nullopt if SPF is not used.
 std::optional<CheckSpfRow> merged(const RcptQuestion& question) {
-  CheckSpfRow all;
-  const auto take = [](OptionalInteger& place, const OptionalInteger& value) {
-    if (value) place = value;
-  };
-  for (const std::uint32_t place : question.policies) {
-    for (const CheckSpfRow& row : question.rules.policies[place].check_spf) {
-      take(all.use_spf, row.use_spf);
-      take(all.reject_failed, row.reject_failed);
-      take(all.add_header, row.add_header);
-    }
-  }
-  return all.use_spf == 1 ? std::optional{all} : std::nullopt;
+  using Row = CheckSpfRow;
+  const auto row = merged_rows(question, &Policy::check_spf, &Row::use_spf, &Row::reject_failed,
+                               &Row::add_header);
+  return row && row->use_spf == 1 ? row : std::nullopt;
 }
 
 struct Words {
   std::string_view in_header;
-  std::string_view reason;  // in the log
+  Reason::Kind reason;
 };
 
 Words words_of(SpfResult result) {
   switch (result) {
     case SpfResult::none:
-      return {"none", "no_spf_record"};
+      return {"none", Reason::Kind::no_spf_record};
     case SpfResult::neutral:
-      return {"neutral", "spf_neutral"};
+      return {"neutral", Reason::Kind::spf_neutral};
     case SpfResult::pass:
-      return {"pass", "spf_pass"};
+      return {"pass", Reason::Kind::spf_pass};
     case SpfResult::fail:
-      return {"fail", "spf_fail"};
+      return {"fail", Reason::Kind::spf_fail};
     case SpfResult::softfail:
-      return {"softfail", "spf_softfail"};
+      return {"softfail", Reason::Kind::spf_softfail};
     case SpfResult::temperror:
-      return {"temperror", "spf_temperror"};
+      return {"temperror", Reason::Kind::spf_temperror};
     case SpfResult::permerror:
       break;
   }
-  return {"permerror", "spf_permerror"};
+  return {"permerror", Reason::Kind::spf_permerror};
 }
 
 // A sentence for people, in answers and headers.
@@ -82,9 +75,9 @@ std::string explain(const Request& request, const SpfFound& found) {
                      found.why.empty() ? "" : ", ", found.why);
 }
 
-// Bounded, and without what would end a header, a comment or a quoted string.
+// Bounded, and without characters that would end a header, a comment or a quoted string.
 std::string tame(std::string_view text) {
-  std::string tame{text.substr(0, kLongestInHeader)};
+  std::string tame{text.substr(0, kMaxInHeader)};
   std::replace_if(
       tame.begin(), tame.end(),
       [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\' || c == '(' || c == ')'; },
@@ -142,7 +135,7 @@ std::string CheckSpf::this_host() {
   return name.data();
 }
 
-LookupWishes CheckSpf::wishes(const RcptQuestion& question) const {
+NeededLookups CheckSpf::needed_lookups(const RcptQuestion& question) const {
   return {false, !question.request.sender.empty() && merged(question)};
 }
 
@@ -152,17 +145,19 @@ Next CheckSpf::decide_rcpt(RcptQuestion& question) {
   const auto row = merged(question);
   if (!row) return Next::go_on;
   if (!question.lookups.spf) {
+    question.reason.kind = Reason::Kind::no_result;
     question.log.info(
         fmt::format("module=CheckSPF: no result in time for {}: skipped", request.sender));
     return Next::go_on;
   }
   const SpfFound& found = *question.lookups.spf;
   const Answer answer = answer_to(found.result, *row);
+  question.reason.kind = words_of(found.result).reason;
   if (question.log.mail_enabled()) {
     question.log.mail(mail_line("CheckSPF", fmt::format("action={}", name_of(answer)), request,
-                                request.recipient, words_of(found.result).reason));
+                                request.recipient, word_of(question.reason.kind)));
   }
-  const std::string reason = tame(explain(request, found));
+  const std::string sentence = tame(explain(request, found));
   switch (answer) {
     case Answer::none:
       return Next::go_on;
@@ -170,13 +165,13 @@ Next CheckSpf::decide_rcpt(RcptQuestion& question) {
       question.verdict = {};
       return Next::go_on;
     case Answer::add_header:
-      question.verdict = {Action::prepend, header(request, found.result, reason)};
+      question.verdict = {Action::prepend, header(request, found.result, sentence)};
       return Next::go_on;
     case Answer::reject:
-      question.verdict = {Action::reject, "Failed SPF check; " + reason};
+      question.verdict = {Action::reject, "Failed SPF check; " + sentence};
       return Next::stop;
     case Answer::defer:
-      question.verdict = {Action::defer, "Failed SPF check; " + reason};
+      question.verdict = {Action::defer, "Failed SPF check; " + sentence};
       return Next::stop;
   }
   return Next::go_on;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// CheckSPF: what the sender's domain says of clients that may send for it (SPF, scope MAIL FROM),
-// which was found out before (spf_check). Where there was no result in time, or too much to do, the
-// check is skipped. CBPolicyD, "CheckSPF".
+// CheckSPF: whether the sender's domain allows the client to send for it (SPF, scope MAIL FROM), as
+// spf_check has found out. Without a result, since the DNS was too slow or there were too many
+// lookups, the check is skipped. CBPolicyD, "CheckSPF".
 #pragma once
 
 #include <string>
@@ -12,11 +12,11 @@ namespace policyd {
 
 class CheckSpf final : public Module {
  public:
-  // `receiver` is the host that says so in Received-SPF headers.
+  // `receiver` is the name of this host in Received-SPF headers.
   explicit CheckSpf(std::string receiver = this_host());
 
   [[nodiscard]] std::string_view name() const override { return "CheckSPF"; }
-  [[nodiscard]] LookupWishes wishes(const RcptQuestion& question) const override;
+  [[nodiscard]] NeededLookups needed_lookups(const RcptQuestion& question) const override;
   Next decide_rcpt(RcptQuestion& question) override;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Greylisting: what a host sends to somebody for the first time is deferred, and let through when
-// it comes again after a while. CBPolicyD, "Greylisting". Hosts that came again often enough, or
-// never, are put on lists of their own by themselves. Rows of all matched policies are merged.
+// Greylisting: the first mail from a host to a recipient is deferred, and accepted when the host
+// tries again after a while. CBPolicyD, "Greylisting". Hosts that try again often enough, or never,
+// are put on a whitelist or blacklist automatically. Rows of all matched policies are merged.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace policyd {
 class Greylisting final : public Module {
  public:
   struct Settings {
-    bool training = false;  // stores triplets, defers and blacklists nobody
+    bool training = false;  // stores triplets, but never defers or blacklists
     std::string defer_message;
     std::string blacklist_message;
   };
@@ -25,15 +25,16 @@ class Greylisting final : public Module {
 
   [[nodiscard]] std::string_view name() const override { return "Greylisting"; }
   [[nodiscard]] bool uses_tables() const override { return true; }
-  // While the tables cannot be used the mail passes, and nothing is logged for it.
+  // While the tables are unavailable mail passes without a log line.
   Next decide_rcpt(RcptQuestion& question) override;
 
-  // What was found out about one recipient.
+  // What was decided for one recipient.
   struct Decision {
-    enum class Kind : std::uint8_t { pass, defer, reject, bad_row };
+    enum class Kind : std::uint8_t { pass, defer, reject, invalid_row };
     Kind kind = Kind::pass;
-    std::string_view reason;  // of the log; what is wrong with a bad row
-    std::int64_t tries = 0;   // of a triplet seen before; 0: not said
+    Reason::Kind reason = Reason::Kind::none;
+    std::int64_t tries = 0;    // of a triplet seen before; 0: not logged
+    std::string problem = {};  // of an invalid row
   };
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // A module decides about one recipient (RCPT) or one whole message (END-OF-MESSAGE), for the
-// policies that matched, inside a batch. It sees neither sockets nor SQL. It says whether later
-// modules are still asked; its answer so far is in `verdict`.
+// policies that matched, inside a batch. It sees neither sockets nor SQL. It returns whether later
+// modules are still asked; the answer so far is in `verdict`.
 #pragma once
 
 #include <span>
@@ -9,6 +9,7 @@
 
 #include "daemon/dns/lookup_service.hpp"
 #include "daemon/log/maillog.hpp"
+#include "daemon/modules/reason.hpp"
 #include "daemon/protocol/request.hpp"
 #include "daemon/protocol/verdict.hpp"
 #include "daemon/rules/rules.hpp"
@@ -24,17 +25,18 @@ struct Question {
   const Rules& rules;
   Transaction& store;
   Maillog& log;
-  bool counted_before_crash;  // Postfix asks again what was counted: decide without counting
+  bool counted_before_crash;  // Postfix repeats what was counted already: decide without counting
   Verdict verdict;
+  Reason reason = {};  // of the module that is asked, or was asked last
 };
 
 struct RcptQuestion : Question {
-  std::span<const std::uint32_t> policies;  // places in rules.policies, in order
-  Lookups lookups = {};                     // what wishes() asked for
-  bool reached_quotas = false;              // no module before Quotas settled it
+  std::span<const std::uint32_t> policies;  // indexes of rules.policies, in order
+  Lookups lookups = {};                     // what needed_lookups() asked for
+  bool reached_quotas = false;              // no module before Quotas gave a final answer
 };
 
-// `session` is what was decided at RCPT.
+// `session` has what was decided at RCPT.
 struct MessageQuestion : Question {
   const Session& session;
 };
@@ -49,9 +51,8 @@ class Module {
   [[nodiscard]] virtual std::string_view name() const = 0;
   // Whether it uses more of the Transaction than counters.
   [[nodiscard]] virtual bool uses_tables() const { return false; }
-  // What it wants to know from the DNS first; decide_rcpt is called when that is known, or
-  // skipped.
-  [[nodiscard]] virtual LookupWishes wishes(const RcptQuestion&) const { return {}; }
+  // The DNS lookups it needs first; decide_rcpt is called when they are done or skipped.
+  [[nodiscard]] virtual NeededLookups needed_lookups(const RcptQuestion&) const { return {}; }
   virtual Next decide_rcpt(RcptQuestion& question) = 0;
   virtual Next decide_message(MessageQuestion&) { return Next::go_on; }
 };

@@ -20,17 +20,15 @@ double kib(std::uint64_t bytes) { return std::ceil(static_cast<double>(bytes) / 
 
 Millis period_of(const Quota& quota) { return std::chrono::seconds{quota.period_s}; }
 
-// The limit that is never free again for so much: as long as it looks back, then.
+// A limit that can never hold that much: its period, then.
 Millis or_period(std::optional<Millis> wait, const Quota& quota) {
   return std::max(Millis{0}, wait.value_or(period_of(quota)));
 }
 
 }  // namespace
 
-// A row that makes no sense answers DEFER, and the log says why.
-void Quotas::refuse_row(Question& question, const Quota& quota, std::string_view why) {
-  errors_.log(question, fmt::format("module=Quotas, quota={}: {}", quota.id, why));
-  question.verdict = {Action::defer, {}};
+void Quotas::refuse_row(Question& question, const Quota& quota, std::string_view problem) {
+  errors_.refuse(question, "Quotas", fmt::format("quota={}: {}", quota.id, problem));
 }
 
 void Quotas::begin() {
@@ -41,11 +39,11 @@ void Quotas::begin() {
 Next Quotas::decide_rcpt(RcptQuestion& question) {
   begin();
   question.reached_quotas = true;
-  for (const std::uint32_t place : question.policies) {
-    const Policy& policy = question.rules.policies[place];
+  for (const std::uint32_t index : question.policies) {
+    const Policy& policy = question.rules.policies[index];
     for (const Quota& quota : policy.quotas) {
       switch (collect_rcpt(question, policy, quota)) {
-        case Walk::go_on:
+        case Walk::next:
           continue;
         case Walk::count_now:
           count(question);
@@ -61,7 +59,7 @@ Next Quotas::decide_rcpt(RcptQuestion& question) {
   return Next::go_on;
 }
 
-// All limits of one quota; the last one that is exceeded gives the answer.
+// All limits of one quota; the last exceeded one gives the answer.
 Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
                                   const Quota& quota) {
   if (quota.track.for_request(question.request) == nullptr) {
@@ -83,14 +81,14 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
     const bool exceeded = windowed_ ? touched.use + touched.asked > limit.counter_limit
                                     : decay_exceeded(touched.use, limit.counter_limit);
     if (exceeded && !question.counted_before_crash) exceeded_by = touched;
-    // With `window` a size is counted when it is known, at END-OF-MESSAGE.
+    // With `window` a size is counted once it is known, at END-OF-MESSAGE.
     if (counts || !windowed_) touched_.push_back(touched);
   }
   if (exceeded_by) {
     const Walk walk = exceeded(question, *exceeded_by);
-    if (walk != Walk::go_on) return walk;
+    if (walk != Walk::next) return walk;
   }
-  return quota.last ? Walk::count_now : Walk::go_on;
+  return quota.last ? Walk::count_now : Walk::next;
 }
 
 Quotas::Touched Quotas::touch(Question& question, const Request& about, const Policy& policy,
@@ -115,8 +113,8 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
   return {&policy, &quota, &limit, key_begin, key_size, about.recipient, &counter, use, 0, 0};
 }
 
-// The clock was set back: what was counted later than now counts as now, and that is stored, also
-// where this mail is refused. Otherwise each restart would hold it for another period.
+// After the clock was set back, what was counted in the future counts as now. That is stored even
+// if this mail is refused; otherwise each restart would hold it for another period.
 void Quotas::settle(Question& question, Counter& counter, double use, Millis period) const {
   const double now_s = to_seconds(question.store.now());
   if (!counter.exists || counter.last_update_s <= now_s) return;
@@ -127,7 +125,7 @@ void Quotas::settle(Question& question, Counter& counter, double use, Millis per
   question.store.changed(counter, 0);
 }
 
-// Until this limit would let the same pass, if nothing else came.
+// How long until this limit would let the same mail pass, if no other mail came.
 Millis Quotas::retry_after(const Question& question, const Touched& by) const {
   const TimePoint now = question.store.now();
   if (windowed_) {
@@ -150,19 +148,26 @@ std::string Quotas::answer_of(const Question& question, const Touched& by) const
   return quota_answer(*by.quota, *by.limit, by.use, retry_after(question, by));
 }
 
-// What the quota's Verdict says of a limit that is exceeded.
+// Applies the quota's Verdict to an exceeded limit.
 Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
   const Quota& quota = *by.quota;
   const bool none = quota.verdict.kind == RowVerdict::Kind::none;
-  const auto log_end = [&](std::string_view reason) {
-    if (!question.log.mail_enabled()) return;
-    question.log.mail(mail_line("Quotas", "action=none", question.request, by.recipient, reason));
+  const auto set_reason = [&](Reason::Kind kind) {
+    question.reason.kind = kind;
+    question.reason.row_id = quota.id;
+    question.reason.limit_id = by.limit->id;
   };
-  const auto log = [&](std::string_view action, std::string_view reason) {
+  const auto log_end = [&] {
+    if (!question.log.mail_enabled()) return;
+    question.log.mail(mail_line("Quotas", "action=none", question.request, by.recipient,
+                                word_of(question.reason.kind)));
+  };
+  const auto log = [&](std::string_view action) {
     if (!question.log.mail_enabled()) return;
     line_.clear();
-    append_quota_line(line_, {fmt::format("action={}", action), reason, question.request,
-                              by.recipient, *by.policy, quota, *by.limit, key_of(by), by.use});
+    append_quota_line(
+        line_, {fmt::format("action={}", action), word_of(question.reason.kind), question.request,
+                by.recipient, *by.policy, quota, *by.limit, key_of(by), by.use});
     question.log.mail(line_);
   };
   const auto observe = [&](std::string_view verdict) {
@@ -171,24 +176,27 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
   };
   if (none) {
     observe("none");
-    // With `window` a quota without a verdict only watches, and says what it would have refused.
+    set_reason(Reason::Kind::no_verdict);
     if (!windowed_) {
-      log_end("no_verdict");
+      log_end();
       return Walk::count_nothing;
     }
-    log("none", "no_verdict");
-    return Walk::go_on;
+    // With `window` a quota without a verdict only monitors: it logs what it would have refused.
+    log("none");
+    return Walk::next;
   }
+  set_reason(Reason::Kind::quota_match);
   if (!quota.verdict.is_for_limits()) {
     std::string word = quota.verdict.text;
     lower_case(word);
-    log(word, "quota_match");
-    log_end("invalid_verdict");
+    log(word);
+    set_reason(Reason::Kind::invalid_verdict);
+    log_end();
     refuse_row(question, quota, describe_invalid_value("quotas", "Verdict", quota.verdict.text));
     return Walk::refuse;
   }
   observe(name_of(quota.verdict.action));
-  log(name_of(quota.verdict.action), "quota_match");
+  log(name_of(quota.verdict.action));
   question.verdict = {quota.verdict.action, answer_of(question, by)};
   return Walk::refuse;
 }
@@ -226,13 +234,13 @@ Next Quotas::decide_message(MessageQuestion& question) {
   begin();
   for (std::size_t i = 0; i < question.session.recipients(); ++i) {
     const SessionRecipient recipient = question.session.recipient(i);
-    // Refused, or settled before (OK of AccessControl): not counted at RCPT, so not here either.
+    // Refused, or decided before Quotas (OK of AccessControl): not counted at RCPT, nor here.
     if (windowed_ && (recipient.refuses() || !recipient.reached_quotas)) continue;
     const Request about = question.session.request_for(recipient);
     for (const std::int64_t id : recipient.policies) {
-      const auto place = question.rules.policy_by_id.find(id);
-      if (place == question.rules.policy_by_id.end()) continue;
-      const Policy& policy = question.rules.policies[place->second];
+      const auto index = question.rules.policy_by_id.find(id);
+      if (index == question.rules.policy_by_id.end()) continue;
+      const Policy& policy = question.rules.policies[index->second];
       bool last = false;
       for (const Quota& quota : policy.quotas) {
         const Walk walk = collect_message(question, about, policy, quota);
@@ -250,7 +258,7 @@ Next Quotas::decide_message(MessageQuestion& question) {
 Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,
                                      const Policy& policy, const Quota& quota) {
   if (quota.track.for_request(recipient) == nullptr) {
-    if (windowed_) return Walk::go_on;  // said at RCPT, where it was refused
+    if (windowed_) return Walk::next;  // logged at RCPT, where it was refused
     refuse_row(question, quota, quota.track.error().message);
     return Walk::refuse;
   }
@@ -278,9 +286,9 @@ Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& r
   }
   if (exceeded_by) {
     const Walk walk = exceeded(question, *exceeded_by);
-    if (walk != Walk::go_on) return walk;
+    if (walk != Walk::next) return walk;
   }
-  return quota.last ? Walk::count_now : Walk::go_on;
+  return quota.last ? Walk::count_now : Walk::next;
 }
 
 }  // namespace policyd

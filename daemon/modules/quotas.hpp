@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Quotas: so many messages, or so many KiB, in a period, for each track key. CBPolicyD, "Quotas".
-// With `window` (ours, the default) a limit is exact; `decay` counts as the Perl daemon does.
+// Quotas: a number of messages or KiB in a period, for each track key. CBPolicyD, "Quotas". With
+// `window` (ours, the default) a limit is exact; `decay` counts as the Perl daemon does.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ namespace policyd {
 
 class Quotas final : public Module {
  public:
-  // `refusals`, where it is not null, hears of each limit that is exceeded; it must outlive this.
+  // `refusals` may be null; it is called for each limit that is exceeded, and must outlive this.
   explicit Quotas(Algorithm algorithm, RefusalObserver* refusals = nullptr)
       : windowed_(algorithm == Algorithm::window), refusals_(refusals) {}
 
@@ -27,7 +27,7 @@ class Quotas final : public Module {
   Next decide_message(MessageQuestion& question) override;
 
  private:
-  // A limit that this question concerns, and what it would add to it: messages or KiB.
+  // A limit that applies to this question, and what the question adds to it: messages or KiB.
   struct Touched {
     const Policy* policy;
     const Quota* quota;
@@ -37,11 +37,11 @@ class Quotas final : public Module {
     std::string_view recipient;
     Counter* counter;
     double use;    // before this question
-    double units;  // to be counted now
-    double asked;  // that must be free
+    double units;  // to count now
+    double asked;  // must be free
   };
-  // How the walk over the quotas goes on after one of them.
-  enum class Walk : std::uint8_t { go_on, count_now, refuse, count_nothing };
+  // What to do after one quota of the walk.
+  enum class Walk : std::uint8_t { next, count_now, refuse, count_nothing };
 
   Walk collect_rcpt(RcptQuestion& question, const Policy& policy, const Quota& quota);
   Walk collect_message(MessageQuestion& question, const Request& recipient, const Policy& policy,
@@ -50,7 +50,7 @@ class Quotas final : public Module {
   void settle(Question& question, Counter& counter, double use, Millis period) const;
   [[nodiscard]] Millis retry_after(const Question& question, const Touched& by) const;
   [[nodiscard]] std::string answer_of(const Question& question, const Touched& by) const;
-  void refuse_row(Question& question, const Quota& quota, std::string_view why);
+  void refuse_row(Question& question, const Quota& quota, std::string_view problem);
   Touched touch(Question& question, const Request& about, const Policy& policy, const Quota& quota,
                 const QuotaLimit& limit);
   [[nodiscard]] std::string_view key_of(const Touched& touched) const {
@@ -63,10 +63,10 @@ class Quotas final : public Module {
   bool windowed_;
   RefusalObserver* refusals_;
   RowErrors errors_;
-  // Of the question that is being decided.
-  std::string keys_;  // of the limits that were touched
+  // Of the current question.
+  std::string keys_;  // of the touched limits
   std::vector<Touched> touched_;
-  std::string line_;  // of the log
+  std::string line_;  // for the log
 };
 
 }  // namespace policyd

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Errors of rows, met while questions are decided: logged once for each snapshot of the rules, not
-// once for each mail that the row concerns. The loop's thread.
+// Logs the invalid rows that decisions run into: once per snapshot of the rules, not once per mail
+// that the row applies to. The loop's thread.
 #pragma once
+
+#include <fmt/core.h>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -14,22 +17,27 @@ namespace policyd {
 
 class RowErrors {
  public:
-  // `text` names module, table and ID. It may differ from mail to mail only in figures of the row.
-  void log(const Question& question, std::string text) {
+  // The answer of an invalid row: DEFER, with the problem in the log. `problem` begins with the
+  // table and the ID, "quota=3: ..."; it must not contain anything of the mail.
+  void refuse(Question& question, std::string_view module, std::string problem) {
+    question.verdict = {Action::defer, {}};
+    question.reason.kind = Reason::Kind::invalid_row;
     if (question.rules.version != version_) {
       version_ = question.rules.version;
-      told_.clear();
+      logged_.clear();
     }
-    if (told_.size() >= kMost || told_.contains(text)) return;
-    question.log.error(text);
-    told_.insert(std::move(text));
+    if (logged_.size() < kMaxLogged && !logged_.contains(problem)) {
+      question.log.error(fmt::format("module={}, {}", module, problem));
+      logged_.insert(problem);
+    }
+    question.reason.problem = std::move(problem);
   }
 
  private:
-  static constexpr std::size_t kMost = 1000;
+  static constexpr std::size_t kMaxLogged = 1000;
 
   std::int64_t version_ = -1;
-  std::unordered_set<std::string> told_;
+  std::unordered_set<std::string> logged_;
 };
 
 }  // namespace policyd

@@ -9,13 +9,13 @@ namespace policyd {
 
 namespace {
 
-// Where a place keeps more memory than this, one message needed it that was not like others.
+// A slot that holds more memory than this was used by an unusual message.
 constexpr std::size_t kUsualTexts = 4096;
 constexpr std::size_t kUsualRecipients = 64;
 // A recipient's address and the text of an answer.
 constexpr std::size_t kRoomForRecipient = 128;
 
-// What is kept of an RCPT; the instance first.
+// The attributes of RCPT that are kept; the instance first.
 constexpr std::array<std::string_view Request::*, 11> kKept = {&Request::instance,
                                                                &Request::sender,
                                                                &Request::helo_name,
@@ -61,7 +61,7 @@ std::size_t Session::memory() const {
          policies_.capacity() * sizeof(std::int64_t);
 }
 
-Request Session::said() const {
+Request Session::first_request() const {
   Request request;
   const std::string_view texts = texts_;
   std::uint32_t begin = 0;
@@ -75,7 +75,7 @@ Request Session::said() const {
 }
 
 Request Session::request_for(const SessionRecipient& recipient) const {
-  Request request = said();
+  Request request = first_request();
   request.state = ProtocolState::end_of_message;
   request.recipient = recipient.address;
   return request;
@@ -133,18 +133,18 @@ Session* Sessions::find(std::string_view instance) {
 
 Session& Sessions::open(const Request& rcpt) {
   if (Session* known = find(rcpt.instance)) return *known;
-  Session& added = place_for(rcpt.instance);
+  Session& added = slot_for(rcpt.instance);
   added.begin(rcpt);
   return added;
 }
 
 Session& Sessions::add(Session session) {
-  Session& added = place_for(session.instance());
+  Session& added = slot_for(session.instance());
   added = std::move(session);
   return added;
 }
 
-Session& Sessions::place_for(std::string_view instance) {
+Session& Sessions::slot_for(std::string_view instance) {
   if (capacity_ > 0 && sessions_.size() >= capacity_) sessions_.drop_oldest();
   return sessions_.add(hash_of(instance));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One message from its first RCPT to END-OF-MESSAGE, known by Postfix's `instance`: what
-// END-OF-MESSAGE needs of what was decided before, and the answers already given, so that a
-// question asked twice is counted once. In memory, bounded; the least recently asked go first.
-// The loop's thread.
+// One message from its first RCPT to END-OF-MESSAGE, identified by Postfix's `instance`: the
+// decisions that END-OF-MESSAGE needs, and the answers already given, so that a repeated question
+// is counted once. In memory and bounded; the least recently used are dropped first. The loop's
+// thread.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@
 
 namespace policyd {
 
-// What was decided about one recipient. Views into its session, until that is changed.
+// The decision for one recipient. Views into its session, until that changes.
 struct SessionRecipient {
   std::string_view address;
   std::span<const std::int64_t> policies;  // IDs, in the order in which they applied
@@ -33,21 +33,21 @@ struct SessionRecipient {
   [[nodiscard]] bool refuses() const { return Verdict{action, {}}.refuses(); }
 };
 
-// All its texts stand in one string, which the next message in the same place uses again: a message
-// costs no allocation, and little of the processor's cache.
+// All texts are in one string, which the next message in the same slot reuses: a message costs no
+// allocation, and little of the processor's cache.
 class Session {
  public:
   static constexpr std::size_t kMaxRecipients = 10'000;
 
-  // What this RCPT says is what the message is; anything from before is forgotten.
+  // Starts a message with its first RCPT; clears what was there before.
   void begin(const Request& rcpt);
-  // For another message in this place: keeps memory, unless it is much.
+  // Clears it for another message; keeps the memory, unless it is a lot.
   void recycle();
 
   [[nodiscard]] std::string_view instance() const { return {texts_.data(), ends_[0]}; }
-  // What the first RCPT said, without a recipient. Views into this session.
-  [[nodiscard]] Request said() const;
-  // The same of one recipient, for its tracking keys.
+  // The first RCPT, without its recipient. Views into this session.
+  [[nodiscard]] Request first_request() const;
+  // The same for one recipient, for its tracking keys.
   [[nodiscard]] Request request_for(const SessionRecipient& recipient) const;
 
   [[nodiscard]] std::size_t recipients() const { return recipients_.size(); }
@@ -60,7 +60,7 @@ class Session {
   [[nodiscard]] std::size_t memory() const;
 
   TimePoint first_rcpt{}, last_rcpt{};
-  std::optional<Verdict> end_of_message;  // the answer, once given; recipients are gone then
+  std::optional<Verdict> end_of_message;  // the answer, once given; then there are no recipients
 
  private:
   static constexpr std::size_t kTexts = 12;
@@ -80,7 +80,7 @@ class Session {
     return std::string_view{texts_}.substr(slice.begin, slice.size);
   }
 
-  std::string texts_;  // what RCPT said, then those of recipients
+  std::string texts_;  // of RCPT, then of recipients
   std::array<std::uint32_t, kTexts> ends_{};
   bool has_sasl_username_ = false;
   IpAddress client_address_;
@@ -92,13 +92,13 @@ class Sessions {
  public:
   explicit Sessions(std::size_t capacity) : capacity_(capacity) {}
 
-  // The message of this instance, or null. It becomes the most recently asked.
+  // The message of this instance, or null. It becomes the most recently used.
   Session* find(std::string_view instance);
-  // The message this RCPT belongs to, made where it is new.
+  // The message this RCPT belongs to, created if it is new.
   Session& open(const Request& rcpt);
-  // A message that another process began; it must not be known.
+  // A message that another process began; it must not be there yet.
   Session& add(Session session);
-  // Most recently asked first, as long as `visit` says true.
+  // Most recently used first, until `visit` returns false.
   template <typename Visit>
   void each(Visit visit) const {
     sessions_.each(visit);
@@ -108,7 +108,7 @@ class Sessions {
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
 
  private:
-  Session& place_for(std::string_view instance);
+  Session& slot_for(std::string_view instance);
 
   std::size_t capacity_;
   LruTable<Session> sessions_;

@@ -19,9 +19,9 @@ void append_recipient(std::string& out, const SessionRecipient& recipient, const
   fmt::format_to(std::back_inserter(out), "/<{}>#", recipient.address);
   const Policy* before = nullptr;
   for (const std::int64_t id : recipient.policies) {
-    const auto place = rules.policy_by_id.find(id);
-    if (place == rules.policy_by_id.end()) continue;
-    const Policy& policy = rules.policies[place->second];
+    const auto index = rules.policy_by_id.find(id);
+    if (index == rules.policy_by_id.end()) continue;
+    const Policy& policy = rules.policies[index->second];
     if (before != nullptr && before->priority == policy.priority) {
       fmt::format_to(std::back_inserter(out), ",{}", id);
     } else {
@@ -47,16 +47,16 @@ constexpr std::array kConnection{
     Text{&Request::sasl_method, &SessionRow::sasl_method},
     Text{&Request::sasl_sender, &SessionRow::sasl_sender},
 };
-SessionRow what_rcpt_said(const Session& session) {
-  const Request said = session.said();
+SessionRow row_of_rcpt(const Session& session) {
+  const Request rcpt = session.first_request();
   SessionRow row;
-  row.instance = said.instance;
+  row.instance = rcpt.instance;
   row.unix_time_s = session.last_rcpt.time_since_epoch() / std::chrono::seconds{1};
-  row.client_address = said.client_address.to_short_string();
-  row.sasl_username = said.sasl_username;
-  row.helo = said.helo_name;
-  row.sender = said.sender;
-  for (const Text& text : kConnection) row.*text.column = said.*text.attribute;
+  row.client_address = rcpt.client_address.to_short_string();
+  row.sasl_username = rcpt.sasl_username;
+  row.helo = rcpt.helo_name;
+  row.sender = rcpt.sender;
+  for (const Text& text : kConnection) row.*text.column = rcpt.*text.attribute;
   return row;
 }
 
@@ -95,7 +95,7 @@ class Reader {
 };
 
 // `0=1;10=6,7;`, whose last semicolon may be missing, up to the next recipient. The Perl daemon
-// writes the priorities in any order. False where it is written otherwise.
+// writes the priorities in any order. False if it is malformed.
 bool read_policies(Reader& reader, std::vector<std::int64_t>& ids) {
   std::vector<std::pair<std::int64_t, std::int64_t>> found;  // priority, ID
   while (auto priority = reader.number()) {
@@ -125,7 +125,7 @@ bool read_recipients(std::string_view text, Session& session) {
     policies.clear();
     if (!address || !read_policies(reader, policies)) return false;
     if (!seen.insert(*address).second) continue;
-    if (seen.size() > kMaxTakenOverRecipients) return false;
+    if (seen.size() > kMaxResumedRecipients) return false;
     session.add_recipient(*address, policies, {});
   }
   return true;
@@ -148,20 +148,20 @@ std::string recipient_data(const Session& session, const Rules& rules, Which rec
 }
 
 SessionRow ended_row(const Request& request, const Session& session, const Rules& rules) {
-  SessionRow row = what_rcpt_said(session);
+  SessionRow row = row_of_rcpt(session);
   row.recipient_data = recipient_data(session, rules, Which::all);
   row.queue_id = request.queue_id.empty() ? kNoQueueId : request.queue_id;
   row.unix_time_s = session.first_rcpt.time_since_epoch() / std::chrono::seconds{1};
   for (const Text& text : kConnection) {
     if ((row.*text.column).empty()) row.*text.column = request.*text.attribute;
   }
-  const std::uint64_t begun_kib = request.size_bytes % 1024 != 0 ? 1 : 0;
-  row.size_kib = static_cast<std::int64_t>(request.size_bytes / 1024 + begun_kib);
+  const std::uint64_t partial_kib = request.size_bytes % 1024 != 0 ? 1 : 0;
+  row.size_kib = static_cast<std::int64_t>(request.size_bytes / 1024 + partial_kib);
   return row;
 }
 
 SessionRow open_row(const Session& session, const Rules& rules) {
-  SessionRow row = what_rcpt_said(session);
+  SessionRow row = row_of_rcpt(session);
   row.recipient_data = recipient_data(session, rules, Which::accepted);
   return row;
 }
@@ -169,8 +169,8 @@ SessionRow open_row(const Session& session, const Rules& rules) {
 std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, TimePoint now) {
   std::vector<SessionRow> rows;
   sessions.each([&](const Session& session) {
-    if (rows.size() == kMaxKept) return false;
-    // Its end may have been asked about just now, so that newer ones follow.
+    if (rows.size() == kMaxOpenRows) return false;
+    // Sorted by the last request of either kind, so newer RCPTs may follow.
     if (session.last_rcpt + std::chrono::hours{1} < now || session.end_of_message) return true;
     SessionRow row = open_row(session, rules);
     if (!row.recipient_data.empty()) rows.push_back(std::move(row));
@@ -179,21 +179,21 @@ std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, 
   return rows;
 }
 
-std::optional<Session> taken_over(const SessionRow& row) {
+std::optional<Session> resume(const SessionRow& row) {
   if (row.ended()) return std::nullopt;
   const auto client_address = IpAddress::parse(row.client_address);
   if (!client_address) return std::nullopt;
-  Request said;
-  said.instance = row.instance;
-  said.sender = row.sender;
-  said.helo_name = row.helo;
-  said.sasl_username = row.sasl_username;
-  said.client_address = *client_address;
+  Request rcpt;
+  rcpt.instance = row.instance;
+  rcpt.sender = row.sender;
+  rcpt.helo_name = row.helo;
+  rcpt.sasl_username = row.sasl_username;
+  rcpt.client_address = *client_address;
   Session session;
-  session.begin(said);
-  constexpr std::int64_t kLatestSeconds = std::int64_t{1} << 40;  // a column may hold anything
+  session.begin(rcpt);
+  constexpr std::int64_t kMaxSeconds = std::int64_t{1} << 40;  // a column may hold anything
   session.first_rcpt =
-      TimePoint{std::chrono::seconds{std::clamp(row.unix_time_s, std::int64_t{0}, kLatestSeconds)}};
+      TimePoint{std::chrono::seconds{std::clamp(row.unix_time_s, std::int64_t{0}, kMaxSeconds)}};
   if (!read_recipients(row.recipient_data, session)) return std::nullopt;
   return session;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A row of session_tracking as a value: what reports read about messages, and what a message that
-// another process began is taken over from. Pure; any thread.
+// A row of session_tracking as a value: reports read it, and a message that another process began
+// is resumed from it. Pure; any thread.
 //
-// A row with a QueueID is that of a message that ended, and its size is counted: it is never taken
-// over. One without was written at RCPT, by the Perl daemon, or by ours when it was stopped in the
-// middle of the message.
+// A row with a QueueID belongs to a message that has ended and whose size is counted: it is never
+// resumed. One without was written at RCPT by the Perl daemon, or by ours when it was stopped in
+// the middle of the message.
 #pragma once
 
 #include <cstdint>
@@ -35,33 +35,33 @@ struct SessionRow {
   [[nodiscard]] bool ended() const { return !queue_id.empty(); }
 };
 
-// In the place of a queue ID that Postfix did not say at END-OF-MESSAGE: its own word for that.
+// Instead of a queue ID that is missing at END-OF-MESSAGE: Postfix's own word for that.
 inline constexpr std::string_view kNoQueueId = "NOQUEUE";
 
-// More of RecipientData is neither written nor read.
+// Longer RecipientData is neither written nor read.
 inline constexpr std::size_t kMaxRecipientData = std::size_t{1} << 20;
-inline constexpr std::size_t kMaxTakenOverRecipients = 10'000;
+inline constexpr std::size_t kMaxResumedRecipients = 10'000;
 
-// `/<a@x>#0=1;10=6,7;/<b@x>#0=1;`: for each recipient the policies that matched, by priority.
-// Policies that are gone are left out, and so are recipients beyond kMaxRecipientData.
+// `/<a@x>#0=1;10=6,7;/<b@x>#0=1;`: the policies that matched each recipient, by priority. Policies
+// that no longer exist are left out, and so are recipients beyond kMaxRecipientData.
 enum class Which : std::uint8_t { all, accepted };
 std::string recipient_data(const Session& session, const Rules& rules, Which recipients);
 
-// The row of a message that ends with `request`: for each recipient, refused ones too. Its time is
-// that of the first RCPT, as in the Perl daemon.
+// The row of a message that ends with `request`, with all recipients, including refused ones. Its
+// time is that of the first RCPT, as in the Perl daemon.
 SessionRow ended_row(const Request& request, const Session& session, const Rules& rules);
-// The row of a message that is still under way, with what is needed to take it over: so without
-// refused recipients, whose sizes are not counted.
+// The row of a message that has not ended, with what is needed to resume it: without refused
+// recipients, whose sizes are not counted.
 SessionRow open_row(const Session& session, const Rules& rules);
 
-// Of the messages whose last RCPT was within the hour, and which have an accepted recipient: those
-// asked about last, at most kMaxKept. For a daemon that stops.
-inline constexpr std::size_t kMaxKept = 10'000;
+// The rows of messages with an accepted recipient whose last RCPT is at most an hour ago: the most
+// recent ones, at most kMaxOpenRows. For shutdown.
+inline constexpr std::size_t kMaxOpenRows = 10'000;
 std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, TimePoint now);
 
-// The message as RCPT left it. Nullopt for one that ended, and for a row that cannot be read to its
-// end: an address that is none, RecipientData in another form or too long. A recipient named twice
-// is one; all count as accepted, since the row does not say.
-std::optional<Session> taken_over(const SessionRow& row);
+// The message as RCPT left it. Nullopt if it has ended or the row is invalid: an impossible
+// address, malformed RecipientData or too much of it. A recipient named twice is one; all count as
+// accepted, since the row does not record that.
+std::optional<Session> resume(const SessionRow& row);
 
 }  // namespace policyd

@@ -6,17 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <exception>
 #include <memory>
 #include <utility>
 
 #include "daemon/base/ip_address.hpp"
+#include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/modules/text/quota_text.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
 #include "daemon/rules/match/matcher.hpp"
 #include "daemon/session/session.hpp"
-#include "plugin/explain/captured_log.hpp"
 #include "plugin/explain/explain_rows.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/usage_report.hpp"
@@ -31,36 +30,43 @@ constexpr std::string_view kInstance = "explain";
 constexpr std::array kModules = {"AccessControl", "CheckHelo", "CheckSPF",
                                  "Greylisting",   "Quotas",    "Accounting"};
 
-// What reasons of log lines mean, where their word alone says too little.
-struct Reason {
-  std::string_view word;
-  std::string_view meaning;
-};
-constexpr std::array kReasons = {
-    Reason{"greylisted",
-           "greylisted: this sender, recipient and network are new or have not waited "
-           "long enough; a mail server tries again by itself"},
-    Reason{"authenticated", "this sender, recipient and network have waited long enough"},
-    Reason{"training", "greylisting only learns (training mode)"},
-    Reason{"whitelisted", "the client is on the whitelist"},
-    Reason{"auto-whitelisted", "the client's network has earned its place on the whitelist"},
-    Reason{"auto-blacklisted", "the client's network has earned its place on the blacklist"},
-    Reason{"ip_not_allowed", "the HELO name is an IP address"},
-    Reason{"blacklisted", "the client has used a HELO name that is on the blacklist"},
-    Reason{"hrp_blacklisted", "the client uses too many HELO names"},
-    Reason{"verdict", "a row of access_control says so"},
-};
-
-std::string in_words(std::string_view line) {
-  constexpr std::string_view kMark = "reason=";
-  const std::size_t at = line.find(kMark);
-  if (at == std::string_view::npos) return escaped(line);
-  std::string_view word = line.substr(at + kMark.size());
-  word = word.substr(0, word.find(','));
-  for (const Reason& reason : kReasons) {
-    if (reason.word == word) return std::string{reason.meaning};
+// A reason in words; empty if there is none.
+std::string in_words(const policyd::Reason& reason) {
+  using Kind = policyd::Reason::Kind;
+  switch (reason.kind) {
+    case Kind::none:
+      return {};
+    case Kind::verdict:
+      return fmt::format("row {} of access_control gives this answer", reason.row_id);
+    case Kind::no_verdict:
+      return "its row has no verdict";
+    case Kind::invalid_row:
+    case Kind::invalid_verdict:
+      return escaped(reason.problem);
+    case Kind::no_result:
+      return "skipped: there is no answer from the DNS";
+    case Kind::greylisted:
+      return "greylisted: this sender, recipient and network are new or have not waited long "
+             "enough; a mail server tries again by itself";
+    case Kind::authenticated:
+      return "this sender, recipient and network have waited long enough";
+    case Kind::training:
+      return "greylisting only learns (training mode)";
+    case Kind::whitelisted:
+      return "the client is on the whitelist";
+    case Kind::auto_whitelisted:
+      return "the client's network has earned its place on the whitelist";
+    case Kind::auto_blacklisted:
+      return "the client's network has earned its place on the blacklist";
+    case Kind::ip_not_allowed:
+      return "the HELO name is an IP address";
+    case Kind::blacklisted:
+      return "the client has used a HELO name that is on the blacklist";
+    case Kind::hrp_blacklisted:
+      return "the client uses too many HELO names";
+    default:
+      return std::string{word_of(reason.kind)};
   }
-  return escaped(word);
 }
 
 policyd::Request request_of(const Mail& mail) {
@@ -79,20 +85,20 @@ policyd::Request request_of(const Mail& mail) {
   return request;
 }
 
-// The limit that gives the answer: of the first quota that refuses, the last one that is full.
-const ExplainedLimit* deciding_limit(const std::vector<ExplainedLimit>& limits,
-                                     std::string_view module) {
-  const ExplainedLimit* found = nullptr;
-  for (const ExplainedLimit& limit : limits) {
-    if (limit.module != module || !limit.full || limit.verdict == "none") continue;
-    if (found != nullptr && found->row_id != limit.row_id) break;
-    found = &limit;
-  }
-  return found;
+// The limit by which a module refuses.
+const ExplainedLimit* exceeded_limit(const std::vector<ExplainedLimit>& limits,
+                                     const policyd::Reason& reason) {
+  const bool quota = reason.kind == policyd::Reason::Kind::quota_match;
+  if (!quota && reason.kind != policyd::Reason::Kind::accounting_match) return nullptr;
+  const auto found = std::find_if(limits.begin(), limits.end(), [&](const ExplainedLimit& limit) {
+    return limit.module == (quota ? "Quotas" : "Accounting") && limit.row_id == reason.row_id &&
+           limit.full && (!quota || limit.limit_id == reason.limit_id);
+  });
+  return found == limits.end() ? nullptr : &*found;
 }
 
-std::string say_limit(const ExplainedLimit& limit, const std::vector<ExplainedPolicy>& policies,
-                      policyd::TimePoint now) {
+std::string describe_limit(const ExplainedLimit& limit,
+                           const std::vector<ExplainedPolicy>& policies, policyd::TimePoint now) {
   std::string policy = fmt::format("{}", limit.policy_id);
   for (const ExplainedPolicy& each : policies) {
     if (each.id == limit.policy_id) policy += fmt::format(" ({})", escaped(each.name));
@@ -107,12 +113,14 @@ std::string say_limit(const ExplainedLimit& limit, const std::vector<ExplainedPo
 
 class Explainer {
  public:
-  Explainer(sqlite3* db, const policyd::Config& config, const Mail& mail, CapturedLog& log,
-            policyd::ReadingTransaction& store)
+  // `log` appends to `log_lines`.
+  Explainer(sqlite3* db, const policyd::Config& config, const Mail& mail, policyd::Maillog& log,
+            std::vector<std::string>& log_lines, policyd::ReadingTransaction& store)
       : db_(db),
         config_(config),
         request_(request_of(mail)),
         log_(log),
+        log_lines_(log_lines),
         store_(store),
         modules_(policyd::make_modules(config, nullptr)) {}
 
@@ -133,7 +141,7 @@ class Explainer {
  private:
   void ask_at_rcpt(std::span<const std::uint32_t> matched) {
     policyd::RcptQuestion question{
-        {request_, *store_.rules(), store_, log_.log(), false, {}}, matched, {}};
+        {request_, *store_.rules(), store_, log_, false, {}}, matched, {}};
     bool ended = false;
     for (const char* name : kModules) {
       ExplainedModule& explained = out_.modules.emplace_back();
@@ -151,54 +159,44 @@ class Explainer {
 
   void ask(policyd::Module& module, policyd::RcptQuestion& question, ExplainedModule& explained) {
     explained.asked = true;
-    const policyd::LookupWishes wishes = module.wishes(question);
+    const bool needs_dns = module.needed_lookups(question).any();
     const Verdict before = question.verdict;
-    Next next = Next::stop;
-    try {
-      next = module.decide_rcpt(question);
-    } catch (const std::exception& error) {  // as the engine does
-      log_.log().error(fmt::format("module={}: {}", module.name(), error.what()));
-      question.verdict = {policyd::Action::defer, {}};
-    }
-    explained.final = next == Next::stop;
+    question.reason = {};
+    explained.final = policyd::ask_module(module, question) == Next::stop;
     explained.verdict = question.verdict;
-    explained.said = log_.take();
+    explained.log = std::exchange(log_lines_, {});
     const bool answered = explained.final || question.verdict.action != before.action ||
                           question.verdict.text != before.text;
     if (answered) out_.module = explained.name;
-    explained.why = why(explained, answered);
-    if (wishes.any()) {
+    explained.why = why(explained, question.reason, answered);
+    if (needs_dns) {
       out_.notes.push_back(fmt::format(
-          "{} would ask the DNS before it answers; here it is taken as if the DNS had nothing "
+          "{} would query the DNS first; explain does not, and assumes that the DNS has nothing "
           "against this mail.",
           explained.name));
     }
   }
 
-  std::string why(const ExplainedModule& module, bool answered) {
-    if (answered) {
-      if (const ExplainedLimit* limit = deciding_limit(out_.limits, module.name)) {
-        out_.used_up = *limit;
-        return say_limit(*limit, out_.policies, store_.now());
-      }
+  std::string why(const ExplainedModule& module, const policyd::Reason& reason, bool answered) {
+    if (const ExplainedLimit* limit = exceeded_limit(out_.limits, reason)) {
+      out_.used_up = *limit;
+      return describe_limit(*limit, out_.policies, store_.now());
     }
-    // Lines about counting say nothing about the answer.
-    const auto line = std::find_if(
-        module.said.rbegin(), module.said.rend(),
-        [](const std::string& said) { return said.find("mode=") == std::string::npos; });
-    if (line != module.said.rend()) return in_words(*line);
+    const bool limits = module.name == "Quotas" || module.name == "Accounting";
+    if (limits && reason.kind == policyd::Reason::Kind::no_verdict) {
+      return "a limit is used up, but it only monitors";
+    }
+    if (std::string words = in_words(reason); !words.empty()) return words;
     if (answered) return escaped(module.verdict.text);
-    if (module.name == "Quotas" || module.name == "Accounting") {
-      const bool any = std::any_of(out_.limits.begin(), out_.limits.end(),
-                                   [&](const auto& limit) { return limit.module == module.name; });
-      return any ? "every limit that concerns it has room" : "no limit concerns it";
-    }
-    return "it has nothing against this mail";
+    if (!limits) return "it has nothing against this mail";
+    const bool any = std::any_of(out_.limits.begin(), out_.limits.end(),
+                                 [&](const auto& limit) { return limit.module == module.name; });
+    return any ? "every limit that applies has room" : "no limit applies";
   }
 
   void conclude() {
     if (modules_.empty()) {
-      out_.why = "no module is switched on, so nothing is limited";
+      out_.why = "no module is enabled, so nothing is limited";
       return;
     }
     if (out_.module.empty()) {
@@ -206,7 +204,7 @@ class Explainer {
                                    [](const ExplainedPolicy& policy) { return policy.matches; });
       out_.why = !any                  ? "no policy matches this mail, so nothing limits it"
                  : out_.limits.empty() ? "the policies that match have no limit for it"
-                                       : "every limit that concerns it has room";
+                                       : "every limit that applies has room";
       return;
     }
     for (const ExplainedModule& module : out_.modules) {
@@ -214,35 +212,33 @@ class Explainer {
     }
   }
 
-  // The message as Postfix asks about it once it has all of it.
+  // END-OF-MESSAGE, once Postfix has received all of it.
   void ask_at_end(std::span<const std::uint32_t> matched) {
     policyd::Session session;
-    policyd::Request said = request_;
-    said.instance = kInstance;
-    session.begin(said);
+    session.begin(request_);
     session.last_rcpt = store_.now();
     std::vector<std::int64_t> policies;
-    for (const std::uint32_t place : matched) {
-      policies.push_back(store_.rules()->policies[place].id);
+    for (const std::uint32_t index : matched) {
+      policies.push_back(store_.rules()->policies[index].id);
     }
     session.add_recipient(request_.recipient, policies, out_.verdict, reached_quotas_);
 
     policyd::Request request = request_;
     request.state = policyd::ProtocolState::end_of_message;
-    policyd::MessageQuestion question{{request, *store_.rules(), store_, log_.log(), false, {}},
-                                      session};
+    policyd::MessageQuestion question{{request, *store_.rules(), store_, log_, false, {}}, session};
     for (const auto& module : modules_) {
-      if (module->decide_message(question) == Next::stop) break;
+      if (policyd::ask_module(*module, question) == Next::stop) break;
     }
     out_.at_end = std::move(question.verdict);
-    out_.said_at_end = log_.take();
+    out_.log_at_end = std::exchange(log_lines_, {});
   }
 
   sqlite3* db_;
   const policyd::Config& config_;
   policyd::Request request_;
   bool reached_quotas_ = false;
-  CapturedLog& log_;
+  policyd::Maillog& log_;
+  std::vector<std::string>& log_lines_;
   policyd::ReadingTransaction& store_;
   std::vector<std::unique_ptr<policyd::Module>> modules_;
   Explanation out_;
@@ -252,12 +248,12 @@ class Explainer {
 
 Result<Explanation> explain(sqlite3* db, const policyd::Config& config, const Mail& mail,
                             policyd::TimePoint now) {
-  auto log = CapturedLog::make();
-  if (!log) return tl::unexpected{log.error()};
-  auto store = policyd::ReadingTransaction::begin(db, config.table_prefix, log->log(), now,
-                                                  request_of(mail));
+  std::vector<std::string> log_lines;
+  policyd::Maillog log{log_lines};
+  auto store =
+      policyd::ReadingTransaction::begin(db, config.table_prefix, log, now, request_of(mail));
   if (!store) return tl::unexpected{store.error()};
-  return Explainer{db, config, mail, *log, **store}.explain();
+  return Explainer{db, config, mail, log, log_lines, **store}.explain();
 }
 
 const Verdict& final_verdict(const Explanation& explanation) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What the daemon would say of a mail that need not exist, and why: decided by the daemon's own
-// modules on the database as it stands, counting nothing. Words and figures as values; how they
-// are shown is the subcommand's matter.
+// What the daemon would answer for a mail, which need not exist, and why: decided by the daemon's
+// own modules on the current database, without counting. Words and figures as values; the
+// subcommand prints them.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct Mail {
   std::string to;    // lower case
   policyd::IpAddress client;
   std::optional<std::string> sasl;  // lower case
-  std::string helo;                 // empty: none was said
+  std::string helo;                 // empty: no HELO
   std::uint64_t size_bytes = 0;     // 0: not declared
 };
 
@@ -32,10 +32,10 @@ struct ExplainedPolicy {
   std::int64_t priority = 0;
   std::string name;
   bool matches = false;
-  std::string because;  // the member that made it match, or why each of them does not
+  std::string because;  // the member that matches, or why none does
 };
 
-// A limit of a policy that matches, as it stands before this mail.
+// A limit of a policy that matches, before this mail.
 struct ExplainedLimit {
   std::string module;  // "Quotas" or "Accounting"
   std::int64_t policy_id = 0;
@@ -45,22 +45,22 @@ struct ExplainedLimit {
   std::string unit;  // "messages" or "KiB"
   double used = 0;
   double limit = 0;
-  std::string period;   // "minute", "10 minutes", "day": what stands behind "per"
-  std::string verdict;  // as name_of() has it; "none" where it only watches; else the row's word
-  bool full = false;    // this mail is more than it lets through
-  // When this mail would be let through, if nothing else came; none where it is now, or where the
-  // limit is less than this mail.
+  std::string period;   // "minute", "10 minutes", "day", to follow "per"
+  std::string verdict;  // of name_of(); "none" if it only monitors; else the row's invalid word
+  bool full = false;    // it has no room for this mail
+  // When this mail would pass, if no other mail came; none if it passes now, or is larger than the
+  // limit.
   std::optional<policyd::TimePoint> free_at;
 };
 
 struct ExplainedModule {
   std::string name;
   bool enabled = false;
-  bool asked = false;             // false also where an earlier one had the last word
-  bool final = false;             // later modules are not asked
-  policyd::Verdict verdict;       // the answer as it stood after this module
-  std::vector<std::string> said;  // its lines in the log
-  std::string why;                // in words; empty where there is nothing to say
+  bool asked = false;        // also false after an earlier module's final answer
+  bool final = false;        // later modules are not asked
+  policyd::Verdict verdict;  // the answer after this module
+  std::vector<std::string> log;
+  std::string why;
 };
 
 struct Explanation {
@@ -68,23 +68,23 @@ struct Explanation {
   std::vector<ExplainedLimit> limits;
   std::vector<ExplainedModule> modules;   // all that exist, in order
   policyd::Verdict verdict;               // at RCPT
-  std::string module;                     // that had the last word; empty where none had
+  std::string module;                     // that gave the answer; empty if none did
   std::string why;                        // one sentence
   std::optional<ExplainedLimit> used_up;  // the limit that refuses it
-  // At END-OF-MESSAGE, where the mail came so far.
+  // At END-OF-MESSAGE, if the mail gets that far.
   std::optional<policyd::Verdict> at_end;
-  std::vector<std::string> said_at_end;
+  std::vector<std::string> log_at_end;
   std::vector<std::string> notes;
 };
 
-// `db` serves nothing else meanwhile. An Error where the rules cannot be read.
+// Nothing else may use `db` meanwhile. An Error if the rules cannot be read.
 Result<Explanation> explain(sqlite3* db, const policyd::Config& config, const Mail& mail,
                             policyd::TimePoint now);
 
-// The answer that decides what becomes of the mail.
+// The answer that decides what happens to the mail.
 const policyd::Verdict& final_verdict(const Explanation& explanation);
 
-// "action=DEFER Deferring: ...", as Postfix is told it.
+// "action=DEFER Deferring: ...", as sent to Postfix.
 std::string action_line(const policyd::Verdict& verdict);
 
 }  // namespace limits

@@ -43,7 +43,7 @@ nlohmann::json json_of(const Mail& mail, const Explanation& explanation) {
                        {"verdict", policyd::name_of(module.verdict.action)},
                        {"text", module.verdict.text},
                        {"why", module.why},
-                       {"log", module.said}});
+                       {"log", module.log}});
   }
   nlohmann::json answer = json_of(explanation.verdict);
   answer["module"] = explanation.module;
@@ -51,7 +51,7 @@ nlohmann::json json_of(const Mail& mail, const Explanation& explanation) {
   nlohmann::json at_end = nullptr;
   if (explanation.at_end) {
     at_end = json_of(*explanation.at_end);
-    at_end["log"] = explanation.said_at_end;
+    at_end["log"] = explanation.log_at_end;
   }
   nlohmann::json sasl = nullptr;
   if (mail.sasl) sasl = *mail.sasl;

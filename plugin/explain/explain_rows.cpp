@@ -25,9 +25,9 @@ using policyd::Side;
 using policyd::TimePoint;
 using policyd::sql::Statement;
 
-constexpr std::size_t kReasons = 3;  // of a policy that does not match
-// Of more policies that do not match it is not said why: matching item by item is slow.
-constexpr std::size_t kMostReasons = 1000;
+constexpr std::size_t kMaxReasons = 3;  // why a policy does not match
+// Further policies that do not match are not explained: matching item by item is slow.
+constexpr std::size_t kMaxExplained = 1000;
 
 struct Member {
   std::int64_t id = 0;
@@ -61,13 +61,13 @@ Result<Members> read_members(sqlite3* db, const std::string& table_prefix) {
   return members;
 }
 
-// As the daemon's loader has them: groups that are switched off have no members.
+// As the daemon's loader reads them: disabled groups have no members.
 Result<std::vector<policyd::GroupRow>> read_groups(sqlite3* db, const std::string& table_prefix) {
   std::vector<policyd::GroupRow> groups;
-  std::unordered_map<std::int64_t, std::size_t> place;
+  std::unordered_map<std::int64_t, std::size_t> index;
   auto done = each(db, table_prefix, "SELECT ID, Name, Disabled FROM {p}policy_groups ORDER BY ID",
                    [&](const Statement& row) {
-                     if (row.text(2) == "0") place.emplace(row.integer(0), groups.size());
+                     if (row.text(2) == "0") index.emplace(row.integer(0), groups.size());
                      groups.push_back({row.integer(0), std::string{row.text(1)}, {}});
                    });
   if (done) {
@@ -76,8 +76,8 @@ Result<std::vector<policyd::GroupRow>> read_groups(sqlite3* db, const std::strin
              "SELECT ID, PolicyGroupID, Member FROM {p}policy_group_members WHERE Disabled = 0 "
              "ORDER BY ID",
              [&](const Statement& row) {
-               const auto owner = place.find(row.integer(1));
-               if (owner == place.end()) return;
+               const auto owner = index.find(row.integer(1));
+               if (owner == index.end()) return;
                groups[owner->second].members.push_back({row.integer(0), std::string{row.text(2)}});
              });
   }
@@ -93,7 +93,7 @@ policyd::PlainMatch match_list(const std::optional<std::string>& list, Side side
                      uses_groups ? groups : std::span<const policyd::GroupRow>{});
 }
 
-// Why this member matches, or what in it does not.
+// Why this member matches or does not.
 policyd::PlainMatch explain_member(const Member& member, const policyd::Request& request,
                                    std::span<const policyd::GroupRow> groups) {
   const auto source = match_list(member.source, Side::source, request, groups);
@@ -102,7 +102,7 @@ policyd::PlainMatch explain_member(const Member& member, const policyd::Request&
   if (!destination.matches) return {false, "Destination: " + destination.because};
   const bool all =
       policyd::matches_everything(member.source) && policyd::matches_everything(member.destination);
-  if (all) return {true, "it is for all mail"};
+  if (all) return {true, "it applies to all mail"};
   std::string because;
   if (!policyd::matches_everything(member.source)) because = source.because;
   if (!policyd::matches_everything(member.destination)) {
@@ -126,12 +126,12 @@ void explain_members(ExplainedPolicy& policy, const std::vector<Member>& members
       }
     }
   }
-  if (members.empty()) policy.because = "it has no members that are switched on";
-  for (std::size_t i = 0; i < std::min(kReasons, against.size()); ++i) {
+  if (members.empty()) policy.because = "it has no enabled members";
+  for (std::size_t i = 0; i < std::min(kMaxReasons, against.size()); ++i) {
     policy.because += (i == 0 ? "" : ". ") + against[i];
   }
-  if (against.size() > kReasons) {
-    policy.because += fmt::format(". {} more members do not match", against.size() - kReasons);
+  if (against.size() > kMaxReasons) {
+    policy.because += fmt::format(". {} more members do not match", against.size() - kMaxReasons);
   }
 }
 
@@ -163,10 +163,10 @@ void count(ExplainedLimit& out, policyd::Counter counter, const policyd::Quota& 
   if (!out.full) return;
   const auto free_s = policyd::decay_free_at_s(counter.value, counter.last_update_s,
                                                static_cast<double>(quota.period_s), out.limit);
-  constexpr double kLatestSecond = 1e11;
+  constexpr double kMaxSecond = 1e11;
   if (free_s) {
-    out.free_at = TimePoint{Millis{
-        static_cast<std::int64_t>(std::ceil(std::clamp(*free_s, 0.0, kLatestSecond) * 1000))}};
+    out.free_at = TimePoint{
+        Millis{static_cast<std::int64_t>(std::ceil(std::clamp(*free_s, 0.0, kMaxSecond) * 1000))}};
   }
 }
 
@@ -237,15 +237,15 @@ Result<std::vector<ExplainedPolicy>> explain_policies(sqlite3* db, const std::st
   const auto groups = read_groups(db, table_prefix);
   if (!groups) return tl::unexpected{groups.error()};
   std::vector<ExplainedPolicy> out;
-  std::size_t reasons = 0;
-  for (std::uint32_t place = 0; place < rules.policies.size(); ++place) {
-    const policyd::Policy& policy = rules.policies[place];
+  std::size_t unmatched = 0;
+  for (std::uint32_t index = 0; index < rules.policies.size(); ++index) {
+    const policyd::Policy& policy = rules.policies[index];
     ExplainedPolicy& explained = out.emplace_back();
     explained.id = policy.id;
     explained.priority = policy.priority;
     explained.name = policy.name;
-    explained.matches = std::binary_search(matched.begin(), matched.end(), place);
-    if (!explained.matches && ++reasons > kMostReasons) continue;
+    explained.matches = std::binary_search(matched.begin(), matched.end(), index);
+    if (!explained.matches && ++unmatched > kMaxExplained) continue;
     explain_members(explained, (*members)[policy.id], request, *groups);
   }
   return out;
@@ -256,11 +256,11 @@ std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
                                            const policyd::Request& request,
                                            std::span<const std::uint32_t> matched) {
   std::vector<ExplainedLimit> out;
-  for (const std::uint32_t place : matched) {
-    if (config.quotas) add_quotas(out, store, config, request, store.rules()->policies[place]);
+  for (const std::uint32_t index : matched) {
+    if (config.quotas) add_quotas(out, store, config, request, store.rules()->policies[index]);
   }
-  for (const std::uint32_t place : matched) {
-    if (config.accounting) add_accounting(out, store, request, store.rules()->policies[place]);
+  for (const std::uint32_t index : matched) {
+    if (config.accounting) add_accounting(out, store, request, store.rules()->policies[index]);
   }
   return out;
 }

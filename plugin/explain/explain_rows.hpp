@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The parts of an explanation that come from rows: which policies match and by which item, and the
-// counters that a mail concerns. Used by explain.cpp only.
+// counters that apply to a mail. Used by explain.cpp only.
 #pragma once
 
 #include <span>
@@ -12,13 +12,13 @@
 
 namespace limits {
 
-// `matched` are the places in `rules` that the daemon's index found.
+// `matched` are the indexes in rules.policies that the daemon's index found.
 Result<std::vector<ExplainedPolicy>> explain_policies(sqlite3* db, const std::string& table_prefix,
                                                       const policyd::Rules& rules,
                                                       const policyd::Request& request,
                                                       std::span<const std::uint32_t> matched);
 
-// Of all matched policies, in the order in which they are looked at.
+// Of all matched policies, in the order in which they are checked.
 std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
                                            const policyd::Config& config,
                                            const policyd::Request& request,

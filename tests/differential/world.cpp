@@ -108,7 +108,7 @@ void World::start() {
 // Out of order, all that was in memory is gone, as after kill -9.
 void World::restart(bool in_order) {
   if (in_order) {
-    engine_->keep_messages_under_way();
+    engine_->save_open_sessions();
     store_->close(std::chrono::seconds{5});
   }
   engine_.reset();

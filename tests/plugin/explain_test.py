@@ -106,7 +106,7 @@ class ExplainTest(DaemonTest):
         self.assertIn("'192.0.2.0/24'", policies[6]["because"])
         self.assertFalse(policies[7]["matches"])
         self.assertIn("does not match '@elsewhere.example'", policies[7]["because"])
-        self.assertEqual(policies[1]["because"], "it is for all mail")
+        self.assertEqual(policies[1]["because"], "it applies to all mail")
 
     def test_greylisting_and_helo_decide_as_in_the_daemon(self):
         daemon = self.make_daemon(GREYLISTING, modules=("Greylisting",))

@@ -59,11 +59,11 @@ TEST(RecipientData, IsBounded) {
   }
   const std::string data = recipient_data(session, rules, Which::all);
   EXPECT_LE(data.size(), kMaxRecipientData);
-  EXPECT_TRUE(taken_over(row_of(data)));
+  EXPECT_TRUE(resume(row_of(data)));
 }
 
 TEST(TakenOver, ReadsWhatIsWritten) {
-  const auto session = taken_over(row_of("/<a@x>#10=7;0=6,1;/<b@x>#/<a/b@x>#-2=9/<a@x>#0=1;"));
+  const auto session = resume(row_of("/<a@x>#10=7;0=6,1;/<b@x>#/<a/b@x>#-2=9/<a@x>#0=1;"));
   ASSERT_TRUE(session);
   ASSERT_EQ(session->recipients(), 3U) << "a recipient named twice is one";
   const auto policies = [&session](std::size_t number) {
@@ -74,29 +74,29 @@ TEST(TakenOver, ReadsWhatIsWritten) {
   EXPECT_TRUE(policies(1).empty());
   EXPECT_EQ(session->recipient(2).address, "a/b@x");
   EXPECT_EQ(policies(2), std::vector<std::int64_t>{9});
-  EXPECT_EQ(session->said().sender, "alice@example.org");
+  EXPECT_EQ(session->first_request().sender, "alice@example.org");
 }
 
 TEST(TakenOver, RefusesWhatIsWrittenOtherwise) {
   for (const char* data :
        {"x", "/", "/<a@x>", "/<a@x>0=1;", "/<a@x>#0=1;x", "/<a@x>#0=;", "/<a@x>#0", "/<a@x>#0=1,;",
         "/<a@x>#=1;", "/<a@x>#0=99999999999999999999;"}) {
-    EXPECT_FALSE(taken_over(row_of(data))) << data;
+    EXPECT_FALSE(resume(row_of(data))) << data;
   }
-  EXPECT_FALSE(taken_over(row_of(std::string(kMaxRecipientData + 1, '/'))));
+  EXPECT_FALSE(resume(row_of(std::string(kMaxRecipientData + 1, '/'))));
   SessionRow row = row_of("/<a@x>#0=1;");
   row.client_address = "elsewhere";
-  EXPECT_FALSE(taken_over(row));
+  EXPECT_FALSE(resume(row));
   row = row_of("/<a@x>#0=1;");
   row.queue_id = "4F1A";
-  EXPECT_FALSE(taken_over(row)) << "that message ended";
+  EXPECT_FALSE(resume(row)) << "that message ended";
 }
 
 TEST(TakenOver, IsBoundedInRecipients) {
   std::string data;
-  for (std::size_t i = 0; i <= kMaxTakenOverRecipients; ++i)
+  for (std::size_t i = 0; i <= kMaxResumedRecipients; ++i)
     data += "/<" + std::to_string(i) + "@x>#";
-  EXPECT_FALSE(taken_over(row_of(data)));
+  EXPECT_FALSE(resume(row_of(data)));
 }
 
 class SessionTrackingTest : public StoreTest {
@@ -249,7 +249,7 @@ TEST_F(SessionTrackingTest, KeepsOpenMessagesAfterAnOldOneThatJustEnded) {
   now += std::chrono::hours{2};
   ask(rcpt("bob@example.com"));
   ask(end("2.2"));
-  engine_->keep_messages_under_way();
+  engine_->save_open_sessions();
   EXPECT_EQ(row("QueueID||RecipientData"), "/<bob@example.com>#0=1,6;");
 }
 
@@ -259,7 +259,7 @@ TEST_F(SessionTrackingTest, KeepsMessagesUnderWayAcrossARestart) {
   ask(rcpt("carol@example.com", "2.2"));
   ask(end("2.2"));
   ask(rcpt("", "3.3"));
-  engine_->keep_messages_under_way();
+  engine_->save_open_sessions();
   EXPECT_EQ(row("QueueID||RecipientData"), "/<bob@example.com>#0=1,6;");
   start_daemon();
   ask(rcpt("dave@example.com"));
