@@ -1,45 +1,40 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A hash table that knows which of its values were used least recently. Look-ups walk two compact
-// arrays (eight bytes an entry in the index, twelve a value in the chain) and touch a value only
-// where the hash agrees: with lists and nodes they were the dearest part of a decision, since their
-// memory is never in the processor's cache. References to values hold until they are dropped. A
-// Value with recycle() keeps its memory for the one that gets its place.
+// A hash table that knows which of its values were used least recently. A look-up walks two compact
+// arrays (eight bytes an entry in the index, twelve a value in the chain) and touches a value only
+// if its hash agrees. With lists and nodes look-ups were the most expensive part of a decision,
+// since their memory is never in the processor's cache. References to values are valid until the
+// value is dropped. A Value with recycle() keeps its memory for the next value in its slot.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <limits>
 #include <vector>
+
+#include "daemon/base/hash_index.hpp"
 
 namespace policyd {
 
 template <typename Value>
 class LruTable {
  public:
-  // The value that was added with this hash and of which `is_wanted` holds, now the most recently
+  // The value that was added with this hash and for which `is_right` holds, now the most recently
   // used; or null.
-  template <typename IsWanted>
-  Value* find(std::size_t hash, IsWanted is_wanted) {
-    if (index_.empty()) return nullptr;
-    const auto tag = tag_of(hash);
-    for (std::size_t at = tag & mask(); index_[at].slot != kNone; at = (at + 1) & mask()) {
-      const Place place = index_[at];
-      if (place.tag != tag || !is_wanted(values_[place.slot])) continue;
-      make_newest(place.slot);
-      return &values_[place.slot];
-    }
-    return nullptr;
+  template <typename IsRight>
+  Value* find(std::size_t hash, IsRight is_right) {
+    const std::uint32_t slot = index_.find(HashIndex::tag_of(hash),
+                                           [&](std::uint32_t at) { return is_right(values_[at]); });
+    if (slot == kNone) return nullptr;
+    make_newest(slot);
+    return &values_[slot];
   }
 
-  // Another one, the most recently used; the caller knows that there is none like it.
+  // A new value, the most recently used; there must be no equal one.
   Value& add(std::size_t hash) {
-    if ((size_ + 1) * 2 > index_.size()) grow();
     const std::uint32_t slot = take_slot();
-    links_[slot].tag = tag_of(hash);
-    put_in_index(slot);
-    put_in_front(slot);
+    links_[slot].tag = HashIndex::tag_of(hash);
+    index_.insert(links_[slot].tag, slot);
+    put_first(slot);
     ++size_;
     return values_[slot];
   }
@@ -50,7 +45,7 @@ class LruTable {
   void keep_oldest() { make_newest(oldest_); }
   void drop_oldest() {
     const std::uint32_t slot = oldest_;
-    take_from_index(slot);
+    index_.erase(links_[slot].tag, slot);
     take_from_chain(slot);
     if constexpr (requires(Value & value) { value.recycle(); }) {
       values_[slot].recycle();
@@ -61,7 +56,7 @@ class LruTable {
     --size_;
   }
 
-  // Most recently used first, as long as `visit` says true.
+  // Most recently used first, until `visit` returns false.
   template <typename Visit>
   void each(Visit visit) const {
     for (std::uint32_t slot = newest_; slot != kNone; slot = links_[slot].older) {
@@ -76,24 +71,13 @@ class LruTable {
   }
 
  private:
-  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
-  static constexpr std::size_t kFirstIndex = 64;  // a power of two, as all its sizes
+  static constexpr std::uint32_t kNone = HashIndex::kNone;
 
-  struct Place {
-    std::uint32_t tag = 0;
-    std::uint32_t slot = kNone;
-  };
   struct Link {
     std::uint32_t tag = 0;
     std::uint32_t newer = kNone;
     std::uint32_t older = kNone;
   };
-
-  // The hashes of std::hash are good in all of their bits.
-  static std::uint32_t tag_of(std::size_t hash) {
-    return static_cast<std::uint32_t>(hash ^ (hash >> 32U));
-  }
-  [[nodiscard]] std::size_t mask() const { return index_.size() - 1; }
 
   std::uint32_t take_slot() {
     if (free_.empty()) {
@@ -106,35 +90,10 @@ class LruTable {
     return slot;
   }
 
-  void grow() {
-    index_.assign(std::max(kFirstIndex, index_.size() * 2), Place{});
-    for (std::uint32_t slot = newest_; slot != kNone; slot = links_[slot].older) put_in_index(slot);
-  }
-
-  void put_in_index(std::uint32_t slot) {
-    std::size_t at = links_[slot].tag & mask();
-    while (index_[at].slot != kNone) at = (at + 1) & mask();
-    index_[at] = {links_[slot].tag, slot};
-  }
-
-  // Those behind it move up where that brings them nearer to where they belong, so that no search
-  // ends too early.
-  void take_from_index(std::uint32_t slot) {
-    std::size_t gap = links_[slot].tag & mask();
-    while (index_[gap].slot != slot) gap = (gap + 1) & mask();
-    for (std::size_t at = (gap + 1) & mask(); index_[at].slot != kNone; at = (at + 1) & mask()) {
-      const std::size_t home = index_[at].tag & mask();
-      if (((at - home) & mask()) < ((at - gap) & mask())) continue;
-      index_[gap] = index_[at];
-      gap = at;
-    }
-    index_[gap] = {};
-  }
-
   void make_newest(std::uint32_t slot) {
     if (slot == newest_) return;
     take_from_chain(slot);
-    put_in_front(slot);
+    put_first(slot);
   }
 
   void take_from_chain(std::uint32_t slot) {
@@ -143,16 +102,16 @@ class LruTable {
     (link.older == kNone ? oldest_ : links_[link.older].newer) = link.newer;
   }
 
-  void put_in_front(std::uint32_t slot) {
+  void put_first(std::uint32_t slot) {
     links_[slot].newer = kNone;
     links_[slot].older = newest_;
     (newest_ == kNone ? oldest_ : links_[newest_].newer) = slot;
     newest_ = slot;
   }
 
-  std::vector<Place> index_;
+  HashIndex index_;
   std::deque<Value> values_;
-  std::vector<Link> links_;  // of the value in the same place
+  std::vector<Link> links_;  // of the value in the same slot
   std::vector<std::uint32_t> free_;
   std::uint32_t newest_ = kNone;
   std::uint32_t oldest_ = kNone;

@@ -13,7 +13,6 @@
 namespace policyd {
 namespace {
 
-constexpr std::size_t kFirstSlots = 64;
 constexpr std::size_t kNetworkKeyLength = 18;
 
 template <typename Enum>
@@ -21,13 +20,10 @@ constexpr std::size_t index_of(Enum value) {
   return static_cast<std::size_t>(value);
 }
 
-std::uint64_t hash_of(std::size_t kind, std::string_view text) {
+std::uint32_t tag_of(std::size_t kind, std::string_view text) {
   constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
-  return (std::hash<std::string_view>{}(text) ^ (kind * kOdd)) * kOdd;
+  return HashIndex::tag_of((std::hash<std::string_view>{}(text) ^ (kind * kOdd)) * kOdd);
 }
-
-std::uint32_t tag_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash); }
-std::size_t place_of(std::uint64_t hash, std::size_t slots) { return (hash >> 32) & (slots - 1); }
 
 std::array<char, kNetworkKeyLength> network_key(const IpAddress& masked, int length) {
   std::array<char, kNetworkKeyLength> key{};
@@ -43,7 +39,7 @@ bool has_white_space(std::string_view text) {
   return std::any_of(text.begin(), text.end(), is_white_space);
 }
 
-// "*.example.org" → ".example.org"; nullopt where the rest has a star or begins otherwise.
+// "*.example.org" → ".example.org"; nullopt if the rest has a star or begins with something else.
 std::optional<std::string_view> plain_suffix(std::string_view pattern, char first) {
   if (pattern.size() < 2 || pattern[0] != '*' || pattern[1] != first) return std::nullopt;
   pattern.remove_prefix(1);
@@ -52,7 +48,7 @@ std::optional<std::string_view> plain_suffix(std::string_view pattern, char firs
 
 }  // namespace
 
-AtomTable::AtomTable() : keys_(1), slots_(kFirstSlots) {}
+AtomTable::AtomTable() : keys_(1) {}
 
 std::uint32_t AtomTable::intern(const ListItem& item, Side side) {
   switch (item.kind) {
@@ -118,13 +114,9 @@ std::uint32_t AtomTable::add(Kind kind, std::string_view text) {
       Key{kind, static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(text.size())});
   text_ += text;
   ++number_of_.at(index_of(kind));
-  auto& longest = longest_.at(index_of(kind));
-  longest = std::max(longest, text.size());
-  if (keys_.size() * 2 > slots_.size()) {
-    grow();
-  } else {
-    put(atom);
-  }
+  auto& max_length = max_length_.at(index_of(kind));
+  max_length = std::max(max_length, text.size());
+  index_.insert(tag_of(index_of(kind), text), atom);
   return atom;
 }
 
@@ -237,12 +229,12 @@ void AtomTable::find_text(Kind kind, std::string_view text, Found& found) const 
   if (atom != kNothing) found.push_back(atom);
 }
 
-// Every end of `text` that begins with a dot, the short ones first.
+// Every suffix of `text` that begins with a dot, short ones first.
 void AtomTable::find_suffixes(Kind kind, std::string_view text, Found& found) const {
-  const auto longest = longest_.at(index_of(kind));
+  const auto max_length = max_length_.at(index_of(kind));
   for (auto dot = text.rfind('.'); dot != std::string_view::npos; dot = text.rfind('.', dot - 1)) {
     const auto suffix = text.substr(dot);
-    if (suffix.size() > longest) return;
+    if (suffix.size() > max_length) return;
     find_text(kind, suffix, found);
     if (dot == 0) return;
   }
@@ -250,32 +242,15 @@ void AtomTable::find_suffixes(Kind kind, std::string_view text, Found& found) co
 
 std::uint32_t AtomTable::lookup(Kind kind, std::string_view text) const {
   if (number_of_.at(index_of(kind)) == 0) return kNothing;
-  const auto hash = hash_of(index_of(kind), text);
-  for (auto place = place_of(hash, slots_.size());; place = (place + 1) & (slots_.size() - 1)) {
-    const Slot slot = slots_[place];
-    if (slot.atom == kNothing) return kNothing;
-    if (slot.tag != tag_of(hash)) continue;
-    const Key& key = keys_[slot.atom];
-    if (key.kind == kind && text_of(key) == text) return slot.atom;
-  }
+  const std::uint32_t atom = index_.find(tag_of(index_of(kind), text), [&](std::uint32_t known) {
+    const Key& key = keys_[known];
+    return key.kind == kind && text_of(key) == text;
+  });
+  return atom == HashIndex::kNone ? kNothing : atom;
 }
 
 std::string_view AtomTable::text_of(const Key& key) const {
   return std::string_view(text_).substr(key.begin, key.length);
-}
-
-void AtomTable::put(std::uint32_t atom) {
-  const Key& key = keys_.at(atom);
-  const auto hash = hash_of(index_of(key.kind), text_of(key));
-  auto place = place_of(hash, slots_.size());
-  while (slots_[place].atom != kNothing) place = (place + 1) & (slots_.size() - 1);
-  slots_[place] = Slot{tag_of(hash), atom};
-}
-
-void AtomTable::grow() {
-  const auto wanted = slots_.size() * 2;
-  slots_.assign(wanted, Slot{});
-  for (std::uint32_t atom = 1; atom < size(); ++atom) put(atom);
 }
 
 }  // namespace policyd

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The distinct items of all rules except groups ("atoms"), and which of them a request fulfils.
-// Exact addresses, domains, networks, names and plain suffixes are found by hash, so their number
-// costs nothing; other patterns with `*` are tried one by one. Filled while the index is built,
-// afterwards read by any thread.
+// The distinct items of all rules except groups ("atoms"), and which of them match a request. Exact
+// addresses, domains, networks, names and plain suffixes are found by hash, so their number costs
+// nothing; other patterns with `*` are tried one by one. Filled while the index is built, then
+// read-only and used by any thread.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/hash_index.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/protocol/request.hpp"
 #include "daemon/rules/match/list_item.hpp"
@@ -19,23 +20,23 @@ namespace policyd {
 
 class AtomTable {
  public:
-  // The atom of all items that match nothing. No request fulfils it.
+  // The atom of all items that match nothing.
   static constexpr std::uint32_t kNothing = 0;
 
   AtomTable();
 
-  // The number of the item's atom, the same for equal items. `!` and the kinds `group` and `error`
-  // are the caller's business, except that `![network]` is an atom of its own (without `!`): both
-  // it and `[network]` need a peer with an address.
+  // The number of the item's atom, the same for equal items. The caller handles `!` and the kinds
+  // `group` and `error`, except that `![network]` is an atom of its own (without `!`): both it and
+  // `[network]` need a peer with an address.
   std::uint32_t intern(const ListItem& item, Side side);
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(keys_.size()); }
 
-  // Appends the atoms that the request fulfils to `found`, each once. `buffer` is scratch space.
+  // Appends the atoms that match the request to `found`, each once. `buffer` is scratch space.
   void find(const Request& request, std::string& buffer, std::vector<std::uint32_t>& found) const;
 
  private:
-  // What the text of a key is. The kinds of addresses stand here for each side.
+  // What the text of a key is; kinds of addresses are listed for each side.
   enum class Kind : std::uint8_t {
     nothing,
     empty_sender,
@@ -66,10 +67,6 @@ class AtomTable {
     Kind kind = Kind::nothing;
     std::uint32_t begin = 0;  // in text_
     std::uint32_t length = 0;
-  };
-  struct Slot {
-    std::uint32_t tag = 0;
-    std::uint32_t atom = kNothing;  // kNothing: the slot is free
   };
   struct Wildcard {
     std::uint32_t atom = kNothing;
@@ -104,14 +101,12 @@ class AtomTable {
 
   [[nodiscard]] std::uint32_t lookup(Kind kind, std::string_view text) const;
   [[nodiscard]] std::string_view text_of(const Key& key) const;
-  void put(std::uint32_t atom);
-  void grow();
 
   std::string text_;
-  std::vector<Key> keys_;    // by atom
-  std::vector<Slot> slots_;  // open addressing; a power of two, at most half full
+  std::vector<Key> keys_;  // by atom
+  HashIndex index_;        // of atoms
   std::array<std::uint32_t, kKinds> number_of_{};
-  std::array<std::size_t, kKinds> longest_{};
+  std::array<std::size_t, kKinds> max_length_{};
   std::array<std::vector<Wildcard>, kKinds> wildcards_;
   std::array<std::vector<PrefixLength>, kKinds> prefix_lengths_;
   std::vector<Outside> outside_peer_networks_;  // tried one by one

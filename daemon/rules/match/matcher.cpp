@@ -11,13 +11,13 @@
 
 namespace policyd {
 
-// Marks carry the number of the request they were set for, so that nothing need be cleared.
+// Marks hold the number of the request that set them, so that they need not be cleared.
 struct Matcher::Scratch {
   std::vector<std::uint32_t> flipped_at;  // by node
   std::vector<std::uint32_t> counted_at;  // by group
-  std::vector<std::uint32_t> matching;    // by group: its members that match, where counted
+  std::vector<std::uint32_t> matching;    // by group: its matching members, if counted
   std::vector<std::uint32_t> flipped;     // nodes
-  std::vector<std::uint32_t> to_look_at;  // groups, a heap with the lowest number on top
+  std::vector<std::uint32_t> to_check;    // groups, a heap with the lowest number on top
   std::vector<std::uint32_t> result;
   std::string buffer;
   std::uint32_t now = 0;
@@ -37,14 +37,14 @@ void Matcher::Scratch::begin(const MatchGraph& graph) {
   }
   flipped.clear();
   result.clear();
-  if (++now == 0) {  // once in four thousand million requests
+  if (++now == 0) {  // once in four billion requests
     std::fill(flipped_at.begin(), flipped_at.end(), 0);
     std::fill(counted_at.begin(), counted_at.end(), 0);
     now = 1;
   }
 }
 
-// Tells the groups that contain the node.
+// Updates the groups that contain the node.
 void Matcher::Scratch::flip(const MatchGraph& graph, std::uint32_t node) {
   flipped_at[node] = now;
   const bool is_group = node >= graph.first_group;
@@ -54,8 +54,8 @@ void Matcher::Scratch::flip(const MatchGraph& graph, std::uint32_t node) {
     if (counted_at[group] != now) {
       counted_at[group] = now;
       matching[group] = graph.satisfied[group];
-      to_look_at.push_back(link.node);
-      std::push_heap(to_look_at.begin(), to_look_at.end(), std::greater<>());
+      to_check.push_back(link.node);
+      std::push_heap(to_check.begin(), to_check.end(), std::greater<>());
     }
     if (matched == link.flag) {
       ++matching[group];
@@ -65,13 +65,13 @@ void Matcher::Scratch::flip(const MatchGraph& graph, std::uint32_t node) {
   }
 }
 
-// A group has a higher number than all it contains, so when it is on top its count is complete.
+// A group has a higher number than all it contains, so its count is complete when it is on top.
 void Matcher::Scratch::settle(const MatchGraph& graph) {
   for (const auto atom : flipped) flip(graph, atom);
-  while (!to_look_at.empty()) {
-    std::pop_heap(to_look_at.begin(), to_look_at.end(), std::greater<>());
-    const auto node = to_look_at.back();
-    to_look_at.pop_back();
+  while (!to_check.empty()) {
+    std::pop_heap(to_check.begin(), to_check.end(), std::greater<>());
+    const auto node = to_check.back();
+    to_check.pop_back();
     const auto group = node - graph.first_group;
     if ((matching[group] > 0) == (graph.satisfied[group] > 0)) continue;
     flipped.push_back(node);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// (rules, request) → the policies that apply to it, in order. A Matcher is the scratch space of one
-// thread. Rules of matching: CBPolicyD, "Policies" (README, "Matching").
+// (rules, request) → the policies that apply to it, in order. A Matcher holds the scratch space of
+// one thread. The rules of matching: CBPolicyD, "Policies" (README, "Matching").
 #pragma once
 
 #include <cstdint>

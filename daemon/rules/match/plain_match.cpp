@@ -37,7 +37,7 @@ bool host_matches(std::string_view pattern, std::string_view name) {
   return host_match(pattern, lower);
 }
 
-// All kinds but groups; `!` is not looked at.
+// All kinds except groups, without `!`.
 bool positive_match(const ListItem& item, Side side, const Request& request) {
   switch (item.kind) {
     case ItemKind::client_network:
@@ -60,7 +60,7 @@ bool positive_match(const ListItem& item, Side side, const Request& request) {
   return false;
 }
 
-// What of the request an item is about, for the explanation.
+// The part of the request that an item is compared with, for the explanation.
 std::string subject(const ListItem& item, Side side, const Request& request) {
   switch (item.kind) {
     case ItemKind::client_network:
@@ -70,7 +70,7 @@ std::string subject(const ListItem& item, Side side, const Request& request) {
                                   : "Postfix without an address";
     case ItemKind::sasl_user:
       return is_authenticated(request) ? "SASL user " + quoted(*request.sasl_username)
-                                       : "mail without authentication";
+                                       : "unauthenticated mail";
     case ItemKind::host:
       return "host name " + quoted(request.reverse_client_name);
     case ItemKind::group:
@@ -96,7 +96,7 @@ class Groups {
 
   Value evaluate(const std::string& name) {
     if (!groups_.contains(name)) return Value::no;
-    std::vector<Place> path;
+    std::vector<Position> path;
     open(name, path);
     while (!path.empty()) step(path);
     return groups_.at(name).value;
@@ -105,22 +105,22 @@ class Groups {
   // Whether a loop or an error can be reached from the group.
   bool is_broken(const std::string& name) {
     std::unordered_map<std::string, bool> visited;  // true while on the path
-    std::vector<Place> path{{name, 0}};
+    std::vector<Position> path{{name, 0}};
     while (!path.empty()) {
-      Place& place = path.back();
-      const auto known = groups_.find(place.group);
-      if (known == groups_.end() || place.member == items_of(known->second).size()) {
-        visited[place.group] = false;
+      Position& position = path.back();
+      const auto known = groups_.find(position.group);
+      if (known == groups_.end() || position.member == items_of(known->second).size()) {
+        visited[position.group] = false;
         path.pop_back();
         continue;
       }
-      visited[place.group] = true;
-      const ListItem& item = known->second.items[place.member++];
+      visited[position.group] = true;
+      const ListItem& item = known->second.items[position.member++];
       if (item.kind == ItemKind::error) return true;
       if (item.kind != ItemKind::group || sound_.contains(item.text)) continue;
       const auto seen = visited.find(item.text);
       if (seen == visited.end()) {
-        path.push_back(Place{item.text, 0});
+        path.push_back(Position{item.text, 0});
       } else if (seen->second) {
         return true;
       }
@@ -129,7 +129,7 @@ class Groups {
     return false;
   }
 
-  // The member that made the group match.
+  // The member by which the group matches.
   [[nodiscard]] std::string reason(const std::string& name) const {
     const auto found = reasons_.find(name);
     return found == reasons_.end() ? std::string() : found->second;
@@ -142,7 +142,7 @@ class Groups {
     bool parsed = false;
     Value value = Value::unknown;
   };
-  struct Place {
+  struct Position {
     std::string group;
     std::size_t member = 0;
   };
@@ -158,31 +158,31 @@ class Groups {
     return group.items;
   }
 
-  void open(const std::string& name, std::vector<Place>& path) {
+  void open(const std::string& name, std::vector<Position>& path) {
     groups_.at(name).value = Value::open;
-    path.push_back(Place{name, 0});
+    path.push_back(Position{name, 0});
   }
 
-  // One member of the group at the end of the path.
-  void step(std::vector<Place>& path) {
-    Place& place = path.back();
-    Group& group = groups_.at(place.group);
-    if (place.member == items_of(group).size()) {
+  // Evaluates one member of the group at the end of the path.
+  void step(std::vector<Position>& path) {
+    Position& position = path.back();
+    Group& group = groups_.at(position.group);
+    if (position.member == items_of(group).size()) {
       group.value = Value::no;
       path.pop_back();
       return;
     }
-    const ListItem& item = group.items[place.member];
+    const ListItem& item = group.items[position.member];
     const Value value = member_value(item);
     if (value == Value::unknown) return open(item.text, path);
-    ++place.member;
+    ++position.member;
     if (value == Value::no) return;
     group.value = value;
-    if (value == Value::yes) note_reason(place.group, item);
+    if (value == Value::yes) note_reason(position.group, item);
     path.pop_back();
   }
 
-  // Unknown: the group that the item names has to be evaluated first.
+  // Unknown if the group that the item names must be evaluated first.
   Value member_value(const ListItem& item) {
     if (item.kind == ItemKind::error) return Value::error;
     if (item.kind == ItemKind::peer_network && !request_.peer_address) return Value::no;
@@ -215,11 +215,11 @@ PlainMatch match_group(const ListItem& item, const std::string& shown, Groups& g
   const auto value = groups.evaluate(item.text);
   const bool broken = groups.is_broken(item.text);
   if (value == Groups::Value::error || (item.negated && broken)) {
-    return {false, shown + " fails: the group contains itself, or an invalid address"};
+    return {false, shown + " fails: the group contains itself or an invalid address"};
   }
   if (value == Groups::Value::no) {
-    return {item.negated, shown + (item.negated ? " matches" : " fails") +
-                              ": nothing in the group matches, or there is none"};
+    return {item.negated,
+            shown + (item.negated ? " matches" : " fails") + ": no member of the group matches"};
   }
   return {!item.negated, shown + (item.negated ? " fails: " : " matches: ") +
                              groups.reason(item.text) + " is in the group"};
@@ -229,15 +229,16 @@ PlainMatch match_item(std::string_view text, Side side, const Request& request, 
   const ListItem item = parse_item(text, side);
   const auto shown = quoted(text);
   if (item.kind == ItemKind::error) {
-    return {false, shown + " fails: it is empty or no valid address"};
+    return {false, shown + " fails: it is empty or not a valid address"};
   }
   if (item.kind == ItemKind::group) return match_group(item, shown, groups);
   if (item.kind == ItemKind::unparsable) {
-    return {item.negated, shown + (item.negated ? " matches" : " fails") + ": it is no item that " +
-                              (side == Side::source ? "Source" : "Destination") + " knows"};
+    return {item.negated, shown + (item.negated ? " matches" : " fails") +
+                              ": it is not a valid item of " +
+                              (side == Side::source ? "Source" : "Destination")};
   }
   if (item.kind == ItemKind::peer_network && !request.peer_address) {
-    return {false, shown + " fails: Postfix asks on a UNIX socket"};
+    return {false, shown + " fails: Postfix uses a UNIX socket"};
   }
   const bool matches = positive_match(item, side, request) != item.negated;
   return {matches,

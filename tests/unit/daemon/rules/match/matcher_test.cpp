@@ -258,9 +258,9 @@ TEST(PlainMatch, SaysThatNobodyIsAuthenticated) {
   const auto why = [&](std::string_view list) {
     return plain_match(std::string{list}, Side::source, anonymous, {}).because;
   };
-  EXPECT_EQ(why("$*"), "mail without authentication does not match '$*'");
-  EXPECT_EQ(why("!$*"), "mail without authentication matches '!$*'");
-  EXPECT_EQ(why("$-"), "mail without authentication matches '$-'");
+  EXPECT_EQ(why("$*"), "unauthenticated mail does not match '$*'");
+  EXPECT_EQ(why("!$*"), "unauthenticated mail matches '!$*'");
+  EXPECT_EQ(why("$-"), "unauthenticated mail matches '$-'");
 }
 
 }  // namespace
