@@ -26,14 +26,14 @@ namespace {
 using Steady = std::chrono::steady_clock;
 using Millis = std::chrono::milliseconds;
 
-// Doubled with each try, so that a silent server is not given up before any sensible deadline, and
-// one of several that is silent costs this long.
+// Doubled with each try, so that a silent server is not given up before any sensible deadline. One
+// silent server of several costs this long.
 constexpr int kFirstTryMs = 2'000;
 constexpr int kTries = 4;
 
 DnsAnswer without_records(DnsStatus status) { return {status, false, {}}; }
 
-// c-ares sometimes gives its own code, without a message.
+// c-ares sometimes returns its own code without a message.
 DnsAnswer to_answer(int code, std::span<const unsigned char> message, DnsType type) {
   if (auto parsed = parse_dns_answer(message, type); parsed && !message.empty()) return *parsed;
   switch (code) {
@@ -54,7 +54,7 @@ DnsAnswer to_answer(int code, std::span<const unsigned char> message, DnsType ty
 
 }  // namespace
 
-// Everything but the inbox belongs to the thread.
+// Everything except the inbox belongs to the thread.
 class Resolver::Impl {
  public:
   Impl(Maillog& log, ResolverSettings settings)
@@ -75,30 +75,30 @@ class Resolver::Impl {
     }
     wake();
     thread_.join();
-    waiting_.clear();  // before the channel, which reports what it drops
+    waiting_.clear();  // before the channel, which reports the queries it drops
     if (usable_) ares_destroy(channel_);
     ares_library_cleanup();
   }
 
-  struct Question {
+  struct Query {
     std::string name;
     DnsType type;
     Deadline deadline;
     Done done;
   };
 
-  void ask(Question question) {
-    if (std::this_thread::get_id() == thread_.get_id()) return begin(std::move(question));
+  void ask(Query query) {
+    if (std::this_thread::get_id() == thread_.get_id()) return begin(std::move(query));
     {
       const std::lock_guard lock{mutex_};
-      inbox_.push_back(std::move(question));
+      inbox_.push_back(std::move(query));
     }
     wake();
   }
 
  private:
-  // What c-ares gives back with an answer; it may come after the deadline.
-  struct Query {
+  // What c-ares passes back with an answer, possibly after the deadline.
+  struct Handle {
     Impl& resolver;
     std::uint64_t number;
     DnsType type;
@@ -111,12 +111,13 @@ class Resolver::Impl {
   bool open_channel() {
     int code = ares_library_init(ARES_LIB_INIT_ALL);
     if (code == ARES_SUCCESS) code = open_channel(0);
-    // A server that fails or refuses is an answer, where there is no other to ask.
+    // Without another server, a failure or refusal is the answer.
     if (code == ARES_SUCCESS && has_one_server()) {
       ares_destroy(channel_);
       code = open_channel(ARES_FLAG_NOCHECKRESP);
     }
-    if (code != ARES_SUCCESS) log_.error(fmt::format("no DNS: {}", ares_strerror(code)));
+    if (code != ARES_SUCCESS)
+      log_.error(fmt::format("DNS is not available: {}", ares_strerror(code)));
     return code == ARES_SUCCESS;
   }
 
@@ -132,8 +133,8 @@ class Resolver::Impl {
     if (settings_.name_servers.empty()) return ARES_SUCCESS;
     const int code = ares_set_servers_ports_csv(channel_, settings_.name_servers.c_str());
     if (code != ARES_SUCCESS) {
-      log_.error(fmt::format("nameservers '{}': {}; the system's are asked", settings_.name_servers,
-                             ares_strerror(code)));
+      log_.error(fmt::format("nameservers '{}': {}; using the system's name servers",
+                             settings_.name_servers, ares_strerror(code)));
     }
     return ARES_SUCCESS;
   }
@@ -148,46 +149,46 @@ class Resolver::Impl {
 
   void wake() {
     const std::uint64_t one = 1;
-    // It fails only where it is awake already.
+    // It only fails if the thread has been woken already.
     [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
   }
 
   void work() {
     while (true) {
-      std::vector<Question> asked;
+      std::vector<Query> queries;
       {
         const std::lock_guard lock{mutex_};
         if (stop_) return;
-        asked.swap(inbox_);
+        queries.swap(inbox_);
       }
-      for (Question& question : asked) begin(std::move(question));
+      for (Query& query : queries) begin(std::move(query));
       expire();
       wait();
     }
   }
 
-  void begin(Question question) {
-    if (!usable_ || under_way_ >= settings_.most_queries || !is_dns_name(question.name)) {
-      return question.done(without_records(DnsStatus::no_answer));
+  void begin(Query query) {
+    if (!usable_ || open_ >= settings_.max_queries || !is_dns_name(query.name)) {
+      return query.done(without_records(DnsStatus::no_answer));
     }
-    if (question.deadline <= Steady::now()) {
-      return question.done(without_records(DnsStatus::timed_out));
+    if (query.deadline <= Steady::now()) {
+      return query.done(without_records(DnsStatus::timed_out));
     }
     const std::uint64_t number = ++last_number_;
-    waiting_.emplace(
-        number, Waiting{std::move(question.done), deadlines_.emplace(question.deadline, number)});
-    ++under_way_;
+    waiting_.emplace(number,
+                     Waiting{std::move(query.done), deadlines_.emplace(query.deadline, number)});
+    ++open_;
     constexpr int kInternet = 1;
-    ares_query(channel_, question.name.c_str(), kInternet, static_cast<int>(question.type),
+    ares_query(channel_, query.name.c_str(), kInternet, static_cast<int>(query.type),
                &Impl::arrived,
-               std::make_unique<Query>(Query{*this, number, question.type}).release());
+               std::make_unique<Handle>(Handle{*this, number, query.type}).release());
   }
 
   static void arrived(void* argument, int code, int, unsigned char* message, int size) {
-    const std::unique_ptr<Query> query{static_cast<Query*>(argument)};
-    --query->resolver.under_way_;
+    const std::unique_ptr<Handle> handle{static_cast<Handle*>(argument)};
+    --handle->resolver.open_;
     const std::span bytes{message, message == nullptr ? 0 : static_cast<std::size_t>(size)};
-    query->resolver.finish(query->number, to_answer(code, bytes, query->type));
+    handle->resolver.finish(handle->number, to_answer(code, bytes, handle->type));
   }
 
   void finish(std::uint64_t number, DnsAnswer answer) {
@@ -204,20 +205,20 @@ class Resolver::Impl {
     }
   }
 
-  // Until something comes, or c-ares or the next deadline wants to be looked after.
+  // Until something arrives, or a timeout of c-ares or the next deadline is due.
   void wait() {
     std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
     std::array<pollfd, ARES_GETSOCK_MAXNUM + 1> files{};
     files[0] = {wake_.get(), POLLIN, 0};
     nfds_t count = 1;
-    const int wanted = usable_ ? ares_getsock(channel_, sockets.data(), ARES_GETSOCK_MAXNUM) : 0;
+    const int ready_for = usable_ ? ares_getsock(channel_, sockets.data(), ARES_GETSOCK_MAXNUM) : 0;
     for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
       short events = 0;
-      if (ARES_GETSOCK_READABLE(wanted, i)) events = POLLIN;
-      if (ARES_GETSOCK_WRITABLE(wanted, i)) events = static_cast<short>(events | POLLOUT);
+      if (ARES_GETSOCK_READABLE(ready_for, i)) events = POLLIN;
+      if (ARES_GETSOCK_WRITABLE(ready_for, i)) events = static_cast<short>(events | POLLOUT);
       if (events != 0) files.at(count++) = {sockets.at(static_cast<std::size_t>(i)), events, 0};
     }
-    const int ready = ::poll(files.data(), count, patience_ms());
+    const int ready = ::poll(files.data(), count, timeout_ms());
     if (ready > 0 && files[0].revents != 0) {
       std::uint64_t times = 0;
       [[maybe_unused]] const auto got = ::read(wake_.get(), &times, sizeof times);
@@ -234,20 +235,20 @@ class Resolver::Impl {
     ares_process_fd(channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);  // its timeouts
   }
 
-  int patience_ms() {
-    std::optional<Millis> patience;
+  int timeout_ms() {
+    std::optional<Millis> timeout;
     if (!deadlines_.empty()) {
-      patience = std::chrono::ceil<Millis>(deadlines_.begin()->first - Steady::now());
+      timeout = std::chrono::ceil<Millis>(deadlines_.begin()->first - Steady::now());
     }
     timeval space{};
     if (usable_) {
       if (const timeval* next = ares_timeout(channel_, nullptr, &space)) {
         const Millis ares = std::chrono::ceil<Millis>(std::chrono::seconds{next->tv_sec} +
                                                       std::chrono::microseconds{next->tv_usec});
-        patience = patience ? std::min(*patience, ares) : ares;
+        timeout = timeout ? std::min(*timeout, ares) : ares;
       }
     }
-    return patience ? static_cast<int>(std::max(*patience, Millis{0}).count()) : -1;
+    return timeout ? static_cast<int>(std::max(*timeout, Millis{0}).count()) : -1;
   }
 
   Maillog& log_;
@@ -256,12 +257,12 @@ class Resolver::Impl {
   ares_channel channel_ = nullptr;
   bool usable_;
   std::uint64_t last_number_ = 0;
-  std::size_t under_way_ = 0;  // in c-ares, also after the deadline
+  std::size_t open_ = 0;  // in c-ares, even after the deadline
   std::map<std::uint64_t, Waiting> waiting_;
   std::multimap<Deadline, std::uint64_t> deadlines_;
 
   std::mutex mutex_;
-  std::vector<Question> inbox_;
+  std::vector<Query> inbox_;
   bool stop_ = false;
   std::thread thread_;
 };

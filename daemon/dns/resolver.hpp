@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// DNS off the loop: one thread with its own c-ares channel, on which any number of questions wait
-// side by side. Each is answered once, by its deadline at the latest. What has to be done with an
-// answer that takes more than a moment is to be done elsewhere, since the other answers wait.
+// DNS off the loop: one thread with its own c-ares channel, on which any number of queries wait at
+// the same time. Each is answered once, by its deadline at the latest. Callbacks must be quick,
+// since other answers wait for them.
 //
-// Name servers are those of the system's resolv.conf as it was at the start, unless others are
-// given. There is no cache: a mail server has a caching resolver beside it, and should.
+// The name servers are those of resolv.conf at the start, unless others are given. There is no
+// cache: a mail server should have a caching resolver next to it.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,8 @@
 namespace policyd {
 
 struct ResolverSettings {
-  std::string name_servers;         // "192.0.2.53,127.0.0.1:5353"; empty: the system's
-  std::size_t most_queries = 4096;  // under way; beyond: no_answer at once
+  std::string name_servers;        // "192.0.2.53,127.0.0.1:5353"; empty: the system's
+  std::size_t max_queries = 4096;  // open; beyond that, no_answer at once
 };
 
 class Resolver {
@@ -28,13 +28,12 @@ class Resolver {
   using Done = std::function<void(DnsAnswer)>;
 
   Resolver(Maillog& log, ResolverSettings settings);
-  ~Resolver();  // what is under way is dropped, without an answer
+  ~Resolver();  // drops open queries without an answer
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // Asks for the records of `name`, which is looked up as it is (no search list, no hosts file).
-  // `done` runs on the resolver's thread, after this has returned unless this was called there.
-  // Any thread.
+  // Queries the records of `name` as it is (no search list, no hosts file). `done` runs on the
+  // resolver's thread, after this function has returned unless it was called there. Any thread.
   void query(std::string name, DnsType type, Deadline deadline, Done done);
 
  private:

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <sys/types.h>
 
-// libspf2's headers want the ones above first, and are written for C.
+// libspf2's headers need the ones above, and are written for C.
 extern "C" {
 #include <arpa/nameser.h>
 #include <spf2/spf.h>
@@ -25,7 +25,7 @@ namespace policyd {
 
 namespace {
 
-constexpr std::size_t kLongestWhy = 200;
+constexpr std::size_t kMaxWhy = 200;
 // Not a mechanism, so that the result is a permanent error.
 constexpr std::string_view kUnacceptable = "v=spf1 record-not-acceptable";
 
@@ -65,13 +65,13 @@ std::optional<DnsType> type_of(int type) {
 }
 
 std::string printable(std::string_view text) {
-  std::string clean{text.substr(0, kLongestWhy)};
+  std::string clean{text.substr(0, kMaxWhy)};
   std::replace_if(
       clean.begin(), clean.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return clean;
 }
 
-// RFC 7208, 4.3: a domain that is none, or has one label only, has no record.
+// RFC 7208, 4.3: an invalid domain, or one with a single label, has no record.
 bool may_have_record(std::string_view domain) {
   return is_dns_name(domain) && domain.find('.') < domain.size() - 1;
 }
@@ -88,7 +88,7 @@ class Check : public std::enable_shared_from_this<Check> {
   void ask_for(Key key) {
     std::string name = key.name;
     const DnsType type = key.type;
-    // shared_ptr: a check lives as long as an answer may come for it.
+    // shared_ptr: a check lives as long as an answer for it may arrive.
     resolver_.query(std::move(name), type, deadline_,
                     [self = shared_from_this(), key = std::move(key)](DnsAnswer answer) mutable {
                       self->arrived(std::move(key), std::move(answer));
@@ -103,21 +103,21 @@ class Check : public std::enable_shared_from_this<Check> {
     missing_.reset();
     SpfFound found = evaluate();
     if (!missing_) return done_(std::move(found));
-    if (known_.size() >= kMostLookups) {
-      return done_(SpfFound{SpfResult::permerror, "too many lookups in the DNS"});
+    if (known_.size() >= kMaxLookups) {
+      return done_(SpfFound{SpfResult::permerror, "too many DNS lookups"});
     }
     ask_for(std::move(*missing_));
   }
 
   SpfFound evaluate() {
-    SPF_dns_server_t layer{};  // without `destroy`: it stays ours
+    SPF_dns_server_t layer{};  // without `destroy`: libspf2 does not own it
     layer.lookup = &Check::look_up;
     layer.name = "known answers";
     layer.hook = this;
     const std::unique_ptr<SPF_server_t, FreeServer> server{SPF_server_new_dns(&layer, 0)};
     const std::unique_ptr<SPF_request_t, FreeRequest> request{SPF_request_new(server.get())};
     set_client(*request);
-    // Macros are expanded before, so only the domain is of interest.
+    // Macros have been expanded, so only the domain matters.
     const std::string sender = "postmaster@" + std::string{domain_of(question_.sender)};
     SPF_request_set_helo_dom(request.get(), "unknown");
     SPF_request_set_env_from(request.get(), sender.c_str());
@@ -166,21 +166,21 @@ class Check : public std::enable_shared_from_this<Check> {
       case SPF_RESULT_TEMPERROR:
         found.result = SpfResult::temperror;
         break;
-      default:  // libspf2 has no result for a record that does not compile, or cannot be had
+      default:  // libspf2 has no result for a record that is invalid or unavailable
         found.result = code == SPF_E_DNS_ERROR ? SpfResult::temperror : SpfResult::permerror;
         break;
     }
     return found;
   }
 
-  // libspf2's way to the DNS.
+  // libspf2 calls this for the DNS.
   static SPF_dns_rr_t* look_up(SPF_dns_server_t* layer, const char* domain, ns_type ns, int) {
     auto& self = *static_cast<Check*>(layer->hook);
     const auto type = type_of(ns);
     const auto nothing = [&](int code) { return SPF_dns_rr_new_init(layer, domain, ns, 0, code); };
     if (!type) return nothing(NO_DATA);
     if (!is_dns_name(domain)) return nothing(HOST_NOT_FOUND);
-    if (self.missing_) return nothing(TRY_AGAIN);  // this evaluation counts no more
+    if (self.missing_) return nothing(TRY_AGAIN);  // this evaluation is thrown away
     Key key{domain, *type};
     lower_case(key.name);
     if (key.name.ends_with('.')) key.name.pop_back();
@@ -206,7 +206,7 @@ class Check : public std::enable_shared_from_this<Check> {
     for (const std::string& record : answer.records) {
       const auto text = to_given(domain, ns, record);
       if (!text) continue;
-      // With the zero behind a text; addresses are copied without.
+      // With the final zero of a text; addresses are copied without.
       if (SPF_dns_rr_buf_realloc(given, given->num_rr, text->size() + 1) != SPF_E_SUCCESS) break;
       std::memcpy(given->rr[given->num_rr], text->c_str(), text->size() + 1);
       ++given->num_rr;
@@ -215,7 +215,7 @@ class Check : public std::enable_shared_from_this<Check> {
     return given;
   }
 
-  // What libspf2 may see of a record.
+  // The part of a record that libspf2 may see.
   [[nodiscard]] std::optional<std::string> to_given(std::string_view domain, ns_type ns,
                                                     const std::string& record) const {
     switch (ns) {
@@ -237,7 +237,7 @@ class Check : public std::enable_shared_from_this<Check> {
   const Resolver::Deadline deadline_;
   const std::function<void(std::optional<SpfFound>)> done_;
   std::map<Key, DnsAnswer> known_;
-  std::optional<Key> missing_;  // what the evaluation under way lacked first
+  std::optional<Key> missing_;  // the first answer that the evaluation lacks
 };
 
 }  // namespace
@@ -247,7 +247,7 @@ void check_spf(Resolver& resolver, SpfQuestion question, Resolver::Deadline dead
   std::string domain{domain_of(question.sender)};
   lower_case(domain);
   if (domain.ends_with('.')) domain.pop_back();
-  // The resolver refuses the empty name at once, and on its own thread.
+  // The resolver rejects the empty name at once, on its own thread.
   if (!may_have_record(domain)) domain.clear();
   std::make_shared<Check>(resolver, std::move(question), deadline, std::move(done))
       ->ask_for({std::move(domain), DnsType::txt});

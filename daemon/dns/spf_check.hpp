@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Whether the sender's domain lets the client send for it: SPF (RFC 7208), scope MAIL FROM, by
-// libspf2, which is never made to wait: its DNS layer knows only what is there already. Where
-// libspf2 asks for more, that evaluation is thrown away, the resolver asked, and all of it
-// evaluated anew when the answer has come. So no thread waits for a name server, and a thousand
-// checks that do cost memory only. An evaluation takes microseconds, and there are at most
-// kMostLookups.
+// Whether the sender's domain allows the client to send for it: SPF (RFC 7208), scope MAIL FROM, by
+// libspf2. libspf2 never waits: its DNS layer only has the answers received so far. If it needs
+// another, the evaluation is thrown away, the resolver is queried, and everything is evaluated
+// again when the answer is there. So no thread waits for a name server, and a thousand waiting
+// checks cost only memory. An evaluation takes microseconds, and there are at most kMaxLookups.
 //
-// Everything that libspf2 gets to see is bounded before: records, without macros (spf_record.hpp),
-// names from answers, the sender's domain. Its own texts and headers are not used. It lets a client
-// on the loopback pass without asking.
+// Everything libspf2 sees is bounded first: records without macros (spf_sanitiser.hpp), names from
+// answers, the sender's domain. Its own texts and headers are not used. It lets a client on the
+// loopback interface pass without a query.
 #pragma once
 
 #include <functional>
@@ -28,12 +27,11 @@ struct SpfQuestion {
   std::string helo_name;  // may be anything
 };
 
-// Ten mechanisms that look up, each with ten names behind it, and what belongs to them; RFC 7208
-// allows no more.
-inline constexpr std::size_t kMostLookups = 128;
+// RFC 7208 allows ten mechanisms that query the DNS, with ten names each; and some more.
+inline constexpr std::size_t kMaxLookups = 128;
 
-// Calls `done` once, on the resolver's thread: with nothing where there was no result by the
-// deadline. Any thread.
+// Calls `done` once on the resolver's thread; with nullopt if there is no result by the deadline.
+// Any thread.
 void check_spf(Resolver& resolver, SpfQuestion question, Resolver::Deadline deadline,
                std::function<void(std::optional<SpfFound>)> done);
 

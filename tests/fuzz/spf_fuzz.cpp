@@ -86,7 +86,7 @@ Resolver::Resolver(Maillog&, ResolverSettings settings) : impl_(std::make_unique
 Resolver::~Resolver() = default;
 
 void Resolver::query(std::string, DnsType type, Deadline, Done done) {
-  check(++impl_->asked <= kMostLookups, "lookups are bounded");
+  check(++impl_->asked <= kMaxLookups, "lookups are bounded");
   done(answer_of(fuzz::take_line(impl_->unread), type));
 }
 

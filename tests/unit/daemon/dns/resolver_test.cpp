@@ -206,11 +206,11 @@ TEST(DnsLookups, AnswersOnTheLoopAndSkipsWhatIsTooMuch) {
   DnsLookupSettings settings;
   settings.name_servers = dns.name_server;
   settings.helo_deadline = Millis{3'000};
-  settings.most_questions = 2;
+  settings.max_questions = 2;
   DnsLookups lookups{loop, *log, settings};
   std::vector<Lookups> found;
-  const auto ask = [&](const char* helo, LookupWishes wishes) {
-    lookups.look_up({wishes, helo, "a@fail.example", *IpAddress::parse("192.0.2.1")},
+  const auto ask = [&](const char* helo, NeededLookups needed) {
+    lookups.look_up({needed, helo, "a@fail.example", *IpAddress::parse("192.0.2.1")},
                     [&](Lookups answer) { found.push_back(std::move(answer)); });
   };
   ask("nowhere.example", {true, true});
