@@ -15,6 +15,18 @@
 
 namespace limits {
 
+// The checks that others depend on.
+namespace check {
+inline constexpr const char* kDaemonRunning = "daemon.running";
+inline constexpr const char* kDaemonRules = "daemon.rules";
+inline constexpr const char* kDaemonAnswers = "daemon.answers";
+inline constexpr const char* kDaemonModules = "daemon.modules";
+inline constexpr const char* kPostfixAsks = "postfix.asks";
+inline constexpr const char* kPostfixPermits = "postfix.permits";
+inline constexpr const char* kPostfixEndOfData = "postfix.end_of_data";
+inline constexpr const char* kPostfixSenders = "postfix.senders";
+}  // namespace check
+
 inline constexpr const char* kStart = "carbonio-limits service start";
 // Also starts it, and replaces another program that runs in its place.
 inline constexpr const char* kRestart = "carbonio-limits service restart";

@@ -89,7 +89,7 @@ void check_rules_in_force(const fs::path& file, policyd::Status status, sqlite3*
                           const DoctorQuestion& question, Findings& findings) {
   const auto now = policyd::read_rules_version(db, question.daemon.config.table_prefix);
   if (!now) {
-    findings.not_checked("daemon.rules",
+    findings.not_checked(check::kDaemonRules,
                          "whether the current rules are in force: the database has no "
                          "rules version yet");
     return;
@@ -101,10 +101,10 @@ void check_rules_in_force(const fs::path& file, policyd::Status status, sqlite3*
     return false;
   });
   if (in_force) {
-    findings.well("daemon.rules", "the current rules are in force");
+    findings.well(check::kDaemonRules, "the current rules are in force");
     return;
   }
-  findings.wrong("daemon.rules",
+  findings.wrong(check::kDaemonRules,
                  fmt::format("the daemon uses version {} of the rules, the database has version {}",
                              status.rules_version.value_or(0), *now),
                  "the latest changes to limits are not in force", kRestart);
@@ -120,7 +120,7 @@ std::string effect_of_trouble(const policyd::Status& status, const DoctorQuestio
 
 void check_status(const policyd::Status& status, const fs::path& file, sqlite3* db,
                   const DoctorQuestion& question, Findings& findings) {
-  findings.well("daemon.running",
+  findings.well(check::kDaemonRunning,
                 fmt::format("cbpolicyd {} is running (pid {}), {} requests since its "
                             "start",
                             status.version, status.pid, status.requests));
@@ -150,7 +150,7 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
     wanted.emplace_back(module->name());
   }
   if (question.daemon.read && wanted != status.modules) {
-    findings.wrong("daemon.modules",
+    findings.wrong(check::kDaemonModules,
                    fmt::format("the daemon's modules are {}, the configuration has {}",
                                status.modules.empty() ? "none" : join_with_and(status.modules),
                                wanted.empty() ? "none" : join_with_and(wanted)),
@@ -172,7 +172,7 @@ void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& finding
   const policyd::Config& config = question.daemon.config;
   check_config(question, findings);
   if (!question.daemon.read) {
-    findings.not_checked("daemon.running",
+    findings.not_checked(check::kDaemonRunning,
                          "whether the daemon is running and answers: its address is "
                          "in the configuration");
     return;
@@ -186,20 +186,21 @@ void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& finding
   } else if (*status) {
     check_status(**status, file, db, question, findings);
   } else if (answer || runs_by_pid_file(config.pid_file)) {
-    findings.wrong("daemon.running", "the policy daemon that is running has no status file",
+    findings.wrong(check::kDaemonRunning, "the policy daemon that is running has no status file",
                    "it is another program (the Perl daemon?) or cannot write the file; its limits "
                    "may not be exact",
                    kRestart);
   } else {
-    findings.wrong("daemon.running", "the daemon is not running",
+    findings.wrong(check::kDaemonRunning, "the daemon is not running",
                    "if Postfix asks the closed port, it answers 451 to all mail; if it does not "
                    "ask, nothing is limited",
                    kStart);
   }
   if (answer) {
-    findings.well("daemon.answers", fmt::format("the daemon answers on {}", address_of(config)));
-  } else if (!findings.is_wrong("daemon.running")) {
-    findings.wrong("daemon.answers",
+    findings.well(check::kDaemonAnswers,
+                  fmt::format("the daemon answers on {}", address_of(config)));
+  } else if (!findings.is_wrong(check::kDaemonRunning)) {
+    findings.wrong(check::kDaemonAnswers,
                    fmt::format("the daemon does not answer on {}: {}", address_of(config),
                                answer.error().message),
                    "Postfix answers 451 to all mail", kRestart);

@@ -26,11 +26,12 @@ void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postf
   std::error_code code;
   const bool marked = std::filesystem::exists(carbonio::enabled_mark(question.zextras_home), code);
   const bool off = is_carbonio(question) && !marked && postfix.why_not.empty() &&
-                   findings.is_wrong("daemon.running") && !findings.is_well("daemon.answers") &&
-                   !asks_us(question, postfix);
+                   findings.is_wrong(check::kDaemonRunning) &&
+                   !findings.is_well(check::kDaemonAnswers) && !asks_us(question, postfix);
   if (!off) return;
-  for (const char* check : {"daemon.running", "daemon.rules", "postfix.asks", "postfix.permits",
-                            "postfix.end_of_data", "postfix.senders"}) {
+  for (const char* check :
+       {check::kDaemonRunning, check::kDaemonRules, check::kPostfixAsks, check::kPostfixPermits,
+        check::kPostfixEndOfData, check::kPostfixSenders}) {
     findings.drop(check);
   }
   findings.wrong("service.enabled", "the policy service is switched off on this host",

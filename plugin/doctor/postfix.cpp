@@ -52,21 +52,21 @@ void check_service(const SmtpdService& service, const DoctorQuestion& question,
   const Asking at_rcpt = asking(service.at_rcpt, ours);
   const std::string fix = fix_for_asking(question, facts, ours.front());
   if (!at_rcpt.asks && !at_rcpt.elsewhere.empty()) {
-    findings.wrong("postfix.asks",
+    findings.wrong(check::kPostfixAsks,
                    fmt::format("Postfix's {} asks {}, not the daemon ({})", name,
                                escaped(at_rcpt.elsewhere.front()), ours.front()),
                    "no limit is in force for mail that arrives there", fix);
   } else if (!at_rcpt.asks) {
-    findings.wrong("postfix.asks", fmt::format("Postfix's {} never asks the daemon", name),
+    findings.wrong(check::kPostfixAsks, fmt::format("Postfix's {} never asks the daemon", name),
                    "no limit is in force for mail that arrives there", fix);
   } else if (!at_rcpt.permits.empty()) {
     const std::set<std::string> permits{at_rcpt.permits.begin(), at_rcpt.permits.end()};
-    findings.wrong("postfix.permits",
+    findings.wrong(check::kPostfixPermits,
                    fmt::format("Postfix's {} asks only after {}", name, fmt::join(permits, ", ")),
                    "mail permitted there passes unchecked, and no limit is in force for it", fix);
   }
   if (by_size && !asking({service.end_of_data}, ours).asks) {
-    findings.wrong("postfix.end_of_data",
+    findings.wrong(check::kPostfixEndOfData,
                    fmt::format("Postfix's {} does not ask at the end of a message", name),
                    "limits by size count nothing: the size of a message is known only then",
                    is_carbonio(question)
@@ -89,7 +89,7 @@ bool asks_us(const DoctorQuestion& question, const PostfixFacts& facts) {
 void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                    const RulesChecked& rules, Findings& findings) {
   if (!facts.why_not.empty()) {
-    findings.not_checked("postfix.asks",
+    findings.not_checked(check::kPostfixAsks,
                          fmt::format("whether Postfix asks: {}", escaped(facts.why_not)));
     return;
   }
@@ -99,26 +99,26 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
     check_service(*service, question, facts, ours, rules.by_size, findings);
     login_is_checked = login_is_checked && checks_login(*service);
   }
-  if (!findings.is_wrong("postfix.asks") && !findings.is_wrong("postfix.permits")) {
-    findings.well("postfix.asks", "Postfix asks about all mail, before any permit");
+  if (!findings.is_wrong(check::kPostfixAsks) && !findings.is_wrong(check::kPostfixPermits)) {
+    findings.well(check::kPostfixAsks, "Postfix asks about all mail, before any permit");
   }
   if (rules.by_size) {
-    findings.well_unless_wrong("postfix.end_of_data", "Postfix asks at the end of each message");
+    findings.well_unless_wrong(check::kPostfixEndOfData, "Postfix asks at the end of each message");
   }
   if (!rules.by_sender) return;
   if (login_is_checked) {
-    findings.well("postfix.senders",
+    findings.well(check::kPostfixSenders,
                   "authenticated users cannot use another user's sender address");
     return;
   }
   if (rules.by_account) {
     findings.well(
-        "postfix.senders",
+        check::kPostfixSenders,
         "authenticated users can use any sender address, but a limit counts by login name");
     return;
   }
   findings.wrong(
-      "postfix.senders",
+      check::kPostfixSenders,
       "authenticated users can use any sender address (no "
       "reject_authenticated_sender_login_mismatch before permit_sasl_authenticated)",
       "limits count by sender: a hacked account evades its own limit by using other addresses, and "
