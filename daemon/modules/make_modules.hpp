@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The modules that a configuration enables, in the order in which they are asked: AccessControl,
-// CheckHelo, CheckSPF, Greylisting, Quotas, Accounting. For the engine, and for the command that
-// explains what the engine would say.
+// Creates the modules that a configuration enables, in the order in which they are asked:
+// AccessControl, CheckHelo, CheckSPF, Greylisting, Quotas, Accounting. For the engine, and for the
+// command that explains what the engine would answer.
 #pragma once
 
 #include <memory>

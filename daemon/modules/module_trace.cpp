@@ -16,9 +16,9 @@ ModuleTrace::~ModuleTrace() {
                          text_.empty() ? "no module asked" : text_));
 }
 
-void ModuleTrace::append(std::string_view module, Next next, const Verdict& so_far) {
+void ModuleTrace::append(std::string_view module, Next next, const Verdict& verdict) {
   fmt::format_to(std::back_inserter(text_), "{}{} {}{}", text_.empty() ? "" : ", ", module,
-                 name_of(so_far.action), next == Next::stop ? " (final)" : "");
+                 name_of(verdict.action), next == Next::stop ? " (final)" : "");
 }
 
 }  // namespace policyd

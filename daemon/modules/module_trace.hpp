@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// With `log_detail=modules` and level 4, one line a question: which modules were asked, and what
-// each left as the answer. Costs a comparison where that is off. The loop's thread.
+// With `log_detail=modules` and level 4, one line per question: which modules were asked, and the
+// answer after each. Costs one comparison when off. The loop's thread.
 //
 //   state=RCPT, instance=1.2.3, from=a@x, to=b@y: CheckHelo dunno, Quotas defer (final)
 #pragma once
@@ -16,19 +16,19 @@ namespace policyd {
 
 class ModuleTrace {
  public:
-  // `wanted` is the configuration's. Writes its line when it goes.
-  ModuleTrace(Maillog& log, bool wanted, const Request& request)
-      : log_(log), on_(wanted && log.enabled(LogLevel::debug)), request_(request) {}
+  // `enabled` is from the configuration. The destructor writes the line.
+  ModuleTrace(Maillog& log, bool enabled, const Request& request)
+      : log_(log), on_(enabled && log.enabled(LogLevel::debug)), request_(request) {}
   ~ModuleTrace();
   ModuleTrace(const ModuleTrace&) = delete;
   ModuleTrace& operator=(const ModuleTrace&) = delete;
 
-  void asked(std::string_view module, Next next, const Verdict& so_far) {
-    if (on_) append(module, next, so_far);
+  void asked(std::string_view module, Next next, const Verdict& verdict) {
+    if (on_) append(module, next, verdict);
   }
 
  private:
-  void append(std::string_view module, Next next, const Verdict& so_far);
+  void append(std::string_view module, Next next, const Verdict& verdict);
 
   Maillog& log_;
   bool on_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Who was refused lately: what the command shows beside a counter that is full. A module calls it
-// at a refusal and only then, so mail that passes pays nothing. Bounded: beyond the capacity the
-// keys that were refused longest ago go. The loop's thread.
+// The most recent refusals, which the command shows next to a full counter. A module calls it only
+// at a refusal, so mail that passes costs nothing. Bounded: beyond the capacity the keys whose last
+// refusal is oldest are dropped. The loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ namespace policyd {
 
 class RefusalObserver {
  public:
-  // `verdict` as name_of() has it; "none" where the limit only watches and would have refused.
   RefusalObserver() = default;
   RefusalObserver(const RefusalObserver&) = delete;
   RefusalObserver& operator=(const RefusalObserver&) = delete;
   virtual ~RefusalObserver() = default;
+  // `verdict` is a name_of(), or "none" if the limit only monitors and would have refused.
   virtual void refused(std::int64_t limit_id, std::string_view track_key, std::string_view verdict,
                        TimePoint now) = 0;
 };
@@ -48,7 +48,7 @@ class RefusalLog final : public RefusalObserver {
 
   // Most recently refused first.
   [[nodiscard]] std::vector<Refusal> all() const;
-  // Since the start, also those that are forgotten by now.
+  // Since the start, including those dropped since.
   [[nodiscard]] std::uint64_t total() const { return total_; }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The words of Accounting: period keys, log lines to the letter of CBPolicyD, and answers.
+// The texts of Accounting: period keys, CBPolicyD's log lines to the letter, and answers.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace policyd {
 
-// The day, week (ISO 8601's number, behind the calendar year as CBPolicyD has it) or month of
-// `time` in local time: "2026-11-22", "2026/47", "2026-11". Empty for an invalid period.
+// The day, week (ISO 8601's number after the calendar year, as in CBPolicyD) or month of `time` in
+// local time: "2026-11-22", "2026/47", "2026-11". Empty for an invalid period.
 std::string period_key(AccountingRow::Period period, TimePoint time);
 
 // "module=Accounting, mode=update, host=..., ..., reason=accounting_update, policy=...,
@@ -36,7 +36,7 @@ std::string accounting_line(const AccountingLine& line);
 
 enum class AccountingLimit : std::uint8_t { none, message_count, message_cumulative_size };
 
-// Data of the row, or CBPolicyD's text where it is empty.
+// Data of the row, or CBPolicyD's text if it is empty.
 std::string accounting_answer(const AccountingRow& row, AccountingLimit exceeded);
 
 }  // namespace policyd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// How the log lines of most modules begin, to the letter of CBPolicyD. Pure.
+// The beginning of most modules' log lines, to the letter of CBPolicyD. Pure.
 #pragma once
 
 #include <string>

@@ -13,9 +13,9 @@ namespace policyd {
 
 namespace {
 
-// An answer is cut far below this by the protocol.
-constexpr std::size_t kEnoughText = 8192;
-constexpr std::size_t kLongestPlaceholder = std::string_view{"{retry_after}"}.size();
+// The protocol cuts answers far below this.
+constexpr std::size_t kMaxText = 8192;
+constexpr std::size_t kMaxPlaceholder = std::string_view{"{retry_after}"}.size();
 
 struct Unit {
   std::string_view name;
@@ -82,12 +82,12 @@ std::string quota_answer(const Quota& quota, const QuotaLimit& limit, double use
   };
   std::string out;
   std::string_view rest = quota.data;
-  while (!rest.empty() && out.size() < kEnoughText) {
+  while (!rest.empty() && out.size() < kMaxText) {
     const std::string_view before = rest.substr(0, rest.find('{'));
     out += before;
     rest.remove_prefix(before.size());
     if (rest.empty()) break;
-    const std::size_t end = rest.substr(0, kLongestPlaceholder).find('}');
+    const std::size_t end = rest.substr(0, kMaxPlaceholder).find('}');
     const auto value =
         end == std::string_view::npos ? std::nullopt : value_of(rest.substr(1, end - 1));
     out += value ? std::string_view{*value} : rest.substr(0, 1);
@@ -117,7 +117,7 @@ std::string period_in_words(std::chrono::seconds period) {
 
 std::string wait_in_words(Millis wait) {
   const std::int64_t seconds = std::max<std::int64_t>(1, (wait.count() + 999) / 1000);
-  // The largest unit of which there are two, so that rounding up adds less than half.
+  // The largest unit with at least two of it, so that rounding up adds less than half.
   const Unit& unit = *std::find_if(kUnits.begin(), kUnits.end(), [seconds](const Unit& candidate) {
     return seconds % candidate.seconds == 0 || seconds >= 2 * candidate.seconds;
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The words of Quotas: log lines to the letter of CBPolicyD, and answers. Pure.
+// The texts of Quotas: CBPolicyD's log lines to the letter, and answers. Pure.
 #pragma once
 
 #include <optional>
@@ -29,26 +29,26 @@ struct QuotaLine {
 };
 void append_quota_line(std::string& out, const QuotaLine& line);
 
-// Data of the quota, or CBPolicyD's text where it is empty. Placeholders stay as they are.
+// Data of the quota, or CBPolicyD's text if it is empty. Placeholders are not replaced.
 std::string quota_answer(const Quota& quota, const QuotaLimit& limit);
 
-// Whether Data may hold placeholders, so that the figures are worth working out.
+// Whether Data may contain placeholders, so that their values are needed.
 inline bool has_placeholders(const Quota& quota) {
   return quota.data.find('{') != std::string::npos;
 }
 
-// Data with `{used}`, `{limit}`, `{period}` and `{retry_after}` replaced; other words in braces
-// stay. "You sent {used} of {limit} mails per {period}; try again in {retry_after}" becomes "You
-// sent 100 of 100 mails per hour; try again in 12 minutes". `retry_after`: until the limit would
-// let the same pass.
+// Data with `{used}`, `{limit}`, `{period}` and `{retry_after}` replaced; other words in braces are
+// kept. "You sent {used} of {limit} mails per {period}; try again in {retry_after}" becomes "You
+// sent 100 of 100 mails per hour; try again in 12 minutes". `retry_after`: how long until the limit
+// would let the same mail pass.
 std::string quota_answer(const Quota& quota, const QuotaLimit& limit, double used,
                          Millis retry_after);
 
-// "7", or of sizes "90 KiB", "7.8 MiB": in units of the limit, rounded down.
+// "7", or for sizes "90 KiB", "7.8 MiB"; rounded down.
 std::string amount_in_words(LimitType type, double amount);
 // After "per": "second", "minute", "hour", "day", "10 minutes", "90 seconds".
 std::string period_in_words(std::chrono::seconds period);
-// After "in", rounded up and never nothing: "1 second", "12 minutes", "3 hours", "2 days".
+// After "in", rounded up, at least one second: "1 second", "12 minutes", "3 hours", "2 days".
 std::string wait_in_words(Millis wait);
 
 }  // namespace policyd
