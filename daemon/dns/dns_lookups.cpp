@@ -47,16 +47,13 @@ struct DnsLookups::Waiting {
   Done done;
   int open_lookups = 0;
   Lookups found;
-  // shared_ptr: as in the owner.
-  std::shared_ptr<bool> alive;
 
   static void finished(const std::shared_ptr<Waiting>& self) {
     if (--self->open_lookups > 0) return;
-    self->owner.loop_.post([self] {
-      if (!*self->alive) return;
+    self->owner.loop_.post(self->owner.guard_.wrap([self] {
       --self->owner.waiting_;
       self->done(std::move(self->found));
-    });
+    }));
   }
 };
 
@@ -66,8 +63,6 @@ DnsLookups::DnsLookups(EventLoop& loop, Maillog& log, DnsLookupSettings settings
       settings_(std::move(settings)),
       resolver_(log, ResolverSettings{settings_.name_servers}) {}
 
-DnsLookups::~DnsLookups() { *alive_ = false; }
-
 void DnsLookups::look_up(LookupQuestion question, Done done) {
   if (waiting_ >= settings_.max_questions) {
     ++skipped_;
@@ -76,7 +71,7 @@ void DnsLookups::look_up(LookupQuestion question, Done done) {
   }
   ++waiting_;
   // shared_ptr: held by the lookups of one question, which end in any order.
-  auto waiting = std::make_shared<Waiting>(Waiting{*this, std::move(done), 0, {}, alive_});
+  auto waiting = std::make_shared<Waiting>(Waiting{*this, std::move(done), 0, {}});
   waiting->open_lookups = (question.needed.helo ? 1 : 0) + (question.needed.spf ? 1 : 0);
   if (question.needed.helo) look_up_helo(waiting, question.helo_name);
   if (question.needed.spf) look_up_spf(waiting, std::move(question));

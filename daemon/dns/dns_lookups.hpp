@@ -25,7 +25,6 @@ struct DnsLookupSettings {
 class DnsLookups final : public LookupService {
  public:
   DnsLookups(EventLoop& loop, Maillog& log, DnsLookupSettings settings);
-  ~DnsLookups() override;
 
   void look_up(LookupQuestion question, Done done) override;
 
@@ -41,8 +40,7 @@ class DnsLookups final : public LookupService {
   std::size_t waiting_ = 0;
   std::uint64_t skipped_ = 0;  // since the last log line
   std::chrono::steady_clock::time_point logged_;
-  // shared_ptr: what is posted to the loop may arrive after this object is gone.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  EventLoop::Guard guard_;
   Resolver resolver_;  // last: its thread uses the other members
 };
 

@@ -10,14 +10,12 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "daemon/base/thread_signals.hpp"
 #include "daemon/base/unique_fd.hpp"
+#include "daemon/base/worker_thread.hpp"
 
 namespace policyd {
 
@@ -61,20 +59,13 @@ class Resolver::Impl {
       : log_(log),
         settings_(std::move(settings)),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        usable_(open_channel()) {
-    thread_ = std::thread([this] {
-      block_signals();
-      work();
-    });
-  }
+        usable_(open_channel()),
+        thread_("dns", [this] { work(); }) {}
 
   ~Impl() {
-    {
-      const std::lock_guard lock{mutex_};
-      stop_ = true;
-    }
+    thread_.request_stop();
     wake();
-    thread_.join();
+    thread_.stop();
     waiting_.clear();  // before the channel, which reports the queries it drops
     if (usable_) ares_destroy(channel_);
     ares_library_cleanup();
@@ -88,9 +79,9 @@ class Resolver::Impl {
   };
 
   void ask(Query query) {
-    if (std::this_thread::get_id() == thread_.get_id()) return begin(std::move(query));
+    if (thread_.is_current()) return begin(std::move(query));
     {
-      const std::lock_guard lock{mutex_};
+      const auto lock = thread_.lock();
       inbox_.push_back(std::move(query));
     }
     wake();
@@ -154,11 +145,10 @@ class Resolver::Impl {
   }
 
   void work() {
-    while (true) {
+    while (!thread_.stopping()) {
       std::vector<Query> queries;
       {
-        const std::lock_guard lock{mutex_};
-        if (stop_) return;
+        const auto lock = thread_.lock();
         queries.swap(inbox_);
       }
       for (Query& query : queries) begin(std::move(query));
@@ -261,10 +251,8 @@ class Resolver::Impl {
   std::map<std::uint64_t, Waiting> waiting_;
   std::multimap<Deadline, std::uint64_t> deadlines_;
 
-  std::mutex mutex_;
-  std::vector<Query> inbox_;
-  bool stop_ = false;
-  std::thread thread_;
+  std::vector<Query> inbox_;  // under the thread's lock
+  WorkerThread thread_;
 };
 
 Resolver::Resolver(Maillog& log, ResolverSettings settings)

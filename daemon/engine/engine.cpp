@@ -44,8 +44,6 @@ Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config
   configure(config);
 }
 
-Engine::~Engine() { *alive_ = false; }
-
 void Engine::configure(const Config& config) {
   bypass_mode_ = config.bypass_mode;
   sessions_.set_capacity(config.max_sessions);
@@ -68,12 +66,13 @@ void Engine::enqueue(Item item) {
       (check_clock && Steady::now() - batch_began_ >= kMaxBatchTime)) {
     begin_batch();
   } else if (!std::exchange(flush_posted_, true)) {
-    loop_.post([this, alive = alive_] {
-      if (!*alive) return;
-      flush_posted_ = false;
-      begin_batch();
-    });
+    loop_.post(guard_.wrap([this] { flush(); }));
   }
+}
+
+void Engine::flush() {
+  flush_posted_ = false;
+  begin_batch();
 }
 
 void Engine::finish() { begin_batch(); }
@@ -136,11 +135,7 @@ void Engine::answer_all() {
   }
   batch_.clear();
   if (waiting_.empty() || std::exchange(flush_posted_, true)) return;
-  loop_.post([this, alive = alive_] {
-    if (!*alive) return;
-    flush_posted_ = false;
-    begin_batch();
-  });
+  loop_.post(guard_.wrap([this] { flush(); }));
 }
 
 std::optional<Verdict> Engine::decide_one(Item& item, Transaction& store) {
@@ -228,9 +223,8 @@ bool Engine::look_up(Item& item, const RcptQuestion& question) {
   LookupQuestion lookup{needed, std::string{request.helo_name}, std::string{request.sender},
                         request.client_address};
   looking_up_.emplace(key, std::move(item));
-  lookups_->look_up(std::move(lookup), [this, alive = alive_, key](Lookups found) {
-    if (*alive) looked_up(key, std::move(found));
-  });
+  lookups_->look_up(std::move(lookup),
+                    guard_.wrap([this, key](Lookups found) { looked_up(key, std::move(found)); }));
   return true;
 }
 

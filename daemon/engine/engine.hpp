@@ -41,7 +41,6 @@ class Engine {
   Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config,
          Clock clock = wall_clock, LookupService* lookups = nullptr,
          RefusalObserver* refusals = nullptr);
-  ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -77,6 +76,7 @@ class Engine {
   };
 
   void enqueue(Item item);
+  void flush();
   void begin_batch();
   void decide(Transaction& store);
   void answer_all();
@@ -114,8 +114,7 @@ class Engine {
   std::chrono::steady_clock::time_point batch_began_;
   bool flush_posted_ = false;
   Statistics statistics_;
-  // shared_ptr: what is posted to the loop may arrive after this object is gone.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  EventLoop::Guard guard_;
 };
 
 }  // namespace policyd

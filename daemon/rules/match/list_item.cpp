@@ -6,12 +6,9 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
-#include "daemon/base/printable.hpp"
 
 namespace policyd {
 namespace {
-
-constexpr std::size_t kMaxQuoted = 80;
 
 // Whether the text is parts of 1 to `max_length` characters of the right kind, divided by
 // `separator`. Parts may be empty if `allow_empty`.
@@ -160,13 +157,6 @@ std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
   if (item.kind == ItemKind::unparsable) return Kind::unknown_item;
   if (item.kind != ItemKind::error) return std::nullopt;
   return text.empty() || text == "!" ? Kind::empty_item : Kind::invalid_network;
-}
-
-std::string quoted(std::string_view text) {
-  std::string out = "'";
-  append_printable(out, text, kMaxQuoted);
-  if (text.size() > kMaxQuoted) out += "...";
-  return out + "'";
 }
 
 }  // namespace policyd

@@ -52,7 +52,4 @@ struct ListItem {
 // What is wrong with an item; nullopt if it is valid.
 [[nodiscard]] std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side);
 
-// `text` in quotes for messages: shortened, control characters escaped.
-[[nodiscard]] std::string quoted(std::string_view text);
-
 }  // namespace policyd

@@ -2,6 +2,7 @@
 #include "daemon/rules/match/plain_match.hpp"
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/base/printable.hpp"
 #include "daemon/base/wildcard.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/rows.hpp"
@@ -69,10 +70,10 @@ std::string subject(const ListItem& item, Side side, const Request& request) {
       return request.peer_address ? "Postfix at " + request.peer_address->to_string()
                                   : "Postfix without an address";
     case ItemKind::sasl_user:
-      return is_authenticated(request) ? "SASL user " + quoted(*request.sasl_username)
+      return is_authenticated(request) ? "SASL user " + in_quotes(*request.sasl_username)
                                        : "unauthenticated mail";
     case ItemKind::host:
-      return "host name " + quoted(request.reverse_client_name);
+      return "host name " + in_quotes(request.reverse_client_name);
     case ItemKind::group:
     case ItemKind::unparsable:
     case ItemKind::error:
@@ -80,8 +81,8 @@ std::string subject(const ListItem& item, Side side, const Request& request) {
     case ItemKind::address:
       break;
   }
-  return side == Side::source ? "sender " + quoted(request.sender)
-                              : "recipient " + quoted(request.recipient);
+  return side == Side::source ? "sender " + in_quotes(request.sender)
+                              : "recipient " + in_quotes(request.recipient);
 }
 
 // The groups that one list reaches, evaluated for one request.
@@ -227,7 +228,7 @@ PlainMatch match_group(const ListItem& item, const std::string& shown, Groups& g
 
 PlainMatch match_item(std::string_view text, Side side, const Request& request, Groups& groups) {
   const ListItem item = parse_item(text, side);
-  const auto shown = quoted(text);
+  const auto shown = in_quotes(text);
   if (item.kind == ItemKind::error) {
     return {false, shown + " fails: it is empty or not a valid address"};
   }

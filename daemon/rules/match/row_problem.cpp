@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "daemon/rules/match/list_item.hpp"
+#include "daemon/base/printable.hpp"
 
 namespace policyd {
 namespace {
@@ -38,7 +38,7 @@ constexpr std::array kAccepted = {
 };
 
 std::string sentence(const RowProblem& problem) {
-  const std::string value = quoted(problem.value);
+  const std::string value = in_quotes(problem.value);
   switch (problem.kind) {
     case Kind::not_a_number:
       return fmt::format("{} {} is not a number", problem.column, value);
@@ -69,7 +69,7 @@ std::string sentence(const RowProblem& problem) {
       return fmt::format(
           "group {} is invalid from its member {} on: that group contains itself or an invalid "
           "address",
-          value, quoted("%" + problem.other));
+          value, in_quotes("%" + problem.other));
   }
   return {};
 }
@@ -85,7 +85,7 @@ std::string describe_invalid_value(std::string_view table, std::string_view colu
   const auto* accepted = std::find_if(
       kAccepted.begin(), kAccepted.end(),
       [&](const Accepted& each) { return each.table == table && each.column == column; });
-  std::string out = fmt::format("{} is not a valid {}", quoted(value), column);
+  std::string out = fmt::format("{} is not a valid {}", in_quotes(value), column);
   if (accepted != kAccepted.end()) out += fmt::format("; use {}", accepted->values);
   return out;
 }
