@@ -61,7 +61,7 @@ class Track(DaemonTest):
                 self.assertEqual(self.daemon.query(COUNTERS), [])
         self.daemon.wait_for_log("ERROR", "Nonsense")
 
-    def test_an_error_stops_only_mail_that_the_row_concerns(self):
+    def test_an_error_stops_only_mail_that_the_row_applies_to(self):
         self.daemon.sql("UPDATE policy_members SET Source = '@example.org' WHERE PolicyID = 6;")
         self.track("Nonsense")
         self.assertEqual(self.daemon.ask(), "DEFER")
@@ -119,7 +119,7 @@ class Verdicts(DaemonTest):
         self.daemon.wait_for_log("EXPLODE")
         self.assertEqual(self.daemon.counter("Policy"), 1)
 
-    def test_words_in_the_text_stand_for_the_figures(self):
+    def test_placeholders_in_the_text_are_replaced(self):
         text = "You sent {used} of {limit} mails per {period}; try again in {retry_after}"
         self.daemon.sql("UPDATE quotas SET Period = 3600 WHERE ID = 3;")
         self.assertRegex(self.refusal("DEFER", text),
@@ -130,7 +130,7 @@ class Verdicts(DaemonTest):
 class Watching(DaemonTest):
     """An empty verdict refuses nothing, and shows whom a real one would have stopped."""
 
-    def test_it_goes_on_counting(self):
+    def test_it_keeps_counting(self):
         for verdict in (None, ""):
             with self.subTest(verdict=verdict):
                 daemon = self.make_daemon(policy() + quota(2, verdict=verdict))
@@ -160,7 +160,7 @@ class TheWalk(DaemonTest):
                 self.assertEqual(daemon.ask(size="1024"), "DUNNO")
                 self.assertEqual(daemon.ask(size="2048"), f"DEFER {text}")
 
-    def test_a_later_refusal_counts_nothing_for_the_quotas_before(self):
+    def test_a_later_refusal_counts_nothing_for_earlier_quotas(self):
         daemon = self.make_daemon(policy() + quota(100) + quota(2) +
                                   policy(priority=10) + quota(1))
         self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] + ["DEFER later"] * 2)
@@ -170,7 +170,7 @@ class TheWalk(DaemonTest):
         daemon = self.make_daemon(policy() + quota(1) + "DELETE FROM quotas_limits WHERE ID = 4;")
         self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] * 3)
 
-    def test_another_type_is_no_limit(self):
+    def test_another_type_is_not_a_limit(self):
         daemon = self.make_daemon(policy() + quota(1, "MessagesPerMoon") + limit(2))
         self.assertEqual(self.ask_many(daemon, 3), ["DUNNO"] * 2 + ["DEFER later"])
 
@@ -245,7 +245,7 @@ class FiguresWithoutSense(DaemonTest):
                 daemon.ask()
                 self.assertEqual(daemon.ask(), "DEFER")
 
-    def test_text_where_a_number_belongs_stops_only_its_own_mail(self):
+    def test_text_in_a_number_column_stops_only_its_own_mail(self):
         daemon = self.make_daemon(policy(source="@example.org") + quota("ten") +
                                   always("refused", source="@sender.example"))
         self.assertEqual(daemon.ask(), "DEFER")

@@ -45,8 +45,8 @@ class AtRcpt(SizeTest):
         for size, answer in ((100 * KIB, "DUNNO"), (100 * KIB + 1, f"DEFER {TEXT}"),
                              (10 ** 12, f"DEFER {TEXT}"), (2 ** 64, None), (2 ** 63 * KIB, None)):
             with self.subTest(size=size):
-                said = self.rcpt(f"s{size}", size)
-                self.assertIn(said, (answer,) if answer else ("DUNNO", f"DEFER {TEXT}"))
+                received = self.rcpt(f"s{size}", size)
+                self.assertIn(received, (answer,) if answer else ("DUNNO", f"DEFER {TEXT}"))
 
     def test_the_declared_size_adds_to_what_is_used(self):
         self.make()
@@ -126,7 +126,7 @@ class AtEndOfMessage(SizeTest):
         counters = [(key, counter) for key, counter in self.daemon.query(ALL) if counter]
         self.assertEqual(counters, [("Recipient:@one.example", 95)])
 
-    def test_a_watching_quota_counts_on_over_the_limit(self):
+    def test_a_monitoring_quota_keeps_counting_over_the_limit(self):
         self.make(verdict=None)
         self.assertEqual(self.mail("a", 90 * KIB), "DUNNO")
         self.assertEqual(self.mail("b", 90 * KIB), "DUNNO")
@@ -189,7 +189,7 @@ class Sessions(SizeTest):
         self.assertEqual(self.end("a", 10 * KIB), "DUNNO")
         self.assertEqual(self.used(), 10)
 
-    def test_messages_are_apart_by_instance(self):
+    def test_messages_are_distinguished_by_instance(self):
         for instance in ("a", "b"):
             self.rcpt(instance)
         self.end("b", 2 * KIB)

@@ -106,8 +106,8 @@ class SpfTest(DnsTest):
         for name, (answer, action, reason) in cases.items():
             with self.subTest(name):
                 sender = f"alice@{name}.example"
-                said = daemon.ask(sender=sender)
-                self.assertTrue(said == answer or (answer[-1] == " " and said.startswith(answer)), said)
+                received = daemon.ask(sender=sender)
+                self.assertTrue(received == answer or (answer[-1] == " " and received.startswith(answer)), received)
                 daemon.wait_for_log("module=CheckSPF", action, f"from={sender}",
                                     "to=bob@example.com", f"reason={reason}")
 
@@ -122,8 +122,8 @@ class SpfTest(DnsTest):
         for name, result in {"fail": "fail", "soft": "softfail", "neutral": "neutral", "none": "none",
                              "broken": "permerror", "servfail": "temperror"}.items():
             with self.subTest(name):
-                said = daemon.ask(sender=f"alice@{name}.example")
-                self.assertRegex(said, rf"^PREPEND Received-SPF: {result} \([^()]*\) receiver=\S+; "
+                received = daemon.ask(sender=f"alice@{name}.example")
+                self.assertRegex(received, rf"^PREPEND Received-SPF: {result} \([^()]*\) receiver=\S+; "
                                  rf'identity=mailfrom; envelope-from="alice@{name}.example"; '
                                  r'helo="client.example.net"; client-ip=192.0.2.10$')
 
@@ -138,12 +138,12 @@ class SpfTest(DnsTest):
         self.assertTrue(daemon.ask(sender="a@mx.example",
                                    client_address="2001:db8::11").startswith("REJECT"))
 
-    def test_no_sender_no_lookup(self):
+    def test_no_lookup_without_a_sender(self):
         daemon = self.start(spf(reject=1))
         self.assertEqual(daemon.ask(sender=""), "DUNNO")
         self.assertEqual(self.dns.questions, [])
 
-    def test_strange_senders(self):
+    def test_unusual_senders(self):
         daemon = self.start(spf(reject=1))
         for sender in ("x" * 3000 + "@fail.example", "%{d}%{l}@fail.example", "é\x7f@fail.example"):
             self.assertTrue(daemon.ask(sender=sender).startswith("REJECT Failed SPF"), sender[:20])
@@ -155,7 +155,7 @@ class SpfTest(DnsTest):
         self.assertTrue(daemon.ask(sender="a@soft.example", instance="1.1").startswith("PREPEND"))
         self.assertEqual(daemon.ask(sender="a@soft.example", instance="1.1"), "DUNNO")
 
-    def test_a_silent_server_delays_its_own_request_only(self):
+    def test_a_silent_server_delays_only_its_own_request(self):
         daemon = self.start(spf(reject=1))
         answers = []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What an answer means for the modules behind it, and how the log names who was answered."""
+"""What an answer means for later modules, and how the log names who was answered."""
 
 import unittest
 
@@ -13,7 +13,7 @@ def access(verdict: str) -> str:
 
 
 class Settled(DaemonTest):
-    """AccessControl's OK, HOLD and so on are final: no quota behind it counts that recipient, nor its
+    """AccessControl's OK, HOLD and so on are final: no later quota counts that recipient, nor its
     share of the message."""
 
     def mail(self, daemon, instance, size=20 * KIB, **attributes):
@@ -35,7 +35,7 @@ class Settled(DaemonTest):
                 self.assertEqual(daemon.query("SELECT * FROM quotas_tracking"), [])
                 self.assertEqual(self.mail(daemon, "c"), ("DUNNO", "REJECT later"))
 
-    def test_pass_goes_on(self):
+    def test_pass_continues(self):
         daemon = self.make_daemon(
             policy() + access("PASS") + quota(10, "MessageCumulativeSize", verdict="REJECT"),
             modules=("AccessControl", "Quotas"))
@@ -67,11 +67,11 @@ class LogLines(DaemonTest):
 
 
 class Requests(DaemonTest):
-    def test_an_empty_state_concerns_no_module(self):
+    def test_no_module_applies_to_an_empty_state(self):
         daemon = self.make_daemon(policy() + quota(1))
         self.assertEqual(self.ask_many(daemon, 3, protocol_state=""), ["DUNNO"] * 3)
 
-    def test_bounces_have_a_key_whatever_the_spec(self):
+    def test_bounces_have_a_key_with_any_specification(self):
         for track in ("Sender", "Sender:domain", "sender:@user"):
             with self.subTest(track=track):
                 daemon = self.make_daemon(policy() + quota(1, track=track))

@@ -20,7 +20,7 @@ class Article(DaemonTest):
     def test_ten_pass_and_the_eleventh_is_deferred(self):
         self.assertEqual(self.ask_many(self.daemon, 12), ["DUNNO"] * 10 + [DEFERRED] * 2)
 
-    def test_another_sender_has_a_counter_of_his_own(self):
+    def test_another_sender_has_its_own_counter(self):
         self.ask_many(self.daemon, 11)
         self.assertEqual(self.daemon.ask(sender="carol@example.org"), "DUNNO")
         self.assertEqual(self.daemon.ask(sender="alice@sender.example"), "DUNNO")
@@ -77,7 +77,7 @@ class Sliding(DaemonTest):
                 return
         self.fail(f"this machine is too slow for a period of {period_s} s")
 
-    def test_all_is_free_a_period_later(self):
+    def test_everything_is_free_a_period_later(self):
         self.assert_used_up_twice(self.make(3), 3, self.PERIOD_S, self.LATEST_S + 0.05)
 
     def test_counter_is_the_use_within_the_last_period(self):
@@ -159,7 +159,7 @@ class RepeatedQuestions(DaemonTest):
         self.daemon.ask(instance="a", recipient="BOB@Example.com")
         self.assertEqual(self.daemon.counter(ALICE), 1)
 
-    def test_the_place_that_asks_does_not_matter(self):
+    def test_the_connection_does_not_matter(self):
         self.daemon.ask(instance="a", size="100", queue_id="", recipient_count="0")
         self.daemon.ask(instance="a", size="100", queue_id="4F1", recipient_count="1")
         self.assertEqual(self.daemon.counter(ALICE), 1)

@@ -54,7 +54,7 @@ class ExplainTest(DaemonTest):
                 # The daemon's backup may be made just now.
                 if not path.name.endswith("-shm") and ".backup" not in path.name}
 
-    def test_says_what_the_daemon_then_says_up_to_the_last_mail_and_beyond(self):
+    def test_agrees_with_the_daemon_up_to_the_limit_and_beyond(self):
         daemon = self.make_daemon(policy() + quota(3, period=86400))
         for _ in range(5):
             self.says_like_daemon(daemon)
@@ -73,13 +73,13 @@ class ExplainTest(DaemonTest):
         for _ in range(5):
             self.says_like_daemon(daemon)
 
-    def test_names_the_counter_of_a_bounce_whatever_the_spec(self):
+    def test_names_the_counter_of_a_bounce_with_any_specification(self):
         daemon = self.make_daemon(policy() + quota(1, track="Sender:domain"))
         self.assertEqual(self.ask_many(daemon, 2, sender=""), ["DUNNO", "DEFER later"])
         [row] = self.explain(daemon, "<>", "bob@example.com")["limits"]
         self.assertEqual((row["used"], row["full"]), (1, True))
 
-    def test_leaves_the_database_bit_for_bit_as_it_was(self):
+    def test_leaves_the_database_unchanged_bit_for_bit(self):
         everything = policy() + quota(3) + limit(50, "MessageCumulativeSize") + GREYLISTING
         everything += CHECK_HELO + insert(
             "accounting", PolicyID=last("policies"), Name="a", Track="Sender:user@domain",
@@ -126,14 +126,14 @@ class ExplainTest(DaemonTest):
         self.assertIsNone(too_large["limits"][0]["free_at"])
         self.assertTrue(self.explain(daemon, "a@x.org", "b@y.org")["passes"])
 
-    def test_a_limit_that_only_watches_refuses_nothing(self):
+    def test_a_limit_that_only_monitors_refuses_nothing(self):
         daemon = self.make_daemon(policy() + quota(1, verdict=None))
         daemon.ask()
         explained = self.says_like_daemon(daemon)
         self.assertTrue(explained["passes"])
         self.assertTrue(explained["limits"][0]["full"])
 
-    def test_modules_that_are_off_or_no_longer_asked_are_said(self):
+    def test_reports_modules_that_are_off_or_not_asked(self):
         daemon = self.make_daemon(CHECK_HELO + always("too large"), modules=("CheckHelo", "Quotas"))
         explained = self.explain(daemon, helo="192.0.2.10")
         modules = {m["name"]: m for m in explained["modules"]}
@@ -145,12 +145,12 @@ class ExplainTest(DaemonTest):
         self.assertTrue(modules["Quotas"]["enabled"])
         self.assertFalse(modules["Quotas"]["asked"])
 
-    def test_a_row_that_makes_no_sense_is_the_reason(self):
+    def test_an_invalid_row_is_the_reason(self):
         daemon = self.make_daemon(policy() + quota(track="Sender"))
         explained = self.says_like_daemon(daemon)
         self.assertIn("'Sender' is not a valid Track", explained["answer"]["why"])
 
-    def test_for_people_it_begins_with_the_answer(self):
+    def test_the_text_begins_with_the_answer(self):
         daemon = self.make_daemon(policy() + quota(1))
         daemon.ask()
         out = self.run_it(daemon, "--from", "Alice@example.org", "--to", "bob@example.com")
@@ -161,7 +161,7 @@ class ExplainTest(DaemonTest):
         out = self.run_it(daemon, "--from", "<>", "--to", "bob@example.com")
         self.assertTrue(out.startswith("PASSES\n"), out)
 
-    def test_trouble_of_the_daemon_is_a_note_here_too(self):
+    def test_database_trouble_of_the_daemon_is_a_note(self):
         daemon = self.make_daemon(policy() + quota(1, period=86400))
         locker = sqlite3.connect(daemon.database, isolation_level=None)
         self.addCleanup(locker.close)
@@ -177,7 +177,7 @@ class ExplainTest(DaemonTest):
         copy = daemon.command("backup").stdout
         self.assertRegex(copy, f"Note: {words}, and not in the copy")
 
-    def test_wrong_use_is_one_line(self):
+    def test_a_usage_error_is_one_line(self):
         daemon = self.make_daemon(start=False)
         good = {"--from": "a@x.org", "--to": "b@y.org"}
         for option, value in (("--from", "nobody"), ("--to", ""), ("--to", "<>"),

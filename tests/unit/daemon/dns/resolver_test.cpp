@@ -135,7 +135,7 @@ class ResolverTest : public ::testing::Test {
   Resolver resolver_{*log_, {dns_.name_server, 3}};
 };
 
-TEST_F(ResolverTest, TellsWhatTheServerSays) {
+TEST_F(ResolverTest, ReturnsTheServersAnswer) {
   const DnsAnswer text = ask("text.example");
   EXPECT_EQ(text.status, DnsStatus::ok);
   EXPECT_EQ(text.records, std::vector<std::string>{"hello"});
@@ -146,7 +146,7 @@ TEST_F(ResolverTest, TellsWhatTheServerSays) {
   EXPECT_EQ(ask("refused.example").status, DnsStatus::no_answer);
 }
 
-TEST_F(ResolverTest, EndsAtTheDeadlineAndHoldsUpNobodyElse) {
+TEST_F(ResolverTest, EndsAtTheDeadlineWithoutDelayingOthers) {
   const auto began = Steady::now();
   std::promise<DnsAnswer> promise;
   std::future<DnsAnswer> silent = promise.get_future();
@@ -159,7 +159,7 @@ TEST_F(ResolverTest, EndsAtTheDeadlineAndHoldsUpNobodyElse) {
   EXPECT_EQ(ask("text.example", Millis{0}).status, DnsStatus::timed_out);
 }
 
-TEST_F(ResolverTest, AsksNoMoreThanItMay) {
+TEST_F(ResolverTest, LimitsItsOpenQueries) {
   // Long enough to reach the resolver's thread: one that is late already is not asked at all.
   const auto deadline = Steady::now() + Millis{1'000};
   std::array<std::promise<DnsAnswer>, 3> silent;
@@ -171,7 +171,7 @@ TEST_F(ResolverTest, AsksNoMoreThanItMay) {
   EXPECT_EQ(ask("text.example").status, DnsStatus::no_answer);
 }
 
-TEST_F(ResolverTest, AsksNothingThatIsNoName) {
+TEST_F(ResolverTest, DoesNotQueryInvalidNames) {
   for (const char* name : {"", ".", "a..b", "a b.example", "a\\b.example", "\xff.example"}) {
     EXPECT_EQ(ask(name).status, DnsStatus::no_answer) << name;
   }
@@ -179,7 +179,7 @@ TEST_F(ResolverTest, AsksNothingThatIsNoName) {
   EXPECT_EQ(dns_.questions, 0);
 }
 
-TEST_F(ResolverTest, EndsWithQuestionsUnderWay) {
+TEST_F(ResolverTest, CanBeDestroyedWithOpenQueries) {
   resolver_.query("silent.example", DnsType::a, Steady::now() + kPatience,
                   [](DnsAnswer) { FAIL(); });
 }
@@ -199,7 +199,7 @@ TEST_F(ResolverTest, GivesUpSpfAtItsDeadline) {
   EXPECT_FALSE(spf("a@local.example", Millis{100})) << "found the record, not what it includes";
 }
 
-TEST(DnsLookups, AnswersOnTheLoopAndSkipsWhatIsTooMuch) {
+TEST(DnsLookups, AnswersOnTheLoopAndSkipsTooManyLookups) {
   auto log = std::move(*Maillog::open({}));
   TinyDns dns{kZones};
   ManualLoop loop;
@@ -235,7 +235,7 @@ TEST(DnsLookups, AnswersOnTheLoopAndSkipsWhatIsTooMuch) {
   EXPECT_EQ(skipped, 1);
 }
 
-TEST(DnsAnswer, SurvivesAnyCutOfAMessage) {
+TEST(DnsAnswer, HandlesTruncatedMessages) {
   const std::string whole{
       "\x12\x34\x81\x80\0\1\0\2\0\0\0\0\1a\0\0\x10\0\1"
       "\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\6\2hi\2ho"

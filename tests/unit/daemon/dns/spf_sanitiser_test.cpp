@@ -14,7 +14,7 @@ std::string safe(std::string_view text, const SpfIdentity& who = kWho) {
   return safe_spf_record(text, "email.example.com", who).value_or("(unacceptable)");
 }
 
-TEST(SpfRecord, IsToldFromOtherText) {
+TEST(SpfRecord, IsDistinguishedFromOtherText) {
   for (const char* text : {"v=spf1", "v=spf1 -all", "V=SPF1 -all", "v=spf1 "}) {
     EXPECT_TRUE(is_spf_record(text)) << text;
   }
@@ -64,14 +64,14 @@ TEST(SpfRecord, ExpandsAnIpv6Address) {
             "ip6._spf.example.com");
 }
 
-TEST(SpfRecord, LeavesNoMacroInWhatTheSenderChose) {
+TEST(SpfRecord, LeavesNoMacroInTextFromTheSender) {
   SpfIdentity who = kWho;
   who.sender = "%{d}/24 x@example.com";
   who.helo_name = "%{l}";
   EXPECT_EQ(safe("v=spf1 a:%{l}.x a:%{h}", who), "v=spf1 a:!!d!!24!x.x a:!!l!");
 }
 
-TEST(SpfRecord, RefusesWhatIsNotToTheLetter) {
+TEST(SpfRecord, RejectsInvalidRecords) {
   for (const char* text : {"v=spf1 a:%",
                            "v=spf1 a:%{",
                            "v=spf1 a:%{}",
@@ -107,7 +107,7 @@ TEST(SpfRecord, IsBounded) {
   EXPECT_EQ(safe(record + " "), "(unacceptable)");
 }
 
-TEST(SpfRecord, DropsLabelsOfANameThatBecameTooLong) {
+TEST(SpfRecord, DropsLabelsOfANameThatIsTooLong) {
   std::string macros;
   for (int i = 0; i < 20; ++i) macros += "%{d}.";
   const std::string seen = safe("v=spf1 a:" + macros + "end/24");
@@ -115,7 +115,7 @@ TEST(SpfRecord, DropsLabelsOfANameThatBecameTooLong) {
   EXPECT_LE(seen.size(), std::string{"v=spf1 a:/24"}.size() + 253);
 }
 
-TEST(SpfRecord, KeepsOnlyWhatDecides) {
+TEST(SpfRecord, KeepsOnlyTermsThatDecide) {
   EXPECT_EQ(safe("v=spf1  ip4:198.51.100.1 +ip4:192.0.2.0/24 ip6:2001:db8::/32 exp=x.%{d} "
                  "foo=%{bar} redirect=y.example -all"),
             "v=spf1 +ip4:192.0.2.0/24 redirect=y.example -all");

@@ -8,17 +8,17 @@
 namespace policyd {
 namespace {
 
-// A connection that keeps what it asked and what it was told.
+// A connection that keeps its request and the answer.
 class Asker final : public Pending {
  public:
   explicit Asker(Request request) : request_(request) {}
   [[nodiscard]] const Request& request() const override { return request_; }
   void answer(const Verdict& verdict) override {
     ++answers;
-    said = verdict;
+    received = verdict;
   }
   int answers = 0;
-  Verdict said;
+  Verdict received;
 
  private:
   Request request_;
@@ -61,7 +61,7 @@ class EngineTest : public StoreTest {
     auto asker = ask(request);
     loop_.run_posted();
     EXPECT_EQ(asker->answers, 1);
-    return asker->said;
+    return asker->received;
   }
 
   std::string counter() {
@@ -82,7 +82,7 @@ TEST_F(EngineTest, DefersTheEleventhMailWithinThePeriod) {
   EXPECT_EQ(verdict.text, "slow down");
 }
 
-TEST_F(EngineTest, DecidesWhatArrivesTogetherInOneBatchAgainstEachOther) {
+TEST_F(EngineTest, DecidesQuestionsOfOneBatchOneAfterAnother) {
   start();
   std::vector<std::string> instances;
   for (int i = 0; i < 12; ++i) instances.push_back("1." + std::to_string(i));
@@ -91,13 +91,13 @@ TEST_F(EngineTest, DecidesWhatArrivesTogetherInOneBatchAgainstEachOther) {
   EXPECT_EQ(askers[0]->answers, 0) << "answered before the batch was committed";
   loop_.run_posted();
   int passed = 0;
-  for (const auto& asker : askers) passed += asker->said.action == Action::dunno ? 1 : 0;
+  for (const auto& asker : askers) passed += asker->received.action == Action::dunno ? 1 : 0;
   EXPECT_EQ(passed, 10);
   EXPECT_EQ(engine_->statistics().batches, 1U);
   EXPECT_EQ(counter(), "10");
 }
 
-TEST_F(EngineTest, EndsABatchAtItsLargestSize) {
+TEST_F(EngineTest, EndsABatchAtItsMaximumSize) {
   start();
   std::vector<std::string> instances;
   for (std::size_t i = 0; i < Engine::kMaxBatch + 1; ++i)
@@ -136,7 +136,7 @@ TEST_F(EngineTest, CountsNothingAgainThatWasCountedBeforeACrash) {
   EXPECT_EQ(counter(), "1");
 }
 
-TEST_F(EngineTest, KnowsNothingOfAMessageThatItDidNotSeeBegin) {
+TEST_F(EngineTest, DoesNotCountAMessageItDidNotSeeBegin) {
   start();
   EXPECT_EQ(answer(end("9.9", 5'000'000)).action, Action::dunno);
   EXPECT_EQ(counter(), "(no row)");
@@ -168,7 +168,7 @@ TEST_F(EngineTest, AddsTheSizeOfAMessageOnceForAKey) {
   EXPECT_EQ(counter(), "10");
 }
 
-TEST_F(EngineTest, OnlyWatchesWithoutAVerdict) {
+TEST_F(EngineTest, OnlyMonitorsWithoutAVerdict) {
   start();
   admin("UPDATE quotas SET Verdict = NULL WHERE ID = 3");
   for (int i = 0; i < 12; ++i) {
@@ -199,7 +199,7 @@ TEST_F(EngineTest, EndsTheWalkAfterALastQuota) {
     EXPECT_EQ(answer(rcpt("1." + std::to_string(i))).action, Action::dunno);
 }
 
-TEST_F(EngineTest, DefersForARowThatMakesNoSense) {
+TEST_F(EngineTest, DefersForAnInvalidRow) {
   struct Row {
     const char* name;
     const char* sql;
@@ -234,7 +234,7 @@ TEST_F(EngineTest, AnswersByBypassModeWithoutAnyRules) {
   EXPECT_EQ(answer(rcpt("1.1")).action, Action::dunno);
 }
 
-TEST_F(EngineTest, SaysDunnoWithoutModules) {
+TEST_F(EngineTest, AnswersDunnoWithoutModules) {
   start();
   config_.quotas = false;
   engine_->configure(config_);
@@ -242,7 +242,7 @@ TEST_F(EngineTest, SaysDunnoWithoutModules) {
   EXPECT_EQ(counter(), "(no row)");
 }
 
-TEST(Sessions, ForgetsTheLeastRecentlyAsked) {
+TEST(Sessions, DropsTheLeastRecentlyUsed) {
   Sessions sessions{2};
   Request request;
   for (const char* instance : {"a", "b"}) {
@@ -257,7 +257,7 @@ TEST(Sessions, ForgetsTheLeastRecentlyAsked) {
   EXPECT_NE(sessions.find("c"), nullptr);
 }
 
-TEST(Sessions, KeepTheMemoryOfUsualMessagesOnly) {
+TEST(Sessions, KeepOnlyTheMemoryOfUsualMessages) {
   Session session;
   Request request;
   request.instance = "1.2.3";
@@ -265,7 +265,7 @@ TEST(Sessions, KeepTheMemoryOfUsualMessagesOnly) {
   const auto fill = [&](std::size_t recipients) {
     session.begin(request);
     for (std::size_t i = 0; i < recipients; ++i) {
-      session.add_recipient("somebody@example.com", std::vector<std::int64_t>{1, 6}, {});
+      session.add_recipient("other@example.com", std::vector<std::int64_t>{1, 6}, {});
     }
   };
   fill(2);
@@ -279,7 +279,7 @@ TEST(Sessions, KeepTheMemoryOfUsualMessagesOnly) {
   EXPECT_EQ(session.instance(), "");
 }
 
-TEST(QuestionHash, TellsApartWhatDiffersInOnePart) {
+TEST(QuestionHash, DiffersIfOnePartDiffers) {
   Request request;
   request.state = ProtocolState::rcpt;
   request.instance = "1.2";

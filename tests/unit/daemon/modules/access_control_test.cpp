@@ -64,7 +64,7 @@ TEST_F(AccessControlTest, TakesTheFirstEnabledRowOfTheFirstPolicyThatHasOne) {
   EXPECT_EQ(answer(rcpt("1")), "REJECT first");
 }
 
-TEST_F(AccessControlTest, GoesOnToTheNextPolicyWithoutAVerdict) {
+TEST_F(AccessControlTest, ContinuesWithTheNextPolicyWithoutAVerdict) {
   start();
   add_policy();
   add_row("NULL", "'nothing'");
@@ -74,7 +74,7 @@ TEST_F(AccessControlTest, GoesOnToTheNextPolicyWithoutAVerdict) {
   EXPECT_EQ(answer(rcpt("1")), "HOLD next");
 }
 
-TEST_F(AccessControlTest, LetsLaterModulesRunAfterPassAndNoneAfterOk) {
+TEST_F(AccessControlTest, LaterModulesRunAfterPassButNotAfterOk) {
   config_.accounting = true;
   start();
   add_policy();

@@ -62,7 +62,7 @@ TEST(PeriodKey, NamesDayWeekAndMonth) {
   }
 }
 
-TEST(PeriodKey, GoesByLocalTime) {
+TEST(PeriodKey, UsesLocalTime) {
   const TimeZone zone{"XXX-13"};  // 13 hours east of Greenwich
   EXPECT_EQ(period_key(AccountingRow::Period::day, kNoon), "2026-11-23");
 }
@@ -108,7 +108,7 @@ TEST_F(AccountingTest, RefusesTheMessageAfterTheLimitUntilThePeriodEnds) {
   EXPECT_EQ(used(1, "2026-11-23"), "1/0");
 }
 
-TEST_F(AccountingTest, RefusesWhenTheSizesAreAboveTheirLimit) {
+TEST_F(AccountingTest, RefusesWhenTheSizesExceedTheirLimit) {
   start();
   add_policy();
   add_row("MessageCumulativeSizeLimit = 10, Verdict = 'DEFER', AccountingPeriod = 2");
@@ -143,7 +143,7 @@ TEST_F(AccountingTest, AnswersWithDataAndAnyVerdict) {
   }
 }
 
-TEST_F(AccountingTest, KnowsNoLimitWithoutAFigure) {
+TEST_F(AccountingTest, HasNoLimitWithoutANumber) {
   start();
   add_policy();
   for (const char* none : {"NULL", "0"}) {
@@ -156,7 +156,7 @@ TEST_F(AccountingTest, KnowsNoLimitWithoutAFigure) {
   }
 }
 
-TEST_F(AccountingTest, DefersForARowThatMakesNoSense) {
+TEST_F(AccountingTest, DefersForAnInvalidRow) {
   start();
   add_policy();
   add_row();
@@ -196,7 +196,7 @@ TEST_F(AccountingTest, EndsTheWalkAfterALastRow) {
   EXPECT_EQ(used(2), "(no row)");
 }
 
-TEST_F(AccountingTest, AddsTheSizeOnceForEachRecipientRefusedOnesIncluded) {
+TEST_F(AccountingTest, AddsTheSizeOnceForEachRecipientIncludingRefusedOnes) {
   start();
   add_policy();
   add_row("MessageCountLimit = 2, Verdict = 'REJECT'");
@@ -208,7 +208,7 @@ TEST_F(AccountingTest, AddsTheSizeOnceForEachRecipientRefusedOnesIncluded) {
   EXPECT_EQ(used(), "2/6");
 }
 
-TEST_F(AccountingTest, AddsNoSizeWhereNothingIsCountedYet) {
+TEST_F(AccountingTest, AddsNoSizeIfNothingIsCountedYet) {
   start();
   add_policy();
   add_row();
@@ -219,7 +219,7 @@ TEST_F(AccountingTest, AddsNoSizeWhereNothingIsCountedYet) {
   EXPECT_EQ(used(1, "2026-11-23"), "(no row)");
 }
 
-TEST_F(AccountingTest, CountsARowAsAnAdminLeftIt) {
+TEST_F(AccountingTest, ContinuesFromARowThatAnAdminEdited) {
   start();
   add_policy();
   add_row("MessageCountLimit = 2, Verdict = 'REJECT'");
@@ -243,7 +243,7 @@ TEST_F(AccountingTest, CountsNothingAgainThatWasCountedBeforeACrash) {
   EXPECT_EQ(used(), "1/0");
 }
 
-TEST_F(AccountingTest, GoesOnFromMemoryWhileTheDatabaseIsLockedAndStoresLater) {
+TEST_F(AccountingTest, CountsInMemoryWhileTheDatabaseIsLockedAndStoresLater) {
   start();
   add_policy();
   add_row("MessageCountLimit = 3, Verdict = 'REJECT'");
@@ -258,7 +258,7 @@ TEST_F(AccountingTest, GoesOnFromMemoryWhileTheDatabaseIsLockedAndStoresLater) {
   EXPECT_EQ(used(), "3/0");
 }
 
-TEST_F(AccountingTest, AddsWhatItCountedToAnEditMadeMeanwhile) {
+TEST_F(AccountingTest, AddsItsCountToAnEditMadeMeanwhile) {
   start();
   add_policy();
   add_row();
@@ -274,7 +274,7 @@ TEST_F(AccountingTest, AddsWhatItCountedToAnEditMadeMeanwhile) {
   EXPECT_EQ(used(), "102/52");
 }
 
-TEST_F(AccountingTest, KeepsSumsBelowWhatOverflows) {
+TEST_F(AccountingTest, SumsDoNotOverflow) {
   start();
   add_policy();
   add_row();

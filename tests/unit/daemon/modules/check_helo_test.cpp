@@ -18,10 +18,10 @@ class Asker final : public Pending {
   [[nodiscard]] const Request& request() const override { return request_; }
   void answer(const Verdict& verdict) override {
     ++answers;
-    said = verdict;
+    received = verdict;
   }
   int answers = 0;
-  Verdict said;
+  Verdict received;
 
  private:
   Request request_;
@@ -80,11 +80,11 @@ class CheckHeloTest : public StoreTest {
     return asker;
   }
 
-  std::string said(std::string_view helo, std::string_view address = "192.0.2.1") {
+  std::string answer_to(std::string_view helo, std::string_view address = "192.0.2.1") {
     instances_.push_back(std::to_string(instances_.size()));
     const auto asker = ask(rcpt(instances_.back(), helo, address));
     EXPECT_EQ(asker->answers, 1);
-    return std::string{name_of(asker->said.action)} + " " + asker->said.text;
+    return std::string{name_of(asker->received.action)} + " " + asker->received.text;
   }
 
   void find(HeloFound found) {
@@ -103,7 +103,7 @@ class CheckHeloTest : public StoreTest {
   std::deque<std::string> instances_;
 };
 
-TEST(HeloForm, TellsNamesFromAddresses) {
+TEST(HeloForm, DistinguishesNamesFromAddresses) {
   struct Row {
     const char* helo;
     HeloForm form;
@@ -136,7 +136,7 @@ TEST(HeloForm, TellsNamesFromAddresses) {
   }
 }
 
-TEST_F(CheckHeloTest, WaitsForTheDnsAndHoldsUpNobodyElse) {
+TEST_F(CheckHeloTest, WaitsForTheDnsWithoutDelayingOthers) {
   start(kRow);
   const auto waiting = ask(rcpt("1.1", "mail.example"));
   EXPECT_EQ(waiting->answers, 0);
@@ -147,7 +147,7 @@ TEST_F(CheckHeloTest, WaitsForTheDnsAndHoldsUpNobodyElse) {
   EXPECT_FALSE(engine_->idle());
   find(HeloFound::address);
   EXPECT_EQ(waiting->answers, 1);
-  EXPECT_EQ(waiting->said.action, Action::dunno);
+  EXPECT_EQ(waiting->received.action, Action::dunno);
   EXPECT_EQ(counted(), "2");
   EXPECT_TRUE(engine_->idle());
 }
@@ -161,14 +161,14 @@ TEST_F(CheckHeloTest, AnswersARepeatedQuestionLikeTheFirst) {
   const auto third = ask(rcpt("1.1", "mail.example"));  // in the batch that decides the first
   for (const auto& asker : {first, second, third}) {
     EXPECT_EQ(asker->answers, 1);
-    EXPECT_EQ(asker->said.action, Action::reject);
+    EXPECT_EQ(asker->received.action, Action::reject);
   }
   EXPECT_TRUE(lookups_.asked.empty());
-  EXPECT_EQ(ask(rcpt("1.1", "mail.example"))->said.action, Action::reject);
+  EXPECT_EQ(ask(rcpt("1.1", "mail.example"))->received.action, Action::reject);
   EXPECT_TRUE(lookups_.asked.empty());
 }
 
-TEST_F(CheckHeloTest, LooksUpOnceWhatIsAskedTwiceInOneBatch) {
+TEST_F(CheckHeloTest, LooksUpOnceForARepeatInTheSameBatch) {
   start(kRow);
   auto first = std::make_shared<Asker>(rcpt("1.1", "mail.example"));
   auto second = std::make_shared<Asker>(rcpt("1.1", "mail.example"));
@@ -181,7 +181,7 @@ TEST_F(CheckHeloTest, LooksUpOnceWhatIsAskedTwiceInOneBatch) {
   EXPECT_EQ(counted(), "1");
 }
 
-TEST_F(CheckHeloTest, AnswersByWhatTheDnsSays) {
+TEST_F(CheckHeloTest, AnswersAccordingToTheDns) {
   struct Row {
     HeloFound found;
     const char* answer;
@@ -197,37 +197,37 @@ TEST_F(CheckHeloTest, AnswersByWhatTheDnsSays) {
     instances_.push_back("2." + std::to_string(instances_.size()));
     const auto asker = ask(rcpt(instances_.back(), "m.x"));
     find(row.found);
-    EXPECT_EQ(asker->said.action, *row.answer == '\0' ? Action::dunno : Action::reject);
-    EXPECT_EQ(asker->said.text, row.answer);
+    EXPECT_EQ(asker->received.action, *row.answer == '\0' ? Action::dunno : Action::reject);
+    EXPECT_EQ(asker->received.text, row.answer);
   }
   const auto asker = ask(rcpt("3.1", "m.x"));
   find(HeloFound::no_answer);
-  EXPECT_EQ(asker->said.action, Action::defer);
+  EXPECT_EQ(asker->received.action, Action::defer);
 }
 
-TEST_F(CheckHeloTest, PassesWhatWasSkipped) {
+TEST_F(CheckHeloTest, PassesIfTheLookupWasSkipped) {
   start(kRow);
   const auto asker = ask(rcpt("1.1", "mail.example"));
   lookups_.answer({});
   loop_.run_posted();
   EXPECT_EQ(asker->answers, 1);
-  EXPECT_EQ(asker->said.action, Action::dunno);
+  EXPECT_EQ(asker->received.action, Action::dunno);
 }
 
-TEST_F(CheckHeloTest, DropsAnAnswerThatComesAfterItsEnd) {
+TEST_F(CheckHeloTest, DropsAnAnswerAfterItsDestruction) {
   start(kRow);
   ask(rcpt("1.1", "mail.example"));
   engine_.reset();
   find(HeloFound::address);
 }
 
-TEST_F(CheckHeloTest, AnswersWhatWaitsWhenTheModulesAreSwitchedOff) {
+TEST_F(CheckHeloTest, AnswersWaitingQuestionsWhenTheModulesAreDisabled) {
   start(kRow);
   const auto first = ask(rcpt("1.1", "mail.example"));
   const auto second = ask(rcpt("1.1", "mail.example"));
   engine_->configure({});
   find(HeloFound::no_such_domain);
-  EXPECT_EQ(first->said.action, Action::dunno);
+  EXPECT_EQ(first->received.action, Action::dunno);
   EXPECT_EQ(first->answers + second->answers, 2);
   EXPECT_TRUE(engine_->idle());
 }
@@ -235,26 +235,26 @@ TEST_F(CheckHeloTest, AnswersWhatWaitsWhenTheModulesAreSwitchedOff) {
 TEST_F(CheckHeloTest, DoesNotLookUpForTheWhitelisted) {
   start(std::string{kRow} +
         "INSERT INTO checkhelo_whitelist (Source) VALUES ('SenderIP:192.0.2.0/24');");
-  EXPECT_EQ(said("mail.example"), "dunno ");
+  EXPECT_EQ(answer_to("mail.example"), "dunno ");
   EXPECT_TRUE(lookups_.asked.empty());
 }
 
-TEST_F(CheckHeloTest, DefersForAWhitelistRowThatIsNone) {
+TEST_F(CheckHeloTest, DefersForAnInvalidWhitelistRow) {
   start(std::string{kRow} +
         "INSERT INTO checkhelo_whitelist (Source) VALUES ('SenderIP:nonsense'), "
         "('SenderIP:10.0.0.0/8'), ('oops');");
-  EXPECT_EQ(said("[192.0.2.1]", "10.0.0.1"), "dunno ");  // found before the row
-  EXPECT_EQ(said("[192.0.2.1]"), "defer ");
+  EXPECT_EQ(answer_to("[192.0.2.1]", "10.0.0.1"), "dunno ");  // found before the row
+  EXPECT_EQ(answer_to("[192.0.2.1]"), "defer ");
   admin("DELETE FROM checkhelo_whitelist WHERE Source = 'oops'");
-  EXPECT_EQ(said("[192.0.2.1]"), "dunno ");
+  EXPECT_EQ(answer_to("[192.0.2.1]"), "dunno ");
 }
 
-TEST_F(CheckHeloTest, RemembersWhoSaidWhatAndWhen) {
+TEST_F(CheckHeloTest, RecordsNamesWithAddressAndTime) {
   start("INSERT INTO checkhelo (PolicyID, Name) VALUES (6, 'h')");
-  said("one.example", "2001:db8::1");
-  said("");
+  answer_to("one.example", "2001:db8::1");
+  answer_to("");
   now_ += std::chrono::milliseconds{61'500};
-  said("one.example", "2001:db8::1");
+  answer_to("one.example", "2001:db8::1");
   EXPECT_EQ(
       ask_admin("SELECT group_concat(Address || ' ' || Helo || ' ' || (LastUpdate - 1795348800))"
                 " FROM checkhelo_tracking"),
@@ -265,60 +265,60 @@ TEST_F(CheckHeloTest, RefusesABlacklistedNameForItsPeriod) {
   start(
       "INSERT INTO checkhelo (PolicyID, Name, UseBlacklist, BlacklistPeriod) VALUES (6, 'h', 1, "
       "60)");
-  EXPECT_EQ(said("LOCALHOST"), "dunno ");
-  EXPECT_EQ(said("localhost"), "reject Invalid HELO/EHLO; Blacklisted");
-  EXPECT_EQ(said("mail.example"), "reject Invalid HELO/EHLO; Blacklisted");
-  EXPECT_EQ(said("mail.example", "192.0.2.2"), "dunno ");
+  EXPECT_EQ(answer_to("LOCALHOST"), "dunno ");
+  EXPECT_EQ(answer_to("localhost"), "reject Invalid HELO/EHLO; Blacklisted");
+  EXPECT_EQ(answer_to("mail.example"), "reject Invalid HELO/EHLO; Blacklisted");
+  EXPECT_EQ(answer_to("mail.example", "192.0.2.2"), "dunno ");
   now_ += std::chrono::seconds{60};
-  EXPECT_EQ(said("mail.example"), "reject Invalid HELO/EHLO; Blacklisted");
+  EXPECT_EQ(answer_to("mail.example"), "reject Invalid HELO/EHLO; Blacklisted");
   now_ += std::chrono::seconds{1};
-  EXPECT_EQ(said("mail.example"), "dunno ");
+  EXPECT_EQ(answer_to("mail.example"), "dunno ");
   admin("UPDATE checkhelo SET BlacklistPeriod = 0");
-  EXPECT_EQ(said("mail.example"), "reject Invalid HELO/EHLO; Blacklisted");
+  EXPECT_EQ(answer_to("mail.example"), "reject Invalid HELO/EHLO; Blacklisted");
   admin("UPDATE checkhelo_blacklist SET Disabled = 1");
-  EXPECT_EQ(said("mail.example"), "dunno ");
+  EXPECT_EQ(answer_to("mail.example"), "dunno ");
 }
 
 TEST_F(CheckHeloTest, RefusesTooManyNamesWithinThePeriod) {
   start(
       "INSERT INTO checkhelo (PolicyID, Name, UseHRP, HRPPeriod, HRPLimit) VALUES (6, 'h', 1, 60, "
       "2)");
-  EXPECT_EQ(said("a.x"), "dunno ");
-  EXPECT_EQ(said("b.x"), "dunno ");
-  EXPECT_EQ(said("b.x"), "dunno ");
-  EXPECT_EQ(said("c.x"), "reject Invalid HELO/EHLO; HRP limit exceeded");
-  EXPECT_EQ(said("c.x", "192.0.2.2"), "dunno ");
+  EXPECT_EQ(answer_to("a.x"), "dunno ");
+  EXPECT_EQ(answer_to("b.x"), "dunno ");
+  EXPECT_EQ(answer_to("b.x"), "dunno ");
+  EXPECT_EQ(answer_to("c.x"), "reject Invalid HELO/EHLO; HRP limit exceeded");
+  EXPECT_EQ(answer_to("c.x", "192.0.2.2"), "dunno ");
   now_ += std::chrono::seconds{60};
-  EXPECT_EQ(said("a.x"), "reject Invalid HELO/EHLO; HRP limit exceeded");
+  EXPECT_EQ(answer_to("a.x"), "reject Invalid HELO/EHLO; HRP limit exceeded");
   now_ += std::chrono::seconds{1};
-  EXPECT_EQ(said("a.x"), "dunno ");
+  EXPECT_EQ(answer_to("a.x"), "dunno ");
 }
 
-TEST_F(CheckHeloTest, DefersForHrpWithoutItsFigures) {
+TEST_F(CheckHeloTest, DefersForHrpWithoutPeriodOrLimit) {
   start("INSERT INTO checkhelo (PolicyID, Name, UseHRP) VALUES (6, 'h', 1)");
-  EXPECT_EQ(said("a.x"), "defer ");
+  EXPECT_EQ(answer_to("a.x"), "defer ");
   admin("UPDATE checkhelo SET HRPPeriod = 60");
-  EXPECT_EQ(said("a.x"), "defer ");
+  EXPECT_EQ(answer_to("a.x"), "defer ");
   admin("UPDATE checkhelo SET HRPLimit = 0");
-  EXPECT_EQ(said("a.x"), "defer ");
+  EXPECT_EQ(answer_to("a.x"), "defer ");
   admin("UPDATE checkhelo SET HRPLimit = 9223372036854775807, HRPPeriod = 9223372036854775807");
-  EXPECT_EQ(said("a.x"), "dunno ");
+  EXPECT_EQ(answer_to("a.x"), "dunno ");
 }
 
-TEST_F(CheckHeloTest, ChecksTheNameAloneWhileTheDatabaseIsInTrouble) {
+TEST_F(CheckHeloTest, ChecksOnlyTheNameWhileTheDatabaseIsUnavailable) {
   start(std::string{kRow} + "UPDATE checkhelo SET UseBlacklist = 1");
-  EXPECT_EQ(said("[127.0.0.1]"), "reject Invalid HELO/EHLO; Blacklisted");
+  EXPECT_EQ(answer_to("[127.0.0.1]"), "reject Invalid HELO/EHLO; Blacklisted");
   admin("BEGIN IMMEDIATE");
-  EXPECT_EQ(said("[127.0.0.1]"), "dunno ");
-  EXPECT_EQ(said("bad"),
+  EXPECT_EQ(answer_to("[127.0.0.1]"), "dunno ");
+  EXPECT_EQ(answer_to("bad"),
             "reject Invalid HELO/EHLO; Must be a FQDN or an address literal, not 'bad'");
   admin("ROLLBACK");
 }
 
-TEST_F(CheckHeloTest, GoesOnWithoutItsTable) {
+TEST_F(CheckHeloTest, WorksWithoutItsTable) {
   start(kRow);
   admin("DROP TABLE checkhelo_tracking");
-  EXPECT_EQ(said("[192.0.2.1]"), "dunno ");
+  EXPECT_EQ(answer_to("[192.0.2.1]"), "dunno ");
   EXPECT_EQ(counted(), "1");
 }
 

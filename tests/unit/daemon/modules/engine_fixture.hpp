@@ -71,16 +71,17 @@ class EngineFixture : public StoreTest {
     struct Asker final : Pending {
       explicit Asker(Request asked) : request_(asked) {}
       [[nodiscard]] const Request& request() const override { return request_; }
-      void answer(const Verdict& verdict) override { append_action(said, verdict); }
+      void answer(const Verdict& verdict) override { append_action(received, verdict); }
       Request request_;
-      std::string said;
+      std::string received;
     };
     auto asker = std::make_shared<Asker>(request);
     engine_->ask(asker);
     loop_.run_posted();
-    const std::string_view said = asker->said;
-    EXPECT_TRUE(said.starts_with("action=") && said.ends_with("\n\n")) << said;
-    return said.size() < 9 ? std::string{said} : std::string{said.substr(7, said.size() - 9)};
+    const std::string_view received = asker->received;
+    EXPECT_TRUE(received.starts_with("action=") && received.ends_with("\n\n")) << received;
+    return received.size() < 9 ? std::string{received}
+                               : std::string{received.substr(7, received.size() - 9)};
   }
 
   // The log so far, each line without what stands in front of "module=".

@@ -22,7 +22,7 @@ class AutoWhitelist : public GreylistingTest {
   }
 };
 
-TEST_F(AutoWhitelist, ListsAHostThatCameAgainOftenEnough) {
+TEST_F(AutoWhitelist, ListsAHostThatRetriedOftenEnough) {
   struct Row {
     const char* name;
     const char* count;
@@ -91,7 +91,7 @@ TEST_F(AutoWhitelist, LetsAListedHostPassAndRenewsIt) {
   EXPECT_EQ(mail("new@x"), kDefer) << "one second too late";
 }
 
-TEST_F(AutoWhitelist, BeginsAnewForAHostWhoseTimeIsOver) {
+TEST_F(AutoWhitelist, StartsAgainForAHostWhoseEntryExpired) {
   use("1", "NULL");
   let_one_pass();
   pass_time(seconds{601});
@@ -101,7 +101,7 @@ TEST_F(AutoWhitelist, BeginsAnewForAHostWhoseTimeIsOver) {
             fmt::format("{} 601 601 Auto-whitelisted: Count/Required = 1/1", kKey));
 }
 
-TEST_F(AutoWhitelist, IsLeftAloneWhereItIsNotUsed) {
+TEST_F(AutoWhitelist, IsUntouchedIfUnused) {
   use("1", "NULL");
   admin("UPDATE greylisting SET UseAutoWhitelist = 0");
   admin(
@@ -121,7 +121,7 @@ class AutoBlacklist : public GreylistingTest {
   }
 };
 
-TEST_F(AutoBlacklist, ListsAHostThatNeverCameAgain) {
+TEST_F(AutoBlacklist, ListsAHostThatNeverRetried) {
   struct Row {
     const char* name;
     const char* count;
@@ -167,7 +167,7 @@ TEST_F(AutoBlacklist, CountsTripletsFirstSeenWithinThePeriod) {
   EXPECT_EQ(mail("newer@x"), kReject);
 }
 
-TEST_F(AutoBlacklist, RejectsAListedHostUntilItsTimeIsOver) {
+TEST_F(AutoBlacklist, RejectsAListedHostUntilItsEntryExpires) {
   use("1", "NULL");
   mail("a@x");
   EXPECT_EQ(mail("b@x"), kReject);

@@ -28,7 +28,7 @@ TEST_F(GreylistingTest, DefersUntilThePeriodHasPassed) {
   EXPECT_EQ(triplet("a@x"), std::string{kKey} + " bob@example.com 0 240 2 1");
 }
 
-TEST_F(GreylistingTest, TellsTripletsApartByEachOfTheThree) {
+TEST_F(GreylistingTest, DistinguishesTripletsByEachOfTheThree) {
   mail("a@x");
   pass_time(seconds{300});
   EXPECT_EQ(mail("a@x", "bob@example.com", "192.0.2.200"), "DUNNO")
@@ -52,13 +52,13 @@ TEST_F(GreylistingTest, LetsTheSecondMailPassWithoutAPeriod) {
   EXPECT_EQ(mail("a@x"), "DUNNO");
 }
 
-TEST_F(GreylistingTest, SeesInABatchWhatItStoredInIt) {
+TEST_F(GreylistingTest, SeesWhatItStoredInTheSameBatch) {
   struct Asker final : Pending {
     explicit Asker(Request asked) : request_(asked) {}
     [[nodiscard]] const Request& request() const override { return request_; }
-    void answer(const Verdict& verdict) override { said = verdict.action; }
+    void answer(const Verdict& verdict) override { received = verdict.action; }
     Request request_;
-    Action said = Action::ok;
+    Action received = Action::ok;
   };
   admin("UPDATE greylisting SET GreylistPeriod = 0");
   const auto first = std::make_shared<Asker>(rcpt("7.1"));
@@ -66,8 +66,8 @@ TEST_F(GreylistingTest, SeesInABatchWhatItStoredInIt) {
   engine_->ask(first);
   engine_->ask(second);
   loop_.run_posted();
-  EXPECT_EQ(first->said, Action::defer);
-  EXPECT_EQ(second->said, Action::dunno);
+  EXPECT_EQ(first->received, Action::defer);
+  EXPECT_EQ(second->received, Action::dunno);
   EXPECT_EQ(engine_->statistics().batches, 1U);
 }
 
@@ -83,7 +83,7 @@ TEST_F(GreylistingTest, CountsNothingAgainThatPassedBeforeACrash) {
   EXPECT_EQ(triplet("alice@example.org"), stored);
 }
 
-TEST_F(GreylistingTest, ReplacesTheAnswersOfModulesBefore) {
+TEST_F(GreylistingTest, ReplacesTheAnswersOfEarlierModules) {
   config_.access_control = true;
   engine_->configure(config_);
   admin(
@@ -95,14 +95,14 @@ TEST_F(GreylistingTest, ReplacesTheAnswersOfModulesBefore) {
   EXPECT_EQ(mail("a@x"), "DUNNO text");
 }
 
-TEST_F(GreylistingTest, IsNotConcernedWithoutARow) {
+TEST_F(GreylistingTest, DoesNotApplyWithoutARow) {
   admin("UPDATE greylisting SET Disabled = 1");
   EXPECT_EQ(mail("a@x"), "DUNNO");
   EXPECT_EQ(triplet("a@x"), "(no row)");
   EXPECT_EQ(log_text(), "");
 }
 
-TEST_F(GreylistingTest, UsesGreylistingWhereNoRowSaysOtherwise) {
+TEST_F(GreylistingTest, IsOnUnlessARowTurnsItOff) {
   struct Row {
     const char* value;
     bool used;
@@ -149,11 +149,11 @@ TEST_F(GreylistingTest, LetsWhitelistedNetworksPass) {
   EXPECT_EQ(mail("a@x", "bob@example.com", "198.51.100.1"), kDefer) << "the entry is disabled";
 }
 
-TEST_F(GreylistingTest, DefersForARowThatMakesNoSense) {
+TEST_F(GreylistingTest, DefersForAnInvalidRow) {
   struct Row {
     const char* name;
     const char* sql;
-    const char* said;
+    const char* problem;
   };
   for (const Row& row :
        {Row{"auto-whitelist", "UseAutoWhitelist = 1",
@@ -175,7 +175,8 @@ TEST_F(GreylistingTest, DefersForARowThatMakesNoSense) {
     const std::string logged = log_text();
     EXPECT_EQ(mail("a@x"), "DEFER");
     EXPECT_EQ(log_text(), logged) << "logged once";
-    EXPECT_EQ(last_line().find(std::string{"module=Greylisting, greylisting=1: "} + row.said), 0U)
+    EXPECT_EQ(last_line().find(std::string{"module=Greylisting, greylisting=1: "} + row.problem),
+              0U)
         << last_line();
   }
   EXPECT_EQ(triplet("a@x"), "(no row)");
@@ -190,7 +191,7 @@ class Training : public GreylistingTest {
   }
 };
 
-TEST_F(Training, StoresTripletsAndDefersNobody) {
+TEST_F(Training, StoresTripletsAndNeverDefers) {
   EXPECT_EQ(mail("a@x"), "DUNNO");
   EXPECT_EQ(last_line(),
             "module=Greylisting, action=pass, host=192.0.2.1, helo=mail.example.org, from=a@x,"
@@ -201,7 +202,7 @@ TEST_F(Training, StoresTripletsAndDefersNobody) {
   EXPECT_EQ(triplet("a@x"), std::string{kKey} + " bob@example.com 0 10 1 2");
 }
 
-TEST_F(Training, BlacklistsNobody) {
+TEST_F(Training, NeverBlacklists) {
   admin(
       "UPDATE greylisting SET UseAutoBlacklist = 1, AutoBlacklistPeriod = 600,"
       " AutoBlacklistCount = 1");
@@ -244,7 +245,7 @@ TEST_F(GreylistingInTrouble, LetsMailPassWhileTheDatabaseIsLocked) {
   EXPECT_EQ(mail("a@x"), kDefer);
 }
 
-TEST_F(GreylistingInTrouble, LetsMailPassAndCountsOnWithoutATable) {
+TEST_F(GreylistingInTrouble, LetsMailPassAndKeepsCountingWithoutATable) {
   admin("ALTER TABLE greylisting_tracking RENAME TO elsewhere");
   count_mails();
   EXPECT_EQ(mail("a@x"), "DUNNO");
@@ -259,7 +260,7 @@ TEST_F(GreylistingInTrouble, LetsMailPassAndCountsOnWithoutATable) {
   EXPECT_EQ(mail("a@x"), kDefer);
 }
 
-TEST_F(GreylistingInTrouble, LosesNoCountOfOthersWhenATripletCannotBeStored) {
+TEST_F(GreylistingInTrouble, LosesNoOtherCountWhenATripletCannotBeStored) {
   admin(
       "CREATE TRIGGER full BEFORE INSERT ON greylisting_tracking"
       " BEGIN SELECT RAISE(ROLLBACK, 'no room'); END");
@@ -272,7 +273,7 @@ TEST_F(GreylistingInTrouble, LosesNoCountOfOthersWhenATripletCannotBeStored) {
   EXPECT_EQ(mail("c@x"), kDefer);
 }
 
-TEST_F(GreylistingInTrouble, TakesHostileFiguresForWhatTheyCanMean) {
+TEST_F(GreylistingInTrouble, HandlesHostileNumbers) {
   admin(
       "UPDATE greylisting SET GreylistPeriod = -9223372036854775808, UseAutoWhitelist = 1,"
       " AutoWhitelistPeriod = 9223372036854775807, AutoWhitelistCount = 9223372036854775807,"
@@ -290,7 +291,7 @@ TEST_F(GreylistingInTrouble, TakesHostileFiguresForWhatTheyCanMean) {
 }
 
 // No statement reads a whole table: each finds its rows by the tables' unique keys.
-TEST_F(GreylistingInTrouble, ReadsNoWholeTable) {
+TEST_F(GreylistingInTrouble, NeverReadsAWholeTable) {
   for (const char* query : {"SELECT rowid FROM greylisting_tracking WHERE TrackKey = 1 AND Sender "
                             "= 2 AND Recipient = 3",
                             "SELECT COUNT(*), COUNT(NULLIF(Count, 0)) FROM greylisting_tracking"

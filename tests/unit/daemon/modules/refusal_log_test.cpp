@@ -8,7 +8,7 @@ namespace {
 
 TimePoint at(int seconds) { return TimePoint{std::chrono::seconds{seconds}}; }
 
-TEST(RefusalLog, CountsByLimitAndKeyTheLatestFirst) {
+TEST(RefusalLog, CountsByLimitAndKeyLatestFirst) {
   RefusalLog refusals;
   refusals.refused(4, "Sender:a@x", "defer", at(1));
   refusals.refused(4, "Sender:b@x", "defer", at(2));
@@ -26,7 +26,7 @@ TEST(RefusalLog, CountsByLimitAndKeyTheLatestFirst) {
   EXPECT_EQ(refusals.total(), 4U);
 }
 
-TEST(RefusalLog, ForgetsTheKeysRefusedLongestAgo) {
+TEST(RefusalLog, DropsTheKeysRefusedLongestAgo) {
   RefusalLog refusals{2};
   refusals.refused(1, "a", "defer", at(1));
   refusals.refused(1, "b", "defer", at(2));
@@ -37,7 +37,7 @@ TEST(RefusalLog, ForgetsTheKeysRefusedLongestAgo) {
   EXPECT_EQ(refusals.all().front().track_key, "c");
   EXPECT_EQ(refusals.all().back().track_key, "a");
   refusals.refused(1, "b", "defer", at(5));
-  EXPECT_EQ(refusals.all().front().count, 1U) << "begins anew";
+  EXPECT_EQ(refusals.all().front().count, 1U) << "starts again";
   EXPECT_EQ(refusals.total(), 5U);
 }
 

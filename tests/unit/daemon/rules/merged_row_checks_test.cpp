@@ -53,7 +53,7 @@ std::vector<std::string> problems_of(const std::vector<PolicyRow>& policies) {
   return out;
 }
 
-TEST(RulesMerged, ASwitchWithoutItsPeriodIsAProblem) {
+TEST(MergedRowChecks, ASwitchWithoutItsPeriodIsAProblem) {
   EXPECT_THAT(problems_of({{1, kNull}}), ElementsAre(missing(1)));
   EXPECT_THAT(problems_of({{1, 0}}), ElementsAre(missing(1)));
   EXPECT_THAT(problems_of({{1, -5}}), ElementsAre(missing(1)));
@@ -64,7 +64,7 @@ TEST(RulesMerged, ASwitchWithoutItsPeriodIsAProblem) {
   }
 }
 
-TEST(RulesMerged, APolicyForAllMailCanSetThePeriod) {
+TEST(MergedRowChecks, APolicyForAllMailCanSetThePeriod) {
   EXPECT_THAT(problems_of({{kNull, 60, true}, {1, kNull}}), IsEmpty());
   EXPECT_THAT(problems_of({{1, kNull}, {kNull, 60, true}}), IsEmpty());
   EXPECT_THAT(problems_of({{1, kNull}, {0, kNull, true}}), IsEmpty());
@@ -72,11 +72,11 @@ TEST(RulesMerged, APolicyForAllMailCanSetThePeriod) {
   EXPECT_THAT(problems_of({{kNull, 60, true}, {1, 0}}), ElementsAre(missing(2) + kElsewhere));
 }
 
-TEST(RulesMerged, APolicyForSomeMailCanSetItThere) {
+TEST(MergedRowChecks, APolicyForSomeMailCanSetItThere) {
   EXPECT_THAT(problems_of({{kNull, 60}, {1, kNull}}), ElementsAre(missing(2) + kElsewhere));
 }
 
-TEST(RulesMerged, ChecksEverySwitch) {
+TEST(MergedRowChecks, ChecksEverySwitch) {
   Rules rules;
   Policy& policy = rules.policies.emplace_back();
   CheckHeloRow& helo = policy.check_helo.emplace_back();
@@ -97,7 +97,7 @@ TEST(RulesMerged, ChecksEverySwitch) {
                           "not"));
 }
 
-TEST(RulesMerged, LaterRowsOfAPolicyOverrideItsFirst) {
+TEST(MergedRowChecks, LaterRowsOfAPolicyOverrideItsFirst) {
   Rules rules = rules_of({{1, kNull}});
   GreylistingRow more;
   more.id = 2;

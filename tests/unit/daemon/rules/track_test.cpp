@@ -31,7 +31,7 @@ struct KeyCase {
   const char* key;
 };
 
-TEST(Track, MakesTheKeysOfTheOtherDaemon) {
+TEST(Track, HasTheKeysOfCBPolicyD) {
   Request request = request_from("192.0.2.77");
   request.sasl_username = "alice";
   for (const KeyCase& c : {
@@ -88,15 +88,15 @@ TEST(Track, HasOneKeyForAllEmptyRecipients) {
   }
 }
 
-TEST(Track, TellsAnAbsentSaslUsernameFromAnEmptyOne) {
+TEST(Track, DistinguishesAnAbsentSaslUsernameFromAnEmptyOne) {
   Request request = request_from("192.0.2.77");
   EXPECT_EQ(key_of("SASLUsername", request), "SASLUsername:-");
   request.sasl_username = "";
   EXPECT_EQ(key_of("SASLUsername", request), "SASLUsername:");
 }
 
-// Else everybody could get a fresh counter for his domain by an `@` in front of it.
-TEST(Track, TakesTheDomainBehindTheLastAt) {
+// Otherwise anyone could get a fresh counter by putting an `@` before their domain.
+TEST(Track, TakesTheDomainAfterTheLastAt) {
   Request request = request_from("192.0.2.77");
   request.sender = "x@y@example.org";
   EXPECT_EQ(key_of("Sender:@domain", request), "Sender:@example.org");
@@ -104,7 +104,7 @@ TEST(Track, TakesTheDomainBehindTheLastAt) {
   EXPECT_EQ(key_of("Sender:user@domain", request), "Sender:x@y@example.org");
 }
 
-TEST(Track, AnythingElseIsAnError) {
+TEST(Track, AnythingElseIsInvalid) {
   for (const char* track : {"",
                             ":",
                             "Bogus",
@@ -137,7 +137,7 @@ TEST(Track, AnythingElseIsAnError) {
   }
 }
 
-TEST(Track, SaysWhatIsWrongAndWhatWouldBeRight) {
+TEST(Track, ReportsWhatIsWrongAndWhatIsValid) {
   const auto wrong = Track::parse("Sendr:user@domain");
   ASSERT_FALSE(wrong);
   EXPECT_NE(wrong.error().message.find("'Sendr:user@domain'"), std::string::npos);

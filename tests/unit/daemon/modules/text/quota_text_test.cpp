@@ -19,13 +19,13 @@ std::string answer(std::string data, double used = 100, seconds wait = seconds{7
   return quota_answer(hourly(std::move(data)), {4, LimitType::message_count, 100}, used, wait);
 }
 
-TEST(QuotaText, ReplacesEachPlaceholderByItsFigure) {
+TEST(QuotaText, ReplacesPlaceholders) {
   EXPECT_EQ(answer("You sent {used} of {limit} mails per {period}; try again in {retry_after}"),
             "You sent 100 of 100 mails per hour; try again in 12 minutes");
   EXPECT_EQ(answer("{limit}{limit}"), "100100");
 }
 
-TEST(QuotaText, LeavesAloneWhatIsNoPlaceholder) {
+TEST(QuotaText, KeepsOtherBraces) {
   for (const char* text : {"plain", "{", "}", "{}", "{unknown} {", "{Used}", "{ used }", "{{x}}",
                            "{retry_after", "{retry_after_}", "a } b { c"}) {
     EXPECT_EQ(answer(text), text);
@@ -34,13 +34,13 @@ TEST(QuotaText, LeavesAloneWhatIsNoPlaceholder) {
   EXPECT_EQ(answer("{used{limit}"), "{used100");
 }
 
-TEST(QuotaText, IsBoundedWhateverDataHolds) {
+TEST(QuotaText, IsBoundedForAnyData) {
   std::string data;
   for (int i = 0; i < 100'000; ++i) data += "{retry_after}";
   EXPECT_LT(answer(data).size(), 10'000U);
 }
 
-TEST(QuotaText, HasCBPolicyDsTextsWhereDataIsEmpty) {
+TEST(QuotaText, UsesCBPolicyDsTextsForEmptyData) {
   EXPECT_EQ(quota_answer(hourly(""), {4, LimitType::message_count, 1}),
             "Policy rejection; Message count quota exceeded");
   EXPECT_EQ(quota_answer(hourly(""), {4, LimitType::message_cumulative_size, 1}),
@@ -49,7 +49,7 @@ TEST(QuotaText, HasCBPolicyDsTextsWhereDataIsEmpty) {
   EXPECT_TRUE(has_placeholders(hourly("in {retry_after}")));
 }
 
-TEST(QuotaText, SaysAmountsInTheUnitsOfTheLimit) {
+TEST(QuotaText, PrintsAmountsInTheUnitsOfTheLimit) {
   struct Row {
     LimitType type;
     double amount;
@@ -67,7 +67,7 @@ TEST(QuotaText, SaysAmountsInTheUnitsOfTheLimit) {
   }
 }
 
-TEST(QuotaText, SaysPeriodsInTheLargestUnitThatFits) {
+TEST(QuotaText, PrintsPeriodsInTheLargestUnitThatFits) {
   struct Row {
     int period_s;
     const char* text;
@@ -79,7 +79,7 @@ TEST(QuotaText, SaysPeriodsInTheLargestUnitThatFits) {
   }
 }
 
-TEST(QuotaText, RoundsWaitingUpAndNeverToNothing) {
+TEST(QuotaText, RoundsWaitsUpToAtLeastASecond) {
   struct Row {
     int wait_ms;
     const char* text;

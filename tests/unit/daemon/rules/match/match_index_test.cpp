@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Several members and policies together, groups of great depth, and what is said about bad rows.
+// Several members and policies together, groups of great depth, and the problems of invalid rows.
 #include "daemon/rules/match/match_index.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/matcher.hpp"
@@ -40,9 +40,9 @@ TEST(Match, CountsAPolicyOfSeveralMembersOnceAndInOrder) {
   EXPECT_EQ(matched(members, {}), (std::vector<std::uint32_t>{0, 3, 7}));
 }
 
-TEST(Match, HasNoMembersNoGroups) { EXPECT_TRUE(matched({}, {}).empty()); }
+TEST(Match, WorksWithoutMembersAndGroups) { EXPECT_TRUE(matched({}, {}).empty()); }
 
-TEST(Match, OneMatcherServesSeveralIndexes) {
+TEST(Match, OneMatcherWorksForSeveralIndexes) {
   std::vector<RowProblem> problems;
   const std::vector<MemberRow> few = {{1, 0, "@example.org", std::nullopt}};
   std::vector<MemberRow> many;
@@ -103,7 +103,7 @@ TEST(Match, DepthOfNegatedGroupsHasNoLimit) {
   EXPECT_FALSE(chain_matches(groups, "%g1"));
 }
 
-TEST(MatchProblems, NameTableRowAndText) {
+TEST(MatchProblems, NameTableRowAndValue) {
   const std::vector<MemberRow> members = {{1, 0, "foo bar,@example.org", "192.0.2.1"},
                                           {2, 0, "300.1.1.1", "%nobody"},
                                           {3, 0, "", "@corp.test,,@x.test"},
@@ -137,7 +137,7 @@ TEST(MatchProblems, AreShortAndWithoutControlCharacters) {
   EXPECT_EQ(describe(problems[0]).find('\x1b'), std::string::npos);
 }
 
-TEST(PlainMatch, SaysWhy) {
+TEST(PlainMatch, GivesTheReason) {
   const Asked asked;
   const auto request = to_request(asked);
   EXPECT_EQ(plain_match("@example.org", Side::source, request, test_groups()).because,

@@ -124,7 +124,7 @@ std::optional<std::string> list(Random& random) {
   return text;
 }
 
-// `loops`: members may name any group; otherwise only groups behind their own.
+// `loops`: members may name any group; otherwise only groups after their own.
 std::vector<GroupRow> groups(Random& random, bool loops, bool errors) {
   std::vector<GroupRow> rows;
   for (std::size_t g = 0; g < 8; ++g) {  // g8 does not exist
@@ -203,7 +203,7 @@ std::string describe(const std::vector<MemberRow>& members, const std::vector<Gr
 
 class MatchProperty : public testing::TestWithParam<std::uint32_t> {};
 
-TEST_P(MatchProperty, IndexSaysWhatPlainMatchSays) {
+TEST_P(MatchProperty, IndexAgreesWithPlainMatch) {
   Random random(GetParam());
   Matcher matcher;
   OwnedRequest owned;

@@ -253,7 +253,7 @@ TEST_P(Recipient, MatchesLikeASender) {
 }
 INSTANTIATE_TEST_SUITE_P(Address, Recipient, testing::ValuesIn(kAddresses), name_of);
 
-TEST(PlainMatch, SaysThatNobodyIsAuthenticated) {
+TEST(PlainMatch, ReportsUnauthenticatedMail) {
   const Request anonymous = to_request({});
   const auto why = [&](std::string_view list) {
     return plain_match(std::string{list}, Side::source, anonymous, {}).because;
