@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Plays the conversations recorded from the Perl daemon (cases/*.json) and prints every difference
-in what ours answers and stores.
+"""Replays the conversations recorded from the Perl daemon (cases/*.json) and prints every difference
+in our answers and tables.
 
     replay_test.py [-j N] [PREFIX ...]      as in: replay_test.py quotas policy-1-00
 
-A case gives the enabled modules, SQL for a fresh database, then requests at given seconds with the
-answers that were recorded, and at last the contents of some tables. Each case has a daemon, a
-database and a clock of its own: libfaketime reads the time from a file, so a day passes at once.
+A case has the enabled modules, SQL for a fresh database, requests at given seconds with the recorded
+answers, and finally the contents of some tables. Each case has its own daemon, database and clock:
+libfaketime reads the time from a file, so a day passes at once.
 
-Environment: BIN_DIR, the folder with the programs; CONFORMANCE_MODULES, a list separated by commas:
-cases that need another module are left out, and counted at the end.
+Environment: BIN_DIR, the folder of the programs; CONFORMANCE_MODULES, a list separated by commas:
+cases that need another module are skipped, and counted at the end.
 """
 
 import argparse
@@ -32,7 +32,7 @@ CASES = HERE / "cases"
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=timezone.utc)
 TOLERANCE = 0.02  # of numbers in tables: fractions of a second pass while a case is played
 
-# What a step leaves out, as it was when the cases were recorded; nothing that Postfix added later.
+# Defaults of the attributes of a step, as of the recording; without those that Postfix added later.
 RECORDED_ATTRIBUTES = {
     "request": "smtpd_access_policy", "protocol_state": "RCPT", "protocol_name": "ESMTP",
     "client_address": "192.0.2.10", "client_name": "client.example.net",
@@ -44,7 +44,7 @@ RECORDED_ATTRIBUTES = {
     "encryption_keysize": "0",
 }  # fmt: skip
 
-# How the recording daemon was configured; the Perl daemon's way of counting with it.
+# The configuration of the recorded daemon, with the Perl daemon's algorithm.
 RECORDED_OPTIONS = {
     "server": {"min_servers": 1, "min_spare_servers": 1, "max_spare_servers": 1, "max_servers": 2,
                "max_requests": 1000000},
@@ -78,10 +78,10 @@ class Clock:
             "LD_PRELOAD": libfaketime(),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
-            # Timeouts go by the monotonic clock, which stays as it is.
+            # Timeouts use the monotonic clock, which is not faked.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
-            # The preloaded library stands before the sanitizer's, which ASan otherwise refuses.
+            # The preloaded library comes before the sanitizer's, which ASan otherwise rejects.
             "ASAN_OPTIONS": ":".join(filter(None, [sanitizer, "verify_asan_link_order=0"])),
         }
 

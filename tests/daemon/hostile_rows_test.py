@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Rows that an enemy, a script with a mistake or a damaged copy may leave in the rule tables: each is
-answered as CBPolicyD's rules say, named once in the log with table and ID, and no other row suffers:
-the limit of a bystander goes on counting exactly."""
+"""Rows that an attacker, a faulty script or a damaged copy may leave in the rule tables: mail is answered
+according to CBPolicyD's rules, each row is logged once with its table and ID, and no other row is
+affected: the limit of a bystander keeps counting exactly."""
 
 import collections
 import re
@@ -23,12 +23,12 @@ LONGEST_ANSWER = 4096
 
 
 def rows(table: str, **columns) -> str:
-    """As `insert`, but the values are SQL."""
+    """Like `insert`, but the values are SQL."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(map(str, columns.values()))});"
 
 
 def victim(source="'@hostile.example'", destination="'any'", number=60, **columns) -> str:
-    """The policy that the hostile rows belong to. It comes before the bystander's."""
+    """The policy of the hostile rows. It comes before the bystander's."""
     columns = {"Priority": 1, "Name": "'hostile'", **columns}
     return (rows("policies", ID=number, **columns) +
             rows("policy_members", ID=number, PolicyID=number, Source=source, Destination=destination))
@@ -67,8 +67,8 @@ def access(**columns) -> str:
 class Case:
     name: str
     sql: str
-    answers: list  # about three mails from the victim; a str stands for three times the same
-    logged: tuple = ()  # (table, ID) that the log names
+    answers: list  # for three mails from the victim; a str for three equal ones
+    logged: tuple = ()  # the (table, ID) pairs in the log
 
 
 PASSES, DEFERS = "DUNNO", "DEFER"
@@ -112,7 +112,7 @@ QUOTAS = [
         ("text in Disabled", {"Disabled": "'no'"}, PASSES, ()),
     ]
 ]
-WATCHED = [Case("quotas: Verdict NULL", victim() + quota(Verdict="NULL"), PASSES)]
+MONITORED = [Case("quotas: Verdict NULL", victim() + quota(Verdict="NULL"), PASSES)]
 
 ACCOUNTING = [
     Case(f"accounting: {name}", victim() + accounting(**columns), answers, logged)
@@ -156,7 +156,7 @@ OTHERS = [
          greylisting(UseAutoBlacklist=1, AutoBlacklistPeriod=-1), DEFERS, (G,)),
         ("greylisting: NULL everywhere",
          greylisting(UseGreylisting="NULL", GreylistPeriod="NULL", Name="NULL"), GREYLISTED_ONCE, ()),
-        ("greylisting: a whitelist that is none",
+        ("greylisting: an invalid whitelist row",
          rows("greylisting_whitelist", ID=61, Source=LONG) + greylisting(), GREYLISTED_ONCE,
          (("greylisting_whitelist", 61),)),
         ("checkhelo: HRP without its figures", helo(UseHRP=1), DEFERS, (H,)),
@@ -166,7 +166,7 @@ OTHERS = [
         ("checkhelo: text in number columns",
          helo(UseBlacklist="'on'", RejectInvalid="'true'", RejectIP=NOT_UTF8), PASSES, (H,)),
         ("checkhelo: a negative BlacklistPeriod", helo(UseBlacklist=1, BlacklistPeriod=-HUGE), PASSES, ()),
-        ("checkhelo: a whitelist that is none",
+        ("checkhelo: an invalid whitelist row",
          rows("checkhelo_whitelist", ID=61, Source="'192.0.2.0/24'") + helo(RejectInvalid=1), DEFERS,
          (("checkhelo_whitelist", 61),)),
         ("checkspf: text in number columns",
@@ -205,11 +205,11 @@ MATCHING = [
          victim("replace(hex(zeroblob(20000)), '00', '*o') || '@hostile.example'"), PASSES, ()),
         ("an impossible octet", victim("'@hostile.example,!300.1.1.1'"), PASSES, (M,)),
         ("no UTF-8", victim(NOT_UTF8), PASSES, (M,)),
-        ("an item that is none, negated", victim(f"'!' || {NOT_UTF8} || ',@hostile.example'"), AT_TWO, (M,)),
+        ("an invalid item, negated", victim(f"'!' || {NOT_UTF8} || ',@hostile.example'"), AT_TWO, (M,)),
         ("a blob", victim("x'0001ff'"), PASSES, (M,)),
         ("a number", victim("7"), PASSES, ()),
         ("Source empty", victim("''"), PASSES, ()),
-        ("a group that is not there", victim("'%nowhere'"), PASSES, (M,)),
+        ("a group that does not exist", victim("'%nowhere'"), PASSES, (M,)),
         ("Member NULL", rows("policy_groups", ID=70, Name="'empty'") +
          rows("policy_group_members", ID=70, PolicyGroupID=70, Member="NULL") + victim("'%empty'"),
          PASSES, (("policy_group_members", 70),)),
@@ -230,7 +230,7 @@ MATCHING = [
 
 
 def loosen(database):
-    """The rule tables as one makes them who does not care: nothing is NOT NULL and no ID a key."""
+    """Rule tables created carelessly: nothing is NOT NULL and no ID is a key."""
     with sqlite3.connect(database) as db:
         for table in RULE_TABLES:
             (sql,) = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
@@ -263,14 +263,14 @@ class HostileRows(DaemonTest):
                              RULE_TABLES) + "".join(f"DELETE FROM {t};" for t in tables[-3:])
 
     def apply(self, sql: str):
-        """Types it, in one transaction, and waits until it is in force: many rows are read beside
-        the mail."""
+        """Runs it in one transaction and waits until it is in force: many rows are read on another
+        thread."""
         self.daemon.sql(f"BEGIN;{sql}COMMIT;")
         self.daemon.ask(sender="x@elsewhere.example")
         self.wait_for_rules(self.daemon)
 
     def complaints(self) -> list[str]:
-        """Warnings and errors so far, without time and pid."""
+        """The warnings and errors so far, without time and pid."""
         return [line.split("] ", 2)[2] for line in self.daemon.log().splitlines()
                 if re.match(r"\[[^]]+\] \[[^]]+\] (WARNING|ERROR): ", line)]
 
@@ -284,14 +284,14 @@ class HostileRows(DaemonTest):
             named = re.compile(rf"{table} {number}: |\b{name}={number}\b")
             self.assertTrue([text for text in new if named.search(text)], f"{table} {number}: {new}")
         if not logged:
-            self.assertEqual([text[:200] for text in new], [], "there is nothing wrong")
+            self.assertEqual([text[:200] for text in new], [], "no row has a problem")
 
     def check_bystander(self, number: int):
         sender = f"b{number}@bystander.example"
         answers = self.ask_many(self.daemon, self.LIMIT + 1, sender=sender)
         self.assertEqual(answers, ["DUNNO"] * self.LIMIT + ["REJECT enough"])
         self.assertAlmostEqual(self.daemon.counter(f"Sender:{sender}", 500), self.LIMIT, 1)
-        # The log comes after the answers, but in their order.
+        # Log lines follow the answers, in the same order.
         self.daemon.wait_for_log("action=reject", f"from={sender}, ")
 
     def check(self, cases):
@@ -312,10 +312,10 @@ class HostileRows(DaemonTest):
 
     def test_quotas(self):
         self.make()
-        self.check(QUOTAS + WATCHED)
+        self.check(QUOTAS + MONITORED)
 
     def test_quotas_with_decay(self):
-        """It lets one more through than the limit says."""
+        """It lets one more mail through than the limit."""
         self.make(options={"Quotas": {"algorithm": "decay"}})
         self.daemon.sql("UPDATE quotas_limits SET CounterLimit = CounterLimit - 1 WHERE ID = 500;")
         self.check([Case(case.name, case.sql + "UPDATE quotas_limits SET CounterLimit = 1 "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What an answer means for later modules, and how the log names who was answered."""
+"""What an answer means for later modules, and how the log names clients."""
 
 import unittest
 
@@ -12,7 +12,7 @@ def access(verdict: str) -> str:
     return insert("access_control", PolicyID=last("policies"), Name="a", Verdict=verdict, Data="ok")
 
 
-class Settled(DaemonTest):
+class Final(DaemonTest):
     """AccessControl's OK, HOLD and so on are final: no later quota counts that recipient, nor its
     share of the message."""
 
@@ -21,7 +21,7 @@ class Settled(DaemonTest):
         return rcpt, daemon.ask(instance=instance, size=str(size), queue_id="4F1A",
                                 protocol_state="END-OF-MESSAGE", **attributes)
 
-    def test_a_recipient_settled_before_is_not_counted_at_the_end(self):
+    def test_a_recipient_with_a_final_answer_is_not_counted_at_the_end(self):
         for verdict in ("OK", "HOLD", "DISCARD", "FILTER", "REDIRECT"):
             with self.subTest(verdict=verdict):
                 daemon = self.make_daemon(

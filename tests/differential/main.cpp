@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// differential REQUESTS [SEED]: plays random requests against the daemon's engine and store on a
-// real database and against a plain model of them, in many small worlds: matching, several quotas
-// at once, both algorithms, sizes at END-OF-MESSAGE, repeated questions, rows and rules changed by
-// an admin, restarts in order and crashes. Prints figures; exit status 1 where the two differ, with
-// the seed that shows it again.
+// differential REQUESTS [SEED]: sends random requests to the daemon's engine and store on a real
+// database and to a plain model of them, in many small worlds: matching, several quotas at once,
+// both algorithms, sizes at END-OF-MESSAGE, repeated questions, rows and rules changed by an admin,
+// clean restarts and crashes. Prints figures; exit status 1 if the two differ, with the seed that
+// reproduces it.
 #include <stdlib.h>
 
 #include <charconv>
@@ -18,7 +18,7 @@
 
 namespace {
 
-constexpr std::uint64_t kRequestsOfAWorld = 4'000;
+constexpr std::uint64_t kRequestsPerWorld = 4'000;
 
 std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t value = 0;
@@ -47,11 +47,11 @@ class Folder {
   std::filesystem::path path_;
 };
 
-// One database; it is closed, and its threads have ended, when this returns.
-std::optional<std::string> play_world(const std::filesystem::path& place, std::uint64_t seed,
+// One database; it is closed and its threads have ended when this returns.
+std::optional<std::string> play_world(const std::filesystem::path& folder, std::uint64_t seed,
                                       differential::Figures& figures) {
-  differential::World world{place, seed};
-  return world.play(kRequestsOfAWorld, figures);
+  differential::World world{folder, seed};
+  return world.play(kRequestsPerWorld, figures);
 }
 
 int play(std::uint64_t requests, std::uint64_t seed) {
@@ -59,30 +59,30 @@ int play(std::uint64_t requests, std::uint64_t seed) {
   differential::Figures figures;
   std::uint64_t worlds = 0;
   for (; figures.requests < requests; ++seed, ++worlds) {
-    const auto place = folder.fresh(seed);
-    if (const auto differs = play_world(place, seed, figures)) {
+    const auto path = folder.fresh(seed);
+    if (const auto differs = play_world(path, seed, figures)) {
       std::printf("seed %llu differs: %s\n", static_cast<unsigned long long>(seed),
                   differs->c_str());
       return 1;
     }
-    std::filesystem::remove_all(place);
+    std::filesystem::remove_all(path);
   }
   const auto print = [](const char* what, std::uint64_t count) {
     std::printf("%12llu %s\n", static_cast<unsigned long long>(count), what);
   };
   print("requests", figures.requests);
   print("refused", figures.refused);
-  print("near an edge, where either answer is right", figures.either);
+  print("near an edge, where both answers are right", figures.ambiguous);
   print("rows of quotas_tracking compared", figures.rows);
-  print("databases with rules of their own", worlds);
-  print("restarts in order", figures.restarts);
+  print("databases, each with its own rules", worlds);
+  print("clean restarts", figures.restarts);
   print("crashes", figures.crashes);
   print("changes by an admin", figures.changes);
-  // A comparison that can hardly fail is none.
+  // A comparison that can hardly fail proves nothing.
   const bool meaningful = figures.refused > figures.requests / 50 &&
                           figures.refused < figures.requests &&
-                          figures.either < figures.requests / 20;
-  if (!meaningful) std::printf("too few refusals, or too many that either would do\n");
+                          figures.ambiguous < figures.requests / 20;
+  if (!meaningful) std::printf("too few refusals, or too many ambiguous answers\n");
   return meaningful ? 0 : 1;
 }
 

@@ -44,7 +44,7 @@ double melted(const Count& count, std::int64_t now_ms, std::int64_t period_ms) {
 }
 
 // The Perl daemon writes `Counter = Counter + delta` with fifteen digits of the delta, which may
-// leave a hair more than the sum, and a limit sees a hair.
+// leave slightly more than the sum, enough to exceed a limit.
 double with_delta(double counter, double wanted) {
   char delta[32];
   std::snprintf(delta, sizeof delta, "%.15g", wanted - counter);
@@ -53,7 +53,7 @@ double with_delta(double counter, double wanted) {
 
 }  // namespace
 
-double Count::least(std::int64_t now_ms, std::int64_t period_ms) const {
+double Count::min_use(std::int64_t now_ms, std::int64_t period_ms) const {
   double sum = 0;
   for (const Arrival& arrival : arrivals) {
     if (now_ms - arrival.ms < period_ms) sum += arrival.units;
@@ -75,24 +75,24 @@ Model::Exceeded Model::exceeded(const Key& key, const Quota& quota, const Limit&
   const Count& count = found == counts_.end() ? none : found->second;
   const std::int64_t period_ms = quota.period_s * 1000;
   if (algorithm_ == Algorithm::window) {
-    if (count.least(now_ms, period_ms) + asked_for > limit.most) return Exceeded::yes;
-    const bool perhaps = count.most(now_ms, period_ms) + asked_for > limit.most;
+    if (count.min_use(now_ms, period_ms) + asked_for > limit.most) return Exceeded::yes;
+    const bool perhaps = count.max_use(now_ms, period_ms) + asked_for > limit.most;
     return perhaps ? Exceeded::perhaps : Exceeded::no;
   }
   return melted(count, now_ms, period_ms) > limit.most ? Exceeded::yes : Exceeded::no;
 }
 
-// What one quota makes of its limits.
+// Applies a quota to its limits.
 void Model::conclude(Walk& walk, const Quota& quota, Exceeded how, const std::string& text) {
   if (how == Exceeded::no || walk.before_crash) return;
   if (quota.verdict.empty()) {
-    if (algorithm_ == Algorithm::decay) walk.counts_nothing = true;  // else it only watches
+    if (algorithm_ == Algorithm::decay) walk.counts_nothing = true;  // else it only monitors
     return;
   }
   const std::string verdict =
       quota.verdict == "NONSENSE" ? "DEFER" : upper(quota.verdict) + " " + text;
   if (how == Exceeded::perhaps) {
-    ++either_;
+    ++ambiguous_;
     if (walk.answer != verdict) return;
   }
   walk.verdict = verdict;
@@ -144,8 +144,8 @@ std::optional<std::string> Model::rcpt(const Asked& asked, Walk& walk, std::uint
   Message* message = nullptr;
   const auto known = messages_.find(asked.instance);
   if (known != messages_.end()) message = &known->second;
-  if (message == nullptr && under_way_.contains(asked.instance)) {
-    message = take_over(asked.instance);
+  if (message == nullptr && resumable_.contains(asked.instance)) {
+    message = resume(asked.instance);
   }
   if (message == nullptr) message = &messages_[asked.instance];
   message->last_rcpt_ms = walk.now_ms;
@@ -153,7 +153,7 @@ std::optional<std::string> Model::rcpt(const Asked& asked, Walk& walk, std::uint
     if (recipient.asked.recipient() == asked.recipient()) return recipient.answer;
   }
 
-  message->end.reset();  // the message goes on
+  message->end.reset();  // the message continues
   Recipient recipient{asked, {}, {}};
   bool ended = false;
   for (const Policy* policy : matching(rules_, asked)) {
@@ -171,7 +171,7 @@ std::optional<std::string> Model::rcpt(const Asked& asked, Walk& walk, std::uint
   return recipient.answer;
 }
 
-// The window: what the message adds, checked again, once for each key.
+// The window: the size of the message, checked again, once for each key.
 void Model::walk_end(Walk& walk, const Quota& quota, const Asked& asked, double kib) {
   const auto key = tracking_key(quota.track, asked);
   if (!key) return;
@@ -192,10 +192,10 @@ void Model::walk_end(Walk& walk, const Quota& quota, const Asked& asked, double 
   conclude(walk, quota, how, text);
 }
 
-// decay: the size goes on top of the stored counter as it is, once for each recipient.
+// decay: the size is added to the stored counter as it is, once for each recipient.
 void Model::add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked, double kib) {
   const auto key = tracking_key(quota.track, asked);
-  if (!key) walk.verdict = "DEFER";  // a row that makes no sense
+  if (!key) walk.verdict = "DEFER";  // an invalid row
   if (!key || walk.before_crash) return;
   for (const Limit& limit : quota.limits) {
     if (!is_limit(limit) || !is_size(limit) || limit.most <= 0) continue;
@@ -209,7 +209,7 @@ void Model::add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked
 
 std::optional<std::string> Model::end(const Asked& asked, Walk& walk, std::uint64_t batch) {
   const auto known = messages_.find(asked.instance);
-  Message* message = known == messages_.end() ? take_over(asked.instance) : &known->second;
+  Message* message = known == messages_.end() ? resume(asked.instance) : &known->second;
   if (message == nullptr) return "DUNNO";
   if (message->end) return message->end;
   const double kib = kib_of(asked.bytes);
@@ -234,12 +234,12 @@ std::optional<std::string> Model::end(const Asked& asked, Walk& walk, std::uint6
   if (window && !walk.verdict) count(walk);
   message->end = walk.verdict.value_or("DUNNO");
   message->recipients.clear();
-  kept_.erase(asked.instance);
+  saved_.erase(asked.instance);
   note(asked, walk, *message->end, batch);
   return message->end;
 }
 
-// Only what was counted, now or before a crash.
+// Only questions that were counted, now or before a crash.
 void Model::note(const Asked& asked, const Walk& walk, const std::string& answer,
                  std::uint64_t batch) {
   if (refuses(answer) || !(walk.before_crash || walk.counted)) return;
@@ -251,9 +251,9 @@ void Model::note(const Asked& asked, const Walk& walk, const std::string& answer
   ring_[slot_].insert({asked.instance, asked.recipient(), asked.end_of_message});
 }
 
-Model::Message* Model::take_over(const std::string& instance) {
-  const auto row = kept_.find(instance);
-  return row == kept_.end() ? nullptr : &(messages_[instance] = row->second);
+Model::Message* Model::resume(const std::string& instance) {
+  const auto row = saved_.find(instance);
+  return row == saved_.end() ? nullptr : &(messages_[instance] = row->second);
 }
 
 std::optional<std::string> Model::objection(const Asked& asked, const std::string& answer,
@@ -265,24 +265,24 @@ std::optional<std::string> Model::objection(const Asked& asked, const std::strin
   return *right == answer ? std::nullopt : right;
 }
 
-void Model::restart(bool in_order, std::int64_t now_ms) {
+void Model::restart(bool clean, std::int64_t now_ms) {
   for (auto& [instance, message] : messages_) {
-    if (!in_order || message.end || message.last_rcpt_ms + kHourMs < now_ms) continue;
+    if (!clean || message.end || message.last_rcpt_ms + kHourMs < now_ms) continue;
     Message row;
     for (Recipient recipient : message.recipients) {
       if (refuses(recipient.answer)) continue;
-      recipient.answer = "DUNNO";  // the row does not say what it was
+      recipient.answer = "DUNNO";  // the row does not have it
       auto& policies = recipient.policies;
       policies.erase(std::remove_if(policies.begin(), policies.end(),
                                     [this](std::int64_t id) { return !enabled_policy(id); }),
                      policies.end());
       row.recipients.push_back(std::move(recipient));
     }
-    if (!row.recipients.empty()) kept_[instance] = std::move(row);
+    if (!row.recipients.empty()) saved_[instance] = std::move(row);
   }
   messages_.clear();
-  under_way_.clear();
-  for (const auto& row : kept_) under_way_.insert(row.first);
+  resumable_.clear();
+  for (const auto& row : saved_) resumable_.insert(row.first);
   counted_before_.clear();
   for (const auto& questions : ring_) counted_before_.insert(questions.begin(), questions.end());
   slot_ = 0;
@@ -308,8 +308,8 @@ std::optional<std::string> Model::objection_to_row(const Key& key, double counte
                                   : std::optional{"Counter " + std::to_string(count.value)};
   }
   const std::int64_t period_ms = period_ms_.at(key.first);
-  const double least = count.least(count.last_ms, period_ms);
-  const double most = count.most(count.last_ms, period_ms);
+  const double least = count.min_use(count.last_ms, period_ms);
+  const double most = count.max_use(count.last_ms, period_ms);
   if (counter >= least && counter <= most) return std::nullopt;
   return "Counter " + std::to_string(least) + " to " + std::to_string(most);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The plain model of Quotas: every arrival is remembered, every rule is walked, nothing is indexed.
-// The exact window may be held up to a sixtieth of a period too long (README), so that near that
-// edge two answers are right: the model takes the daemon's and goes on from there.
+// The plain model of Quotas: it remembers every arrival, walks every rule and indexes nothing. The
+// exact window may hold a unit up to a sixtieth of a period too long (README), so near that edge
+// two answers are right: the model accepts the daemon's and continues from there.
 #pragma once
 
 #include <array>
@@ -28,10 +28,10 @@ struct Count {
   double value = 0;               // of decay
   std::int64_t last_ms = 0;
 
-  // What the window holds at least, and at most.
-  [[nodiscard]] double least(std::int64_t now_ms, std::int64_t period_ms) const;
-  [[nodiscard]] double most(std::int64_t now_ms, std::int64_t period_ms) const {
-    return least(now_ms, period_ms + period_ms / 60);
+  // The minimum and maximum use of the window.
+  [[nodiscard]] double min_use(std::int64_t now_ms, std::int64_t period_ms) const;
+  [[nodiscard]] double max_use(std::int64_t now_ms, std::int64_t period_ms) const {
+    return min_use(now_ms, period_ms + period_ms / 60);
   }
 };
 
@@ -42,23 +42,23 @@ class Model {
 
   Model(Rules& rules, Algorithm algorithm) : rules_(rules), algorithm_(algorithm) {}
 
-  // Whether `answer` ("DUNNO", "DEFER q3") is right for what was asked at `now_ms` in that batch;
-  // nothing where it is, else what would have been. Asked in the daemon's order.
+  // Nullopt if `answer` ("DUNNO", "DEFER q3") is right for the question at `now_ms` in that batch,
+  // else the right answer. Call it in the order in which the daemon decides.
   std::optional<std::string> objection(const Asked& asked, const std::string& answer,
                                        std::int64_t now_ms, std::uint64_t batch);
 
-  // The daemon stops in order, or is gone from one moment to the next; then it starts.
-  void restart(bool in_order, std::int64_t now_ms);
+  // The daemon stops cleanly or is killed; then it starts.
+  void restart(bool clean, std::int64_t now_ms);
 
-  // What an admin does to a row of quotas_tracking.
+  // An admin changes a row of quotas_tracking.
   void remove(const Key& key) { counts_.erase(key); }
   void edit(const Key& key, double counter, std::int64_t now_ms);
 
   [[nodiscard]] const std::map<Key, Count>& counts() const { return counts_; }
-  [[nodiscard]] std::uint64_t either_was_right() const { return either_; }
+  [[nodiscard]] std::uint64_t ambiguous() const { return ambiguous_; }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
-  // Nothing where a row of quotas_tracking is as it should be, else what is wrong.
+  // Nullopt if a row of quotas_tracking is right, else what is wrong.
   [[nodiscard]] std::optional<std::string> objection_to_row(const Key& key, double counter,
                                                             double last_update_s) const;
 
@@ -84,7 +84,7 @@ class Model {
     bool before_crash = false;
     std::int64_t now_ms = 0;
     std::vector<Touched> touched;
-    std::optional<std::string> verdict;  // that ends it
+    std::optional<std::string> verdict;  // ends it
     bool counts_nothing = false;
     bool counted = false;
   };
@@ -100,21 +100,21 @@ class Model {
   std::optional<std::string> rcpt(const Asked& asked, Walk& walk, std::uint64_t batch);
   std::optional<std::string> end(const Asked& asked, Walk& walk, std::uint64_t batch);
   void note(const Asked& asked, const Walk& walk, const std::string& answer, std::uint64_t batch);
-  Message* take_over(const std::string& instance);
+  Message* resume(const std::string& instance);
 
   Rules& rules_;
   Algorithm algorithm_;
   std::map<Key, Count> counts_;
   std::map<std::int64_t, std::int64_t> period_ms_;  // of a limit
   std::map<std::string, Message> messages_;         // in the daemon's memory
-  std::map<std::string, Message> kept_;             // rows of messages under way
-  std::set<std::string> under_way_;                 // of them, those there at the start
-  // The questions counted by the last batches, for Postfix's retry after a crash.
+  std::map<std::string, Message> saved_;            // rows of open messages
+  std::set<std::string> resumable_;                 // of them, those there at the start
+  // The questions that the last batches counted, for Postfix's repeats after a crash.
   std::array<std::set<Question>, 16> ring_;
   std::size_t slot_ = 0;
   std::uint64_t slot_batch_ = 0;
   std::set<Question> counted_before_;
-  std::uint64_t either_ = 0;
+  std::uint64_t ambiguous_ = 0;
   std::uint64_t refused_ = 0;
 };
 

@@ -31,7 +31,7 @@ constexpr int kGroups = 5;
 
 std::string group_name(std::int64_t number) { return "g" + std::to_string(number); }
 
-// A group names only those behind it, so that none contains itself; the last is not there.
+// A group names only later ones, so that none contains itself; the last does not exist.
 Item random_item(Random& random, std::int64_t first_group) {
   Item item;
   item.negated = random.percent(20);
@@ -84,7 +84,7 @@ Quota random_quota(Random& random, std::int64_t id, std::int64_t& limit_id) {
     if (random.percent(1)) limit.most = 0;
     quota.limits.push_back(limit);
   }
-  // Without a text of its own the answer tells the type, which with two limits may be either.
+  // Without Data the answer names the type, which may be either with two limits.
   quota.data = several || random.percent(70) ? "q" + std::to_string(id) : "";
   return quota;
 }
@@ -97,7 +97,7 @@ bool in_network(const Item& item, const Client& client) {
   return (item.client->v4 & mask) == (client.v4 & mask);
 }
 
-// Whether the item is one on this side, and holds; `!` is not looked at.
+// Whether the item is valid on this side and matches, without `!`.
 bool holds(const Item& item, bool source, const Rules& rules, const Asked& asked) {
   const std::string& user = source ? asked.user : asked.recipient_user;
   const std::string& domain = source ? asked.domain : asked.recipient_domain;
@@ -197,7 +197,7 @@ std::string Item::text() const {
 
 Rules random_rules(Random& random) {
   Rules rules;
-  for (std::int64_t i = 0; i < kGroups; ++i) {  // g5 is not there
+  for (std::int64_t i = 0; i < kGroups; ++i) {  // g5 does not exist
     Group& group = rules.groups[group_name(i)];
     group.disabled = random.percent(10);
     for (auto n = random.below(4); n > 0; --n) group.members.push_back(random_item(random, i + 1));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Random rules and questions as plain values: what they mean is said here in the straightest way,
-// and again as the text that goes into the database and to the engine. Nothing of the daemon's own
-// parsing or matching is used.
+// Random rules and questions as plain values: their meaning in the most direct form, and their text
+// for the database and the engine. Nothing of the daemon's own parsing or matching is used.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +30,7 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// With its tracking keys, which are written down rather than worked out.
+// With its tracking keys as constants, not computed.
 struct Client {
   std::string_view text;
   std::uint32_t v4 = 0;  // 0: IPv6
@@ -79,7 +78,7 @@ struct Item {
   [[nodiscard]] std::string text() const;
 };
 
-// Of no value: NULL. Of no items: the empty string.
+// Without a value: NULL. Without items: the empty string.
 using List = std::optional<std::vector<Item>>;
 
 struct Group {
@@ -123,15 +122,15 @@ struct Rules {
 };
 
 Rules random_rules(Random& random);
-// The statements that make these rules in a database without any.
+// The statements that create these rules in a database without any.
 std::string to_sql(const Rules& rules);
 // A question from a small world, so that rules and counters meet again and again.
 Asked random_sender(Random& random);
 void random_recipient(Random& random, Asked& asked);
 
-// The enabled policies that concern the question, in order.
+// The enabled policies that apply to the question, in order.
 std::vector<const Policy*> matching(const Rules& rules, const Asked& asked);
-// As CBPolicyD writes it; nothing for a Track that is none.
+// As CBPolicyD writes it; nullopt for an invalid Track.
 std::optional<std::string> tracking_key(const std::string& track, const Asked& asked);
 
 }  // namespace differential

@@ -15,10 +15,10 @@ using namespace policyd;
 
 namespace {
 
-// Later than any clock that runs this, so that rows of messages under way are never too old.
+// Later than any clock that runs this, so that rows of open messages are never too old.
 constexpr TimePoint kStart{std::chrono::seconds{4'000'000'000}};
-constexpr std::size_t kMostOpen = 40;
-constexpr std::uint64_t kMostBytes = 400'000;
+constexpr std::size_t kMaxOpen = 40;
+constexpr std::uint64_t kMaxBytes = 400'000;
 
 Millis pause(Random& random) {
   const std::size_t kind = random.below(100);
@@ -46,9 +46,9 @@ class World::Asker final : public Pending {
   }
   [[nodiscard]] const Request& request() const override { return request_; }
   void answer(const Verdict& verdict) override {
-    std::string said;
-    append_action(said, verdict);
-    answer_ = said.substr(7, said.size() - 9);  // of "action=...\n\n"
+    std::string line;
+    append_action(line, verdict);
+    answer_ = line.substr(7, line.size() - 9);  // of "action=...\n\n"
     batch_ = engine_.statistics().batches;
   }
 
@@ -105,20 +105,20 @@ void World::start() {
   engine_ = std::make_unique<Engine>(*loop_, *store_, *log_, config, [this] { return now_; });
 }
 
-// Out of order, all that was in memory is gone, as after kill -9.
-void World::restart(bool in_order) {
-  if (in_order) {
+// Unless clean, everything in memory is lost, as after kill -9.
+void World::restart(bool clean) {
+  if (clean) {
     engine_->save_open_sessions();
     store_->close(std::chrono::seconds{5});
   }
   engine_.reset();
   store_.reset();
-  model_.restart(in_order, now_.time_since_epoch() / Millis{1});
-  ++(in_order ? figures_->restarts : figures_->crashes);
+  model_.restart(clean, now_.time_since_epoch() / Millis{1});
+  ++(clean ? figures_->restarts : figures_->crashes);
   start();
 }
 
-// What an admin does with sqlite3: in force by the next question.
+// An admin's change with sqlite3, in force by the next question.
 void World::change_something() {
   ++figures_->changes;
   Policy& policy = rules_.policies[random_.below(rules_.policies.size())];
@@ -150,7 +150,7 @@ void World::change_something() {
     admin("DELETE FROM quotas_tracking" + of_row);
     return;
   }
-  // A figure that no row has, since one that stays as it is is not edited.
+  // A number that no row has, so that the row really changes.
   const std::int64_t counter = random_.percent(50) ? 0 : 1'000'000 + random_.between(0, 1'000'000);
   auto same =
       sql::Statement::prepare(admin_.get(), "SELECT 1 FROM quotas_tracking" + of_row +
@@ -162,7 +162,7 @@ void World::change_something() {
 
 Asked World::next_question() {
   const std::size_t what = random_.below(100);
-  if (open_.empty() || (what < 35 && open_.size() < kMostOpen)) {
+  if (open_.empty() || (what < 35 && open_.size() < kMaxOpen)) {
     Message message;
     message.last = random_sender(random_);
     message.last.instance = "m" + std::to_string(++messages_);
@@ -171,7 +171,7 @@ Asked World::next_question() {
   const std::size_t place = what < 35 ? open_.size() - 1 : random_.below(open_.size());
   Message& message = open_[place];
   Asked asked = message.last;
-  asked.bytes = random_.percent(40) ? 0 : random_.below(kMostBytes);
+  asked.bytes = random_.percent(40) ? 0 : random_.below(kMaxBytes);
   if (what >= 75 && !asked.recipient_user.empty()) {
     if (what < 85) return asked;  // Postfix asks twice
     asked.end_of_message = true;
@@ -193,7 +193,7 @@ std::string World::about(const Asked& asked) const {
          (algorithm_ == Model::Algorithm::window ? ", window" : ", decay");
 }
 
-// One turn of the loop; the engine may make several batches of it.
+// One turn of the loop, which may be several batches.
 std::optional<std::string> World::ask(const std::vector<Asked>& questions) {
   std::vector<std::shared_ptr<Asker>> askers;
   for (const Asked& question : questions) {
@@ -245,7 +245,7 @@ std::optional<std::string> World::play(std::uint64_t requests, Figures& figures)
     if (random_.percent(1)) {
       restart(random_.percent(50));
       differs = compare_rows();
-      // Postfix asks again what it had no answer to.
+      // Postfix repeats questions that were not answered.
       if (random_.percent(50)) questions = last_batch_;
     }
     if (random_.percent(3)) change_something();
@@ -255,7 +255,7 @@ std::optional<std::string> World::play(std::uint64_t requests, Figures& figures)
   }
   if (!differs) differs = compare_rows();
   figures.refused += model_.refused();
-  figures.either += model_.either_was_right();
+  figures.ambiguous += model_.ambiguous();
   return differs;
 }
 

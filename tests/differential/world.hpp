@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One database with random rules, the engine and store of the daemon on it, and the model beside
-// them. Traffic goes to both; the first answer or row that differs ends the world. Time is the
-// world's own, so that hours pass in a moment.
+// One database with random rules, the daemon's engine and store on it, and the model. Traffic goes
+// to both; the first answer or row that differs ends the world. The world has its own time, so that
+// hours pass in a moment.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +19,7 @@
 namespace differential {
 
 struct Figures {
-  std::uint64_t requests = 0, refused = 0, either = 0, rows = 0;
+  std::uint64_t requests = 0, refused = 0, ambiguous = 0, rows = 0;
   std::uint64_t restarts = 0, crashes = 0, changes = 0;
 };
 
@@ -30,7 +30,7 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  // So many requests; what differed, in words, or nothing.
+  // Sends the requests; returns the difference in words, or nullopt.
   std::optional<std::string> play(std::uint64_t requests, Figures& figures);
 
  private:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`carbonio-limits explain` beside the running daemon: it says what the daemon then says, and leaves
-no trace."""
+"""`carbonio-limits explain` next to the running daemon: it agrees with the daemon's answer and leaves no
+trace."""
 
 import hashlib
 import json
@@ -39,8 +39,8 @@ class ExplainTest(DaemonTest):
         return json.loads(self.run_it(daemon, "--json", "--from", sender, "--to", recipient,
                                       "--client", client, "--helo", helo, *more))
 
-    def says_like_daemon(self, daemon, *more, **attributes):
-        """What is explained is what the daemon then answers."""
+    def agrees_with_daemon(self, daemon, *more, **attributes):
+        """The daemon then gives the answer that was explained."""
         explained = self.explain(daemon, *more, **{
             {"client_address": "client", "helo_name": "helo"}.get(k, k): v
             for k, v in attributes.items()})
@@ -51,13 +51,13 @@ class ExplainTest(DaemonTest):
     def files(self, daemon):
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in daemon.database.parent.iterdir()
-                # The daemon's backup may be made just now.
+                # The daemon may be writing its backup.
                 if not path.name.endswith("-shm") and ".backup" not in path.name}
 
     def test_agrees_with_the_daemon_up_to_the_limit_and_beyond(self):
         daemon = self.make_daemon(policy() + quota(3, period=86400))
         for _ in range(5):
-            self.says_like_daemon(daemon)
+            self.agrees_with_daemon(daemon)
         explained = self.explain(daemon)
         self.assertFalse(explained["passes"])
         self.assertEqual(explained["answer"]["module"], "Quotas")
@@ -71,7 +71,7 @@ class ExplainTest(DaemonTest):
     def test_decay_is_explained_as_it_counts(self):
         daemon = self.make_daemon(policy() + quota(2), options={"Quotas": {"algorithm": "decay"}})
         for _ in range(5):
-            self.says_like_daemon(daemon)
+            self.agrees_with_daemon(daemon)
 
     def test_names_the_counter_of_a_bounce_with_any_specification(self):
         daemon = self.make_daemon(policy() + quota(1, track="Sender:domain"))
@@ -110,13 +110,13 @@ class ExplainTest(DaemonTest):
 
     def test_greylisting_and_helo_decide_as_in_the_daemon(self):
         daemon = self.make_daemon(GREYLISTING, modules=("Greylisting",))
-        first = self.says_like_daemon(daemon)
+        first = self.agrees_with_daemon(daemon)
         self.assertIn("greylisted", first["answer"]["why"])
-        self.says_like_daemon(daemon)
+        self.agrees_with_daemon(daemon)
         helo = self.make_daemon(CHECK_HELO, modules=("CheckHelo",))
         for name in ("a.example.net", "b.example.net", "c.example.net", "localhost", "[192.0.2.10]",
                      "192.0.2.10"):
-            self.says_like_daemon(helo, helo_name=name)
+            self.agrees_with_daemon(helo, helo_name=name)
 
     def test_a_size_is_checked_at_the_recipient_and_at_the_end(self):
         daemon = self.make_daemon(policy() + quota(100, "MessageCumulativeSize"))
@@ -129,7 +129,7 @@ class ExplainTest(DaemonTest):
     def test_a_limit_that_only_monitors_refuses_nothing(self):
         daemon = self.make_daemon(policy() + quota(1, verdict=None))
         daemon.ask()
-        explained = self.says_like_daemon(daemon)
+        explained = self.agrees_with_daemon(daemon)
         self.assertTrue(explained["passes"])
         self.assertTrue(explained["limits"][0]["full"])
 
@@ -147,7 +147,7 @@ class ExplainTest(DaemonTest):
 
     def test_an_invalid_row_is_the_reason(self):
         daemon = self.make_daemon(policy() + quota(track="Sender"))
-        explained = self.says_like_daemon(daemon)
+        explained = self.agrees_with_daemon(daemon)
         self.assertIn("'Sender' is not a valid Track", explained["answer"]["why"])
 
     def test_the_text_begins_with_the_answer(self):
