@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What the tests of the hooks have in common: a folder that looks like /opt/zextras, with the
-stand-in for `carbonio` in it, and the state that it keeps."""
+"""Base of the tests of the hooks: a folder that looks like /opt/zextras, with the stand-in for
+`carbonio` and its state."""
 
 import os
 import pathlib
@@ -41,7 +41,7 @@ class Carbonio(Plugin):
         (self.state / name).write_text("".join(line + "\n" for line in lines))
 
     def run_it(self, *arguments, **more):
-        # Plugin.run_it clears the environment, so env sets what the stand-in needs.
+        # Plugin.run_it clears the environment, so env sets the stand-in's variable.
         return super().run_it(f"CARBONIO_STATE={self.state}", PROGRAM, *arguments,
                               program="/usr/bin/env", **more)
 

@@ -4,9 +4,9 @@
 Postfix's restrictions from the attributes that the stand-in for `carbonio` keeps.
 
     with Configd(home, server) as configd:      # on configd.port of 127.0.0.1
-        configd.requests                        # the lines it was sent
+        configd.requests                        # the lines that it received
 
-The older generation answers when it has rewritten, the newer one (`newer=True`) before. Faults:
+The older version answers after it has rewritten, the newer one (`newer=True`) before. Faults:
 `silent` never answers, `lazy` answers and rewrites nothing, `rude` answers something else.
 
 By hand: configd.py HOME SERVER PORT [POLICY_PORT]"""
@@ -60,7 +60,7 @@ bypass_timeout=30
 class Configd:
     def __init__(self, home, server, port=0, policy_port=10031, user=None, write_postfix=None,
                  newer=False):
-        """`write_postfix` is called with what Postfix is to have in front of its restrictions."""
+        """`write_postfix` is called with the text that precedes Postfix's restrictions."""
         self.home, self.server, self.policy_port = pathlib.Path(home), server, policy_port
         self.user, self.write_postfix = user, write_postfix
         self.newer, self.fault, self.requests = newer, "", []

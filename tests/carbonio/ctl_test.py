@@ -291,7 +291,7 @@ class BadMoments(host.HostTest):
             self.assertEqual(service("reload")[0], 0)
             self.assertTrue(host.eventually(
                 lambda: LOG.exists() and "configuration read again" in LOG.read_text()))
-            # And back, with nothing lost in between.
+            # And back, without losing a line.
             CONFIG.write_text(host.CBPOLICYD_CONF.replace("log_file", "log_fiel"))
             self.assertEqual(service("reload")[0], 0)
             logged("configuration read again")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What the tests of `enable` and `disable` have in common: a folder that looks like /opt/zextras and
-belongs to the service's user, with stand-ins for `carbonio` and configd, a Postfix configuration
-that configd writes, and the real daemon, which `enable` starts in the background."""
+"""Base of the tests of `enable` and `disable`: a folder that looks like /opt/zextras and belongs to
+the service's user, with stand-ins for `carbonio` and configd, a Postfix configuration that configd
+writes, and the real daemon, which `enable` starts in the background."""
 
 import contextlib
 import os
@@ -81,17 +81,17 @@ class EnableCase(Carbonio):
         text = MAIN_CF.format(folder=self.postfix_folder, check=check)
         fresh = self.postfix_folder / "main.cf.new"
         fresh.write_text(text)
-        # postconf waits two seconds where a file was only just written.
+        # postconf waits until a file is two seconds old.
         os.utime(fresh, (1_700_000_000, 1_700_000_000))
         fresh.rename(self.postfix_folder / "main.cf")
 
     def postfix_asks(self):
         return (self.postfix_folder / "main.cf").read_text().count("check_policy_service")
 
-    # The command, and what is there afterwards.
+    # The command, and its results.
 
     def switch(self, *arguments, status=0, user=None):
-        """Standard output and standard error, of which a failure has one line."""
+        """Standard output and standard error; a failure has one line of the latter."""
         done = subprocess.run(
             [PROGRAM, *arguments], capture_output=True, text=True, timeout=120, user=user,
             group=user and pwd.getpwnam(user).pw_gid, extra_groups=[] if user else None,
@@ -109,8 +109,8 @@ class EnableCase(Carbonio):
         return self.home / "data/cbpolicyd/enabled"
 
     def tree(self):
-        """All files but those of the daemon's log and of the stand-in's own accounts, and those that
-        the daemon makes or renames beside: its backup and its status."""
+        """All files except the daemon's log, its backup and status files, and the stand-in's
+        records."""
         out = {}
         for path in sorted(self.home.rglob("*")):
             if path.name in ("calls", "commands", "cbpolicyd.log") or not path.is_file():
@@ -126,7 +126,7 @@ class EnableCase(Carbonio):
     # The daemon.
 
     def daemon_pid(self):
-        """Of the supervisor; None where none runs."""
+        """Of the supervisor; None if it is not running."""
         try:
             pid = int((self.home / "run/cbpolicyd.pid").read_text())
             state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -139,11 +139,11 @@ class EnableCase(Carbonio):
         if pid is None:
             return
         os.kill(pid, signal.SIGTERM)
-        self.assertTrue(eventually(lambda: self.daemon_pid() is None, 30), "the daemon runs on")
+        self.assertTrue(eventually(lambda: self.daemon_pid() is None, 30), "the daemon is still running")
 
     def assert_runs(self):
         pid = self.daemon_pid()
-        self.assertIsNotNone(pid, "the daemon does not run")
+        self.assertIsNotNone(pid, "the daemon is not running")
         if self.service_user:
             owner = pathlib.Path(f"/proc/{pid}").stat().st_uid
             self.assertEqual(owner, pwd.getpwnam(self.service_user).pw_uid)

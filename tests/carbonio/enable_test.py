@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`enable` and `disable`: the vendor's article as commands that can be run twice and previewed, on
+"""`enable` and `disable`: the vendor's article as commands that can be repeated and previewed, on
 one host, with the real daemon."""
 
 import json
@@ -11,7 +11,7 @@ import unittest
 from carbonio_case import SERVER
 from enable_case import ON, PROGRAM, SWITCH, Connection, EnableCase, needs_root
 
-# What the article's limits are in the tables.
+# The rows of the article's limits.
 QUOTAS = ["Sender:user@domain|60|DEFER|Deferring: Too many messages sent in last 60 seconds",
           "Recipient:@domain|60|REJECT|Rejecting: Too many messages received in last 60 seconds"]
 
@@ -57,7 +57,7 @@ class Article(EnableCase):
         self.follow_the_article()
         self.assert_article(8)
 
-    def test_twice_changes_nothing_and_says_so(self):
+    def test_a_second_run_changes_nothing_and_reports_that(self):
         self.follow_the_article()
         before, dump, calls = self.tree(), self.dump(), self.calls()
         out, _ = self.switch("enable")
@@ -104,7 +104,7 @@ class Article(EnableCase):
 
 
 class OneHost(EnableCase):
-    def test_other_modules_are_switched_on_when_asked_for(self):
+    def test_other_modules_are_switched_on_by_options(self):
         self.switch("enable")
         out, _ = self.switch("enable", "--greylisting", "--access-control", "--check-helo",
                              "--check-spf", "--accounting")
@@ -136,7 +136,7 @@ class OneHost(EnableCase):
         self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["6"])
         self.assert_runs()
 
-    def test_doctor_says_in_one_finding_that_it_is_switched_off(self):
+    def test_doctor_reports_in_one_finding_that_it_is_switched_off(self):
         def wrong():
             done = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True, text=True,
                                   timeout=60, env={"PATH": os.environ["PATH"],
@@ -150,7 +150,7 @@ class OneHost(EnableCase):
         self.switch("disable")
         [off] = wrong()
         self.assertEqual((off["check"], off["fix"]), ("service.enabled", "carbonio-limits enable"))
-        # Where Postfix asks all the same, mail is deferred.
+        # If Postfix asks nevertheless, mail is deferred.
         self.write_postfix(f"check_policy_service inet:localhost:{self.port}")
         self.assertEqual([finding["check"] for finding in wrong()], ["daemon.running"])
 
@@ -175,7 +175,7 @@ class OneHost(EnableCase):
         self.switch("disable", user=self.service_user)
         self.assertIsNone(self.daemon_pid())
 
-    def test_a_host_that_is_no_mta_is_refused(self):
+    def test_a_host_that_is_not_an_mta_is_refused(self):
         self.put(f"servers/{SERVER}", "zimbraServiceEnabled: mailbox")
         before = self.tree()
         _, err = self.switch("enable", status=2)
@@ -189,7 +189,7 @@ class OneHost(EnableCase):
         self.assertEqual(self.members("internal_domains"), ["@alias.example.net", "@example.net"])
         self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["5"])
 
-    def test_new_domains_come_in(self):
+    def test_new_domains_are_added(self):
         self.switch("enable")
         self.put("domains", "example.net", "new.example")
         out, _ = self.switch("enable")

@@ -10,7 +10,7 @@ from enable_case import ON, EnableCase, needs_root
 
 
 class Newer(EnableCase):
-    """configd answers before it has rewritten."""
+    """A configd that answers before it has rewritten the files."""
 
     newer = True
 
@@ -57,14 +57,14 @@ class Configuring(EnableCase):
         self.switch("disable")
         self.assertIsNone(self.daemon_pid())
 
-    def test_a_configd_that_does_not_do_it(self):
+    def test_a_configd_that_fails(self):
         self.configd.write_conf()
         for fault, words in (("lazy", "the files did not change"),
                              ("rude", "unexpected answer 'ERROR UNKNOWN COMMAND'"),
                              ("silent", "no answer in time")):
             with self.subTest(fault):
                 self.configd.fault = fault
-                # Its answer may take a while on a busy machine; the others' does not come.
+                # Its answer may take a while on a busy machine; the others never answer.
                 timeout = "60" if fault == "rude" else "2"
                 out, err = self.switch("enable", "--rewrite-timeout", timeout, status=2)
                 self.assertIn(words, out)
@@ -88,7 +88,7 @@ class Configuring(EnableCase):
 
 
 class Trouble(EnableCase):
-    def test_is_one_line_and_nothing_is_done(self):
+    def test_is_one_line_and_changes_nothing(self):
         before = self.tree()
         cases = {"half": "answered 1 of", "garbage": "answered 0 of",
                  "megabytes": "produced more than", "ldap": "service.FAILURE",
@@ -96,7 +96,7 @@ class Trouble(EnableCase):
         for fault, words in cases.items():
             with self.subTest(fault):
                 self.put("fault", fault)
-                # What comes in time may be much on a busy machine.
+                # The other answers may take long on a busy machine.
                 timeout = "2" if fault == "hang" else "60"
                 for command in ("enable", "disable"):
                     out, err = self.switch(command, "--prov-timeout", timeout, status=2)

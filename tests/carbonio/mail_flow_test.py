@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
 """The service switched on and off while mail flows through a real Postfix: from installation to the
-first limit, and back, without a mail that is deferred by mistake."""
+first limit, and back, without deferring any message by mistake."""
 
 import subprocess
 import threading
@@ -63,7 +63,7 @@ class MailFlow(EnableCase):
     def test_the_articles_limit(self):
         self.switch("enable")
         self.run_it("send", "10/60s", "--anyone")
-        # A process of Postfix that was at work before goes on as it was for a while.
+        # A Postfix process that was already busy keeps its old configuration for a while.
         self.assertTrue(eventually(self.refused_by_limit, 60, 0.2))
         self.assertEqual(self.sql("SELECT CounterLimit FROM quotas_limits WHERE ID = 4"), ["10"])
         self.assertIn("alice@example.org", self.run_it("usage"))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`postscreen`: the attributes of Postfix's tests of strangers, shown and switched."""
+"""`postscreen`: shows and switches the attributes of Postfix's tests of unknown clients."""
 
 import unittest
 
@@ -22,7 +22,7 @@ class Postscreen(EnableCase):
         return {words[0]: words[1:] for words in map(str.split, lines)
                 if words and words[0].startswith("zimbra")}
 
-    def test_status_says_where_values_are_from(self):
+    def test_status_shows_where_values_come_from(self):
         self.put("global", f"{GREET}: enforce", f"{SITES}: a.example", f"{SITES}: b.example*2")
         self.put(f"servers/{SERVER}", "zimbraServiceEnabled: mta", f"{GREET}: drop")
         rows = self.rows()
@@ -33,7 +33,7 @@ class Postscreen(EnableCase):
         self.assertEqual(self.rows("--global")[GREET], ["enforce", "global"])
         self.assertEqual((self.calls(), self.configd.requests), (2, []))
 
-    def test_status_says_whom_it_stops(self):
+    def test_status_says_what_is_blocked(self):
         for lines, sentence in (
                 ([], "Blocks nothing: the tests have no consequences."),
                 ([f"{SITES}: a.example", f"{ACTION}: ignore"], "Blocks nothing"),
@@ -62,7 +62,7 @@ class Postscreen(EnableCase):
         self.postscreen("disable")
         rows = self.rows()
         self.assertEqual((rows[GREET][0], rows[ACTION][0]), ("ignore", "ignore"))
-        self.assertEqual(rows[SITES][0], "zen.spamhaus.org*2", "the lists stay")
+        self.assertEqual(rows[SITES][0], "zen.spamhaus.org*2", "the lists are kept")
         self.assertIn("Nothing to change", self.postscreen("disable")[0])
 
     def test_disabled_by_default_is_nothing_to_change(self):

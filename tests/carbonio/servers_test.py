@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`enable` and `disable` on an infrastructure of several servers: what can be set from here, what is
-said of the rest, and what a failure on one of them leaves."""
+"""`enable` and `disable` with several servers: what can be set from here, what is printed about the
+others, and the state after a failure on one of them."""
 
 import unittest
 
@@ -46,7 +46,7 @@ class Servers(EnableCase):
                          (None, False, []))
         self.assertEqual(out.count("  done"), 2)
 
-    def test_a_server_that_is_not_there_or_no_mta(self):
+    def test_a_server_that_is_missing_or_not_an_mta(self):
         before = self.tree()
         _, err = self.switch("enable", "--server", SERVER, "nowhere.example.com", status=2)
         self.assertIn("account.NO_SUCH_SERVER (no such server: nowhere.example.com)", err)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`init` and `sync` ask Carbonio for its domains and networks, and survive what it may answer."""
+"""`init` and `sync` ask Carbonio for its domains and networks, and survive any answer."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ DOMAINS = ["@alias.example.net", "@example.net"]
 
 
 class Sync(Carbonio):
-    def test_init_seeds_the_groups_with_one_start(self):
+    def test_init_fills_the_groups_with_one_start(self):
         out = self.run_it("init")
         self.assertIn("internal_domains: 2 added, 2 removed, 0 unchanged", out)
         self.assertEqual(self.members("internal_domains"), DOMAINS)
@@ -72,17 +72,17 @@ class Sync(Carbonio):
         self.put("domains", *[f"d{i}.example" for i in range(10_000)])
         began = time.monotonic()
         self.run_it("init")
-        # Usually less than half a second; one by one they would take minutes.
+        # Usually less than half a second; one transaction each would take minutes.
         self.assertLess(time.monotonic() - began, 20)
         self.assertEqual(len(self.members("internal_domains")), 10_000)
 
-    def test_children_that_keep_the_pipes_are_not_waited_for(self):
+    def test_does_not_wait_for_children_that_keep_the_pipes(self):
         self.put("fault", "orphan")
         began = time.monotonic()
         self.run_it("init")
         self.assertLess(time.monotonic() - began, 10)
 
-    def test_trouble_is_one_line_and_nothing_is_made(self):
+    def test_trouble_is_one_line_and_creates_nothing(self):
         cases = {"half": "answered 1 of 3 commands", "garbage": "answered 0 of 3",
                  "megabytes": "produced more than", "ldap": "service.FAILURE",
                  f"fail:{SERVER}": "unable to modify attrs"}
@@ -100,10 +100,10 @@ class Sync(Carbonio):
                 self.assertIn(words, self.run_it("init", status=2))
                 self.assertFalse(self.database.parent.exists())
 
-    def test_what_hangs_is_ended_with_its_children(self):
+    def test_a_hanging_program_is_killed_with_its_children(self):
         self.put("fault", "hang")
         began = time.monotonic()
-        # Long enough for Python to start and to name its child, which sleeps for ten minutes.
+        # Long enough for Python to start and to record its child, which sleeps for ten minutes.
         err = self.run_it("init", "--prov-timeout", "5", status=2)
         self.assertIn("timed out after", err)
         self.assertLess(time.monotonic() - began, 60)
@@ -117,7 +117,7 @@ class Sync(Carbonio):
                 break
             time.sleep(0.05)
         else:
-            self.fail("a child of what hung still runs")
+            self.fail("a child of the hanging program is still running")
 
     def test_timeouts_are_checked(self):
         for wrong in ("0", "3601", "x", "1s", "-1"):
@@ -142,7 +142,7 @@ class Sync(Carbonio):
                       ("domain-created", "x'); DROP TABLE policies;--")):
             self.run_it("hook", *wrong, status=1)
 
-    def test_local_config_that_is_missing_or_names_nobody(self):
+    def test_local_config_that_is_missing_or_names_an_unknown_user(self):
         self.local_config(zimbra_user="no-such-user")
         err = self.run_it("init", status=2)
         self.assertIn("no-such-user", err)

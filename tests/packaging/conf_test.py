@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Texts that the packages install: the default carbonio-limits.conf says nothing by itself, and what
-it shows are keys that the daemon knows, with good values: those that the README calls the defaults."""
+"""Texts in the packages: the default carbonio-limits.conf sets nothing; the keys in its comments are
+known to the daemon and have the values that the README gives as defaults."""
 
 import os
 import pathlib
@@ -18,7 +18,7 @@ SHOWN = re.compile(r"^#(\w+=.*)$", re.MULTILINE)
 
 class Configuration(unittest.TestCase):
     def check(self, text):
-        """What `cbpolicyd --check-config` says with this as carbonio-limits.conf."""
+        """The output of `cbpolicyd --check-config` with this as carbonio-limits.conf."""
         with tempfile.TemporaryDirectory() as folder:
             home = pathlib.Path(folder)
             (home / "conf").mkdir()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Carbonio's own packages, as far as ours meets them: carbonio-core and carbonio-policyd, with files
-at the places where the real ones have them. Made with dpkg-deb and rpmbuild; what is in them lies in
-carbonio/, and tests/carbonio/carbonio is their `carbonio prov`."""
+"""Stand-ins for Carbonio's own packages, as far as ours interacts with them: carbonio-core and
+carbonio-policyd, with files at the real paths. Made with dpkg-deb and rpmbuild from carbonio/;
+tests/carbonio/carbonio is their `carbonio prov`."""
 
 import pathlib
 import shutil
@@ -35,7 +35,7 @@ def policyd_files(tree):
 def core_files(tree):
     for name, mode in CORE.items():
         put(FILES / pathlib.Path(name).name, tree / name, mode)
-    # The stand-in keeps its state where CARBONIO_STATE says, and looks at the name it is called by.
+    # The stand-in keeps its state in $CARBONIO_STATE, and depends on the name it is called by.
     put(STAND_IN, tree / "opt/zextras/libexec/stand-in/carbonio", 0o755)
     program = tree / "opt/zextras/bin/carbonio"
     program.write_text(f"#!/bin/sh\nCARBONIO_STATE={STATE} exec python3 -B "

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The programs are compiled with what distributions ask for: position independent, their tables of
-functions read-only, stacks guarded, the libc's checked functions, and Intel's control-flow marks."""
+"""The programs are compiled with the hardening that distributions require: position independent code,
+read-only function tables, stack protectors, libc's checked functions, control-flow protection."""
 
 import os
 import subprocess

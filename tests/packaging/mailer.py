@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Runs inside the test's system. mailer.py ask N [SENDER]: asks the policy daemon about N mails and
-prints its answers. mailer.py send N SENDER: sends N mails through Postfix and prints what it said to
-the recipient. mailer.py flow FILE: sends mails, each by a sender of its own, until FILE is gone, and
-prints how many there were and every answer other than 250."""
+"""Runs inside the test's system. mailer.py ask N [SENDER]: asks the policy daemon about N messages and
+prints its answers. mailer.py send N SENDER: sends N messages through Postfix and prints its answers
+to RCPT. mailer.py flow FILE: sends messages, each from a different sender, until FILE is gone, and
+prints their number and every answer other than 250."""
 
 import itertools
 import os

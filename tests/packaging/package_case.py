@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What the tests of the packages have in common: the packages themselves (in $PACKAGES_DIR, else made
-by scripts/package), Carbonio's stand-ins, and a system for each test to install them in."""
+"""Base of the tests of the packages: the packages themselves (from $PACKAGES_DIR, else made by
+scripts/package), Carbonio's stand-ins, and a system for each test to install them in."""
 
 import os
 import pathlib
@@ -52,7 +52,7 @@ def our_deb():
 
 
 def older_deb():
-    """The same package under the number of an earlier one."""
+    """The same package with an earlier version number."""
     package = FOLDER / "carbonio-limits_0.0.9-1_amd64.deb"
     if not package.exists():
         tree = FOLDER / "older"
@@ -67,7 +67,7 @@ def older_deb():
 
 
 def main():
-    """Runs the tests, or says why this machine cannot, with the status that ctest counts as skipped."""
+    """Runs the tests, or prints why this machine cannot, with the exit status that ctest counts as skipped."""
     if root.why_not():
         print(f"skipped: {root.why_not()}")
         sys.exit(77)
@@ -76,7 +76,7 @@ def main():
 
 class PackageTest(unittest.TestCase):
     def host(self, boot, carbonio=True):
-        """A fresh host, under systemd or under zmcontrol, with Carbonio's stand-ins on it."""
+        """A fresh host with Carbonio's stand-ins, under systemd or zmcontrol."""
         host = root.Root(boot)
         self.addCleanup(host.remove)
         self.root = host
@@ -86,7 +86,7 @@ class PackageTest(unittest.TestCase):
         return host
 
     def dpkg(self, action, *packages, status=0):
-        """Runs dpkg with packages that are brought in, or are named."""
+        """Runs dpkg with package files, which are copied in, or with package names."""
         names = []
         for package in packages:
             if isinstance(package, pathlib.Path):
@@ -95,7 +95,7 @@ class PackageTest(unittest.TestCase):
             names.append(package)
         return self.root.run("dpkg", action, *names, status=status, timeout=300)
 
-    # What an admin and Carbonio's parts do there.
+    # What an admin and Carbonio's parts do.
 
     def zextras(self, *words, **more):
         return self.root.run(*words, user="zextras", **more)
@@ -104,7 +104,7 @@ class PackageTest(unittest.TestCase):
         return self.zextras("sqlite3", DATABASE, text).split("\n")[:-1]
 
     def make_perl_database(self):
-        """As the Perl daemon has it, with the article's limit: 10 a minute, policy 6, quota 3."""
+        """The Perl daemon's database with the article's limit: 10 a minute, policy 6, quota 3."""
         schema = (SOURCE / "daemon/sqlite/schema.sql").read_text().replace("{p}", "")
         text = schema + """
             INSERT INTO policies (Name,Priority,Description) VALUES('article', 0, '');
@@ -134,7 +134,7 @@ class PackageTest(unittest.TestCase):
         self.root.run("postfix", "reload" if self.root.boot else "start")
 
     def files(self):
-        """Everything there is, with owner, mode and what a link points to."""
+        """All files with owner, mode and the target of links."""
         text = self.root.shell(
             "find /opt /usr /etc /var/lib/systemd -path /usr/share/zoneinfo -prune -o "
             "-printf '%p %u:%g %m %l\\n'")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""A Debian system in a folder, for the tests of the packages: made with debootstrap once and kept
-between runs, used through an overlay that goes away with the test, and running as a container with
-systemd as its first process (`boot`) or without it, as on a host of zmcontrol.
+"""A Debian system in a folder, for the tests of the packages: created once with debootstrap and kept
+between runs, used through an overlay that is removed with the test, and run as a container with
+systemd as its first process (`boot`) or without it, as on a host with zmcontrol.
 
-$CARBONIO_LIMITS_ROOTS says where the system is kept (default: ~/.cache/carbonio-limits)."""
+$CARBONIO_LIMITS_ROOTS is the folder of the systems (default: ~/.cache/carbonio-limits)."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def why_not():
-    """Why this machine cannot run such a system; empty where it can."""
+    """Why this machine cannot run such a system; empty if it can."""
     if os.geteuid() != 0:
         return "only root can make and enter a system in a folder"
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
@@ -35,7 +35,7 @@ def why_not():
 
 
 def cached_system():
-    """The folder with the system, made now where there is none."""
+    """The folder with the system, created now if it is missing."""
     folder = pathlib.Path(os.environ.get("CARBONIO_LIMITS_ROOTS") or
                           os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
     if "CARBONIO_LIMITS_ROOTS" not in os.environ:
@@ -61,7 +61,7 @@ def cached_system():
 
 
 def eventually(condition, timeout_s=60.0):
-    """What it returns, once that is true; fails loudly otherwise."""
+    """The condition's value once it is true; raises after the timeout."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
@@ -105,7 +105,7 @@ class Root:
                        ("running", "degraded"))
 
     def _leader(self):
-        """The first process of the system, once it is itself and no longer nspawn."""
+        """The first process of the system, once it has replaced nspawn."""
         if self.nspawn.poll() is not None:
             raise AssertionError((self.folder / "console").read_text(errors="replace")[-3000:])
         pid = self.nspawn.pid
@@ -118,7 +118,7 @@ class Root:
     def stop(self):
         if self.nspawn is None:
             return
-        # TERM is an orderly end for systemd as the first process; the others just go.
+        # systemd as the first process shuts down on TERM; other first processes are killed.
         self.nspawn.send_signal(signal.SIGTERM if self.boot else signal.SIGKILL)
         try:
             self.nspawn.wait(timeout=60)
@@ -143,11 +143,11 @@ class Root:
         shutil.rmtree(self.folder)
 
     def path(self, name):
-        """A file of the system, seen from outside. Not below /run and /tmp, which are its own."""
+        """A file of the system, seen from outside. Not below /run and /tmp, which are mounted inside."""
         return self.merged / str(name).lstrip("/")
 
     def enter(self):
-        """What goes before a command that is to run inside."""
+        """The words that precede a command to run it inside."""
         return ["nsenter", "-t", self.leader, "-m", "-u", "-i", "-n", "-p", "--root", "--wd"]
 
     def try_run(self, *words, user=None, timeout=120, stdin=""):
@@ -157,7 +157,7 @@ class Root:
                               capture_output=True, input=stdin, timeout=timeout, check=False)
 
     def run(self, *words, status=0, **more):
-        """Both outputs of a command that ends with that status."""
+        """Standard output and error of a command, which must exit with this status."""
         done = self.try_run(*words, **more)
         if done.returncode != status:
             raise AssertionError(f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}")

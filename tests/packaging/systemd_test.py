@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The units under a real systemd, which runs as the first process of namespaces of its own, with no
-units but ours and those that they refer to."""
+"""The units under a real systemd, which runs as the first process in its own namespaces, with only our
+units and those that they refer to."""
 
 import json
 import os
@@ -31,10 +31,10 @@ TARGETS = ("sysinit", "basic", "shutdown", "timers", "network", "network-online"
 
 
 class Systemd:
-    """`run` runs a program where this systemd is the first process."""
+    """`run` runs a program in the namespaces of this systemd."""
 
     def __init__(self):
-        # Where systemd looks for cgroups it must find what it knows; the rest is what host.py made.
+        # systemd needs cgroups of its own; host.py made the rest.
         self.log = open("/run/systemd.log", "w+")
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork", "--kill-child",
@@ -133,7 +133,7 @@ class SystemdTest(host.HostTest):
         self.assertEqual(self.service("start"), (0, "Started the policy daemon.\n"))
 
     def worker(self):
-        """As this test sees it: systemd counts its processes from one."""
+        """The number outside: systemd counts its processes from one."""
         found = [pid for pid, line in host.processes(f"{CBPOLICYD} --config").items()
                  if not line.startswith("nsenter")]
         self.assertEqual(len(found), 1)
@@ -219,7 +219,7 @@ class Unit(SystemdTest):
         self.assertTrue(host.eventually(lambda: self.service("status")[0] == 0), "it mends itself")
 
     def test_zmcbpolicydctl_uses_the_unit(self):
-        # zextras may do this by polkit, which is not here: root by that name.
+        # polkit, which is missing here, would allow zextras to do this: run it as root by that name.
         pathlib.Path("/run/passwd-root").write_text("zextras:x:0:0::/opt/zextras:/bin/bash\n")
 
         def ctl(*words):
@@ -245,7 +245,7 @@ class Unit(SystemdTest):
 
 
 class Gapless(SystemdTest):
-    """Clients that connect all the time are never refused."""
+    """Clients that connect continuously are never refused."""
 
     def setUp(self):
         super().setUp()
@@ -272,7 +272,7 @@ class Gapless(SystemdTest):
             except ConnectionRefusedError:
                 self.refusals += 1
                 continue
-            # One that ends waits a tenth of a second for the first question of a new connection.
+            # A stopping worker waits a tenth of a second for the first request of a new connection.
             if answer is not None or asked_after < 0.05:
                 self.answers.append(answer)
 
@@ -284,7 +284,7 @@ class Gapless(SystemdTest):
         self.ended.set()
         self.client.join(60)
         self.assertEqual(self.refusals, 0)
-        # A kill breaks the connection that it hits; Postfix asks again.
+        # A kill breaks the current connection; Postfix asks again.
         self.assertLessEqual(self.answers.count(None), most_broken)
         self.assertEqual(set(self.answers) - {None}, {"DUNNO"})
 
@@ -318,7 +318,7 @@ class Gapless(SystemdTest):
 
 
 class DropIn(SystemdTest):
-    """Beside the package carbonio-policyd: its unit, made ours."""
+    """With the package carbonio-policyd: its unit, overridden by ours."""
 
     drop_in = True
 

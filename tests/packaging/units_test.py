@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The units as texts: the unit and the drop-in say the same, and systemd rates them better than the
-unit that Carbonio ships (where systemd-analyze is; elsewhere that is skipped)."""
+"""The units as text: the unit and the drop-in agree, and systemd-analyze rates them better than the
+unit that Carbonio ships (skipped without systemd-analyze)."""
 
 import pathlib
 import re
@@ -27,7 +27,7 @@ class Texts(unittest.TestCase):
         drop_in = lines(DROP_IN, "Service")
         self.assertEqual([line for line in drop_in if not re.fullmatch(r"\w+=", line)
                           or line in lines(UNIT, "Service")], lines(UNIT, "Service"))
-        # Where lines add up the other unit's are taken away first.
+        # If lines add up, the other unit's are removed first.
         added_up = {line.partition("=")[0] for line in lines(SHIPPED, "Service")} & {
             "ExecStartPre", "ExecStart", "ExecReload", "ReadWritePaths", "RestrictAddressFamilies"}
         for key in added_up | {"ExecReload"}:
