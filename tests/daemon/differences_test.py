@@ -25,18 +25,18 @@ no ceiling of 25 connections                    | daemon/connections_test.py | t
 a repeated question gets the first answer       | daemon/window_test.py | class RepeatedQuestions
 but no second header                            | daemon/spf_test.py | test_a_repeated_question_gets_no_second_header
 within a priority policies go by ID             | daemon/quotas_test.py | test_lower_priority_numbers_come_first_then_lower_ids
-exact windows                                   | unit/window_property_test.cpp | NeverMoreThanTheLimitAndNeverRefusesWithoutNeed
+exact windows                                   | unit/daemon/counting/window_property_test.cpp | NeverMoreThanTheLimitAndNeverRefusesWithoutNeed
 exact windows, in real time                     | daemon/window_test.py | test_random_traffic_is_never_over_the_limit_nor_refused_below_it
 a size counts once for a message and key        | daemon/sizes_test.py | test_several_recipients_of_one_key_count_once
 a true size over the limit is not counted       | daemon/sizes_test.py | test_a_true_size_over_the_limit_is_refused_and_not_counted
 a quota without a verdict watches               | daemon/quotas_test.py | class Watching
-placeholders in Data                            | daemon/quotas_test.py | test_words_in_the_text_stand_for_the_figures
+placeholders in Data                            | daemon/quotas_test.py | test_placeholders_in_the_text_are_replaced
 a refusal's figures are the exceeded limit's    | daemon/log_test.py | test_a_refusals_figures_are_those_of_the_exceeded_limit
 HELO names with AAAA or MX are found            | daemon/spf_test.py | test_names_are_looked_up
 the age of sessions, said before it cleans up   | daemon/cleanup_test.py | test_the_age_of_sessions_is_configured
 trouble with the database is no DEFER           | daemon/trouble_test.py | test_answers_come_limits_hold_and_all_is_stored_afterwards
 the database is in write-ahead mode             | daemon/database_test.py | test_it_is_in_wal_mode_then_and_changes_apply_at_once
-depth of groups has no limit                    | unit/match_index_test.cpp | DepthOfGroupsHasNoLimit
+depth of groups has no limit                    | unit/daemon/rules/match/match_index_test.cpp | DepthOfGroupsHasNoLimit
 no rule costs more for others being there       | bench/match_bench.cpp | ten thousand
 """
 
