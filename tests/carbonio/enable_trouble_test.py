@@ -118,10 +118,10 @@ class Trouble(EnableCase):
     @needs_root
     def test_another_user_learns_which_user_to_become(self):
         (self.home / "conf/localconfig.xml").chmod(0o640)
-        _, err = self.switch("enable", user="games", status=2)
+        _, err = self.switch("enable", user="daemon", status=2)
         self.assertIn("run this as zextras or root", err)
         (self.home / "conf/localconfig.xml").chmod(0o644)
-        _, err = self.switch("enable", user="games", status=2)
+        _, err = self.switch("enable", user="daemon", status=2)
         self.assertIn(f"must be run as user {self.user}", err)
 
     def test_wrong_use(self):
