@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-# Read by cpack for each kind of package: which components it has (package.cmake).
+# cpack reads this for each package format: the components it contains (see package.cmake).
 if(CPACK_GENERATOR STREQUAL "DEB")
   set(CPACK_COMPONENTS_ALL common deb)
 elseif(CPACK_GENERATOR STREQUAL "RPM")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-# What the packages hold and what they are called; included with -DPACKAGE=ON. Three components:
-# `common` is in both packages, `deb` and `rpm` in the one. Paths are below the root folder. What the
-# package managers run is in deb/ and rpm/; scripts/package makes the packages.
+# The contents and metadata of the packages; included with -DPACKAGE=ON. There are three components:
+# `common` is in both packages, `deb` and `rpm` each in one of them. Paths are relative to the root
+# folder. deb/ and rpm/ have the maintainer scripts; scripts/package makes the packages.
 set(home opt/zextras)
 set(here ${CMAKE_CURRENT_LIST_DIR})
 set(made ${CMAKE_BINARY_DIR}/packaging)
@@ -14,12 +14,12 @@ set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME common)
 set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ
                                                 GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 
-# Programs, where Carbonio's own parts look for them.
+# Programs, in the places where Carbonio expects them.
 install(TARGETS cbpolicyd DESTINATION ${home}/common/bin)
 install(FILES $<TARGET_FILE_DIR:cbpolicyd>/cbpadmin DESTINATION ${home}/common/bin)
 install(TARGETS carbonio-limits DESTINATION ${home}/bin)
 install(PROGRAMS ${here}/carbonio-limits-setup DESTINATION ${home}/libexec)
-# On RHEL these names belong to carbonio-core, and rpm has no diversions.
+# On RHEL carbonio-core owns these names, and rpm has no diversions.
 install(PROGRAMS ${CMAKE_SOURCE_DIR}/scripts/zmcbpolicydctl ${CMAKE_SOURCE_DIR}/scripts/zmcbpadmin
         DESTINATION ${home}/bin COMPONENT deb)
 install(PROGRAMS ${CMAKE_SOURCE_DIR}/scripts/zmcbpolicydinit DESTINATION ${home}/libexec
@@ -29,11 +29,11 @@ install(PROGRAMS ${CMAKE_SOURCE_DIR}/scripts/zmcbpolicydinit DESTINATION ${home}
 install(FILES ${here}/conf/carbonio-limits.conf DESTINATION ${home}/conf)
 install(FILES ${here}/tmpfiles.d/carbonio-limits.conf DESTINATION usr/lib/tmpfiles.d)
 install(FILES ${here}/sysusers.d/carbonio-limits.conf DESTINATION usr/lib/sysusers.d)
-# For hosts without systemd: RHEL 9 has it, and RHEL 8 is not served.
+# For hosts without systemd, which are never RHEL 9; RHEL 8 is not supported.
 install(FILES ${here}/cron.d/carbonio-limits DESTINATION etc/cron.d COMPONENT deb)
 
-# Units. carbonio-policyd.service itself is carbonio-policyd's: a drop-in on Debian, ours on RHEL. A
-# link of the vendor's has it started at boot; whether it starts, a condition in it says.
+# Units. The package carbonio-policyd owns carbonio-policyd.service: we add a drop-in on Debian and
+# replace the unit on RHEL. A vendor link starts it at boot, subject to a condition in the unit.
 set(unit_dir usr/lib/systemd/system)
 install(FILES ${here}/systemd/carbonio-limits-sync.service ${here}/systemd/carbonio-limits-sync.timer
         DESTINATION ${unit_dir})
@@ -62,7 +62,7 @@ set(doc_dir usr/share/doc/carbonio-limits)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${doc_dir})
 install(FILES ${here}/logrotate/carbonio-limits DESTINATION ${doc_dir}/examples RENAME logrotate)
 install(FILES ${here}/prometheus/carbonio-limits.rules.yml DESTINATION ${doc_dir}/examples)
-# Debian's changelog says which version this is, rpm's the same; the notable changes are CHANGELOG.md.
+# Debian's and rpm's changelogs name the version; CHANGELOG.md lists the notable changes.
 add_custom_command(
   OUTPUT ${package_changelogs} ${made}/changelog.Debian.gz ${made}/changelog.gz
   DEPENDS ${here}/changelogs.py ${CMAKE_SOURCE_DIR}/CHANGELOG.md
@@ -82,15 +82,15 @@ set(CPACK_PACKAGE_VENDOR carbonio-limits)
 set(CPACK_PACKAGE_CONTACT "carbonio-limits maintainers <maintainers@carbonio-limits.example>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "limits for what users of a Carbonio mail server send")
 set(CPACK_PACKAGE_DESCRIPTION
-"A policy daemon for Postfix that takes the place of the Perl CBPolicyD which
-Carbonio ships, with the same configuration, database, protocol and log, and a
-command for the admin: 'carbonio-limits send 100/h' lets no user send more than
-100 mails in any hour. To be installed on each MTA.")
+"A policy daemon for Postfix that replaces the Perl CBPolicyD shipped with
+Carbonio, with the same configuration, database, protocol and log, and a
+command for admins: after 'carbonio-limits send 100/h' no user can send more
+than 100 mails in any hour. Install it on each MTA.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
 set(CPACK_PROJECT_CONFIG_FILE ${here}/components.cmake)
-set(CPACK_THREADS 1) # more of them compress to other bytes
+set(CPACK_THREADS 1) # several threads would compress to different bytes
 
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
@@ -114,7 +114,7 @@ set(CPACK_RPM_PACKAGE_DESCRIPTION ${CPACK_PACKAGE_DESCRIPTION})
 set(CPACK_RPM_PACKAGE_LICENSE AGPL-3.0-only)
 set(CPACK_RPM_PACKAGE_GROUP "System Environment/Daemons")
 set(CPACK_RPM_PACKAGE_REQUIRES "carbonio-core, procps-ng")
-# In the place of the Perl daemon's package, on which carbonio-mta depends.
+# Replaces the Perl daemon's package, on which carbonio-mta depends.
 set(CPACK_RPM_PACKAGE_PROVIDES "carbonio-policyd = 2.1.0.0")
 set(CPACK_RPM_PACKAGE_CONFLICTS "carbonio-policyd")
 set(CPACK_RPM_CHANGELOG_FILE ${made}/changelog.rpm)
@@ -125,14 +125,14 @@ set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE ${here}/rpm/postun)
 set(CPACK_RPM_USER_FILELIST "%config(noreplace) /${home}/conf/carbonio-limits.conf"
                             "%doc /${doc_dir}/README.md"
                             "%license /${doc_dir}/LICENSE")
-# Folders belong to Carbonio and to the system.
+# These folders belong to Carbonio or the system.
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
     /opt /${home} /${home}/bin /${home}/common /${home}/common/bin /${home}/conf /${home}/libexec
     /usr/lib/systemd /usr/lib/systemd/system
     /usr/lib/systemd/system/timers.target.wants /usr/lib/tmpfiles.d /usr/lib/sysusers.d
     /usr/share/man /usr/share/man/man8 /usr/share/bash-completion
     /usr/share/bash-completion/completions)
-# Nothing of the build machine's in it, and no second stripping or compression.
+# No traces of the build machine, and no second stripping or compression.
 set(CPACK_RPM_SPEC_MORE_DEFINE
     "%define __os_install_post %{nil}\n%define debug_package %{nil}\n%define _build_id_links none\n%define packager ${CPACK_PACKAGE_CONTACT}")
 include(CPack)

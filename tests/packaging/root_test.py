@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The .deb in a Debian system with Carbonio's stand-ins, under systemd and under zmcontrol: every
-file's place, owner and mode; taking over from the Perl daemon and giving back; upgrade with mail
-flowing; removal, purge, reinstallation; and the moments when it goes wrong."""
+"""The .deb in a Debian system with Carbonio's stand-ins, under systemd and under zmcontrol: path, owner
+and mode of every file; replacing the Perl daemon and restoring it; upgrades with mail flowing;
+removal, purge, reinstallation; and failures halfway."""
 
 import re
 import subprocess
@@ -13,8 +13,8 @@ from package_case import (DATABASE, FOLDER, LIMITS, MARK, SOURCE, UNIT, PackageT
                           older_deb, our_deb)
 from root import eventually
 
-# Where ours puts what, on Debian. Folders it shares with others are not named.
-PLACES = {
+# What our package installs on Debian. Folders shared with other packages are left out.
+INSTALLED = {
     "/opt/zextras/bin/carbonio-limits": "root:root 755",
     "/opt/zextras/bin/zmcbpolicydctl": "root:root 755",
     "/opt/zextras/bin/zmcbpadmin": "root:root 755",
@@ -53,7 +53,7 @@ COPY = re.compile(re.escape(DATABASE) + r"\.\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
 
 
 def readme_commands():
-    """The lines of README's section, as they stand there."""
+    """The commands of README's section on installation, unchanged."""
     section = (SOURCE / "README.md").read_text().split("## Installation on a Carbonio host", 1)[1]
     return [line.strip() for line in section.split("\n## ", 1)[0].splitlines()
             if line.startswith("    ")]
@@ -62,19 +62,19 @@ def readme_commands():
 class Files(PackageTest):
     maxDiff = None
 
-    def test_place_owner_and_mode_of_each_and_none_left_after_purge(self):
+    def test_installs_each_file_and_leaves_none_after_purge(self):
         self.host(boot=False)
         before = self.files()
         output = self.dpkg("-i", our_deb())
         self.assertIn(f"{LIMITS} enable", output)
         after = self.files()
         diverted = [name.removesuffix(".distrib") for name in after if name.endswith(".distrib")]
-        self.assertEqual(sorted(diverted), sorted(set(PLACES) & set(before)))
+        self.assertEqual(sorted(diverted), sorted(set(INSTALLED) & set(before)))
         self.assertEqual({name: what for name, what in after.items() if name in diverted
-                          or name not in before and not name.endswith(".distrib")}, PLACES)
-        for place in diverted:  # as they were, beside ours
-            self.assertEqual(after[f"{place}.distrib"], before[place])
-        # Otherwise nothing has changed, nothing was started, no database was made.
+                          or name not in before and not name.endswith(".distrib")}, INSTALLED)
+        for path in diverted:  # unchanged, beside ours
+            self.assertEqual(after[f"{path}.distrib"], before[path])
+        # Nothing else has changed, nothing was started, and no database was created.
         changed = {name for name in before if after.get(name) != before[name]}
         self.assertLessEqual(changed, {"/opt/zextras/common/bin/cbpadmin"})
         self.assertEqual(self.who_answers(), "nobody")
@@ -102,7 +102,7 @@ class UnderSystemd(PackageTest):
         self.root.run("systemctl", "start", UNIT)
         self.eventually_answers("perl")
 
-    def test_takes_over_from_the_perl_daemon_and_gives_back(self):
+    def test_replaces_the_perl_daemon_and_restores_it(self):
         self.with_perl()
         before = self.sql(".dump")
         self.assertIn("was restarted", self.dpkg("-i", our_deb()))
@@ -115,12 +115,12 @@ class UnderSystemd(PackageTest):
                                  "-printf '%u:%g\\n' | sort -u")
         self.assertEqual(owners, "zextras:zextras\n")
 
-        # It runs again after the host was started anew, with an empty /run.
+        # It runs again after a reboot, with an empty /run.
         self.root.reboot()
         self.eventually_answers("ours")
         self.assertTrue(self.verdict(self.ask()[0]).startswith("DEFER"))
 
-        # The Perl daemon's package may be upgraded meanwhile.
+        # The Perl daemon's package can be upgraded meanwhile.
         self.dpkg("-i", fakes.policyd_deb(FOLDER, "2.1.0.1"))
         self.root.run("systemctl", "restart", UNIT)
         self.eventually_answers("ours")
@@ -135,7 +135,7 @@ class UnderSystemd(PackageTest):
         self.root.reboot()
         self.eventually_answers("perl")
 
-        # Back again, and purged: the database and its copies stay.
+        # Reinstalled and purged: the database and its copies stay.
         self.dpkg("-i", our_deb())
         self.eventually_answers("ours")
         self.dpkg("--purge", "carbonio-limits")
@@ -169,7 +169,7 @@ class UnderSystemd(PackageTest):
         return thread, done
 
     def wait_for_mail(self, more):
-        """Until so many more have been counted."""
+        """Waits until `more` mails have been counted."""
         count = "SELECT count(*) FROM quotas_tracking WHERE TrackKey LIKE 'Sender:user%'"
         before = int(self.sql(count)[0])
         eventually(lambda: int(self.sql(count)[0]) >= before + more)
@@ -182,18 +182,18 @@ class UnderSystemd(PackageTest):
         self.assertEqual(others, [])
         self.assertGreater(int(sent), 10)
 
-    def test_readme_word_for_word(self):
+    def test_commands_of_the_readme(self):
         self.host(boot=True)
         self.root.shell("mkdir /root/install")
         subprocess.run(["cp", our_deb(), self.root.path("/root/install")], check=True)
-        *commands, doctor = readme_commands()
+        *commands, last = readme_commands()
         self.assertIn("carbonio-limits send 100/h", commands)
         done = self.root.try_run("bash", "-e", stdin="\n".join(["cd /root/install", *commands]),
                                  timeout=300)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        said = self.root.try_run("bash", stdin=f"PATH=$PATH:/opt/zextras/bin\n{doctor}")
-        self.assertIn(said.returncode, (0, 3), said.stderr)  # Postfix is not Carbonio's here
-        self.assertNotIn("policy daemon", said.stdout)
+        doctor = self.root.try_run("bash", stdin=f"PATH=$PATH:/opt/zextras/bin\n{last}")
+        self.assertIn(doctor.returncode, (0, 3), doctor.stderr)  # Postfix is not Carbonio's here
+        self.assertNotIn("policy daemon", doctor.stdout)
         self.eventually_answers("ours")
         answers = self.ask(101)
         self.assertEqual(answers[:100], ["action=DUNNO"] * 100)
@@ -203,7 +203,7 @@ class UnderSystemd(PackageTest):
         self.eventually_answers("ours")
         self.assertTrue(self.ask()[0].startswith("action=DEFER"))
 
-    def test_units_are_sound(self):
+    def test_units_are_valid(self):
         self.host(boot=True)
         self.dpkg("-i", our_deb())
         for unit in (UNIT, "carbonio-limits-sync.service", "carbonio-limits-sync.timer"):
@@ -216,7 +216,7 @@ class UnderZmcontrol(PackageTest):
     def zmcontrol(self, word):
         return self.zextras("/opt/zextras/bin/zmcontrol", word)
 
-    def test_takes_over_from_the_perl_daemon_and_gives_back(self):
+    def test_replaces_the_perl_daemon_and_restores_it(self):
         self.host(boot=False)
         self.make_perl_database()
         self.assertEqual(self.zmcontrol("start"), "Starting policyd...Done.\n")
@@ -234,7 +234,7 @@ class UnderZmcontrol(PackageTest):
                       self.zextras("/opt/zextras/libexec/zmcbpolicydinit", status=1))
         self.zextras("/opt/zextras/bin/zmcbpadmin", "--cleanup")
 
-        self.dpkg("-i", older_deb())  # a downgrade is an upgrade too
+        self.dpkg("-i", older_deb())  # a downgrade works like an upgrade
         self.eventually_answers("ours")
 
         self.assertIn("is running again", self.dpkg("-r", "carbonio-limits"))
@@ -247,7 +247,7 @@ class UnderZmcontrol(PackageTest):
 class BadMoments(PackageTest):
     def test_disk_full_during_installation(self):
         self.host(boot=False, carbonio=False)
-        # Carbonio has a small disk of its own, with room for it and not for us.
+        # Carbonio is on a small disk of its own, without room for our package.
         self.root.shell("mkdir -p /opt && mount -t tmpfs -o size=3m none /opt")
         self.dpkg("-i", fakes.core_deb(FOLDER), fakes.policyd_deb(FOLDER))
         self.make_perl_database()
@@ -276,12 +276,12 @@ class BadMoments(PackageTest):
         self.assertIn("was restarted", self.dpkg("--configure", "carbonio-limits"))
         self.eventually_answers("ours")
 
-    def test_installation_over_a_half_finished_one(self):
+    def test_installs_over_a_half_finished_installation(self):
         self.host(boot=False)
         self.dpkg("--unpack", our_deb())
         self.assertIn("send 100/h", self.dpkg("-i", our_deb()))
         self.assertEqual(self.root.shell("dpkg -l carbonio-limits | tail -n 1 | cut -c1-2"), "ii\n")
-        # Killed between its files: whatever is there, the next one mends it.
+        # Killed while unpacking: the next installation fixes whatever is left.
         self.dpkg("--purge", "carbonio-limits")
         before = self.files()
         dpkg = subprocess.Popen([*self.root.enter(), "sh", "-c", "dpkg -i /root/carbonio-limits_*.deb"],
@@ -294,13 +294,13 @@ class BadMoments(PackageTest):
         self.dpkg("--purge", "carbonio-limits")
         self.assertEqual(self.files(), before)
 
-    def test_a_removal_that_does_not_come_to_its_end(self):
+    def test_a_removal_that_fails(self):
         self.host(boot=True)
         self.make_perl_database()
         self.root.run("systemctl", "start", UNIT)
         self.dpkg("-i", our_deb())
         self.eventually_answers("ours")
-        # Something depends on ours: dpkg asks it to go, and is told no.
+        # As if another package depended on ours and dpkg refused to remove it.
         prerm = self.root.path("/var/lib/dpkg/info/carbonio-limits.prerm")
         text = prerm.read_text()
         prerm.write_text(text + "\nexit 1\n")
@@ -310,7 +310,7 @@ class BadMoments(PackageTest):
         self.dpkg("-r", "carbonio-limits")
         self.eventually_answers("perl")
 
-    def test_a_reader_keeps_the_database_at_removal(self):
+    def test_a_reader_holds_the_database_during_removal(self):
         self.host(boot=False)
         self.make_perl_database()
         self.zextras("/opt/zextras/bin/zmcontrol", "start")

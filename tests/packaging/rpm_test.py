@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The .rpm, with rpm itself, in a system under systemd whose Carbonio packages are .rpm too: it takes
-the place of carbonio-policyd, and leaves it. What dnf adds to this (repositories) is not tried."""
+"""The .rpm, installed with rpm in a system under systemd whose Carbonio packages are .rpm files too: it
+replaces carbonio-policyd and gives way to it again. What dnf adds (repositories) is not tested."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ def our_rpm():
 
 
 def needs():
-    """What ours needs, so that the stand-in of carbonio-core can say that the system has it."""
+    """What our package requires, for carbonio-core's stand-in to provide in the system's place."""
     words = subprocess.run(["rpm", "-qp", "--requires", our_rpm()], capture_output=True, text=True,
                            check=True).stdout.splitlines()
     return [word for word in words
@@ -27,19 +27,19 @@ class Rpm(PackageTest):
     def rpm(self, *words, status=0):
         return self.root.run("rpm", "--force-debian", *words, status=status, timeout=300)
 
-    def bring(self, package):
+    def copy_in(self, package):
         shutil.copy(package, self.root.path("/root"))
         return f"/root/{package.name}"
 
-    def test_takes_the_place_of_carbonio_policyd_and_leaves_it(self):
+    def test_replaces_carbonio_policyd_and_gives_way_to_it(self):
         self.host(boot=True, carbonio=False)
         folder = FOLDER / "rpm"
         folder.mkdir()
-        core = self.bring(fakes.make_rpm(folder, "carbonio-core", "4.0", fakes.core_files, needs()))
-        policyd = self.bring(fakes.make_rpm(folder, "carbonio-policyd", "2.1.0.0",
+        core = self.copy_in(fakes.make_rpm(folder, "carbonio-core", "4.0", fakes.core_files, needs()))
+        policyd = self.copy_in(fakes.make_rpm(folder, "carbonio-policyd", "2.1.0.0",
                                             fakes.policyd_files))
-        ours = self.bring(our_rpm())
-        setup = self.bring(SOURCE / "tests/packaging/carbonio/core.postinst")
+        ours = self.copy_in(our_rpm())
+        setup = self.copy_in(SOURCE / "tests/packaging/carbonio/core.postinst")
         self.assertIn("carbonio-core", self.rpm("-i", ours, status=1))
         self.rpm("-i", core, policyd)
         self.root.run("sh", setup)
