@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""scripts/parts, which scripts/test is made of: logs, times, failures, and what --resume leaves out."""
+
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Parts(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        (self.folder / ".gitignore").write_text("/build/\n")
+        (self.folder / "source").write_text("1\n")
+
+    def make_repository(self):
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words],
+                           cwd=self.folder, check=True)
+
+    def run_parts(self, *commands, resume=False):
+        """Runs parts named a, b, ... that append their names to build/ran; (status, ran, output)."""
+        (self.folder / "build").mkdir(exist_ok=True)
+        ran = self.folder / "build/ran"
+        ran.write_text("")
+        text = f"set -euo pipefail\nsource {ROOT}/scripts/parts\n"
+        text += f"begin_parts build/full {'resume' if resume else ''}\n"
+        for name, command in zip("abc", commands):
+            text += f"do_{name}() {{\n  echo {name} >>build/ran\n  {command}\n}}\npart {name} do_{name}\n"
+        done = subprocess.run(["bash", "-c", text + "print_table"], cwd=self.folder, text=True,
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.stderr, "")
+        return done.returncode, ran.read_text().split(), done.stdout
+
+    def test_all_pass(self):
+        self.make_repository()
+        status, ran, output = self.run_parts("true", "echo words")
+        self.assertEqual((status, ran), (0, ["a", "b"]))
+        self.assertRegex(output, r"== a +passed in 0 s\n== b +passed in 0 s\n\npart +seconds\n"
+                                 r"a +0\nb +0\ntotal +0\n$")
+        self.assertNotIn("words", output)
+
+    def test_a_failure_ends_the_run_with_its_name_and_the_end_of_its_log(self):
+        self.make_repository()
+        status, ran, output = self.run_parts("true", "echo broken; false; echo unreached", "true")
+        self.assertEqual((status, ran), (1, ["a", "b"]))
+        self.assertIn("broken", output)
+        self.assertNotIn("unreached", output)
+        self.assertRegex(output, r"\nb +failed\n")
+        self.assertRegex(output.splitlines()[-1], r"^b FAILED, see build/full/\w{40}/b\.log$")
+
+    def test_resume_leaves_out_what_has_passed(self):
+        self.make_repository()
+        self.run_parts("true", "false", "true")
+        status, ran, output = self.run_parts("true", "true", "true", resume=True)
+        self.assertEqual((status, ran), (0, ["b", "c"]))
+        self.assertRegex(output, r"== a +passed before\n")
+        self.assertEqual(self.run_parts("true", "true", "true")[1], ["a", "b", "c"])
+
+    def test_resume_runs_everything_after_any_change_of_the_sources(self):
+        self.make_repository()
+        for name, text in (("source", "2\n"), ("new_file", "1\n"), ("source", "1\n")):
+            with self.subTest(name=name, text=text):
+                self.run_parts("true")
+                (self.folder / name).write_text(text)
+                self.assertEqual(self.run_parts("true", resume=True)[1], ["a"])
+                self.assertEqual(self.run_parts("true", resume=True)[1], [])
+
+    def test_a_part_during_which_the_sources_change_has_not_passed(self):
+        self.make_repository()
+        status, _, output = self.run_parts("echo 2 >source")
+        self.assertEqual(status, 0)
+        self.assertIn("the sources changed", output)
+        (self.folder / "source").write_text("1\n")
+        self.assertEqual(self.run_parts("true", resume=True)[1], ["a"])
+
+    def test_without_git(self):
+        self.run_parts("true")
+        self.assertEqual(self.run_parts("true", resume=True)[1], [])
+        (self.folder / "source").write_text("2\n")
+        self.assertEqual(self.run_parts("true", resume=True)[1], ["a"])
+
+    def test_wrong_use_of_scripts_test(self):
+        for words in (["--ful"], ["--resume"], ["--full", "--again"], ["x"]):
+            with self.subTest(words=words):
+                done = subprocess.run([ROOT / "scripts/test", *words], capture_output=True, text=True,
+                                      timeout=60, check=False)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertTrue(done.stderr.startswith("usage: "), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
