@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a subcommand is: its name, its options, and the function that does it. The table of them is
-// in command_line.cpp; help, and whatever else must know the options, is made from it.
+// What a subcommand is: its name, its options, and the function that runs it. Help and
+// completion are made from the table of them (commands/registry).
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/terminal/output.hpp"
 
 namespace limits {
@@ -79,6 +80,7 @@ struct Context {
   Output output;
   policyd::TimePoint now;
   std::string search_path;  // $PATH
+  TypedAdvice advice;
 };
 
 // What the words behind a subcommand are, for completion.

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "plugin/commands/command_line.hpp"
+#include "plugin/cli/command.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -27,31 +27,30 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-std::string with_place(std::string_view advice, const Arguments& arguments) {
-  std::string place;
+TypedAdvice::TypedAdvice(const Arguments& arguments, std::vector<std::string_view> subcommands)
+    : subcommands_(std::move(subcommands)) {
   for (const std::string_view option : {kDatabaseOption, kZextrasHomeOption}) {
     const auto value = arguments.value(std::string{option});
-    if (value) place += fmt::format("--{} {} ", option, escaped(quoted(*value)));
+    if (value) options_ += fmt::format("--{} {} ", option, escaped(quoted(*value)));
   }
-  if (place.empty()) return std::string{advice};
-  constexpr std::string_view kCall = "carbonio-limits ";
-  std::string out;
-  for (;;) {
-    const std::size_t at = advice.find(kCall);
-    if (at == std::string_view::npos) break;
-    const std::string_view rest = advice.substr(at + kCall.size());
-    const std::size_t end = std::min(rest.find_first_not_of(kLowerCase), rest.size());
-    out += advice.substr(0, at + kCall.size());
-    if (has_subcommand(rest.substr(0, end))) out += place;
-    advice = rest;
-  }
-  return out.append(advice);
 }
 
-bool has_subcommand(std::string_view name) {
-  const auto all = all_commands();
-  return std::any_of(all.begin(), all.end(),
-                     [&](const Command* command) { return command->name == name; });
+std::string TypedAdvice::complete(std::string_view advice) const {
+  if (options_.empty()) return std::string{advice};
+  constexpr std::string_view kProgram = "carbonio-limits ";
+  std::string out;
+  for (;;) {
+    const std::size_t at = advice.find(kProgram);
+    if (at == std::string_view::npos) return out.append(advice);
+    const std::string_view rest = advice.substr(at + kProgram.size());
+    const std::string_view word =
+        rest.substr(0, std::min(rest.find_first_not_of(kLowerCase), rest.size()));
+    out += advice.substr(0, at + kProgram.size());
+    if (std::find(subcommands_.begin(), subcommands_.end(), word) != subcommands_.end()) {
+      out += options_;
+    }
+    advice = rest;
+  }
 }
 
 }  // namespace limits

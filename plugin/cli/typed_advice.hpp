@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Advice that can be typed as it is printed: on the database and the Carbonio that were asked
-// about, and with subcommands that there are.
+// Commands that we advise to run must work when pasted: they need the --database and --zextras-home
+// that this command was given.
 #pragma once
 
 #include <string>
 #include <string_view>
-
-#include "plugin/cli/command.hpp"
+#include <vector>
 
 namespace limits {
 
-// "carbonio-limits reset a@b.c" becomes "carbonio-limits --database FILE reset a@b.c", wherever it
-// stands in the text, if --database was given; the same with --zextras-home.
-std::string with_place(std::string_view advice, const Arguments& arguments);
+class Arguments;
 
-[[nodiscard]] bool has_subcommand(std::string_view name);
+class TypedAdvice {
+ public:
+  // `subcommands`: their names, so that other sentences about carbonio-limits stay unchanged.
+  TypedAdvice(const Arguments& arguments, std::vector<std::string_view> subcommands);
+
+  // "carbonio-limits reset a@b.c" becomes "carbonio-limits --database FILE reset a@b.c", anywhere
+  // in the text.
+  [[nodiscard]] std::string complete(std::string_view advice) const;
+
+ private:
+  std::string options_;  // "--database FILE --zextras-home DIR ", or empty
+  std::vector<std::string_view> subcommands_;
+};
 
 }  // namespace limits

@@ -10,9 +10,10 @@
 
 #include "daemon/base/did_you_mean.hpp"
 #include "plugin/cli/options.hpp"
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/registry.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/terminal/wrap.hpp"
 #include "version.hpp"
 
 namespace limits {
@@ -34,20 +35,11 @@ constexpr std::array<Option, 4> kCommonOptions = {{
 constexpr std::size_t kHelpWidth = 80;
 
 void append_wrapped(std::string& out, std::string_view text, std::size_t indent) {
-  std::size_t column = indent;
-  for (const std::string_view word : split(text, ' ')) {
-    if (column > indent && column + 1 + word.size() > kHelpWidth) {
-      out += '\n';
-      out.append(indent, ' ');
-      column = indent;
-    } else if (column > indent) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += width_of(word);
+  const auto lines = wrapped(text, kHelpWidth - indent);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i > 0) out.append(indent, ' ');
+    out += lines[i] + '\n';
   }
-  out += '\n';
 }
 
 void append_options(std::string& out, std::span<const Option> options) {
@@ -56,12 +48,12 @@ void append_options(std::string& out, std::span<const Option> options) {
     std::string left = fmt::format("  --{}", option.name);
     if (!option.value.empty()) left += fmt::format(" {}", option.value);
     if (option.several) left += "...";
-    left.resize(std::max(kIndent, left.size() + 2), ' ');
-    out += left;
-    if (left.size() > kIndent) {
-      out += '\n';
-      out.append(kIndent, ' ');
+    if (left.size() + 2 > kIndent) {
+      out += left + '\n';
+      left.clear();
     }
+    left.resize(kIndent, ' ');
+    out += left;
     append_wrapped(out, option.help, kIndent);
   }
 }
@@ -127,20 +119,11 @@ tl::unexpected<Failure> see_help(std::string_view what, const Command* command) 
 }
 
 std::string did_you_mean(std::string_view name) {
-  std::vector<std::string_view> names;
-  for (const Command* command : all_commands()) names.push_back(command->name);
-  const auto near = policyd::nearest(name, names);
+  const auto near = policyd::nearest(name, command_names());
   return near ? fmt::format(" (did you mean '{}'?)", *near) : "";
 }
 
 }  // namespace
-
-std::vector<const Command*> all_commands() {
-  return {&kEnable, &kDisable, &kInit,       &kSync,      &kHook,    &kSend,    &kReceive,
-          &kList,   &kShow,    &kSet,        &kOn,        &kOff,     &kRemove,  &kExport,
-          &kImport, &kUsage,   &kReset,      &kBackup,    &kRestore, &kRelease, &kExplain,
-          &kDoctor, &kService, &kPostscreen, &kCompletion};
-}
 
 tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {
   CommandLine line;
@@ -255,11 +238,12 @@ int run_command_line(std::span<const std::string> arguments, const Environment& 
     } else {
       Context context{line->zextras_home.value_or(
                           environment.zextras_home.value_or(std::string{kDefaultZextrasHome})),
-                      Output{out, environment.style}, environment.now, environment.search_path};
+                      Output{out, environment.style}, environment.now, environment.search_path,
+                      TypedAdvice{line->arguments, command_names()}};
       if (auto done = line->command->run(line->arguments, context); !done) {
         Failure failure = done.error();
         if (failure.exit == Exit::failed) {
-          failure.message = with_place(failure.message, line->arguments);
+          failure.message = context.advice.complete(failure.message);
         }
         return fail(failure);
       }

@@ -20,9 +20,6 @@ struct Environment {
   std::string search_path;  // $PATH
 };
 
-// All subcommands, in the order of the help.
-std::vector<const Command*> all_commands();
-
 struct CommandLine {
   const Command* command = nullptr;  // none: help or version of the whole
   bool help = false;

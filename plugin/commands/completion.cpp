@@ -3,8 +3,8 @@
 // subcommands, so that it knows every option.
 #include <fmt/core.h>
 
-#include "plugin/commands/command_line.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/registry.hpp"
 
 namespace limits {
 namespace {
@@ -15,7 +15,7 @@ std::string option_names(std::span<const Option> options) {
   return out;
 }
 
-std::string command_names(std::string_view between, bool (*wanted)(const Command&)) {
+std::string joined_names(std::string_view between, bool (*wanted)(const Command&)) {
   std::string out;
   for (const Command* command : all_commands()) {
     if (!wanted(*command)) continue;
@@ -66,18 +66,18 @@ Outcome run(const Arguments&, Context& context) {
   Output& output = context.output;
   output.text(kHead);
   output.text(fmt::format("    case $word in {}) command=$word; break ;; esac\n  done\n",
-                          command_names("|", [](const Command&) { return true; })));
+                          joined_names("|", [](const Command&) { return true; })));
   output.text("  case \"$command $before\" in\n" + value_cases());
   output.text("    *) case $command in\n    '') words='" +
-              command_names(" ", [](const Command&) { return true; }) + " --help --version' ;;\n" +
+              joined_names(" ", [](const Command&) { return true; }) + " --help --version' ;;\n" +
               option_cases() + "    esac\n    words+=' --help --zextras-home'\n");
   output.text(fmt::format("    case $command in {}) ;; *) words+=' --database' ;; esac\n",
-                          command_names("|", [](const Command& c) { return !c.takes_database; })));
+                          joined_names("|", [](const Command& c) { return !c.takes_database; })));
   output.text(fmt::format(
       "    case $command in\n    {}) files=-f ;;\n    {}) words+=\" $(carbonio-limits list "
       "2>/dev/null | awk '$1 + 0 > 0 {{ print $1 }}')\" ;;\n    esac ;;\n  esac\n",
-      command_names("|", [](const Command& c) { return c.takes == Takes::file; }),
-      command_names("|", [](const Command& c) { return c.takes == Takes::id; })));
+      joined_names("|", [](const Command& c) { return c.takes == Takes::file; }),
+      joined_names("|", [](const Command& c) { return c.takes == Takes::id; })));
   output.text(kTail);
   return {};
 }

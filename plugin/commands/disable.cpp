@@ -7,7 +7,6 @@
 
 #include "hooks/carbonio/paths.hpp"
 #include "hooks/carbonio/policy_attributes.hpp"
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/host/host_service.hpp"
 #include "plugin/host/server_switch.hpp"
@@ -28,7 +27,7 @@ constexpr std::array<Option, 5> kOptions = {{
 }};
 
 void dry_run(const carbonio::Directory& directory, const Entry* here, const HostService& host,
-             const Configd& configd, const Arguments& arguments, Context& context) {
+             const Configd& configd, Context& context) {
   std::vector<std::string> commands;
   bool rewriting = false;
   for (const Entry& entry : directory.entries) {
@@ -39,7 +38,7 @@ void dry_run(const carbonio::Directory& directory, const Entry* here, const Host
   }
   if (rewriting) commands.push_back(rewrite_as_typed(configd, "cbpolicyd mta"));
   if (here != nullptr && !host.is_stopped()) {
-    commands.push_back(with_place("carbonio-limits service stop", arguments));
+    commands.push_back(context.advice.complete("carbonio-limits service stop"));
     commands.push_back(
         fmt::format("rm -f {}", carbonio::enabled_mark(context.zextras_home).string()));
   }
@@ -95,7 +94,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!arguments.has("dry-run")) {
     return change(*carbonio, answers->directory, here, host, context);
   }
-  dry_run(answers->directory, here, host, *configd, arguments, context);
+  dry_run(answers->directory, here, host, *configd, context);
   return {};
 }
 

@@ -8,9 +8,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/terminal/labelled.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/terminal/wrap.hpp"
 
@@ -21,8 +19,6 @@ constexpr std::array<Option, 2> kOptions = {{
     {"postfix-config", "DIR", "the folder with main.cf and master.cf of another Postfix"},
     {"json", "", "print JSON"},
 }};
-
-constexpr std::size_t kMinWidth = 30;
 
 std::string counted(std::size_t number, std::string_view noun) {
   return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
@@ -46,10 +42,9 @@ bool is_command(std::string_view text) {
 // the shell (within quotes, a line break is as good as a space to SQL).
 void print_fix(Output& output, const std::string& fix) {
   constexpr std::string_view kLabel = "    fix        ";
-  const std::size_t width = output.style().width;
   constexpr std::size_t kMark = 2;  // " \\"
-  const std::size_t room = std::max(kMinWidth, width - std::min(width, kLabel.size() + kMark));
-  const auto lines = wrapped(fix, width == 0 ? 0 : room);
+  const std::size_t room = room_beside(output, kLabel);
+  const auto lines = wrapped(fix, room == 0 ? 0 : room - kMark);
   const bool command = is_command(fix);
   char quote = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -69,19 +64,19 @@ void print_fix(Output& output, const std::string& fix) {
 void print_text(const Findings& findings, Output& output) {
   for (const Finding& finding : findings.all()) {
     if (finding.health == Health::well) {
-      print_labelled(output, "  ok           ", Colour::green, finding.what);
+      print_wrapped(output, {"  ok           ", Colour::green}, {finding.what});
     }
   }
   for (const Finding& finding : findings.all()) {
     if (finding.health == Health::not_checked) {
-      print_labelled(output, "  not checked  ", Colour::dim, finding.what);
+      print_wrapped(output, {"  not checked  ", Colour::dim}, {finding.what});
     }
   }
   for (const Finding& finding : findings.all()) {
     if (finding.health != Health::wrong) continue;
     output.line("");
-    print_labelled(output, "  PROBLEM      ", Colour::red, finding.what);
-    print_labelled(output, "    why        ", Colour::dim, finding.why);
+    print_wrapped(output, {"  PROBLEM      ", Colour::red}, {finding.what});
+    print_wrapped(output, {"    why        ", Colour::dim}, {finding.why});
     print_fix(output, finding.fix);
   }
   output.line("");
@@ -121,7 +116,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   question.search_path = context.search_path;
   auto findings = examine(question);
   if (!findings) return failed(findings.error());
-  findings->edit_fixes([&](const std::string& fix) { return with_place(fix, arguments); });
+  findings->edit_fixes([&](const std::string& fix) { return context.advice.complete(fix); });
   if (arguments.has("json")) {
     context.output.print(json_of(*findings));
   } else {

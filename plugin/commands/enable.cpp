@@ -7,7 +7,6 @@
 
 #include <array>
 
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/host/host_service.hpp"
 #include "plugin/host/server_switch.hpp"
@@ -59,16 +58,15 @@ Outcome check_all_are_mta(const carbonio::Directory& directory) {
   return {};
 }
 
-void print_others(const std::vector<std::string>& others, bool and_here, const Arguments& arguments,
-                  Output& output) {
+void print_others(const std::vector<std::string>& others, bool and_here, Context& context) {
   if (others.empty()) return;
-  output.note(fmt::format(
+  context.output.note(fmt::format(
       "on {} this changes only the attributes. If the daemon does not run there yet, Postfix "
       "then defers all mail: run 'carbonio-limits enable' there, preferably first. To copy the "
       "limits: {} | ssh {} carbonio-limits import -",
-      join_with_and(others), with_place("carbonio-limits export", arguments), others.front()));
+      join_with_and(others), context.advice.complete("carbonio-limits export"), others.front()));
   if (others.size() + (and_here ? 1 : 0) > 1) {
-    output.note(fmt::format("each MTA host counts separately: {} hosts are {} counts.",
+    context.output.note(fmt::format("each MTA host counts separately: {} hosts are {} counts.",
                             others.size() + (and_here ? 1 : 0),
                             others.size() + (and_here ? 1 : 0)));
   }
@@ -110,7 +108,7 @@ class Enabling {
       auto needed = host_.commands_for(wanted);
       if (!needed) return failed(needed.error());
       for (const std::string& command : *needed) {
-        commands.push_back(with_place(command, arguments_));
+        commands.push_back(context_.advice.complete(command));
       }
     }
     for (const Entry& entry : directory.entries) {
@@ -125,7 +123,7 @@ class Enabling {
     for (const Entry& entry : directory.entries) {
       if (&entry != here) others.push_back(shown_name(entry.name));
     }
-    print_others(others, here != nullptr, arguments_, context_.output);
+    print_others(others, here != nullptr, context_);
     return {};
   }
 
@@ -155,7 +153,7 @@ class Enabling {
       host_.verify(steps_);
     }
     if (changed && !steps_.any_wrong()) conclude(here != nullptr);
-    print_others(others, here != nullptr, arguments_, context_.output);
+    print_others(others, here != nullptr, context_);
     if (!changed) return changed;
     if (!steps_.any_wrong()) return {};
     return failed(
@@ -177,9 +175,8 @@ class Enabling {
                                  : "Nothing to change: the attributes are already set.";
     context_.output.line(steps_.any_done() ? done : unchanged);
     if (!here || !steps_.any_done()) return;
-    context_.output.line(with_place(
-        "Next: 'carbonio-limits send 100/h' limits each user of this server to 100 an hour.",
-        arguments_));
+    context_.output.line(context_.advice.complete(
+        "Next: 'carbonio-limits send 100/h' limits each user of this server to 100 an hour."));
   }
 
   const Arguments& arguments_;

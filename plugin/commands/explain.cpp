@@ -13,7 +13,6 @@
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/daemon_config.hpp"
 #include "plugin/explain/explain_json.hpp"
@@ -119,28 +118,20 @@ Conclusion conclude(const policyd::Verdict& verdict) {
   }
 }
 
-void print_wrapped(Output& output, std::string_view label, std::string_view text, Colour colour) {
-  constexpr std::size_t kLeast = 30;
-  const std::size_t indent = label.size();
-  const std::size_t width = output.style().width;
-  const auto lines =
-      wrapped(text, width == 0 ? 0 : std::max(kLeast, width - std::min(width, indent)));
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::string left = i == 0 ? std::string{label} : std::string(indent, ' ');
-    output.line({left, Colour::dim}, {lines[i], colour});
-  }
+void print_field(Output& output, std::string label, std::string text,
+                 Colour colour = Colour::none) {
+  print_wrapped(output, {std::move(label), Colour::dim}, {std::move(text), colour});
 }
 
 void print_mail(Output& output, const Mail& mail) {
-  print_wrapped(output, "  from     ", mail.from.empty() ? "<> (a bounce)" : escaped(mail.from),
-                Colour::none);
-  print_wrapped(output, "  to       ", escaped(mail.to), Colour::none);
+  print_field(output, "  from     ", mail.from.empty() ? "<> (a bounce)" : escaped(mail.from));
+  print_field(output, "  to       ", escaped(mail.to));
   std::string client = mail.client.to_string();
   client +=
       mail.sasl ? fmt::format(", authenticated as {}", escaped(*mail.sasl)) : ", not authenticated";
   if (!mail.helo.empty()) client += fmt::format(", HELO {}", escaped(mail.helo));
   if (mail.size_bytes != 0) client += fmt::format(", {} bytes", mail.size_bytes);
-  print_wrapped(output, "  client   ", client, Colour::none);
+  print_field(output, "  client   ", client);
 }
 
 void print_policies(Output& output, const Explanation& explanation) {
@@ -265,28 +256,26 @@ std::string reset_argument(const Explanation& explanation) {
   return address && who != "<>" && policyd::is_mail_address(who) ? escaped(who) : std::string{};
 }
 
-void print_text(const Mail& mail, const Explanation& explanation, const Arguments& arguments,
-                Context& context) {
+void print_text(const Mail& mail, const Explanation& explanation, Context& context) {
   Output& output = context.output;
   const policyd::Verdict& verdict = final_verdict(explanation);
   const Conclusion conclusion = conclude(verdict);
   output.line({conclusion.word, conclusion.colour}, {});
   const bool at_end = &verdict != &explanation.verdict;
-  print_wrapped(
+  print_field(
       output, "  because  ",
       at_end ? "it passes at RCPT, and is refused at the end of the message" : explanation.why,
       Colour::bold);
-  print_wrapped(output, "  Postfix  ", escaped(action_line(verdict)), Colour::none);
+  print_field(output, "  Postfix  ", escaped(action_line(verdict)));
   print_mail(output, mail);
   if (const std::string who = reset_argument(explanation); !who.empty()) {
-    print_wrapped(output, "  clear    ", with_place("carbonio-limits reset " + who, arguments),
-                  Colour::none);
+    print_field(output, "  clear    ", context.advice.complete("carbonio-limits reset " + who));
   }
   output.line("");
   print_policies(output, explanation);
   print_limits(output, explanation, context.now);
   print_modules(output, explanation);
-  for (const std::string& note : explanation.notes) output.note(with_place(note, arguments));
+  for (const std::string& note : explanation.notes) output.note(context.advice.complete(note));
 }
 
 void add_notes(Explanation& explanation, const Arguments& arguments, const DaemonConfig& daemon,
@@ -326,7 +315,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (arguments.has("json")) {
     context.output.print(json_of(*mail, *explanation));
   } else {
-    print_text(*mail, *explanation, arguments, context);
+    print_text(*mail, *explanation, context);
   }
   return {};
 }

@@ -6,7 +6,6 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/limit_text/limit_json.hpp"
@@ -18,11 +17,11 @@ namespace {
 
 constexpr std::array<Option, 1> kOptions = {{{"json", "", "for programs"}}};
 
-void print_table(const AllLimits& all, const Arguments& arguments, Output& output) {
+void print_table(const AllLimits& all, Context& context) {
+  Output& output = context.output;
   if (all.limits.empty()) {
-    output.line(with_place(
-        "There are no limits. One for each user of this server: carbonio-limits send 100/h",
-        arguments));
+    output.line(context.advice.complete(
+        "There are no limits. To limit each user of this server: carbonio-limits send 100/h"));
   } else {
     Table table{{{"ID", true},
                  {"DIRECTION"},
@@ -74,7 +73,7 @@ Outcome run(const Arguments& arguments, Context& context) {
     return failed(fmt::format("database {}: {}", place->file.string(), all.error().message));
   }
   if (!arguments.has("json")) {
-    print_table(*all, arguments, context.output);
+    print_table(*all, context);
     return {};
   }
   nlohmann::json limits = nlohmann::json::array();

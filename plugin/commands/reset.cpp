@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
@@ -156,7 +155,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   }
   context.output.line(done->sentence);
   for (const std::string& note : done->notes) {
-    context.output.note(with_place(note, arguments) + ".");
+    context.output.note(context.advice.complete(note) + ".");
   }
   return {};
 }

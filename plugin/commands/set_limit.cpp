@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/limit_text/change_report.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
@@ -89,13 +88,11 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
   }
   for (const std::string& sentence : written->sentences) output.line(sentence);
   if (written->changed && direction == Direction::receive && wanted->front().verdict) {
-    output.note(with_place(
-        "whoever floods such an address uses up its limit, and wanted mail is shut out "
-        "too. Against floods Carbonio recommends Postscreen instead: carbonio-limits postscreen "
-        "enable",
-        arguments));
+    output.note(context.advice.complete(
+        "a flood of mail to such an address uses up its limit, and then wanted mail is rejected "
+        "too. Against floods Carbonio recommends Postscreen: carbonio-limits postscreen enable"));
   }
-  for (const std::string& note : written->notes) output.note(with_place(note, arguments) + ".");
+  for (const std::string& note : written->notes) output.note(context.advice.complete(note) + ".");
   if (dry) output.line("Nothing was changed (--dry-run).");
   return {};
 }

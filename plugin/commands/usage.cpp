@@ -50,14 +50,14 @@ tl::expected<UsageQuery, Failure> query_of(const Arguments& arguments) {
 }
 
 Result<void> print_once(const Tables& tables, const DatabasePlace& place, const UsageQuery& query,
-                        const Arguments& arguments, Output& output) {
+                        bool json, const TypedAdvice& advice, Output& output) {
   const auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
   const auto usage = read_usage(tables, all->limits, query);
   if (!usage) return tl::unexpected{usage.error()};
   const DaemonNews news = read_news(place);
-  const UsageView view{*all, *usage, news, query, arguments};
-  if (arguments.has("json")) {
+  const UsageView view{*all, *usage, news, query, advice};
+  if (json) {
     output.print(json_of(view));
   } else {
     print_usage(view, output);
@@ -66,7 +66,7 @@ Result<void> print_once(const Tables& tables, const DatabasePlace& place, const 
 }
 
 Result<void> watch(const Tables& tables, const DatabasePlace& place, UsageQuery query,
-                   const Arguments& arguments, Style style) {
+                   const TypedAdvice& advice, Style style) {
   SignalWait signals;
   Screen screen{style.terminal};
   for (;;) {
@@ -75,7 +75,7 @@ Result<void> watch(const Tables& tables, const DatabasePlace& place, UsageQuery 
     std::ostringstream picture;
     Output output{picture, style};
     query.now = policyd::wall_clock();
-    auto printed = print_once(tables, place, query, arguments, output);
+    auto printed = print_once(tables, place, query, false, advice, output);
     if (!printed) return printed;
     if (!screen.show(picture.str(), size.rows)) return {};
     if (signals.wait(kRefresh) == SignalWait::Woken::end) return {};
@@ -92,9 +92,11 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!database) return failed(database.error());
   query->now = context.now;
   query->decay = place->decay;
-  const auto done = arguments.has("watch")
-                        ? watch(database->tables, *place, *query, arguments, context.output.style())
-                        : print_once(database->tables, *place, *query, arguments, context.output);
+  const auto done =
+      arguments.has("watch")
+          ? watch(database->tables, *place, *query, context.advice, context.output.style())
+          : print_once(database->tables, *place, *query, arguments.has("json"), context.advice,
+                       context.output);
   if (!done) {
     return failed(fmt::format("database {}: {}", place->file.string(), done.error().message));
   }

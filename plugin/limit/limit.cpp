@@ -83,6 +83,14 @@ std::string_view participle(policyd::Action verdict) {
 
 }  // namespace
 
+Per default_per(Direction direction) {
+  return direction == Direction::send ? Per::user : Per::domain;
+}
+
+policyd::Action default_verdict(Direction direction) {
+  return direction == Direction::send ? policyd::Action::defer : policyd::Action::reject;
+}
+
 bool StoredLimit::enabled() const {
   return policy_enabled &&
          std::all_of(rates.begin(), rates.end(), [](const auto& rate) { return rate.enabled; }) &&

@@ -29,6 +29,10 @@ struct WantedLimit {
   bool enabled = true;
 };
 
+// What applies without --per and --verdict.
+Per default_per(Direction direction);
+policyd::Action default_verdict(Direction direction);
+
 // A row of quotas_limits with its quota.
 struct StoredRate {
   std::int64_t quota_id = 0;

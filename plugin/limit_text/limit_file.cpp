@@ -6,7 +6,6 @@
 #include <map>
 
 #include "plugin/cli/options.hpp"
-#include "plugin/commands/commands.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/limit_text/limit_options.hpp"
 #include "plugin/terminal/text.hpp"
@@ -21,17 +20,19 @@ constexpr std::string_view kProgram = "carbonio-limits";
 Result<std::vector<WantedLimit>> parse_words(std::vector<std::string> words) {
   if (!words.empty() && words.front() == kProgram) words.erase(words.begin());
   const std::string verb = words.empty() ? std::string{} : words.front();
-  if (verb != kSend.name && verb != kReceive.name) {
+  const bool sending = verb == name_of(Direction::send);
+  if (!sending && verb != name_of(Direction::receive)) {
     return failure(fmt::format("'{}' is neither send nor receive", shown(verb)));
   }
-  const bool sending = verb == kSend.name;
+  const Direction direction = sending ? Direction::send : Direction::receive;
   words.erase(words.begin());
-  const auto arguments = parse_options(words, sending ? kSend.options : kReceive.options);
+  const auto arguments = parse_options(words, limit_options(direction));
   if (!arguments) return tl::unexpected{arguments.error()};
   for (const char* option : {"dry-run", "print-sql"}) {
-    if (arguments->has(option)) return failure(fmt::format("--{} has no place in a file", option));
+    if (arguments->has(option))
+      return failure(fmt::format("--{} cannot be used in a file", option));
   }
-  auto wanted = wanted_limits(sending ? Direction::send : Direction::receive, *arguments);
+  auto wanted = wanted_limits(direction, *arguments);
   if (!wanted) return failure(wanted.error().message);
   return std::move(*wanted);
 }

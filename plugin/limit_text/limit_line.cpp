@@ -29,14 +29,6 @@ bool is_sayable(const std::string& text) {
   return is_valid_utf8(text) && !has_control_characters(text);
 }
 
-Action default_verdict(Direction direction) {
-  return direction == Direction::send ? Action::defer : Action::reject;
-}
-
-Per default_per(Direction direction) {
-  return direction == Direction::send ? Per::user : Per::domain;
-}
-
 // False where the texts cannot be said by one --message.
 bool take_message(const StoredLimit& limit, WantedLimit& wanted) {
   if (has_default_texts(limit)) return true;

@@ -15,6 +15,48 @@ namespace {
 constexpr std::size_t kMaxMessage = 400;
 constexpr std::size_t kMaxName = 200;
 
+constexpr std::array<Option, 14> options_of(Direction direction) {
+  const bool sending = direction == Direction::send;
+  return {{
+      {"everyone", "", "users of this server's own domains (the default)"},
+      {"anyone", "",
+       sending ? "any sender in the world, as in Zextras' article; with --domain, --user or "
+                 "--group: mail from these senders wherever it comes from, even if it is forged"
+               : "any recipient, as in Zextras' article"},
+      {"domain", "DOMAIN", "the users of a domain", true},
+      {"user", "ADDRESS", "a single user", true},
+      {"group", "GROUP", "the members of a group in the table policy_groups", true},
+      {"client", "NETWORK",
+       "mail from a host or network, such as 192.0.2.1 or 10.0.0.0/8, whoever the sender is", true},
+      {"except", "WHO", "exempt these addresses, domains or groups (%NAME)", true},
+      {"per", "WHAT",
+       sending ? "what has a counter of its own: user (the default), domain, client (IP address), "
+                 "account (login name; without a named target, whatever the sender address) or "
+                 "everyone"
+               : "what has a counter of its own: domain (the default), user, client (IP address) "
+                 "or everyone",
+       false, sending ? "user domain client account everyone" : "user domain client everyone"},
+      {"verdict", "WHAT",
+       sending ? "what happens to mail over the limit: defer (the default), reject, hold, discard "
+                 "or none (count only)"
+               : "what happens to mail over the limit: reject (the default), defer, hold, discard "
+                 "or none (count only)",
+       false, "defer reject hold discard none"},
+      {"message", "TEXT",
+       sending ? "what the sender is told, instead of 'Deferring: Too many messages sent in last "
+                 "hour'; {used}, {limit}, {period} and {retry_after} are replaced by the figures"
+               : "what the sender is told, instead of 'Rejecting: Too many messages received in "
+                 "last hour'; {used}, {limit}, {period} and {retry_after} are replaced by the "
+                 "figures"},
+      {"name", "NAME", "name of the policy in the database"},
+      {"off", "", "create the limit switched off; 'on ID' switches it on"},
+      {"dry-run", "", "show what would be done without changing anything"},
+      {"print-sql", "", "print SQL statements for sqlite3 without changing anything"},
+  }};
+}
+constexpr auto kSendOptions = options_of(Direction::send);
+constexpr auto kReceiveOptions = options_of(Direction::receive);
+
 template <typename T>
 struct Word {
   std::string_view word;
@@ -205,13 +247,16 @@ Outcome take_texts(const Arguments& arguments, WantedLimit& wanted) {
 
 }  // namespace
 
+std::span<const Option> limit_options(Direction direction) {
+  return direction == Direction::send ? kSendOptions : kReceiveOptions;
+}
+
 tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction direction,
                                                               const Arguments& arguments) {
   auto named = named_in(arguments);
   if (!named) return tl::unexpected{named.error()};
-  const bool sending = direction == Direction::send;
-  const auto per =
-      choice(kPers, "per", arguments.value("per").value_or(sending ? "user" : "domain"));
+  const auto per_text = arguments.value("per");
+  const auto per = per_text ? choice(kPers, "per", *per_text) : default_per(direction);
   if (!per) return tl::unexpected{per.error()};
   if (auto fine = take_whole(direction, *per, arguments, named->targets); !fine) {
     return tl::unexpected{fine.error()};
@@ -236,8 +281,9 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
     return wrong_use(
         "--per account counts authenticated mail only, so --anyone has no use beside those named");
   }
-  const auto verdict = choice(kVerdicts, "verdict",
-                              arguments.value("verdict").value_or(sending ? "defer" : "reject"));
+  const auto verdict_text = arguments.value("verdict");
+  const auto verdict = verdict_text ? choice(kVerdicts, "verdict", *verdict_text)
+                                    : std::optional{default_verdict(direction)};
   if (!verdict) return tl::unexpected{verdict.error()};
   wanted.verdict = *verdict;
   if (auto fine = take_texts(arguments, wanted); !fine) return tl::unexpected{fine.error()};

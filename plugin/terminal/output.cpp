@@ -65,16 +65,7 @@ void Output::line(const Cell& left, const Cell& right) {
 void Output::text(std::string_view text) { out_ << text; }
 
 void Output::note(std::string_view text) {
-  if (style_.colour) out_ << code_of(Colour::yellow);
-  out_ << "Note:";
-  if (style_.colour) out_ << "\033[0m";
-  constexpr std::size_t kLabel = 6;  // "Note: "
-  constexpr std::size_t kLeast = 30;
-  const std::size_t room = std::max(kLeast, style_.width - std::min(style_.width, kLabel));
-  const auto lines = wrapped(text, style_.width == 0 ? 0 : room);
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    out_ << (i == 0 ? " " : std::string(kLabel, ' ')) << lines[i] << '\n';
-  }
+  print_wrapped(*this, {"Note: ", Colour::yellow}, {std::string{text}});
 }
 
 std::vector<std::size_t> Table::widths() const {

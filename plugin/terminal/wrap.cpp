@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/terminal/wrap.hpp"
 
+#include <algorithm>
+
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -25,6 +27,20 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
     column += width_of(word);
   }
   return lines;
+}
+
+std::size_t room_beside(const Output& output, std::string_view label) {
+  constexpr std::size_t kMinRoom = 30;
+  const std::size_t width = output.style().width;
+  return width == 0 ? 0 : std::max(kMinRoom, width - std::min(width, width_of(label)));
+}
+
+void print_wrapped(Output& output, const Cell& label, const Cell& text) {
+  Cell left = label;
+  for (const std::string& line : wrapped(text.text, room_beside(output, label.text))) {
+    output.line(left, {line, text.colour});
+    left.text.assign(width_of(label.text), ' ');
+  }
 }
 
 }  // namespace limits

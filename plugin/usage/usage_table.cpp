@@ -7,7 +7,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "plugin/cli/typed_advice.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -209,9 +208,9 @@ void print_usage(const UsageView& view, Output& output) {
     print_table(view, output);
   }
   if (usage.uses.size() < usage.active) {
-    output.line(with_place(fmt::format("{} more; 'carbonio-limits usage --top {}' shows them all.",
-                                       usage.active - usage.uses.size(), usage.active),
-                           view.arguments));
+    output.line(view.advice.complete(
+        fmt::format("{} more; 'carbonio-limits usage --top {}' shows them all.",
+                    usage.active - usage.uses.size(), usage.active)));
   }
   if (view.query.filter) {
     print_earlier_refusals(view, output);

@@ -16,7 +16,7 @@ struct UsageView {
   const Usage& usage;
   const DaemonNews& news;
   const UsageQuery& query;
-  const Arguments& arguments;  // for what to type next
+  const TypedAdvice& advice;
 };
 
 void print_usage(const UsageView& view, Output& output);

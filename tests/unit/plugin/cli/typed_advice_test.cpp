@@ -3,19 +3,25 @@
 
 #include <gtest/gtest.h>
 
+#include "plugin/cli/command.hpp"
+
 namespace limits {
 namespace {
 
 constexpr const char* kAdvice = "try 'carbonio-limits usage', or carbonio-limits nothing";
 
-TEST(Advice, IsOnTheDatabaseAndTheCarbonioThatWereGiven) {
+std::string completed(std::string_view advice, const Arguments& arguments) {
+  return TypedAdvice{arguments, {"list", "usage"}}.complete(advice);
+}
+
+TEST(Advice, NamesTheDatabaseAndTheCarbonioThatWereGiven) {
   Arguments arguments;
-  EXPECT_EQ(with_place(kAdvice, arguments), kAdvice);
+  EXPECT_EQ(completed(kAdvice, arguments), kAdvice);
   arguments.add("zextras-home", {"/srv/a b"});
-  EXPECT_EQ(with_place(kAdvice, arguments),
+  EXPECT_EQ(completed(kAdvice, arguments),
             "try 'carbonio-limits --zextras-home '/srv/a b' usage', or carbonio-limits nothing");
   arguments.add("database", {"x.db"});
-  EXPECT_EQ(with_place("carbonio-limits list", arguments),
+  EXPECT_EQ(completed("carbonio-limits list", arguments),
             "carbonio-limits --database x.db --zextras-home '/srv/a b' list");
 }
 

@@ -8,6 +8,7 @@
 #include <random>
 #include <sstream>
 
+#include "plugin/commands/registry.hpp"
 #include "plugin/limit_text/limit_options.hpp"
 #include "plugin/terminal/text.hpp"
 
