@@ -5,11 +5,13 @@
 // SYNOPSIS
 //   carbonio-limits SUBCOMMAND [options]
 // DESCRIPTION
-//   Writes limits into the database of the policy daemon, where they are in force by the next mail,
-//   and shows them and how much of each is used. `carbonio-limits --help` names the subcommands.
+//   Writes limits to the database of the policy daemon, which applies them from the next mail on,
+//   and shows the limits and how much of each is used. `carbonio-limits --help` lists the
+//   subcommands.
 // DIAGNOSTICS
-//   Exit status 0: done; 1: wrong use; 2: it failed; 3: doctor or status found something wrong. A
-//   failure is one line on standard error that says what and what to do, and has changed nothing.
+//   Exit status 0: success; 1: wrong usage; 2: failure; 3: doctor or status found a problem. A
+//   failure changes nothing and is reported in one line on standard error: what is wrong and what
+//   to do.
 #include <unistd.h>
 
 #include <cstdlib>

@@ -24,7 +24,7 @@ enum class Exit : std::uint8_t { done = 0, wrong_use = 1, failed = 2, found_wron
 
 struct Failure {
   Exit exit = Exit::failed;
-  std::string message;  // one line: what is wrong and what to do; empty where that is said already
+  std::string message;  // one line: what is wrong and what to do; empty if already reported
 };
 using Outcome = tl::expected<void, Failure>;
 
@@ -36,20 +36,20 @@ inline tl::unexpected<Failure> failed(std::string message) {
 }
 inline tl::unexpected<Failure> failed(const policyd::Error& error) { return failed(error.message); }
 
-// `doctor`, `status`: done, and what was found is said.
+// For `doctor` and `status`: they succeeded, and the problems they found are reported.
 inline tl::unexpected<Failure> found_wrong() {
   return tl::unexpected<Failure>{Failure{Exit::found_wrong, {}}};
 }
 
 struct Option {
   std::string_view name;   // without the dashes
-  std::string_view value;  // what its value is called in the help; empty for a switch
+  std::string_view value;  // the name of its value in the help; empty for a switch
   std::string_view help;
-  bool several = false;           // several values behind it, and several times
-  std::string_view choices = {};  // the values there are, for completion; with spaces between
+  bool several = false;           // takes several values, and may be repeated
+  std::string_view choices = {};  // for completion: the possible values, separated by spaces
 };
 
-// What was typed, checked against the options of the subcommand.
+// The command line, checked against the options of the subcommand.
 class Arguments {
  public:
   void add(const std::string& option, std::vector<std::string> values) {
@@ -72,7 +72,7 @@ class Arguments {
 
  private:
   std::map<std::string, std::vector<std::string>> options_;
-  std::vector<std::string> words_;  // arguments that are no options
+  std::vector<std::string> words_;  // arguments that are not options
 };
 
 struct Context {
@@ -83,24 +83,24 @@ struct Context {
   TypedAdvice advice;
 };
 
-// What the words behind a subcommand are, for completion.
+// For completion: what the arguments of a subcommand are.
 enum class Takes : std::uint8_t { other, id, file };
 
 struct Command {
   std::string_view name;
-  std::string_view synopsis;  // behind the name
-  std::string_view summary;   // one line, for the list of all
-  std::string_view details;   // paragraphs for its own help
-  std::string_view examples;  // a line each
+  std::string_view synopsis;  // what follows the name
+  std::string_view summary;   // one line, for the list of subcommands
+  std::string_view details;   // paragraphs for its own help, one per line
+  std::string_view examples;  // one per line, without the program's name
   std::span<const Option> options;
-  std::size_t most_words = 0;
+  std::size_t max_words = 0;
   Outcome (*run)(const Arguments& arguments, Context& context) = nullptr;
   Takes takes = Takes::other;
-  std::string_view words = {};  // what its first word may be, for completion; with spaces between
-  bool takes_database = true;   // else only the daemon's own will do, and --database is refused
+  std::string_view words = {};  // for completion: its possible first words, separated by spaces
+  bool takes_database = true;   // else it works on the daemon's own database only
 };
 
-// Known to every subcommand.
+// Options of every subcommand.
 inline constexpr std::string_view kDatabaseOption = "database";
 inline constexpr std::string_view kZextrasHomeOption = "zextras-home";
 

@@ -18,7 +18,7 @@ namespace po = boost::program_options;
 
 void declare(po::options_description& description, std::span<const Option> options) {
   for (const Option& option : options) {
-    // "help,h": the only short one.
+    // "help,h" declares the short form -h.
     const std::string name = std::string{option.name} + (option.name == kHelpOption ? ",h" : "");
     if (option.value.empty()) {
       description.add_options()(name.c_str(), "");
@@ -35,16 +35,16 @@ bool is_several(std::span<const Option> options, std::string_view name) {
                      [&](const Option& option) { return option.name == name && option.several; });
 }
 
-std::string say_unknown(std::string_view option, std::span<const Option> options) {
+std::string unknown_option(std::string_view option, std::span<const Option> options) {
   if (option.size() > 1 && option[0] == '-' && option[1] >= '0' && option[1] <= '9') {
-    return fmt::format("'{}' is less than nothing; give a number without '-'", shown(option));
+    return fmt::format("'{}' is negative; give a number without '-'", shown(option));
   }
   std::vector<std::string_view> names;
   for (const Option& known : options) names.push_back(known.name);
   const std::string_view name =
       option.substr(std::min(option.find_first_not_of('-'), option.size()));
   const auto near = policyd::nearest(name, names);
-  return fmt::format("there is no option '{}'{}", shown(option),
+  return fmt::format("unknown option '{}'{}", shown(option),
                      near ? fmt::format(" (did you mean '--{}'?)", *near) : "");
 }
 
@@ -68,13 +68,13 @@ policyd::Result<Arguments> parse_options(std::span<const std::string> words,
         continue;
       }
       if (arguments.has(key) && !is_several(options, key)) {
-        return policyd::failure(fmt::format("option '--{}' is given twice", key));
+        return policyd::failure(fmt::format("option '--{}' is given more than once", key));
       }
       arguments.add(key, option.value);
     }
   } catch (const po::unknown_option& error) {
-    return policyd::failure(say_unknown(error.get_option_name(), options));
-  } catch (const po::error& error) {  // Program_options' way to say it
+    return policyd::failure(unknown_option(error.get_option_name(), options));
+  } catch (const po::error& error) {
     return policyd::failure(error.what());
   }
   return arguments;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Words into Arguments, by a table of Options. Options are never guessed from their beginning.
+// Parses words into Arguments by a table of Options. Options cannot be abbreviated.
 #pragma once
 
 #include <span>
@@ -10,9 +10,9 @@
 
 namespace limits {
 
-inline constexpr std::string_view kHelpOption = "help";  // the only one with a short form, -h
+inline constexpr std::string_view kHelpOption = "help";  // the only one with a short form: -h
 
-// The Error says which word is wrong.
+// The Error names the wrong word.
 policyd::Result<Arguments> parse_options(std::span<const std::string> words,
                                          std::span<const Option> options);
 

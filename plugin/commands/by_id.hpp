@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What `show`, `set`, `on`, `off` and `remove` share: limits named by their numbers, changed in one
+// What `show`, `set`, `on`, `off` and `remove` share: limits given by their IDs and changed in one
 // transaction.
 #pragma once
 
@@ -10,21 +10,22 @@
 
 namespace limits {
 
+inline constexpr std::size_t kMaxIds = 1000;
 inline constexpr Option kDryRunOption = {"dry-run", "",
-                                         "say what would be done, and change nothing"};
+                                         "show what would be done without changing anything"};
 
 tl::expected<std::int64_t, Failure> parse_id(const std::string& word);
-// All of `words`, each once; at least one.
+// At least one; duplicates are dropped.
 tl::expected<std::vector<std::int64_t>, Failure> parse_ids(const std::vector<std::string>& words);
 
-// The limit with this number, or why there is none.
+// The first quota ID of the limit that has a quota `id`; otherwise an Error that says why not.
 Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id);
 
-// Changes one limit of `all` and returns what to say. The ID is that of a limit there.
-using Change = std::function<Result<std::vector<std::string>>(Changes& changes, AllLimits& all,
+// Changes the limit `id` of `all`, which exists, and returns the lines to print.
+using Change = std::function<Result<std::vector<std::string>>(ChangeSet& changes, AllLimits& all,
                                                               std::int64_t id, bool dry)>;
 
-// Each of `ids` in one transaction, all or nothing.
+// Changes all of `ids`, or none of them.
 Outcome change_limits(const std::vector<std::int64_t>& ids, const Arguments& arguments,
                       Context& context, const Change& change);
 

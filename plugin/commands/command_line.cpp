@@ -25,11 +25,12 @@ constexpr std::string_view kDefaultZextrasHome = "/opt/zextras";
 
 constexpr std::array<Option, 4> kCommonOptions = {{
     {kDatabaseOption, "FILE",
-     "the database; without it the one of conf/cbpolicyd.conf, else "
-     "data/cbpolicyd/db/cbpolicyd.sqlitedb"},
-    {kZextrasHomeOption, "DIR", "where Carbonio is (default: $ZEXTRAS_HOME or /opt/zextras)"},
-    {kHelpOption, "", "this help; with a subcommand, its own"},
-    {kVersionOption, "", "the version"},
+     "the database (default: the one in conf/cbpolicyd.conf, or else "
+     "data/cbpolicyd/db/cbpolicyd.sqlitedb)"},
+    {kZextrasHomeOption, "DIR",
+     "the installation folder of Carbonio (default: $ZEXTRAS_HOME or /opt/zextras)"},
+    {kHelpOption, "", "show this help; after a subcommand, show its help"},
+    {kVersionOption, "", "show the version"},
 }};
 
 constexpr std::size_t kHelpWidth = 80;
@@ -58,7 +59,7 @@ void append_options(std::string& out, std::span<const Option> options) {
   }
 }
 
-// The words of a command line, each option with its value and brackets.
+// Splits a command line where it may be wrapped: an option keeps its value and brackets.
 std::vector<std::string> units_of(std::string_view text) {
   std::vector<std::string> out;
   for (const std::string_view word : split(text, ' ')) {
@@ -74,7 +75,7 @@ std::vector<std::string> units_of(std::string_view text) {
   return out;
 }
 
-// `end` closes each line but the last: for examples a backslash, so that they can be pasted.
+// `end` is appended to each line but the last: a backslash lets examples be pasted.
 void append_units(std::string& out, std::string_view text, std::size_t indent,
                   std::string_view end) {
   std::size_t column = 0;
@@ -94,15 +95,15 @@ void append_units(std::string& out, std::string_view text, std::size_t indent,
   out += '\n';
 }
 
-// Those that `command` takes.
+// The common options of `command`, or all of them.
 void append_common_options(std::string& out, const Command* command) {
-  out += "\nOptions of every subcommand:\n";
+  out += command == nullptr ? "\nOptions of every subcommand:\n" : "\nCommon options:\n";
   const bool all = command == nullptr || command->takes_database;
   append_options(out, std::span{kCommonOptions}.subspan(all ? 0 : 1));
 }
 
-// Where the subcommand stands: the first argument that is neither an option nor its value.
-std::size_t place_of_command(std::span<const std::string> arguments) {
+// The index of the subcommand: the first argument that is neither an option nor its value.
+std::size_t command_index(std::span<const std::string> arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i].substr(0, 1) != "-") return i;
     for (const Option& option : kCommonOptions) {
@@ -128,24 +129,24 @@ std::string did_you_mean(std::string_view name) {
 tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {
   CommandLine line;
   std::vector<std::string> words(arguments.begin(), arguments.end());
-  std::size_t place = place_of_command(words);
-  if (place < words.size() && words[place] == kHelpOption) {  // `help`, `help send`
+  std::size_t index = command_index(words);
+  if (index < words.size() && words[index] == kHelpOption) {  // `help`, `help send`
     line.help = true;
-    words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
-    place = place_of_command(words);
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(index));
+    index = command_index(words);
   }
-  if (place < words.size()) {
-    const std::string name = words[place];
+  if (index < words.size()) {
+    const std::string name = words[index];
     for (const Command* command : all_commands()) {
       if (command->name == name) line.command = command;
     }
     if (line.command == nullptr) {
-      return see_help(fmt::format("'{}' is no subcommand{}", shown(name), did_you_mean(name)),
+      return see_help(fmt::format("unknown subcommand '{}'{}", shown(name), did_you_mean(name)),
                       nullptr);
     }
-    words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(index));
   }
-  // As zmcbpolicydinit writes it.
+  // zmcbpolicydinit takes it with one dash.
   if (line.command == &kInit) {
     std::replace(words.begin(), words.end(), std::string{"-force"}, std::string{"--force"});
   }
@@ -162,12 +163,11 @@ tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::strin
   line.zextras_home = line.arguments.value(std::string{kZextrasHomeOption});
   if (line.help || line.version) return line;
 
-  if (line.command == nullptr) return see_help("a subcommand is missing", nullptr);
+  if (line.command == nullptr) return see_help("the subcommand is missing", nullptr);
   const auto& rest = line.arguments.words();
-  if (rest.size() > line.command->most_words) {
-    return see_help(
-        fmt::format("'{}' is one argument too many", shown(rest[line.command->most_words])),
-        line.command);
+  if (rest.size() > line.command->max_words) {
+    return see_help(fmt::format("unexpected argument '{}'", shown(rest[line.command->max_words])),
+                    line.command);
   }
   if (line.arguments.value(std::string{kDatabaseOption}) == "") {
     return see_help("option '--database' has an empty value", line.command);
@@ -187,22 +187,24 @@ std::string help_for_all() {
   append_common_options(out, nullptr);
   out += fmt::format(
       "\nExamples:\n"
-      "  {0} send 100/h               each user of this server: 100 an hour\n"
+      "  {0} send 100/h                # each user: 100 messages an hour\n"
       "  {0} send 5000/day --user news@example.org\n"
       "  {0} usage --top 10\n\n"
-      "'{0} SUBCOMMAND --help' tells more, with examples.\n",
+      "'{0} SUBCOMMAND --help' shows details and examples.\n",
       kProgram);
   append_wrapped(out,
-                 "Exit status: 0 done, 1 wrong use, 2 the operation failed, 3 doctor or status "
-                 "found something wrong.",
+                 "Exit status: 0 success, 1 wrong usage, 2 failure, 3 doctor or status found a "
+                 "problem.",
                  0);
   return out;
 }
 
 std::string help_for(const Command& command) {
   std::string out;
-  append_units(out, fmt::format("Usage: {} {} {}", kProgram, command.name, command.synopsis), 7,
-               "");
+  append_units(out,
+               fmt::format("Usage: {} {}{}{}", kProgram, command.name,
+                           command.synopsis.empty() ? "" : " ", command.synopsis),
+               7, "");
   out += '\n';
   append_wrapped(out, fmt::format("{}.", command.summary), 0);
   for (const std::string_view paragraph : split(command.details, '\n')) {
@@ -252,7 +254,7 @@ int run_command_line(std::span<const std::string> arguments, const Environment& 
     if (!out) return fail({Exit::failed, "cannot write to standard output"});
     return static_cast<int>(Exit::done);
   } catch (const std::exception& error) {
-    return fail({Exit::failed, fmt::format("fault in {} itself: {}", kProgram, error.what())});
+    return fail({Exit::failed, fmt::format("internal error in {}: {}", kProgram, error.what())});
   }
 }
 

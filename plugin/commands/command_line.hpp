@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// carbonio-limits' command line: which subcommand, with which options, and what each of them tells
-// about itself. What main knows about its surroundings comes in as an Environment.
+// The command line of carbonio-limits: finds the subcommand and its options, runs it, and prints
+// help. What main knows about its environment is passed in as an Environment.
 #pragma once
 
 #include <iosfwd>
@@ -21,20 +21,20 @@ struct Environment {
 };
 
 struct CommandLine {
-  const Command* command = nullptr;  // none: help or version of the whole
+  const Command* command = nullptr;  // null: help or version of the program
   bool help = false;
   bool version = false;
   std::optional<std::string> zextras_home;  // --zextras-home
   Arguments arguments;
 };
 
-// `arguments` without the program's name. Options are never guessed from their beginning.
+// `arguments` without the program's name. Options cannot be abbreviated.
 tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments);
 
 std::string help_for_all();
 std::string help_for(const Command& command);
 
-// Does it all and returns the exit status. A failure is one line on `err`.
+// Parses and runs the command line. Returns the exit status; a failure is one line on `err`.
 int run_command_line(std::span<const std::string> arguments, const Environment& environment,
                      std::ostream& out, std::ostream& err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The subcommands, one file each; command_line.cpp has them in its table.
+// The subcommands, each defined in a file of its own; registry.cpp lists them.
 #pragma once
 
 #include "plugin/cli/command.hpp"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `completion`: what bash needs to complete this program's command line, from the table of
-// subcommands, so that it knows every option.
+// `completion`: a bash completion script, generated from the table of subcommands.
 #include <fmt/core.h>
 
 #include "plugin/commands/commands.hpp"
@@ -24,7 +23,7 @@ std::string joined_names(std::string_view between, bool (*wanted)(const Command&
   return out;
 }
 
-// Values by the option in front of them.
+// Completes the value of an option.
 std::string value_cases() {
   std::string out;
   for (const Command* command : all_commands()) {
@@ -37,7 +36,7 @@ std::string value_cases() {
   return out + "    *' --database') files=-f ;;\n    *' --zextras-home') files=-d ;;\n";
 }
 
-// Words that stand behind a subcommand and are no options.
+// Arguments of a subcommand that are not options.
 std::string words_of(const Command& command) {
   return command.words.empty() ? "" : fmt::format("{} ", command.words);
 }
@@ -52,7 +51,7 @@ std::string option_cases() {
 }
 
 constexpr std::string_view kHead =
-    "# bash completion for carbonio-limits, as 'carbonio-limits completion' prints it\n"
+    "# bash completion for carbonio-limits, printed by 'carbonio-limits completion'\n"
     "_carbonio_limits() {\n"
     "  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
     "  local command= words= files= word\n"
@@ -87,8 +86,8 @@ Outcome run(const Arguments&, Context& context) {
 const Command kCompletion = {
     "completion",
     "",
-    "Print what bash needs to complete this command's words",
-    "The package installs it. Elsewhere write it to a file in /etc/bash_completion.d.",
+    "Print a bash completion script",
+    "The package installs it. Otherwise save it to a file in /etc/bash_completion.d.",
     "completion",
     {},
     0,

@@ -67,8 +67,8 @@ void print_others(const std::vector<std::string>& others, bool and_here, Context
       join_with_and(others), context.advice.complete("carbonio-limits export"), others.front()));
   if (others.size() + (and_here ? 1 : 0) > 1) {
     context.output.note(fmt::format("each MTA host counts separately: {} hosts are {} counts.",
-                            others.size() + (and_here ? 1 : 0),
-                            others.size() + (and_here ? 1 : 0)));
+                                    others.size() + (and_here ? 1 : 0),
+                                    others.size() + (and_here ? 1 : 0)));
   }
 }
 

@@ -168,7 +168,7 @@ std::string free_text(const ExplainedLimit& limit, policyd::TimePoint now, bool 
   if (!limit.full || limit.verdict == "none")
     return "now";  // WHEN FULL shows that it only monitors
   if (limit.free_at) {
-    std::string wait = say_wait(limit.free_at, now);  // "in 3 h 5 min"
+    std::string wait = wait_text(limit.free_at, now);  // "in 3 h 5 min"
     const auto words = split(wait, ' ');
     if (!brief || words.size() <= 3) return wait;
     return fmt::format("{} {} {}", words[0], words[1], words[2]);
@@ -200,7 +200,7 @@ Table limits_table(const Explanation& explanation, policyd::TimePoint now, const
     std::vector<Cell> row = {
         {fmt::format("{}", limit.policy_id)},
         {fmt::format("{} {}", limit.module == "Quotas" ? "quota" : "accounting", limit.row_id)},
-        {say_key(limit.track_key)},
+        {key_text(limit.track_key)},
         {fmt::format("{} of {} {}per {}", amount(limit.used), amount(limit.limit),
                      layout.brief && limit.unit == "messages" ? "" : limit.unit + " ",
                      limit.period),
@@ -220,7 +220,7 @@ void print_limits(Output& output, const Explanation& explanation, policyd::TimeP
       style.terminal && style.width != 0 ? style.width : std::numeric_limits<std::size_t>::max();
   Table table = limits_table(explanation, now, {style.terminal, false, false});
   if (table.width() > room) table = limits_table(explanation, now, {false, true, false});
-  if (table.least_width() > room) table = limits_table(explanation, now, {false, true, true});
+  if (table.min_width() > room) table = limits_table(explanation, now, {false, true, true});
   output.line("");
   output.print(table);
 }
@@ -250,7 +250,7 @@ std::string reset_argument(const Explanation& explanation) {
   if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
   const std::string& key = explanation.used_up->track_key;
   // A network's counter is shared by its users.
-  if (policyd::IpAddress::parse(say_key(key))) return say_key(key);
+  if (policyd::IpAddress::parse(key_text(key))) return key_text(key);
   const bool address = key.rfind("Sender:", 0) == 0 || key.rfind("Recipient:", 0) == 0;
   const std::string who = key.substr(key.find(':') + 1);
   return address && who != "<>" && policyd::is_mail_address(who) ? escaped(who) : std::string{};
@@ -294,7 +294,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   if (daemon.config.check_helo && mail.helo.empty()) {
     notes.emplace_back("without --helo, CheckHelo does not apply.");
   }
-  if (const auto trouble = read_news(daemon.place()).say_trouble()) {
+  if (const auto trouble = read_news(daemon.location()).trouble_text()) {
     notes.push_back(*trouble + "; its answers may differ from these.");
   }
 }
@@ -304,7 +304,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!mail) return tl::unexpected{mail.error()};
   const DaemonConfig daemon =
       find_daemon_config(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  auto database = open_as_owner(daemon.place());
+  auto database = open_as_owner(daemon.location());
   if (!database) return failed(database.error());
   auto explanation = explain(database->handle.get(), daemon.config, *mail, context.now);
   if (!explanation) {

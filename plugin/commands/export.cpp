@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `export`: all limits as a text.
+// `export`: all limits as a text file.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -8,44 +9,42 @@
 #include <string>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
+#include "plugin/database/as_owner.hpp"
 #include "plugin/limit_text/limit_file.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
 
-Outcome write_file(const std::string& name, const std::string& text) {
+Result<void> write_file(const std::string& name, const std::string& text) {
   std::ofstream file{name, std::ios::binary | std::ios::trunc};
   file << text;
   file.close();
   if (file) return {};
   const std::string why = std::strerror(errno);
-  return failed(fmt::format(
-      "cannot write {}: {}; it is written as the owner of the database, so name a file he may "
-      "write, or use 'carbonio-limits export > FILE'",
-      shown(name), why));
+  return policyd::failure(fmt::format(
+      "cannot write {}: {}; user {}, who owns the database, writes the file, so choose a folder "
+      "that this user can write to, or use 'carbonio-limits export > FILE'",
+      shown(name), why, user_name(geteuid())));
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  const auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  const auto all = read_limits(database->tables);
-  if (!all) {
-    return failed(fmt::format("database {}: {}", place->file.string(), all.error().message));
-  }
-  const std::string text = format_limit_file(*all);
   const auto& words = arguments.words();
-  if (words.empty() || words.front() == "-") {
-    context.output.text(text);
-    return {};
-  }
-  if (auto written = write_file(words.front(), text); !written) return written;
-  context.output.line(fmt::format("Wrote {}.", shown(words.front())));
-  return {};
+  return with_database(arguments, context,
+                       [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
+                         const auto all = read_limits(database.tables);
+                         if (!all) return tl::unexpected{all.error()};
+                         const std::string text = format_limit_file(*all);
+                         if (words.empty() || words.front() == "-") {
+                           context.output.text(text);
+                           return {};
+                         }
+                         if (auto written = write_file(words.front(), text); !written)
+                           return written;
+                         context.output.line(fmt::format("Wrote {}.", shown(words.front())));
+                         return {};
+                       });
 }
 
 }  // namespace
@@ -53,10 +52,11 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kExport = {
     "export",
     "[FILE]",
-    "Write all limits as a text that 'import' reads",
-    "One line a limit, as one would type it, so that it can be kept in version control. Rows that "
-    "cannot be said so are in it as comments. Without FILE it goes to standard output. FILE is "
-    "written as the owner of the database, so its folder must be one he may write to.",
+    "Write all limits to a file that 'import' reads",
+    "The file has one line per limit, exactly as you would type it, so it can be kept in version "
+    "control. Rows that cannot be expressed this way are included as comments. Without FILE the "
+    "limits go to standard output. FILE is written by the user who owns the database, who must be "
+    "able to write to its folder.",
     "export\n"
     "export /var/tmp/limits.txt",
     {},

@@ -4,7 +4,7 @@
 
 #include "hooks/carbonio/group_sync.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -21,20 +21,17 @@ Outcome run(const Arguments& arguments, Context& context) {
   const std::string member = carbonio::domain_member(words.back());
   if (member.empty())
     return wrong_use(fmt::format("not a valid domain: '{}'", shown(words.back())));
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  const auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  const auto changed =
-      carbonio::put_domain(database->handle.get(), place->table_prefix, member, created);
-  if (!changed) {
-    return failed(fmt::format("database {}: {}", place->file.string(), changed.error().message));
-  }
-  const char* done = created ? "is already a member" : "has no row created by init or sync";
-  if (*changed) done = created ? "added" : "removed";
-  context.output.line(fmt::format("internal_domains: {} {}", member, done));
-  return {};
+  return with_database(
+      arguments, context,
+      [&](const OpenDatabase& database, const DatabaseLocation& location) -> Result<void> {
+        const auto changed =
+            carbonio::put_domain(database.handle.get(), location.table_prefix, member, created);
+        if (!changed) return tl::unexpected{changed.error()};
+        const char* done = created ? "is already a member" : "has no row created by init or sync";
+        if (*changed) done = created ? "added" : "removed";
+        context.output.line(fmt::format("internal_domains: {} {}", member, done));
+        return {};
+      });
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `import`: limits from a text, after showing the difference, in one transaction.
+// `import`: applies limits from a file in one transaction and prints the differences.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 #include <string>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
 #include "plugin/limit_text/limit_file.hpp"
 #include "plugin/limit_text/limit_line.hpp"
@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::array<Option, 2> kOptions = {{
     {"remove-others", "", "remove the limits that are not in the file"},
-    {"dry-run", "", "show the difference, and change nothing"},
+    {"dry-run", "", "show the differences without changing anything"},
 }};
 
 tl::expected<std::string, Failure> read_all(std::istream& in, const std::string& name) {
@@ -36,7 +36,7 @@ tl::expected<std::string, Failure> read_all(std::istream& in, const std::string&
   return text;
 }
 
-// As the user who runs this, before becoming the owner of the database.
+// As the user who runs the command, before becoming the owner of the database.
 tl::expected<std::string, Failure> read_file(const std::string& name) {
   if (name == "-") return read_all(std::cin, "standard input");
   std::ifstream file{name, std::ios::binary};
@@ -51,12 +51,12 @@ tl::expected<std::string, Failure> read_file(const std::string& name) {
 
 struct Difference {
   std::vector<std::string> lines;  // "+ send ...", "- send ..."
-  std::size_t made = 0;
+  std::size_t created = 0;
   std::size_t changed = 0;
   std::size_t removed = 0;
-  std::size_t same = 0;
-  std::vector<std::string> others;  // not in the file, and left
-  AllLimits now;                    // as they are afterwards
+  std::size_t unchanged = 0;
+  std::vector<std::string> others;  // IDs that are not in the file and are kept
+  AllLimits after;
 };
 
 std::string line_for(const AllLimits& all, const StoredLimit& limit) {
@@ -69,22 +69,25 @@ bool is_for(const StoredLimit& limit, const WantedLimit& wanted) {
          limit.what.per == wanted.per;
 }
 
-Result<void> put(Changes& changes, AllLimits& all, const FileLimit& limit, Difference& difference) {
+Result<void> apply(ChangeSet& changes, AllLimits& all, const FileLimit& limit,
+                   Difference& difference) {
   const auto before = std::find_if(all.limits.begin(), all.limits.end(),
                                    [&](const auto& known) { return is_for(known, limit.wanted); });
   const std::string old = before == all.limits.end() ? std::string{} : line_for(all, *before);
-  const auto put = put_limit(changes, all, limit.wanted);
-  if (!put) return policyd::failure(fmt::format("line {}: {}", limit.line, put.error().message));
-  if (put->kind == Put::Kind::same) {
-    ++difference.same;
+  const auto result = apply_limit(changes, all, limit.wanted);
+  if (!result) {
+    return policyd::failure(fmt::format("line {}: {}", limit.line, result.error().message));
+  }
+  if (result->kind == ApplyResult::Kind::unchanged) {
+    ++difference.unchanged;
     return {};
   }
-  ++(put->kind == Put::Kind::made ? difference.made : difference.changed);
-  const std::string now = line_for(all, put->limit);
+  ++(result->kind == ApplyResult::Kind::created ? difference.created : difference.changed);
+  const std::string now = line_for(all, result->limit);
   if (!old.empty() && old != now) difference.lines.push_back("- " + old);
-  std::string why;  // where the line does not show it
+  std::string why;  // if the line itself does not show it
   if (old == now) {
-    for (const std::string& what : put->differences) {
+    for (const std::string& what : result->differences) {
       why += (why.empty() ? "  # " : ", ") + what;
     }
   }
@@ -92,9 +95,9 @@ Result<void> put(Changes& changes, AllLimits& all, const FileLimit& limit, Diffe
   return {};
 }
 
-// Those that the file could say and does not.
-Result<void> treat_others(Changes& changes, AllLimits& all, const std::vector<FileLimit>& file,
-                          bool remove, Difference& difference) {
+// Removes or collects the limits that a file could contain but this one does not.
+Result<void> handle_others(ChangeSet& changes, AllLimits& all, const std::vector<FileLimit>& file,
+                           bool remove, Difference& difference) {
   std::vector<std::int64_t> ids;
   for (const StoredLimit& limit : all.limits) {
     const bool named = std::any_of(file.begin(), file.end(), [&](const FileLimit& known) {
@@ -116,22 +119,27 @@ Result<void> treat_others(Changes& changes, AllLimits& all, const std::vector<Fi
   return {};
 }
 
-Result<Difference> bring_all(Changes& changes, const std::vector<FileLimit>& file, bool remove) {
+Result<Difference> apply_all(const Tables& tables, const std::vector<FileLimit>& file,
+                             bool remove_others, bool dry) {
+  ChangeSet changes{tables};
   if (auto begun = changes.begin(); !begun) return tl::unexpected{begun.error()};
-  auto all = read_limits(changes.tables());
+  auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
   Difference difference;
-  auto done = remove ? treat_others(changes, *all, file, true, difference) : Result<void>{};
+  Result<void> done;
+  if (remove_others) done = handle_others(changes, *all, file, true, difference);
   for (const FileLimit& limit : file) {
-    if (done) done = put(changes, *all, limit, difference);
+    if (done) done = apply(changes, *all, limit, difference);
   }
-  if (done && !remove) done = treat_others(changes, *all, file, false, difference);
+  if (done && !remove_others) done = handle_others(changes, *all, file, false, difference);
+  if (done && !dry) done = changes.commit();
   if (!done) return tl::unexpected{done.error()};
-  difference.now = std::move(*all);
+  difference.after = std::move(*all);
   return difference;
 }
 
-void print(const Difference& difference, bool dry, Output& output) {
+void print(const Difference& difference, bool dry, Context& context) {
+  Output& output = context.output;
   for (const std::string& line : difference.lines) {
     const Colour colour = line[0] == '+'   ? Colour::green
                           : line[0] == '-' ? Colour::red
@@ -139,23 +147,23 @@ void print(const Difference& difference, bool dry, Output& output) {
     output.line(Cell{line, colour}, Cell{});
   }
   output.line(fmt::format(
-      fmt::runtime(dry ? "Nothing was changed (--dry-run): {} would be made, {} would be "
-                         "changed, {} would be removed, {} would stay as they are."
-                       : "Limits: {} made, {} changed, {} removed, {} as they were."),
-      difference.made, difference.changed, difference.removed, difference.same));
-  const auto outside =
-      difference.lines.empty() ? "" : say_outside(difference.now, std::nullopt, dry);
-  if (!outside.empty()) output.note(outside);
+      fmt::runtime(dry ? "Nothing was changed (--dry-run): {} would be created, {} changed, {} "
+                         "removed, {} left unchanged."
+                       : "Limits: {} created, {} changed, {} removed, {} unchanged."),
+      difference.created, difference.changed, difference.removed, difference.unchanged));
+  const auto gap =
+      difference.lines.empty() ? "" : forgery_gap_note(difference.after, std::nullopt, dry);
+  if (!gap.empty()) output.note(context.advice.complete(gap) + ".");
   if (difference.others.empty()) return;
-  constexpr std::size_t kMostNamed = 10;
+  constexpr std::size_t kMaxNamed = 10;
   const std::size_t count = difference.others.size();
-  output.note(count <= kMostNamed
-                  ? fmt::format("not in the file, and left as they are: {} {}; --remove-others "
-                                "removes what is not in the file.",
-                                count == 1 ? "limit" : "limits", join_with_and(difference.others))
-                  : fmt::format("{} limits are not in the file and were left as they are; "
-                                "--remove-others removes what is not in the file.",
-                                count));
+  const std::string which =
+      count <= kMaxNamed
+          ? fmt::format("{} {}", count == 1 ? "limit" : "limits", join_with_and(difference.others))
+          : fmt::format("{} limits", count);
+  output.note(fmt::format("{} {} not in the file and {} kept; --remove-others removes {}.", which,
+                          count == 1 ? "is" : "are", count == 1 ? "was" : "were",
+                          count == 1 ? "it" : "them"));
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
@@ -165,32 +173,22 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!text) return tl::unexpected{text.error()};
   const auto file = parse_limit_file(*text);
   if (!file) return failed(fmt::format("{}: {}", shown(words.front()), file.error().message));
-
-  if (file->empty() && arguments.has("remove-others")) {
+  const bool remove_others = arguments.has("remove-others");
+  if (file->empty() && remove_others) {
     return failed(
-        fmt::format("{} holds no limit, so --remove-others would remove them all; "
+        fmt::format("{} contains no limits, so --remove-others would remove all limits; "
                     "nothing was changed",
                     words.front() == "-" ? "standard input" : shown(words.front())));
   }
-
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  const auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  const auto explain = [&](const policyd::Error& error) {
-    return failed(
-        fmt::format("database {}: {}; nothing was changed", place->file.string(), error.message));
-  };
-  Changes changes{database->tables};
   const bool dry = arguments.has("dry-run");
-  const auto difference = bring_all(changes, *file, arguments.has("remove-others"));
-  if (!difference) return explain(difference.error());
-  if (!dry) {
-    if (auto done = changes.commit(); !done) return explain(done.error());
-  }
-  print(*difference, dry, context.output);
-  return {};
+  return change_database(
+      arguments, context,
+      [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
+        const auto difference = apply_all(database.tables, *file, remove_others, dry);
+        if (!difference) return tl::unexpected{difference.error()};
+        print(*difference, dry, context);
+        return {};
+      });
 }
 
 }  // namespace
@@ -198,13 +196,12 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kImport = {
     "import",
     "FILE [--remove-others] [--dry-run]",
-    "Make the limits that a text says, as 'export' writes it",
-    "FILE has one 'send ...' or 'receive ...' a line; '#' starts a comment, and '-' is standard "
-    "input. All lines are checked before anything is done, and then all of them are done or none. "
-    "'+' and '-' show what becomes different. Importing an export changes nothing, but for limits "
-    "by SenderIP:/32, which then count each client address. Rows of the database that are no limit "
-    "are never touched. A text without any limit is refused with "
-    "--remove-others.",
+    "Apply limits from a file written by 'export'",
+    "FILE has one 'send ...' or 'receive ...' per line; '#' starts a comment, and '-' reads "
+    "standard input. All lines are checked first; then all of them are applied, or none. '+' and "
+    "'-' mark what changes. Importing an unmodified export changes nothing, except that limits by "
+    "SenderIP:/32 then count each client address. Rows that are not limits are never touched. With "
+    "--remove-others a file without limits is refused.",
     "import limits.txt --dry-run\n"
     "import limits.txt\n"
     "import limits.txt --remove-others",

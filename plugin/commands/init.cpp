@@ -8,6 +8,7 @@
 
 #include "daemon/sqlite/database.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/database/backup.hpp"
 #include "plugin/database/database_file.hpp"
@@ -37,19 +38,19 @@ Result<void> attach(sqlite3* db, const fs::path& file) {
 }
 
 // Returns the copy of the old contents.
-Result<fs::path> start_over(const DatabasePlace& place, policyd::TimePoint now) {
-  auto database = open_as_owner(place);
+Result<fs::path> start_over(const DatabaseLocation& location, policyd::TimePoint now) {
+  auto database = open_as_owner(location);
   if (!database) return tl::unexpected{database.error()};
-  const TemporaryDatabase fresh{place.file, "fresh"};
-  auto done = policyd::create_database(fresh.file(), place.table_prefix);
+  const TemporaryDatabase fresh{location.file, "fresh"};
+  auto done = policyd::create_database(fresh.file(), location.table_prefix);
   if (done) done = attach(database->tables.db, fresh.file());
   if (!done) return tl::unexpected{done.error()};
 
   // Lock first: a count made in between would be in neither of the two.
-  Changes changes{database->tables};
+  ChangeSet changes{database->tables};
   done = changes.begin();
   if (!done) return tl::unexpected{done.error()};
-  auto copy = copy_aside(place.file, now);
+  auto copy = copy_aside(location.file, now);
   if (!copy) return copy;
   done = replace_tables(database->tables);
   if (done) done = changes.commit();
@@ -82,17 +83,17 @@ void print_not_filled(Context& context) {
       (context.zextras_home / "bin" / "carbonio").string()));
 }
 
-Outcome fill_groups(const DatabasePlace& place, const carbonio::WantedMembers& wanted,
+Outcome fill_groups(const DatabaseLocation& location, const carbonio::WantedMembers& wanted,
                     Context& context) {
-  const auto database = open_as_owner(place);
+  const auto database = open_as_owner(location);
   if (!database) return failed(database.error());
   const auto change =
-      carbonio::synchronise(database->handle.get(), place.table_prefix, wanted, false);
+      carbonio::synchronise(database->handle.get(), location.table_prefix, wanted, false);
   if (!change) {
     return failed(
         fmt::format("database {}: {}; its groups were not filled; try 'carbonio-limits "
                     "sync'",
-                    place.file.string(), change.error().message));
+                    location.file.string(), change.error().message));
   }
   print_skipped(wanted, context.output);
   print_change(*change, false, context.output);
@@ -100,12 +101,11 @@ Outcome fill_groups(const DatabasePlace& place, const carbonio::WantedMembers& w
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  const std::string file = place->file.string();
+  const auto location = database_of(arguments, context);
+  if (!location) return failed(location.error());
+  const std::string file = location->file.string();
   std::error_code code;
-  const bool fresh = !fs::exists(fs::symlink_status(place->file, code));
+  const bool fresh = !fs::exists(fs::symlink_status(location->file, code));
   // Before anything is created, and while this process may still become Carbonio's user.
   std::optional<carbonio::WantedMembers> wanted;
   if (fresh || arguments.has("force")) {
@@ -113,9 +113,9 @@ Outcome run(const Arguments& arguments, Context& context) {
     if (!asked) return tl::unexpected{asked.error()};
     wanted = std::move(*asked);
   }
-  if (auto became = become_owner_of(place->file); !became) return failed(became.error());
+  if (auto became = become_owner_of(location->file); !became) return failed(became.error());
   if (fresh) {
-    if (auto done = make_database(*place); !done) return failed(done.error());
+    if (auto done = make_database(*location); !done) return failed(done.error());
     context.output.line(fmt::format("Created the database {}.", file));
   } else if (!arguments.has("force")) {
     return failed(fmt::format(
@@ -123,14 +123,14 @@ Outcome run(const Arguments& arguments, Context& context) {
         "gives it fresh contents and keeps a copy next to it",
         file));
   } else {
-    const auto copy = start_over(*place, context.now);
+    const auto copy = start_over(*location, context.now);
     if (!copy) {
       return failed(fmt::format("database {}: {}; it was not changed", file, copy.error().message));
     }
     context.output.line(fmt::format("Copied the old database to {}.", copy->string()));
     context.output.line(fmt::format("Database {} now has fresh contents.", file));
   }
-  if (wanted) return fill_groups(*place, *wanted, context);
+  if (wanted) return fill_groups(*location, *wanted, context);
   if (!arguments.has("no-prov")) print_not_filled(context);
   return {};
 }

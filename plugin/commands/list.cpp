@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `list`: all limits, those made by hand too.
+// `list`: all limits, including those created by hand.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/limit_json.hpp"
 #include "plugin/rows/limits.hpp"
 #include "plugin/terminal/text.hpp"
@@ -15,7 +15,13 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 1> kOptions = {{{"json", "", "for programs"}}};
+constexpr std::array<Option, 1> kOptions = {{{"json", "", "print JSON"}}};
+
+nlohmann::json json_of(const AllLimits& all) {
+  nlohmann::json limits = nlohmann::json::array();
+  for (const StoredLimit& limit : all.limits) limits.push_back(json_of(all, limit));
+  return {{"limits", limits}, {"unreadable_quotas", all.unreadable}};
+}
 
 void print_table(const AllLimits& all, Context& context) {
   Output& output = context.output;
@@ -33,12 +39,12 @@ void print_table(const AllLimits& all, Context& context) {
     for (const StoredLimit& limit : all.limits) {
       const Colour colour = limit.enabled() ? Colour::green : Colour::dim;
       table.add({{fmt::format("{}", limit.id)},
-                 {say_direction(limit)},
-                 {say_who(limit)},
+                 {direction_text(limit)},
+                 {who_text(limit)},
                  {format_limit(limit.plain_rates())},
-                 {say_per(limit)},
+                 {per_text(limit)},
                  {verdict_word(limit.verdict)},
-                 {std::string{say_state(limit)}, colour}});
+                 {std::string{state_text(limit)}, colour}});
     }
     output.print(table);
   }
@@ -49,37 +55,30 @@ void print_table(const AllLimits& all, Context& context) {
       });
   if (examples) {
     output.note(
-        "limits from @example.net to anyone are the examples that every fresh database "
-        "has. They concern nobody else.");
+        "limits from @example.net to anyone are the examples in every new database. They apply "
+        "to no other sender.");
   }
   if (!all.unreadable.empty()) {
     std::vector<std::string> ids;
     for (const std::int64_t id : all.unreadable) ids.push_back(fmt::format("{}", id));
     output.note(
-        fmt::format("rows of quotas that are no limit, for want of a period, amount or "
-                    "type: {}.",
+        fmt::format("rows of table quotas without a period, amount or type are not limits: {}.",
                     join_with_and(ids)));
   }
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  const auto all = read_limits(database->tables);
-  if (!all) {
-    return failed(fmt::format("database {}: {}", place->file.string(), all.error().message));
-  }
-  if (!arguments.has("json")) {
-    print_table(*all, context);
-    return {};
-  }
-  nlohmann::json limits = nlohmann::json::array();
-  for (const StoredLimit& limit : all->limits) limits.push_back(json_of(*all, limit));
-  context.output.print(nlohmann::json{{"limits", limits}, {"unreadable_quotas", all->unreadable}});
-  return {};
+  return with_database(arguments, context,
+                       [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
+                         const auto all = read_limits(database.tables);
+                         if (!all) return tl::unexpected{all.error()};
+                         if (arguments.has("json")) {
+                           context.output.print(json_of(*all));
+                         } else {
+                           print_table(*all, context);
+                         }
+                         return {};
+                       });
 }
 
 }  // namespace
@@ -87,13 +86,13 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kList = {
     "list",
     "[--json]",
-    "Show all limits, those made by hand with SQL too",
-    "The ID is that of the limit's first row in the table quotas. 'everyone, except 2' means that "
-    "two others have limits of their own or none; 'show ID' names them. Limits of another "
-    "direction or another PER add up. PER 'client, IPv6 /32' is a limit by SenderIP:/32, typed by "
-    "hand or by an earlier version: it counts each IPv4 address, but IPv6 by networks as large as "
-    "a provider's. Its own line given again has each address counted, and keeps what IPv4 "
-    "addresses have used.",
+    "Show all limits, including those created with SQL",
+    "The ID is that of the limit's first row in table quotas. 'everyone, except 2' means that two "
+    "targets have limits of their own or are exempt; 'show ID' names them. Limits with a different "
+    "direction or PER add up. PER 'client, IPv6 /32' is a limit by SenderIP:/32, created by hand "
+    "or by an earlier version: it counts each IPv4 address separately, but IPv6 by networks as "
+    "large as a provider's. To count each IPv6 address too, run the command that 'show ID' prints; "
+    "what IPv4 addresses have used is kept.",
     "list\n"
     "list --json",
     kOptions,

@@ -1,45 +1,46 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `release`: the database as one plain file, for a program other than ours. What removing the
-// package does last.
+// `release`: turns the database into one plain file that programs other than ours can use. Removing
+// the package runs it last.
 #include <fmt/core.h>
 
 #include <system_error>
 
 #include "daemon/sqlite/sqlite.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
 
 namespace limits {
 namespace {
 
-// The answer is the mode as it is then; where another connection is open SQLite says "locked".
-Result<void> leave_write_ahead(sqlite3* db) {
+// The answer is the mode that is in effect afterwards; if another connection is open, SQLite says
+// "locked".
+Result<void> leave_wal_mode(sqlite3* db) {
   auto rows = policyd::sql::Statement::prepare(db, "PRAGMA journal_mode = DELETE");
   if (!rows) return tl::unexpected{rows.error()};
   if (rows->step() == SQLITE_ROW && rows->text(0) == "delete") return {};
-  return policyd::failure(policyd::sql::message_of(db));
+  return policyd::failure(
+      fmt::format("cannot release it: {}; stop the daemon ('carbonio-limits service stop') and "
+                  "any other program that has the database open, and try again",
+                  policyd::sql::message_of(db)));
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  const std::string file = place->file.string();
+  const auto location = database_of(arguments, context);
+  if (!location) return failed(location.error());
+  const std::string file = location->file.string();
   std::error_code code;
-  if (!std::filesystem::exists(place->file, code) && !code) {
+  if (!std::filesystem::exists(location->file, code) && !code) {
     context.output.line(fmt::format("There is no database {}.", file));
     return {};
   }
-  const auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  if (auto done = leave_write_ahead(database->handle.get()); !done) {
-    return failed(fmt::format(
-        "cannot release {}: {}; stop the daemon ('carbonio-limits service stop') and whatever else "
-        "has the database open, and try again",
-        file, done.error().message));
-  }
-  context.output.line(fmt::format("Database {} is one plain file now.", file));
-  return {};
+  return with_database(
+      arguments, context,
+      [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
+        auto done = leave_wal_mode(database.handle.get());
+        if (!done) return done;
+        context.output.line(fmt::format("Database {} is now one plain file.", file));
+        return {};
+      });
 }
 
 }  // namespace
@@ -47,10 +48,11 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kRelease = {
     "release",
     "",
-    "Leave the database to another program, as one plain file",
-    "For the Perl daemon, or for a copy with cp. No program may have the database open: stop the "
-    "service first. Limits and counters stay. Our daemon takes the database back at its next "
-    "start. Removing the package does this by itself.",
+    "Turn the database into one plain file for other programs",
+    "Use this before the Perl daemon takes over the database, or before copying it with cp. No "
+    "program may have the database open, so stop the service first. Limits and counters are kept. "
+    "Our daemon can use the database again at its next start. Removing the package does this "
+    "automatically.",
     "release",
     {},
     0,

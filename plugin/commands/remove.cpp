@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `remove`: a limit with all its rows and counters.
+// `remove`: deletes a limit with all its rows and counters.
 #include <fmt/core.h>
 
 #include <array>
@@ -14,21 +14,21 @@ namespace {
 
 constexpr std::array<Option, 1> kOptions = {{kDryRunOption}};
 
+Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                                        bool dry) {
+  const std::string what = describe(all, *find_limit(all, id));
+  const auto result = remove_limit(changes, all, id);
+  if (!result) return tl::unexpected{result.error()};
+  std::vector<std::string> out = {
+      fmt::format("{} limit {}: {}.", dry ? "Would remove" : "Removed", id, what)};
+  for (const std::string& text : result->consequences) out.push_back(consequence_line(text));
+  return out;
+}
+
 Outcome run(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return change_limits(*ids, arguments, context,
-                       [](Changes& changes, AllLimits& all, std::int64_t id,
-                          bool dry) -> Result<std::vector<std::string>> {
-                         const std::string what = describe(all, *find_limit(all, id));
-                         const auto put = remove_limit(changes, all, id);
-                         if (!put) return tl::unexpected{put.error()};
-                         std::vector<std::string> out = {fmt::format(
-                             "{} limit {}: {}.", dry ? "Would remove" : "Removed", id, what)};
-                         for (const std::string& text : put->consequences)
-                           out.push_back(say_consequence(text));
-                         return out;
-                       });
+  return change_limits(*ids, arguments, context, change);
 }
 
 }  // namespace
@@ -36,14 +36,14 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kRemove = {
     "remove",
     "ID... [--dry-run]",
-    "Remove a limit, with what it has counted",
-    "ID is the first column of 'list'. A more general limit that this one replaced concerns its "
-    "target again. 'export' first keeps a copy that 'import' reads; 'off' only switches a limit "
-    "off.",
+    "Remove a limit and its counters",
+    "IDs are in the first column of 'list'. A more general limit that this one replaced applies "
+    "to its target again. To keep a copy that 'import' can read, run 'export' first; to disable "
+    "a limit without removing it, use 'off'.",
     "remove 3\n"
     "remove 3 4 5 --dry-run",
     kOptions,
-    1000,
+    kMaxIds,
     run,
     Takes::id};
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `restore`: the contents of a copy back into the live database.
+// `restore`: replaces the contents of the live database by those of a copy.
+#include "plugin/database/restore.hpp"
+
 #include <fmt/core.h>
 
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/database/backup.hpp"
-#include "plugin/database/database_file.hpp"
-#include "plugin/database/restore.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -13,26 +14,26 @@ namespace {
 
 Outcome run(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
-  if (words.empty()) return wrong_use("the file is missing; as 'carbonio-limits backup' made it");
-  if (words.front().empty()) return wrong_use("the file's name is empty");
-  const std::filesystem::path backup = words.front();
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  const auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  const auto copy = copy_aside(place->file, context.now);
-  if (!copy) return failed(copy.error());
-  if (auto done = restore_from(backup, place->file, database->tables); !done) {
-    std::error_code ignored;  // nothing happened, so there is nothing to go back to
-    std::filesystem::remove(*copy, ignored);
-    return failed(
-        fmt::format("{}; database {} was not touched", done.error().message, place->file.string()));
+  if (words.empty()) {
+    return wrong_use("the file is missing; give a copy created by 'carbonio-limits backup'");
   }
-  context.output.line(fmt::format("Copied the database as it was to {}.", copy->string()));
-  context.output.line(fmt::format("Database {} is as in {} now, counters too.",
-                                  place->file.string(), escaped(backup.string())));
-  return {};
+  if (words.front().empty()) return wrong_use("the file name is empty");
+  const std::filesystem::path backup = words.front();
+  return change_database(
+      arguments, context,
+      [&](const OpenDatabase& database, const DatabaseLocation& location) -> Result<void> {
+        const auto copy = copy_aside(location.file, context.now);
+        if (!copy) return tl::unexpected{copy.error()};
+        if (auto done = restore_from(backup, location.file, database.tables); !done) {
+          std::error_code ignored;  // nothing happened, so the copy is not needed
+          std::filesystem::remove(*copy, ignored);
+          return done;
+        }
+        context.output.line(fmt::format("Copied the previous database to {}.", copy->string()));
+        context.output.line(fmt::format("Restored limits and counters of {} from {}.",
+                                        location.file.string(), escaped(backup.string())));
+        return {};
+      });
 }
 
 }  // namespace
@@ -40,12 +41,12 @@ Outcome run(const Arguments& arguments, Context& context) {
 const Command kRestore = {
     "restore",
     "FILE",
-    "Take a copy of the database back while the daemon runs",
-    "FILE is what 'backup' made, or another database of CBPolicyD. Its limits and counters are in "
-    "force by the next mail. The owner of the database must be able to read it. What was there is "
-    "copied first, to a file with the date beside the "
-    "database. Never move or copy a file over a database that is in use: its old log would be "
-    "played into the new file.",
+    "Restore a copy of the database while the daemon is running",
+    "FILE is a copy created by 'backup', or another CBPolicyD database; the user who owns our "
+    "database must be able to read it. Its limits and counters apply from the next mail on. The "
+    "previous contents are first copied to a file next to the database, with the date in its name. "
+    "Never move or copy a file over a database that is in use: SQLite would replay the old log "
+    "into the new file.",
     "restore /var/tmp/limits.sqlitedb",
     {},
     1,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `set`: other figures for a limit, by its ID; everything else of it stays.
+// `set`: changes the figures of a limit, given by its ID, and nothing else.
 #include <array>
 
 #include "plugin/commands/by_id.hpp"
@@ -14,22 +14,22 @@ constexpr std::array<Option, 1> kOptions = {{kDryRunOption}};
 
 Outcome run(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
-  if (words.empty()) return wrong_use("the ID is missing; as in 'carbonio-limits set 3 200/h'");
+  if (words.empty()) return wrong_use("the ID is missing; example: carbonio-limits set 3 200/h");
   const auto id = parse_id(words.front());
   if (!id) return tl::unexpected{id.error()};
   if (words.size() == 1) {
-    return wrong_use("the limit is missing; as in 'carbonio-limits set 3 200/h'");
+    return wrong_use("the limit is missing; example: carbonio-limits set 3 200/h");
   }
   std::string text;
   for (std::size_t i = 1; i < words.size(); ++i) text += (i > 1 ? "," : "") + words[i];
   const auto rates = parse_limit(text);
   if (!rates) return wrong_use(rates.error().message);
   return change_limits({*id}, arguments, context,
-                       [&](Changes& changes, AllLimits& all, std::int64_t limit,
+                       [&](ChangeSet& changes, AllLimits& all, std::int64_t limit,
                            bool dry) -> Result<std::vector<std::string>> {
-                         const auto put = set_rates(changes, all, limit, *rates);
-                         if (!put) return tl::unexpected{put.error()};
-                         return say_put(describe(all, put->limit), *put, dry);
+                         const auto result = set_rates(changes, all, limit, *rates);
+                         if (!result) return tl::unexpected{result.error()};
+                         return report_change(describe(all, result->limit), *result, dry);
                        });
 }
 
@@ -39,14 +39,13 @@ const Command kSet = {
     "set",
     "ID LIMIT... [--dry-run]",
     "Change the figures of a limit",
-    "ID is the first column of 'list'. The verdict, the message, the name and whom the limit is "
-    "for "
-    "stay as they are; limits made by hand with SQL can be changed so too. What was counted so far "
-    "goes on counting where a period stays.",
+    "IDs are in the first column of 'list'. Target, verdict, message and name stay unchanged. This "
+    "also works for limits that were created with SQL. Counters are kept for periods that stay the "
+    "same.",
     "set 3 200/h\n"
     "set 3 20/min,200/h,1000/day",
     kOptions,
-    9,
+    1 + kMaxRates,
     run,
     Takes::id};
 

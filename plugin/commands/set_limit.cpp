@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/change_report.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
 #include "plugin/limit_text/limit_options.hpp"
@@ -15,32 +15,34 @@ namespace limits {
 namespace {
 
 struct Written {
-  std::vector<std::string> sentences;
+  std::vector<std::string> lines;
   std::vector<std::string> notes;
   std::vector<std::string> statements;
   bool changed = false;
 };
 
-Result<Written> write(Changes& changes, const std::vector<WantedLimit>& all, bool dry) {
+// A dry run does all of it too, but leaves out the commit.
+Result<Written> write(const Tables& tables, const std::vector<WantedLimit>& all, bool dry) {
+  ChangeSet changes{tables};
   if (auto begun = changes.begin(); !begun) return tl::unexpected{begun.error()};
-  auto limits = read_limits(changes.tables());
+  auto limits = read_limits(tables);
   if (!limits) return tl::unexpected{limits.error()};
   Written out;
   for (const WantedLimit& wanted : all) {
-    auto put = put_limit(changes, *limits, wanted);
-    if (!put) return tl::unexpected{put.error()};
-    for (std::string& sentence : say_put(say(wanted), *put, dry)) {
-      out.sentences.push_back(std::move(sentence));
+    auto result = apply_limit(changes, *limits, wanted);
+    if (!result) return tl::unexpected{result.error()};
+    for (std::string& line : report_change(describe(wanted), *result, dry)) {
+      out.lines.push_back(std::move(line));
     }
-    out.changed = out.changed || put->kind != Put::Kind::same;
-    if (auto open = say_outside(*limits, put->limit.id, dry); !open.empty()) {
-      out.notes.push_back(std::move(open));
+    out.changed = out.changed || result->kind != ApplyResult::Kind::unchanged;
+    if (auto gap = forgery_gap_note(*limits, result->limit.id, dry); !gap.empty()) {
+      out.notes.push_back(std::move(gap));
     }
   }
-  auto notes = example_groups(changes.tables(), all.front());
+  auto notes = example_groups(tables, all.front());
   if (!notes) return tl::unexpected{notes.error()};
   for (std::string& note : *notes) out.notes.push_back(std::move(note));
-  auto foreign = foreign_domains(changes.tables(), all);
+  auto foreign = foreign_domains(tables, all);
   if (!foreign) return tl::unexpected{foreign.error()};
   if (!foreign->empty()) out.notes.push_back(std::move(*foreign));
   out.statements = changes.typed();
@@ -51,11 +53,22 @@ Result<Written> write(Changes& changes, const std::vector<WantedLimit>& all, boo
 }
 
 void print_sql(const Written& written, Output& output) {
-  for (const std::string& sentence : written.sentences) output.line("-- " + sentence);
+  for (const std::string& line : written.lines) output.line("-- " + line);
   if (written.statements.empty()) return;
   output.line("BEGIN IMMEDIATE;");
   for (const std::string& statement : written.statements) output.line(statement);
   output.line("COMMIT;");
+}
+
+void print(const Written& written, bool may_refuse_wanted_mail, Context& context) {
+  Output& output = context.output;
+  for (const std::string& line : written.lines) output.line(line);
+  if (written.changed && may_refuse_wanted_mail) {
+    output.note(context.advice.complete(
+        "a flood of mail to such an address uses up its limit, and then wanted mail is rejected "
+        "too. Against floods Carbonio recommends Postscreen: carbonio-limits postscreen enable"));
+  }
+  for (const std::string& note : written.notes) output.note(context.advice.complete(note) + ".");
 }
 
 }  // namespace
@@ -65,36 +78,21 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
   if (!wanted) return tl::unexpected{wanted.error()};
   const bool sql = arguments.has("print-sql");
   const bool dry = sql || arguments.has("dry-run");
-
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  // Tried by doing it: without the commit it is undone.
-  const auto written = [&] {
-    Changes changes{database->tables};
-    return write(changes, *wanted, dry);
-  }();
-  if (!written) {
-    return failed(fmt::format("database {}: {}; nothing was changed", place->file.string(),
-                              written.error().message));
-  }
-
-  Output& output = context.output;
-  if (sql) {
-    print_sql(*written, output);
-    return {};
-  }
-  for (const std::string& sentence : written->sentences) output.line(sentence);
-  if (written->changed && direction == Direction::receive && wanted->front().verdict) {
-    output.note(context.advice.complete(
-        "a flood of mail to such an address uses up its limit, and then wanted mail is rejected "
-        "too. Against floods Carbonio recommends Postscreen: carbonio-limits postscreen enable"));
-  }
-  for (const std::string& note : written->notes) output.note(context.advice.complete(note) + ".");
-  if (dry) output.line("Nothing was changed (--dry-run).");
-  return {};
+  const bool may_refuse_wanted_mail =
+      direction == Direction::receive && wanted->front().verdict.has_value();
+  return change_database(
+      arguments, context,
+      [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
+        const auto written = write(database.tables, *wanted, dry);
+        if (!written) return tl::unexpected{written.error()};
+        if (sql) {
+          print_sql(*written, context.output);
+          return {};
+        }
+        print(*written, may_refuse_wanted_mail, context);
+        if (dry) context.output.line("Nothing was changed (--dry-run).");
+        return {};
+      });
 }
 
 }  // namespace limits

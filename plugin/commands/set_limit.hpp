@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What `send` and `receive` share: the limit from the command line, its rows in one transaction,
-// and what is said about it.
+// What `send` and `receive` share: reads the limit from the command line, writes its rows in one
+// transaction, and reports what changed.
 #pragma once
 
 #include "plugin/cli/command.hpp"

@@ -8,7 +8,7 @@
 
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/limit_json.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/terminal/text.hpp"
@@ -16,7 +16,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 1> kOptions = {{{"json", "", "for programs"}}};
+constexpr std::array<Option, 1> kOptions = {{{"json", "", "print JSON"}}};
 
 std::string list_of(std::vector<std::int64_t> numbers) {
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
@@ -27,7 +27,7 @@ std::string list_of(std::vector<std::int64_t> numbers) {
   return out;
 }
 
-// The limit in force that an exception is for.
+// The limit that replaces this one for an exception.
 std::string reason_for(const AllLimits& all, const StoredLimit& limit, const std::string& item) {
   for (const StoredLimit& other : all.limits) {
     if (other.id == limit.id || !other.what.target ||
@@ -60,13 +60,13 @@ void print_rows(const StoredLimit& limit, Output& output) {
 
 void print(const AllLimits& all, const StoredLimit& limit, Output& output) {
   output.line(fmt::format("Limit {}: {}.", limit.id, describe(all, limit)));
-  print_field(output, "State", say_state(limit));
+  print_field(output, "State", state_text(limit));
   for (const StoredRate& rate : limit.rates) {
     print_field(output, "Limit",
                 format_rate(rate.rate) + (rate.enabled || limit.enabled() ? "" : " (off)"));
     if (verdict_word(limit.verdict) == "none") continue;
     const std::string text = rate.data.value_or("");
-    print_field(output, "Told", text.empty() ? "(the daemon's own words)" : escaped(text));
+    print_field(output, "Message", text.empty() ? "(the daemon's default text)" : escaped(text));
   }
   for (const std::string& item : limit.except) {
     print_field(output, "Except",
@@ -76,30 +76,27 @@ void print(const AllLimits& all, const StoredLimit& limit, Output& output) {
   print_field(output, "Name", escaped(limit.policy_name));
   print_rows(limit, output);
   if (const auto wanted = wanted_of(all, limit)) {
-    print_field(output, "As typed", "carbonio-limits " + line_of(*wanted));
+    print_field(output, "Command", "carbonio-limits " + line_of(*wanted));
   }
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
-  const auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
-  const auto all = read_limits(database->tables);
-  const auto id = all ? existing_limit(*all, ids->front()) : tl::unexpected{all.error()};
-  if (!id) {
-    return failed(fmt::format("database {}: {}", place->file.string(), id.error().message));
-  }
-  const StoredLimit& limit = *find_limit(*all, *id);
-  if (arguments.has("json")) {
-    context.output.print(json_of(*all, limit));
-  } else {
-    print(*all, limit, context.output);
-  }
-  return {};
+  return with_database(arguments, context,
+                       [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
+                         const auto all = read_limits(database.tables);
+                         if (!all) return tl::unexpected{all.error()};
+                         const auto id = existing_limit(*all, ids->front());
+                         if (!id) return tl::unexpected{id.error()};
+                         const StoredLimit& limit = *find_limit(*all, *id);
+                         if (arguments.has("json")) {
+                           context.output.print(json_of(*all, limit));
+                         } else {
+                           print(*all, limit, context.output);
+                         }
+                         return {};
+                       });
 }
 
 }  // namespace
@@ -108,8 +105,9 @@ const Command kShow = {
     "show",
     "ID [--json]",
     "Show everything about one limit",
-    "ID is the first column of 'list'. Whom it does not concern is named with the limit he has "
-    "instead; 'exempt' has none. The rows are those of the database's tables.",
+    "IDs are in the first column of 'list'. 'Except' names each target that the limit does not "
+    "apply to, with the limit that replaces it; 'exempt' means none does. 'Rows' are the IDs in "
+    "the database's tables.",
     "show 3",
     kOptions,
     1,

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `sync`: copies Carbonio's domains and networks into the groups.
-#include <fmt/core.h>
-
 #include <array>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/database_file.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/host/group_sync.hpp"
 
 namespace limits {
@@ -17,23 +15,19 @@ constexpr std::array<Option, 2> kOptions = {{
 }};
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto place =
-      find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  if (!place) return failed(place.error());
   const auto wanted = ask_carbonio(context.zextras_home, arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
-  const auto database = open_as_owner(*place);
-  if (!database) return failed(database.error());
   const bool dry_run = arguments.has("dry-run");
-  const auto change =
-      carbonio::synchronise(database->handle.get(), place->table_prefix, *wanted, dry_run);
-  if (!change) {
-    return failed(fmt::format("database {}: {}; nothing was changed", place->file.string(),
-                              change.error().message));
-  }
-  print_skipped(*wanted, context.output);
-  print_change(*change, dry_run, context.output);
-  return {};
+  return change_database(
+      arguments, context,
+      [&](const OpenDatabase& database, const DatabaseLocation& location) -> Result<void> {
+        const auto change =
+            carbonio::synchronise(database.handle.get(), location.table_prefix, *wanted, dry_run);
+        if (!change) return tl::unexpected{change.error()};
+        print_skipped(*wanted, context.output);
+        print_change(*change, dry_run, context.output);
+        return {};
+      });
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ using policyd::failure;
 using policyd::Result;
 
 struct User {
-  std::string name;  // empty where the user has no entry
+  std::string name;  // empty if the user has no entry
   gid_t group = 0;
 };
 
@@ -40,7 +40,7 @@ User look_up(uid_t id, gid_t group_of_file) {
   return {found->pw_name, found->pw_gid};
 }
 
-// Of `file`, or of the nearest folder above it that exists.
+// The status of `file`, or of the nearest existing folder above it.
 Result<struct stat> status_of(const fs::path& file) {
   std::error_code code;
   fs::path path = fs::absolute(file, code);
@@ -51,7 +51,7 @@ Result<struct stat> status_of(const fs::path& file) {
     if (errno != ENOENT || path == path.root_path()) {
       const std::string why = std::strerror(errno);
       return failure(
-          fmt::format("cannot look at {}: {}; run this as root, or as the owner of the "
+          fmt::format("cannot access {}: {}; run this command as root or as the owner of the "
                       "database",
                       path.string(), why));
     }
@@ -59,12 +59,15 @@ Result<struct stat> status_of(const fs::path& file) {
   }
 }
 
+bool take_groups_of(const User& user) {
+  return user.name.empty() ? setgroups(0, nullptr) == 0
+                           : initgroups(user.name.c_str(), user.group) == 0;
+}
+
 Result<void> become(uid_t id, const User& user) {
-  const bool groups = user.name.empty() ? setgroups(0, nullptr) == 0
-                                        : initgroups(user.name.c_str(), user.group) == 0;
-  if (!groups || setgid(user.group) != 0 || setuid(id) != 0) {
+  if (!take_groups_of(user) || setgid(user.group) != 0 || setuid(id) != 0) {
     const std::string why = std::strerror(errno);
-    return failure(fmt::format("cannot become user {}: {}; run this as that user",
+    return failure(fmt::format("cannot switch to user {}: {}; run this command as that user",
                                user.name.empty() ? fmt::format("{}", id) : user.name, why));
   }
   return {};
@@ -72,11 +75,11 @@ Result<void> become(uid_t id, const User& user) {
 
 policyd::Error only_the_owner(const fs::path& file, uid_t id) {
   const std::string name = user_name(id);
-  // Not "su - USER": service users have no login shell.
+  // No "su - USER": service users have no login shell.
   return {fmt::format(
-      "{} belongs to user {}, and only that user may change it (SQLite's files beside it must be "
-      "his too); run it as root{}",
-      file.string(), name, id == 0 ? std::string{} : ", or as " + name)};
+      "{} belongs to user {}, and only that user may access it, because SQLite's files next to it "
+      "must have the same owner; run this command as root{}",
+      file.string(), name, id == 0 ? std::string{} : " or as " + name)};
 }
 
 }  // namespace
@@ -108,11 +111,10 @@ Result<AsOwner> AsOwner::of(const fs::path& file) {
   }
   out.group_before_ = getegid();
   out.was_root_ = true;
-  const bool done = user.name.empty() ? setgroups(0, nullptr) == 0
-                                      : initgroups(user.name.c_str(), user.group) == 0;
-  if (!done || setegid(user.group) != 0 || seteuid(status->st_uid) != 0) {
-    return failure(fmt::format("cannot become the owner of {}: {}; run this as that user",
-                               file.string(), std::strerror(errno)));
+  if (!take_groups_of(user) || setegid(user.group) != 0 || seteuid(status->st_uid) != 0) {
+    return failure(
+        fmt::format("cannot switch to the owner of {}: {}; run this command as that user",
+                    file.string(), std::strerror(errno)));
   }
   return out;
 }
@@ -126,7 +128,7 @@ AsOwner::~AsOwner() {
   if (!was_root_) return;
   const bool back = seteuid(0) == 0 && setegid(group_before_) == 0 &&
                     setgroups(groups_before_.size(), groups_before_.data()) == 0;
-  if (!back) std::abort();  // who we are must not be in doubt
+  if (!back) std::abort();  // never continue as the wrong user
 }
 
 }  // namespace limits

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Who may touch the database: its owner, since SQLite makes files beside it (-wal, -shm), and those
-// of root would shut the daemon out. Called before the database is opened, in a program with one
-// thread.
+// Only the owner may touch the database: SQLite creates files next to it (-wal, -shm), and files
+// that belong to root would lock out the daemon. Called before the database is opened, in a program
+// with a single thread.
 #pragma once
 
 #include <sys/types.h>
@@ -13,15 +13,15 @@
 
 namespace limits {
 
-// "nobody"; the number where it has no name.
+// "zextras", or the number if it has no name.
 std::string user_name(uid_t id);
 
-// Run by root, this process becomes the owner of `file` for good (of the nearest existing folder,
-// where there is no file yet). Run by another user than the owner, an Error says whom to become.
+// If run by root, this process permanently becomes the owner of `file`, or of the nearest existing
+// folder if the file does not exist. If run by another user, the Error names the owner.
 policyd::Result<void> become_owner_of(const std::filesystem::path& file);
 
-// The same until it is destroyed; then this process is root again. For commands that go on with
-// what takes root.
+// The same until destruction; then this process is root again. For commands that need root
+// afterwards.
 class AsOwner {
  public:
   static policyd::Result<AsOwner> of(const std::filesystem::path& file);
@@ -33,7 +33,7 @@ class AsOwner {
 
  private:
   AsOwner() = default;
-  bool was_root_ = false;  // and has become another
+  bool was_root_ = false;  // and became another user
   gid_t group_before_ = 0;
   std::vector<gid_t> groups_before_;
 };

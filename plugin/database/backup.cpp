@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "daemon/sqlite/database.hpp"
+#include "plugin/database/as_owner.hpp"
 #include "plugin/database/restore.hpp"
 #include "plugin/database/sqlite_copy.hpp"
 
@@ -30,8 +31,8 @@ std::string in_quotes(std::string_view name) {
   return out + '"';
 }
 
-// False where there is one already.
-Result<bool> make_file(const fs::path& path, mode_t mode) {
+// False if it exists already.
+Result<bool> create_file(const fs::path& path, mode_t mode) {
   const int file = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
                         mode & (S_IRWXU | S_IRWXG | S_IRWXO));
   if (file >= 0) {
@@ -39,30 +40,30 @@ Result<bool> make_file(const fs::path& path, mode_t mode) {
     return true;
   }
   if (errno == EEXIST) return false;
-  return failure(fmt::format("cannot make the copy {}: {}", path.string(), std::strerror(errno)));
+  return failure(fmt::format("cannot create the copy {}: {}", path.string(), std::strerror(errno)));
 }
 
 Result<mode_t> mode_of(const fs::path& file) {
   struct stat status {};
   if (stat(file.c_str(), &status) == 0) return status.st_mode;
-  return failure(fmt::format("cannot look at {}: {}", file.string(), std::strerror(errno)));
+  return failure(fmt::format("cannot access {}: {}", file.string(), std::strerror(errno)));
 }
 
-// A new empty file with the permissions of `like`.
-Result<fs::path> new_file_beside(const fs::path& like, policyd::TimePoint now) {
+// A new empty file next to `like` with the same permissions.
+Result<fs::path> new_file_next_to(const fs::path& like, policyd::TimePoint now) {
   const auto mode = mode_of(like);
   if (!mode) return tl::unexpected{mode.error()};
   const std::time_t when = std::chrono::system_clock::to_time_t(now);
   const std::string stem =
       fmt::format("{}.{:%Y-%m-%d_%H-%M-%S}", like.string(), fmt::localtime(when));
-  constexpr int kMostInOneSecond = 100;
-  for (int attempt = 1; attempt <= kMostInOneSecond; ++attempt) {
+  constexpr int kMaxPerSecond = 100;
+  for (int attempt = 1; attempt <= kMaxPerSecond; ++attempt) {
     const fs::path path = attempt == 1 ? stem : fmt::format("{}-{}", stem, attempt);
-    const auto made = make_file(path, *mode);
-    if (!made) return tl::unexpected{made.error()};
-    if (*made) return path;
+    const auto created = create_file(path, *mode);
+    if (!created) return tl::unexpected{created.error()};
+    if (*created) return path;
   }
-  return failure(fmt::format("there are too many copies {} already", stem));
+  return failure(fmt::format("too many copies {} exist already", stem));
 }
 
 struct Object {
@@ -88,21 +89,22 @@ Result<std::vector<Object>> objects_of_fresh(const Tables& tables) {
   return out;
 }
 
-// A connection of its own: the caller's may hold the write lock, so that nothing comes in between.
+// Uses a connection of its own: the caller's may hold the write lock to keep other writers out.
 Result<void> fill_copy(const fs::path& database, const fs::path& path) {
   constexpr std::chrono::seconds kBusyTimeout{5};
   auto from = policyd::open_database(database, policyd::OpenMode::read_write, kBusyTimeout);
   auto copied = from ? copy_into(from->get(), path) : tl::unexpected{from.error()};
   if (copied) return copied;
-  std::error_code ignored;  // the empty file is of no use to anybody
+  std::error_code ignored;  // an empty file is useless
   fs::remove(path, ignored);
-  return failure(fmt::format("cannot make the copy {}: {}", path.string(), copied.error().message));
+  return failure(
+      fmt::format("cannot create the copy {}: {}", path.string(), copied.error().message));
 }
 
 }  // namespace
 
 Result<fs::path> copy_aside(const fs::path& database, policyd::TimePoint now) {
-  auto path = new_file_beside(database, now);
+  auto path = new_file_next_to(database, now);
   if (!path) return path;
   auto filled = fill_copy(database, *path);
   if (!filled) return tl::unexpected{filled.error()};
@@ -112,14 +114,16 @@ Result<fs::path> copy_aside(const fs::path& database, policyd::TimePoint now) {
 Result<void> copy_to(const fs::path& database, const fs::path& path) {
   const auto mode = mode_of(database);
   if (!mode) return tl::unexpected{mode.error()};
-  const auto made = make_file(path, *mode);
-  if (!made) {
-    return failure(fmt::format(
-        "{}; it is written as the owner of the database, so name a file in a folder he may write "
-        "to, or none: then it is beside the database",
-        made.error().message));
+  const auto created = create_file(path, *mode);
+  if (!created) {
+    return failure(
+        fmt::format("{}; user {}, who owns the database, writes the copy, so choose a folder that "
+                    "this user can "
+                    "write to, or omit the file name to create the copy next to the database",
+                    created.error().message, user_name(geteuid())));
   }
-  if (!*made) return failure(fmt::format("{} is there already; name another file", path.string()));
+  if (!*created)
+    return failure(fmt::format("{} exists already; choose another file name", path.string()));
   return fill_copy(database, path);
 }
 
@@ -146,12 +150,12 @@ Result<void> replace_tables(const Tables& tables) {
     }
     if (!done) return done;
   }
-  // The next IDs as in a fresh database, too.
+  // The next IDs are those of a new database, too.
   done =
       run("DELETE FROM main.sqlite_sequence WHERE name IN (SELECT name FROM fresh.sqlite_master);"
           "INSERT INTO main.sqlite_sequence SELECT * FROM fresh.sqlite_sequence");
   if (!done) return done;
-  // Behind the rows, so that the triggers do not fire for them.
+  // After the rows, so that the triggers do not fire for them.
   for (const Object& object : *objects) {
     if (object.type == "table") continue;
     done = run(object.sql);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Copies of the database while the daemon has it open: through SQLite only.
+// Copies the database through SQLite, so the daemon may have it open.
 #pragma once
 
 #include <filesystem>
@@ -9,12 +9,12 @@
 
 namespace limits {
 
-// Copies `database` as it is committed to a new file beside it, "NAME.2026-11-22_12-00-00" (local
-// time), never over an existing one, with the same permissions. Returns its path.
+// Copies the committed contents of `database` to a new file next to it, "NAME.2026-11-22_12-00-00"
+// (local time), with the same permissions; never overwrites a file. Returns the path of the copy.
 Result<std::filesystem::path> copy_aside(const std::filesystem::path& database,
                                          policyd::TimePoint now);
 
-// The same to `path`, which must not exist.
+// The same, to `path`, which must not exist.
 Result<void> copy_to(const std::filesystem::path& database, const std::filesystem::path& path);
 
 }  // namespace limits

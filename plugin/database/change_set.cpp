@@ -29,19 +29,19 @@ policyd::Error Tables::error(int code) const {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return {
-          "it is locked by another program, for more than 5 seconds now; end that program's "
-          "transaction (an open sqlite3?) and try again"};
+          "another program has locked it for more than 5 seconds; end that program's transaction "
+          "(an open sqlite3?) and try again"};
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-      return {"it cannot be written; see who owns it, and whether its folder may be written"};
+      return {"it cannot be written; check its owner and permissions, and those of its folder"};
     case SQLITE_FULL:
-      return {"the disk is full; make room and try again"};
+      return {"the disk is full; free some space and try again"};
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return {
-          fmt::format("it is damaged or no database ({}); the daemon puts another in its place "
-                      "by itself, with what it has in memory, or the backup when it starts, and "
-                      "'carbonio-limits restore FILE' takes back a copy",
+          fmt::format("it is damaged or not a database ({}); a running daemon replaces it "
+                      "automatically, a starting one restores its backup, and 'carbonio-limits "
+                      "restore FILE' restores a copy",
                       sqlite3_errmsg(db))};
     case SQLITE_ERROR:  // no such table or column
       return {fmt::format("{}; is it a database of CBPolicyD?", sqlite3_errmsg(db))};
@@ -50,25 +50,25 @@ policyd::Error Tables::error(int code) const {
   }
 }
 
-Result<void> Changes::begin() {
+Result<void> ChangeSet::begin() {
   if (auto begun = transaction_.begin_immediate(); !begun) {
     return tl::unexpected{tables_.error(sqlite3_errcode(tables_.db))};
   }
   return {};
 }
 
-Result<void> Changes::run(std::string_view text, const std::vector<Value>& values) {
+Result<void> ChangeSet::run(std::string_view text, const std::vector<Value>& values) {
   auto statement = tables_.prepare(text);
   if (!statement) return tl::unexpected{statement.error()};
-  int place = 0;
+  int column = 0;
   for (const Value& value : values) {
-    ++place;
+    ++column;
     if (const auto* number = std::get_if<std::int64_t>(&value)) {
-      statement->bind(place, *number);
+      statement->bind(column, *number);
     } else if (const auto* string = std::get_if<std::string>(&value)) {
-      statement->bind(place, std::string_view{*string});
+      statement->bind(column, std::string_view{*string});
     } else {
-      statement->bind_null(place);
+      statement->bind_null(column);
     }
   }
   const std::unique_ptr<char, decltype(&sqlite3_free)> expanded{
@@ -81,7 +81,7 @@ Result<void> Changes::run(std::string_view text, const std::vector<Value>& value
   return {};
 }
 
-Result<void> Changes::commit() {
+Result<void> ChangeSet::commit() {
   if (auto committed = transaction_.commit(); !committed) {
     return tl::unexpected{tables_.error(sqlite3_errcode(tables_.db))};
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The database as commands see it: its tables under their prefix, and one transaction of changes
-// that is applied whole or not at all and can be shown as one would type it into sqlite3.
+// The database as commands use it: its tables with their prefix, and a transaction of changes that
+// is applied completely or not at all and can be printed as statements for sqlite3.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -15,32 +16,37 @@ namespace limits {
 
 using policyd::Result;
 
-// A connection and CBPolicyD's table_prefix, which `{p}` stands for in statements.
+// A connection and CBPolicyD's table_prefix, which replaces `{p}` in statements.
 struct Tables {
   sqlite3* db = nullptr;
   std::string prefix;
 
   [[nodiscard]] Result<policyd::sql::Statement> prepare(std::string_view text) const;
   [[nodiscard]] bool has_table(std::string_view name) const;  // without its prefix
-  // SQLite's message as an Error; a lock or missing rights in words that help.
+  // SQLite's message as an Error, with advice for locks, missing permissions and the like.
   [[nodiscard]] policyd::Error error(int code) const;
 };
 
-// Rolls back unless committed. IDs of new rows are never chosen here: statements take them from the
-// database in this same transaction, as `(SELECT max(ID) FROM ...)` right behind the INSERT, so
-// that what is printed and what is run are the same text.
-class Changes {
+// Rolls back unless committed. The statements that run are exactly those that are printed, so IDs
+// of new rows are not inserted as values: statements take them from the database, as
+// `(SELECT max(ID) FROM ...)` right after the INSERT.
+class ChangeSet {
  public:
   using Value = std::variant<std::nullptr_t, std::int64_t, std::string>;
 
-  explicit Changes(Tables tables) : tables_(std::move(tables)), transaction_(tables_.db) {}
+  // NULL for nullopt.
+  static Value value_of(const std::optional<std::string>& text) {
+    return text ? Value{*text} : Value{nullptr};
+  }
 
-  Result<void> begin();  // waits for other writers as long as the connection's busy_timeout
+  explicit ChangeSet(Tables tables) : tables_(std::move(tables)), transaction_(tables_.db) {}
+
+  Result<void> begin();  // waits for other writers up to the connection's busy_timeout
   Result<void> run(std::string_view text, const std::vector<Value>& values);
   Result<void> commit();
 
   [[nodiscard]] const Tables& tables() const { return tables_; }
-  // The statements run so far, each with its values in it and a semicolon behind.
+  // The statements run so far, with their values filled in, each ending with a semicolon.
   [[nodiscard]] const std::vector<std::string>& typed() const { return typed_; }
 
  private:

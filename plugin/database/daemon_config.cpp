@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/database/daemon_config.hpp"
 
+#include <system_error>
+
 #include "daemon/status/status.hpp"
 
 namespace limits {
 
-DatabasePlace DaemonConfig::place() const {
-  DatabasePlace place;
-  place.file = config.database;
-  place.table_prefix = config.table_prefix;
-  place.decay = config.quotas_algorithm == policyd::Algorithm::decay;
-  place.status_file = policyd::status_file_of(config.pid_file);
-  place.configured = configured;
-  return place;
+DatabaseLocation DaemonConfig::location() const {
+  DatabaseLocation out;
+  out.file = config.database;
+  out.table_prefix = config.table_prefix;
+  out.decay = config.quotas_algorithm == policyd::Algorithm::decay;
+  out.status_file = policyd::status_file_of(config.pid_file);
+  out.configured = configured;
+  return out;
 }
 
 DaemonConfig find_daemon_config(const std::optional<std::string>& given_database,
@@ -32,7 +34,9 @@ DaemonConfig find_daemon_config(const std::optional<std::string>& given_database
     out.config.database = zextras_home / "data" / "cbpolicyd" / "db" / "cbpolicyd.sqlitedb";
   }
   if (given_database) {
-    out.configured = *given_database == out.config.database;
+    std::error_code ignored;
+    out.configured = *given_database == out.config.database ||
+                     std::filesystem::equivalent(*given_database, out.config.database, ignored);
     out.config.database = *given_database;
   }
   return out;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The daemon's configuration as a command sees it: the one of conf/cbpolicyd.conf, with --database
-// in the place of its database.
+// The daemon's configuration for a command: that of conf/cbpolicyd.conf, but with the database
+// given by --database.
 #pragma once
 
 #include <filesystem>
@@ -16,15 +16,15 @@ namespace limits {
 struct DaemonConfig {
   policyd::Config config;
   std::filesystem::path file;  // cbpolicyd.conf
-  bool read = false;           // else `config` is: Quotas alone, and defaults
-  std::string why_not;         // where it was not read
-  bool configured = true;      // as in DatabasePlace
+  bool read = false;           // if not, `config` has defaults and only Quotas enabled
+  std::string why_not;         // the error if it was not read
+  bool configured = true;      // as in DatabaseLocation
   std::vector<std::string> warnings;
 
-  [[nodiscard]] DatabasePlace place() const;
+  [[nodiscard]] DatabaseLocation location() const;
 };
 
-// Never fails: a configuration that cannot be read is a fact that the caller tells.
+// Never fails: the caller reports a configuration that cannot be read.
 DaemonConfig find_daemon_config(const std::optional<std::string>& given_database,
                                 const std::filesystem::path& zextras_home);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Which database a command works on, and opening it as the user who owns it.
+// Finds the database that a command works on, and opens it as the user who owns it.
 #pragma once
 
 #include <filesystem>
@@ -11,21 +11,21 @@
 
 namespace limits {
 
-struct DatabasePlace {
+struct DatabaseLocation {
   std::filesystem::path file;
   std::string table_prefix;
-  bool decay = false;  // the daemon counts as the Perl one did ([Quotas] algorithm=decay)
+  bool decay = false;  // the daemon counts like the Perl daemon ([Quotas] algorithm=decay)
   std::filesystem::path status_file = {};  // the daemon's
-  bool configured = true;                  // the daemon's own; else only the command line names it
+  bool configured = true;                  // it is the daemon's, not just one from --database
 };
 
-// `given` (--database), else the DSN of conf/cbpolicyd.conf where that can be read, else Carbonio's
-// default below `zextras_home`. The configuration's other settings apply in any case.
-Result<DatabasePlace> find_database(const std::optional<std::string>& given,
-                                    const std::filesystem::path& zextras_home);
+// `given` (--database), or the database in conf/cbpolicyd.conf if it can be read, or Carbonio's
+// default below `zextras_home`. The other settings come from the configuration in any case.
+Result<DatabaseLocation> find_database(const std::optional<std::string>& given,
+                                       const std::filesystem::path& zextras_home);
 
-// A fresh one, with the folders above it that are missing. As who we are: see owner.
-Result<void> make_database(const DatabasePlace& place);
+// Creates it, and missing folders above it, as the current user.
+Result<void> make_database(const DatabaseLocation& location);
 
 struct OpenDatabase {
   policyd::sql::Handle handle;
@@ -33,6 +33,6 @@ struct OpenDatabase {
 };
 
 // Opens an existing database; this process becomes its owner first. Waits 5 seconds for locks.
-Result<OpenDatabase> open_as_owner(const DatabasePlace& place);
+Result<OpenDatabase> open_as_owner(const DatabaseLocation& location);
 
 }  // namespace limits

@@ -14,8 +14,7 @@
 #include "plugin/database/sqlite_copy.hpp"
 #include "plugin/database/temporary_database.hpp"
 
-// Everything is made ready in a copy; the live database changes
-// with one commit, or not at all.
+// Everything is prepared in a copy; the live database changes in one commit, or not at all.
 namespace limits {
 namespace {
 
@@ -23,7 +22,7 @@ namespace fs = std::filesystem;
 using policyd::failure;
 namespace sql = policyd::sql;
 
-// Above both, by more than anybody adds in the moment before the commit.
+// Above both versions, by more than others can add in the moment before the commit.
 constexpr std::int64_t kVersionStep = 1'000'000;
 
 Result<std::string> answer(sqlite3* db, const char* question) {
@@ -49,8 +48,8 @@ Result<void> check(const Tables& copy) {
   return {};
 }
 
-// What a commit over the live database needs: our tables, the version, pages of the same size.
-Result<void> make_ready(const Tables& copy, const Tables& live) {
+// Prepares the copy for the live database: our tables, the version, pages of the same size.
+Result<void> prepare(const Tables& copy, const Tables& live) {
   auto done = check(copy);
   if (done) done = policyd::prepare_database(copy.db, copy.prefix);
   if (!done) return done;
@@ -72,16 +71,16 @@ Result<void> make_ready(const Tables& copy, const Tables& live) {
   return sql::execute_or_explain(copy.db, fmt::format("PRAGMA page_size = {}; VACUUM", *size));
 }
 
-// As the owner of the database, which this process is by now.
-Result<void> look_at_copy(const fs::path& backup) {
+// Checked as the owner of the database, which this process is by now.
+Result<void> check_readable(const fs::path& backup) {
   std::error_code code;
   const fs::file_status status = fs::status(backup, code);
   if (status.type() == fs::file_type::not_found) {
     return failure(fmt::format(
-        "there is no file {}; name a copy that 'carbonio-limits backup' made", backup.string()));
+        "there is no file {}; give a copy created by 'carbonio-limits backup'", backup.string()));
   }
   if (fs::is_directory(status)) {
-    return failure(fmt::format("{} is a folder; name the copy in it", backup.string()));
+    return failure(fmt::format("{} is a folder; give the copy in it", backup.string()));
   }
   if (access(backup.c_str(), R_OK) == 0) return {};
   return failure(
@@ -97,7 +96,7 @@ Result<void> restore_from(const fs::path& backup, const fs::path& database, cons
   if (fs::equivalent(backup, database, code)) {
     return failure(fmt::format("{} is the database itself", backup.string()));
   }
-  if (auto there = look_at_copy(backup); !there) return there;
+  if (auto readable = check_readable(backup); !readable) return readable;
   const TemporaryDatabase temporary{database, "restore"};
   {
     const auto from = policyd::open_database(backup, policyd::OpenMode::read_only, {});
@@ -108,8 +107,8 @@ Result<void> restore_from(const fs::path& backup, const fs::path& database, cons
   }
   const auto copy = open_plain(temporary.file());
   if (!copy) return tl::unexpected{copy.error()};
-  if (auto ready = make_ready(Tables{copy->get(), live.prefix}, live); !ready) {
-    return failure(fmt::format("{}: {}", backup.string(), ready.error().message));
+  if (auto prepared = prepare(Tables{copy->get(), live.prefix}, live); !prepared) {
+    return failure(fmt::format("{}: {}", backup.string(), prepared.error().message));
   }
   return copy_all(copy->get(), live.db);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// New contents for the database while the daemon has it open: through SQLite only. A file moved or
-// removed under the daemon would go unnoticed, and its log would be replayed into whatever takes
-// its place.
+// Replaces the contents of the database through SQLite, so the daemon may have it open. (The daemon
+// would not notice a file that is replaced, and its log would be replayed into the new one.)
 #pragma once
 
 #include <filesystem>
@@ -10,16 +9,17 @@
 
 namespace limits {
 
-// Makes the contents of the database behind `live` those of the file `backup`, in one commit: with
-// what is ours in it, should it be the Perl daemon's, and with a rules version above both, so that
-// a running daemon takes it over. `backup` is only read. Needs room for a copy beside `database`.
+// Replaces the contents of the database of `live` with those of the file `backup`, in one commit.
+// Adds our own tables if `backup` is from the Perl daemon, and sets a rules version above both, so
+// that a running daemon reloads the rules. `backup` is only read. Needs space for a copy next to
+// `database`.
 Result<void> restore_from(const std::filesystem::path& backup,
                           const std::filesystem::path& database, const Tables& live);
 
-// Makes CBPolicyD's tables in the database behind `tables` those of `fresh`, a database made by
-// create_database: rows, indexes and triggers; other tables stay. The rules version goes on from
-// the old one, so that a running daemon sees the change. Inside a transaction, which the caller
-// ends; `fresh` is attached as `fresh` before it.
+// Replaces CBPolicyD's tables in the database of `tables`, with rows, indexes and triggers, by
+// those of a database from create_database that is attached as `fresh`; other tables stay. The
+// rules version increases, so that a running daemon sees the change. Called inside a transaction,
+// which the caller ends.
 Result<void> replace_tables(const Tables& tables);
 
 }  // namespace limits

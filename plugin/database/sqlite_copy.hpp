@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// SQLite's backup of a whole database, from one connection to another.
+// Copies a whole database from one connection to another with SQLite's backup interface.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +10,17 @@
 
 namespace limits {
 
-// For files that only we know; made where there is none.
+// For files that only this process uses; created if missing.
 Result<policyd::sql::Handle> open_plain(const std::filesystem::path& path);
 
-// All of it in one step, so that nothing comes in between; `to` waits for locks as long as its
-// busy_timeout, and needs pages of the same size where it is in write-ahead mode.
+// In one step, so that no other writer interferes. `to` waits for locks up to its busy_timeout, and
+// in write-ahead mode must have pages of the same size.
 Result<void> copy_all(sqlite3* from, sqlite3* to);
 
-// `path` becomes one plain file, without a log beside it, so that it may be read from anywhere.
+// `path` becomes one plain file without a log, so that it can be read anywhere.
 Result<void> copy_into(sqlite3* from, const std::filesystem::path& path);
 
-// 0 where there is none.
+// 0 if there is none.
 Result<std::int64_t> rules_version(const Tables& tables);
 
 }  // namespace limits

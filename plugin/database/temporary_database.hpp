@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A database beside the real one for as long as a command needs it.
+// A database next to the real one, for as long as a command needs it.
 #pragma once
 
 #include <fmt/core.h>
@@ -11,11 +11,11 @@
 
 namespace limits {
 
-// Removed at the end, whatever happened.
+// The destructor removes it with all files that belong to it.
 class TemporaryDatabase {
  public:
-  TemporaryDatabase(const std::filesystem::path& beside, std::string_view what)
-      : file_(std::filesystem::path{beside} += fmt::format(".{}-{}", what, getpid())) {}
+  TemporaryDatabase(const std::filesystem::path& original, std::string_view what)
+      : file_(std::filesystem::path{original} += fmt::format(".{}-{}", what, getpid())) {}
   ~TemporaryDatabase() {
     std::error_code ignored;
     for (const char* tail : {"", "-wal", "-shm", "-journal"}) {

@@ -106,8 +106,8 @@ std::string describe_limit(const ExplainedLimit& limit,
   std::string text = fmt::format("{} {} of policy {} is used up: {} of {} {} per {} for {}",
                                  limit.module == "Quotas" ? "quota" : "accounting", limit.row_id,
                                  policy, std::floor(limit.used), limit.limit, limit.unit,
-                                 limit.period, say_key(limit.track_key));
-  if (limit.free_at) text += fmt::format("; free {}", say_wait(limit.free_at, now));
+                                 limit.period, key_text(limit.track_key));
+  if (limit.free_at) text += fmt::format("; free {}", wait_text(limit.free_at, now));
   return text;
 }
 

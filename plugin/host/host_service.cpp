@@ -41,7 +41,7 @@ bool differs(const carbonio::GroupChange& change) {
   return !change.added.empty() || !change.removed.empty();
 }
 
-Result<carbonio::GroupsChange> synchronised(const DatabasePlace& place,
+Result<carbonio::GroupsChange> synchronised(const DatabaseLocation& place,
                                             const carbonio::WantedMembers& wanted, bool dry_run) {
   const auto database = open_as_owner(place);
   if (!database) return tl::unexpected{database.error()};
@@ -161,7 +161,7 @@ Result<void> HostService::ensure_database(const carbonio::WantedMembers& wanted,
     if (auto created = make_database(*place); !created) return created;
     steps.done(fmt::format("created the database {}", file));
   } else {
-    steps.as_it_was(fmt::format("database {}", file));
+    steps.unchanged(fmt::format("database {}", file));
   }
   const auto change = synchronised(*place, wanted, false);
   if (!change) return tl::unexpected{change.error()};
@@ -174,7 +174,7 @@ Result<void> HostService::ensure_database(const carbonio::WantedMembers& wanted,
   if (differs(change->domains) || differs(change->networks)) {
     steps.done(what);
   } else {
-    steps.as_it_was("groups internal_domains and internal_ips");
+    steps.unchanged("groups internal_domains and internal_ips");
   }
   return {};
 }
@@ -199,7 +199,7 @@ Result<void> HostService::start(StepReport& steps) const {
   if (*started == ServiceChange::done) {
     steps.done("started the service");
   } else {
-    steps.as_it_was("the service is running");
+    steps.unchanged("the service is running");
   }
   return {};
 }
@@ -212,7 +212,7 @@ Result<void> HostService::stop(StepReport& steps) const {
   if (*stopped == ServiceChange::done) {
     steps.done("stopped the service");
   } else {
-    steps.as_it_was("the service is not running");
+    steps.unchanged("the service is not running");
   }
   const fs::path mark = carbonio::enabled_mark(home_);
   if (!is_present(mark)) return {};
@@ -237,7 +237,7 @@ void HostService::apply_attributes(std::span<const ModuleSwitch> modules, bool a
   reload_if_needed(before, steps);
 
   const auto report = [&](bool right_now, const std::string& right, const std::string& wrong) {
-    if (right_now) return steps.well(right);
+    if (right_now) return steps.ok(right);
     if (rewritten.not_running) {
       return steps.not_checked(fmt::format("{}; {}", wrong, not_running(configd_)));
     }
@@ -293,7 +293,7 @@ void HostService::verify(StepReport& steps) const {
   });
   for (const Finding& each : findings.all()) {
     if (!applies(each)) continue;
-    if (each.health == Health::well) steps.well(each.what);
+    if (each.health == Health::well) steps.ok(each.what);
     if (each.health == Health::not_checked) steps.not_checked(each.what);
     if (each.health == Health::wrong) {
       steps.wrong(fmt::format("{}; to fix it: {}", each.what, each.fix));
@@ -301,7 +301,7 @@ void HostService::verify(StepReport& steps) const {
   }
   const auto in_force = modules_in_force(question.daemon.config);
   if (!in_force || in_force->empty()) return;
-  steps.well(fmt::format("modules in force: {}", join_with_and(*in_force)));
+  steps.ok(fmt::format("modules in force: {}", join_with_and(*in_force)));
 }
 
 Result<void> HostService::leave_postfix(bool attributes_changed, StepReport& steps) const {
@@ -320,7 +320,7 @@ Result<void> HostService::leave_postfix(bool attributes_changed, StepReport& ste
     return {};
   }
   if (view.asks == Asks::nowhere) {
-    steps.well("Postfix does not ask the daemon");
+    steps.ok("Postfix does not ask the daemon");
     if (asked_before) wait_for_last_sessions(configuration().value_or(Config{}));
     return {};
   }

@@ -56,7 +56,7 @@ Outcome report_changes(const std::vector<EntryResult>& all, StepReport& steps) {
     const std::string name = shown_name(each.name);
     switch (each.state) {
       case EntryResult::State::unchanged:
-        steps.as_it_was(fmt::format("attributes of {}", name));
+        steps.unchanged(fmt::format("attributes of {}", name));
         right.push_back(name);
         continue;
       case EntryResult::State::done:

@@ -17,7 +17,7 @@ std::string subject(const Target& target, Per per) {
   std::string whose = "of " + name_of(target);
   if (target.who == Who::anyone) whose = "in the world";
   if (target.who == Who::everyone) whose = "of this server";
-  if (target.who == Who::client) whose = "behind " + target.name;
+  if (target.who == Who::client) whose = "at " + target.name;
   switch (per) {
     case Per::user:
       return one_user ? name_of(target) : "each user " + whose;
@@ -39,12 +39,12 @@ std::string subject(const Target& target, Per per) {
   return {};
 }
 
-// Behind the verb, for counters that are not the target's own.
+// Follows the verb, for counters that are not the target's own.
 std::string object(Direction direction, const Target& target, Per per) {
   if (target.who == Who::client) return {};
   if (per != Per::client || target.who == Who::anyone) return {};
-  const std::string whom = target.who == Who::everyone ? "this server's users" : name_of(target);
-  return (direction == Direction::send ? " for " : " to ") + whom;
+  const std::string users = target.who == Who::everyone ? "this server's users" : name_of(target);
+  return (direction == Direction::send ? " for " : " to ") + users;
 }
 
 std::string_view verb(Direction direction, const Target& target, Per per) {
@@ -53,7 +53,7 @@ std::string_view verb(Direction direction, const Target& target, Per per) {
 }
 
 std::string_view consequence(const std::optional<policyd::Action>& verdict) {
-  if (!verdict) return "more is counted and let through (verdict none only watches)";
+  if (!verdict) return "more is let through (verdict none only monitors)";
   switch (*verdict) {
     case policyd::Action::defer:
       return "more is deferred";
@@ -133,13 +133,13 @@ std::optional<std::string> message_for(Direction direction, const Rate& rate,
   if (!verdict) return std::nullopt;
   return fmt::format("{}: {} {} in last {}", participle(*verdict),
                      rate.unit == Unit::messages ? "Too many messages" : "Too much mail",
-                     direction == Direction::send ? "sent" : "received", say_period(rate.period));
+                     direction == Direction::send ? "sent" : "received", period_text(rate.period));
 }
 
 std::string default_name(Direction direction, const Target& target, Per per) {
-  std::string whom = name_of(target);
-  std::replace(whom.begin(), whom.end(), ' ', '-');  // "group sales"
-  return fmt::format("{}-{}-per-{}", name_of(direction), whom, name_of(per));
+  std::string name = name_of(target);
+  std::replace(name.begin(), name.end(), ' ', '-');  // "group sales"
+  return fmt::format("{}-{}-per-{}", name_of(direction), name, name_of(per));
 }
 
 std::string description(Direction direction, const Target& target, Per per) {
@@ -147,32 +147,32 @@ std::string description(Direction direction, const Target& target, Per per) {
                      verb(direction, target, per), object(direction, target, per));
 }
 
-std::string say(const WantedLimit& limit) {
+std::string describe(const WantedLimit& limit) {
   std::vector<std::string> except;
   for (const Target& target : limit.except) except.push_back(name_of(target));
   return fmt::format("{} may {} {}{}{}; {}{}", subject(limit.target, limit.per),
-                     verb(limit.direction, limit.target, limit.per), say_limit(limit.rates),
+                     verb(limit.direction, limit.target, limit.per), rates_text(limit.rates),
                      object(limit.direction, limit.target, limit.per),
-                     except.empty() ? "" : ", but " + join_with_and(except) + " without limit",
-                     consequence(limit.verdict), limit.enabled ? "" : "; switched off for now");
+                     except.empty() ? "" : ", except " + join_with_and(except),
+                     consequence(limit.verdict), limit.enabled ? "" : "; currently switched off");
 }
 
-std::string say_target(const StoredLimit& limit) {
-  return limit.what.target ? name_of(*limit.what.target) : say_members(limit.member_texts());
+std::string target_text(const StoredLimit& limit) {
+  return limit.what.target ? name_of(*limit.what.target) : members_text(limit.member_texts());
 }
 
-std::string_view say_state(const StoredLimit& limit) {
+std::string_view state_text(const StoredLimit& limit) {
   if (limit.enabled()) return "on";
   return limit.partly_enabled() ? "partly" : "off";
 }
 
-std::string say_who(const StoredLimit& limit) {
-  std::string out = say_target(limit);
+std::string who_text(const StoredLimit& limit) {
+  std::string out = target_text(limit);
   if (!limit.except.empty()) out += fmt::format(", except {}", limit.except.size());
   return out;
 }
 
-std::string say_direction(const StoredLimit& limit) {
+std::string direction_text(const StoredLimit& limit) {
   return limit.what.direction ? std::string{name_of(*limit.what.direction)} : "both";
 }
 
@@ -180,7 +180,7 @@ std::string per_word(const StoredLimit& limit) {
   return limit.what.per ? std::string{name_of(*limit.what.per)} : escaped(limit.track);
 }
 
-std::string say_per(const StoredLimit& limit) {
+std::string per_text(const StoredLimit& limit) {
   const bool joined = joins_v6_clients(limit.track, limit.what.target);
   return per_word(limit) + (joined ? ", IPv6 /32" : "");
 }

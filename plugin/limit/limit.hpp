@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A limit as it is wished for and as it stands in the database, and both in sentences. Values and
-// pure functions; limits.hpp reads and writes the rows.
+// A limit as requested and as stored in the database, and both as text. Values and pure functions;
+// plugin/rows reads and writes the rows.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,17 @@
 
 namespace limits {
 
-// What one `send` or `receive` says: all of the limit, so what is left out has its default.
+// What one `send` or `receive` asks for. It defines the whole limit: omitted options have defaults.
 struct WantedLimit {
   Direction direction = Direction::send;
   Target target;
   Per per = Per::user;
-  std::vector<Rate> rates;                 // as parse_limit gives them
-  std::optional<policyd::Action> verdict;  // none only watches
-  // None: message_for. Empty: the daemon's own words.
+  std::vector<Rate> rates;                 // as parse_limit returns them
+  std::optional<policyd::Action> verdict;  // none: only monitors
+  // None: the text of message_for. Empty: the daemon's default text.
   std::optional<std::string> message;
-  std::optional<std::string> name;  // none: an existing limit keeps its own
-  std::vector<Target> except;       // whom it does not concern, though they have no limit instead
+  std::optional<std::string> name;  // none: an existing limit keeps its name
+  std::vector<Target> except;       // exempt targets, which have no other limit instead
   bool enabled = true;
 };
 
@@ -49,10 +49,10 @@ struct StoredMember {
   bool enabled = true;
 };
 
-// The quotas of one policy that have Track and Verdict in common, so that a policy with several
-// (the article's has two) is several limits.
+// The quotas of one policy with the same Track and Verdict. A policy with different ones (the
+// article's has two) is several limits.
 struct StoredLimit {
-  std::int64_t id = 0;  // of the first quota; a limit keeps it when it is changed
+  std::int64_t id = 0;  // of its first quota; stays the same when the limit changes
   std::int64_t policy_id = 0;
   std::string policy_name;
   bool policy_enabled = true;
@@ -60,47 +60,47 @@ struct StoredLimit {
   std::optional<std::string> verdict;  // as in the row
   std::vector<StoredRate> rates;       // by period
   std::vector<StoredMember> members;
-  Recognised what;  // no target: made by hand in a way that has no words here
-  // Members of the except-group: whom it does not concern, since they have limits of their own or
-  // (`exempt`, a part of them) since the admin said so.
+  Recognised what;  // no target: created by hand in a way that our options cannot express
+  // Members of the except-group, to which the limit does not apply: they have limits of their own,
+  // or (also listed in `exempt`) the admin exempted them.
   std::vector<std::string> except;
   std::vector<std::string> exempt;
 
-  // All of it is in force.
+  // All of it is active.
   [[nodiscard]] bool enabled() const;
   [[nodiscard]] bool partly_enabled() const;
   [[nodiscard]] std::vector<Rate> plain_rates() const;
-  // The texts of those members that say whom it is for now: the enabled ones, or all where none is.
+  // The members that define the target: the enabled ones, or all if none is enabled.
   [[nodiscard]] std::vector<MemberText> member_texts() const;
 };
 
-// "defer", "none", or the row's own word.
+// "defer", "none", or any other word in the row.
 std::string verdict_word(const std::optional<std::string>& verdict);
-// As rows have it: upper case; NULL for none.
+// As stored in rows: upper case; NULL for none.
 std::optional<std::string> verdict_text(const std::optional<policyd::Action>& verdict);
 
 // The article's text: "Deferring: Too many messages sent in last 60 seconds".
 std::optional<std::string> message_for(Direction direction, const Rate& rate,
                                        const std::optional<policyd::Action>& verdict);
 
-// "send-everyone-per-user": without white space, since the except-group is named after it.
+// "send-everyone-per-user": without white space, because the except-group is named after it.
 std::string default_name(Direction direction, const Target& target, Per per);
-// What the policy says of itself in the tables.
+// The Description of the policy.
 std::string description(Direction direction, const Target& target, Per per);
 
 // "each user of this server may send 100 messages an hour; more is deferred".
-std::string say(const WantedLimit& limit);
+std::string describe(const WantedLimit& limit);
 
-// "everyone, except 2", "example.org", or for rows that are not recognised "@example.net to
-// anyone".
-std::string say_who(const StoredLimit& limit);
+// "everyone, except 2", "example.org", or "@example.net to anyone" for rows that are not
+// recognised.
+std::string who_text(const StoredLimit& limit);
 // "everyone" without the exceptions.
-std::string say_target(const StoredLimit& limit);
+std::string target_text(const StoredLimit& limit);
 // "on", "off", "partly".
-std::string_view say_state(const StoredLimit& limit);
-std::string say_direction(const StoredLimit& limit);
-// "user", or the Track where it is another one. `client` may have to say more for people.
+std::string_view state_text(const StoredLimit& limit);
+std::string direction_text(const StoredLimit& limit);
+// "user", or the Track if it is not one of ours. per_text is for people and may add to `client`.
 std::string per_word(const StoredLimit& limit);
-std::string say_per(const StoredLimit& limit);
+std::string per_text(const StoredLimit& limit);
 
 }  // namespace limits

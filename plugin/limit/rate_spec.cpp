@@ -18,13 +18,13 @@ using policyd::failure;
 using std::chrono::seconds;
 
 struct PeriodUnit {
-  std::string_view name;      // as written, and read
-  std::string_view singular;  // as said: "a day", "2 days"
+  std::string_view name;      // in the notation
+  std::string_view singular;  // in sentences: "a day", "2 days"
   std::string_view article;
   std::int64_t length_s;
 };
 
-// The longest first, so that a period is written in the largest unit that fits.
+// Longest first: a period is written in the largest unit that fits.
 constexpr std::array<PeriodUnit, 5> kPeriodUnits = {{{"week", "week", "a", 7 * 86'400},
                                                      {"day", "day", "a", 86'400},
                                                      {"h", "hour", "an", 3'600},
@@ -59,12 +59,12 @@ constexpr std::int64_t kKibPerMib = 1024;
 constexpr std::int64_t kKibPerGib = 1024 * kKibPerMib;
 
 tl::unexpected<policyd::Error> refuse(std::string_view text, std::string_view why) {
-  return failure(
-      fmt::format("'{}' is no limit: {}; write AMOUNT/PERIOD, as in 100/h, 10/60s or 50M/day",
-                  shown(text), why));
+  return failure(fmt::format(
+      "not a valid limit: '{}': {}; write AMOUNT/PERIOD, such as 100/h, 10/60s or 50M/day",
+      shown(text), why));
 }
 
-// The whole number in front of `text`, and what is behind it. Too large a number is the largest.
+// The whole number that `text` begins with, and the rest. A number that is too large is clamped.
 struct Leading {
   std::optional<std::int64_t> number;
   std::string_view rest;
@@ -81,11 +81,11 @@ Leading leading_number(std::string_view text) {
 
 Result<Rate> parse_rate(std::string_view text) {
   const std::size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return refuse(text, "it has no '/' and period");
+  if (slash == std::string_view::npos) return refuse(text, "the period is missing");
 
   Rate rate;
   const auto [amount, suffix_text] = leading_number(text.substr(0, slash));
-  if (!amount) return refuse(text, "it does not begin with a whole number");
+  if (!amount) return refuse(text, "the amount is not a whole number");
   if (*amount == 0) return refuse(text, "an amount of 0 would let nothing through");
   std::string suffix{suffix_text};
   policyd::lower_case(suffix);
@@ -93,16 +93,15 @@ Result<Rate> parse_rate(std::string_view text) {
   if (suffix == "k" || suffix == "kb" || suffix == "kib") kib = 1;
   if (suffix == "m" || suffix == "mb" || suffix == "mib") kib = kKibPerMib;
   if (suffix == "g" || suffix == "gb" || suffix == "gib") kib = kKibPerGib;
-  if (suffix.substr(0, 1) == ".") return refuse(text, "the amount is no whole number");
+  if (suffix.substr(0, 1) == ".") return refuse(text, "the amount is not a whole number");
   if (!suffix.empty() && kib == 0) {
-    return refuse(text, fmt::format("'{}' is no size (K, M or G)", shown(suffix_text)));
+    return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)", shown(suffix_text)));
   }
   if (kib == 0) {
-    if (*amount > kMaxMessages)
-      return refuse(text, "that is more than a thousand million messages");
+    if (*amount > kMaxMessages) return refuse(text, "the amount is more than 1000000000 messages");
     rate.amount = *amount;
   } else {
-    if (*amount > kMaxKib / kib) return refuse(text, "that is more than 1048576G");
+    if (*amount > kMaxKib / kib) return refuse(text, "the amount is more than 1048576G");
     rate.unit = Unit::kib;
     rate.amount = *amount * kib;
   }
@@ -113,17 +112,17 @@ Result<Rate> parse_rate(std::string_view text) {
   const auto* unit = std::find_if(kPeriodWords.begin(), kPeriodWords.end(),
                                   [&](const PeriodWord& known) { return known.word == word; });
   if (word.substr(0, 1) == ".") {
-    return refuse(text, "the period is no whole number (90min is an hour and a half)");
+    return refuse(text, "the period is not a whole number (write 90min for an hour and a half)");
   }
   if (unit == kPeriodWords.end()) {
-    return refuse(
-        text, word.empty()
-                  ? std::string{"the period has no unit (s, min, h, day or week)"}
-                  : fmt::format("'{}' is no period (s, min, h, day or week)", shown(word_text)));
+    return refuse(text, word.empty()
+                            ? std::string{"the period has no unit (s, min, h, day or week)"}
+                            : fmt::format("'{}' is not a valid period (s, min, h, day or week)",
+                                          shown(word_text)));
   }
-  if (count == 0) return refuse(text, "a period of 0 is none");
+  if (count == 0) return refuse(text, "the period must be at least 1 s");
   if (count.value_or(1) > kMaxPeriod.count() / unit->length_s) {
-    return refuse(text, "a period is 30 days at most, since older counters are cleaned up");
+    return refuse(text, "the period must be at most 30 days, because older counters are deleted");
   }
   rate.period = seconds{count.value_or(1) * unit->length_s};
   return rate;
@@ -135,7 +134,7 @@ const PeriodUnit& unit_of(seconds period) {
   });
 }
 
-std::string say_amount(const Rate& rate) {
+std::string amount_text(const Rate& rate) {
   if (rate.unit == Unit::messages) {
     return fmt::format("{} {}", rate.amount, rate.amount == 1 ? "message" : "messages");
   }
@@ -154,7 +153,7 @@ Result<std::vector<Rate>> parse_limit(std::string_view text) {
     if (!rate) return tl::unexpected{rate.error()};
     rates.push_back(*rate);
     if (rates.size() > kMaxRates) {
-      return failure(fmt::format("a limit has {} periods at most", kMaxRates));
+      return failure(fmt::format("a limit can have at most {} periods", kMaxRates));
     }
     at = comma + 1;
   }
@@ -209,19 +208,19 @@ std::string format_limit(std::span<const Rate> rates) {
   return out;
 }
 
-std::string say_limit(std::span<const Rate> rates) {
+std::string rates_text(std::span<const Rate> rates) {
   std::vector<std::string> parts;
   for (const Rate& rate : rates) {
     const PeriodUnit& unit = unit_of(rate.period);
     const std::int64_t count = rate.period.count() / unit.length_s;
     parts.push_back(count == 1
-                        ? fmt::format("{} {} {}", say_amount(rate), unit.article, unit.singular)
-                        : fmt::format("{} in {} {}s", say_amount(rate), count, unit.singular));
+                        ? fmt::format("{} {} {}", amount_text(rate), unit.article, unit.singular)
+                        : fmt::format("{} in {} {}s", amount_text(rate), count, unit.singular));
   }
   return join_with_and(parts);
 }
 
-std::string say_period(seconds period) {
+std::string period_text(seconds period) {
   // The article says "60 seconds", and people have its text in their filters.
   if (period == seconds{60}) return "60 seconds";
   const PeriodUnit& unit = unit_of(period);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// How a limit is written: "100/h", "10/60s", "50M/day", several as "20/min,200/h,1000/day". Text to
+// The notation of limits: "100/h", "10/60s", "50M/day", several as "20/min,200/h,1000/day". Text to
 // values and back; pure functions. Used on the command line, in tables and in sentences.
 #pragma once
 
@@ -30,29 +30,29 @@ struct Rate {
 
 inline constexpr std::int64_t kMaxMessages = 1'000'000'000;
 inline constexpr std::int64_t kMaxKib = std::int64_t{1} << 40;  // 1 PiB
-// Counters that were not touched for 30 days are cleaned up (CBPolicyD, cbpadmin --cleanup), so a
-// longer period could not be kept.
+// Counters that are not updated for 30 days are deleted (CBPolicyD, cbpadmin --cleanup), so longer
+// periods cannot work.
 inline constexpr std::chrono::seconds kMaxPeriod = std::chrono::hours{24 * 30};
 inline constexpr std::size_t kMaxRates = 8;
 
-// AMOUNT/PERIOD, several separated by commas, in the order of their periods afterwards. AMOUNT is a
-// whole number of messages, or a size with K, M or G (1024 each); PERIOD is s, min, h, day or week,
-// with a number in front of it or not. Two with the same unit and period are refused.
+// AMOUNT/PERIOD, several separated by commas; the result is sorted by period. AMOUNT is a whole
+// number of messages, or a size with K, M or G (1024 each); PERIOD is s, min, h, day or week, with
+// an optional number before it. Two with the same unit and period are refused.
 Result<std::vector<Rate>> parse_limit(std::string_view text);
 
-// What parse_limit reads back as the same value, in its shortest form: "100/h", "10/10min".
+// The shortest form that parse_limit reads back as the same value: "100/h", "10/10min".
 std::string format_rate(const Rate& rate);
 std::string format_limit(std::span<const Rate> rates);
-// "h", "10min": the part behind the '/'.
+// "h", "10min": the part after the '/'.
 std::string format_period(std::chrono::seconds period);
 
 // "100 messages an hour", "50 MiB in 10 minutes"; joined with "and".
-std::string say_limit(std::span<const Rate> rates);
+std::string rates_text(std::span<const Rate> rates);
 // "60 seconds", "hour", "10 minutes", as in "too many messages sent in last ...".
-std::string say_period(std::chrono::seconds period);
+std::string period_text(std::chrono::seconds period);
 // "100", "50M": an amount without its period.
 std::string format_amount(Unit unit, std::int64_t amount);
-// "8/10", "28.3M/30M": what is used of an amount, in its unit.
+// "8/10", "28.3M/30M": the used part of an amount, in its unit.
 std::string format_used(std::int64_t used, const Rate& rate);
 
 }  // namespace limits

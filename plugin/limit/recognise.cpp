@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The reading half of target.hpp: what rows say, as far as it can be said in our words.
+#include "plugin/limit/recognise.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 
-#include "plugin/limit/recognise.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -16,11 +16,11 @@ constexpr std::string_view kOwnNetworks = "%internal_ips";
 constexpr std::string_view kAuthenticated = "$*";
 constexpr std::string_view kExceptEnd = "-except";
 
-// Written by hand, and by earlier versions of this command.
+// Written by admins, and by earlier versions of this command.
 constexpr std::string_view kHostsOfV4 = "SenderIP:/32";
 
-// The one table of Track texts; more of them exist (Sender:user@), but no limit of ours has them.
-// Where there are two for the same, the first is written.
+// The table of Track texts. Others exist (Sender:user@), but none of our limits has them. Of two
+// with the same meaning the first is written.
 struct TrackText {
   std::string_view text;
   std::optional<Direction> direction;  // none: both
@@ -31,7 +31,7 @@ constexpr std::array<TrackText, 8> kTracks = {{
     {"Sender:@domain", Direction::send, Per::domain},
     {"Recipient:user@domain", Direction::receive, Per::user},
     {"Recipient:@domain", Direction::receive, Per::domain},
-    // For both families: the daemon takes no more bits than an address has.
+    // For IPv4 too: the daemon uses no more bits than an address has.
     {"SenderIP:/128", std::nullopt, Per::client},
     {kHostsOfV4, std::nullopt, Per::client},
     {"SASLUsername", Direction::send, Per::account},
@@ -49,13 +49,13 @@ std::optional<std::string> except_group_in(std::string_view item) {
   return std::string{item.substr(2)};
 }
 
-// Members as they are compared: NULL is `any`, the order of items and of members does not matter,
-// nor case, but for group names.
+// Members in the form that is compared: NULL is `any`; the order of items and of members does not
+// matter, nor does case, except in group names.
 struct PlainMember {
   std::string source;
   std::string destination;
 
-  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees in <=> is no pointer
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees in <=> is not a pointer
   auto operator<=>(const PlainMember&) const = default;
 };
 
@@ -88,8 +88,8 @@ bool is_any_network(std::string_view item) {
   return std::find(kAnyNetworks.begin(), kAnyNetworks.end(), item) != kAnyNetworks.end();
 }
 
-// Whom one side of a member names: its only item that is not ours to add. All networks are ours
-// where something else is named.
+// The target that one side of a member names: its only item that we do not add ourselves. "All
+// networks" is one of ours if something else is named.
 std::optional<Target> target_in(const std::optional<std::string>& list) {
   if (is_any(list)) return Target{Who::anyone, {}};
   std::optional<Target> found;
@@ -135,7 +135,7 @@ std::optional<Target> recognise_target(std::span<const MemberText> members, Dire
   if (group) {
     for (MemberText& member : bare) {
       const MemberText without = without_exception(member, direction, *group);
-      if (without == member) return std::nullopt;  // not in all members: made otherwise
+      if (without == member) return std::nullopt;  // not in all members: not one of ours
       member = without;
     }
   }
@@ -206,12 +206,12 @@ Recognised recognise(std::span<const MemberText> members, std::string_view track
   return out;
 }
 
-std::string say_members(std::span<const MemberText> members) {
+std::string members_text(std::span<const MemberText> members) {
   const auto side = [](const std::optional<std::string>& list) {
     if (is_any(list)) return std::string{"anyone"};
-    return list->empty() ? std::string{"nobody"} : escaped(*list);
+    return list->empty() ? std::string{"no one"} : escaped(*list);
   };
-  if (members.empty()) return "nobody";
+  if (members.empty()) return "no one";
   std::vector<std::string> parts;
   for (const MemberText& member : members) {
     const std::string part = fmt::format("{} to {}", side(member.source), side(member.destination));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Rows back into the words of a limit: the inverse of target.hpp. Pure functions.
+// From rows back to the options of a limit: the inverse of target.hpp. Pure functions.
 #pragma once
 
 #include <optional>
@@ -11,17 +11,17 @@
 
 namespace limits {
 
-// What rows say, as far as it can be said in these words.
+// What the rows mean, as far as our options can express it.
 struct Recognised {
   std::optional<Direction> direction;
   std::optional<Per> per;
   std::optional<Target> target;
   std::optional<std::string> except_group;
 };
-// `hint` decides where the rows are the same for both directions (anyone, by client or in all).
+// `hint` decides if the rows are the same for both directions (anyone, by client or as a whole).
 Recognised recognise(std::span<const MemberText> members, std::string_view track, Direction hint);
 
-// Members that are not recognised, in words: "@example.net → anyone".
-std::string say_members(std::span<const MemberText> members);
+// Describes members that are not recognised: "@example.net to anyone".
+std::string members_text(std::span<const MemberText> members);
 
 }  // namespace limits

@@ -30,35 +30,37 @@ bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-// Why `text` is no domain; empty when it is one.
-std::string_view wrong_with_domain(std::string_view text) {
+// Why `text` is not a valid domain; empty if it is.
+std::string_view problem_with_domain(std::string_view text) {
   if (text.empty()) return "it is empty";
   if (text.size() > kMaxDomain) return "it is longer than 255 characters";
   for (const std::string_view label : split(text, '.')) {
-    if (label.empty()) return "there is nothing between two dots, or at an end";
-    if (label.size() > kMaxLabel) return "a part of it is longer than 63 characters";
-    if (label.front() == '-' || label.back() == '-') return "a part of it begins or ends with '-'";
+    if (label.empty()) return "it has an empty label";
+    if (label.size() > kMaxLabel) return "a label is longer than 63 characters";
+    if (label.front() == '-' || label.back() == '-') return "a label begins or ends with '-'";
     const bool plain = std::all_of(label.begin(), label.end(), [](char c) {
       return is_letter_or_digit(c) || c == '-' || c == '_';
     });
-    if (!plain) return "only letters, digits, '-' and '.' stand in a domain (others as xn--...)";
+    if (!plain)
+      return "only letters, digits, '-' and '.' are allowed (write other letters as xn--...)";
   }
   return {};
 }
 
-// Local parts without quotation marks (RFC 5321, dot-string), less what an item reads otherwise.
-std::string_view wrong_with_local_part(std::string_view text) {
-  if (text.empty()) return "nothing stands in front of the '@'";
+// Local parts without quotation marks (RFC 5321, dot-string) and without what is special in an
+// item.
+std::string_view problem_with_local_part(std::string_view text) {
+  if (text.empty()) return "the part before the '@' is missing";
   if (text.front() == '!' || text.front() == '$') return "it begins with '!' or '$'";
   const bool ascii = std::all_of(text.begin(), text.end(),
                                  [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-  if (!ascii) return "letters beyond a to z, as ü, cannot stand in it";
+  if (!ascii) return "only letters from a to z are allowed, not ü and the like";
   constexpr std::string_view kOthers = "!#$&'+-/=?^_`{|}~.";
   const bool plain = std::all_of(text.begin(), text.end(), [&](char c) {
     return is_letter_or_digit(c) || kOthers.find(c) != std::string_view::npos;
   });
   if (!plain) {
-    return "white space, commas, quotation marks, '*', '%' and the like cannot stand in it";
+    return "white space, commas, quotation marks, '*', '%' and the like are not allowed";
   }
   return {};
 }
@@ -74,35 +76,36 @@ Result<Target> parse_domain(std::string_view text) {
   std::string_view name = text;
   if (name.substr(0, 1) == "@") name.remove_prefix(1);
   if (name.find('@') != std::string_view::npos) {
-    return failure(fmt::format("'{}' is no domain; for a mail address use --user", shown(text)));
+    return failure(
+        fmt::format("not a valid domain: '{}'; for a mail address use --user", shown(text)));
   }
-  if (const auto wrong = wrong_with_domain(name); !wrong.empty()) {
-    return failure(fmt::format("'{}' is no domain: {}", shown(text), wrong));
+  if (const auto wrong = problem_with_domain(name); !wrong.empty()) {
+    return failure(fmt::format("not a valid domain: '{}': {}", shown(text), wrong));
   }
   return Target{Who::domain, lower_cased(name)};
 }
 
 Result<Target> parse_user(std::string_view text) {
   const auto refuse = [&](std::string_view why) {
-    return failure(fmt::format("'{}' is no mail address: {}", shown(text), why));
+    return failure(fmt::format("not a valid mail address: '{}': {}", shown(text), why));
   };
   if (text.size() > kMaxAddress) return refuse("it is longer than 320 characters");
   const std::size_t at = text.rfind('@');
-  if (at == std::string_view::npos) return refuse("it has no '@'; as in alice@example.org");
-  if (at + 1 == text.size()) return refuse("nothing stands behind the '@'");
+  if (at == std::string_view::npos) return refuse("it has no '@'; write it like alice@example.org");
+  if (at + 1 == text.size()) return refuse("the domain after the '@' is missing");
   if (text.find('@') != at) return refuse("it has more than one '@'");
-  if (const auto wrong = wrong_with_local_part(text.substr(0, at)); !wrong.empty()) {
+  if (const auto wrong = problem_with_local_part(text.substr(0, at)); !wrong.empty()) {
     return refuse(wrong);
   }
-  if (const auto wrong = wrong_with_domain(text.substr(at + 1)); !wrong.empty()) {
-    return refuse(fmt::format("in its domain, {}", wrong));
+  if (const auto wrong = problem_with_domain(text.substr(at + 1)); !wrong.empty()) {
+    return refuse(fmt::format("its domain is wrong: {}", wrong));
   }
   return Target{Who::user, lower_cased(text)};
 }
 
 Result<Target> parse_group(std::string_view text) {
   const auto refuse = [&](std::string_view why) {
-    return failure(fmt::format("'{}' is no group: {}", shown(text), why));
+    return failure(fmt::format("not a valid group: '{}': {}", shown(text), why));
   };
   std::string_view name = text;
   if (name.substr(0, 1) == "%") name.remove_prefix(1);
@@ -110,28 +113,28 @@ Result<Target> parse_group(std::string_view text) {
   if (name.size() > kMaxGroup) return refuse("it is longer than 200 characters");
   if (!is_valid_utf8(name) || has_control_characters(name) ||
       std::any_of(name.begin(), name.end(), [](char c) { return c == ',' || c == ' '; })) {
-    return refuse("white space, commas and control characters cannot stand in a name");
+    return refuse("white space, commas and control characters are not allowed");
   }
-  if (name == kOwnDomains.substr(1)) return refuse("those are --everyone");
-  if (name == kOwnNetworks.substr(1)) return refuse("it holds networks; give them as --client");
+  if (name == kOwnDomains.substr(1)) return refuse("use --everyone instead");
+  if (name == kOwnNetworks.substr(1)) return refuse("it contains networks; use --client instead");
   return Target{Who::group, std::string{name}};
 }
 
 Result<Target> parse_client(std::string_view text) {
   const auto refuse = [&](std::string_view why) {
     return failure(
-        fmt::format("'{}' is no network: {}; as in 192.0.2.1, 10.0.0.0/8 or "
+        fmt::format("not a valid network: '{}': {}; write it like 192.0.2.1, 10.0.0.0/8 or "
                     "2001:db8::/32",
                     shown(text), why));
   };
   const std::size_t slash = std::min(text.find('/'), text.size());
   const auto address = policyd::IpAddress::parse(text.substr(0, slash));
-  if (!address) return refuse("it is no complete IP address");
+  if (!address) return refuse("it is not a complete IP address");
   if (address->is_v4() && text.find(':') != std::string_view::npos) {
-    return refuse("write the IPv4 address itself");
+    return refuse("write the plain IPv4 address");
   }
-  // One way to write a single address, so that its limit is found again. CBPolicyD guesses the
-  // length of an IPv6 address without one from its groups.
+  // A single address has one spelling, so that its limit is found again. For an IPv6 address
+  // without a prefix length CBPolicyD guesses it from the number of groups.
   const std::string host = lower_cased(text.substr(0, slash)) + (address->is_v4() ? "" : "/128");
   if (slash == text.size()) return Target{Who::client, host};
   const std::string_view digits = text.substr(slash + 1);
@@ -139,10 +142,10 @@ Result<Target> parse_client(std::string_view text) {
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), length);
   if (parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() || length < 0 ||
       length > address->bits()) {
-    return refuse("the length behind the '/' is none");
+    return refuse("the prefix length is not valid");
   }
   if (address->masked(length) != *address) {
-    return refuse(fmt::format("bits behind its length are set (the network is {}/{})",
+    return refuse(fmt::format("it has bits set after the prefix (the network is {}/{})",
                               address->masked(length).to_string(), length));
   }
   return Target{Who::client, length == address->bits() ? host : lower_cased(text)};
@@ -230,7 +233,7 @@ std::string name_of(const Target& target) {
 std::vector<MemberText> members_of(Direction direction, const Target& target, Per per) {
   const std::string any{kAny};
   const std::string item = item_of(target);
-  if (target.who == Who::client) {  // an address cannot be forged, so nothing else is asked
+  if (target.who == Who::client) {  // an IP address cannot be forged, so it is enough
     const bool sending = direction == Direction::send;
     const std::string source = per == Per::account ? joined(item, kAuthenticated) : item;
     return {MemberText{source, sending ? any : std::string{kOwnDomains}}};

@@ -13,64 +13,58 @@ std::string capitalised(std::string text) {
   return text;
 }
 
-std::string_view participle(std::string_view verdict) {
-  if (verdict == "defer") return "deferred";
-  if (verdict == "reject") return "rejected";
-  if (verdict == "hold") return "held";
-  if (verdict == "discard") return "discarded";
-  return "refused";
-}
-
-// Whoever tries a limit with verdict none must not lose one by it unawares.
-std::vector<std::string> warnings(const Put& put, bool dry) {
+// Trying out a limit with verdict none must not silently disable one that protects.
+std::vector<std::string> warnings(const ApplyResult& result, bool dry) {
+  const std::int64_t id = result.limit.id;
   std::vector<std::string> out;
-  if (!put.lost_verdict.empty()) {
-    out.push_back(fmt::format("Warning: Nothing {} {} any more by limit {}: it {}.",
-                              dry ? "would be" : "is", participle(put.lost_verdict), put.limit.id,
-                              dry ? "would only watch" : "only watches now"));
+  if (!result.lost_verdict.empty()) {
+    out.push_back(fmt::format(
+        fmt::runtime(dry ? "Warning: limit {} would no longer {} mail; it would only monitor."
+                         : "Warning: limit {} no longer {}s mail; it only monitors."),
+        id, result.lost_verdict));
   }
-  for (const std::int64_t id : put.overruled) {
-    out.push_back(
-        fmt::format("Warning: {} {} by limit {} no more: limit {}, which only watches, "
-                    "{} it for them.",
-                    say_target(put.limit), dry ? "would be limited" : "is limited", id,
-                    put.limit.id, dry ? "would replace" : "replaces"));
+  for (const std::int64_t overruled : result.overruled) {
+    out.push_back(fmt::format(
+        fmt::runtime(dry ? "Warning: limit {} would no longer apply to {}: limit {}, which only "
+                           "monitors, would replace it for them."
+                         : "Warning: limit {} no longer applies to {}: limit {}, which only "
+                           "monitors, replaces it for them."),
+        overruled, target_text(result.limit), id));
   }
   return out;
 }
 
 }  // namespace
 
-std::string say_consequence(const std::string& consequence) {
+std::string consequence_line(const std::string& consequence) {
   return fmt::format("  {}.", capitalised(consequence));
 }
 
-// What was done, in sentences; `dry` where it was only tried.
-std::vector<std::string> say_put(const std::string& limit, const Put& put, bool dry) {
+std::vector<std::string> report_change(const std::string& limit, const ApplyResult& result,
+                                       bool dry) {
   std::vector<std::string> out;
-  const std::string id = fmt::format("{}", put.limit.id);
-  switch (put.kind) {
-    case Put::Kind::made:
-      out.push_back(dry ? fmt::format("Would make limit {}: {}.", id, limit)
-                        : fmt::format("Made limit {}: {}.", id, limit));
+  const std::int64_t id = result.limit.id;
+  switch (result.kind) {
+    case ApplyResult::Kind::created:
+      out.push_back(fmt::format("{} limit {}: {}.", dry ? "Would create" : "Created", id, limit));
       break;
-    case Put::Kind::changed: {
-      std::string what = put.differences.empty() ? std::string{"exceptions"} : std::string{};
-      for (const std::string& difference : put.differences) {
+    case ApplyResult::Kind::changed: {
+      std::string what = result.differences.empty() ? std::string{"exceptions"} : std::string{};
+      for (const std::string& difference : result.differences) {
         what += (what.empty() ? "" : ", ") + difference;
       }
       out.push_back(
-          fmt::format("{} limit {}, {}: {}.", dry ? "Would change" : "Changed", id, what, limit));
+          fmt::format("{} limit {} ({}): {}.", dry ? "Would change" : "Changed", id, what, limit));
       break;
     }
-    case Put::Kind::same:
-      out.push_back(fmt::format("Nothing to change, limit {} is there already: {}.", id, limit));
+    case ApplyResult::Kind::unchanged:
+      out.push_back(fmt::format("Nothing to change, limit {} exists already: {}.", id, limit));
       break;
   }
-  for (const std::string& consequence : put.consequences) {
-    out.push_back(say_consequence(consequence));
+  for (const std::string& consequence : result.consequences) {
+    out.push_back(consequence_line(consequence));
   }
-  for (std::string& warning : warnings(put, dry)) out.push_back(std::move(warning));
+  for (std::string& warning : warnings(result, dry)) out.push_back(std::move(warning));
   return out;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What became of a limit, in sentences.
+// Reports what happened to a limit, in sentences.
 #pragma once
 
 #include <string>
@@ -9,11 +9,12 @@
 
 namespace limits {
 
-// `limit`: what it says, "each user of this server may send 100 messages an hour". `dry`: it was
-// only tried.
-std::vector<std::string> say_put(const std::string& limit, const Put& put, bool dry);
+// `limit`: its description, "each user of this server may send 100 messages an hour". `dry`:
+// nothing was committed.
+std::vector<std::string> report_change(const std::string& limit, const ApplyResult& result,
+                                       bool dry);
 
-// "  Limit 3 (100/h for everyone) concerns news@example.org again."
-std::string say_consequence(const std::string& consequence);
+// "  Limit 3 (100/h for everyone) applies to news@example.org again."
+std::string consequence_line(const std::string& consequence);
 
 }  // namespace limits

@@ -11,12 +11,12 @@
 namespace limits {
 namespace {
 
-bool counts_outside(const Target& target) {
+bool counts_mail_from_outside(const Target& target) {
   return target.who == Who::anyone || target.from_anywhere;
 }
 
 // `general` is switched on and counts mail from outside.
-bool is_open(const StoredLimit& general, const StoredLimit& special) {
+bool has_gap(const StoredLimit& general, const StoredLimit& special) {
   const Recognised& a = general.what;
   const Recognised& b = special.what;
   if (!a.target || !b.target || a.direction != Direction::send || b.direction != a.direction ||
@@ -24,11 +24,11 @@ bool is_open(const StoredLimit& general, const StoredLimit& special) {
     return false;
   }
   // A client's address cannot be forged.
-  return special.enabled() && b.target->who != Who::client && !counts_outside(*b.target) &&
-         covers(Direction::send, *a.target, *b.target);
+  return special.enabled() && b.target->who != Who::client &&
+         !counts_mail_from_outside(*b.target) && covers(Direction::send, *a.target, *b.target);
 }
 
-// One of them may be so already, for mail from anywhere.
+// Another limit may already count mail from anywhere for the same senders.
 bool is_closed(const AllLimits& all, const StoredLimit& special) {
   Target wide = *special.what.target;
   wide.from_anywhere = true;
@@ -41,22 +41,22 @@ bool is_closed(const AllLimits& all, const StoredLimit& special) {
   return false;
 }
 
-// Nothing where it has no line, or its target no such option.
-std::string mend(const AllLimits& all, const StoredLimit& special, bool dry) {
+// Empty if the limit has no command line, or its target does not take --anyone.
+std::string fix(const AllLimits& all, const StoredLimit& special, bool dry) {
   auto wanted = wanted_of(all, special);
   if (!wanted || wanted->target.who == Who::everyone) return {};
   wanted->target.from_anywhere = true;
-  const std::string put = "carbonio-limits " + line_of(*wanted);
+  const std::string command = "carbonio-limits " + line_of(*wanted);
   const std::string instead = dry ? "" : fmt::format(" && carbonio-limits remove {}", special.id);
-  return fmt::format("; to count that too: '{}{}'", put, instead);
+  return fmt::format("; to count that too: '{}{}'", command, instead);
 }
 
 }  // namespace
 
-std::string say_outside(const AllLimits& all, std::optional<std::int64_t> id, bool dry) {
+std::string forgery_gap_note(const AllLimits& all, std::optional<std::int64_t> id, bool dry) {
   std::vector<const StoredLimit*> wide;
   for (const StoredLimit& limit : all.limits) {
-    if (limit.enabled() && limit.what.target && counts_outside(*limit.what.target)) {
+    if (limit.enabled() && limit.what.target && counts_mail_from_outside(*limit.what.target)) {
       wide.push_back(&limit);
     }
   }
@@ -65,7 +65,7 @@ std::string say_outside(const AllLimits& all, std::optional<std::int64_t> id, bo
   std::size_t others = 0;
   for (const StoredLimit& special : all.limits) {
     const auto general = std::find_if(wide.begin(), wide.end(), [&](const StoredLimit* each) {
-      return (!id || each->id == *id || special.id == *id) && is_open(*each, special);
+      return (!id || each->id == *id || special.id == *id) && has_gap(*each, special);
     });
     if (general == wide.end() || is_closed(all, special)) continue;
     others += first != nullptr ? 1 : 0;
@@ -75,11 +75,12 @@ std::string say_outside(const AllLimits& all, std::optional<std::int64_t> id, bo
   }
   if (first == nullptr) return {};
   return fmt::format(
-      "limit {} counts mail from outside too, and limit {}, which takes {} out of it, does not, so "
-      "who forges such a sender from outside is not limited{}{}",
+      "limit {} also counts mail from outside, but limit {}, which replaces it for {}, does not, "
+      "so "
+      "mail from outside that forges such a sender is not limited{}{}",
       from->id, first->id, name_of(*first->what.target),
-      others == 0 ? "" : fmt::format(" (and so it is with {} more)", others),
-      mend(all, *first, dry));
+      others == 0 ? "" : fmt::format(" (the same is true of {} more)", others),
+      fix(all, *first, dry));
 }
 
 }  // namespace limits

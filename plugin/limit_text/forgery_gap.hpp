@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A limit for senders from anywhere, and another that takes somebody out of it but counts only mail
-// that is authenticated or of this server's networks: whoever names him as the sender from outside
-// is limited by neither.
+// A gap between two limits: one counts mail from anywhere, another replaces it for some senders but
+// counts only mail that is authenticated or comes from this server's networks. Mail from outside
+// that forges such a sender is then limited by neither.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace limits {
 
-// What there is to say of it for the limit `id`, which was just written, or for any, with the
-// command that mends it; empty where there is nothing. `dry` where it was only tried.
-std::string say_outside(const AllLimits& all, std::optional<std::int64_t> id, bool dry);
+// Describes such a gap that involves the limit `id`, which was just written, or any limit, with the
+// command that closes it; empty if there is none. `dry`: nothing was committed.
+std::string forgery_gap_note(const AllLimits& all, std::optional<std::int64_t> id, bool dry);
 
 }  // namespace limits

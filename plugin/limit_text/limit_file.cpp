@@ -48,9 +48,9 @@ struct BadLine {
   std::string why;
 };
 
-// Why the first is wrong, and where the others are.
-std::string say(const std::vector<BadLine>& bad) {
-  constexpr std::size_t kMostNamed = 10;
+// The first error, and the line numbers of the others.
+std::string summary(const std::vector<BadLine>& bad) {
+  constexpr std::size_t kMaxNamed = 10;
   std::string out = fmt::format("line {}: {}", bad.front().number, bad.front().why);
   std::vector<std::string> others;
   for (const BadLine& line : bad) {
@@ -60,30 +60,31 @@ std::string say(const std::vector<BadLine>& bad) {
     }
   }
   if (others.empty()) return out;
-  if (others.size() == 1) return fmt::format("{}; line {} is wrong too", out, others.front());
-  if (others.size() <= kMostNamed) {
-    return fmt::format("{}; lines {} are wrong too", out, join_with_and(others));
+  if (others.size() == 1) return fmt::format("{}; line {} is also wrong", out, others.front());
+  if (others.size() <= kMaxNamed) {
+    return fmt::format("{}; lines {} are also wrong", out, join_with_and(others));
   }
   return fmt::format("{}; {} more lines are wrong", out, others.size());
 }
 
 std::string comment_of(const AllLimits& all, const StoredLimit& limit) {
-  return fmt::format("# limit {} ({}, policy \"{}\") has no words here and is left alone: {}\n",
-                     limit.id, say_state(limit), escaped(limit.policy_name), describe(all, limit));
+  return fmt::format(
+      "# limit {} ({}, policy \"{}\") cannot be expressed here and is left unchanged: {}\n",
+      limit.id, state_text(limit), escaped(limit.policy_name), describe(all, limit));
 }
 
 }  // namespace
 
 Result<std::vector<FileLimit>> parse_limit_file(std::string_view text) {
   std::vector<FileLimit> out;
-  std::map<std::string, std::size_t> lines;  // of each limit
+  std::map<std::string, std::size_t> lines;  // line number of each limit
   std::vector<BadLine> bad;
   std::size_t number = 0;
   for (const std::string_view line : split(text, '\n')) {
     ++number;
     auto words = words_of(line);
     if (!words) {
-      bad.push_back({number, "a quotation mark is not closed"});
+      bad.push_back({number, "missing closing quotation mark"});
       continue;
     }
     if (words->empty()) continue;
@@ -93,29 +94,29 @@ Result<std::vector<FileLimit>> parse_limit_file(std::string_view text) {
       continue;
     }
     for (WantedLimit& limit : *wanted) {
-      const auto [place, fresh] = lines.emplace(key_of(limit), number);
-      if (fresh) {
+      const auto [known, inserted] = lines.emplace(key_of(limit), number);
+      if (inserted) {
         out.push_back(FileLimit{number, std::move(limit)});
       } else {
-        bad.push_back({number, fmt::format("this limit for {} is in line {} already",
-                                           name_of(limit.target), place->second)});
+        bad.push_back({number, fmt::format("the same limit for {} is already in line {}",
+                                           name_of(limit.target), known->second)});
       }
     }
   }
-  if (!bad.empty()) return failure(say(bad));
+  if (!bad.empty()) return failure(summary(bad));
   return out;
 }
 
 std::string format_limit_file(const AllLimits& all) {
   std::string out =
-      "# Limits of this server as 'carbonio-limits export' wrote them; 'carbonio-limits import'\n"
-      "# reads them. A line is what one would type, without the program's name.\n";
+      "# Limits of this server, written by 'carbonio-limits export' and read by 'carbonio-limits\n"
+      "# import'. Each line is a command without the program's name.\n";
   for (const StoredLimit& limit : all.limits) {
     const auto wanted = wanted_of(all, limit);
     out += wanted ? line_of(*wanted) + '\n' : comment_of(all, limit);
   }
   for (const std::int64_t id : all.unreadable) {
-    out += fmt::format("# row {} of quotas is no limit (no period, amount or type)\n", id);
+    out += fmt::format("# row {} of table quotas is not a limit (no period, amount or type)\n", id);
   }
   return out;
 }

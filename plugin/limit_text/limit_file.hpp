@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Limits as a text for version control: one line a limit, as one would type it, and comments.
-// Reading and writing; pure functions.
+// Limits as a text file for version control: one limit per line, as you would type it, and
+// comments. Pure functions.
 #pragma once
 
 #include <string>
@@ -18,10 +18,10 @@ struct FileLimit {
   WantedLimit wanted;
 };
 
-// Checked completely; the Error names the line. Two lines for the same limit are refused.
+// Fully checked; the Error names the line. Two lines for the same limit are refused.
 Result<std::vector<FileLimit>> parse_limit_file(std::string_view text);
 
-// What cannot be said in a line is there as a comment that says what it is.
+// A limit that no line can express becomes a comment that describes it.
 std::string format_limit_file(const AllLimits& all);
 
 }  // namespace limits

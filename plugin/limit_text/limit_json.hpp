@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A limit for programs: the objects of `list --json` and `show --json`, a stable format that the
-// manual page describes.
+// A limit as JSON: the objects of `list --json` and `show --json`, a stable format that the manual
+// page documents.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

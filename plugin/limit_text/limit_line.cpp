@@ -25,17 +25,17 @@ std::optional<std::optional<Action>> verdict_of(const StoredLimit& limit) {
   return std::nullopt;
 }
 
-bool is_sayable(const std::string& text) {
+bool is_printable_text(const std::string& text) {
   return is_valid_utf8(text) && !has_control_characters(text);
 }
 
-// False where the texts cannot be said by one --message.
+// False if one --message cannot express the texts.
 bool take_message(const StoredLimit& limit, WantedLimit& wanted) {
   if (has_default_texts(limit)) return true;
   const auto& first = limit.rates.front().data;
   const bool one = std::all_of(limit.rates.begin(), limit.rates.end(),
                                [&](const StoredRate& row) { return same_text(row.data, first); });
-  if (!one || !wanted.verdict || !is_sayable(first.value_or(""))) return false;
+  if (!one || !wanted.verdict || !is_printable_text(first.value_or(""))) return false;
   wanted.message = first.value_or("");
   return true;
 }
@@ -87,7 +87,7 @@ std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& li
   wanted.target = *what.target;
   wanted.per = *what.per;
   wanted.rates = limit.plain_rates();
-  // What parse_limit takes: no two of the same period, no longer period than a counter is kept.
+  // parse_limit must accept it: no period twice, none longer than counters are kept.
   const auto parsed = parse_limit(format_limit(wanted.rates));
   if (!parsed || *parsed != wanted.rates) return std::nullopt;
   wanted.verdict = *verdict;
@@ -95,7 +95,7 @@ std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& li
   if (!take_message(limit, wanted) || !take_except(all, limit, wanted)) return std::nullopt;
   const std::string& name = limit.policy_name;
   if (name != default_name(wanted.direction, wanted.target, wanted.per) && !name.empty() &&
-      is_sayable(name)) {
+      is_printable_text(name)) {
     wanted.name = name;
   }
   return wanted;
@@ -135,7 +135,7 @@ std::string quoted(std::string_view word) {
 std::optional<std::vector<std::string>> words_of(std::string_view line) {
   std::vector<std::string> words;
   std::optional<std::string> word;
-  char mark = 0;  // the quotation mark we are in
+  char mark = 0;  // the quotation mark that is open
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
     if (mark != 0) {
@@ -168,9 +168,9 @@ std::optional<std::vector<std::string>> words_of(std::string_view line) {
 }
 
 std::string describe(const AllLimits& all, const StoredLimit& limit) {
-  if (const auto wanted = wanted_of(all, limit)) return say(*wanted);
-  return fmt::format("{}: {}, each {}, {}", say_target(limit), format_limit(limit.plain_rates()),
-                     say_per(limit), verdict_word(limit.verdict));
+  if (const auto wanted = wanted_of(all, limit)) return describe(*wanted);
+  return fmt::format("{}: {}, each {}, {}", target_text(limit), format_limit(limit.plain_rates()),
+                     per_text(limit), verdict_word(limit.verdict));
 }
 
 }  // namespace limits

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A stored limit as one would type it, for `show` and `export`. Pure functions.
+// A stored limit as the command that creates it, for `show` and `export`. Pure functions.
 #pragma once
 
 #include <optional>
@@ -11,23 +11,23 @@
 
 namespace limits {
 
-// What `send` or `receive` would have to be told for this limit; nullopt where it cannot be said:
-// other members or Tracks than ours, verdicts like FILTER, texts that differ from each other, or
-// another limit of the same direction, target and --per.
+// What `send` or `receive` needs to create this limit; nullopt if they cannot: members or Tracks
+// other than ours, verdicts such as FILTER, texts that differ from each other, or another limit
+// with the same direction, target and --per.
 std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& limit);
 
-// "send 100/h --domain example.org": what wanted_limits reads back as the same. Defaults are left
-// out, but for --everyone.
+// "send 100/h --domain example.org": wanted_limits reads it back as the same limit. Defaults are
+// omitted, except --everyone.
 std::string line_of(const WantedLimit& wanted);
 
-// Words as a shell and a file of limits read them back: in single quotation marks where needed.
+// Quotes a word for the shell and for a file of limits, in single quotation marks, if necessary.
 std::string quoted(std::string_view word);
-// The words of a line; '#' at the beginning of one starts a comment. Nullopt where a quotation mark
-// is not closed.
+// Splits a line into words; a word that begins with '#' starts a comment. Nullopt if a closing
+// quotation mark is missing.
 std::optional<std::vector<std::string>> words_of(std::string_view line);
 
 // "each user of this server may send 100 messages an hour; more is deferred", or for limits that
-// have no such words "@example.net to anyone: 10/h, each Recipient:user@domain, reject".
+// have no command line "@example.net to anyone: 10/h, each Recipient:user@domain, reject".
 std::string describe(const AllLimits& all, const StoredLimit& limit);
 
 }  // namespace limits

@@ -11,7 +11,7 @@
 namespace limits {
 namespace {
 
-// Postfix puts it into an answer of 512 characters (RFC 5321), with a code and the address.
+// Postfix sends it in a reply of at most 512 characters (RFC 5321), with a code and the address.
 constexpr std::size_t kMaxMessage = 400;
 constexpr std::size_t kMaxName = 200;
 
@@ -27,7 +27,8 @@ constexpr std::array<Option, 14> options_of(Direction direction) {
       {"user", "ADDRESS", "a single user", true},
       {"group", "GROUP", "the members of a group in the table policy_groups", true},
       {"client", "NETWORK",
-       "mail from a host or network, such as 192.0.2.1 or 10.0.0.0/8, whoever the sender is", true},
+       "mail from a host or network, such as 192.0.2.1 or 10.0.0.0/8, regardless of the sender",
+       true},
       {"except", "WHO", "exempt these addresses, domains or groups (%NAME)", true},
       {"per", "WHAT",
        sending ? "what has a counter of its own: user (the default), domain, client (IP address), "
@@ -84,17 +85,17 @@ auto choice(const Words& words, std::string_view option, const std::string& text
     if (word.word == lower_cased(text)) return word.value;
     known.emplace_back(word.word);
   }
-  return wrong_use(
-      fmt::format("'{}' is no --{}; choose one of {}", shown(text), option, join_with_and(known)));
+  return wrong_use(fmt::format("not a valid --{}: '{}'; choose one of {}", option, shown(text),
+                               join_with_and(known)));
 }
 
-// `--user a@example.org 100/h`: what stands behind the values of an option is one of them for the
-// parser, but a '/' without '@' can only be the limit.
+// In `--user a@example.org 100/h` the parser takes the limit for another value of the option, but a
+// '/' without '@' can only be a limit.
 std::vector<std::string> take_limits(std::vector<std::string>& values) {
   std::vector<std::string> taken;
   const auto is_limit = [](const std::string& value) {
     const std::size_t slash = value.find('/');
-    // Behind the '/' of a network stand digits only.
+    // A network has only digits after its '/'.
     return slash != std::string::npos && value.find('@') == std::string::npos &&
            value.find_first_not_of("0123456789", slash + 1) != std::string::npos;
   };
@@ -105,7 +106,7 @@ std::vector<std::string> take_limits(std::vector<std::string>& values) {
 
 using Parse = Result<Target> (*)(std::string_view);
 
-// The options that name whom, each with several values.
+// The options that name targets; each takes several values.
 struct Naming {
   std::string_view option;
   std::string_view what;
@@ -116,7 +117,7 @@ constexpr std::array<Naming, 4> kNamings = {{{"domain", "domain", &parse_domain}
                                              {"group", "group", &parse_group},
                                              {"client", "network", &parse_client}}};
 
-// What is named, and the limits among it.
+// The named targets, and the limits found among the values.
 struct Named {
   std::vector<Target> targets;
   std::vector<std::string> limits;
@@ -135,7 +136,7 @@ tl::expected<Named, Failure> named_in(const Arguments& arguments) {
     std::vector<std::string> values = arguments.values(option);
     for (std::string& limit : take_limits(values)) out.limits.push_back(std::move(limit));
     if (arguments.has(option) && values.empty()) {
-      return wrong_use(fmt::format("--{} names no {}", option, naming.what));
+      return wrong_use(fmt::format("--{} needs at least one {}", option, naming.what));
     }
     for (const std::string& text : values) {
       auto target = naming.parse(text);
@@ -146,9 +147,9 @@ tl::expected<Named, Failure> named_in(const Arguments& arguments) {
   return out;
 }
 
-// --everyone and --anyone. The latter beside senders that are named: their mail from anywhere.
-// Without any of them it is everyone; but who logs in is a user of this server, whatever sender he
-// names.
+// --everyone and --anyone. Together with named senders, --anyone means their mail from anywhere.
+// Without a target it is everyone; but a login name always belongs to a user of this server,
+// whatever the sender address, so --per account then means anyone.
 Outcome take_whole(Direction direction, Per per, const Arguments& arguments,
                    std::vector<Target>& targets) {
   const bool everyone = arguments.has("everyone");
@@ -157,8 +158,9 @@ Outcome take_whole(Direction direction, Per per, const Arguments& arguments,
   const bool senders = direction == Direction::send && !arguments.has("client");
   if ((everyone && (anyone || named)) || (anyone && named && !senders)) {
     return wrong_use(
-        "--everyone, --anyone and named ones (domains, users, groups, clients) exclude each other "
-        "(but 'send' takes --anyone with domains, users and groups); give one command for each");
+        "--everyone, --anyone and named targets (domains, users, groups, clients) cannot be "
+        "combined, except --anyone with domains, users and groups of 'send'; use a command for "
+        "each");
   }
   for (Target& target : targets) target.from_anywhere = anyone;
   if (anyone && !named) targets.push_back({Who::anyone, {}});
@@ -168,12 +170,13 @@ Outcome take_whole(Direction direction, Per per, const Arguments& arguments,
   return {};
 }
 
-// --except: addresses, domains and groups (%NAME). Also takes the limits among them.
+// --except: addresses, domains and groups (%NAME). Moves limits among its values to `limits`.
 tl::expected<std::vector<Target>, Failure> except_of(const Arguments& arguments,
                                                      std::vector<std::string>& limits) {
   std::vector<std::string> values = arguments.values("except");
   for (std::string& limit : take_limits(values)) limits.push_back(std::move(limit));
-  if (arguments.has("except") && values.empty()) return wrong_use("--except names nobody");
+  if (arguments.has("except") && values.empty())
+    return wrong_use("--except needs at least one address, domain or group");
   std::vector<Target> out;
   for (const std::string& text : values) {
     const bool user = text.find('@', 1) != std::string::npos;
@@ -187,19 +190,18 @@ tl::expected<std::vector<Target>, Failure> except_of(const Arguments& arguments,
 }
 
 Outcome check_text(const std::optional<std::string>& text, std::string_view option,
-                   std::size_t most) {
+                   std::size_t max_size) {
   if (!text) return {};
   const auto refuse = [&](std::string_view why) {
     return wrong_use(fmt::format("--{} {}", option, why));
   };
-  if (text->size() > most) return refuse(fmt::format("is longer than {} bytes", most));
-  if (!is_valid_utf8(*text)) return refuse("is not UTF-8");
-  if (has_control_characters(*text)) return refuse("has a line break or control character in it");
+  if (text->size() > max_size) return refuse(fmt::format("is longer than {} bytes", max_size));
+  if (!is_valid_utf8(*text)) return refuse("is not valid UTF-8");
+  if (has_control_characters(*text)) return refuse("contains a line break or control character");
   return {};
 }
 
-// Words in braces that stand for figures (daemon, quota_text): a misspelt one would be sent as it
-// is.
+// Placeholders in braces (see the daemon's quota_text): a misspelt one would be sent literally.
 Outcome check_placeholders(const std::string& message) {
   constexpr std::array<std::string_view, 4> kKnown = {"{used}", "{limit}", "{period}",
                                                       "{retry_after}"};
@@ -210,7 +212,7 @@ Outcome check_placeholders(const std::string& message) {
     const std::string word = message.substr(at, end + 1 - at);
     if (std::find(kKnown.begin(), kKnown.end(), word) == kKnown.end()) {
       return wrong_use(fmt::format(
-          "'{}' in --message stands for nothing; known are {{used}}, {{limit}}, {{period}} and "
+          "unknown placeholder '{}' in --message; known are {{used}}, {{limit}}, {{period}} and "
           "{{retry_after}}",
           shown(word)));
     }
@@ -222,7 +224,7 @@ tl::expected<std::vector<Rate>, Failure> rates_of(const std::vector<std::string>
                                                   Direction direction) {
   if (limits.empty()) {
     return wrong_use(
-        fmt::format("the limit is missing; as in 'carbonio-limits {} 100/h'", name_of(direction)));
+        fmt::format("the limit is missing; example: carbonio-limits {} 100/h", name_of(direction)));
   }
   std::string all;
   for (const std::string& limit : limits) all += (all.empty() ? "" : ",") + limit;
@@ -234,11 +236,11 @@ tl::expected<std::vector<Rate>, Failure> rates_of(const std::vector<std::string>
 Outcome take_texts(const Arguments& arguments, WantedLimit& wanted) {
   wanted.message = arguments.value("message");
   if (wanted.message && !wanted.verdict) {
-    return wrong_use("--message has no use with --verdict none, which refuses nothing");
+    return wrong_use("--message cannot be used with --verdict none, which refuses nothing");
   }
-  if (auto fine = check_text(wanted.message, "message", kMaxMessage); !fine) return fine;
+  if (auto checked = check_text(wanted.message, "message", kMaxMessage); !checked) return checked;
   if (wanted.message) {
-    if (auto fine = check_placeholders(*wanted.message); !fine) return fine;
+    if (auto checked = check_placeholders(*wanted.message); !checked) return checked;
   }
   wanted.name = arguments.value("name");
   if (wanted.name == "") return wrong_use("--name is empty");
@@ -258,8 +260,8 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   const auto per_text = arguments.value("per");
   const auto per = per_text ? choice(kPers, "per", *per_text) : default_per(direction);
   if (!per) return tl::unexpected{per.error()};
-  if (auto fine = take_whole(direction, *per, arguments, named->targets); !fine) {
-    return tl::unexpected{fine.error()};
+  if (auto checked = take_whole(direction, *per, arguments, named->targets); !checked) {
+    return tl::unexpected{checked.error()};
   }
   std::vector<std::string> limits = arguments.words();
   limits.insert(limits.end(), named->limits.begin(), named->limits.end());
@@ -275,20 +277,23 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
 
   wanted.per = *per;
   if (!track_of(direction, wanted.per)) {
-    return wrong_use("--per account counts what accounts send, so it goes with 'send' only");
+    return wrong_use("--per account counts what accounts send, so it can only be used with 'send'");
   }
   if (wanted.per == Per::account && named->targets.front().from_anywhere) {
     return wrong_use(
-        "--per account counts authenticated mail only, so --anyone has no use beside those named");
+        "--per account counts only authenticated mail, so --anyone cannot be combined with named "
+        "targets");
   }
   const auto verdict_text = arguments.value("verdict");
   const auto verdict = verdict_text ? choice(kVerdicts, "verdict", *verdict_text)
                                     : std::optional{default_verdict(direction)};
   if (!verdict) return tl::unexpected{verdict.error()};
   wanted.verdict = *verdict;
-  if (auto fine = take_texts(arguments, wanted); !fine) return tl::unexpected{fine.error()};
+  if (auto checked = take_texts(arguments, wanted); !checked)
+    return tl::unexpected{checked.error()};
   if (wanted.name && named->targets.size() > 1) {
-    return wrong_use("--name goes with one target; each of several has a limit of its own");
+    return wrong_use(
+        "--name can only be used with one target; each target gets a limit of its own");
   }
   std::vector<WantedLimit> out;
   for (const Target& target : named->targets) {

@@ -16,15 +16,15 @@ namespace {
 constexpr std::string_view kOwnDomains = "internal_domains";
 constexpr std::string_view kOwnNetworks = "internal_ips";
 
-// Enabled ones, `most` at most.
+// The enabled members, at most `max`.
 Result<std::vector<std::string>> members_of_group(const Tables& tables, std::string_view group,
-                                                  std::int64_t most) {
+                                                  std::int64_t max) {
   auto rows = tables.prepare(
       "SELECT m.Member FROM {p}policy_group_members m JOIN {p}policy_groups g "
       "ON g.ID = m.PolicyGroupID WHERE g.Name = ? AND g.Disabled = 0 AND m.Disabled = 0 "
       "ORDER BY m.Member LIMIT ?");
   if (!rows) return tl::unexpected{rows.error()};
-  rows->bind(1, group).bind(2, most);
+  rows->bind(1, group).bind(2, max);
   std::vector<std::string> out;
   int code = SQLITE_ROW;
   while ((code = rows->step()) == SQLITE_ROW) out.emplace_back(rows->text(0));
@@ -32,8 +32,8 @@ Result<std::vector<std::string>> members_of_group(const Tables& tables, std::str
   return out;
 }
 
-// Whether a member may hold the domain's users: further groups are not looked into.
-bool may_hold(std::string_view member, std::string_view domain) {
+// Whether a member may contain the domain's users. Nested groups are not examined and count as yes.
+bool may_contain(std::string_view member, std::string_view domain) {
   const auto items = policyd::member_items(member);
   return std::any_of(items.begin(), items.end(), [&](std::string_view item) {
     const std::string text = lower_cased(item);
@@ -50,7 +50,7 @@ Result<std::vector<std::string>> example_groups(const Tables& tables, const Want
     std::string_view group;
     std::string_view what;
     std::vector<std::string> rows;
-    bool concerned;
+    bool needed;
   };
   const std::vector<Example> examples = {
       {kOwnDomains,
@@ -64,17 +64,17 @@ Result<std::vector<std::string>> example_groups(const Tables& tables, const Want
            wanted.target.who != Who::anyone}};
   std::vector<std::string> notes;
   for (const Example& example : examples) {
-    if (!example.concerned) continue;
+    if (!example.needed) continue;
     const auto found =
         members_of_group(tables, example.group, static_cast<std::int64_t>(example.rows.size()) + 1);
     if (!found) return tl::unexpected{found.error()};
     if (found->empty()) {
-      notes.push_back(fmt::format("group {} is empty, so the limit does not know {} yet",
+      notes.push_back(fmt::format("group {} is empty, so the limit does not cover {} yet",
                                   example.group, example.what));
     } else if (*found == example.rows) {
       notes.push_back(
-          fmt::format("group {} still holds only the example rows ({}), so the limit "
-                      "does not know {} yet",
+          fmt::format("group {} still contains only the example rows ({}), so the limit "
+                      "does not cover {} yet",
                       example.group, join_with_and(*found), example.what));
     }
   }
@@ -95,18 +95,18 @@ Result<std::string> foreign_domains(const Tables& tables, const std::vector<Want
   if (!members) return tl::unexpected{members.error()};
   std::erase_if(domains, [&](const std::string& domain) {
     return std::any_of(members->begin(), members->end(),
-                       [&](const std::string& member) { return may_hold(member, domain); });
+                       [&](const std::string& member) { return may_contain(member, domain); });
   });
   if (domains.empty()) return std::string{};
-  constexpr std::size_t kMostNamed = 5;
-  const std::size_t others = domains.size() - std::min(domains.size(), kMostNamed);
+  constexpr std::size_t kMaxNamed = 5;
+  const std::size_t others = domains.size() - std::min(domains.size(), kMaxNamed);
   if (others != 0) {
-    domains.resize(kMostNamed);
+    domains.resize(kMaxNamed);
     domains.push_back(fmt::format("{} more", others));
   }
   return fmt::format(
-      "{} {} this server's own domains (group {}); 'carbonio-limits sync' brings new ones in",
-      join_with_and(domains), domains.size() == 1 ? "is none of" : "are none of", kOwnDomains);
+      "{} {} among this server's own domains (group {}); 'carbonio-limits sync' adds new domains",
+      join_with_and(domains), domains.size() == 1 ? "is not" : "are not", kOwnDomains);
 }
 
 }  // namespace limits

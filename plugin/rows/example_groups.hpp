@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a new limit expects of the groups internal_domains and internal_ips, and does not find
-// there: sentences for whoever makes it. Only reads.
+// Notes for the admin who creates a limit: what it expects in the groups internal_domains and
+// internal_ips but is missing there. Only reads.
 #pragma once
 
 #include <string>
@@ -11,11 +11,12 @@
 
 namespace limits {
 
-// Groups that the limit relies on and that hold nothing but the example rows of a fresh database.
+// Groups that the limit relies on but that are empty or contain only the example rows of a new
+// database.
 Result<std::vector<std::string>> example_groups(const Tables& tables, const WantedLimit& wanted);
 
-// The domains that the limits name, or whose users they name, and that are not in internal_domains,
-// in one sentence; empty where there is none.
+// One sentence about the domains that the limits name, or whose users they name, but that are not
+// in internal_domains; empty if there are none.
 Result<std::string> foreign_domains(const Tables& tables, const std::vector<WantedLimit>& wanted);
 
 }  // namespace limits

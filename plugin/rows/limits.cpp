@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The changing half of limits.hpp.
 #include "plugin/rows/limits.hpp"
 
 #include <fmt/core.h>
@@ -29,7 +28,7 @@ std::vector<std::string> differences(const StoredLimit& before, const StoredLimi
         fmt::format("\"{}\"", escaped(after.rates.front().data.value_or(""))));
   }
   add("name ", escaped(before.policy_name), escaped(after.policy_name));
-  add("number ", fmt::format("{}", before.id), fmt::format("{}", after.id));
+  add("ID ", fmt::format("{}", before.id), fmt::format("{}", after.id));
   return out;
 }
 
@@ -38,7 +37,7 @@ bool is_wanted(const StoredLimit& limit, const WantedLimit& wanted) {
          limit.what.per == wanted.per;
 }
 
-// The one there is, nullptr for none.
+// The existing limit, nullptr if there is none.
 Result<const StoredLimit*> find_wanted(const AllLimits& all, const WantedLimit& wanted) {
   std::vector<std::string> ids;
   const StoredLimit* stored = nullptr;
@@ -49,9 +48,8 @@ Result<const StoredLimit*> find_wanted(const AllLimits& all, const WantedLimit& 
   }
   if (ids.size() <= 1) return stored;
   return failure(
-      fmt::format("there are {} such limits for {} already (numbers {}), made by hand, so it is "
-                  "not clear which to change; remove all but one of them with 'carbonio-limits "
-                  "remove ID'",
+      fmt::format("{} such limits for {} exist already (IDs {}), so it is not clear which one to "
+                  "change; remove all but one of them with 'carbonio-limits remove ID'",
                   ids.size(), name_of(wanted.target), join_with_and(ids)));
 }
 
@@ -66,54 +64,56 @@ Result<void> check_groups(const Tables& tables, const WantedLimit& wanted) {
     if (code == SQLITE_ROW) continue;
     if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
     return failure(
-        fmt::format("there is no {} in the table policy_groups; make it, with its "
-                    "members in policy_group_members, and try again",
+        fmt::format("there is no {} in table policy_groups; create it, with its members in "
+                    "policy_group_members, and try again",
                     name_of(target)));
   }
   return {};
 }
 
-// Exceptions follow what is in force.
-Result<std::vector<std::string>> settle(Changes& changes, AllLimits& all, std::int64_t id) {
+// Updates the exceptions according to whether the limit is enabled.
+Result<std::vector<std::string>> update_exceptions(ChangeSet& changes, AllLimits& all,
+                                                   std::int64_t id) {
   const StoredLimit& limit = *find_limit(all, id);
   if (!limit.what.target) return std::vector<std::string>{};
-  return limit.enabled() ? replace_general_ones(changes, all, id) : give_back(changes, all, id);
+  return limit.enabled() ? override_general(changes, all, id) : restore_general(changes, all, id);
 }
 
-// What follows from a changed limit, and what is to be said about it.
-Result<Put> finish(Changes& changes, AllLimits& all, const StoredLimit& before, std::int64_t id,
-                   std::size_t statements_before) {
-  auto consequences = settle(changes, all, id);
+// Handles the consequences of a changed limit and fills in the result.
+Result<ApplyResult> finish(ChangeSet& changes, AllLimits& all, const StoredLimit& before,
+                           std::int64_t id, std::size_t statements_before) {
+  auto consequences = update_exceptions(changes, all, id);
   if (!consequences) return tl::unexpected{consequences.error()};
-  Put out;
+  ApplyResult out;
   out.limit = *find_limit(all, id);
   out.consequences = std::move(*consequences);
   out.differences = differences(before, out.limit);
-  if (changes.typed().size() != statements_before) out.kind = Put::Kind::changed;
+  if (changes.typed().size() != statements_before) out.kind = ApplyResult::Kind::changed;
   return out;
 }
 
-Result<Put> make(Changes& changes, AllLimits& all, const WantedLimit& wanted) {
+Result<ApplyResult> create(ChangeSet& changes, AllLimits& all, const WantedLimit& wanted) {
   auto done = insert_limit(changes, wanted);
   if (done) done = read_newest(changes.tables(), all);
   if (!done) return tl::unexpected{done.error()};
-  const auto made = find_wanted(all, wanted);
-  if (!made || *made == nullptr) return failure("the limit cannot be found after writing it");
-  const StoredLimit limit = **made;
-  done = bring_exempt(changes, all, limit.id, wanted.except);
+  const auto created = find_wanted(all, wanted);
+  if (!created || *created == nullptr)
+    return failure("internal error: the limit cannot be found after writing it");
+  const StoredLimit limit = **created;
+  done = update_exempt(changes, all, limit.id, wanted.except);
   if (!done) return tl::unexpected{done.error()};
-  auto put = finish(changes, all, limit, limit.id, changes.typed().size());
-  if (!put) return put;
-  put->kind = Put::Kind::made;
-  put->differences.clear();
-  return put;
+  auto result = finish(changes, all, limit, limit.id, changes.typed().size());
+  if (!result) return result;
+  result->kind = ApplyResult::Kind::created;
+  result->differences.clear();
+  return result;
 }
 
-bool bites(const StoredLimit& limit) {
+bool enforces(const StoredLimit& limit) {
   return limit.partly_enabled() && verdict_word(limit.verdict) != "none";
 }
 
-// Limits that bite, and no longer the target of one that only watches.
+// Enforced limits that no longer apply to the target of a limit that only monitors.
 std::vector<std::int64_t> overruled_by(const AllLimits& all, const WantedLimit& wanted) {
   std::vector<std::int64_t> out;
   if (wanted.verdict || !wanted.enabled) return out;
@@ -121,44 +121,41 @@ std::vector<std::int64_t> overruled_by(const AllLimits& all, const WantedLimit& 
     const bool general = limit.what.target && limit.what.direction == wanted.direction &&
                          limit.what.per == wanted.per &&
                          covers(wanted.direction, *limit.what.target, wanted.target);
-    if (general && bites(limit)) out.push_back(limit.id);
+    if (general && enforces(limit)) out.push_back(limit.id);
   }
   return out;
 }
 
-// `change` writes rows of this limit's policy, and may bring its Track to `track`.
+// `change` writes rows of this limit's policy, and may change its Track to `track`.
 template <typename Change>
-Result<Put> edit(Changes& changes, AllLimits& all, std::int64_t id, std::string_view track,
-                 Change change) {
+Result<ApplyResult> edit(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                         std::string_view track, Change change) {
   const StoredLimit before = *find_limit(all, id);
   const std::size_t statements_before = changes.typed().size();
   auto done = change(before);
   if (done && changes.typed().size() != statements_before) {
-    done = read_again(changes.tables(), all, before.policy_id);
+    done = reread_policy(changes.tables(), all, before.policy_id);
   }
   if (!done) return tl::unexpected{done.error()};
-  // Its first quota may be gone; then the number is that of another one.
+  // Its first quota may be deleted; then its ID is that of another one.
   const auto now = std::find_if(all.limits.begin(), all.limits.end(), [&](const auto& limit) {
     return limit.policy_id == before.policy_id &&
            (limit.track == before.track || equal_ignoring_case(limit.track, track)) &&
            (limit.id == id || find_limit(all, id) == nullptr);
   });
-  if (now == all.limits.end()) return failure("the limit cannot be found after writing it");
+  if (now == all.limits.end())
+    return failure("internal error: the limit cannot be found after writing it");
   return finish(changes, all, before, now->id, statements_before);
 }
 
-}  // namespace
-
-StoredLimit* find_limit(AllLimits& all, std::int64_t id) {
-  return const_cast<StoredLimit*>(find_limit(std::as_const(all), id));
-}
-
-const StoredLimit* find_limit(const AllLimits& all, std::int64_t id) {
-  const auto place =
-      std::lower_bound(all.limits.begin(), all.limits.end(), id,
+// `limits`: const or not. By ID they are sorted, but any quota of a limit may be given.
+template <typename Limits>
+auto find_in(Limits& limits, std::int64_t id) -> decltype(limits.data()) {
+  const auto found =
+      std::lower_bound(limits.begin(), limits.end(), id,
                        [](const auto& limit, auto value) { return limit.id < value; });
-  if (place != all.limits.end() && place->id == id) return &*place;
-  for (const StoredLimit& limit : all.limits) {
+  if (found != limits.end() && found->id == id) return &*found;
+  for (auto& limit : limits) {
     for (const StoredRate& rate : limit.rates) {
       if (rate.quota_id == id) return &limit;
     }
@@ -166,65 +163,75 @@ const StoredLimit* find_limit(const AllLimits& all, std::int64_t id) {
   return nullptr;
 }
 
-Result<Put> put_limit(Changes& changes, AllLimits& all, const WantedLimit& wanted) {
-  if (auto fine = check_groups(changes.tables(), wanted); !fine) {
-    return tl::unexpected{fine.error()};
+}  // namespace
+
+StoredLimit* find_limit(AllLimits& all, std::int64_t id) { return find_in(all.limits, id); }
+
+const StoredLimit* find_limit(const AllLimits& all, std::int64_t id) {
+  return find_in(all.limits, id);
+}
+
+Result<ApplyResult> apply_limit(ChangeSet& changes, AllLimits& all, const WantedLimit& wanted) {
+  if (auto checked = check_groups(changes.tables(), wanted); !checked) {
+    return tl::unexpected{checked.error()};
   }
   const auto stored = find_wanted(all, wanted);
   if (!stored) return tl::unexpected{stored.error()};
   if (*stored == nullptr) {
-    auto made = make(changes, all, wanted);
-    if (made) made->overruled = overruled_by(all, wanted);
-    return made;
+    auto created = create(changes, all, wanted);
+    if (created) created->overruled = overruled_by(all, wanted);
+    return created;
   }
   const std::int64_t id = (*stored)->id;
   const std::string lost =
-      !wanted.verdict && bites(**stored) ? verdict_word((*stored)->verdict) : std::string{};
+      !wanted.verdict && enforces(**stored) ? verdict_word((*stored)->verdict) : std::string{};
   const std::size_t statements_before = changes.typed().size();
-  const Wish wish = wish_of(wanted);
-  auto put = edit(changes, all, id, wish.track,
-                  [&](const StoredLimit& before) { return bring_limit(changes, wish, before); });
-  if (!put) return put;
-  // Behind the others' exceptions, which explain some.
-  auto done = bring_exempt(changes, all, put->limit.id, wanted.except);
+  const DesiredRows desired = desired_rows(wanted);
+  auto result = edit(changes, all, id, desired.track, [&](const StoredLimit& before) {
+    return update_limit(changes, desired, before);
+  });
+  if (!result) return result;
+  // After the exceptions for other limits, which explain some of them.
+  auto done = update_exempt(changes, all, result->limit.id, wanted.except);
   if (!done) return tl::unexpected{done.error()};
-  put->limit = *find_limit(all, put->limit.id);
-  if (changes.typed().size() != statements_before) put->kind = Put::Kind::changed;
-  put->lost_verdict = lost;
-  return put;
+  result->limit = *find_limit(all, result->limit.id);
+  if (changes.typed().size() != statements_before) result->kind = ApplyResult::Kind::changed;
+  result->lost_verdict = lost;
+  return result;
 }
 
-Result<Put> set_rates(Changes& changes, AllLimits& all, std::int64_t id,
-                      const std::vector<Rate>& rates) {
+Result<ApplyResult> set_rates(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                              const std::vector<Rate>& rates) {
   const std::string track = find_limit(all, id)->track;
   return edit(changes, all, id, track, [&](const StoredLimit& before) {
-    return bring_limit(changes, wish_of(before, rates), before);
+    return update_limit(changes, desired_rows(before, rates), before);
   });
 }
 
-Result<Put> switch_limit(Changes& changes, AllLimits& all, std::int64_t id, bool on) {
+Result<ApplyResult> switch_limit(ChangeSet& changes, AllLimits& all, std::int64_t id, bool on) {
   const StoredLimit& limit = *find_limit(all, id);
-  const bool wakes_policy = on && !limit.policy_enabled;
-  const auto company = has_company(changes.tables(), limit);
-  if (!company) return tl::unexpected{company.error()};
+  const bool enables_policy = on && !limit.policy_enabled;
+  const auto shared = shares_policy(changes.tables(), limit);
+  if (!shared) return tl::unexpected{shared.error()};
   const std::string track = limit.track;
-  auto put = edit(changes, all, id, track, [&](const StoredLimit& before) -> Result<void> {
+  auto result = edit(changes, all, id, track, [&](const StoredLimit& before) -> Result<void> {
     if (on) return before.enabled() ? Result<void>{} : switch_on(changes, before);
     return before.partly_enabled() ? switch_off(changes, before) : Result<void>{};
   });
-  if (put && wakes_policy && *company) {
-    put->consequences.push_back(fmt::format(
-        "policy {} was switched off as a whole; what else is on it is in force again too",
-        put->limit.policy_id));
+  if (result && enables_policy && *shared) {
+    result->consequences.push_back(
+        fmt::format("policy {} was switched off as a whole; its other limits and rules are "
+                    "switched on again too",
+                    result->limit.policy_id));
   }
-  return put;
+  return result;
 }
 
-Result<Put> remove_limit(Changes& changes, AllLimits& all, std::int64_t id) {
-  Put out;
-  out.kind = Put::Kind::changed;
+Result<ApplyResult> remove_limit(ChangeSet& changes, AllLimits& all, std::int64_t id) {
+  ApplyResult out;
+  out.kind = ApplyResult::Kind::changed;
   if (find_limit(all, id)->what.target) {
-    auto consequences = give_back(changes, all, id);
+    auto consequences = restore_general(changes, all, id);
     if (!consequences) return tl::unexpected{consequences.error()};
     out.consequences = std::move(*consequences);
   }
@@ -233,7 +240,7 @@ Result<Put> remove_limit(Changes& changes, AllLimits& all, std::int64_t id) {
   if (done && out.limit.what.except_group) {
     done = delete_unused_group(changes, *out.limit.what.except_group);
   }
-  if (done) done = read_again(changes.tables(), all, out.limit.policy_id);
+  if (done) done = reread_policy(changes.tables(), all, out.limit.policy_id);
   if (!done) return tl::unexpected{done.error()};
   return out;
 }

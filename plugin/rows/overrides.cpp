@@ -12,14 +12,10 @@
 namespace limits {
 namespace {
 
-using Value = Changes::Value;
+using Value = ChangeSet::Value;
 
 constexpr std::size_t kMaxGroupName = 200;
 constexpr std::string_view kGroupComment = "These have limits of their own";
-
-Value value_of(const std::optional<std::string>& text) {
-  return text ? Value{*text} : Value{nullptr};
-}
 
 Result<bool> has_row(const Tables& tables, std::string_view query, const Value& value) {
   auto rows = tables.prepare(query);
@@ -31,8 +27,8 @@ Result<bool> has_row(const Tables& tables, std::string_view query, const Value& 
   return code == SQLITE_ROW;
 }
 
-// The policy's name where every character of it stands for itself in an item of a list, and looks
-// like itself: the article's name begins with a Cyrillic letter.
+// The policy's name if it has only plain characters, which have no special meaning in a list item
+// and are what they look like: the article's policy name begins with a Cyrillic letter.
 std::string group_stem(const StoredLimit& limit) {
   const auto is_plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -55,8 +51,8 @@ Result<std::string> free_group_name(const Tables& tables, const StoredLimit& lim
   }
 }
 
-// The limit's quotas move to a new policy with the same members; their counters stay.
-Result<void> move_to_own_policy(Changes& changes, const StoredLimit& limit,
+// Moves the limit's quotas to a new policy with the same members; the counters are kept.
+Result<void> move_to_own_policy(ChangeSet& changes, const StoredLimit& limit,
                                 const std::string& group) {
   auto done = changes.run(
       "INSERT INTO {p}policies (Name, Priority, Description, Disabled) "
@@ -68,7 +64,8 @@ Result<void> move_to_own_policy(Changes& changes, const StoredLimit& limit,
     done = changes.run(
         "INSERT INTO {p}policy_members (PolicyID, Source, Destination, Disabled) "
         "VALUES ((SELECT max(ID) FROM {p}policies), ?, ?, ?)",
-        {value_of(text.source), value_of(text.destination), std::int64_t{member.enabled ? 0 : 1}});
+        {ChangeSet::value_of(text.source), ChangeSet::value_of(text.destination),
+         std::int64_t{member.enabled ? 0 : 1}});
   }
   std::vector<std::int64_t> moved;
   for (const StoredRate& rate : limit.rates) {
@@ -82,20 +79,21 @@ Result<void> move_to_own_policy(Changes& changes, const StoredLimit& limit,
   return done;
 }
 
-Result<void> except_group_into_members(Changes& changes, StoredLimit& limit,
-                                       const std::string& group) {
+Result<void> add_group_to_members(ChangeSet& changes, StoredLimit& limit,
+                                  const std::string& group) {
   for (StoredMember& member : limit.members) {
     const MemberText text = with_exception(member.text, *limit.what.direction, group);
-    auto done = changes.run("UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
-                            {value_of(text.source), value_of(text.destination), member.id});
+    auto done = changes.run(
+        "UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
+        {ChangeSet::value_of(text.source), ChangeSet::value_of(text.destination), member.id});
     if (!done) return done;
     member.text = text;
   }
   return {};
 }
 
-// The members name the group already; by hand it may have been deleted or switched off since.
-Result<void> revive_group(Changes& changes, const std::string& group) {
+// The members name the group already, but an admin may have deleted or disabled it since.
+Result<void> revive_group(ChangeSet& changes, const std::string& group) {
   auto in_force = has_row(changes.tables(),
                           "SELECT 1 FROM {p}policy_groups WHERE Name = ? AND Disabled = 0", group);
   if (!in_force) return tl::unexpected{in_force.error()};
@@ -106,9 +104,9 @@ Result<void> revive_group(Changes& changes, const std::string& group) {
       {group});
 }
 
-// The group exists and the limit's members name it. A limit that was given a policy of its own is
-// read again.
-Result<std::string> ensure_group(Changes& changes, AllLimits& all, std::int64_t id) {
+// Ensures that the group exists and the limit's members name it. Rereads a limit that gets a policy
+// of its own.
+Result<std::string> ensure_group(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   StoredLimit& limit = *find_limit(all, id);
   if (limit.what.except_group) {
     auto revived = revive_group(changes, *limit.what.except_group);
@@ -117,47 +115,47 @@ Result<std::string> ensure_group(Changes& changes, AllLimits& all, std::int64_t 
   }
   auto group = free_group_name(changes.tables(), limit);
   if (!group) return group;
-  auto shared = has_company(changes.tables(), limit);
+  auto shared = shares_policy(changes.tables(), limit);
   if (!shared) return tl::unexpected{shared.error()};
   auto done = changes.run("INSERT INTO {p}policy_groups (Name, Comment) VALUES (?, ?)",
                           {*group, std::string{kGroupComment}});
   if (!done) return tl::unexpected{done.error()};
   limit.what.except_group = *group;
   if (!*shared) {
-    done = except_group_into_members(changes, limit, *group);
+    done = add_group_to_members(changes, limit, *group);
   } else {
     done = move_to_own_policy(changes, limit, *group);
-    if (done) done = read_again(changes.tables(), all, limit.policy_id);
+    if (done) done = reread_policy(changes.tables(), all, limit.policy_id);
     if (done) done = read_newest(changes.tables(), all);
   }
   if (!done) return tl::unexpected{done.error()};
   return group;
 }
 
-bool holds(const std::vector<std::string>& items, std::string_view item) {
+bool contains(const std::vector<std::string>& items, std::string_view item) {
   return std::any_of(items.begin(), items.end(),
                      [&](const auto& known) { return equal_ignoring_case(known, item); });
 }
 
-void forget(std::vector<std::string>& items, std::string_view item) {
+void erase_item(std::vector<std::string>& items, std::string_view item) {
   items.erase(std::remove_if(items.begin(), items.end(),
                              [&](const auto& known) { return equal_ignoring_case(known, item); }),
               items.end());
 }
 
-Result<void> insert_item(Changes& changes, AllLimits& all, std::int64_t id, const std::string& item,
-                         bool exempt) {
+Result<void> insert_item(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                         const std::string& item, bool exempt) {
   const auto group = ensure_group(changes, all, id);
   if (!group) return tl::unexpected{group.error()};
   StoredLimit& limit = *find_limit(all, id);
-  if (!holds(limit.except, item)) {
+  if (!contains(limit.except, item)) {
     auto done = changes.run(
         "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) "
         "VALUES ((SELECT ID FROM {p}policy_groups WHERE Name = ?), ?, ?)",
         {*group, item, exempt ? Value{std::string{kExemptComment}} : Value{nullptr}});
     if (!done) return done;
     limit.except.push_back(item);
-  } else if (exempt && !holds(limit.exempt, item)) {
+  } else if (exempt && !contains(limit.exempt, item)) {
     auto done = changes.run(
         "UPDATE {p}policy_group_members SET Comment = ? WHERE PolicyGroupID = "
         "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
@@ -168,9 +166,9 @@ Result<void> insert_item(Changes& changes, AllLimits& all, std::int64_t id, cons
   return {};
 }
 
-// The members of the policy without the group, and the group itself, where it is one of ours and
-// excepts nobody any more.
-Result<void> drop_empty_group(Changes& changes, StoredLimit& limit) {
+// If the group is one of ours and empty by now: removes it from the policy's members and deletes
+// it.
+Result<void> drop_empty_group(ChangeSet& changes, StoredLimit& limit) {
   if (!limit.except.empty() || !limit.what.except_group) return {};
   const std::string group = *limit.what.except_group;
   auto ours = has_row(changes.tables(),
@@ -184,8 +182,9 @@ Result<void> drop_empty_group(Changes& changes, StoredLimit& limit) {
   for (StoredMember& member : limit.members) {
     const MemberText text = without_exception(member.text, *limit.what.direction, group);
     if (text == member.text) continue;
-    auto done = changes.run("UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
-                            {value_of(text.source), value_of(text.destination), member.id});
+    auto done = changes.run(
+        "UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
+        {ChangeSet::value_of(text.source), ChangeSet::value_of(text.destination), member.id});
     if (!done) return done;
     member.text = text;
   }
@@ -193,18 +192,18 @@ Result<void> drop_empty_group(Changes& changes, StoredLimit& limit) {
   return delete_unused_group(changes, group);
 }
 
-Result<void> delete_item(Changes& changes, StoredLimit& limit, const std::string& item) {
+Result<void> delete_item(ChangeSet& changes, StoredLimit& limit, const std::string& item) {
   auto done = changes.run(
       "DELETE FROM {p}policy_group_members WHERE PolicyGroupID = "
       "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
       {*limit.what.except_group, item});
   if (!done) return done;
-  forget(limit.except, item);
-  forget(limit.exempt, item);
+  erase_item(limit.except, item);
+  erase_item(limit.exempt, item);
   return drop_empty_group(changes, limit);
 }
 
-// Same direction and --per, and both in our words.
+// Two different limits with the same direction and --per that our options can express.
 bool same_kind(const StoredLimit& a, const StoredLimit& b) {
   return a.id != b.id && a.what.target && b.what.target && a.what.direction == b.what.direction &&
          a.what.per == b.what.per;
@@ -215,23 +214,23 @@ std::string limit_in_words(const StoredLimit& limit) {
                      name_of(*limit.what.target));
 }
 
-// Whether a limit that is in force now is the reason for the exception.
+// Whether the exception is there because an enabled limit applies instead.
 bool is_explained(const AllLimits& all, const StoredLimit& limit, std::string_view item,
-                  std::int64_t but_by = 0) {
+                  std::int64_t except_by = 0) {
   return std::any_of(all.limits.begin(), all.limits.end(), [&](const StoredLimit& other) {
-    return same_kind(limit, other) && other.enabled() && other.id != but_by &&
+    return same_kind(limit, other) && other.enabled() && other.id != except_by &&
            equal_ignoring_case(item_of(*other.what.target), item);
   });
 }
 
 }  // namespace
 
-Result<Sentences> replace_general_ones(Changes& changes, AllLimits& all, std::int64_t id) {
+Result<Sentences> override_general(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   struct Pair {
     std::int64_t general;
-    std::int64_t special;
+    std::int64_t specific;
   };
-  std::vector<Pair> pairs;  // by their IDs, since `all` changes meanwhile
+  std::vector<Pair> pairs;  // by ID, because `all` changes meanwhile
   const StoredLimit& self = *find_limit(all, id);
   for (const StoredLimit& other : all.limits) {
     if (!same_kind(self, other)) continue;
@@ -244,18 +243,18 @@ Result<Sentences> replace_general_ones(Changes& changes, AllLimits& all, std::in
   }
   Sentences out;
   for (const Pair& pair : pairs) {
-    const std::string item = item_of(*find_limit(all, pair.special)->what.target);
-    if (holds(find_limit(all, pair.general)->except, item)) continue;
+    const std::string item = item_of(*find_limit(all, pair.specific)->what.target);
+    if (contains(find_limit(all, pair.general)->except, item)) continue;
     auto done = insert_item(changes, all, pair.general, item, false);
     if (!done) return tl::unexpected{done.error()};
-    out.push_back(fmt::format("{} no longer concerns {}, which limit {} is for",
-                              limit_in_words(*find_limit(all, pair.general)),
-                              name_of(*find_limit(all, pair.special)->what.target), pair.special));
+    out.push_back(fmt::format(
+        "{} no longer applies to {}; limit {} does", limit_in_words(*find_limit(all, pair.general)),
+        name_of(*find_limit(all, pair.specific)->what.target), pair.specific));
   }
   return out;
 }
 
-Result<Sentences> give_back(Changes& changes, AllLimits& all, std::int64_t id) {
+Result<Sentences> restore_general(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   const StoredLimit& self = *find_limit(all, id);
   Sentences out;
   for (StoredLimit& general : all.limits) {
@@ -264,15 +263,16 @@ Result<Sentences> give_back(Changes& changes, AllLimits& all, std::int64_t id) {
       continue;
     }
     const std::string item = item_of(*self.what.target);
-    if (!general.what.except_group || !holds(general.except, item) || holds(general.exempt, item)) {
+    if (!general.what.except_group || !contains(general.except, item) ||
+        contains(general.exempt, item)) {
       continue;
     }
-    // The same user may have one for his mail from anywhere, too.
+    // The same user may also have a limit for mail from anywhere.
     if (is_explained(all, general, item, id)) continue;
     auto done = delete_item(changes, general, item);
     if (!done) return tl::unexpected{done.error()};
     out.push_back(
-        fmt::format("{} concerns {} again", limit_in_words(general), name_of(*self.what.target)));
+        fmt::format("{} applies to {} again", limit_in_words(general), name_of(*self.what.target)));
   }
   return out;
 }
@@ -287,19 +287,19 @@ std::vector<std::string> exempt_items(const AllLimits& all, const StoredLimit& l
     }
   }
   for (const std::string& item : limit.except) {
-    if (!explained.contains(lower_cased(item)) || holds(limit.exempt, item)) out.push_back(item);
+    if (!explained.contains(lower_cased(item)) || contains(limit.exempt, item)) out.push_back(item);
   }
   std::sort(out.begin(), out.end());
   return out;
 }
 
-Result<void> bring_exempt(Changes& changes, AllLimits& all, std::int64_t id,
-                          const std::vector<Target>& except) {
+Result<void> update_exempt(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                           const std::vector<Target>& except) {
   std::vector<std::string> wanted;
   wanted.reserve(except.size());
   for (const Target& target : except) wanted.push_back(item_of(target));
   for (const std::string& item : exempt_items(all, *find_limit(all, id))) {
-    if (holds(wanted, item)) continue;
+    if (contains(wanted, item)) continue;
     StoredLimit& limit = *find_limit(all, id);
     Result<void> done;
     if (is_explained(all, limit, item)) {
@@ -307,7 +307,7 @@ Result<void> bring_exempt(Changes& changes, AllLimits& all, std::int64_t id,
           "UPDATE {p}policy_group_members SET Comment = NULL WHERE PolicyGroupID = "
           "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
           {*limit.what.except_group, item});
-      forget(limit.exempt, item);
+      erase_item(limit.exempt, item);
     } else {
       done = delete_item(changes, limit, item);
     }
@@ -315,14 +315,14 @@ Result<void> bring_exempt(Changes& changes, AllLimits& all, std::int64_t id,
   }
   const auto have = exempt_items(all, *find_limit(all, id));
   for (const std::string& item : wanted) {
-    if (holds(have, item)) continue;
+    if (contains(have, item)) continue;
     auto done = insert_item(changes, all, id, item, true);
     if (!done) return done;
   }
   return {};
 }
 
-Result<void> delete_unused_group(Changes& changes, const std::string& group) {
+Result<void> delete_unused_group(ChangeSet& changes, const std::string& group) {
   const std::string item = "%" + group;
   auto named = has_row(changes.tables(),
                        "SELECT 1 FROM {p}policy_members WHERE instr(ifnull(Source, '') || ',' || "

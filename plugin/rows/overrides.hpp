@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A more special limit replaces a more general one of the same direction and --per: the general
-// one's policy gets `!%NAME-except` on the side that names its target, and the special one's target
-// joins that group. (Not by LastQuota, which would end the walk for every limit that follows.) Whom
-// the admin exempts (--except) is in the same group, with a comment that says so.
+// A more specific limit replaces a more general one with the same direction and --per: the policy
+// of the general one gets `!%NAME-except` on the side that names its target, and the target of the
+// specific one becomes a member of that group. (Not by LastQuota, which would skip all limits that
+// follow.) Targets that the admin exempts (--except) are in the same group, marked by a comment.
 //
-// All of it inside the caller's transaction; `all` is what the database holds now and is brought up
-// to date. What was done comes back in sentences.
+// Everything happens in the caller's transaction; `all` holds the current limits and is kept up to
+// date. The changes are returned as sentences.
 #pragma once
 
 #include <string>
@@ -20,22 +20,22 @@ using Sentences = std::vector<std::string>;
 // In the column Comment of policy_group_members.
 inline constexpr std::string_view kExemptComment = "Exempt";
 
-// Takes the limit out of those that cover it, and the enabled ones that it covers out of itself. A
-// policy that serves other limits or modules too is left to them, and the limit in question gets a
-// copy of it, since an exception would be one for all of them.
-Result<Sentences> replace_general_ones(Changes& changes, AllLimits& all, std::int64_t id);
+// Excludes the limit's target from more general limits, and the targets of more specific enabled
+// limits from this one. If a policy also serves other limits or modules, an exception would apply
+// to all of them, so the limit in question gets a copy of the policy.
+Result<Sentences> override_general(ChangeSet& changes, AllLimits& all, std::int64_t id);
 
-// The opposite, where a limit goes or is switched off: those that cover it concern its target
-// again. Their except-groups go when they are empty.
-Result<Sentences> give_back(Changes& changes, AllLimits& all, std::int64_t id);
+// The opposite, when a limit is removed or switched off: more general limits apply to its target
+// again. Their except-groups are deleted once empty.
+Result<Sentences> restore_general(ChangeSet& changes, AllLimits& all, std::int64_t id);
 
-// Makes `except` those whom the limit does not concern though they have no limit instead.
-Result<void> bring_exempt(Changes& changes, AllLimits& all, std::int64_t id,
-                          const std::vector<Target>& except);
-// Those it is so for now, as items: marked ones, and others that no enabled limit explains.
+// Makes `except` the targets that are exempt from the limit without having another one.
+Result<void> update_exempt(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                           const std::vector<Target>& except);
+// The currently exempt ones as items: those marked so, and those that no enabled limit explains.
 std::vector<std::string> exempt_items(const AllLimits& all, const StoredLimit& limit);
 
-// The limit's own except-group, where no row names it any more.
-Result<void> delete_unused_group(Changes& changes, const std::string& group);
+// Deletes an except-group unless a row still names it.
+Result<void> delete_unused_group(ChangeSet& changes, const std::string& group);
 
 }  // namespace limits

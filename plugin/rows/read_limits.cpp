@@ -20,7 +20,7 @@ struct Excepted {
 };
 using MembersByGroup = std::unordered_map<std::string, Excepted>;
 
-// `policy`: one, or all that have quotas.
+// `policy`: a single one; nullopt: all that have quotas.
 Result<MembersByPolicy> read_members(const Tables& tables, std::optional<std::int64_t> policy) {
   auto rows = tables.prepare(
       fmt::format("SELECT PolicyID, ID, Source, Destination, Disabled FROM {{p}}policy_members "
@@ -43,11 +43,9 @@ Result<MembersByPolicy> read_members(const Tables& tables, std::optional<std::in
 
 Result<MembersByGroup> read_except_groups(const Tables& tables) {
   auto rows = tables.prepare(
-      "SELECT g.Name, m.Member, m.Comment = ? FROM {p}policy_groups g JOIN {p}policy_group_members "
-      "m "
-      "ON m.PolicyGroupID = g.ID WHERE g.Name LIKE '%-except' AND g.Disabled = 0 AND m.Disabled = "
-      "0 "
-      "ORDER BY m.ID");
+      "SELECT g.Name, m.Member, m.Comment = ? FROM {p}policy_groups g "
+      "JOIN {p}policy_group_members m ON m.PolicyGroupID = g.ID "
+      "WHERE g.Name LIKE '%-except' AND g.Disabled = 0 AND m.Disabled = 0 ORDER BY m.ID");
   if (!rows) return tl::unexpected{rows.error()};
   rows->bind(1, kExemptComment);
   MembersByGroup out;
@@ -61,7 +59,7 @@ Result<MembersByGroup> read_except_groups(const Tables& tables) {
   return out;
 }
 
-// Only receiving limits of ours need the hint, and those name it in their quotas.
+// Only our receiving limits need the hint, and the names of their quotas give it.
 Direction hint_of(std::string_view quota_name) {
   const std::string_view receive = name_of(Direction::receive);
   return quota_name.substr(0, receive.size()) == receive ? Direction::receive : Direction::send;
@@ -72,7 +70,7 @@ struct Read {
   std::vector<Direction> hints;  // of all.limits
 };
 
-// A row of the query below, nullopt where it makes no limit.
+// A row of the query below; nullopt if it is not a limit.
 std::optional<StoredRate> rate_of(const policyd::sql::Statement& row) {
   StoredRate rate;
   rate.quota_id = row.integer(1);
@@ -186,7 +184,7 @@ Result<AllLimits> read_limits(const Tables& tables) {
   return read(tables, std::nullopt, *groups);
 }
 
-Result<void> read_again(const Tables& tables, AllLimits& all, std::int64_t policy_id) {
+Result<void> reread_policy(const Tables& tables, AllLimits& all, std::int64_t policy_id) {
   MembersByGroup groups;
   const auto of_policy = [&](const StoredLimit& limit) { return limit.policy_id == policy_id; };
   for (const StoredLimit& limit : all.limits) {
@@ -199,9 +197,9 @@ Result<void> read_again(const Tables& tables, AllLimits& all, std::int64_t polic
   auto& limits = all.limits;
   limits.erase(std::remove_if(limits.begin(), limits.end(), of_policy), limits.end());
   for (StoredLimit& limit : fresh->limits) {
-    const auto behind = std::find_if(limits.rbegin(), limits.rend(),
+    const auto before = std::find_if(limits.rbegin(), limits.rend(),
                                      [&](const auto& known) { return known.id < limit.id; });
-    limits.insert(behind.base(), std::move(limit));
+    limits.insert(before.base(), std::move(limit));
   }
   return {};
 }
@@ -213,7 +211,7 @@ Result<void> read_newest(const Tables& tables, AllLimits& all) {
   if (code != SQLITE_ROW) return tl::unexpected{tables.error(code)};
   const std::int64_t policy = rows->integer(0);
   rows->reset();
-  return read_again(tables, all, policy);
+  return reread_policy(tables, all, policy);
 }
 
 }  // namespace limits

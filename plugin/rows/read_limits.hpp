@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// All limits as the rows say them.
+// Reads all limits from the rows.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,16 @@ namespace limits {
 
 struct AllLimits {
   std::vector<StoredLimit> limits;       // by their ID
-  std::vector<std::int64_t> unreadable;  // quotas whose rows are no limit (no period, amount, type)
+  std::vector<std::int64_t> unreadable;  // IDs of quotas without a period, amount or type
 };
 
-// Inside the caller's transaction, or in one of its own.
 Result<AllLimits> read_limits(const Tables& tables);
-// The limits of one policy, or of the one inserted last, after its rows were changed. Pointers into
-// `all` are invalid then. What their except-groups hold stays as it was known.
-Result<void> read_again(const Tables& tables, AllLimits& all, std::int64_t policy_id);
+// Rereads the limits of one policy, or of the one inserted last, after its rows were changed. This
+// invalidates pointers into `all`. The members of their except-groups are not read again.
+Result<void> reread_policy(const Tables& tables, AllLimits& all, std::int64_t policy_id);
 Result<void> read_newest(const Tables& tables, AllLimits& all);
 
-// By the ID of any of its quotas; nullptr where there is none.
+// By the ID of any of its quotas; nullptr if there is none.
 StoredLimit* find_limit(AllLimits& all, std::int64_t id);
 const StoredLimit* find_limit(const AllLimits& all, std::int64_t id);
 

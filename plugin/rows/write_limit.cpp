@@ -13,34 +13,30 @@
 namespace limits {
 namespace {
 
-using Value = Changes::Value;
+using Value = ChangeSet::Value;
 
-// The article's. All policies that match apply, so the order decides only whose answer is given,
-// and before which LastQuota of others a limit is asked.
+// As in the article. All matching policies apply, so the order only decides which answer is given,
+// and whether a LastQuota of another policy comes first.
 constexpr std::int64_t kPriority = 0;
-
-Value value_of(const std::optional<std::string>& text) {
-  return text ? Value{*text} : Value{nullptr};
-}
 
 std::string type_of(Unit unit) {
   return unit == Unit::messages ? "MessageCount" : "MessageCumulativeSize";
 }
 
-std::string quota_name(const Wish& wish) {
-  const Recognised what = recognise({}, wish.track, Direction::send);
-  if (!what.direction || !what.per) return wish.track;
+std::string quota_name(const DesiredRows& desired) {
+  const Recognised what = recognise({}, desired.track, Direction::send);
+  if (!what.direction || !what.per) return desired.track;
   return fmt::format("{} per {}", name_of(*what.direction), name_of(*what.per));
 }
 
 // `policy`: an ID, or none for the policy inserted last.
-Result<void> insert_quota(Changes& changes, const Wish& wish, const std::string& name,
+Result<void> insert_quota(ChangeSet& changes, const DesiredRows& desired, const std::string& name,
                           const Rate& rate, std::optional<std::int64_t> policy) {
   std::vector<Value> values;
   if (policy) values.emplace_back(*policy);
-  for (Value value : {Value{name}, Value{wish.track}, Value{std::int64_t{rate.period.count()}},
-                      value_of(wish.verdict), value_of(wish.text(rate)),
-                      Value{std::int64_t{wish.enabled.value_or(true) ? 0 : 1}}}) {
+  for (Value value : {Value{name}, Value{desired.track}, Value{std::int64_t{rate.period.count()}},
+                      ChangeSet::value_of(desired.verdict), ChangeSet::value_of(desired.text(rate)),
+                      Value{std::int64_t{desired.enabled.value_or(true) ? 0 : 1}}}) {
     values.push_back(std::move(value));
   }
   auto done = changes.run(
@@ -55,9 +51,8 @@ Result<void> insert_quota(Changes& changes, const Wish& wish, const std::string&
       {type_of(rate.unit), rate.amount});
 }
 
-// Which stored row becomes which wanted rate. A row keeps its period, and with it what it has
-// counted, where that is wanted too; else a row is given another period; what is left over is
-// inserted or deleted.
+// Assigns stored rows to the wanted rates. A row whose period is still wanted keeps it, and so its
+// counters; other rows get another period; the rest is inserted or deleted.
 std::vector<const StoredRate*> assign(const std::vector<Rate>& wanted, const StoredLimit& stored) {
   std::vector<const StoredRate*> out(wanted.size(), nullptr);
   const auto taken = [&](const StoredRate& row) {
@@ -80,15 +75,15 @@ std::vector<const StoredRate*> assign(const std::vector<Rate>& wanted, const Sto
   return out;
 }
 
-// The row of quotas_limits with what it has counted.
-Result<void> delete_counting(Changes& changes, std::int64_t limit_id) {
+// Deletes a row of quotas_limits and its counters.
+Result<void> delete_limit_row(ChangeSet& changes, std::int64_t limit_id) {
   auto done = changes.run("DELETE FROM {p}quotas_limits WHERE ID = ?", {limit_id});
   if (!done) return done;
   return changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ?", {limit_id});
 }
 
-Result<void> delete_row(Changes& changes, const StoredRate& row) {
-  auto done = delete_counting(changes, row.limit_id);
+Result<void> delete_row(ChangeSet& changes, const StoredRate& row) {
+  auto done = delete_limit_row(changes, row.limit_id);
   if (!done) return done;
   return changes.run(
       "DELETE FROM {p}quotas WHERE ID = ? "
@@ -96,21 +91,23 @@ Result<void> delete_row(Changes& changes, const StoredRate& row) {
       {row.quota_id});
 }
 
-// `first`: false for the further rows of a quota that has several; its first decides.
-Result<void> bring_row(Changes& changes, const Wish& wish, const Rate& rate, const StoredRate& row,
-                       const std::optional<std::string>& verdict, bool first) {
-  const auto text = wish.text(rate);
+// `first`: false for all but the first row of a quota that has several; the first decides.
+Result<void> update_row(ChangeSet& changes, const DesiredRows& desired, const Rate& rate,
+                        const StoredRate& row, const std::optional<std::string>& verdict,
+                        bool first) {
+  const auto text = desired.text(rate);
   const bool verdict_differs =
-      !equal_ignoring_case(verdict.value_or(""), wish.verdict.value_or(""));
+      !equal_ignoring_case(verdict.value_or(""), desired.verdict.value_or(""));
   if (first && (verdict_differs || !same_text(row.data, text) || row.rate.period != rate.period)) {
-    auto done = changes.run(
-        "UPDATE {p}quotas SET Period = ?, Verdict = ?, Data = ? WHERE ID = ?",
-        {std::int64_t{rate.period.count()}, value_of(wish.verdict), value_of(text), row.quota_id});
+    auto done =
+        changes.run("UPDATE {p}quotas SET Period = ?, Verdict = ?, Data = ? WHERE ID = ?",
+                    {std::int64_t{rate.period.count()}, ChangeSet::value_of(desired.verdict),
+                     ChangeSet::value_of(text), row.quota_id});
     if (!done) return done;
   }
   if (row.rate.unit != rate.unit) {
-    // Another row, since what the old one counted is in another unit.
-    auto done = delete_counting(changes, row.limit_id);
+    // A new row, because the counters of the old one are in a different unit.
+    auto done = delete_limit_row(changes, row.limit_id);
     if (!done) return done;
     return changes.run(
         "INSERT INTO {p}quotas_limits (QuotasID, Type, CounterLimit) VALUES (?, ?, ?)",
@@ -123,7 +120,7 @@ Result<void> bring_row(Changes& changes, const Wish& wish, const Rate& rate, con
   return {};
 }
 
-Result<void> delete_policy(Changes& changes, const StoredLimit& stored) {
+Result<void> delete_policy(ChangeSet& changes, const StoredLimit& stored) {
   auto done = changes.run("DELETE FROM {p}policy_members WHERE PolicyID = ?", {stored.policy_id});
   if (!done) return done;
   return changes.run("DELETE FROM {p}policies WHERE ID = ?", {stored.policy_id});
@@ -135,8 +132,8 @@ std::set<std::int64_t> quotas_of(const StoredLimit& limit) {
   return out;
 }
 
-// What single IPv4 addresses have used stays theirs, under the key of the new Track.
-Result<void> bring_track(Changes& changes, const std::string& track, const StoredLimit& stored) {
+// The counters of single IPv4 addresses are kept, under the keys of the new Track.
+Result<void> update_track(ChangeSet& changes, const std::string& track, const StoredLimit& stored) {
   if (!joins_v6_clients(stored.track, stored.what.target) ||
       equal_ignoring_case(stored.track, track)) {
     return {};
@@ -175,22 +172,22 @@ bool has_default_texts(const StoredLimit& limit) {
   });
 }
 
-Wish wish_of(const WantedLimit& wanted) {
+DesiredRows desired_rows(const WantedLimit& wanted) {
   const auto text = [wanted](const Rate& rate) -> std::optional<std::string> {
     if (!wanted.verdict || !wanted.message) {
       return message_for(wanted.direction, rate, wanted.verdict);
     }
     return wanted.message->empty() ? std::nullopt : wanted.message;
   };
-  return Wish{wanted.rates,
-              track_of(wanted.direction, wanted.per).value_or(std::string{}),
-              verdict_text(wanted.verdict),
-              text,
-              wanted.name,
-              wanted.enabled};
+  return DesiredRows{wanted.rates,
+                     track_of(wanted.direction, wanted.per).value_or(std::string{}),
+                     verdict_text(wanted.verdict),
+                     text,
+                     wanted.name,
+                     wanted.enabled};
 }
 
-Wish wish_of(const StoredLimit& stored, std::vector<Rate> rates) {
+DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates) {
   const auto verdict = policyd::parse_action(stored.verdict.value_or(""));
   const bool defaults = has_default_texts(stored);
   const auto text = [&stored, verdict, defaults](const Rate& rate) -> std::optional<std::string> {
@@ -200,10 +197,11 @@ Wish wish_of(const StoredLimit& stored, std::vector<Rate> rates) {
     }
     return stored.rates.front().data;
   };
-  return Wish{std::move(rates), stored.track, stored.verdict, text, std::nullopt, std::nullopt};
+  return DesiredRows{std::move(rates), stored.track, stored.verdict, text,
+                     std::nullopt,     std::nullopt};
 }
 
-Result<void> insert_limit(Changes& changes, const WantedLimit& wanted) {
+Result<void> insert_limit(ChangeSet& changes, const WantedLimit& wanted) {
   auto done =
       changes.run("INSERT INTO {p}policies (Name, Priority, Description) VALUES (?, ?, ?)",
                   {wanted.name.value_or(default_name(wanted.direction, wanted.target, wanted.per)),
@@ -213,38 +211,39 @@ Result<void> insert_limit(Changes& changes, const WantedLimit& wanted) {
     done = changes.run(
         "INSERT INTO {p}policy_members (PolicyID, Source, Destination) "
         "VALUES ((SELECT max(ID) FROM {p}policies), ?, ?)",
-        {value_of(member.source), value_of(member.destination)});
+        {ChangeSet::value_of(member.source), ChangeSet::value_of(member.destination)});
   }
-  const Wish wish = wish_of(wanted);
+  const DesiredRows desired = desired_rows(wanted);
   const auto name = fmt::format("{} per {}", name_of(wanted.direction), name_of(wanted.per));
   for (const Rate& rate : wanted.rates) {
     if (!done) return done;
-    done = insert_quota(changes, wish, name, rate, std::nullopt);
+    done = insert_quota(changes, desired, name, rate, std::nullopt);
   }
   return done;
 }
 
-Result<void> bring_limit(Changes& changes, const Wish& wish, const StoredLimit& stored) {
+Result<void> update_limit(ChangeSet& changes, const DesiredRows& desired,
+                          const StoredLimit& stored) {
   Result<void> done;
-  if (wish.enabled == true) done = switch_on(changes, stored);
-  if (wish.enabled == false && stored.enabled()) done = switch_off(changes, stored);
+  if (desired.enabled == true) done = switch_on(changes, stored);
+  if (desired.enabled == false && stored.enabled()) done = switch_off(changes, stored);
   if (!done) return done;
-  if (wish.name && *wish.name != stored.policy_name) {
-    done =
-        changes.run("UPDATE {p}policies SET Name = ? WHERE ID = ?", {*wish.name, stored.policy_id});
+  if (desired.name && *desired.name != stored.policy_name) {
+    done = changes.run("UPDATE {p}policies SET Name = ? WHERE ID = ?",
+                       {*desired.name, stored.policy_id});
     if (!done) return done;
   }
-  done = bring_track(changes, wish.track, stored);
+  done = update_track(changes, desired.track, stored);
   if (!done) return done;
-  const auto assigned = assign(wish.rates, stored);
+  const auto assigned = assign(desired.rates, stored);
   std::set<std::int64_t> quotas_done;
   for (std::size_t i = 0; i < assigned.size(); ++i) {
-    const Rate& rate = wish.rates[i];
+    const Rate& rate = desired.rates[i];
     if (assigned[i] == nullptr) {
-      done = insert_quota(changes, wish, quota_name(wish), rate, stored.policy_id);
+      done = insert_quota(changes, desired, quota_name(desired), rate, stored.policy_id);
     } else {
       const bool first = quotas_done.insert(assigned[i]->quota_id).second;
-      done = bring_row(changes, wish, rate, *assigned[i], stored.verdict, first);
+      done = update_row(changes, desired, rate, *assigned[i], stored.verdict, first);
     }
     if (!done) return done;
   }
@@ -256,7 +255,7 @@ Result<void> bring_limit(Changes& changes, const Wish& wish, const StoredLimit& 
   return {};
 }
 
-Result<void> switch_on(Changes& changes, const StoredLimit& stored) {
+Result<void> switch_on(ChangeSet& changes, const StoredLimit& stored) {
   Result<void> done;
   if (!stored.policy_enabled) {
     done = changes.run("UPDATE {p}policies SET Disabled = 0 WHERE ID = ?", {stored.policy_id});
@@ -277,8 +276,8 @@ Result<void> switch_on(Changes& changes, const StoredLimit& stored) {
   return done;
 }
 
-// By its quotas, since the policy may serve others too.
-Result<void> switch_off(Changes& changes, const StoredLimit& stored) {
+// Disables the quotas, not the policy, which may serve others too.
+Result<void> switch_off(ChangeSet& changes, const StoredLimit& stored) {
   Result<void> done;
   for (const std::int64_t quota : quotas_of(stored)) {
     if (done) done = changes.run("UPDATE {p}quotas SET Disabled = 1 WHERE ID = ?", {quota});
@@ -286,17 +285,17 @@ Result<void> switch_off(Changes& changes, const StoredLimit& stored) {
   return done;
 }
 
-Result<void> delete_limit(Changes& changes, const StoredLimit& stored) {
-  const auto company = has_company(changes.tables(), stored);
-  if (!company) return tl::unexpected{company.error()};
+Result<void> delete_limit(ChangeSet& changes, const StoredLimit& stored) {
+  const auto shared = shares_policy(changes.tables(), stored);
+  if (!shared) return tl::unexpected{shared.error()};
   for (const StoredRate& row : stored.rates) {
     auto done = delete_row(changes, row);
     if (!done) return done;
   }
-  return *company ? Result<void>{} : delete_policy(changes, stored);
+  return *shared ? Result<void>{} : delete_policy(changes, stored);
 }
 
-Result<bool> has_company(const Tables& tables, const StoredLimit& limit) {
+Result<bool> shares_policy(const Tables& tables, const StoredLimit& limit) {
   auto quotas = tables.prepare("SELECT ID FROM {p}quotas WHERE PolicyID = ?");
   if (!quotas) return tl::unexpected{quotas.error()};
   quotas->bind(1, limit.policy_id);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A limit's rows, written: one policy with its members, one quota with one quotas_limits a period.
-// What becomes of other limits is except.hpp's matter; limits.hpp puts both together.
+// Writes a limit's rows: one policy with its members, and per period one quota with one
+// quotas_limits row. overrides.hpp handles the effects on other limits; limits.hpp combines both.
 #pragma once
 
 #include <functional>
@@ -13,35 +13,36 @@
 
 namespace limits {
 
-// What the rows of a limit that is there are to say.
-struct Wish {
+// What the rows of an existing limit should contain.
+struct DesiredRows {
   std::vector<Rate> rates;
-  std::string track;  // a limit per client that joins IPv6 clients is brought to it
-  std::optional<std::string> verdict;  // as rows have it; NULL for none
+  std::string track;                   // replaces a per-client Track that joins IPv6 clients
+  std::optional<std::string> verdict;  // as stored in rows; NULL for none
   std::function<std::optional<std::string>(const Rate&)> text;
-  std::optional<std::string> name;  // of the policy; none: as it is
-  std::optional<bool> enabled;      // none: as it is
+  std::optional<std::string> name;  // of the policy; none: unchanged
+  std::optional<bool> enabled;      // none: unchanged
 };
 
-Wish wish_of(const WantedLimit& wanted);
-// The limit as it stands, with other rates: its texts are kept, those it has by default follow.
-Wish wish_of(const StoredLimit& stored, std::vector<Rate> rates);
+DesiredRows desired_rows(const WantedLimit& wanted);
+// The existing limit with other rates: custom texts are kept, default texts follow the rates.
+DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates);
 
-// A new policy with all that belongs to it.
-Result<void> insert_limit(Changes& changes, const WantedLimit& wanted);
-// Rows keep their counters where unit and period stay; nothing is written where nothing differs.
-Result<void> bring_limit(Changes& changes, const Wish& wish, const StoredLimit& stored);
-Result<void> switch_on(Changes& changes, const StoredLimit& stored);
-Result<void> switch_off(Changes& changes, const StoredLimit& stored);
-// With its counters; its policy too, where nothing else is on it.
-Result<void> delete_limit(Changes& changes, const StoredLimit& stored);
+// Inserts a new policy with all its rows.
+Result<void> insert_limit(ChangeSet& changes, const WantedLimit& wanted);
+// Rows keep their counters if unit and period stay the same; only differences are written.
+Result<void> update_limit(ChangeSet& changes, const DesiredRows& desired,
+                          const StoredLimit& stored);
+Result<void> switch_on(ChangeSet& changes, const StoredLimit& stored);
+Result<void> switch_off(ChangeSet& changes, const StoredLimit& stored);
+// Deletes its counters too, and its policy unless other rows use it.
+Result<void> delete_limit(ChangeSet& changes, const StoredLimit& stored);
 
-// Whether the policy has quotas besides this limit's, or rows of other modules.
-Result<bool> has_company(const Tables& tables, const StoredLimit& limit);
+// Whether the policy has quotas other than this limit's, or rows of other modules.
+Result<bool> shares_policy(const Tables& tables, const StoredLimit& limit);
 
 // NULL and the empty string mean the same in Verdict and Data.
 bool same_text(const std::optional<std::string>& a, const std::optional<std::string>& b);
-// Whether the texts are those of message_for.
+// Whether all texts are those of message_for.
 bool has_default_texts(const StoredLimit& limit);
 
 }  // namespace limits

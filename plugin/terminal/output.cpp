@@ -14,9 +14,9 @@ namespace limits {
 namespace {
 
 constexpr std::string_view kGap = "  ";
-// What a column is cut to, and where that is not enough.
-constexpr std::size_t kFairWidth = 16;
-constexpr std::size_t kLeastWidth = 8;
+// A column is cut to the preferred width, or if necessary to the minimum.
+constexpr std::size_t kPreferredWidth = 16;
+constexpr std::size_t kMinWidth = 8;
 
 std::string_view code_of(Colour colour) {
   switch (colour) {
@@ -36,7 +36,7 @@ std::string_view code_of(Colour colour) {
   return "";
 }
 
-// The first `width` code points, the last of them "…" where something is cut.
+// At most `width` columns; "…" at the end if something is cut.
 std::string fitted(const std::string& text, std::size_t width) {
   if (width_of(text) <= width) return text;
   std::size_t end = 0;
@@ -83,10 +83,10 @@ std::size_t Table::width() const {
   return std::accumulate(all.begin(), all.end(), kGap.size() * (all.size() - 1));
 }
 
-std::size_t Table::least_width() const {
+std::size_t Table::min_width() const {
   auto all = widths();
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (columns_[i].shrinks != Shrinks::never) all[i] = std::min(all[i], kLeastWidth);
+    if (columns_[i].shrinks != Shrinks::never) all[i] = std::min(all[i], kMinWidth);
   }
   return std::accumulate(all.begin(), all.end(), kGap.size() * (all.size() - 1));
 }
@@ -96,16 +96,16 @@ void Output::print(const Table& table) {
   if (style_.terminal && style_.width != 0) {
     std::size_t total = kGap.size() * (widths.size() - 1);
     for (const std::size_t width : widths) total += width;
-    const auto cut = [&](Shrinks which, std::size_t least) {
+    const auto cut = [&](Shrinks which, std::size_t min_width) {
       for (std::size_t i = 0; i < widths.size() && total > style_.width; ++i) {
-        if (table.columns_[i].shrinks != which || widths[i] <= least) continue;
-        const std::size_t excess = std::min(total - style_.width, widths[i] - least);
+        if (table.columns_[i].shrinks != which || widths[i] <= min_width) continue;
+        const std::size_t excess = std::min(total - style_.width, widths[i] - min_width);
         widths[i] -= excess;
         total -= excess;
       }
     };
     for (const Shrinks which : {Shrinks::first, Shrinks::last}) {
-      for (const std::size_t least : {kFairWidth, kLeastWidth}) cut(which, least);
+      for (const std::size_t min_width : {kPreferredWidth, kMinWidth}) cut(which, min_width);
     }
   }
 
@@ -132,7 +132,7 @@ void Output::print(const Table& table) {
 }
 
 void Output::print(const nlohmann::json& value) {
-  // Rows may hold anything; what is not UTF-8 becomes U+FFFD instead of an error.
+  // Text from the database may be anything; invalid UTF-8 becomes U+FFFD instead of an error.
   out_ << value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 

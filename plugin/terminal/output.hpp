@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What people and programs read: sentences, aligned tables, JSON. Colour and bars only on a
-// terminal; NO_COLOR switches colour off (https://no-color.org).
+// Output of the command: sentences, aligned tables, JSON. Colour and bars only on a terminal;
+// NO_COLOR disables colour (https://no-color.org).
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@
 
 namespace limits {
 
-// What main found out about standard output.
+// Properties of standard output, found by main.
 struct Style {
   bool terminal = false;
   bool colour = false;
-  std::size_t width = 0;  // 0: unknown, nothing is cut
+  std::size_t width = 0;  // 0: unknown, so nothing is cut
 };
 
 enum class Colour : std::uint8_t { none, bold, dim, red, yellow, green };
@@ -26,7 +26,7 @@ struct Cell {
   Colour colour = Colour::none;
 };
 
-// Whether a column is cut with "…" where the terminal is too narrow.
+// Whether a column is cut with "…" if the terminal is too narrow, and which columns first.
 enum class Shrinks : std::uint8_t { never, last, first };
 
 struct Column {
@@ -40,8 +40,8 @@ class Table {
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
   [[nodiscard]] bool empty() const { return rows_.empty(); }
-  [[nodiscard]] std::size_t width() const;        // of a line, with nothing cut
-  [[nodiscard]] std::size_t least_width() const;  // with all cut that may shrink
+  [[nodiscard]] std::size_t width() const;      // of a line if nothing is cut
+  [[nodiscard]] std::size_t min_width() const;  // if all columns that may shrink are cut
 
  private:
   friend class Output;
@@ -55,9 +55,9 @@ class Output {
   Output(std::ostream& out, Style style) : out_(out), style_(style) {}
 
   [[nodiscard]] const Style& style() const { return style_; }
-  void line(std::string_view text);  // control characters in it are the caller's matter
+  void line(std::string_view text);  // the caller must have escaped control characters
   void line(const Cell& left, const Cell& right);
-  void text(std::string_view text);  // as it is
+  void text(std::string_view text);  // verbatim
   void note(std::string_view text);  // "Note: ..."
   void print(const Table& table);
   void print(const nlohmann::json& value);
@@ -67,7 +67,7 @@ class Output {
   Style style_;
 };
 
-// "██████▌   ": `percent` of `width` characters, full from 100 on.
+// "██████▌   ": `percent` of `width` characters; full from 100 on.
 std::string bar(double percent, std::size_t width);
 
 }  // namespace limits

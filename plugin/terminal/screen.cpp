@@ -68,10 +68,10 @@ SignalWait::SignalWait() {
 
 SignalWait::~SignalWait() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-SignalWait::Woken SignalWait::wait(std::chrono::milliseconds most) {
-  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(most);
-  const timespec time{whole.count(),
-                      std::chrono::duration_cast<std::chrono::nanoseconds>(most - whole).count()};
+SignalWait::Woken SignalWait::wait(std::chrono::milliseconds timeout) {
+  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timespec time{
+      whole.count(), std::chrono::duration_cast<std::chrono::nanoseconds>(timeout - whole).count()};
   const int signal = sigtimedwait(&awaited_, nullptr, &time);
   if (signal == SIGWINCH) return Woken::size;
   return signal > 0 ? Woken::end : Woken::time;

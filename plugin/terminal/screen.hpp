@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Standard output where it is a terminal: its size, a screen of its own for what refreshes in
-// place, and waiting that ends with Ctrl-C.
+// Standard output if it is a terminal: its size, an alternate screen for output that is refreshed
+// in place, and a wait that Ctrl-C ends.
 #pragma once
 
 #include <chrono>
@@ -11,13 +11,13 @@
 namespace limits {
 
 struct TerminalSize {
-  std::size_t columns = 0;  // 0: no terminal, or unknown
+  std::size_t columns = 0;  // 0: not a terminal, or unknown
   std::size_t rows = 0;
 };
 TerminalSize terminal_size();
 
-// The alternate screen with the cursor hidden; the destructor puts back what was there. Where
-// standard output is no terminal, pictures simply follow each other.
+// Switches to the alternate screen and hides the cursor; the destructor restores both. If standard
+// output is not a terminal, pictures are printed one after another.
 class Screen {
  public:
   explicit Screen(bool terminal);
@@ -25,16 +25,15 @@ class Screen {
   Screen(const Screen&) = delete;
   Screen& operator=(const Screen&) = delete;
 
-  // In place of the picture before; lines below `rows` are cut (0: none). False where it cannot be
-  // written.
+  // Replaces the previous picture; lines after `rows` are cut (0: none). False if writing fails.
   bool show(std::string_view picture, std::size_t rows);
 
  private:
   bool terminal_;
 };
 
-// Takes the signals that end a program, and the one of a new size, from their default for as long
-// as it lives. In a program with one thread.
+// Blocks the signals that terminate a program and the one for a new terminal size, and waits for
+// them. Only for programs with a single thread.
 class SignalWait {
  public:
   SignalWait();
@@ -43,7 +42,7 @@ class SignalWait {
   SignalWait& operator=(const SignalWait&) = delete;
 
   enum class Woken : std::uint8_t { time, size, end };
-  Woken wait(std::chrono::milliseconds most);
+  Woken wait(std::chrono::milliseconds timeout);
 
  private:
   sigset_t awaited_{};

@@ -9,10 +9,10 @@ void StepReport::done(std::string_view what) {
   any_done_ = true;
   print_wrapped(output_, {"  done         ", Colour::green}, {std::string{what}});
 }
-void StepReport::as_it_was(std::string_view what) {
-  print_wrapped(output_, {"  as it was    ", Colour::none}, {std::string{what}});
+void StepReport::unchanged(std::string_view what) {
+  print_wrapped(output_, {"  unchanged    ", Colour::none}, {std::string{what}});
 }
-void StepReport::well(std::string_view what) {
+void StepReport::ok(std::string_view what) {
   print_wrapped(output_, {"  ok           ", Colour::green}, {std::string{what}});
 }
 void StepReport::not_checked(std::string_view what) {

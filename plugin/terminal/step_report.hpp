@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a command of several steps says of each of them, and remembers for its end.
+// Prints the result of each step of a command, and remembers whether any changed something or
+// failed.
 #pragma once
 
 #include <string_view>
@@ -12,9 +13,9 @@ class StepReport {
  public:
   explicit StepReport(Output& output) : output_(output) {}
 
-  void done(std::string_view what);       // it was otherwise before
-  void as_it_was(std::string_view what);  // nothing to do
-  void well(std::string_view what);       // looked at
+  void done(std::string_view what);       // something was changed
+  void unchanged(std::string_view what);  // nothing to do
+  void ok(std::string_view what);         // checked
   void not_checked(std::string_view what);
   void wrong(std::string_view what);
 

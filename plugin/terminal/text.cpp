@@ -11,7 +11,7 @@
 namespace limits {
 namespace {
 
-// The length of the UTF-8 sequence that `text` begins with; 0 where it is none (RFC 3629: no
+// The length of the UTF-8 sequence that `text` begins with; 0 if it is not valid (RFC 3629: no
 // surrogates, no overlong forms, nothing above U+10FFFF).
 std::size_t sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
@@ -39,10 +39,10 @@ bool is_control(std::string_view sequence) {
   return first == 0xC2 && static_cast<std::uint8_t>(sequence[1]) < 0xA0;
 }
 
-std::string escape(std::string_view text, std::size_t most) {
+std::string escape(std::string_view text, std::size_t max) {
   std::string out;
   for (std::size_t written = 0; !text.empty(); ++written) {
-    if (written == most) return out + "...";
+    if (written == max) return out + "...";
     const std::size_t length = sequence_length(text);
     const std::string_view sequence = text.substr(0, std::max<std::size_t>(length, 1));
     if (length == 0 || is_control(sequence)) {

@@ -14,23 +14,24 @@ const policyd::Refusal* DaemonNews::refusal(std::int64_t limit_id, const std::st
   return found == refusals.end() ? nullptr : &found->second;
 }
 
-std::optional<std::string> DaemonNews::say_trouble() const {
+std::optional<std::string> DaemonNews::trouble_text() const {
   if (!trouble) return std::nullopt;
   return fmt::format(
-      "the daemon has trouble with its database ({}); {} in its memory", escaped(trouble->what),
+      "the daemon has trouble with its database ({}); {} in memory", escaped(trouble->what),
       trouble->unstored == 1 ? std::string{"1 counter is only"}
                              : fmt::format("{} counters are only", trouble->unstored));
 }
 
-DaemonNews read_news(const DatabasePlace& place) {
+DaemonNews read_news(const DatabaseLocation& location) {
   DaemonNews out;
-  auto status = policyd::read_status(place.status_file);
+  auto status = policyd::read_status(location.status_file);
   if (!status) {
     out.problem = status.error().message;
     return out;
   }
   std::error_code code;
-  if (!*status || !std::filesystem::equivalent((*status)->database, place.file, code)) return out;
+  if (!*status || !std::filesystem::equivalent((*status)->database, location.file, code))
+    return out;
   out.running = true;
   out.trouble = std::move((*status)->trouble);
   for (policyd::Refusal& refusal : (*status)->refusals) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What the running daemon tells of refusals and trouble, in its status file.
+// Refusals and database trouble that the running daemon reports in its status file.
 #pragma once
 
 #include <map>
@@ -14,17 +14,17 @@
 namespace limits {
 
 struct DaemonNews {
-  bool running = false;  // with this database; else all of this is empty
+  bool running = false;  // with this database; if false, the rest is empty
   std::map<std::pair<std::int64_t, std::string>, policyd::Refusal> refusals;  // limit_id, key
   std::optional<policyd::Status::Trouble> trouble;
-  std::string problem;  // why its file could not be read
+  std::string problem;  // why the status file could not be read
 
   [[nodiscard]] const policyd::Refusal* refusal(std::int64_t limit_id,
                                                 const std::string& key) const;
-  // "the daemon has trouble with its database (...); 3 counters are only in its memory"
-  [[nodiscard]] std::optional<std::string> say_trouble() const;
+  // "the daemon has trouble with its database (...); 3 counters are only in memory"
+  [[nodiscard]] std::optional<std::string> trouble_text() const;
 };
 
-DaemonNews read_news(const DatabasePlace& place);
+DaemonNews read_news(const DatabaseLocation& location);
 
 }  // namespace limits

@@ -9,7 +9,7 @@
 namespace limits {
 namespace {
 
-Result<bool> is_there(const Tables& tables, std::int64_t limit_id, const std::string& key) {
+Result<bool> exists(const Tables& tables, std::int64_t limit_id, const std::string& key) {
   auto rows =
       tables.prepare("SELECT 1 FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?");
   if (!rows) return tl::unexpected{rows.error()};
@@ -55,10 +55,10 @@ std::set<int> prefix_lengths_of(const std::vector<StoredLimit>& limits) {
   return out;
 }
 
-Result<std::vector<Freed>> free_counters(Changes& changes,
-                                         const std::vector<std::int64_t>& limit_ids,
-                                         const std::optional<std::vector<std::string>>& keys) {
-  std::vector<Freed> out;
+Result<std::vector<ClearedCounter>> clear_counters(
+    ChangeSet& changes, const std::vector<std::int64_t>& limit_ids,
+    const std::optional<std::vector<std::string>>& keys) {
+  std::vector<ClearedCounter> out;
   for (const std::int64_t limit_id : limit_ids) {
     if (!keys) {
       auto done =
@@ -67,14 +67,14 @@ Result<std::vector<Freed>> free_counters(Changes& changes,
       continue;
     }
     for (const std::string& key : *keys) {
-      const auto there = is_there(changes.tables(), limit_id, key);
-      if (!there) return tl::unexpected{there.error()};
-      if (!*there) continue;
+      const auto found = exists(changes.tables(), limit_id, key);
+      if (!found) return tl::unexpected{found.error()};
+      if (!*found) continue;
       auto done =
           changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?",
                       {limit_id, key});
       if (!done) return tl::unexpected{done.error()};
-      out.push_back(Freed{limit_id, key});
+      out.push_back(ClearedCounter{limit_id, key});
     }
   }
   return out;

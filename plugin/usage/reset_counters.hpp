@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Counters set free: rows of quotas_tracking deleted. The daemon drops what it has cached of them
-// with its next batch, as after any foreign commit.
+// Clears counters by deleting rows of quotas_tracking. As after any foreign commit, the daemon
+// drops its cached copies with the next batch.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +15,24 @@
 
 namespace limits {
 
-// The TrackKeys that are `who`'s own: a mail address, a domain, an IP address, a network
-// ("192.0.2.0/24") or a login name. What is counted together with others (the domain of an address,
-// the network of a client) is not among them. `prefix_lengths`: of the Tracks `SenderIP:/n` that
-// there are, since the keys of a single address carry them.
+// The TrackKeys of `who` alone: a mail address, a domain, an IP address, a network ("192.0.2.0/24")
+// or a login name. Keys shared with others (the domain of an address, the network of a client) are
+// not included. `prefix_lengths`: those of all Tracks `SenderIP:/n`, because they are part of the
+// keys of single addresses.
 std::vector<std::string> own_keys(std::string_view who, const std::set<int>& prefix_lengths);
 
-// Of the limits' Tracks.
+// Those of the limits' Tracks.
 std::set<int> prefix_lengths_of(const std::vector<StoredLimit>& limits);
 
-struct Freed {
+struct ClearedCounter {
   std::int64_t limit_id = 0;  // quotas_limits
   std::string key;
 };
 
-// Counters of the rows `limit_ids` of quotas_limits; `keys`: none for all of them.
-Result<std::vector<Freed>> free_counters(Changes& changes,
-                                         const std::vector<std::int64_t>& limit_ids,
-                                         const std::optional<std::vector<std::string>>& keys);
+// Clears the counters of the rows `limit_ids` of quotas_limits: those with `keys`, or all. Returns
+// the ones that existed, if `keys` are given.
+Result<std::vector<ClearedCounter>> clear_counters(
+    ChangeSet& changes, const std::vector<std::int64_t>& limit_ids,
+    const std::optional<std::vector<std::string>>& keys);
 
 }  // namespace limits

@@ -14,7 +14,7 @@ namespace limits {
 namespace {
 
 constexpr std::string_view kSenderIp = "SenderIP";
-constexpr int kLongest = 128;
+constexpr int kMaxLength = 128;
 
 }  // namespace
 
@@ -26,7 +26,7 @@ std::optional<KeyNetwork> KeyNetwork::parse(std::string_view text) {
   int length = 0;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), length);
   if (!address || parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() ||
-      length < 0 || length > kLongest) {
+      length < 0 || length > kMaxLength) {
     return std::nullopt;
   }
   return KeyNetwork{address->masked(length), length};
@@ -84,7 +84,7 @@ bool KeyFilter::shows(std::string_view track_key) const {
          std::string_view{value}.substr(1) == domain_;
 }
 
-std::string say_key(std::string_view track_key) {
+std::string key_text(std::string_view track_key) {
   if (track_key == "Policy") return "all together";
   const std::size_t colon = track_key.find(':');
   if (colon == std::string_view::npos) return escaped(track_key);
@@ -100,7 +100,7 @@ std::string say_key(std::string_view track_key) {
   return network->is_host() ? address : fmt::format("{}/{}", address, network->length);
 }
 
-std::string say_wait(std::optional<policyd::TimePoint> when, policyd::TimePoint now) {
+std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now) {
   if (!when || *when <= now) return "now";
   const auto wait_s = std::chrono::ceil<std::chrono::seconds>(*when - now).count();
   constexpr std::int64_t kMinute = 60;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The keys of quotas_tracking in words, and which of them concern somebody. Pure functions.
+// Keys of quotas_tracking: for display, and which of them belong to an address. Pure functions.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,8 @@
 
 namespace limits {
 
-// Behind `SenderIP:` in a key: "192.0.2.0/24". The daemon writes the length of the Track, so that
-// of a single IPv4 address is anything from 32 on.
+// What follows `SenderIP:` in a key: "192.0.2.0/24". The daemon writes the prefix length of the
+// Track, so for a single IPv4 address it is anything from 32 on.
 struct KeyNetwork {
   policyd::IpAddress address;  // masked
   int length = 0;              // 0 to 128
@@ -28,17 +28,18 @@ struct KeyNetwork {
   bool operator==(const KeyNetwork&) const = default;
 };
 
-// Whom to show: a mail address (its own counters, and those of its domain), a domain (its own, and
-// those of its users), an IP address (with the networks it is in), a network or a login name.
+// Selects the keys of a mail address (its own and those of its domain), a domain (its own and those
+// of its users), an IP address (also networks that contain it), a network or a login name.
 class KeyFilter {
  public:
   explicit KeyFilter(std::string_view text);
   [[nodiscard]] bool shows(std::string_view track_key) const;
 
-  // The keys it can show, where they are few; else all match the pattern of LIKE, and others too.
+  // All keys it can show, if they can be listed; otherwise they match the LIKE pattern, as may
+  // others.
   [[nodiscard]] std::optional<std::vector<std::string>> keys() const;
   [[nodiscard]] std::string pattern() const;
-  [[nodiscard]] std::string text() const;  // as it was asked for, for messages
+  [[nodiscard]] std::string text() const;  // as requested, for messages
 
  private:
   std::string text_;    // lower case
@@ -48,10 +49,10 @@ class KeyFilter {
   std::optional<KeyNetwork> network_;
 };
 
-// "alice@example.org", "192.0.2.1", "all together"; the key itself where it is unknown.
-std::string say_key(std::string_view track_key);
+// "alice@example.org", "192.0.2.1", "all together"; the key itself if it is of an unknown kind.
+std::string key_text(std::string_view track_key);
 
 // "now", "in 42 s", "in 3 h 5 min".
-std::string say_wait(std::optional<policyd::TimePoint> when, policyd::TimePoint now);
+std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now);
 
 }  // namespace limits

@@ -55,21 +55,21 @@ void count_decay(Use& use, const Counter& counter, TimePoint now) {
   if (free_s) use.next_free = TimePoint{Millis{static_cast<std::int64_t>(*free_s * 1000.0)}};
 }
 
-// A row of quotas_limits that is in force.
-struct Place {
+// An enabled row of quotas_limits.
+struct ActiveRow {
   std::size_t limit = 0;
   Rate rate;
-  double empty_before_s = 0;  // what was last counted then or earlier is none by now
+  double empty_before_s = 0;  // a counter that was last updated then or earlier is empty by now
 };
-using Places = std::unordered_map<std::int64_t, Place>;
+using ActiveRows = std::unordered_map<std::int64_t, ActiveRow>;  // by ID
 
-Places places_of(const std::vector<StoredLimit>& limits, TimePoint now) {
-  Places out;
+ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, TimePoint now) {
+  ActiveRows out;
   for (std::size_t i = 0; i < limits.size(); ++i) {
     for (const StoredRate& rate : limits[i].rates) {
       if (!limits[i].policy_enabled || !rate.enabled) continue;
       const auto period_s = static_cast<double>(rate.rate.period.count());
-      out[rate.limit_id] = Place{i, rate.rate, policyd::to_seconds(now) - period_s};
+      out[rate.limit_id] = ActiveRow{i, rate.rate, policyd::to_seconds(now) - period_s};
     }
   }
   return out;
@@ -82,7 +82,7 @@ struct TextHash {
   }
 };
 
-// What was counted before a key got a limit of its own concerns it no more.
+// A counter from before its key got a limit of its own is no longer relevant.
 class Exceptions {
  public:
   explicit Exceptions(const std::vector<StoredLimit>& limits) : items_(limits.size()) {
@@ -101,7 +101,7 @@ class Exceptions {
   }
 
  private:
-  // Of each limit, in lower case.
+  // Of each limit; in lower case.
   std::vector<std::unordered_set<std::string, TextHash, std::equal_to<>>> items_;
 };
 
@@ -121,24 +121,24 @@ bool is_fuller(const Use& a, const Use& b) {
 class Collector {
  public:
   Collector(const std::vector<StoredLimit>& limits, const UsageQuery& query)
-      : query_(query), places_(places_of(limits, query.now)), exceptions_(limits) {}
+      : query_(query), rows_(active_rows_of(limits, query.now)), exceptions_(limits) {}
 
-  [[nodiscard]] const Places& places() const { return places_; }
+  [[nodiscard]] const ActiveRows& rows() const { return rows_; }
 
   // QuotasLimitsID, TrackKey, LastUpdate, Counter, State.
   void take(const policyd::sql::Statement& row) {
-    const auto found = places_.find(row.integer(0));
-    if (found == places_.end()) return;
-    const Place& place = found->second;
+    const auto found = rows_.find(row.integer(0));
+    if (found == rows_.end()) return;
+    const ActiveRow& limit = found->second;
     const Counter counter{row.real(3), row.real(2), {}};
-    if (counter.last_update_s <= place.empty_before_s || !(counter.value > 0)) return;
+    if (counter.last_update_s <= limit.empty_before_s || !(counter.value > 0)) return;
     if (query_.filter && !query_.filter->shows(row.text(1))) return;
-    if (exceptions_.hold(place.limit, row.text(1))) return;
+    if (exceptions_.hold(limit.limit, row.text(1))) return;
     ++usage_.active;
-    // Without new mail a use only falls, so what was counted bounds it.
-    const double bound = 100.0 * std::ceil(counter.value) / static_cast<double>(place.rate.amount);
-    if (usage_.uses.size() >= query_.most && bound < usage_.uses.front().percent()) return;
-    look_closely(row, found->first, place, counter);
+    // Without new mail the use only falls, so the stored value is an upper bound.
+    const double bound = 100.0 * std::ceil(counter.value) / static_cast<double>(limit.rate.amount);
+    if (usage_.uses.size() >= query_.max && bound < usage_.uses.front().percent()) return;
+    evaluate(row, found->first, limit, counter);
   }
 
   Usage finish() {
@@ -147,12 +147,12 @@ class Collector {
   }
 
  private:
-  void look_closely(const policyd::sql::Statement& row, std::int64_t limit_id, const Place& place,
-                    Counter counter) {
+  void evaluate(const policyd::sql::Statement& row, std::int64_t limit_id, const ActiveRow& limit,
+                Counter counter) {
     Use use;
-    use.limit = place.limit;
+    use.limit = limit.limit;
     use.limit_id = limit_id;
-    use.rate = place.rate;
+    use.rate = limit.rate;
     counter.state = row.blob(4);
     if (query_.decay) {
       count_decay(use, counter, query_.now);
@@ -164,7 +164,7 @@ class Collector {
       return;
     }
     auto& uses = usage_.uses;
-    const bool full = uses.size() >= query_.most;
+    const bool full = uses.size() >= query_.max;
     if (full && use.percent() < uses.front().percent()) return;
     use.key = std::string{row.text(1)};
     if (full && !is_fuller(use, uses.front())) return;
@@ -173,14 +173,14 @@ class Collector {
       uses.pop_back();
     }
     uses.push_back(std::move(use));
-    // The least full is in front.
-    if (query_.most < kUnbounded) std::push_heap(uses.begin(), uses.end(), is_fuller);
+    // A heap with the least full at the front.
+    if (query_.max < kUnbounded) std::push_heap(uses.begin(), uses.end(), is_fuller);
   }
 
   static constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();
 
   const UsageQuery& query_;
-  Places places_;
+  ActiveRows rows_;
   Exceptions exceptions_;
   Usage usage_;
 };
@@ -195,12 +195,12 @@ Result<void> take_all(const Tables& tables, policyd::sql::Statement& rows, Colle
   return {};
 }
 
-// One pass over the table in its own order: by the index it would take four times as long.
+// One pass over the table in storage order; going by the index would take four times as long.
 Result<void> scan(const Tables& tables, const UsageQuery& query, std::string_view state,
                   Collector& collector) {
   double oldest_s = policyd::to_seconds(query.now);
-  for (const auto& [id, place] : collector.places()) {
-    oldest_s = std::min(oldest_s, place.empty_before_s);
+  for (const auto& [id, limit] : collector.rows()) {
+    oldest_s = std::min(oldest_s, limit.empty_before_s);
   }
   auto rows =
       tables.prepare(fmt::format("SELECT {}, {} FROM {{p}}quotas_tracking WHERE LastUpdate > ?{}",
@@ -219,7 +219,7 @@ Result<void> look_up(const Tables& tables, const std::vector<std::string>& keys,
                   "TrackKey = ?",
                   kColumns, state));
   if (!rows) return tl::unexpected{rows.error()};
-  for (const auto& [id, place] : collector.places()) {
+  for (const auto& [id, limit] : collector.rows()) {
     for (const std::string& key : keys) {
       rows->bind(1, id).bind(2, std::string_view{key});
       auto done = take_all(tables, *rows, collector);

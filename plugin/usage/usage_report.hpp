@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// How much of which limit is used: quotas_tracking joined with the limits, as of a moment, by the
-// daemon's own counting. Only reads.
+// How much of each limit is used at a given time: quotas_tracking joined with the limits, computed
+// with the daemon's own code. Only reads.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ namespace limits {
 
 // One counter.
 struct Use {
-  std::size_t limit = 0;      // place in the vector given
+  std::size_t limit = 0;      // index in the given vector
   std::int64_t limit_id = 0;  // quotas_limits
   Rate rate;
   std::string key;        // TrackKey
   std::int64_t used = 0;  // messages, or KiB
-  // When one more message (1 KiB) is free, if nothing else comes; none where one is free now.
+  // When one more message (or KiB) passes if no other mail arrives; none if one passes now.
   std::optional<policyd::TimePoint> next_free;
 
   [[nodiscard]] double percent() const {
@@ -31,18 +31,18 @@ struct Use {
 
 struct UsageQuery {
   policyd::TimePoint now{};
-  bool decay = false;  // see DatabasePlace
+  bool decay = false;  // see DatabaseLocation
   std::optional<KeyFilter> filter;
-  std::size_t most = std::numeric_limits<std::size_t>::max();  // the fullest ones only
+  std::size_t max = std::numeric_limits<std::size_t>::max();  // only the fullest ones
 };
 
 struct Usage {
-  std::vector<Use> uses;   // the fullest first
-  std::size_t active = 0;  // counters with something in them, those that are not in `uses` too
+  std::vector<Use> uses;   // fullest first
+  std::size_t active = 0;  // non-empty counters, including those that are not in `uses`
 };
 
-// Counters with something in them of limits in force. A million of them cost a third of a second:
-// only those that may be among the fullest are looked at closely.
+// Non-empty counters of enabled limits. A million of them take a third of a second: only those that
+// may be among the fullest are computed exactly.
 Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& limits,
                          const UsageQuery& query);
 

@@ -14,7 +14,7 @@ namespace limits {
 namespace {
 
 constexpr std::size_t kBarWidth = 12;
-constexpr std::size_t kLeastBarWidth = 4;
+constexpr std::size_t kMinBarWidth = 4;
 constexpr double kNearlyFull = 80;
 constexpr double kFull = 100;
 
@@ -23,44 +23,44 @@ Colour colour_of(double percent) {
   return percent >= kNearlyFull ? Colour::yellow : Colour::green;
 }
 
-bool only_watches(const StoredLimit& limit) { return verdict_word(limit.verdict) == "none"; }
+bool only_monitors(const StoredLimit& limit) { return verdict_word(limit.verdict) == "none"; }
 
-// "in 3 min", without the seconds.
+// "in 3 min": without the seconds.
 std::string in_one_unit(const Use& use, policyd::TimePoint now) {
-  const std::string wait = say_wait(use.next_free, now);
+  const std::string wait = wait_text(use.next_free, now);
   const auto words = split(wait, ' ');
   return words.size() <= 3 ? wait : fmt::format("{} {} {}", words[0], words[1], words[2]);
 }
 
-// `brief`: where there is no room for more.
+// `brief`: if there is little room.
 std::string next_mail(const Use& use, const StoredLimit& limit, policyd::TimePoint now,
                       bool brief) {
-  if (!only_watches(limit)) return brief ? in_one_unit(use, now) : say_wait(use.next_free, now);
+  if (!only_monitors(limit)) return brief ? in_one_unit(use, now) : wait_text(use.next_free, now);
   if (brief || use.used < use.rate.amount) return "now";
   return use.used == use.rate.amount
-             ? "now (only watched)"
-             : fmt::format("now (watched: {} too many)",
+             ? "now (only monitored)"
+             : fmt::format("now (monitored: {} too many)",
                            format_amount(use.rate.unit, use.used - use.rate.amount));
 }
 
-std::string say_ago(policyd::TimePoint when, policyd::TimePoint now) {
+std::string ago_text(policyd::TimePoint when, policyd::TimePoint now) {
   if (when >= now) return "just now";
-  std::string wait = say_wait(now + (now - when), now);  // "in 3 min"
+  std::string wait = wait_text(now + (now - when), now);  // "in 3 min"
   return wait.substr(wait.find(' ') + 1) + " ago";
 }
 
-// `brief`: how often, without when.
-std::string say_refusal(const policyd::Refusal& refusal, policyd::TimePoint now, bool brief) {
+// `brief`: only the number, not the time.
+std::string refusal_text(const policyd::Refusal& refusal, policyd::TimePoint now, bool brief) {
   if (brief) return fmt::format("{}", refusal.count);
-  return fmt::format("{}{}, {}", refusal.count, refusal.verdict == "none" ? " (watched)" : "",
-                     say_ago(refusal.last, now));
+  return fmt::format("{}{}, {}", refusal.count, refusal.verdict == "none" ? " (monitored)" : "",
+                     ago_text(refusal.last, now));
 }
 
-// How much room the table takes.
+// Reduces the width of the table.
 struct Layout {
   std::size_t bar = kBarWidth;  // 0: none
   bool brief = false;           // times in one unit, refusals without their time
-  bool narrow = false;          // without PERCENT, which USED says too, and with shorter titles
+  bool narrow = false;          // without PERCENT, which follows from USED, and with shorter titles
 };
 
 std::vector<Column> columns_of(const Layout& layout, bool refusals) {
@@ -83,8 +83,8 @@ Table make_table(const UsageView& view, const Layout& layout) {
     const StoredLimit& limit = view.all.limits[use.limit];
     const Colour colour = colour_of(use.percent());
     std::vector<Cell> row = {
-        {say_key(use.key)},
-        {say_direction(limit)},
+        {key_text(use.key)},
+        {direction_text(limit)},
         {format_used(use.used, use.rate), layout.narrow ? colour : Colour::none},
         {format_period(use.rate.period)}};
     // Rounded down: 100% is full.
@@ -94,7 +94,7 @@ Table make_table(const UsageView& view, const Layout& layout) {
     if (refusals) {
       const auto* refusal = view.news.refusal(use.limit_id, use.key);
       row.push_back({refusal == nullptr ? std::string{}
-                                        : say_refusal(*refusal, view.query.now, layout.brief)});
+                                        : refusal_text(*refusal, view.query.now, layout.brief)});
     }
     row.push_back({fmt::format("{}", limit.id)});
     table.add(std::move(row));
@@ -102,8 +102,8 @@ Table make_table(const UsageView& view, const Layout& layout) {
   return table;
 }
 
-// Where there is too little room the bar is made shorter, then NEXT MAIL and REFUSED, then the bar
-// goes, then PERCENT; only then WHO is cut.
+// If there is too little room, first the bar becomes shorter, then NEXT MAIL and REFUSED; then the
+// bar is left out, then PERCENT; only then WHO is cut.
 void print_table(const UsageView& view, Output& output) {
   const Style& style = output.style();
   Layout layout{style.terminal ? kBarWidth : 0, false, false};
@@ -112,12 +112,12 @@ void print_table(const UsageView& view, Output& output) {
     const std::size_t width = table.width();
     return style.terminal && style.width != 0 && width > style.width ? width - style.width : 0;
   };
-  if (too_wide() + kLeastBarWidth > kBarWidth) {  // a short bar is not enough
+  if (too_wide() + kMinBarWidth > kBarWidth) {  // a short bar is not enough
     layout.brief = true;
     table = make_table(view, layout);
   }
   if (const std::size_t excess = too_wide(); excess != 0) {
-    layout.bar = excess + kLeastBarWidth <= layout.bar ? layout.bar - excess : 0;
+    layout.bar = excess + kMinBarWidth <= layout.bar ? layout.bar - excess : 0;
     table = make_table(view, layout);
   }
   if (too_wide() != 0) {
@@ -127,8 +127,8 @@ void print_table(const UsageView& view, Output& output) {
   output.print(table);
 }
 
-// The limit that a row of quotas_limits belongs to: "limit 3". The daemon remembers refusals by
-// rows that are gone, too.
+// The limit that a row of quotas_limits belongs to: "limit 3". The daemon also remembers refusals
+// by rows that no longer exist.
 std::string limit_of(const AllLimits& all, std::int64_t limit_id) {
   for (const StoredLimit& limit : all.limits) {
     for (const StoredRate& rate : limit.rates) {
@@ -138,36 +138,37 @@ std::string limit_of(const AllLimits& all, std::int64_t limit_id) {
   return "a limit that was removed";
 }
 
-// Those whose counters are empty by now.
+// Refusals whose counters are empty by now.
 void print_earlier_refusals(const UsageView& view, Output& output) {
-  for (const auto& [place, refusal] : view.news.refusals) {
+  for (const auto& [key, refusal] : view.news.refusals) {
     const policyd::Refusal& one = refusal;
     if (!view.query.filter->shows(one.track_key)) continue;
     const bool shown_above = std::any_of(
         view.usage.uses.begin(), view.usage.uses.end(),
         [&](const Use& use) { return use.limit_id == one.limit_id && use.key == one.track_key; });
     if (shown_above) continue;
-    output.line(fmt::format("Earlier refusals of {} by {}: {}.", say_key(one.track_key),
+    output.line(fmt::format("Earlier refusals of {} by {}: {}.", key_text(one.track_key),
                             limit_of(view.all, one.limit_id),
-                            say_refusal(one, view.query.now, false)));
+                            refusal_text(one, view.query.now, false)));
   }
 }
 
-// Limits that name him as one they do not concern.
+// Limits that name the address as an exception.
 void print_exceptions(const UsageView& view, Output& output) {
   for (const StoredLimit& limit : view.all.limits) {
     for (const std::string& item : limit.except) {
       if (!limit.enabled() || !view.query.filter->shows("Sender:" + item)) continue;
-      output.line(fmt::format("Limit {} ({} for {}) does not concern {}.", limit.id,
-                              format_limit(limit.plain_rates()), say_target(limit), escaped(item)));
+      output.line(fmt::format("Limit {} ({} for {}) does not apply to {}.", limit.id,
+                              format_limit(limit.plain_rates()), target_text(limit),
+                              escaped(item)));
     }
   }
 }
 
 void print_trouble(const UsageView& view, Output& output) {
-  if (const auto trouble = view.news.say_trouble()) output.note(*trouble + ".");
+  if (const auto trouble = view.news.trouble_text()) output.note(*trouble + ".");
   if (!view.news.problem.empty()) {
-    output.note(fmt::format("no refusals: {}.", escaped(view.news.problem)));
+    output.note(fmt::format("refusals are unknown: {}.", escaped(view.news.problem)));
   }
 }
 
@@ -181,8 +182,8 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
     refused = refusal == nullptr ? 0 : refusal->count;
   }
   return {{"key", use.key},
-          {"who", say_key(use.key)},
-          {"direction", say_direction(limit)},
+          {"who", key_text(use.key)},
+          {"direction", direction_text(limit)},
           {"used", use.used},
           {"amount", use.rate.amount},
           {"unit", use.rate.unit == Unit::messages ? "messages" : "KiB"},
@@ -201,9 +202,8 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
 void print_usage(const UsageView& view, Output& output) {
   const Usage& usage = view.usage;
   if (usage.uses.empty()) {
-    output.line(view.query.filter
-                    ? "Nothing is counted against " + view.query.filter->text() + " at the moment."
-                    : "Nothing is counted at the moment.");
+    output.line(view.query.filter ? "No usage by " + view.query.filter->text() + " at the moment."
+                                  : "No usage at the moment.");
   } else {
     print_table(view, output);
   }
@@ -223,8 +223,8 @@ nlohmann::json json_of(const UsageView& view) {
   nlohmann::json list = nlohmann::json::array();
   for (const Use& use : view.usage.uses) list.push_back(json_of(use, view));
   nlohmann::json refusals = nlohmann::json::array();
-  for (const auto& [place, refusal] : view.news.refusals) {
-    if (view.query.filter && !view.query.filter->shows(place.second)) continue;
+  for (const auto& [key, refusal] : view.news.refusals) {
+    if (view.query.filter && !view.query.filter->shows(key.second)) continue;
     refusals.push_back({{"limit_id", refusal.limit_id},
                         {"key", refusal.track_key},
                         {"verdict", refusal.verdict},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Counters for people and for programs.
+// Prints counters as a table and as JSON.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -21,7 +21,7 @@ struct UsageView {
 
 void print_usage(const UsageView& view, Output& output);
 
-// The objects of `usage --json`, a stable format that the manual page describes.
+// The object that `usage --json` prints, a stable format that the manual page documents.
 nlohmann::json json_of(const UsageView& view);
 
 }  // namespace limits

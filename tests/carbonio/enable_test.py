@@ -132,7 +132,7 @@ class OneHost(EnableCase):
                          (False, None, 0))
         out, _ = self.switch("disable")
         self.assertIn("Nothing to change: the policy service is already off.", out)
-        self.assertIn("as it was", self.switch("enable")[0])
+        self.assertIn("unchanged", self.switch("enable")[0])
         self.assertEqual(self.sql("SELECT count(*) FROM policies"), ["6"])
         self.assert_runs()
 

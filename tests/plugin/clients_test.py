@@ -44,7 +44,7 @@ class Clients(DaemonTest):
         [line] = [line for line in self.say("list").splitlines() if line.startswith(" 3 ")]
         return " ".join(line.split())
 
-    def test_each_address_counts_by_itself(self):
+    def test_each_address_has_its_own_counter(self):
         self.make()
         self.say(*LINE.split())
         for client in (V4, "192.0.2.11", V6, NEIGHBOUR, "2001:db8:1::2"):
@@ -61,25 +61,25 @@ class Clients(DaemonTest):
                                  "--client", client)
             self.assertIn("REFUSED FOR NOW", explained)
             self.assertIn(f"carbonio-limits reset {client}", explained)
-            self.assertIn(f"{client} is free", self.say("reset", client))
+            self.assertIn(f"Cleared the counters of {client}", self.say("reset", client))
             self.assertEqual(self.used(client), {})
             self.assertEqual(self.how_many_pass(client), 2)
         self.assertEqual(len(self.used()), 2)
 
-    def test_reset_frees_a_network_by_the_name_that_usage_shows(self):
+    def test_reset_clears_a_network_by_the_name_that_usage_shows(self):
         self.make(policy() + quota(1, track="SenderIP:/24"))
         for client, network in ((V4, "192.0.2.0/24"), (V6, "2001:d00::/24")):
             self.assertEqual(self.how_many_pass(client), 1)
             self.assertEqual([who for _, who in self.used(client)], [network])
             self.assertEqual([who for _, who in self.used(network)], [network])
-            said = self.daemon.command("reset", client)
-            self.assertIn("Nothing was counted", said.stdout)
+            out = self.daemon.command("reset", client)
+            self.assertIn("There were no counters", out.stdout)
             self.assertIn(f"carbonio-limits reset {network}' frees it too",
-                          " ".join((said.stdout + said.stderr).split()))
-            self.assertIn(f"{network} is free", self.say("reset", network))
+                          " ".join((out.stdout + out.stderr).split()))
+            self.assertIn(f"Cleared the counters of {network}", self.say("reset", network))
             self.assertEqual(self.how_many_pass(client), 1)
 
-    def test_rows_by_32_are_shown_as_what_they_are(self):
+    def test_rows_by_32_are_marked_as_such(self):
         self.make(policy() + quota(2, track="SenderIP:/32", period=3600))
         self.assertEqual(self.how_many_pass(V4), 2)
         self.assertEqual(self.how_many_pass("192.0.2.11"), 2)
@@ -92,14 +92,14 @@ class Clients(DaemonTest):
         self.assertEqual(self.used(V6), {
             ("SenderIP:2001:0db8:0000:0000:0000:0000:0000:0000/32", "2001:db8::/32"): 2})
         self.assertEqual(self.used(V4), {(f"{V4_KEY}/32", V4): 2})
-        self.assertIn(f"{V4} is free", self.say("reset", V4))
-        self.assertIn("2001:db8::/32 is free", self.say("reset", "2001:db8::/32"))
+        self.assertIn(f"Cleared the counters of {V4}", self.say("reset", V4))
+        self.assertIn("Cleared the counters of 2001:db8::/32", self.say("reset", "2001:db8::/32"))
 
-    def test_the_limit_given_again_counts_each_address_and_forgets_no_ipv4_client(self):
+    def test_repeating_the_command_counts_each_address_and_keeps_ipv4_counters(self):
         self.make(policy() + quota(2, track="senderip:/32", period=3600))
         self.assertEqual(self.how_many_pass(V4), 2)
         self.assertEqual(self.how_many_pass(V6), 2)
-        self.assertIn("Changed limit 3, counts senderip:/32 → SenderIP:/128",
+        self.assertIn("Changed limit 3 (counts senderip:/32 → SenderIP:/128",
                       self.say(*LINE.split()))
         self.assertEqual(self.keys(), [f"{V4_KEY}/128|2"])
         self.assertEqual(self.how_many_pass(V4), 0)
@@ -108,7 +108,7 @@ class Clients(DaemonTest):
         self.assertIn("Nothing to change, limit 3", self.say(*LINE.split()))
         self.assertIn("anyone 2/h client ", self.listed())
 
-    def test_where_only_ipv4_is_concerned_nothing_is_changed(self):
+    def test_limits_for_ipv4_only_are_not_changed(self):
         self.make(policy("192.0.2.0/24") + quota(2, track="SenderIP:/32", period=3600, data=TEXT))
         self.assertIn("192.0.2.0/24 2/h client ", self.listed())
         self.assertIn("Nothing to change, limit 3", self.say(
@@ -116,19 +116,19 @@ class Clients(DaemonTest):
         self.assertEqual(self.daemon.sql("SELECT Track FROM quotas WHERE ID = 3;"),
                          "SenderIP:/32\n")
 
-    def test_an_export_brings_such_rows_up_to_date_and_says_so(self):
+    def test_importing_an_export_updates_such_rows_and_reports_that(self):
         self.make(policy() + quota(2, track="SenderIP:/32", period=3600, data=TEXT))
         exported = self.say("export")
         self.assertIn(LINE, exported)
         file = self.daemon.folder / "limits.txt"
         file.write_text(exported)
-        said = self.say("import", str(file))
-        self.assertRegex(said, rf"  {LINE} .*# counts SenderIP:/32 → SenderIP:/128")
-        self.assertIn("1 changed", said)
+        out = self.say("import", str(file))
+        self.assertRegex(out, rf"  {LINE} .*# counts SenderIP:/32 → SenderIP:/128")
+        self.assertIn("1 changed", out)
         self.assertEqual(self.say("export"), exported)
         self.assertIn(" 0 changed", self.say("import", str(file)))
 
-    def test_doctor_finds_such_rows_and_says_what_mends_them(self):
+    def test_doctor_finds_such_rows_and_their_fix(self):
         self.make(policy() + quota(2, track="SenderIP:/32", period=3600) +
                   policy("@a.example,192.0.2.1,!192.0.2.2") + quota(2, track="SenderIP:/32"))
 

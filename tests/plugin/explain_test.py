@@ -169,13 +169,13 @@ class ExplainTest(DaemonTest):
         self.assertEqual(self.ask_many(daemon, 2), ["DUNNO", "DEFER later"])
         self.assertTrue(eventually(lambda: self.explain(daemon)["notes"]))
         words = (r"the daemon has trouble with its database \(.*locked.*\); "
-                 "1 counter is only in its memory")
+                 "1 counter is only in memory")
         self.assertRegex(self.explain(daemon)["notes"][0], words + "; its answers may differ")
         mail = ("--from", "alice@example.org", "--to", "bob@example.com")
         self.assertRegex(self.run_it(daemon, *mail), f"Note: {words}")
         self.assertRegex(daemon.command("usage").stdout, rf"Note: {words}\.")
         copy = daemon.command("backup").stdout
-        self.assertRegex(copy, f"Note: {words}, and not in the copy")
+        self.assertRegex(copy, f"Note: {words} and not in the copy")
 
     def test_a_usage_error_is_one_line(self):
         daemon = self.make_daemon(start=False)

@@ -49,19 +49,19 @@ class Limits(Plugin):
         return self.run_it("import", "-", *options, status=status, input=text.encode())
 
     def test_export_is_what_was_imported_and_importing_it_changes_nothing(self):
-        self.assertIn("9 made, 0 changed", self.import_(LINES))
+        self.assertIn("9 created, 0 changed", self.import_(LINES))
         self.assertEqual(self.export(), LINES)
         before = self.files()
-        self.assertIn("0 made, 0 changed, 0 removed, 9 as they were", self.import_(LINES))
+        self.assertIn("0 created, 0 changed, 0 removed, 9 unchanged", self.import_(LINES))
         self.assertEqual(self.files(), before)
         self.import_(LINES, "--remove-others")
         self.assertEqual(self.files(), before)
 
-    def test_a_text_without_limits_removes_nothing(self):
+    def test_a_file_without_limits_removes_nothing(self):
         self.import_(LINES)
         before = self.files()
         for text in ("", "# send 1/h\n\n"):
-            self.assertIn("holds no limit", self.import_(text, "--remove-others", status=2))
+            self.assertIn("contains no limits", self.import_(text, "--remove-others", status=2))
             self.assertEqual(self.files(), before)
 
     def test_import_shows_the_difference(self):
@@ -72,23 +72,23 @@ class Limits(Plugin):
         out = self.import_(other, "--dry-run", "--remove-others")
         self.assertEqual(self.files(), before)
         for line in ("- send 100/h --domain a.org", "+ send 150/h --domain a.org",
-                     "- receive 125/min --everyone", "0 would be made, 1 would be changed, 1 would be removed, 7 would stay"):
+                     "- receive 125/min --everyone", "0 would be created, 1 changed, 1 removed, 7 left unchanged"):
             self.assertIn(line, out)
         self.assertIn("not in the file", self.import_(other))
         self.assertIn("receive 125/min", self.export())
         self.import_(other, "--remove-others")
         self.assertEqual(self.export(), other)
 
-    def test_import_says_once_where_a_limit_leaves_a_name_to_forgers(self):
+    def test_import_reports_a_forgery_gap_once(self):
         open_ = "send 100/h --anyone\nsend 5/h --user a@a.org\nsend 6/h --user b@a.org\n"
         for options in (("--dry-run",), ()):
             out = self.import_(open_, *options)
             self.assertEqual(
                 out.count("who forges such a sender from outside is not limited"), 1, out)
-            self.assertIn("(and so it is with 1 more)", out)
+            self.assertIn("(the same is true of 1 more)", out)
         self.assertNotIn("forges", self.import_(open_))  # nothing changed
         # Two that are open for a name are still one name.
-        self.assertIn("(and so it is with 1 more)",
+        self.assertIn("(the same is true of 1 more)",
                       self.import_("send 50/h --anyone --domain a.org\n"))
         self.assertNotIn("forges", self.import_(open_.replace("--user", "--anyone --user"),
                                                 "--remove-others"))
@@ -97,8 +97,8 @@ class Limits(Plugin):
         self.import_(LINES)
         before = self.files()
         for text, because in [("send 1/h\nsend 2/h\n", "line 2"), ("send 1/h\nlist\n", "line 2"),
-                              ("send 1/h --message 'x\n", "line 1: a quotation mark"),
-                              ("send 1/h --dry-run\n", "no place"), ("send\n", "line 1"),
+                              ("send 1/h --message 'x\n", "line 1: missing closing quotation mark"),
+                              ("send 1/h --dry-run\n", "cannot be used in a file"), ("send\n", "line 1"),
                               ("send 1/h --group nobody\n", "no group nobody"),
                               ("\xff\x00\n", "line 1"), ("remove 3\n", "neither send nor receive")]:
             self.assertIn(because, self.import_("send 7/h --domain first.org\n" + text
@@ -123,13 +123,13 @@ class Limits(Plugin):
     def test_off_and_on_change_nothing_in_the_end(self):
         self.import_(LINES)
         text = self.export()
-        self.assertIn("concerns o'brien@a.org again", self.run_it("off", "7"))
+        self.assertIn("applies to o'brien@a.org again", self.run_it("off", "7"))
         self.assertIn("--off", self.export().splitlines()[2])
-        self.assertIn("off already", self.run_it("off", "7"))
+        self.assertIn("already off", self.run_it("off", "7"))
         self.run_it("on", "7")
         self.assertEqual(self.export(), text)
 
-    def test_limits_made_by_hand(self):
+    def test_limits_created_by_hand(self):
         self.sql(ARTICLE + "UPDATE quotas SET LastQuota=1, Comment='mine' WHERE ID=3;")
         self.assertIn("send 10/min --anyone --name", self.export())
         before = self.files()
@@ -145,15 +145,15 @@ class Limits(Plugin):
         self.run_it("remove", "4", "3")
         self.assertEqual(self.sql("SELECT count(*) FROM policies WHERE ID=6"), ["0"])
 
-    def test_rows_that_are_no_limit_are_left_alone(self):
+    def test_rows_that_are_not_limits_stay_unchanged(self):
         self.sql("INSERT INTO quotas (PolicyID,Name,Track) VALUES (1,'x','Policy')")
         before = self.files()
         for command in (["show", "3"], ["set", "3", "1/h"], ["on", "3"], ["remove", "3"],
                         ["remove", "1", "3"]):
-            self.assertIn("row 3 of the table quotas is no limit", self.run_it(*command, status=2))
+            self.assertIn("row 3 of table quotas is not a limit", self.run_it(*command, status=2))
         self.assertIn("there is no limit 9", self.run_it("off", "9", status=2))
         self.assertEqual(self.files(), before)
-        self.assertIn("# row 3 of quotas", self.run_it("export"))
+        self.assertIn("# row 3 of table quotas", self.run_it("export"))
 
     def test_show(self):
         self.import_(LINES)
@@ -223,7 +223,7 @@ class Limits(Plugin):
 
 
 class Backup(Plugin):
-    def test_backup_is_one_file_and_restore_takes_it_back(self):
+    def test_backup_is_one_file_that_can_be_restored(self):
         self.init()
         self.run_it("send", "100/h")
         before = self.dump()
@@ -231,14 +231,14 @@ class Backup(Plugin):
         self.run_it("backup", str(copy))
         self.assertEqual(self.sql("PRAGMA journal_mode; PRAGMA integrity_check", copy),
                          ["delete", "ok"])
-        self.assertIn("is there already", self.run_it("backup", str(copy), status=2))
+        self.assertIn("exists already", self.run_it("backup", str(copy), status=2))
         self.run_it("remove", "3")
         self.run_it("restore", str(copy))
         self.assertCountEqual(self.dump(), before)
         self.assertEqual(self.sql("PRAGMA journal_mode; PRAGMA integrity_check"), ["wal", "ok"])
-        self.assertEqual(len(self.files()), 2)  # and the database as it was
+        self.assertEqual(len(self.files()), 2)  # the database is unchanged
 
-    def test_restore_of_what_is_none_changes_nothing(self):
+    def test_restoring_another_file_changes_nothing(self):
         self.init()
         text = self.home / "text"
         text.write_text("no database" * 1000)
@@ -246,22 +246,22 @@ class Backup(Plugin):
         self.sql("CREATE TABLE t (a)", other)
         before = self.files()
         for file in (text, other, self.home / "missing", self.home, self.database):
-            self.assertIn("was not touched", self.run_it("restore", str(file), status=2))
+            self.assertIn("nothing was changed", self.run_it("restore", str(file), status=2))
             self.assertEqual(self.files(), before)
 
-    def test_restore_says_what_is_wrong_with_the_copy(self):
+    def test_restore_reports_what_is_wrong_with_the_copy(self):
         self.init()
         missing = self.run_it("restore", str(self.home / "missing"), status=2)
-        self.assertIn(f"there is no file {self.home / 'missing'}; name a copy", missing)
+        self.assertIn(f"there is no file {self.home / 'missing'}; give a copy", missing)
         self.assertNotIn("carbonio-limits init", missing)
         self.assertIn(f"{self.home} is a folder", self.run_it("restore", str(self.home), status=2))
 
-    def test_another_file_by_mistake_is_not_to_be_moved_away(self):
+    def test_no_advice_to_move_away_a_file_given_by_mistake(self):
         self.init()
         text = self.home / "text"
         text.write_text("no database" * 1000)
         err = self.run_it("list", "--database", str(text), status=2)
-        self.assertTrue(err.endswith("file is not a database; is the name right?\n"), err)
+        self.assertTrue(err.endswith("file is not a database; check the file name\n"), err)
         err = self.run_it("list", "--database", str(self.home), status=2)
         self.assertIn(f"{self.home} is a folder", err)
 
@@ -272,7 +272,7 @@ class Backup(Plugin):
         before = self.dump()
         self.assertEqual(self.sql("PRAGMA journal_mode"), ["wal"])
         for _ in range(2):  # the second time nothing is left to do
-            self.assertIn("is one plain file now", self.run_it("release"))
+            self.assertIn("is now one plain file", self.run_it("release"))
             self.assertEqual(self.sql("PRAGMA journal_mode"), ["delete"])
             self.assertEqual(list(self.files()), [self.database.name])
             self.assertEqual(self.dump(), before)
@@ -299,7 +299,7 @@ class Backup(Plugin):
                               ("garbage inside", content[:5000] + b"x" * 9000 + content[14000:])):
             with self.subTest(name):
                 copy.write_bytes(damaged)
-                self.assertIn("was not touched", self.run_it("restore", str(copy), status=2))
+                self.assertIn("nothing was changed", self.run_it("restore", str(copy), status=2))
                 self.assertEqual(self.files(), before)
 
     def test_restore_while_another_writes_changes_nothing(self):
@@ -310,7 +310,7 @@ class Backup(Plugin):
         before = self.dump()
         holder = sqlite3.connect(self.database, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        self.assertIn("was not touched", self.run_it("restore", str(copy), status=2))
+        self.assertIn("nothing was changed", self.run_it("restore", str(copy), status=2))
         holder.execute("ROLLBACK")
         holder.close()
         self.assertEqual(self.dump(), before)
@@ -360,7 +360,7 @@ class FullDisk(Plugin):
     def test_no_command_does_half_of_its_work(self):
         self.check()
 
-    def test_nor_while_the_daemon_has_the_database_open(self):
+    def test_no_command_does_half_of_its_work_while_the_daemon_runs(self):
         reader = sqlite3.connect(self.database)
         self.addCleanup(reader.close)
         reader.execute("SELECT count(*) FROM policies").fetchall()
@@ -380,7 +380,7 @@ class Owner(Plugin):
             self.run_it(*command)
         self.assertEqual({path.stat().st_uid for path in self.home.rglob("*")}, {NOBODY})
 
-    def test_another_user_is_told_whom_to_become(self):
+    def test_another_user_is_told_which_user_to_become(self):
         self.init()
         self.run_it("send", "1/h")
         before = self.files()
@@ -391,7 +391,7 @@ class Owner(Plugin):
                         ["backup"], ["restore", "/dev/null"], ["release"], ["usage"]):
             err = self.run_it(*command, status=2, program=program, user=NOBODY, group=NOBODY,
                               extra_groups=[], cwd="/")
-            self.assertIn("run it as root", err)
+            self.assertIn("run this command as root", err)
         self.assertEqual(self.files(), before)
 
 

@@ -43,7 +43,7 @@ class Live(DaemonTest):
                 return count
         return most
 
-    def test_each_change_is_in_force_by_the_next_request(self):
+    def test_each_change_applies_to_the_next_request(self):
         self.say("send", "3/h")
         self.assertEqual(self.how_many_pass(), 3)
         self.say("set", "3", "5/h")
@@ -54,7 +54,7 @@ class Live(DaemonTest):
         self.assertFalse(self.passes())
         self.say("reset", USER)
         self.assertEqual(self.how_many_pass(), 5)
-        self.say("send", "2/h", "--user", USER)  # limit 4, in place of 3
+        self.say("send", "2/h", "--user", USER)  # limit 4, which replaces 3
         self.assertEqual(self.how_many_pass(), 2)
         self.say("remove", "4")
         self.assertFalse(self.passes())  # limit 3 again
@@ -63,7 +63,7 @@ class Live(DaemonTest):
         self.say("remove", "3")
         self.assertEqual(self.how_many_pass(30), 30)
 
-    def test_a_forged_sender_is_limited_too_where_his_limit_is_for_anyone(self):
+    def test_forged_sender_is_limited_too_if_the_limit_is_for_anyone(self):
         outside = {"client_address": "203.0.113.9"}
 
         def forged_pass(most=20):
@@ -77,7 +77,7 @@ class Live(DaemonTest):
         self.say("send", "3/h", "--anyone")
         note = self.say("send", "5/h", "--user", USER).stdout
         self.assertEqual(forged_pass(), 20)
-        self.assertIn("who forges such a sender from outside is not limited", note)
+        self.assertIn("mail from outside that forges such a sender is not limited", note)
         command = re.search(r"'carbonio-limits ([^']*--anyone) && carbonio-limits (remove 4)'", note)
         self.say(*command[1].split())
         self.say(*command[2].split())
@@ -100,14 +100,14 @@ class Live(DaemonTest):
         self.assertTrue(passes("x@foreign.test", "bob@example.org"))
         self.assertTrue(all(passes("x@foreign.test", "") for _ in range(5)))  # from outside
 
-    def test_import_is_in_force_by_the_next_request(self):
+    def test_import_applies_to_the_next_request(self):
         file = self.daemon.folder / "limits.txt"
         file.write_text("send 2/h --user alice@example.org # and a comment\n")
         file.chmod(0o644)
         self.say("import", str(file))
         self.assertEqual(self.how_many_pass(), 2)
 
-    def test_restore_is_in_force_by_the_next_request(self):
+    def test_restore_applies_to_the_next_request(self):
         self.say("send", "3/h")
         self.assertEqual(self.how_many_pass(), 3)
         copy = self.daemon.database.parent / "copy.db"
@@ -151,7 +151,7 @@ class Live(DaemonTest):
         self.assertEqual(self.how_many_pass(sender="news@example.org"), 6)
         self.assertEqual(self.how_many_pass(), 3)  # 9 together
         self.say("reset", "example.org")
-        self.assertEqual(self.how_many_pass(), 1)  # 4 of his own
+        self.assertEqual(self.how_many_pass(), 1)  # 4 of their own
         self.assertEqual(self.how_many_pass(sender="bob@example.com"), 4)
 
     def test_usage_shows_refusals(self):
@@ -170,10 +170,10 @@ class Live(DaemonTest):
         self.assertIn(f"Earlier refusals of {USER} by a limit that was removed: 1",
                       self.say("usage", USER).stdout)
 
-    def test_watched_limit_shows_whom_it_would_have_stopped(self):
+    def test_monitoring_limit_shows_whom_it_would_have_stopped(self):
         self.say("send", "2/h", "--verdict", "none")
         self.assertEqual(self.how_many_pass(5), 5)
-        self.assertIn("watched: 3 too many", self.say("usage").stdout)
+        self.assertIn("monitored: 3 too many", self.say("usage").stdout)
 
     def test_message_with_figures(self):
         self.say("send", "1/h", "--message", "You sent {used} of {limit}")
@@ -187,7 +187,7 @@ class Live(DaemonTest):
         watching = subprocess.Popen(
             [bin_dir() / "carbonio-limits", "usage", "--watch", "--database", self.daemon.database],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.assertIn(b"Nothing is counted", watching.stdout.readline())
+        self.assertIn(b"No usage at the moment", watching.stdout.readline())
         watching.send_signal(signal.SIGINT)
         _, err = watching.communicate(timeout=60)
         self.assertEqual((watching.returncode, err), (0, b""))

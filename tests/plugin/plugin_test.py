@@ -34,7 +34,7 @@ class WhichDatabase(Plugin):
         self.run_it("init", "--no-prov", "--database", given)
         self.assertTrue(given.exists())
 
-    def test_missing_one_is_named_with_the_remedy(self):
+    def test_missing_database_is_named_with_the_fix(self):
         for arguments in (["list"], ["usage"], ["send", "1/h"], ["receive", "1/h"]):
             err = self.run_it(*arguments, status=2)
             self.assertIn(str(self.database), err)
@@ -58,28 +58,28 @@ class SendAndReceive(Plugin):
                                   "SELECT DISTINCT PolicyID FROM policy_members WHERE ID > 5"),
                          ["42", "18|42", "18", "42"])
 
-    def test_repeating_changes_nothing_and_says_so(self):
-        self.assertIn("Made limit 3", self.run_it("send", "100/h"))
+    def test_repeating_changes_nothing_and_reports_that(self):
+        self.assertIn("Created limit 3", self.run_it("send", "100/h"))
         before = self.files()
         self.assertIn("Nothing to change", self.run_it("send", "100/h"))
         self.assertIn("Nothing to change", self.run_it("send", "100/60min", "--everyone"))
         self.assertEqual(self.files(), before)
 
-    def test_another_figure_changes_the_limit(self):
+    def test_different_figure_changes_the_limit(self):
         self.run_it("send", "100/h")
-        self.assertIn("Changed limit 3, 100/h → 200/h", self.run_it("send", "200/h"))
+        self.assertIn("Changed limit 3 (100/h → 200/h)", self.run_it("send", "200/h"))
         self.assertEqual(self.sql("SELECT CounterLimit FROM quotas_limits WHERE QuotasID = 3"),
                          ["200"])
 
-    def test_verdict_none_in_place_of_a_limit_that_bites_warns(self):
+    def test_replacing_an_enforced_limit_by_verdict_none_warns(self):
         self.run_it("send", "100/h")
-        self.assertIn("Warning: Nothing would be deferred any more by limit 3",
+        self.assertIn("Warning: limit 3 would no longer defer mail",
                       self.run_it("send", "50/h", "--verdict", "none", "--dry-run"))
-        beside = self.run_it("send", "50/h", "--verdict", "none", "--per", "account")
-        self.assertNotIn("Warning", beside)
-        self.assertIn("is limited by limit 3 no more: limit 5, which only watches",
+        other = self.run_it("send", "50/h", "--verdict", "none", "--per", "account")
+        self.assertNotIn("Warning", other)
+        self.assertIn("Warning: limit 3 no longer applies to a@b.org: limit 5, which only monitors,",
                       self.run_it("send", "50/h", "--verdict", "none", "--user", "a@b.org"))
-        self.assertIn("Warning: Nothing is deferred any more by limit 3: it only watches now.",
+        self.assertIn("Warning: limit 3 no longer defers mail; it only monitors.",
                       self.run_it("send", "50/h", "--verdict", "none"))
         self.assertNotIn("Warning", self.run_it("send", "60/h", "--verdict", "none"))
 
@@ -90,7 +90,7 @@ class SendAndReceive(Plugin):
         self.run_it("init", "--no-prov", "--database", given)
 
     def test_receive_warns(self):
-        self.assertIn("shut out", self.run_it("receive", "125/min"))
+        self.assertIn("wanted mail is rejected", self.run_it("receive", "125/min"))
 
     def test_example_rows_are_mentioned(self):
         self.assertIn("example rows (@example.com and @example.org)", self.run_it("send", "100/h"))
@@ -104,15 +104,15 @@ class SendAndReceive(Plugin):
         for words in (("--domain", "own.org"), ("--user", "a@own.org"), ("--domain", "x.own.net"),
                       ("--anyone",), ("--client", "192.0.2.1")):
             self.assertNotIn("own domains (group", self.run_it("send", "1/h", *words))
-        self.assertIn("Note: typo.org is none of this server's own domains (group internal_domains); "
-                      "'carbonio-limits sync' brings new ones in.\n",
+        self.assertIn("Note: typo.org is not among this server's own domains (group internal_domains); "
+                      "'carbonio-limits sync' adds new domains.\n",
                       self.run_it("send", "1/h", "--domain", "own.org", "typo.org"))
-        said = self.run_it("receive", "1/h", "--user", "a@b.org", "b@a.org", "c@a.org")
-        self.assertIn("Note: a.org and b.org are none of", said)
+        out = self.run_it("receive", "1/h", "--user", "a@b.org", "b@a.org", "c@a.org")
+        self.assertIn("Note: a.org and b.org are not among", out)
         self.sql("UPDATE policy_group_members SET Member = '%others' WHERE ID = 2")
         self.assertNotIn("own domains (group", self.run_it("send", "2/h", "--domain", "typo.org"))
 
-    def test_text_is_stored_as_it_is(self):
+    def test_text_is_stored_verbatim(self):
         text = "It's \"{used}\"; DROP TABLE quotas; -- %s $HOME `id` äöü"
         self.run_it("send", "100/h", "--message", text, "--name", text)
         self.assertEqual(self.sql("SELECT Data FROM quotas WHERE ID=3;"
@@ -121,11 +121,11 @@ class SendAndReceive(Plugin):
     def test_dry_run_changes_nothing(self):
         before = self.files()
         out = self.run_it("send", "100/h", "--domain", "a.org", "b.org", "--dry-run")
-        self.assertEqual(out.count("Would make limit"), 2)
+        self.assertEqual(out.count("Would create limit"), 2)
         self.assertIn("Nothing was changed", out)
         self.assertEqual(self.files(), before)
 
-    def test_printed_sql_makes_the_same_rows(self):
+    def test_printed_sql_creates_the_same_rows(self):
         table = [
             ["send", "100/h"],
             ["send", "20/min,200/h,50M/day", "--domain", "a.org", "b.org"],
@@ -147,10 +147,10 @@ class SendAndReceive(Plugin):
             self.run_it(*arguments)
             self.assertEqual(self.dump(typed), self.dump(), arguments)
 
-    def test_special_limits_take_their_target_out_of_general_ones(self):
+    def test_specific_limits_replace_general_ones_for_their_target(self):
         self.run_it("send", "100/h")
         out = self.run_it("send", "5000/day", "--user", "news@example.org")
-        self.assertIn("Limit 3 (100/h for everyone) no longer concerns news@example.org", out)
+        self.assertIn("Limit 3 (100/h for everyone) no longer applies to news@example.org", out)
         self.assertIn("everyone, except 1", self.run_it("list"))
         self.assertEqual(self.sql("SELECT DISTINCT Member FROM policy_group_members m JOIN "
                                   "policy_groups g ON g.ID = m.PolicyGroupID WHERE "
@@ -165,7 +165,7 @@ class SendAndReceive(Plugin):
             "ON q.PolicyID = p.ID JOIN quotas_limits l ON l.QuotasID = q.ID WHERE p.ID > 5 AND "
             "m.Source LIKE '@d' || (l.CounterLimit - 1) || '.org,%'"), ["48"])
 
-    def test_locked_database_is_said_after_five_seconds(self):
+    def test_locked_database_is_reported_after_five_seconds(self):
         other = sqlite3.connect(self.database, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN IMMEDIATE")
@@ -180,40 +180,40 @@ class SendAndReceive(Plugin):
     def test_bad_input_is_one_line_and_touches_nothing(self):
         long_domain = "a" * 300
         table = [
-            (["send", "ten/min"], "'ten/min' is no limit"),
+            (["send", "ten/min"], "not a valid limit: 'ten/min'"),
             (["send", "0/h"], "let nothing through"),
-            (["send", "10/0s"], "a period of 0"),
+            (["send", "10/0s"], "at least 1 s"),
             (["send", "10/31day"], "30 days"),
             (["send"], "the limit is missing"),
             (["send", "1/h,2/h"], "twice"),
             (["send", "1/h", "--domain", long_domain], "longer than 255"),
             (["send", "1/h", "--user", "a" * 316 + "@b.org"], "longer than 320"),
-            (["send", "1/h", "--user", 'a"b@c.org'], "is no mail address"),
-            (["send", "1/h", "--user", "a b@c.org"], "is no mail address"),
+            (["send", "1/h", "--user", 'a"b@c.org'], "not a valid mail address"),
+            (["send", "1/h", "--user", "a b@c.org"], "not a valid mail address"),
             (["send", "1/h", "--user", "a@c.org\n"], "\\x0a"),
-            (["send", "1/h", "--user", "a'; DROP TABLE quotas; --@c.org"], "is no mail address"),
-            (["send", "1/h", "--user", "*@c.org"], "is no mail address"),
-            (["send", "1/h", "--domain", "*"], "is no domain"),
+            (["send", "1/h", "--user", "a'; DROP TABLE quotas; --@c.org"], "not a valid mail address"),
+            (["send", "1/h", "--user", "*@c.org"], "not a valid mail address"),
+            (["send", "1/h", "--domain", "*"], "not a valid domain"),
             (["send", "1/h", "--domain", "alice@c.org"], "use --user"),
-            (["send", "1/h", "--user", "alice"], "as in alice@example.org"),
-            (["send", "1/h", "--domain", "a.org,b.org"], "is no domain"),
-            (["send", "1/h", "--domain", "%internal_domains"], "is no domain"),
+            (["send", "1/h", "--user", "alice"], "like alice@example.org"),
+            (["send", "1/h", "--domain", "a.org,b.org"], "not a valid domain"),
+            (["send", "1/h", "--domain", "%internal_domains"], "not a valid domain"),
             (["send", "1/h", "--message", "a\nb"], "line break"),
             (["send", "1/h", "--message", b"\xff"], "UTF-8"),
             (["send", "1/h", "--verdict", "maybe"], "choose one of defer"),
             (["send", "1/h", "--per", "maybe"], "choose one of user"),
-            (["send", "1/h", "--anyone", "--everyone"], "exclude each other"),
-            (["send", "1/h", "--anyone", "--client", "192.0.2.1"], "exclude each other"),
-            (["receive", "1/h", "--anyone", "--user", "a@b.org"], "exclude each other"),
-            (["send", "1/h", "--anyone", "--user", "a@b.org", "--per", "account"], "no use"),
-            (["send", "-5/h"], "'-5/h' is less than nothing"),
-            (["send", "1/h", "--user", "foo@"], "nothing stands behind the '@'"),
+            (["send", "1/h", "--anyone", "--everyone"], "cannot be combined"),
+            (["send", "1/h", "--anyone", "--client", "192.0.2.1"], "cannot be combined"),
+            (["receive", "1/h", "--anyone", "--user", "a@b.org"], "cannot be combined"),
+            (["send", "1/h", "--anyone", "--user", "a@b.org", "--per", "account"], "cannot be combined"),
+            (["send", "-5/h"], "'-5/h' is negative"),
+            (["send", "1/h", "--user", "foo@"], "the domain after the '@' is missing"),
             (["send", "1/h", "--user", "a@b@c"], "more than one '@'"),
             (["send", "1/h", "--client", "10.0.0.5/8"], "(the network is 10.0.0.0/8)"),
-            (["receive", "1/h", "--per", "account"], "'send' only"),
+            (["receive", "1/h", "--per", "account"], "only be used with 'send'"),
             (["usage", "--top", "many"], "whole number"),
             (["list", "--jsn"], "--jsn"),
-            (["nothing"], "no subcommand"),
+            (["nothing"], "unknown subcommand"),
             ([], "subcommand is missing"),
         ]
         before = self.files()
@@ -222,7 +222,7 @@ class SendAndReceive(Plugin):
                 self.assertIn(because, self.run_it(*arguments, status=1))
                 self.assertEqual(self.files(), before)
 
-    def test_failed_statement_leaves_the_database_as_it_was(self):
+    def test_failed_statement_leaves_the_database_unchanged(self):
         self.sql("CREATE TRIGGER stop BEFORE INSERT ON quotas_limits "
                  "BEGIN SELECT RAISE(ABORT, 'no room'); END")
         before = self.files()
@@ -261,8 +261,8 @@ class ListAndUsage(Plugin):
         self.assertEqual(lines[5].split(),
                          ["5", "send", "own.org", "20/min,200/h", "user", "hold", "on"])
         for title in ("WHO", "LIMIT", "PER", "VERDICT", "STATE"):
-            place = lines[0].index(title)
-            self.assertEqual({line[place - 1] for line in lines[:6]}, {" "}, title)
+            column = lines[0].index(title)
+            self.assertEqual({line[column - 1] for line in lines[:6]}, {" "}, title)
 
     def test_list_json(self):
         self.run_it("send", "20/min,50M/h", "--domain", "own.org", "--verdict", "none")
@@ -279,7 +279,7 @@ class ListAndUsage(Plugin):
                          [(20, "messages", 60, None), (51200, "KiB", 3600, None)])
 
     def test_usage(self):
-        self.assertIn("Nothing is counted", self.run_it("usage"))
+        self.assertIn("No usage at the moment", self.run_it("usage"))
         inserted = time.time()
         self.count(4, "Sender:full@own.org", 20, 10)
         self.count(4, "Sender:half@own.org", 20, 5)
@@ -297,7 +297,7 @@ class ListAndUsage(Plugin):
         self.assertIn("half@own.org", one)
         self.assertIn("@own.org ", one)
         self.assertNotIn("full", one)
-        self.assertIn("Nothing is counted against x@y.z", self.run_it("usage", "x@y.z"))
+        self.assertIn("No usage by x@y.z at the moment", self.run_it("usage", "x@y.z"))
         found = json.loads(self.run_it("usage", "--json"))
         self.assertEqual([(use["key"], use["used"], use["amount"], use["percent"], use["id"])
                           for use in found["usage"]],
@@ -325,7 +325,7 @@ class ListAndUsage(Plugin):
         try:
             while chunk := os.read(master, 4096):
                 out += chunk
-        except OSError:  # nobody has it open any more
+        except OSError:  # no one has it open any longer
             pass
         os.close(master)
         return out.decode()
@@ -391,7 +391,7 @@ class ListAndUsage(Plugin):
         [row] = [line for line in lines if "a-polic" in line]
         self.assertGreaterEqual(len(row.split(" no ", 1)[-1].split(" yes ", 1)[-1]), 45, row)
 
-    def test_explain_is_no_wider_than_the_terminal(self):
+    def test_explain_fits_the_terminal(self):
         self.run_it("send", "500/h,50M/10min", "--per", "account")
         long = "somebody-with-a-rather-long-name@example.org"
         self.count(7, f"SASLUsername:{long}", 20, 500)
@@ -405,7 +405,7 @@ class ListAndUsage(Plugin):
             self.assertLessEqual(max(map(len, lines)), columns, lines)
             self.assertTrue(any("500 of 500 per hour" in line for line in lines), lines)
 
-    def test_watch_gives_the_terminal_back(self):
+    def test_watch_restores_the_terminal(self):
         self.count(4, "Sender:full@own.org", 20, 10)
         master, slave = pty.openpty()
         watching = subprocess.Popen([PROGRAM, "usage", "--watch"], stdout=slave,
@@ -419,7 +419,7 @@ class ListAndUsage(Plugin):
         try:
             while chunk := os.read(master, 4096):
                 out += chunk
-        except OSError:  # nobody has it open any more
+        except OSError:  # no one has it open any longer
             pass
         os.close(master)
         self.assertTrue(out.startswith(b"\033[?1049h\033[?25l"))
@@ -441,31 +441,31 @@ class Owner(Plugin):
         self.assertEqual(len(list(self.database.parent.glob("*.sqlitedb.20*"))), 1)
         self.assertEqual(self.owners(), {NOBODY})
 
-    def test_folders_that_the_owner_may_not_use(self):
+    def test_folders_that_the_owner_cannot_use(self):
         os.chown(self.home, NOBODY, NOBODY)
         self.init()
         folder = self.database.parent
         os.chown(folder, 0, 0)
-        mend = f"chown nobody {folder}\n"
+        fix = f"chown nobody {folder}\n"
         folder.chmod(0o700)
         for arguments in (["list"], ["send", "1/h"]):
             err = self.run_it(*arguments, status=2)
-            self.assertIn("Permission denied; user nobody, who owns it, may not enter", err)
+            self.assertIn("Permission denied; user nobody, who owns it, cannot enter", err)
             self.assertIn("which belongs to user root", err)
-            self.assertTrue(err.endswith(mend), err)
+            self.assertTrue(err.endswith(fix), err)
         doctor = subprocess.run([PROGRAM, "doctor"], capture_output=True, text=True, timeout=60,
                                 env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
         self.assertNotIn("there is no database", doctor.stdout)
         folder.chmod(0o755)
         err = self.run_it("list", status=2)
-        self.assertIn("may not write to", err)
-        self.assertTrue(err.endswith(mend), err)
+        self.assertIn("cannot write to", err)
+        self.assertTrue(err.endswith(fix), err)
         os.chown(folder, NOBODY, NOBODY)
         folder.parent.chmod(0o700)
         os.chown(folder.parent, 0, 0)
         self.assertTrue(self.run_it("list", status=2).endswith(f"chmod o+x {folder.parent}\n"))
 
-    def test_what_the_owner_may_not_read_or_write(self):
+    def test_files_that_the_owner_cannot_read_or_write(self):
         os.chown(self.home, NOBODY, NOBODY)
         self.init()
         secret = self.home / "secret"
@@ -476,9 +476,9 @@ class Owner(Plugin):
         err = self.run_it("restore", str(copy), status=2)
         self.assertIn("user nobody, who owns the database, must be able to read it", err)
         err = self.run_it("backup", str(secret / "new.db"), status=2)
-        self.assertIn("Permission denied; it is written as the owner of the database, so name", err)
+        self.assertIn("Permission denied; user nobody, who owns the database, writes the copy", err)
 
-    def test_another_user_is_told_whom_to_become(self):
+    def test_another_user_is_told_which_user_to_become(self):
         self.init()
         before = self.files()
         program = self.home / "carbonio-limits"  # where any user may run it
@@ -486,7 +486,7 @@ class Owner(Plugin):
         for arguments in (["list"], ["send", "1/h"], ["init", "--force"]):
             err = self.run_it(*arguments, status=2, program=program, user=NOBODY, group=NOBODY,
                               extra_groups=[], cwd="/")
-            self.assertTrue(err.endswith("run it as root\n"), err)
+            self.assertTrue(err.endswith("run this command as root\n"), err)
         self.assertEqual(self.files(), before)
 
 

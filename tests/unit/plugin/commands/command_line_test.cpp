@@ -152,16 +152,16 @@ TEST(CommandLine, WrongUseIsOneLineAndExitOne) {
   }
 }
 
-TEST(CommandLine, AsksWhatWasMeant) {
+TEST(CommandLine, SuggestsWhatWasMeant) {
   EXPECT_THAT(run({"useage"}).err,
-              HasSubstr("'useage' is no subcommand (did you mean 'usage'?); see"));
+              HasSubstr("unknown subcommand 'useage' (did you mean 'usage'?); see"));
   EXPECT_THAT(run({"list", "--jsno"}).err,
-              HasSubstr("there is no option '--jsno' (did you mean '--json'?); see"));
-  EXPECT_THAT(run({"list", "--xyzzy"}).err, HasSubstr("there is no option '--xyzzy';"));
-  EXPECT_THAT(run({"send", "1/h", "-q"}).err, HasSubstr("there is no option '-q'"));
+              HasSubstr("unknown option '--jsno' (did you mean '--json'?); see"));
+  EXPECT_THAT(run({"list", "--xyzzy"}).err, HasSubstr("unknown option '--xyzzy';"));
+  EXPECT_THAT(run({"send", "1/h", "-q"}).err, HasSubstr("unknown option '-q'"));
 }
 
-TEST(CommandLine, MissingDatabaseIsNamedWithTheRemedy) {
+TEST(CommandLine, MissingDatabaseIsNamedWithTheFix) {
   for (const Words& words : {Words{"list"}, Words{"usage"}, Words{"send", "1/h"}}) {
     const Ran ran = run(words);
     EXPECT_EQ(ran.status, 2);
@@ -217,7 +217,7 @@ TEST(CommandLine, ExamplesParse) {
   }
 }
 
-TEST(CommandLine, OptionsMayStandInFrontOfTheSubcommand) {
+TEST(CommandLine, OptionsMayPrecedeTheSubcommand) {
   const auto line =
       parse_command_line(Words{"--database", "send", "--zextras-home=/z", "list", "--json"});
   ASSERT_TRUE(line);
@@ -242,7 +242,7 @@ TEST(CommandLine, SeveralTargetsAreSeveralLimits) {
   EXPECT_EQ(format_limit(limits.front().rates), "20/min,200/h");
 }
 
-TEST(CommandLine, LimitBehindTheTargetsIsStillTheLimit) {
+TEST(CommandLine, LimitAfterTheTargetsIsStillTheLimit) {
   const auto limits = wanted({"send", "--user", "a/b@x.org", "c@x.org", "100/h"});
   ASSERT_EQ(limits.size(), 2U);
   EXPECT_EQ(format_limit(limits.front().rates), "100/h");
@@ -267,7 +267,7 @@ TEST(CommandLine, RandomArgumentsAreRefusedOrDone) {
       "=",     "\n",      "--user=", "--=x",   "-hV",      "@",      "/"};
   std::mt19937 random{3};  // NOLINT: the same lines each time
   for (int i = 0; i < 20'000; ++i) {
-    Words words = {"--zextras-home", "/dev/null"};  // nothing can be made below it
+    Words words = {"--zextras-home", "/dev/null"};  // nothing can be created below it
     for (auto n = random() % 6; n > 0; --n) words.push_back(pieces[random() % pieces.size()]);
     const Ran ran = run(words);
     EXPECT_TRUE(ran.status == 0 || std::count(ran.err.begin(), ran.err.end(), '\n') == 1)

@@ -61,46 +61,46 @@ TEST(LimitSpec, RefusesWithOneClearLine) {
     const char* because;
   };
   const std::vector<Bad> table = {
-      {"", "no '/'"},
-      {"100", "no '/'"},
+      {"", "period is missing"},
+      {"100", "period is missing"},
       {"ten/min", "whole number"},
       {"/h", "whole number"},
       {"-1/h", "whole number"},
       {"+1/h", "whole number"},
       {" 1/h", "whole number"},
-      {"1.5/h", "the amount is no whole number"},
-      {"100/1.5h", "the period is no whole number"},
-      {"10X/h", "'X' is no size"},
-      {"1e3/h", "no size"},
-      {"0x10/h", "amount of 0"},  // what stands behind the 0 does not matter any more
+      {"1.5/h", "the amount is not a whole number"},
+      {"100/1.5h", "the period is not a whole number"},
+      {"10X/h", "'X' is not a valid size"},
+      {"1e3/h", "not a valid size"},
+      {"0x10/h", "amount of 0"},  // whatever follows the 0
       {"0/h", "amount of 0"},
       {"0M/h", "amount of 0"},
-      {"10/0s", "period of 0"},
-      {"10/0h", "period of 0"},
+      {"10/0s", "at least 1 s"},
+      {"10/0h", "at least 1 s"},
       {"10/", "has no unit"},
       {"10/60", "has no unit"},
-      {"10/m", "no period"},  // a minute or a month?
-      {"10/month", "no period"},
-      {"10/h ", "no period"},
-      {"10/h/h", "no period"},
-      {"10T/h", "no size"},
-      {"10 /h", "no size"},
-      {"1000000001/h", "thousand million"},
-      {"99999999999999999999999/h", "thousand million"},
+      {"10/m", "not a valid period"},  // a minute or a month?
+      {"10/month", "not a valid period"},
+      {"10/h ", "not a valid period"},
+      {"10/h/h", "not a valid period"},
+      {"10T/h", "not a valid size"},
+      {"10 /h", "not a valid size"},
+      {"1000000001/h", "1000000000 messages"},
+      {"99999999999999999999999/h", "1000000000 messages"},
       {"1048577G/h", "1048576G"},
       {"9223372036854775807G/h", "1048576G"},
       {"1/31day", "30 days"},
       {"1/99999999999999999999s", "30 days"},
-      {"10/h,", "no '/'"},
-      {",10/h", "no '/'"},
-      {"10/h,,5/day", "no '/'"},
+      {"10/h,", "period is missing"},
+      {",10/h", "period is missing"},
+      {"10/h,,5/day", "period is missing"},
       {"10/h,20/60min", "same period twice"},
       {"1/s,1/2s,1/3s,1/4s,1/5s,1/6s,1/7s,1/8s,1/9s", "at most"},
       {"10/h\n", "\\x0a"},
       {"10/\x1b[2J", "\\x1b"},
       {std::string{"10/h\0", 5}, "\\x00"},
       {std::string(100'000, '9'), "..."},
-      {"10/h'; DROP TABLE quotas; --", "no period"},
+      {"10/h'; DROP TABLE quotas; --", "not a valid period"},
       {"１0/h", "whole number"},
   };
   for (const Bad& bad : table) {
@@ -151,15 +151,15 @@ TEST(LimitSpec, FormatsUse) {
 }
 
 TEST(LimitSpec, SaysIt) {
-  EXPECT_EQ(say_limit(*parse_limit("1/s")), "1 message a second");
-  EXPECT_EQ(say_limit(*parse_limit("100/h")), "100 messages an hour");
-  EXPECT_EQ(say_limit(*parse_limit("100/h,50M/day")), "100 messages an hour and 50 MiB a day");
-  EXPECT_EQ(say_limit(*parse_limit("20/10min,200/h,1000/2day")),
+  EXPECT_EQ(rates_text(*parse_limit("1/s")), "1 message a second");
+  EXPECT_EQ(rates_text(*parse_limit("100/h")), "100 messages an hour");
+  EXPECT_EQ(rates_text(*parse_limit("100/h,50M/day")), "100 messages an hour and 50 MiB a day");
+  EXPECT_EQ(rates_text(*parse_limit("20/10min,200/h,1000/2day")),
             "20 messages in 10 minutes, 200 messages an hour and 1000 messages in 2 days");
-  EXPECT_EQ(say_period(seconds{60}), "60 seconds");
-  EXPECT_EQ(say_period(hours{1}), "hour");
-  EXPECT_EQ(say_period(seconds{90}), "90 seconds");
-  EXPECT_EQ(say_period(minutes{10}), "10 minutes");
+  EXPECT_EQ(period_text(seconds{60}), "60 seconds");
+  EXPECT_EQ(period_text(hours{1}), "hour");
+  EXPECT_EQ(period_text(seconds{90}), "90 seconds");
+  EXPECT_EQ(period_text(minutes{10}), "10 minutes");
 }
 
 }  // namespace

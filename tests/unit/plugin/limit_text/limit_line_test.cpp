@@ -17,7 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-TEST(LimitLine, WordsAreReadAsAShellWould) {
+TEST(LimitLine, WordsAreReadLikeInAShell) {
   EXPECT_THAT(*words_of("send  100/h\t--name 'a b' # rest"),
               ElementsAre("send", "100/h", "--name", "a b"));
   EXPECT_THAT(*words_of(R"(a'b'"c\"\\"d\ e '' x#y)"), ElementsAre("abc\"\\d e", "", "x#y"));
@@ -27,7 +27,7 @@ TEST(LimitLine, WordsAreReadAsAShellWould) {
   EXPECT_FALSE(words_of("a \"open"));
 }
 
-TEST(LimitLine, QuotedWordsComeBack) {
+TEST(LimitLine, QuotedWordsAreReadBack) {
   std::mt19937 random{7};  // NOLINT: the same words each time
   const std::string letters = "ab'\"\\ #-$`;{}@%\xc3\xa4";
   for (int i = 0; i < 5000; ++i) {
@@ -37,7 +37,7 @@ TEST(LimitLine, QuotedWordsComeBack) {
   }
 }
 
-TEST(LimitLine, WhatIsWrittenIsReadBack) {
+TEST(LimitLine, WrittenLinesAreReadBack) {
   for (const char* line :
        {"send 100/h --everyone", "send 20/min,50M/day --anyone --per client --verdict none",
         "receive 1/s --domain a.org --per user --verdict hold --message '' --off",
@@ -60,11 +60,12 @@ TEST(LimitFile, ErrorsNameTheLine) {
     const auto read = parse_limit_file(text);
     return read ? std::string{} : read.error().message;
   };
-  EXPECT_THAT(why("# x\n\nsend 1/h\nsend 2/h --everyone\n"), HasSubstr("line 4: this limit"));
-  EXPECT_THAT(why("send 1/h\nreceive 1/h\nsend ten/h --anyone"), HasSubstr("line 3: 'ten/h'"));
+  EXPECT_THAT(why("# x\n\nsend 1/h\nsend 2/h --everyone\n"), HasSubstr("line 4: the same limit"));
+  EXPECT_THAT(why("send 1/h\nreceive 1/h\nsend ten/h --anyone"),
+              HasSubstr("line 3: not a valid limit: 'ten/h'"));
   EXPECT_THAT(why("list\nsend 1/h\nsend 'x\n"),
-              AllOf(HasSubstr("line 1: 'list'"), HasSubstr("; line 3 is wrong too")));
-  EXPECT_THAT(why("list\nsend 1/h\nlist\nsend 1/h"), HasSubstr("; lines 3 and 4 are wrong too"));
+              AllOf(HasSubstr("line 1: 'list'"), HasSubstr("; line 3 is also wrong")));
+  EXPECT_THAT(why("list\nsend 1/h\nlist\nsend 1/h"), HasSubstr("; lines 3 and 4 are also wrong"));
   std::string many;
   for (int i = 0; i < 12; ++i) many += "list\n";
   EXPECT_THAT(why(many.c_str()), HasSubstr("; 11 more lines are wrong"));

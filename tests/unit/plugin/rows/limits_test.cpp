@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Limits and their rows, on real databases, and who is concerned by them in the daemon's own eyes.
+// Limits and their rows on real databases, and whom they apply to according to the daemon itself.
 #include "plugin/rows/limits.hpp"
 
 #include <gmock/gmock.h>
@@ -79,18 +79,19 @@ class Limits : public testing::Test {
     return out;
   }
 
-  Put put(const WantedLimit& wanted) const {
-    Changes changes{tables_};
+  ApplyResult put(const WantedLimit& wanted) const {
+    ChangeSet changes{tables_};
     EXPECT_TRUE(changes.begin());
     auto all = read_limits(tables_);
     EXPECT_TRUE(all);
-    auto done = put_limit(changes, *all, wanted);
+    auto done = apply_limit(changes, *all, wanted);
     EXPECT_TRUE(done) << (done ? "" : done.error().message);
     EXPECT_TRUE(changes.commit());
-    return done.value_or(Put{});
+    return done.value_or(ApplyResult{});
   }
 
-  static WantedLimit wish(Direction direction, const char* rates, const Target& target, Per per) {
+  static WantedLimit desired(Direction direction, const char* rates, const Target& target,
+                             Per per) {
     WantedLimit wanted;
     wanted.direction = direction;
     wanted.target = target;
@@ -101,7 +102,7 @@ class Limits : public testing::Test {
     return wanted;
   }
   static WantedLimit send(const char* rates, const Target& target = {}, Per per = Per::user) {
-    return wish(Direction::send, rates, target, per);
+    return desired(Direction::send, rates, target, per);
   }
 
   // "3 send everyone 100/h per user defer on"
@@ -111,17 +112,17 @@ class Limits : public testing::Test {
     std::vector<std::string> out;
     for (const StoredLimit& limit : all->limits) {
       if (limit.policy_id <= 5) continue;  // of a fresh database
-      out.push_back(std::to_string(limit.id) + ' ' + say_direction(limit) + ' ' + say_who(limit) +
-                    ' ' + format_limit(limit.plain_rates()) + " per " + say_per(limit) + ' ' +
+      out.push_back(std::to_string(limit.id) + ' ' + direction_text(limit) + ' ' + who_text(limit) +
+                    ' ' + format_limit(limit.plain_rates()) + " per " + per_text(limit) + ' ' +
                     verdict_word(limit.verdict) + (limit.enabled() ? " on" : " off"));
     }
     return out;
   }
 
-  // The names of the policies that concern a mail, by the daemon's own matching, less the default
+  // The names of the policies that match a mail in the daemon, without the default
   // ones.
-  std::vector<std::string> concerned(const char* sender, const char* recipient, const char* sasl,
-                                     const char* client) const {
+  std::vector<std::string> policies_for(const char* sender, const char* recipient, const char* sasl,
+                                        const char* client) const {
     const auto rules = policyd::load_rules(tables_.db, {}, std::nullopt);
     EXPECT_TRUE(rules);
     EXPECT_THAT((*rules)->problems, IsEmpty());
@@ -132,8 +133,8 @@ class Limits : public testing::Test {
     request.client_address = *policyd::IpAddress::parse(client);
     policyd::Matcher matcher;
     std::vector<std::string> out;
-    for (const auto place : matcher.match(*(*rules)->index, request)) {
-      const policyd::Policy& policy = (*rules)->policies[place];
+    for (const auto index : matcher.match(*(*rules)->index, request)) {
+      const policyd::Policy& policy = (*rules)->policies[index];
       if (policy.id > 5) out.push_back(policy.name);
     }
     return out;
@@ -164,8 +165,8 @@ INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES(4,'MessageCount',1
 )";
 
 TEST_F(Limits, SendForEveryoneIsOnePolicyWithTwoMembers) {
-  const Put done = put(send("100/h"));
-  EXPECT_EQ(done.kind, Put::Kind::made);
+  const ApplyResult done = put(send("100/h"));
+  EXPECT_EQ(done.kind, ApplyResult::Kind::created);
   EXPECT_EQ(done.limit.id, 3);
   EXPECT_THAT(rows("SELECT ID, Name, Priority, Disabled FROM policies WHERE ID > 5"),
               ElementsAre("6|send-everyone-per-user|0|0"));
@@ -200,7 +201,7 @@ TEST_F(Limits, VerdictNoneIsNull) {
   put(wanted);
   EXPECT_THAT(rows("SELECT Verdict IS NULL, Data IS NULL FROM quotas WHERE ID > 2"),
               ElementsAre("1|1"));
-  EXPECT_EQ(put(wanted).kind, Put::Kind::same);
+  EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::unchanged);
 }
 
 // Every kind of limit, one after the other in one database: each is recognised as what it is, a
@@ -211,39 +212,39 @@ TEST_F(Limits, EveryKindIsRecognisedAndRepeatingChangesNothing) {
     for (const Target& target : {everyone_, anyone_, domain_, user_, group_, client_}) {
       for (const Per per : {Per::user, Per::domain, Per::client, Per::account, Per::everyone}) {
         if (!track_of(direction, per)) continue;
-        all.push_back(wish(direction, "10/min,30M/day", target, per));
+        all.push_back(desired(direction, "10/min,30M/day", target, per));
       }
     }
   }
   ASSERT_EQ(all.size(), 54U);
   sql("INSERT INTO policy_groups (Name) VALUES ('sales')");
   for (const WantedLimit& wanted : all) {
-    EXPECT_EQ(put(wanted).kind, Put::Kind::made) << say(wanted);
+    EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::created) << describe(wanted);
   }
   EXPECT_EQ(listed().size(), all.size());
   const auto before = everything();
   for (const WantedLimit& wanted : all) {
-    const Put again = put(wanted);
-    EXPECT_EQ(again.kind, Put::Kind::same) << say(wanted);
-    EXPECT_EQ(again.limit.what.target, wanted.target) << say(wanted);
-    EXPECT_EQ(again.limit.what.direction, wanted.direction) << say(wanted);
-    EXPECT_EQ(again.limit.what.per, wanted.per) << say(wanted);
+    const ApplyResult again = put(wanted);
+    EXPECT_EQ(again.kind, ApplyResult::Kind::unchanged) << describe(wanted);
+    EXPECT_EQ(again.limit.what.target, wanted.target) << describe(wanted);
+    EXPECT_EQ(again.limit.what.direction, wanted.direction) << describe(wanted);
+    EXPECT_EQ(again.limit.what.per, wanted.per) << describe(wanted);
   }
   EXPECT_EQ(everything(), before);
 }
 
-TEST_F(Limits, AnotherFigureChangesTheLimitAndKeepsItsCounters) {
+TEST_F(Limits, DifferentFigureChangesTheLimitAndKeepsItsCounters) {
   put(send("20/min,200/h"));
-  const Put changed = put(send("30/min,200/h"));
-  EXPECT_EQ(changed.kind, Put::Kind::changed);
+  const ApplyResult changed = put(send("30/min,200/h"));
+  EXPECT_EQ(changed.kind, ApplyResult::Kind::changed);
   EXPECT_THAT(changed.differences, ElementsAre("20/min,200/h → 30/min,200/h"));
   EXPECT_THAT(rows("SELECT ID, CounterLimit FROM quotas_limits WHERE ID > 3"),
               ElementsAre("4|30", "5|200"));
 }
 
-TEST_F(Limits, AnotherPeriodTakesOverTheRow) {
+TEST_F(Limits, DifferentPeriodReusesTheRow) {
   put(send("100/h"));
-  const Put changed = put(send("1000/day"));
+  const ApplyResult changed = put(send("1000/day"));
   EXPECT_EQ(changed.limit.id, 3);
   EXPECT_THAT(changed.differences, ElementsAre("100/h → 1000/day"));
   EXPECT_THAT(rows("SELECT ID, Period, Data FROM quotas WHERE ID > 2"),
@@ -259,7 +260,7 @@ TEST_F(Limits, PeriodsComeAndGo) {
   EXPECT_THAT(rows("SELECT ID, QuotasID FROM quotas_limits WHERE ID > 3"), ElementsAre("4|3"));
 }
 
-TEST_F(Limits, AnotherUnitGetsFreshCounters) {
+TEST_F(Limits, DifferentUnitGetsNewCounters) {
   put(send("100/h"));
   put(send("50M/h"));
   EXPECT_THAT(listed(), ElementsAre("3 send everyone 50M/h per user defer on"));
@@ -273,13 +274,13 @@ TEST_F(Limits, VerdictMessageAndNameChange) {
   wanted.verdict = policyd::Action::reject;
   wanted.message = "It's {used} of {limit}; DROP TABLE quotas";
   wanted.name = "Sales team";
-  const Put changed = put(wanted);
+  const ApplyResult changed = put(wanted);
   EXPECT_THAT(changed.differences,
               ElementsAre("verdict defer → reject",
                           "message \"Deferring: Too many messages sent in last hour\" → "
                           "\"It's {used} of {limit}; DROP TABLE quotas\"",
                           "name send-everyone-per-user → Sales team"));
-  EXPECT_EQ(put(wanted).kind, Put::Kind::same);
+  EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::unchanged);
   // The command says all of the limit, but its name stays.
   EXPECT_EQ(put(send("100/h")).limit.policy_name, "Sales team");
 }
@@ -301,32 +302,32 @@ TEST_F(Limits, ArticlesRowsAreTwoLimitsAndChangedInPlace) {
   sql(kArticle);
   EXPECT_THAT(listed(), ElementsAre("3 send anyone 10/min per user defer on",
                                     "4 receive anyone 125/min per domain reject on"));
-  EXPECT_EQ(put(send("10/min", anyone_)).kind, Put::Kind::same);
-  const WantedLimit receive = wish(Direction::receive, "125/min", anyone_, Per::domain);
-  EXPECT_EQ(put(receive).kind, Put::Kind::same);
+  EXPECT_EQ(put(send("10/min", anyone_)).kind, ApplyResult::Kind::unchanged);
+  const WantedLimit receive = desired(Direction::receive, "125/min", anyone_, Per::domain);
+  EXPECT_EQ(put(receive).kind, ApplyResult::Kind::unchanged);
   put(send("20/min", anyone_));
   EXPECT_THAT(listed(), ElementsAre("3 send anyone 20/min per user defer on",
                                     "4 receive anyone 125/min per domain reject on"));
   EXPECT_THAT(rows("SELECT count(*) FROM policies"), ElementsAre("6"));
 }
 
-TEST_F(Limits, SeveralSuchLimitsMadeByHandAreNotGuessedAt) {
+TEST_F(Limits, SeveralSuchLimitsAreNotGuessedAt) {
   sql(kArticle);
   sql("INSERT INTO policies (Name,Priority) VALUES ('again',0);"
       "INSERT INTO policy_members (PolicyID) VALUES (7);"
       "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict) "
       "VALUES (7,'x','sender:USER@domain',60,'defer');"
       "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (5,'messagecount',1)");
-  Changes changes{tables_};
+  ChangeSet changes{tables_};
   ASSERT_TRUE(changes.begin());
   auto all = *read_limits(tables_);
-  const auto done = put_limit(changes, all, send("20/min", anyone_));
+  const auto done = apply_limit(changes, all, send("20/min", anyone_));
   ASSERT_FALSE(done);
-  EXPECT_THAT(done.error().message, HasSubstr("numbers 3 and 5"));
+  EXPECT_THAT(done.error().message, HasSubstr("IDs 3 and 5"));
   EXPECT_THAT(changes.typed(), IsEmpty());
 }
 
-TEST_F(Limits, WhatDiffersByHandInItsMembersIsLeftAlone) {
+TEST_F(Limits, LimitWithOtherMembersIsNotRecognised) {
   sql("INSERT INTO policies (Name,Priority) VALUES ('hand',0);"
       "INSERT INTO policy_members (PolicyID,Source,Destination) VALUES (6,'@own.org','@x.org');"
       "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict) "
@@ -337,7 +338,7 @@ TEST_F(Limits, WhatDiffersByHandInItsMembersIsLeftAlone) {
                                     "4 send own.org 20/min per user defer on"));
 }
 
-TEST_F(Limits, RowsThatMakeNoSenseDoNotStopReading) {
+TEST_F(Limits, InvalidRowsDoNotStopReading) {
   sql("INSERT INTO policies (Name,Priority) VALUES (x'ff',0);"
       "INSERT INTO policy_members (PolicyID,Source,Destination) VALUES (6,'',','),(6,x'00ff','!');"
       "INSERT INTO quotas (PolicyID,Name,Track,Period) VALUES (6,'a','Nonsense:xx',60),"
@@ -352,40 +353,40 @@ TEST_F(Limits, RowsThatMakeNoSenseDoNotStopReading) {
   EXPECT_EQ(listed().size(), 1U);
 }
 
-TEST_F(Limits, SpecialLimitReplacesTheGeneralOneForItsTarget) {
+TEST_F(Limits, SpecificLimitReplacesTheGeneralOneForItsTarget) {
   put(send("100/h"));
-  const Put domain = put(send("200/h", domain_));
-  EXPECT_THAT(domain.consequences,
-              ElementsAre("limit 3 (100/h for everyone) no longer concerns own.org, which limit 4 "
-                          "is for"));
+  const ApplyResult domain = put(send("200/h", domain_));
+  EXPECT_THAT(
+      domain.consequences,
+      ElementsAre("limit 3 (100/h for everyone) no longer applies to own.org; limit 4 does"));
   put(send("5000/day", user_));
   EXPECT_THAT(listed(), ElementsAre("3 send everyone, except 2 100/h per user defer on",
                                     "4 send own.org, except 1 200/h per user defer on",
                                     "5 send alice@own.org 5000/day per user defer on"));
-  const auto concerns = [&](const char* sender) {
-    return concerned(sender, "x@far.net", sender, "192.0.2.1");
+  const auto policies_of = [&](const char* sender) {
+    return policies_for(sender, "x@far.net", sender, "192.0.2.1");
   };
-  EXPECT_THAT(concerns("alice@own.org"), ElementsAre("send-alice@own.org-per-user"));
-  EXPECT_THAT(concerns("bob@own.org"), ElementsAre("send-own.org-per-user"));
-  EXPECT_THAT(concerns("carol@own.com"), ElementsAre("send-everyone-per-user"));
-  EXPECT_THAT(concerns("dave@far.net"), IsEmpty());
+  EXPECT_THAT(policies_of("alice@own.org"), ElementsAre("send-alice@own.org-per-user"));
+  EXPECT_THAT(policies_of("bob@own.org"), ElementsAre("send-own.org-per-user"));
+  EXPECT_THAT(policies_of("carol@own.com"), ElementsAre("send-everyone-per-user"));
+  EXPECT_THAT(policies_of("dave@far.net"), IsEmpty());
 }
 
-TEST_F(Limits, TheOrderInWhichTheyAreMadeDoesNotMatter) {
+TEST_F(Limits, OrderOfCreationDoesNotMatter) {
   put(send("5000/day", user_));
   put(send("100/h"));
   put(send("200/h", domain_));
-  EXPECT_THAT(concerned("alice@own.org", "x@far.net", "alice", "192.0.2.1"),
+  EXPECT_THAT(policies_for("alice@own.org", "x@far.net", "alice", "192.0.2.1"),
               ElementsAre("send-alice@own.org-per-user"));
-  EXPECT_THAT(concerned("bob@own.org", "x@far.net", "bob", "192.0.2.1"),
+  EXPECT_THAT(policies_for("bob@own.org", "x@far.net", "bob", "192.0.2.1"),
               ElementsAre("send-own.org-per-user"));
 }
 
 TEST_F(Limits, OthersAddUp) {
   put(send("100/h"));
   put(send("10000/day", domain_, Per::domain));
-  put(wish(Direction::receive, "60/min", domain_, Per::user));
-  EXPECT_THAT(concerned("alice@own.org", "bob@own.org", "alice", "192.0.2.1"),
+  put(desired(Direction::receive, "60/min", domain_, Per::user));
+  EXPECT_THAT(policies_for("alice@own.org", "bob@own.org", "alice", "192.0.2.1"),
               UnorderedElementsAre("send-everyone-per-user", "send-own.org-per-domain",
                                    "receive-own.org-per-user"));
   EXPECT_THAT(rows("SELECT count(*) FROM policy_groups"), ElementsAre("2"));
@@ -394,60 +395,60 @@ TEST_F(Limits, OthersAddUp) {
 TEST_F(Limits, MailFromOutsideDoesNotUseUpALimitForSending) {
   put(send("100/h"));
   put(send("10/h", user_, Per::account));
-  EXPECT_THAT(concerned("alice@own.org", "bob@own.org", nullptr, "192.0.2.1"), IsEmpty());
-  EXPECT_THAT(concerned("bob@own.org", "bob@own.org", nullptr, "10.1.2.3"),
+  EXPECT_THAT(policies_for("alice@own.org", "bob@own.org", nullptr, "192.0.2.1"), IsEmpty());
+  EXPECT_THAT(policies_for("bob@own.org", "bob@own.org", nullptr, "10.1.2.3"),
               ElementsAre("send-everyone-per-user"));
-  EXPECT_THAT(concerned("alice@own.org", "bob@own.org", "alice", "192.0.2.1"),
+  EXPECT_THAT(policies_for("alice@own.org", "bob@own.org", "alice", "192.0.2.1"),
               ElementsAre("send-everyone-per-user", "send-alice@own.org-per-account"));
 }
 
-TEST_F(Limits, NamedSendersFromAnywhereAreTakenOutOfThoseForAnyone) {
+TEST_F(Limits, NamedSendersFromAnywhereReplaceAnyone) {
   put(send("20/10min", anyone_));
   Target user = user_;
   user.from_anywhere = true;
   Target domain = domain_;
   domain.from_anywhere = true;
   put(send("500/h", domain));
-  const Put made = put(send("200/10min", user));
-  EXPECT_EQ(say(send("200/10min", user)),
+  const ApplyResult created = put(send("200/10min", user));
+  EXPECT_EQ(describe(send("200/10min", user)),
             "alice@own.org from anywhere may send 200 messages in 10 minutes; more is deferred");
-  EXPECT_EQ(put(send("200/10min", user)).kind, Put::Kind::same);
-  EXPECT_EQ(made.limit.what.target, user);
+  EXPECT_EQ(put(send("200/10min", user)).kind, ApplyResult::Kind::unchanged);
+  EXPECT_EQ(created.limit.what.target, user);
   for (const char* client : {"192.0.2.1", "2001:db8::1"}) {
-    const auto concerns = [&](const char* sender) {
-      return concerned(sender, "x@far.net", nullptr, client);
+    const auto policies_of = [&](const char* sender) {
+      return policies_for(sender, "x@far.net", nullptr, client);
     };
-    EXPECT_THAT(concerns("alice@own.org"),
+    EXPECT_THAT(policies_of("alice@own.org"),
                 ElementsAre("send-alice@own.org-from-anywhere-per-user"));
-    EXPECT_THAT(concerns("bob@own.org"), ElementsAre("send-own.org-from-anywhere-per-user"));
-    EXPECT_THAT(concerns("x@far.net"), ElementsAre("send-anyone-per-user"));
+    EXPECT_THAT(policies_of("bob@own.org"), ElementsAre("send-own.org-from-anywhere-per-user"));
+    EXPECT_THAT(policies_of("x@far.net"), ElementsAre("send-anyone-per-user"));
   }
 }
 
-TEST_F(Limits, WhoForgesASenderWithALimitOfHisOwnIsMentioned) {
-  const auto said = [&](const Put& put) {
-    return say_outside(*read_limits(tables_), put.limit.id, false);
+TEST_F(Limits, ForgeryGapIsReported) {
+  const auto note = [&](const ApplyResult& put) {
+    return forgery_gap_note(*read_limits(tables_), put.limit.id, false);
   };
-  EXPECT_EQ(said(put(send("20/10min", anyone_))), "");
-  const Put user = put(send("200/10min", user_));
-  EXPECT_THAT(said(user),
-              HasSubstr("limit 3 counts mail from outside too, and limit 4, which takes "
-                        "alice@own.org out of it, does not"));
-  EXPECT_THAT(said(user), HasSubstr("'carbonio-limits send 200/10min --user alice@own.org --anyone "
+  EXPECT_EQ(note(put(send("20/10min", anyone_))), "");
+  const ApplyResult user = put(send("200/10min", user_));
+  EXPECT_THAT(note(user),
+              HasSubstr("limit 3 also counts mail from outside, but limit 4, which replaces it for "
+                        "alice@own.org, does not"));
+  EXPECT_THAT(note(user), HasSubstr("'carbonio-limits send 200/10min --user alice@own.org --anyone "
                                     "&& carbonio-limits remove 4'"));
-  EXPECT_EQ(said(put(send("5/h", user_, Per::account))), "");
-  EXPECT_EQ(said(put(send("5/h", client_))), "");
+  EXPECT_EQ(note(put(send("5/h", user_, Per::account))), "");
+  EXPECT_EQ(note(put(send("5/h", client_))), "");
   Target wide = user_;
   wide.from_anywhere = true;
-  EXPECT_EQ(said(put(send("200/10min", wide))), "");
-  EXPECT_EQ(said(user), "");
+  EXPECT_EQ(note(put(send("200/10min", wide))), "");
+  EXPECT_EQ(note(user), "");
   // The one that goes leaves the other's exception.
-  Changes changes{tables_};
+  ChangeSet changes{tables_};
   ASSERT_TRUE(changes.begin());
   auto all = read_limits(tables_);
   ASSERT_TRUE(all && remove_limit(changes, *all, user.limit.id));
   ASSERT_TRUE(changes.commit());
-  EXPECT_THAT(concerned("alice@own.org", "x@far.net", nullptr, "198.51.100.1"),
+  EXPECT_THAT(policies_for("alice@own.org", "x@far.net", nullptr, "198.51.100.1"),
               ElementsAre("send-alice@own.org-from-anywhere-per-user"));
 }
 
@@ -457,65 +458,65 @@ TEST_F(Limits, SharedPolicyOfTheArticleIsSplitForAnException) {
   EXPECT_THAT(listed(), ElementsAre("3 send anyone, except 1 10/min per user defer on",
                                     "4 receive anyone 125/min per domain reject on",
                                     "5 send alice@own.org 5000/day per user defer on"));
-  // The receiving limit still concerns mail that Alice sends.
-  EXPECT_THAT(concerned("alice@own.org", "x@far.net", "alice", "192.0.2.1"),
+  // The receiving limit still applies to mail that Alice sends.
+  EXPECT_THAT(policies_for("alice@own.org", "x@far.net", "alice", "192.0.2.1"),
               UnorderedElementsAre("Сarbonio CBPolicyD", "send-alice@own.org-per-user"));
-  EXPECT_THAT(concerned("x@far.net", "bob@own.org", nullptr, "192.0.2.1"),
+  EXPECT_THAT(policies_for("x@far.net", "bob@own.org", nullptr, "192.0.2.1"),
               UnorderedElementsAre("Сarbonio CBPolicyD", "send-anyone-per-user"));
   EXPECT_THAT(rows("SELECT Name FROM policy_groups WHERE ID > 2"),
               ElementsAre("send-anyone-per-user-except"));
   const auto before = everything();
-  EXPECT_EQ(put(send("5000/day", user_)).kind, Put::Kind::same);
+  EXPECT_EQ(put(send("5000/day", user_)).kind, ApplyResult::Kind::unchanged);
   EXPECT_EQ(everything(), before);
 }
 
-TEST_F(Limits, ExceptGroupDeletedByHandComesBack) {
+TEST_F(Limits, ExceptGroupDeletedByHandIsRecreated) {
   put(send("100/h"));
   put(send("5000/day", user_));
   sql("DELETE FROM policy_group_members WHERE PolicyGroupID=3; DELETE FROM policy_groups WHERE "
       "ID=3");
-  EXPECT_EQ(put(send("5000/day", user_)).kind, Put::Kind::changed);
-  EXPECT_THAT(concerned("alice@own.org", "x@far.net", "alice", "192.0.2.1"),
+  EXPECT_EQ(put(send("5000/day", user_)).kind, ApplyResult::Kind::changed);
+  EXPECT_THAT(policies_for("alice@own.org", "x@far.net", "alice", "192.0.2.1"),
               ElementsAre("send-alice@own.org-per-user"));
   sql("UPDATE policy_groups SET Disabled=1 WHERE ID > 2");
-  EXPECT_EQ(put(send("5000/day", user_)).kind, Put::Kind::changed);
-  EXPECT_EQ(put(send("5000/day", user_)).kind, Put::Kind::same);
+  EXPECT_EQ(put(send("5000/day", user_)).kind, ApplyResult::Kind::changed);
+  EXPECT_EQ(put(send("5000/day", user_)).kind, ApplyResult::Kind::unchanged);
 }
 
-TEST_F(Limits, WithoutACommitNothingHappened) {
+TEST_F(Limits, WithoutACommitNothingChanges) {
   const auto before = everything();
   {
-    Changes changes{tables_};
+    ChangeSet changes{tables_};
     ASSERT_TRUE(changes.begin());
     auto all = *read_limits(tables_);
-    ASSERT_TRUE(put_limit(changes, all, send("100/h")));
+    ASSERT_TRUE(apply_limit(changes, all, send("100/h")));
   }
   EXPECT_EQ(everything(), before);
 }
 
-TEST_F(Limits, AFailureInTheMiddleLeavesNothing) {
+TEST_F(Limits, AFailureInTheMiddleChangesNothing) {
   sql("CREATE TRIGGER stop BEFORE INSERT ON quotas_limits BEGIN SELECT RAISE(ABORT,'no'); END");
   const auto before = everything();
   {
-    Changes changes{tables_};
+    ChangeSet changes{tables_};
     ASSERT_TRUE(changes.begin());
     auto all = *read_limits(tables_);
-    EXPECT_FALSE(put_limit(changes, all, send("100/h")));
+    EXPECT_FALSE(apply_limit(changes, all, send("100/h")));
   }
   EXPECT_EQ(everything(), before);
 }
 
-TEST_F(Limits, PrintedStatementsMakeTheSameRows) {
+TEST_F(Limits, PrintedStatementsCreateTheSameRows) {
   sql(kArticle);
   std::string typed;
   {
-    Changes changes{tables_};
+    ChangeSet changes{tables_};
     ASSERT_TRUE(changes.begin());
     auto all = *read_limits(tables_);
     for (const Target& target : {everyone_, domain_, user_}) {
       WantedLimit wanted = send("20/min,5M/h", target);
       wanted.message = "It's \"too much\", \\ -- ; ?1 :a";
-      ASSERT_TRUE(put_limit(changes, all, wanted));
+      ASSERT_TRUE(apply_limit(changes, all, wanted));
     }
     for (const std::string& statement : changes.typed()) typed += statement + '\n';
   }
@@ -535,9 +536,9 @@ TEST_F(Limits, PrintedStatementsMakeTheSameRows) {
   EXPECT_EQ(everything(), put_rows);
 }
 
-TEST_F(Limits, ExampleGroupsAreNoticed) {
+TEST_F(Limits, ExampleGroupsAreReported) {
   const auto notes = [&](const WantedLimit& wanted) { return *example_groups(tables_, wanted); };
-  EXPECT_THAT(notes(send("1/h")), ElementsAre(HasSubstr("internal_ips still holds only")));
+  EXPECT_THAT(notes(send("1/h")), ElementsAre(HasSubstr("internal_ips still contains only")));
   EXPECT_THAT(notes(send("1/h", anyone_)), IsEmpty());
   EXPECT_THAT(notes(send("1/h", everyone_, Per::account)), IsEmpty());
   sql("DELETE FROM policy_group_members");
@@ -596,7 +597,7 @@ TEST(Target, DomainsAndAddressesAreChecked) {
     EXPECT_FALSE(parse_user(bad)) << bad;
   }
   EXPECT_EQ(parse_user("Alice@Example.ORG")->name, "alice@example.org");
-  EXPECT_THAT(parse_user("bücher@example.org").error().message, HasSubstr("letters beyond a to z"));
+  EXPECT_THAT(parse_user("bücher@example.org").error().message, HasSubstr("letters from a to z"));
   EXPECT_EQ(parse_domain("@Example.ORG")->name, "example.org");
 }
 
@@ -633,7 +634,7 @@ class Usage : public Limits {
     std::vector<std::string> out;
     for (const Use& use : usage->uses) {
       out.push_back(use.key + ' ' + std::to_string(use.used) + " of " +
-                    std::to_string(use.rate.amount) + ", " + say_wait(use.next_free, kNow));
+                    std::to_string(use.rate.amount) + ", " + wait_text(use.next_free, kNow));
     }
     return out;
   }
@@ -652,7 +653,7 @@ TEST_F(Usage, TakenOverRowsCountAsOneArrival) {
                           "Sender:half@own.org 5 of 10, now", "Sender:ahead@own.org 3 of 10, now"));
 }
 
-TEST_F(Usage, StateSaysWhenEachLeaves) {
+TEST_F(Usage, StateTellsWhenEachExpires) {
   put(send("10/min"));
   policyd::Window window;
   const auto at = [&](int ago_s, std::uint64_t units) {
@@ -683,7 +684,7 @@ TEST_F(Usage, DatabaseOfThePerlDaemonHasNoState) {
   EXPECT_THAT(used(nullptr, true), ElementsAre("Sender:a@own.org 3 of 10, now"));
 }
 
-TEST_F(Usage, FilterShowsWhatConcernsAnAddress) {
+TEST_F(Usage, FilterShowsTheCountersOfAnAddress) {
   put(send("10/min"));
   for (const char* key :
        {"Sender:alice@own.org", "Sender:bob@own.org", "Sender:@own.org", "Recipient:alice@own.org",
@@ -722,11 +723,11 @@ TEST_F(Usage, LimitsSwitchedOffAreNotShown) {
   EXPECT_THAT(used(), IsEmpty());
 }
 
-TEST(SayWait, InTwoUnitsAtMost) {
+TEST(WaitText, HasAtMostTwoUnits) {
   const policyd::TimePoint now{std::chrono::hours{1}};
-  const auto in = [&](policyd::Millis wait) { return say_wait(now + wait, now); };
+  const auto in = [&](policyd::Millis wait) { return wait_text(now + wait, now); };
   using std::chrono::seconds;
-  EXPECT_EQ(say_wait(std::nullopt, now), "now");
+  EXPECT_EQ(wait_text(std::nullopt, now), "now");
   EXPECT_EQ(in(seconds{0}), "now");
   EXPECT_EQ(in(policyd::Millis{1}), "in 1 s");
   EXPECT_EQ(in(seconds{59}), "in 59 s");

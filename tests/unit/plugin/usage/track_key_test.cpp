@@ -16,13 +16,13 @@ constexpr const char* kV6Host = "SenderIP:2001:0db8:0001:0000:0000:0000:0000:000
 constexpr const char* kV6Network = "SenderIP:2001:0db8:0000:0000:0000:0000:0000:0000/32";
 
 TEST(SayKey, ShowsHostsWithoutALengthAndNetworksWithIt) {
-  EXPECT_EQ(say_key("SenderIP:192.0.2.1/32"), "192.0.2.1");
-  EXPECT_EQ(say_key("SenderIP:192.0.2.1/128"), "192.0.2.1");
-  EXPECT_EQ(say_key("SenderIP:192.0.2.0/31"), "192.0.2.0/31");
-  EXPECT_EQ(say_key(kV6Host), "2001:db8:1::1");
-  EXPECT_EQ(say_key(kV6Network), "2001:db8::/32");
-  EXPECT_EQ(say_key("SenderIP:192.0.2.0/129"), "192.0.2.0/129");
-  EXPECT_EQ(say_key("SenderIP:x/\x01"), "x/\\x01");
+  EXPECT_EQ(key_text("SenderIP:192.0.2.1/32"), "192.0.2.1");
+  EXPECT_EQ(key_text("SenderIP:192.0.2.1/128"), "192.0.2.1");
+  EXPECT_EQ(key_text("SenderIP:192.0.2.0/31"), "192.0.2.0/31");
+  EXPECT_EQ(key_text(kV6Host), "2001:db8:1::1");
+  EXPECT_EQ(key_text(kV6Network), "2001:db8::/32");
+  EXPECT_EQ(key_text("SenderIP:192.0.2.0/129"), "192.0.2.0/129");
+  EXPECT_EQ(key_text("SenderIP:x/\x01"), "x/\\x01");
 }
 
 TEST(KeyFilter, ShowsAnAddressWithTheNetworksItIsIn) {

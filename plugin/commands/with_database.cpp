@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/commands/with_database.hpp"
+
+#include <fmt/core.h>
+
+namespace limits {
+namespace {
+
+Outcome run(const Arguments& arguments, const Context& context, const DatabaseAction& action,
+            std::string_view afterword) {
+  const auto location = database_of(arguments, context);
+  if (!location) return failed(location.error());
+  const auto database = open_as_owner(*location);
+  if (!database) return failed(database.error());
+  if (auto done = action(*database, *location); !done) {
+    return failed(
+        fmt::format("database {}: {}{}", location->file.string(), done.error().message, afterword));
+  }
+  return {};
+}
+
+}  // namespace
+
+Outcome with_database(const Arguments& arguments, const Context& context,
+                      const DatabaseAction& action) {
+  return run(arguments, context, action, "");
+}
+
+Outcome change_database(const Arguments& arguments, const Context& context,
+                        const DatabaseAction& action) {
+  return run(arguments, context, action, "; nothing was changed");
+}
+
+Result<DatabaseLocation> database_of(const Arguments& arguments, const Context& context) {
+  return find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
+}
+
+}  // namespace limits
