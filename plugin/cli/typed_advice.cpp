@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/cli/command.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -13,25 +14,13 @@ namespace {
 
 constexpr std::string_view kLowerCase = "abcdefghijklmnopqrstuvwxyz";
 
-// For a shell.
-std::string quoted(const std::string& text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view{"/._-+:@%"}.find(c) != std::string_view::npos;
-  });
-  if (plain) return text;
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string{"'\\''"} : std::string{c};
-  return out + "'";
-}
-
 }  // namespace
 
 TypedAdvice::TypedAdvice(const Arguments& arguments, std::vector<std::string_view> subcommands)
     : subcommands_(std::move(subcommands)) {
   for (const std::string_view option : {kDatabaseOption, kZextrasHomeOption}) {
     const auto value = arguments.value(std::string{option});
-    if (value) options_ += fmt::format("--{} {} ", option, escaped(quoted(*value)));
+    if (value) options_ += fmt::format("--{} {} ", option, escaped(policyd::shell_word(*value)));
   }
 }
 

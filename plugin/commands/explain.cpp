@@ -13,6 +13,7 @@
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/base/printable.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/daemon_config.hpp"
 #include "plugin/explain/explain_json.hpp"
@@ -46,7 +47,7 @@ tl::expected<std::string, Failure> address_of(const Arguments& arguments, const 
   std::string address = lower_cased(*text);
   const bool bounce = std::string_view{option} == "from" && (address == "<>" || address.empty());
   if (bounce) return std::string{};
-  if (!policyd::is_mail_address(address) || has_control_characters(address)) {
+  if (!policyd::is_mail_address(address) || !policyd::is_printable(address)) {
     return wrong_use(
         fmt::format("--{0}: not a valid mail address: '{1}'; use --{0} user@example.org", option,
                     shown(*text)));
@@ -90,7 +91,7 @@ tl::expected<Mail, Failure> mail_of(const Arguments& arguments) {
   mail.helo = arguments.value("helo").value_or("");
   mail.size_bytes = *size;
   for (const std::string& text : {mail.sasl.value_or(""), mail.helo}) {
-    if (has_control_characters(text)) {
+    if (!policyd::is_printable(text)) {
       return wrong_use(fmt::format("'{}' contains control characters", shown(text)));
     }
   }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `import`: applies limits from a file in one transaction and prints the differences.
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iostream>
 #include <string>
 
+#include "daemon/base/read_file.hpp"
+#include "daemon/base/unique_fd.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
@@ -25,28 +27,18 @@ constexpr std::array<Option, 2> kOptions = {{
     {"dry-run", "", "show the differences without changing anything"},
 }};
 
-tl::expected<std::string, Failure> read_all(std::istream& in, const std::string& name) {
-  std::string text;
-  std::array<char, 65536> room{};
-  while (in.read(room.data(), room.size()) || in.gcount() > 0) {
-    text.append(room.data(), static_cast<std::size_t>(in.gcount()));
-    if (text.size() > kMaxLimitFile) return failed(fmt::format("{} is larger than 64 MiB", name));
-  }
-  if (in.bad()) return failed(fmt::format("cannot read {}", name));
-  return text;
-}
-
-// As the user who runs the command, before becoming the owner of the database.
-tl::expected<std::string, Failure> read_file(const std::string& name) {
-  if (name == "-") return read_all(std::cin, "standard input");
-  std::ifstream file{name, std::ios::binary};
-  // A folder can be opened but not read.
-  if (!file || (file.peek() == std::ifstream::traits_type::eof() && !file.eof())) {
-    const std::string why = std::strerror(errno);
-    return failed(fmt::format("cannot read {}: {}", shown(name), why));
-  }
-  file.clear();
-  return read_all(file, shown(name));
+// As the user who runs the command, before becoming the owner of the database. The file may be a
+// pipe: import <(...)
+tl::expected<std::string, Failure> read_input(const std::string& name) {
+  const bool standard_input = name == "-";
+  const policyd::UniqueFd file{standard_input ? ::dup(STDIN_FILENO)
+                                              : ::open(name.c_str(), O_RDONLY | O_CLOEXEC)};
+  const std::string problem = file ? "" : std::strerror(errno);
+  const std::string what = standard_input ? "standard input" : shown(name);
+  if (!file) return failed(fmt::format("cannot read {}: {}", what, problem));
+  auto text = policyd::read_to_end(file.get(), kMaxLimitFile);
+  if (!text) return failed(fmt::format("cannot read {}: {}", what, text.error().message));
+  return std::move(*text);
 }
 
 struct Difference {
@@ -169,7 +161,7 @@ void print(const Difference& difference, bool dry, Context& context) {
 Outcome run(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (words.empty()) return wrong_use("the file is missing; 'import -' reads standard input");
-  const auto text = read_file(words.front());
+  const auto text = read_input(words.front());
   if (!text) return tl::unexpected{text.error()};
   const auto file = parse_limit_file(*text);
   if (!file) return failed(fmt::format("{}: {}", shown(words.front()), file.error().message));

@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 #include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,11 +10,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "hooks/system/users.hpp"
 
 namespace limits {
 namespace {
@@ -24,20 +24,9 @@ namespace fs = std::filesystem;
 using policyd::failure;
 using policyd::Result;
 
-struct User {
-  std::string name;  // empty if the user has no entry
-  gid_t group = 0;
-};
-
-User look_up(uid_t id, gid_t group_of_file) {
-  constexpr std::size_t kRoom = 16 * 1024;
-  std::vector<char> room(kRoom);
-  passwd entry{};
-  passwd* found = nullptr;
-  if (getpwuid_r(id, &entry, room.data(), room.size(), &found) != 0 || found == nullptr) {
-    return {{}, group_of_file};
-  }
-  return {found->pw_name, found->pw_gid};
+// The user, or one without name and with the group of the file.
+carbonio::User user_of(uid_t id, gid_t group_of_file) {
+  return carbonio::find_user(id).value_or(carbonio::User{id, group_of_file, {}, {}});
 }
 
 // The status of `file`, or of the nearest existing folder above it.
@@ -59,12 +48,12 @@ Result<struct stat> status_of(const fs::path& file) {
   }
 }
 
-bool take_groups_of(const User& user) {
+bool take_groups_of(const carbonio::User& user) {
   return user.name.empty() ? setgroups(0, nullptr) == 0
                            : initgroups(user.name.c_str(), user.group) == 0;
 }
 
-Result<void> become(uid_t id, const User& user) {
+Result<void> become(uid_t id, const carbonio::User& user) {
   if (!take_groups_of(user) || setgid(user.group) != 0 || setuid(id) != 0) {
     const std::string why = std::strerror(errno);
     return failure(fmt::format("cannot switch to user {}: {}; run this command as that user",
@@ -85,8 +74,8 @@ policyd::Error only_the_owner(const fs::path& file, uid_t id) {
 }  // namespace
 
 std::string user_name(uid_t id) {
-  const User user = look_up(id, 0);
-  return user.name.empty() ? fmt::format("{}", id) : user.name;
+  const auto user = carbonio::find_user(id);
+  return user ? user->name : fmt::format("{}", id);
 }
 
 Result<void> become_owner_of(const fs::path& file) {
@@ -94,7 +83,7 @@ Result<void> become_owner_of(const fs::path& file) {
   if (!status) return tl::unexpected{status.error()};
   if (status->st_uid == geteuid()) return {};
   if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
-  return become(status->st_uid, look_up(status->st_uid, status->st_gid));
+  return become(status->st_uid, user_of(status->st_uid, status->st_gid));
 }
 
 Result<AsOwner> AsOwner::of(const fs::path& file) {
@@ -102,7 +91,7 @@ Result<AsOwner> AsOwner::of(const fs::path& file) {
   if (!status) return tl::unexpected{status.error()};
   AsOwner out;
   if (status->st_uid == geteuid()) return out;
-  const User user = look_up(status->st_uid, status->st_gid);
+  const carbonio::User user = user_of(status->st_uid, status->st_gid);
   if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
   const int groups = getgroups(0, nullptr);
   out.groups_before_.resize(static_cast<std::size_t>(std::max(groups, 0)));

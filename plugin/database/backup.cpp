@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 using policyd::failure;
 namespace sql = policyd::sql;
 
-std::string in_quotes(std::string_view name) {
+std::string quoted_identifier(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) out += c == '"' ? std::string{"\"\""} : std::string(1, c);
   return out + '"';
@@ -142,11 +142,11 @@ Result<void> replace_tables(const Tables& tables) {
   Result<void> done;
   for (const Object& object : *objects) {
     if (object.type != "table") continue;
-    done = run(fmt::format("DROP TABLE IF EXISTS main.{}", in_quotes(object.name)));
+    done = run(fmt::format("DROP TABLE IF EXISTS main.{}", quoted_identifier(object.name)));
     if (done) done = run(object.sql);
     if (done) {
-      done =
-          run(fmt::format("INSERT INTO main.{0} SELECT * FROM fresh.{0}", in_quotes(object.name)));
+      done = run(fmt::format("INSERT INTO main.{0} SELECT * FROM fresh.{0}",
+                             quoted_identifier(object.name)));
     }
     if (!done) return done;
   }

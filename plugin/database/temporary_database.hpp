@@ -7,7 +7,8 @@
 
 #include <filesystem>
 #include <string_view>
-#include <system_error>
+
+#include "daemon/sqlite/database.hpp"
 
 namespace limits {
 
@@ -16,12 +17,7 @@ class TemporaryDatabase {
  public:
   TemporaryDatabase(const std::filesystem::path& original, std::string_view what)
       : file_(std::filesystem::path{original} += fmt::format(".{}-{}", what, getpid())) {}
-  ~TemporaryDatabase() {
-    std::error_code ignored;
-    for (const char* tail : {"", "-wal", "-shm", "-journal"}) {
-      std::filesystem::remove(std::filesystem::path{file_} += tail, ignored);
-    }
-  }
+  ~TemporaryDatabase() { policyd::remove_database(file_); }
   TemporaryDatabase(const TemporaryDatabase&) = delete;
   TemporaryDatabase& operator=(const TemporaryDatabase&) = delete;
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cctype>
 
+#include "daemon/base/printable.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -78,7 +79,7 @@ struct LookAlike {
 
 // A name in one foreign alphabet is a name; a mixture with Latin letters is a trap.
 std::optional<LookAlike> look_alike(std::string_view text) {
-  if (!is_valid_utf8(text)) return std::nullopt;
+  if (!policyd::is_valid_utf8(text)) return std::nullopt;
   bool latin = false;
   bool known = true;
   std::optional<LookAlike> found;

@@ -9,6 +9,7 @@
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/base/printable.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -111,7 +112,7 @@ Result<Target> parse_group(std::string_view text) {
   if (name.substr(0, 1) == "%") name.remove_prefix(1);
   if (name.empty()) return refuse("it is empty");
   if (name.size() > kMaxGroup) return refuse("it is longer than 200 characters");
-  if (!is_valid_utf8(name) || has_control_characters(name) ||
+  if (!policyd::is_printable(name) ||
       std::any_of(name.begin(), name.end(), [](char c) { return c == ',' || c == ' '; })) {
     return refuse("white space, commas and control characters are not allowed");
   }

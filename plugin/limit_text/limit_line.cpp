@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "daemon/base/printable.hpp"
+#include "daemon/base/shell_words.hpp"
 #include "plugin/rows/overrides.hpp"
 #include "plugin/rows/write_limit.hpp"
 #include "plugin/terminal/text.hpp"
@@ -25,17 +27,13 @@ std::optional<std::optional<Action>> verdict_of(const StoredLimit& limit) {
   return std::nullopt;
 }
 
-bool is_printable_text(const std::string& text) {
-  return is_valid_utf8(text) && !has_control_characters(text);
-}
-
 // False if one --message cannot express the texts.
 bool take_message(const StoredLimit& limit, WantedLimit& wanted) {
   if (has_default_texts(limit)) return true;
   const auto& first = limit.rates.front().data;
   const bool one = std::all_of(limit.rates.begin(), limit.rates.end(),
                                [&](const StoredRate& row) { return same_text(row.data, first); });
-  if (!one || !wanted.verdict || !is_printable_text(first.value_or(""))) return false;
+  if (!one || !wanted.verdict || !policyd::is_printable(first.value_or(""))) return false;
   wanted.message = first.value_or("");
   return true;
 }
@@ -56,13 +54,13 @@ std::string option_of(const Target& target) {
     case Who::everyone:
       return "--everyone";
     case Who::group:
-      return "--group " + quoted(target.name);
+      return "--group " + policyd::shell_word(target.name);
     case Who::client:
       return "--client " + target.name;
     case Who::domain:
       return "--domain " + target.name;
     case Who::user:
-      return "--user " + quoted(target.name);
+      return "--user " + policyd::shell_word(target.name);
   }
   return {};
 }
@@ -95,7 +93,7 @@ std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& li
   if (!take_message(limit, wanted) || !take_except(all, limit, wanted)) return std::nullopt;
   const std::string& name = limit.policy_name;
   if (name != default_name(wanted.direction, wanted.target, wanted.per) && !name.empty() &&
-      is_printable_text(name)) {
+      policyd::is_printable(name)) {
     wanted.name = name;
   }
   return wanted;
@@ -113,23 +111,12 @@ std::string line_of(const WantedLimit& wanted) {
   }
   if (!wanted.except.empty()) out += " --except";
   for (const Target& target : wanted.except) {
-    out += " " + quoted(target.who == Who::domain ? target.name : item_of(target));
+    out += " " + policyd::shell_word(target.who == Who::domain ? target.name : item_of(target));
   }
-  if (wanted.message) out += " --message " + quoted(*wanted.message);
-  if (wanted.name) out += " --name " + quoted(*wanted.name);
+  if (wanted.message) out += " --message " + policyd::shell_word(*wanted.message);
+  if (wanted.name) out += " --name " + policyd::shell_word(*wanted.name);
   if (!wanted.enabled) out += " --off";
   return out;
-}
-
-std::string quoted(std::string_view word) {
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view{"@%_-+=:,./"}.find(c) != std::string_view::npos;
-  });
-  if (plain && word.front() != '-') return std::string{word};
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string{"'\\''"} : std::string(1, c);
-  return out + "'";
 }
 
 std::optional<std::vector<std::string>> words_of(std::string_view line) {

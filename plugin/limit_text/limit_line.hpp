@@ -20,8 +20,6 @@ std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& li
 // omitted, except --everyone.
 std::string line_of(const WantedLimit& wanted);
 
-// Quotes a word for the shell and for a file of limits, in single quotation marks, if necessary.
-std::string quoted(std::string_view word);
 // Splits a line into words; a word that begins with '#' starts a comment. Nullopt if a closing
 // quotation mark is missing.
 std::optional<std::vector<std::string>> words_of(std::string_view line);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/base/printable.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -196,8 +197,8 @@ Outcome check_text(const std::optional<std::string>& text, std::string_view opti
     return wrong_use(fmt::format("--{} {}", option, why));
   };
   if (text->size() > max_size) return refuse(fmt::format("is longer than {} bytes", max_size));
-  if (!is_valid_utf8(*text)) return refuse("is not valid UTF-8");
-  if (has_control_characters(*text)) return refuse("contains a line break or control character");
+  if (!policyd::is_valid_utf8(*text)) return refuse("is not valid UTF-8");
+  if (!policyd::is_printable(*text)) return refuse("contains a line break or control character");
   return {};
 }
 

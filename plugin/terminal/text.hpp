@@ -9,7 +9,7 @@
 
 namespace limits {
 
-// For messages: escapes control characters and invalid UTF-8, and cuts at 80 characters. Always
+// For messages: escapes control characters and invalid UTF-8, and cuts at 80 bytes. Always
 // used for what the user typed.
 std::string shown(std::string_view text);
 // The same without the cut, for text from the database.
@@ -20,8 +20,6 @@ std::string join_with_and(std::span<const std::string> parts);
 
 std::vector<std::string_view> split(std::string_view text, char separator);
 
-bool is_valid_utf8(std::string_view text);
-bool has_control_characters(std::string_view text);
 // Columns on a terminal, counting each code point as one.
 std::size_t width_of(std::string_view text);
 

@@ -74,7 +74,7 @@ class Clients(DaemonTest):
             self.assertEqual([who for _, who in self.used(network)], [network])
             out = self.daemon.command("reset", client)
             self.assertIn("There were no counters", out.stdout)
-            self.assertIn(f"carbonio-limits reset {network}' frees it too",
+            self.assertIn(f"carbonio-limits reset {network}'",
                           " ".join((out.stdout + out.stderr).split()))
             self.assertIn(f"Cleared the counters of {network}", self.say("reset", network))
             self.assertEqual(self.how_many_pass(client), 1)
@@ -137,11 +137,11 @@ class Clients(DaemonTest):
             return [finding for finding in report["findings"] if finding["check"] == "rules.clients"]
 
         first, second = found()
-        self.assertIn("limit 3 counts single IPv4 clients, but", first["what"])
-        self.assertRegex(first["mend"], "^carbonio-limits send 2/h --anyone --per client")
+        self.assertIn("limit 3 counts IPv4 clients one by one, but", first["what"])
+        self.assertRegex(first["fix"], "^carbonio-limits send 2/h --anyone --per client")
         self.say("send", "2/h", "--anyone", "--per", "client")
         self.assertIn("UPDATE quotas SET Track = 'SenderIP:/128' WHERE PolicyID = 7",
-                      second["mend"])
+                      second["fix"])
         self.daemon.sql("UPDATE quotas SET Track = 'SenderIP:/128' WHERE PolicyID = 7 AND "
                         "Track = 'SenderIP:/32';")
         self.assertEqual(found(), [])

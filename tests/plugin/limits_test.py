@@ -22,7 +22,7 @@ TABLES = ["policies", "policy_members", "policy_groups", "policy_group_members",
 LINES = """\
 send 20/min,200/h,50M/day --everyone
 send 100/h --domain a.org
-send 5000/day --user 'o'\\''brien@a.org'
+send 5000/day --user "o'brien@a.org"
 send 10000/day --domain a.org --per domain --verdict hold --off
 send 100/h --client 192.0.2.0/24 --per client
 send 50/h --anyone --per account --verdict none
@@ -84,7 +84,7 @@ class Limits(Plugin):
         for options in (("--dry-run",), ()):
             out = self.import_(open_, *options)
             self.assertEqual(
-                out.count("who forges such a sender from outside is not limited"), 1, out)
+                out.count("mail from outside that forges such a sender is not limited"), 1, out)
             self.assertIn("(the same is true of 1 more)", out)
         self.assertNotIn("forges", self.import_(open_))  # nothing changed
         # Two that are open for a name are still one name.

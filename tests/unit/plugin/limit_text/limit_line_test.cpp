@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/limit_text/limit_file.hpp"
 
 namespace limits {
@@ -33,7 +34,8 @@ TEST(LimitLine, QuotedWordsAreReadBack) {
   for (int i = 0; i < 5000; ++i) {
     std::string word;
     for (auto n = random() % 8; n > 0; --n) word += letters[random() % letters.size()];
-    EXPECT_THAT(*words_of("x " + limits::quoted(word) + " y"), ElementsAre("x", word, "y")) << word;
+    EXPECT_THAT(*words_of("x " + policyd::shell_word(word) + " y"), ElementsAre("x", word, "y"))
+        << word;
   }
 }
 

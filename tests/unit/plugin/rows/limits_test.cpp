@@ -621,13 +621,13 @@ class Usage : public Limits {
 
   // "Sender:a@b 10 of 10, in 20 s"
   std::vector<std::string> used(const char* filter = nullptr, bool decay = false,
-                                std::size_t most = 1000) const {
+                                std::size_t max = 1000) const {
     const auto all = read_limits(tables_);
     EXPECT_TRUE(all);
     UsageQuery query;
     query.now = kNow;
     query.decay = decay;
-    query.most = most;
+    query.max = max;
     if (filter != nullptr) query.filter.emplace(filter);
     const auto usage = read_usage(tables_, all->limits, query);
     EXPECT_TRUE(usage) << (usage ? "" : usage.error().message);
