@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Numbers at the end of a string, as the log has them, without a string in between.
+// Appends numbers to a string, formatted as in log lines, without an intermediate string.
 #pragma once
 
 #include <cstdint>
