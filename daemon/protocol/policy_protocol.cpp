@@ -21,71 +21,67 @@ std::string_view without_cr(std::string_view line) {
   return line;
 }
 
-// Where the name ends, or npos for a line that is not name=value.
+// The position of the `=`, or npos if the line is not name=value.
 std::size_t end_of_name(std::string_view line) {
   const std::size_t equals = line.find('=');
   return equals == 0 ? std::string_view::npos : equals;
 }
 
-// In the order of Attribute, which is that of their lengths.
-constexpr std::array<std::string_view, kAttributes> kNames = {"size",
-                                                              "sender",
-                                                              "instance",
-                                                              "queue_id",
-                                                              "recipient",
-                                                              "helo_name",
-                                                              "client_name",
-                                                              "sasl_method",
-                                                              "sasl_sender",
-                                                              "protocol_name",
-                                                              "sasl_username",
-                                                              "protocol_state",
-                                                              "client_address",
-                                                              "encryption_cipher",
-                                                              "encryption_keysize",
-                                                              "encryption_protocol",
-                                                              "reverse_client_name"};
-static_assert(kNames[static_cast<std::size_t>(Attribute::client_address)] == "client_address");
-static_assert(kNames[static_cast<std::size_t>(Attribute::reverse_client_name)] ==
-              "reverse_client_name");
-
-// By length: the first of kNames that is so long, or longer.
-constexpr auto kFirstOfLength = [] {
-  std::array<std::uint8_t, kNames.back().size() + 2> first{};
-  for (std::size_t length = 0; length < first.size(); ++length) {
-    while (first[length] < kNames.size() && kNames[first[length]].size() < length) ++first[length];
+std::optional<Attribute> attribute_named(std::string_view name) {
+  using enum Attribute;
+  switch (name.size()) {
+    case 4:
+      if (name == "size") return size;
+      break;
+    case 6:
+      if (name == "sender") return sender;
+      break;
+    case 8:
+      if (name == "instance") return instance;
+      if (name == "queue_id") return queue_id;
+      break;
+    case 9:
+      if (name == "recipient") return recipient;
+      if (name == "helo_name") return helo_name;
+      break;
+    case 11:
+      if (name == "client_name") return client_name;
+      if (name == "sasl_method") return sasl_method;
+      if (name == "sasl_sender") return sasl_sender;
+      break;
+    case 13:
+      if (name == "protocol_name") return protocol_name;
+      if (name == "sasl_username") return sasl_username;
+      break;
+    case 14:
+      if (name == "protocol_state") return state;
+      if (name == "client_address") return client_address;
+      break;
+    case 17:
+      if (name == "encryption_cipher") return encryption_cipher;
+      break;
+    case 18:
+      if (name == "encryption_keysize") return encryption_keysize;
+      break;
+    case 19:
+      if (name == "encryption_protocol") return encryption_protocol;
+      if (name == "reverse_client_name") return reverse_client_name;
+      break;
+    default:
+      break;
   }
-  return first;
-}();
-
-// Whether `text` begins with the name, of which all have four bytes at least: by words, the last of
-// which may overlap the one before. For so few bytes a call of memcmp is dear.
-bool begins_with_name(const char* text, std::string_view name) {
-  const auto same = [&]<typename Word>(Word) {
-    const std::size_t last = name.size() - sizeof(Word);
-    for (std::size_t at = 0; at < last; at += sizeof(Word)) {
-      if (load<Word>(text + at) != load<Word>(name.data() + at)) return false;
-    }
-    return load<Word>(text + last) == load<Word>(name.data() + last);
-  };
-  return name.size() < sizeof(std::uint64_t) ? same(std::uint32_t{}) : same(std::uint64_t{});
+  return std::nullopt;
 }
-static_assert(kNames.front().size() >= sizeof(std::uint32_t));
 
 void note(std::string_view received, std::size_t line, std::size_t equals, std::size_t end,
           Framing& at) {
-  const std::string_view name = received.substr(line, equals - line);
-  if (name.size() + 1 >= kFirstOfLength.size()) return;
-  const std::size_t last = kFirstOfLength[name.size() + 1];
-  for (std::size_t i = kFirstOfLength[name.size()]; i < last; ++i) {
-    if (!begins_with_name(name.data(), kNames[i])) continue;
-    at.values[i] = {static_cast<std::uint16_t>(equals + 1),
-                    static_cast<std::uint16_t>(end - equals - 1)};
-    return;
-  }
+  const auto attribute = attribute_named(received.substr(line, equals - line));
+  if (!attribute) return;
+  at.values[static_cast<std::size_t>(*attribute)] = {static_cast<std::uint16_t>(equals + 1),
+                                                     static_cast<std::uint16_t>(end - equals - 1)};
 }
 
-// Postfix asks these outside a mail transaction, where instance and sender are still empty.
+// Postfix sends these outside of a mail transaction, where instance and sender are still empty.
 constexpr std::array<std::string_view, 6> kUncheckedStates = {"CONNECT", "EHLO", "HELO",
                                                               "MAIL",    "VRFY", "ETRN"};
 
@@ -100,15 +96,15 @@ ProtocolState state_of(std::string_view protocol_state) {
   return ProtocolState::other;
 }
 
-// Bounded so that callers may add to it; 0 for whatever is no number.
+// Bounded so that callers may add to it; 0 if it is not a number.
 std::uint64_t size_of(std::string_view text) {
-  constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
+  constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
   std::uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (rest != end) return 0;
-  if (error == std::errc::result_out_of_range) return kLargest;
-  return error == std::errc{} ? std::min(value, kLargest) : 0;
+  if (error == std::errc::result_out_of_range) return kMax;
+  return error == std::errc{} ? std::min(value, kMax) : 0;
 }
 
 // `part` is a view into `text`.
@@ -130,17 +126,17 @@ struct Values {
     if (value.begin == 0) return std::nullopt;
     return text.substr(value.begin, value.size);
   }
-  // Where absent and empty are the same.
+  // Empty if absent.
   std::string_view operator[](Attribute attribute) const {
     const Framing::Value value = at.values[static_cast<std::size_t>(attribute)];
     return text.substr(value.begin, value.size);
   }
 };
 
-// What is missing or malformed, or nothing. CBPolicyD, "The Postfix side".
+// What is missing or malformed; empty if nothing. CBPolicyD, "The Postfix side".
 std::string_view problem_in(const Values& values, const std::optional<IpAddress>& client) {
   if (!values.given(Attribute::client_address)) return "client_address is missing";
-  if (!client) return "client_address is no IP address";
+  if (!client) return "client_address is not a valid IP address";
   const auto sender = values.given(Attribute::sender);
   if (!sender) return "sender is missing";
   if (!sender->empty() && !is_mail_address(*sender)) {
@@ -154,21 +150,21 @@ std::string_view problem_in(const Values& values, const std::optional<IpAddress>
   return {};
 }
 
-// The action as access(5) has it. A pass goes on, with its text behind the word.
+// The action in the words of access(5). A pass is DUNNO, followed by its text.
 void append_word(std::string& out, Action action) {
   const std::size_t begin = out.size();
   out += name_of(action == Action::pass ? Action::dunno : action);
   for (std::size_t i = begin; i < out.size(); ++i) out[i] = static_cast<char>(out[i] - 'a' + 'A');
 }
 
-// "550 5.7.1 Gone" of a REJECT and "450 later" of a DEFER stand for themselves.
+// Texts such as "550 5.7.1 Gone" of a REJECT and "450 later" of a DEFER.
 bool is_code_and_text(Action action, std::string_view text) {
   const char first = action == Action::reject ? '5' : action == Action::defer ? '4' : '\0';
   return text.size() >= 4 && text[0] == first && is_digit(text[1]) && is_digit(text[2]) &&
          text[3] == ' ';
 }
 
-// At most `limit` bytes, and no part of a UTF-8 character at the end.
+// At most `limit` bytes, without an incomplete UTF-8 character at the end.
 std::string_view cut(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return text;
   std::size_t end = limit;
@@ -176,7 +172,7 @@ std::string_view cut(std::string_view text, std::size_t limit) {
   return text.substr(0, end);
 }
 
-char printable(char c) {
+char space_if_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte < 0x20 || byte == 0x7F ? ' ' : c;
 }
@@ -247,7 +243,7 @@ void append_action(std::string& out, const Verdict& verdict) {
     out += plain;
     text.remove_prefix(plain.size());
     if (text.empty()) break;
-    out += printable(text.front());
+    out += space_if_control(text.front());
     text.remove_prefix(1);
   }
   out += "\n\n";

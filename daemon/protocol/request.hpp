@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One question of Postfix (SMTPD_POLICY_README), checked and in normal form. The views point into
-// the buffer of the connection that asked, which stays as it is until the question is answered.
+// One request from Postfix (SMTPD_POLICY_README), checked and in normal form. The views point into
+// the connection's buffer, which is not changed until the request is answered.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace policyd {
 
-// The only two protocol states that any module decides; all others are answered DUNNO.
+// The two protocol states in which modules decide; all others are answered DUNNO.
 enum class ProtocolState : std::uint8_t { rcpt, end_of_message, other };
 
 struct Request {
@@ -21,10 +21,10 @@ struct Request {
   std::string_view recipient;  // lower case; empty at END-OF-MESSAGE with several recipients
   std::optional<std::string_view> sasl_username;  // lower case; empty is not the same as absent
   IpAddress client_address;
-  std::optional<IpAddress> peer_address;  // of the asking Postfix; none on a UNIX socket
-  std::uint64_t size_bytes = 0;           // 0 where missing or no number
+  std::optional<IpAddress> peer_address;  // of the Postfix host; nullopt on a UNIX socket
+  std::uint64_t size_bytes = 0;           // 0 if missing or not a number
 
-  // As Postfix said them; for session_tracking, patterns and the log.
+  // As Postfix sent them; for session_tracking, patterns and the log.
   std::string_view queue_id;
   std::string_view helo_name;
   std::string_view client_name;

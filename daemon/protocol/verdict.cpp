@@ -44,8 +44,8 @@ std::optional<Action> parse_action(std::string_view text) {
 }
 
 std::string_view name_of(Action action) {
-  const auto place = static_cast<std::size_t>(action);
-  return place < kNames.size() ? kNames[place].text : "unknown";
+  const auto index = static_cast<std::size_t>(action);
+  return index < kNames.size() ? kNames[index].text : "unknown";
 }
 
 }  // namespace policyd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a module answers, and how the verdict of a row reads in the database.
+// The answer of a module, and the words for it in the database.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace policyd {
 
-// The actions of Postfix's access(5) that CBPolicyD knows. `pass` is DUNNO with a text behind it.
+// The actions of Postfix's access(5) that CBPolicyD knows. `pass` is DUNNO followed by a text.
 enum class Action : std::uint8_t {
   dunno,
   ok,
@@ -27,15 +27,15 @@ struct Verdict {
   Action action = Action::dunno;
   std::string text;
 
-  // Whether the mail (or this recipient of it) goes no further for now.
+  // Whether the mail, or this recipient of it, is not accepted now.
   [[nodiscard]] bool refuses() const { return action == Action::reject || action == Action::defer; }
 };
 
-// The Verdict column, any case; nullopt for a word that is none. NULL and the empty string are the
-// caller's matter: what they mean depends on the module.
+// Parses a Verdict column, in any case; nullopt if it is not a valid Verdict. Callers handle NULL
+// and the empty string, whose meaning depends on the module.
 std::optional<Action> parse_action(std::string_view text);
 
-// In lower case, as the log has it (`action=defer`).
+// In lower case, as in log lines (`action=defer`).
 std::string_view name_of(Action action);
 
 }  // namespace policyd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Where a request ends in what was received; the rest of protocol is in protocol_test.
+// Finding the end of a request; the rest of the protocol is in policy_protocol_test.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -32,7 +32,7 @@ TEST_P(Framings, AreFoundAtOnce) {
   EXPECT_EQ(at.scanned, GetParam().scanned);
 }
 
-// Also with a byte at a time, and with any first piece.
+// Byte by byte, and after any first piece.
 TEST_P(Framings, AreFoundInPieces) {
   const auto& [name, text, frame, scanned] = GetParam();
   for (std::size_t first = 0; first <= text.size(); ++first) {
@@ -75,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Framed{"Nul", std::string("a=\0\n\n", 5), Frame::complete, 5}),
     [](const auto& row) { return row.param.name; });
 
-TEST(Framing, ShowsTheLineThatIsNone) {
+TEST(Framing, LocatesTheInvalidLine) {
   const std::string text = "a=b\nhello\n\n";
   Framing at;
   EXPECT_EQ(find_request(text, at), Frame::not_name_value);
@@ -101,7 +101,7 @@ std::string request_of(std::size_t bytes) {
   return text + "\n\n";
 }
 
-TEST(Framing, TakesSixteenKibibytesAndNoByteMore) {
+TEST(Framing, AcceptsSixteenKibibytesAndNotAByteMore) {
   for (const std::size_t bytes : {kMaxRequestBytes - 1, kMaxRequestBytes}) {
     Framing at;
     EXPECT_EQ(find_request(request_of(bytes), at), Frame::complete);
@@ -120,7 +120,7 @@ TEST(Framing, IsTooLargeAsSoonAsNoEndCanFollow) {
   EXPECT_EQ(find_request(text, at), Frame::too_large);
 }
 
-TEST(Framing, LooksAtLargerBuffersOnlyAsFarAsARequestGoes) {
+TEST(Framing, ReadsNoFurtherThanTheLargestRequest) {
   const std::string text = request_of(kMaxRequestBytes) + std::string(100'000, 'x');
   Framing at;
   EXPECT_EQ(find_request(text, at), Frame::complete);

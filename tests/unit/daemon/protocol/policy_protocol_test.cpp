@@ -23,7 +23,7 @@ struct Question {
   Request request;
 };
 
-// `text` must outlive what is returned.
+// `text` must outlive the result.
 Question parse(std::string& text) {
   Question q;
   Framing at;
@@ -111,7 +111,7 @@ TEST(Parse, ReadsTheSameInPieces) {
   EXPECT_EQ(request.instance, "1.1.1");
 }
 
-TEST(Parse, TakesNoNameForAnother) {
+TEST(Parse, DoesNotConfuseNames) {
   std::string text =
       rcpt("Instance=9\ninstanc=9\ninstances=9\nxnstance=9\n" + std::string(100, 'i') + "=9\n");
   const auto [parsed, request] = parse(text);
@@ -119,14 +119,14 @@ TEST(Parse, TakesNoNameForAnother) {
   EXPECT_EQ(request.instance, "1.1.1");
 }
 
-TEST(Parse, TellsAnAbsentUserFromAnEmptyOne) {
+TEST(Parse, DistinguishesAnAbsentUserFromAnEmptyOne) {
   std::string absent = rcpt();
   std::string empty = rcpt("sasl_username=\n");
   EXPECT_EQ(parse(absent).request.sasl_username, std::nullopt);
   EXPECT_EQ(parse(empty).request.sasl_username, "");
 }
 
-TEST(Parse, TakesTheLastOfANameAndSplitsAtTheFirstEquals) {
+TEST(Parse, UsesTheLastValueOfANameAndSplitsAtTheFirstEquals) {
   std::string text = rcpt("instance=2=3\nsender=First@x\nsender=LAST@x=y\nhelo_name==\nx==y\n");
   const auto [parsed, request] = parse(text);
   ASSERT_EQ(parsed.outcome, Outcome::ok);
@@ -152,7 +152,7 @@ TEST(Parse, MakesMappedAddressesIPv4) {
   EXPECT_EQ(parse(text).request.client_address, IpAddress::parse("192.0.2.1"));
 }
 
-TEST(Parse, LeavesThePeerAndForgetsTheRequestBefore) {
+TEST(Parse, KeepsThePeerAndForgetsThePreviousRequest) {
   Request request;
   request.peer_address = IpAddress::parse("127.0.0.1");
   request.helo_name = "old";
@@ -197,7 +197,7 @@ TEST(Parse, ReadsSizes) {
   EXPECT_EQ(parse(none).request.size_bytes, 0U);
 }
 
-// A request with one attribute changed or, without a value, left out.
+// A request with one attribute changed or, without a value, removed.
 struct Changed {
   const char* name;
   const char* attribute;
@@ -244,7 +244,7 @@ TEST_P(ParseChecks, AllButTheRecipientInLaterAndUnknownStates) {
   }
 }
 
-TEST_P(ParseChecks, NothingBeforeRcptButThatThereIsAState) {
+TEST_P(ParseChecks, OnlyTheStateBeforeRcpt) {
   for (const char* state : {"CONNECT", "EHLO", "HELO", "MAIL", "VRFY", "ETRN"}) {
     std::string text = changed(GetParam(), state);
     const bool of_state = std::string(GetParam().attribute) == "protocol_state";
@@ -262,15 +262,15 @@ INSTANTIATE_TEST_SUITE_P(
         Changed{"NoClient", "client_address", nullptr, Outcome::incomplete,
                 "client_address is missing"},
         Changed{"EmptyClient", "client_address", "", Outcome::incomplete,
-                "client_address is no IP address"},
+                "client_address is not a valid IP address"},
         Changed{"UnknownClient", "client_address", "unknown", Outcome::incomplete,
-                "client_address is no IP address"},
+                "client_address is not a valid IP address"},
         Changed{"ShortClient", "client_address", "192.0.2", Outcome::incomplete,
-                "client_address is no IP address"},
+                "client_address is not a valid IP address"},
         Changed{"NetworkAsClient", "client_address", "192.0.2.0/24", Outcome::incomplete,
-                "client_address is no IP address"},
+                "client_address is not a valid IP address"},
         Changed{"ImpossibleClient", "client_address", "300.1.1.1", Outcome::incomplete,
-                "client_address is no IP address"},
+                "client_address is not a valid IP address"},
         Changed{"V6Client", "client_address", "2001:db8::1", Outcome::ok, ""},
         Changed{"NoSender", "sender", nullptr, Outcome::incomplete, "sender is missing"},
         Changed{"EmptySender", "sender", "", Outcome::ok, ""},
@@ -291,13 +291,13 @@ INSTANTIATE_TEST_SUITE_P(
                 "recipient is not user@domain"}),
     [](const auto& row) { return row.param.name; });
 
-TEST(Parse, OfNothingIsIncomplete) {
+TEST(Parse, AnEmptyRequestIsIncomplete) {
   for (std::string text : {"\n", "\r\n"}) {
     EXPECT_EQ(parse(text).parsed.outcome, Outcome::incomplete);
   }
 }
 
-TEST(Parse, RefusesTenThousandAttributes) {
+TEST(Parse, RejectsTenThousandAttributes) {
   std::string many;
   for (int i = 0; i < 10'000; ++i) many += "attribute" + std::to_string(i) + "=x\n";
   std::string text = rcpt(many);
@@ -305,8 +305,8 @@ TEST(Parse, RefusesTenThousandAttributes) {
   EXPECT_EQ(find_request(text, at), Frame::too_large);
 }
 
-// Whatever comes: an answer, and no fault that a sanitizer would report.
-TEST(Parse, SurvivesEveryBeginningOfARequestAndEveryByteInIt) {
+// Any input gives a result, without a fault that a sanitizer would report.
+TEST(Parse, SurvivesTruncatedRequestsAndArbitraryBytes) {
   const std::string whole = rcpt("sasl_username=x\nsize=5\n");
   for (std::size_t i = 0; i <= whole.size(); ++i) {
     std::string text = whole.substr(0, i);

@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(Verdict, VerdictWord,
                                          Word{"prepend", Action::prepend}),
                          [](const auto& row) { return std::string(row.param.text); });
 
-TEST(Verdict, OtherWordsAreNone) {
+TEST(Verdict, RejectsOtherWords) {
   for (const char* text : {"", " ", "REJECT ", " reject", "rej", "rejects",
                            "re\xEC"
                            "ect",
@@ -50,7 +50,7 @@ TEST(Verdict, OtherWordsAreNone) {
   EXPECT_EQ(parse_action(std::string("ok\0", 3)), std::nullopt);
 }
 
-TEST(Verdict, RefusesWhatGoesNoFurther) {
+TEST(Verdict, RefusesOnRejectAndDefer) {
   for (int i = 0; i <= static_cast<int>(Action::prepend); ++i) {
     const auto action = static_cast<Action>(i);
     const bool refused = action == Action::reject || action == Action::defer;
