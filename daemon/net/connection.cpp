@@ -15,11 +15,11 @@
 namespace policyd {
 
 namespace {
-// Postfix's requests have some 700 bytes; the buffer grows for others.
+// Postfix's requests have about 700 bytes; for larger ones the buffer grows.
 constexpr std::size_t kFirstBuffer = 2048;
 static_assert(kFirstBuffer <= kMaxRequestBytes);
-// From connecting to the first byte.
-constexpr std::chrono::milliseconds kFirstQuestion{100};
+// From the connection to its first byte.
+constexpr std::chrono::milliseconds kFirstRequest{100};
 }  // namespace
 
 Connection::Connection(UniqueFd socket, ConnectionContext& context, std::string peer,
@@ -31,7 +31,7 @@ Connection::Connection(UniqueFd socket, ConnectionContext& context, std::string 
   request_.peer_address = peer_address;
 }
 
-// Edge-triggered: what is not read or written now must be remembered.
+// Edge-triggered: what cannot be handled now must be remembered.
 void Connection::ready(std::uint32_t events) {
   if (!is_open()) return;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ended_ = true;
@@ -65,18 +65,17 @@ std::optional<std::chrono::steady_clock::time_point> Connection::idle_since() co
 
 bool Connection::is_busy() const {
   if (doing_ == Doing::deciding || doing_ == Doing::writing) return true;
-  return !has_asked_ && coarse_steady_now() - since_ < kFirstQuestion;
+  return !has_asked_ && coarse_steady_now() - since_ < kFirstRequest;
 }
 
 void Connection::check_timeout() {
-  if (doing_ == Doing::deciding) return;  // ours to end, not the client's
+  if (doing_ == Doing::deciding) return;  // the engine answers in time
   const auto allowed = doing_ == Doing::idle ? context_.timeout_idle : context_.timeout_busy;
   if (coarse_steady_now() - since_ < allowed) return;
   if (doing_ != Doing::idle) {
     context_.log.warning(fmt::format(
         "{}: closed: {} for {} s", peer_,
-        doing_ == Doing::reading ? "a request was not finished" : "an answer was not read",
-        allowed.count()));
+        doing_ == Doing::reading ? "request not completed" : "answer not read", allowed.count()));
   }
   close();
 }
@@ -85,10 +84,11 @@ void Connection::read() {
   if (receive()) process();
 }
 
-// Whether anything came.
+// Whether bytes were received.
 bool Connection::receive() {
-  if (received_ == in_.size())
+  if (received_ == in_.size()) {
     in_.resize(std::max(kFirstBuffer, std::min(in_.size() * 2, kMaxRequestBytes + 1)));
+  }
   const std::size_t room = in_.size() - received_;
   const ssize_t got = ::recv(socket_.get(), in_.data() + received_, room, MSG_DONTWAIT);
   if (got < 0 && errno == EAGAIN) {
@@ -104,7 +104,7 @@ bool Connection::receive() {
   return true;
 }
 
-// Called with new bytes, and after an answer with what is left of them.
+// Called when bytes were received, and after an answer for the bytes that follow the request.
 void Connection::process() {
   switch (find_request({in_.data(), received_}, framing_)) {
     case Frame::need_more:
@@ -112,10 +112,10 @@ void Connection::process() {
       if (readable_) read();
       return;
     case Frame::too_large:
-      return refuse(fmt::format("a request of more than {} bytes", kMaxRequestBytes));
+      return refuse(fmt::format("request larger than {} bytes", kMaxRequestBytes));
     case Frame::not_name_value:
       return refuse(fmt::format(
-          "a line is not name=value: '{}'",
+          "not a valid name=value line: '{}'",
           std::string_view{in_.data() + framing_.line, framing_.scanned - framing_.line}));
     case Frame::complete:
       return ask();
@@ -142,7 +142,7 @@ void Connection::refuse(std::string_view why) {
 
 void Connection::answer(const Verdict& verdict) {
   if (!is_open()) return;
-  // What follows the request belongs to the next one.
+  // The bytes after the request belong to the next one.
   const auto rest = in_.begin() + static_cast<std::ptrdiff_t>(framing_.scanned);
   std::copy(rest, in_.begin() + static_cast<std::ptrdiff_t>(received_), in_.begin());
   received_ -= framing_.scanned;

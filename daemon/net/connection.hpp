@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One connection of Postfix: bytes in, one question at a time to the engine, answers out in order.
-// Never a byte that was not asked for: Postfix takes a readable idle connection for dead. Bytes
-// behind a request belong to the next one. The loop's thread.
+// One connection from Postfix: receives requests, passes one at a time to the engine, and sends the
+// answers in order. It never sends anything unasked: Postfix takes a readable idle connection as
+// dead. Bytes after a request belong to the next one. The loop's thread.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@
 
 namespace policyd {
 
-// What connections share; longer-lived than they are.
+// Shared by all connections, and outlives them.
 struct ConnectionContext {
   Engine& engine;
   Maillog& log;
@@ -31,7 +31,7 @@ class Connection final : public Pending,
                          public EpollLoop::Client,
                          public std::enable_shared_from_this<Connection> {
  public:
-  // `peer` is "192.0.2.1:4711" or the socket's path; the address is none on a UNIX socket.
+  // `peer` is "192.0.2.1:4711", or the path of a UNIX socket, which has no address.
   Connection(UniqueFd socket, ConnectionContext& context, std::string peer,
              std::optional<IpAddress> peer_address);
 
@@ -40,12 +40,12 @@ class Connection final : public Pending,
   void close() { socket_.reset(); }
   [[nodiscard]] bool is_open() const { return static_cast<bool>(socket_); }
 
-  // Closes when it has been idle, or in the middle of a request or answer, for too long.
+  // Closes the connection if it was idle, or within a request or an answer, for too long.
   void check_timeout();
-  // Idle since, or nullopt while something is going on.
+  // Nullopt if it is not idle.
   [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> idle_since() const;
-  // Waits for an answer of the engine, for room to write one, or, having just been made, for its
-  // first question, which Postfix sends at once: an ordered stop lets these end.
+  // Waiting for the engine's answer, for room to send it, or, if new, for its first request, which
+  // Postfix sends at once. A shutdown waits for these.
   [[nodiscard]] bool is_busy() const;
 
   [[nodiscard]] const Request& request() const override { return request_; }
@@ -65,8 +65,8 @@ class Connection final : public Pending,
 
   UniqueFd socket_;
   ConnectionContext& context_;
-  bool readable_ = false;  // there may be something to read
-  bool ended_ = false;     // and at last the end
+  bool readable_ = false;  // there may be bytes to read
+  bool ended_ = false;     // the peer has closed its side
   bool received_now_ = false;
   std::string peer_;
   std::vector<char> in_;

@@ -15,17 +15,18 @@
 namespace policyd {
 namespace {
 
-// Postfix opens a hundred connections at once; the kernel cuts this to net.core.somaxconn.
+// Postfix opens a hundred connections at once; the kernel limits this to net.core.somaxconn.
 constexpr int kBacklog = 1024;
 
 std::string advice(int error) {
   switch (error) {
     case EADDRINUSE:
-      return "; another policy daemon runs there: stop it, or set another port";
+      return "; another program listens there: stop it, or set another port";
     case EADDRNOTAVAIL:
       return "; this host does not have that address: set another host";
     case EACCES:
-      return "; ports below 1024 and other users' folders need root: start as root, or set another";
+      return "; ports below 1024 and other users' folders need root: start as root, or set another "
+             "port";
     default:
       return "";
   }
@@ -36,7 +37,7 @@ tl::unexpected<Error> cannot_listen(const std::string& name, int error) {
       fmt::format("cannot listen on {}: {}{}", name, std::strerror(error), advice(error)));
 }
 
-// `error` is errno where it fails.
+// If it fails, `error` is errno.
 Result<Listener> listen_at(const std::string& name, int family, const sockaddr* address,
                            socklen_t size, int& error) {
   Listener listener;
@@ -48,16 +49,17 @@ Result<Listener> listen_at(const std::string& name, int family, const sockaddr* 
   if (family != AF_UNIX) {
     ::setsockopt(listener.fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   }
-  if (family == AF_INET6)
+  if (family == AF_INET6) {
     ::setsockopt(listener.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  }
   if (::bind(listener.fd.get(), address, size) != 0 || ::listen(listener.fd.get(), kBacklog) != 0) {
     return cannot_listen(name, error = errno);
   }
   return listener;
 }
 
-// A socket that nobody listens on any more is in the way; one that answers belongs to somebody.
-bool is_left_over(const sockaddr_un& address) {
+// Whether no process listens on the socket any longer, so that it may be replaced.
+bool is_stale(const sockaddr_un& address) {
   struct stat info {};
   if (::stat(address.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
   const UniqueFd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -70,13 +72,13 @@ Result<std::vector<Listener>> listen_on_path(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
     return failure(
-        fmt::format("cannot listen on {}: a socket's path has at most {} characters; set a "
-                    "shorter one as port",
+        fmt::format("cannot listen on {}: a socket's path has at most {} characters; set 'port' to "
+                    "a shorter one",
                     path, sizeof address.sun_path - 1));
   }
   path.copy(address.sun_path, path.size());
-  if (is_left_over(address)) ::unlink(address.sun_path);
-  // Postfix asks as its own user.
+  if (is_stale(address)) ::unlink(address.sun_path);
+  // Postfix connects as its own user.
   const mode_t mask = ::umask(0111);
   int error = 0;
   auto listener =
@@ -130,7 +132,7 @@ std::string name_of(const addrinfo& info) {
   return fmt::format("{}:{}", host, port);
 }
 
-// Hosts without IPv6 have no ::1 and no [::]; the IPv4 half serves then.
+// Hosts without IPv6 have no ::1 and no [::]; there the IPv4 sockets are enough.
 bool is_missing_ipv6(int family, int error) {
   return family == AF_INET6 && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT);
 }
@@ -155,7 +157,7 @@ Result<std::vector<Listener>> inherited_listeners(int count) {
     socklen_t size = sizeof address;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
       return failure(
-          fmt::format("descriptor {} was handed over as a listening socket and is none: {}", fd,
+          fmt::format("descriptor {}, passed to us as a listening socket, is not a socket: {}", fd,
                       std::strerror(errno)));
     }
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -195,8 +197,9 @@ Result<std::vector<Listener>> listen_on(const Config& config) {
       }
     }
   }
-  if (listeners.empty())
+  if (listeners.empty()) {
     return failure(fmt::format("host '{}' has no address to listen on", config.host));
+  }
   return listeners;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The sockets that Postfix connects to: made once at the start, while we may still be root, and
-// handed to whoever serves. `host=localhost` is both 127.0.0.1 and ::1, `*` every address.
+// The sockets that Postfix connects to: bound once at start-up, while we may still be root, and
+// passed to the process that serves. `host=localhost` is 127.0.0.1 and ::1, `*` every address.
 #pragma once
 
 #include <string>
@@ -16,17 +16,16 @@ struct Listener {
   UniqueFd fd;
   std::string name;  // "127.0.0.1:10031", "[::1]:10031", "/run/carbonio/policy"
   bool unix_socket = false;
-  bool inherited = false;  // a path is removed by whoever made it
+  bool inherited = false;  // bound by another process, which then removes a UNIX socket's path
 };
 
-// Errors name the address, the reason and what to do (another daemon runs there, no such address).
+// An Error names the address, the reason and what to do.
 Result<std::vector<Listener>> listen_on(const Config& config);
 
-// Only whether its host can be looked up, not whether it is ours: nothing is bound. May ask the
-// DNS.
+// Checks that the configured host can be resolved, possibly in the DNS. Binds nothing.
 Result<void> look_up_host(const Config& config);
 
-// Sockets that whoever started us bound already: descriptors 3 and up (systemd, our supervisor).
+// Sockets bound by the process that started us (systemd, our supervisor): descriptors 3 and up.
 Result<std::vector<Listener>> inherited_listeners(int count);
 
 }  // namespace policyd

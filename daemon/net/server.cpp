@@ -23,14 +23,14 @@ namespace policyd {
 namespace {
 
 constexpr std::chrono::seconds kSweepEvery{1};
-// After an accept that failed for want of descriptors or memory.
+// After an accept that failed for lack of descriptors or memory.
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
-constexpr std::chrono::seconds kSayAgainAfter{60};
+constexpr std::chrono::seconds kReportAgainAfter{60};
 constexpr std::size_t kOtherDescriptors = 64;
-// Connections accepted in one turn, so that a thousand that come at once hold up no answer.
-constexpr int kMostWelcomed = 64;
-// How long SIGTERM waits for answers that clients do not read.
-constexpr std::chrono::seconds kLastAnswers{5};
+// Connections accepted per turn, so that a thousand arriving at once do not delay answers.
+constexpr int kMaxAccepted = 64;
+// How long a shutdown waits for clients to read their answers.
+constexpr std::chrono::seconds kMaxShutdown{5};
 
 struct Peer {
   std::string name;
@@ -56,19 +56,33 @@ Peer peer_of(const sockaddr_storage& address, const std::string& listener) {
 std::vector<IpNetwork> networks(const std::vector<std::string>& texts) {
   std::vector<IpNetwork> parsed;
   for (const std::string& text : texts) {
-    if (auto network = IpNetwork::parse(text))
-      parsed.push_back(*network);  // checked with the configuration
+    // Always valid: checked with the configuration.
+    if (auto network = IpNetwork::parse(text)) parsed.push_back(*network);
   }
   return parsed;
 }
 
-// What the limit of descriptors leaves, when the database, its helpers and the log have theirs.
+// The descriptor limit less those for the database, its helpers and the log.
 std::size_t connections_possible() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::size_t>::max();
   return limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors
                                                 : kOtherDescriptors;
 }
+
+// A warning that is logged at most once a minute.
+class RateLimitedWarning {
+ public:
+  void log(Maillog& log, const std::string& text) {
+    const auto now = std::chrono::steady_clock::now();
+    if (last_ && now - *last_ < kReportAgainAfter) return;
+    last_ = now;
+    log.warning(text);
+  }
+
+ private:
+  std::optional<std::chrono::steady_clock::time_point> last_;
+};
 
 bool any_contains(const std::vector<IpNetwork>& all, const IpAddress& address) {
   return std::any_of(all.begin(), all.end(),
@@ -99,20 +113,21 @@ class Server::Impl {
   }
 
   void add(Listener listener) {
-    Place& place = *places_.emplace_back(std::make_unique<Place>(*this, std::move(listener)));
-    if (!loop_.watch(place.listener.fd.get(), place)) {
+    Acceptor& acceptor =
+        *acceptors_.emplace_back(std::make_unique<Acceptor>(*this, std::move(listener)));
+    if (!loop_.watch(acceptor.listener.fd.get(), acceptor)) {
       throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
     }
-    log_.notice(fmt::format("listening on {}", place.listener.name));
+    log_.notice(fmt::format("listening on {}", acceptor.listener.name));
   }
 
   void run() { loop_.run(); }
   [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
 
  private:
-  struct Place final : EpollLoop::Client {
-    Place(Impl& owner, Listener from) : server(owner), listener(std::move(from)) {}
-    // In a task: another connection may have to go for it.
+  struct Acceptor final : EpollLoop::Client {
+    Acceptor(Impl& owner, Listener from) : server(owner), listener(std::move(from)) {}
+    // In a task, since another connection may have to be destroyed for it.
     void ready(std::uint32_t) override {
       server.loop_.post([this] { server.accept(*this); });
     }
@@ -120,35 +135,36 @@ class Server::Impl {
     Listener listener;
   };
 
-  // Edge-triggered: until there is nobody left, or another turn is asked for.
-  void accept(Place& place) {
-    for (int welcomed = 0; place.listener.fd; ++welcomed) {
-      if (welcomed == kMostWelcomed) {
-        return loop_.post([this, &place] { accept(place); });
+  // Edge-triggered: accepts until no connection waits, or continues in the next turn.
+  void accept(Acceptor& acceptor) {
+    for (int accepted = 0; acceptor.listener.fd; ++accepted) {
+      if (accepted == kMaxAccepted) {
+        return loop_.post([this, &acceptor] { accept(acceptor); });
       }
       sockaddr_storage address{};
       socklen_t size = sizeof address;
-      UniqueFd fd{::accept4(place.listener.fd.get(), reinterpret_cast<sockaddr*>(&address), &size,
-                            SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      UniqueFd fd{::accept4(acceptor.listener.fd.get(), reinterpret_cast<sockaddr*>(&address),
+                            &size, SOCK_NONBLOCK | SOCK_CLOEXEC)};
       if (fd) {
-        welcome(std::move(fd), address, place.listener);
+        add_connection(std::move(fd), address, acceptor.listener);
         continue;
       }
       const int error = errno;
       if (error == EAGAIN) return;
       if (error == ECONNABORTED || error == EINTR) continue;
-      complain(fmt::format("cannot accept a connection on {}: {}", place.listener.name,
-                           std::generic_category().message(error)));
-      // Whoever waits goes before whoever is idle.
+      cannot_accept_.log(log_,
+                         fmt::format("cannot accept a connection on {}: {}", acceptor.listener.name,
+                                     std::generic_category().message(error)));
+      // A waiting connection is worth more than an idle one.
       if (error == EMFILE && close_longest_idle()) continue;
-      return loop_.after(kAcceptAgainAfter, [this, &place] { accept(place); });
+      return loop_.after(kAcceptAgainAfter, [this, &acceptor] { accept(acceptor); });
     }
   }
 
-  void welcome(UniqueFd fd, const sockaddr_storage& address, const Listener& listener) {
+  void add_connection(UniqueFd fd, const sockaddr_storage& address, const Listener& listener) {
     Peer peer = peer_of(address, listener.name);
-    if (peer.address && is_unwanted(*peer.address)) {
-      complain(fmt::format("{}: refused by cidr_allow or cidr_deny", peer.name));
+    if (peer.address && is_denied(*peer.address)) {
+      denied_by_cidr_.log(log_, fmt::format("{}: refused by cidr_allow or cidr_deny", peer.name));
       return;
     }
     if (!listener.unix_socket) {
@@ -163,21 +179,23 @@ class Server::Impl {
     connections_.push_back(std::move(connection));
   }
 
-  [[nodiscard]] bool is_unwanted(const IpAddress& address) const {
+  [[nodiscard]] bool is_denied(const IpAddress& address) const {
     if (any_contains(denied_, address)) return true;
     return !allowed_.empty() && !any_contains(allowed_, address);
   }
 
-  // The longest idle connection goes: Postfix opens another without a word.
+  // Closes the longest idle connection: Postfix silently opens another when it needs one.
   void make_room() {
     forget_closed();
     if (connections_.size() < max_connections_) return;
-    complain(fmt::format("{} connections are open (max_connections): closing the longest idle one",
-                         connections_.size()));
+    too_many_.log(log_,
+                  fmt::format("{} connections are open (max_connections): closing the longest "
+                              "idle one",
+                              connections_.size()));
     close_longest_idle();
   }
 
-  // False where there is none.
+  // False if there is no connection.
   bool close_longest_idle() {
     forget_closed();
     if (connections_.empty()) return false;
@@ -202,7 +220,7 @@ class Server::Impl {
     forget_closed();
     if (stopping_ && may_stop()) return loop_.stop();
     loop_.after(stopping_ ? kAcceptAgainAfter : kSweepEvery, [this, stopping = stopping_] {
-      if (stopping == stopping_) sweep();  // else stop() has begun another series
+      if (stopping == stopping_) sweep();  // otherwise stop() has started its own series
     });
   }
 
@@ -219,31 +237,23 @@ class Server::Impl {
   void stop() {
     stopping_ = true;
     stopping_since_ = std::chrono::steady_clock::now();
-    log_.notice("stopping: what was asked is answered first");
+    log_.notice("shutting down: answering pending requests first");
     handlers_.stopping();
-    for (const auto& place : places_) {
-      Listener& listener = place->listener;
+    for (const auto& acceptor : acceptors_) {
+      Listener& listener = acceptor->listener;
       loop_.forget(listener.fd.get());
       listener.fd.reset();
       if (listener.unix_socket && !listener.inherited) ::unlink(listener.name.c_str());
     }
-    // Requests that have arrived are read and answered in this turn of the loop.
+    // Requests that have already arrived are read and answered in this turn of the loop.
     loop_.post([this] { sweep(); });
   }
 
   bool may_stop() {
-    if (std::chrono::steady_clock::now() - stopping_since_ > kLastAnswers) return true;
+    if (std::chrono::steady_clock::now() - stopping_since_ > kMaxShutdown) return true;
     return engine_.idle() &&
            std::none_of(connections_.begin(), connections_.end(),
                         [](const auto& connection) { return connection->is_busy(); });
-  }
-
-  // Once a minute each kind would be nicer; once a minute altogether is enough.
-  void complain(const std::string& text) {
-    const auto now = std::chrono::steady_clock::now();
-    if (complained_ && now - *complained_ < kSayAgainAfter) return;
-    complained_ = now;
-    log_.warning(text);
   }
 
   EpollLoop& loop_;
@@ -254,12 +264,14 @@ class Server::Impl {
   std::size_t max_connections_ = 0;
   std::vector<IpNetwork> allowed_;
   std::vector<IpNetwork> denied_;
-  std::vector<std::unique_ptr<Place>> places_;
-  // shared_ptr: the engine holds on to whoever waits for its answer, too.
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  // shared_ptr: the engine also holds connections that wait for an answer.
   std::vector<std::shared_ptr<Connection>> connections_;
   bool stopping_ = false;
   std::chrono::steady_clock::time_point stopping_since_;
-  std::optional<std::chrono::steady_clock::time_point> complained_;
+  RateLimitedWarning cannot_accept_;
+  RateLimitedWarning denied_by_cidr_;
+  RateLimitedWarning too_many_;
 };
 
 Server::Server(EpollLoop& loop, Engine& engine, Maillog& log, const Config& config,

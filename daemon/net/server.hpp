@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What lives on the event loop: listeners, connections, signals. Accepts, keeps the number
-// of connections bounded, reloads on SIGHUP, ends in order on SIGTERM. One thread.
+// Listeners, connections and signals on the event loop: accepts connections, bounds their number,
+// reloads on SIGHUP and shuts down in order on SIGTERM. The loop's thread.
 #pragma once
 
 #include <functional>
@@ -20,21 +20,21 @@ class Server {
   struct Handlers {
     std::function<void()> reload;      // SIGHUP
     std::function<void()> statistics;  // SIGUSR1
-    std::function<void()> stopping;    // SIGTERM; what was asked is still to be answered
+    std::function<void()> stopping;    // SIGTERM; pending requests are still answered
   };
 
-  // Signals are caught from here on.
+  // From here on, signals are handled by the loop.
   Server(EpollLoop& loop, Engine& engine, Maillog& log, const Config& config,
          std::vector<Listener> listeners, Handlers handlers);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Timeouts and bounds of a configuration read again; the listeners stay.
+  // Applies the timeouts and bounds of a reloaded configuration; the listeners stay.
   void configure(const Config& config);
   [[nodiscard]] std::size_t connection_count() const;
 
-  // Serves until SIGTERM or SIGINT, and then until what was asked is answered.
+  // Serves until SIGTERM or SIGINT, and then until pending requests are answered.
   void run();
 
  private:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Many clients, slow clients, clients that go away: each is served without waiting for another, and
-nothing is written to them that they did not ask for."""
+"""Many clients, slow clients, clients that disconnect: each is served without waiting for another,
+and nothing is sent to them unasked."""
 
 import os
 import select
@@ -38,7 +38,7 @@ class Many(DaemonTest):
             self.assertEqual([connection.answer() for connection in connections], ["DUNNO"] * 300)
         self.assertEqual(self.daemon.counter(ALICE), 600)
 
-    def test_closed_connections_leave_nothing_behind(self):
+    def test_closed_connections_leave_no_descriptors(self):
         self.assert_serving(self.daemon)
         before = self.open_descriptors()
         for connection in self.connect_many(200):
@@ -105,7 +105,7 @@ class Many(DaemonTest):
             except ConnectionError:
                 blocked = True
                 break
-        self.assertTrue(blocked, "answers that nobody reads are kept without a bound")
+        self.assertTrue(blocked, "unread answers are kept without a bound")
         self.assert_serving(self.daemon)
 
     def test_simultaneous_clients_share_one_exact_limit(self):
@@ -143,7 +143,7 @@ class Timeouts(DaemonTest):
         with daemon.connect() as connection:
             self.assert_closed_after(connection, 1, start)
 
-    def test_timeout_idle_starts_anew_with_each_answer(self):
+    def test_timeout_idle_restarts_with_each_answer(self):
         with self.make(idle=3).connect() as connection:
             for _ in range(8):
                 time.sleep(0.5)
@@ -158,13 +158,13 @@ class Timeouts(DaemonTest):
             connection.send(self.request()[:-1])
             self.assert_closed_after(connection, 1, start)
 
-    def test_timeout_busy_does_not_concern_a_silent_connection(self):
+    def test_timeout_busy_does_not_apply_to_a_silent_connection(self):
         with self.make(busy=1).connect() as connection:
             self.assert_silent(connection, 2)
             connection.send(self.request())
             self.assertEqual(connection.answer(), "DUNNO")
 
-    def test_timeout_idle_does_not_concern_half_a_request(self):
+    def test_timeout_idle_does_not_apply_to_half_a_request(self):
         with self.make(idle=3).connect() as connection:
             request = self.request()
             connection.send(request[:100])
@@ -200,6 +200,15 @@ class Admission(DaemonTest):
         self.assert_serving(daemon)
         elsewhere = self.make_daemon(options={"server": {"cidr_allow": "192.0.2.0/24"}})
         self.assert_turned_away(elsewhere)
+
+    def test_each_reason_is_logged_even_within_the_same_minute(self):
+        daemon = self.make_daemon(options={"server": {"max_connections": 1,
+                                                      "cidr_deny": "127.0.0.2/32"}})
+        with daemon.connect(), daemon.connect():
+            daemon.wait_for_log("1 connections are open (max_connections)")
+            with socket.create_connection(("127.0.0.1", daemon.port),
+                                          source_address=("127.0.0.2", 0)):
+                daemon.wait_for_log("refused by cidr_allow or cidr_deny")
 
     def assert_turned_away(self, daemon):
         with daemon.connect() as connection:
