@@ -11,27 +11,12 @@
 namespace policyd {
 
 Result<LogFile> LogFile::open(const std::filesystem::path& file) {
-  const int descriptor =
-      file.empty() ? ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)
-                   : ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor >= 0) return LogFile{descriptor};
+  UniqueFd fd{file.empty() ? ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)
+                           : ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)};
+  if (fd) return LogFile{std::move(fd)};
   const int error = errno;
-  return failure("Cannot open the log " + (file.empty() ? "on standard error" : file.string()) +
+  return failure("cannot open the log " + (file.empty() ? "on standard error" : file.string()) +
                  ": " + std::generic_category().message(error));
-}
-
-LogFile::LogFile(LogFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), error_(other.error_), torn_(other.torn_) {}
-
-LogFile& LogFile::operator=(LogFile&& other) noexcept {
-  std::swap(descriptor_, other.descriptor_);
-  std::swap(error_, other.error_);
-  std::swap(torn_, other.torn_);
-  return *this;
-}
-
-LogFile::~LogFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 std::size_t LogFile::append(std::string_view lines) {
@@ -42,7 +27,7 @@ std::size_t LogFile::append(std::string_view lines) {
 std::size_t LogFile::write_all(std::string_view text) {
   std::size_t done = 0;
   while (done < text.size()) {
-    const ssize_t count = ::write(descriptor_, text.data() + done, text.size() - done);
+    const ssize_t count = ::write(fd_.get(), text.data() + done, text.size() - done);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
       error_ = count < 0 ? errno : EIO;
