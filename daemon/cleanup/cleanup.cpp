@@ -18,19 +18,19 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-// SQLite's own waiting; `patience` is made of several of them, so that `stop` is noticed.
+// SQLite's own timeout; `patience` consists of several of them, so that `stop` is noticed.
 constexpr Millis kBusyTimeout{200};
-// As in store/checkpoint: the log must not grow without bound where nobody else empties it.
+// As in store/sqlite/checkpoint: bounds the log even if no daemon is running to empty it.
 constexpr std::int64_t kCheckpointBytes = 8 * 1024 * 1024;
-// Between two looks at `stop` while a query runs.
-constexpr int kStepsBetweenLooks = 10'000;
+// Between two checks of `stop` while a query runs.
+constexpr int kStepsBetweenChecks = 10'000;
 
 class Cleanup {
  public:
   Cleanup(const CleanupSettings& settings, const std::atomic<bool>& stop)
       : settings_(settings), stop_(stop) {}
 
-  Result<void> run(TimePoint now, const Say& say) {
+  Result<void> run(TimePoint now, const Report& report) {
     auto opened = open();
     if (opened) opened = note_begin(now);
     if (stop_) return {};
@@ -42,14 +42,14 @@ class Cleanup {
       if (!counted) return counted;
     }
     if (stop_) return {};
-    say(fmt::format("clean-up of {} is about to remove:", settings_.database.string()));
-    say_rows(*rules, say);
+    report(fmt::format("clean-up of {} is about to remove:", settings_.database.string()));
+    report_rows(*rules, report);
     const auto began = Steady::now();
     auto done = remove_all(*rules);
     const std::chrono::duration<double> took = Steady::now() - began;
-    say(fmt::format("{} in {:.1f} s:", stop_ || !done ? "interrupted, removed so far" : "removed",
-                    took.count()));
-    say_rows(*rules, say);
+    report(fmt::format("{} in {:.1f} s:", stop_ || !done ? "interrupted; removed" : "removed",
+                       took.count()));
+    report_rows(*rules, report);
     return done;
   }
 
@@ -59,9 +59,8 @@ class Cleanup {
     if (!db) return tl::unexpected{db.error()};
     db_ = std::move(*db);
     sqlite3_progress_handler(
-        db_.get(), kStepsBetweenLooks,
-        [](void* stop) { return static_cast<const std::atomic<bool>*>(stop)->load() ? 1 : 0; },
-        const_cast<std::atomic<bool>*>(&stop_));
+        db_.get(), kStepsBetweenChecks,
+        [](void* self) { return static_cast<const Cleanup*>(self)->stop_ ? 1 : 0; }, this);
     auto page_size = sql::Statement::prepare(db_.get(), "PRAGMA page_size");
     if (page_size && page_size->step() == SQLITE_ROW) page_bytes_ = page_size->integer(0);
     sqlite3_wal_hook(
@@ -131,7 +130,7 @@ class Cleanup {
     if (!select || !erase) return tl::unexpected{(!select ? select : erase).error()};
     std::int64_t last = std::numeric_limits<std::int64_t>::min();
     while (!stop_) {
-      const auto rowids = look_for(*select, rule, last);
+      const auto rowids = find_old(*select, rule, last);
       if (!rowids && !stop_) return failed(rule);
       if (!rowids || rowids->empty()) return {};
       const std::int64_t before = rule.rows;
@@ -142,12 +141,12 @@ class Cleanup {
         std::this_thread::sleep_for(settings_.pause);
       }
       last = rowids->back();
-      if (rule.rows == before && rule.by_age) return {};  // somebody else keeps them
+      if (rule.rows == before && rule.by_age) return {};  // another process keeps them
     }
     return {};
   }
 
-  std::optional<std::vector<std::int64_t>> look_for(sql::Statement& select, const CleanupRule& rule,
+  std::optional<std::vector<std::int64_t>> find_old(sql::Statement& select, const CleanupRule& rule,
                                                     std::int64_t last) {
     const sql::Resetting resetting{select};
     select.bind(1, rule.before_s).bind(2, rule.now_s).bind(3, last);
@@ -159,8 +158,8 @@ class Cleanup {
     return rowids;
   }
 
-  // From `done` on, as many as fit into slice_time. Each is asked again whether it is old: a mail
-  // may have come since it was looked for.
+  // Removes rows from index `done` on, as many as slice_time permits. Each row's age is checked
+  // again, since a mail may have arrived after the search.
   Result<void> remove_slice(sql::Statement& erase, CleanupRule& rule,
                             const std::vector<std::int64_t>& rowids, std::size_t& done) {
     sql::Transaction transaction{db_.get()};
@@ -190,7 +189,7 @@ class Cleanup {
     return failure(fmt::format("{}: {}", rule.table, sql::message_of(db_.get())));
   }
 
-  static void say_rows(const std::vector<CleanupRule>& rules, const Say& say) {
+  static void report_rows(const std::vector<CleanupRule>& rules, const Report& report) {
     std::size_t table_width = 0;
     std::size_t number_width = 0;
     for (const CleanupRule& rule : rules) {
@@ -198,8 +197,8 @@ class Cleanup {
       number_width = std::max(number_width, std::to_string(rule.rows).size());
     }
     for (const CleanupRule& rule : rules) {
-      say(fmt::format("  {:<{}}  {:>{}} {}  {}", rule.table, table_width, rule.rows, number_width,
-                      rule.rows == 1 ? "row, " : "rows,", rule.reason));
+      report(fmt::format("  {:<{}}  {:>{}} {}  {}", rule.table, table_width, rule.rows,
+                         number_width, rule.rows == 1 ? "row, " : "rows,", rule.reason));
     }
   }
 
@@ -212,15 +211,15 @@ class Cleanup {
 
 }  // namespace
 
-Result<void> clean_up(const CleanupSettings& settings, TimePoint now, const Say& say,
+Result<void> clean_up(const CleanupSettings& settings, TimePoint now, const Report& report,
                       const std::atomic<bool>& stop) {
-  return Cleanup{settings, stop}.run(now, say);
+  return Cleanup{settings, stop}.run(now, report);
 }
 
 Result<std::optional<TimePoint>> last_cleanup(const CleanupSettings& settings) {
   auto db = open_database(settings.database, OpenMode::read_only, kBusyTimeout);
   if (!db) return tl::unexpected{db.error()};
-  // Where the table is not there, nobody cleaned up yet.
+  // Without the table there was no clean-up yet.
   auto query = sql::Statement::prepare(
       db->get(), sql::with_prefix("SELECT LastRun FROM {p}limits_cleanup", settings.table_prefix));
   if (!query || query->step() != SQLITE_ROW) return std::nullopt;

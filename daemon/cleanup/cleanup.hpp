@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Removes what is too old from the tracking tables (CBPolicyD, "Clean-up"): for `cbpadmin
-// --cleanup`, and once a day for the daemon itself (cleaner.hpp). Works while mail is answered:
-// rows are looked for without a lock and removed in short transactions with pauses between them, in
-// which a batch that met the lock gets its turn. Any one thread; not the loop's.
+// Removes old rows from the tracking tables (CBPolicyD, "Clean-up"): for `cbpadmin --cleanup`, and
+// once a day for the daemon itself (cleanup_schedule). It works while mail is answered: rows are
+// searched without a lock and removed in short transactions, with pauses between them in which a
+// batch that found the database locked gets its turn. Any one thread, but not the loop's.
 #pragma once
 
 #include <atomic>
@@ -21,25 +21,25 @@ namespace policyd {
 struct CleanupSettings {
   std::filesystem::path database;
   std::string table_prefix;
-  std::chrono::hours sessions{24 * 30};  // rows of session_tracking that are older go
-  // Parameters, so that tests need not wait. A batch that meets the lock tries again after 2 and
-  // 6 ms, so it is let in where a slice takes less and a pause lasts longer.
+  std::chrono::hours sessions{24 * 30};  // older rows of session_tracking are removed
+  // Parameters, so that tests need not wait. A batch that finds the database locked tries again
+  // after 2 and 6 ms, so it succeeds if a slice takes less time and a pause is longer.
   std::size_t slice_rows = 500;
   Millis slice_time{5};
   Millis pause{20};
-  Millis patience{30'000};  // for somebody else's transaction
+  Millis patience{30'000};  // for another connection's transaction
 };
 
-// One line for a person or the log.
-using Say = std::function<void(std::string_view)>;
+// Prints or logs one line.
+using Report = std::function<void(std::string_view)>;
 
-// Says what it is about to remove, removes it, and says how many rows of which table went. What a
-// slice removed stays removed whatever comes then. `stop` ends it between two slices (that is no
-// Error). First it notes in the table limits_cleanup that it began.
-Result<void> clean_up(const CleanupSettings& settings, TimePoint now, const Say& say,
+// Reports what it is about to remove, removes it, and reports the number of removed rows per table.
+// It first records its start in the table limits_cleanup. `stop` ends it between two slices, which
+// is not an Error; rows removed by then stay removed.
+Result<void> clean_up(const CleanupSettings& settings, TimePoint now, const Report& report,
                       const std::atomic<bool>& stop);
 
-// When the last clean-up began, whoever did it; nullopt where there was none.
+// When the last clean-up began, no matter who started it; nullopt if there was none.
 Result<std::optional<TimePoint>> last_cleanup(const CleanupSettings& settings);
 
 }  // namespace policyd

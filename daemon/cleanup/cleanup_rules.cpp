@@ -12,18 +12,18 @@ namespace {
 constexpr std::int64_t kDay = 86'400;
 constexpr std::int64_t kQuotasAge = 30 * kDay;
 
-// A limit over more than 30 days still needs what was counted in its period.
+// A limit with a period of more than 30 days still needs its counters.
 constexpr const char* kBeyondItsPeriod =
     " AND LastUpdate < ?2 - coalesce((SELECT CAST(Period AS INTEGER) FROM {p}quotas WHERE ID ="
     " (SELECT QuotasID FROM {p}quotas_limits WHERE ID = QuotasLimitsID)), 0)";
 
 struct Table {
   const char* name;
-  const char* column;  // that ages
-  const char* more;    // of the condition
-  const char* period;  // SQL for the largest one; null: a fixed age
-  const char* what;    // of the reason
-  const char* unset;   // where no row sets a period
+  const char* column;  // the time of the row
+  const char* more;    // SQL added to the condition
+  const char* period;  // SQL for the largest period; null: a fixed age
+  const char* what;    // for the reason
+  const char* unset;   // for the reason if no row sets a period
 };
 
 constexpr std::array kByPeriod{
@@ -74,7 +74,7 @@ class Maker {
     rule.table = fmt::format("{}{}", table_prefix_, table.name);
     const std::string more = sql::with_prefix(table.more, table_prefix_);
     rule.by_age = more.empty() && has_index(db_, rule.table, table.column);
-    // The + keeps SQLite from an index that would have to be sorted again for each slice.
+    // The + prevents the use of an index whose rows would have to be sorted again for each slice.
     rule.condition = fmt::format("{}{} < ?1{}", rule.by_age ? "" : "+", table.column, more);
     rule.order =
         rule.by_age ? fmt::format("TRUE ORDER BY {}", table.column) : "rowid > ?3 ORDER BY rowid";
@@ -108,7 +108,7 @@ Result<std::vector<CleanupRule>> cleanup_rules(sqlite3* db, std::string_view tab
   rules.push_back(maker.rule({"session_tracking", "UnixTimestamp", "", nullptr, "ended", ""},
                              std::chrono::seconds{sessions}.count()));
   rules.push_back(
-      maker.rule({"quotas_tracking", "LastUpdate", kBeyondItsPeriod, nullptr, "counted last", ""},
+      maker.rule({"quotas_tracking", "LastUpdate", kBeyondItsPeriod, nullptr, "last counted", ""},
                  kQuotasAge));
   for (const Table& table : kByPeriod) {
     auto rule = maker.rule_by_period(table);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Which rows of which table are too old (CBPolicyD, "Clean-up"). Part of the clean-up.
+// Which rows of each table are old enough to be removed (CBPolicyD, "Clean-up").
 #pragma once
 
 #include <chrono>
@@ -16,17 +16,17 @@ namespace policyd {
 
 struct CleanupRule {
   std::string table;
-  std::string condition;  // on ?1, the time before which rows go, and ?2, now
-  std::string order;      // after AND: by age (with an index), else by rowid from ?3 on
+  std::string condition;  // with ?1, the time before which rows are removed, and ?2, now
+  std::string order;      // follows AND: by age if there is an index, otherwise by rowid from ?3 on
   bool by_age = false;
-  bool removes = true;  // false: no row sets a period, so nothing goes
+  bool removes = true;  // false: no row sets a period, so nothing is removed
   std::int64_t before_s = 0;
   std::int64_t now_s = 0;
   std::string reason;     // "older than 30 days"
   std::int64_t rows = 0;  // to be removed, then removed
 };
 
-// Periods are the largest of any row, disabled ones too; none or 0: nothing goes.
+// A period is the largest of all rows, including disabled ones; if none or 0, nothing is removed.
 Result<std::vector<CleanupRule>> cleanup_rules(sqlite3* db, std::string_view table_prefix,
                                                std::chrono::hours sessions, TimePoint now);
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The daemon's own clean-up, once a day, on a thread with its own database connection. It runs at
-// the first 04:30 local time that is at least twenty hours after the last clean-up began, whoever
-// started that one. So where Carbonio's cron runs `cbpadmin --cleanup` at 03:35, there is nothing
-// left to do. A clean-up that was missed because the daemon was down runs soon after the next
-// start.
+// the first 04:30 local time that is at least twenty hours after the last clean-up began, no matter
+// who started that one. So where Carbonio's cron runs `cbpadmin --cleanup` at 03:35, there is
+// nothing left to do. A clean-up missed because the daemon was down runs soon after the next start.
 #pragma once
 
 #include <functional>

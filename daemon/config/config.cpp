@@ -1,41 +1,33 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/config/config.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <utility>
 
 #include "daemon/base/did_you_mean.hpp"
+#include "daemon/base/printable.hpp"
+#include "daemon/base/read_file.hpp"
 #include "daemon/config/config_table.hpp"
 #include "daemon/config/ini.hpp"
+#include "daemon/config/module_table.hpp"
 
 namespace policyd {
 namespace {
 
-constexpr std::size_t kMostWarnings = 100;
+constexpr std::size_t kMaxWarnings = 100;
 constexpr std::string_view kOursName = "carbonio-limits.conf";
 
-struct Module {
-  std::string_view name;  // of its section and in [server] modules
-  bool Config::*enabled;
-};
-constexpr std::array kModules = {
-    Module{"AccessControl", &Config::access_control}, Module{"Accounting", &Config::accounting},
-    Module{"CheckHelo", &Config::check_helo},         Module{"CheckSPF", &Config::check_spf},
-    Module{"Greylisting", &Config::greylisting},      Module{"Quotas", &Config::quotas},
-};
-// What else may stand in the lists without being unknown.
-constexpr std::array<std::string_view, 8> kModuleNames = {
-    "Core",      "AccessControl", "Accounting",  "Amavis",
-    "CheckHelo", "CheckSPF",      "Greylisting", "Quotas"};
+// The words that [server] modules may list without a warning.
+std::vector<std::string_view> module_names() {
+  std::vector<std::string_view> names = {"Core", "Amavis"};
+  for (const ModuleInfo& module : kModules) names.push_back(module.name);
+  return names;
+}
 constexpr std::array<std::string_view, 2> kProtocolNames = {"Postfix", "Bizanga"};
 
 template <typename List>
@@ -48,7 +40,6 @@ std::string did_you_mean(std::optional<std::string_view> word) {
   return word ? fmt::format(", did you mean '{}'?", *word) : "";
 }
 
-// The sections that have keys, or the keys of one section.
 std::vector<std::string_view> known_sections() {
   std::vector<std::string_view> names;
   for (const ConfigKey& key : config_keys()) {
@@ -75,7 +66,7 @@ std::optional<std::size_t> find_key(std::string_view section, std::string_view n
   return static_cast<std::size_t>(found - keys.begin());
 }
 
-// Puts the two files together.
+// Combines the two files.
 class Assembly {
  public:
   Result<void> add(std::string_view text, std::string_view file) {
@@ -97,8 +88,8 @@ class Assembly {
   Result<LoadedConfig> finish() {
     const Result<void> port = check_port();
     if (!port) return tl::unexpected(port.error());
-    note_what_is_not_provided();
-    warn_unknown_names("modules", draft_.modules, kModuleNames);
+    note_unsupported_parts();
+    warn_unknown_names("modules", draft_.modules, module_names());
     warn_unknown_names("protocols", draft_.protocols, kProtocolNames);
     disable_unlisted_modules();
     return LoadedConfig{static_cast<const Config&>(draft_), std::move(warnings_),
@@ -114,31 +105,31 @@ class Assembly {
   };
 
   Result<void> add_entry(const IniSection& section, const IniEntry& entry, std::string_view file) {
-    const auto place = find_key(section.name, entry.key);
-    if (!place) {
+    const auto index = find_key(section.name, entry.key);
+    if (!index) {
       warn_unknown_key(section, entry, file);
       return {};
     }
-    const ConfigKey& key = config_keys()[*place];
+    const ConfigKey& key = config_keys()[*index];
     const Source source{std::string(file), entry.line};
     if (entry.value.empty() && !key.may_be_empty) {
-      warn(source, fmt::format("{} in [{}] has no value and is left out", key.name, key.section));
+      warn(source, fmt::format("{} in [{}] has no value and is ignored", key.name, key.section));
       return {};
     }
-    begin_value(key, sources_[*place], source);
+    begin_value(key, sources_[*index], source);
     if (const auto rejected = read_config_value(key, entry.value, draft_)) {
-      return failure(fmt::format("{}: {} is no value for {} in [{}]; allowed: {}",
-                                 source.to_string(), in_quotes(*rejected), key.name, key.section,
-                                 allowed_values(key)));
+      return failure(fmt::format("{}: not a valid {} in [{}]: {}; allowed: {}", source.to_string(),
+                                 key.name, key.section, in_quotes(*rejected), allowed_values(key)));
     }
     if (std::holds_alternative<config_key::Flag>(key.into) && is_doubtful_flag(entry.value)) {
-      warn(source, fmt::format("{} for {} in [{}] is none of 1, y, yes, on, so it counts as 0",
-                               in_quotes(entry.value), key.name, key.section));
+      warn(source, fmt::format("{} in [{}]: {} is not a boolean; treating it as 0", key.name,
+                               key.section, in_quotes(entry.value)));
     }
     return {};
   }
 
-  // A list goes on within a file and begins anew in the next one; of anything else the last counts.
+  // Within a file, repeated lists are joined and of other keys the last value counts. The second
+  // file replaces what the first one set.
   void begin_value(const ConfigKey& key, Source& before, const Source& now) {
     const auto* names = std::get_if<config_key::Names>(&key.into);
     const auto* networks = std::get_if<config_key::Networks>(&key.into);
@@ -147,7 +138,7 @@ class Assembly {
     if (networks != nullptr && !again) (draft_.*networks->into).clear();
     const bool ignored = std::holds_alternative<config_key::Ignored>(key.into);
     if (again && names == nullptr && networks == nullptr && !ignored) {
-      warn(now, fmt::format("{} in [{}] stands in line {} too; the last one counts", key.name,
+      warn(now, fmt::format("{} in [{}] is already set in line {}; the last value counts", key.name,
                             key.section, before.line));
     }
     before = now;
@@ -159,13 +150,13 @@ class Assembly {
     const Source& port = source_of("server", "port");
     const Source& where = port.line != 0 ? port : source_of("server", "proto");
     return failure(fmt::format(
-        "{}: {} is no value for port in [server]; allowed: {}", where.to_string(),
+        "{}: not a valid port in [server]: {}; allowed: {}", where.to_string(),
         in_quotes(draft_.port),
         path ? "1 to 65535 (a path only with proto=unix)" : "with proto=unix an absolute path"));
   }
 
-  // Carbonio's standard file lists both: one calm line, and no more.
-  void note_what_is_not_provided() {
+  // Carbonio's standard file lists both, so this is a notice, not a warning.
+  void note_unsupported_parts() {
     const bool bizanga = holds(draft_.protocols, "Bizanga");
     const bool amavis = holds(draft_.modules, "Amavis");
     const Source& where = source_of("server", bizanga ? "protocols" : "modules");
@@ -175,20 +166,20 @@ class Assembly {
                                     : bizanga ? "Bizanga in protocols is"
                                               : "Amavis in modules is";
       notices_.push_back(
-          fmt::format("{}: {} not provided and left out; Carbonio's standard file lists both, so "
-                      "nothing needs to be done",
+          fmt::format("{}: {} not supported and ignored; Carbonio's standard file lists both, so "
+                      "no action is needed",
                       where.to_string(), what));
     }
     if (draft_.amavis) {
       warn(source_of("Amavis", "enable"),
-           "Amavis is enabled but not provided: the rows of amavis_rules have no effect");
+           "Amavis is enabled but not supported: the rows of amavis_rules have no effect");
     }
   }
 
   void warn_unknown_names(std::string_view list, const std::vector<std::string>& names,
                           std::span<const std::string_view> known) {
     for (const std::string& name : names) {
-      if (holds(known, name) || warnings_.size() >= kMostWarnings) continue;
+      if (holds(known, name) || warnings_.size() >= kMaxWarnings) continue;
       warn(source_of("server", list), fmt::format("unknown name {} in {}{}", in_quotes(name), list,
                                                   did_you_mean(nearest(name, known))));
     }
@@ -197,9 +188,9 @@ class Assembly {
   void disable_unlisted_modules() {
     const Source& list = source_of("server", "modules");
     if (list.line == 0) return;
-    for (const Module& module : kModules) {
-      if (!(draft_.*module.enabled) || holds(draft_.modules, module.name)) continue;
-      draft_.*module.enabled = false;
+    for (const ModuleInfo& module : kModules) {
+      if (!(draft_.*module.in_config) || holds(draft_.modules, module.name)) continue;
+      draft_.*module.in_config = false;
       warn(source_of(module.name, "enable"),
            fmt::format("{} is enabled but does not run: modules in [server] ({}) does not list it",
                        module.name, list.to_string()));
@@ -207,14 +198,14 @@ class Assembly {
   }
 
   void warn_unknown_section(const IniSection& section, std::string_view file) {
-    if (warnings_.size() >= kMostWarnings) return;
+    if (warnings_.size() >= kMaxWarnings) return;
     const Source source{std::string(file), section.line};
     warn(source, fmt::format("unknown section {}{}", in_quotes(section.name),
                              did_you_mean(nearest(section.name, known_sections()))));
   }
 
   void warn_unknown_key(const IniSection& section, const IniEntry& entry, std::string_view file) {
-    if (warnings_.size() >= kMostWarnings) return;
+    if (warnings_.size() >= kMaxWarnings) return;
     std::string hint;
     for (const ConfigKey& key : config_keys()) {
       if (!equal_ignoring_case(key.name, entry.key) || key.name == "enable") continue;
@@ -226,7 +217,7 @@ class Assembly {
   }
 
   void warn(const Source& source, std::string_view text) {
-    if (warnings_.size() >= kMostWarnings) return;
+    if (warnings_.size() >= kMaxWarnings) return;
     warnings_.push_back(fmt::format("{}: {}", source.to_string(), text));
   }
 
@@ -240,59 +231,15 @@ class Assembly {
   std::vector<std::string> notices_;
 };
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-tl::unexpected<Error> cannot_read(const std::filesystem::path& file, int error) {
-  const std::string_view advice = error == ENOENT
-                                      ? "name the file with --config; on Carbonio switch the "
-                                        "service cbpolicyd on, then it is written"
-                                  : error == EACCES ? "run this as zextras or root"
-                                                    : "check the file and its folder";
-  return failure(
-      fmt::format("cannot read {}: {}; {}", file.string(), std::strerror(error), advice));
-}
-
-// What is in an open file, but not more than one byte beyond the bound that parse_ini() checks.
-Result<std::string> read_all(int fd, const std::filesystem::path& file) {
-  std::string text;
-  std::array<char, 16 * 1024> piece;
-  while (text.size() <= kMaxIniBytes) {
-    const ssize_t got = read(fd, piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return cannot_read(file, errno);
-    if (got == 0) break;
-    text.append(piece.data(), static_cast<std::size_t>(got));
-  }
-  return text;
-}
-
-// Nullopt where there is none. O_NONBLOCK: opening a pipe must not wait for its other end.
-Result<std::optional<std::string>> read_file(const std::filesystem::path& file) {
-  const Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (fd.get() < 0 && errno == ENOENT) return std::nullopt;
-  if (fd.get() < 0) return cannot_read(file, errno);
-  struct stat status {};
-  if (fstat(fd.get(), &status) != 0) return cannot_read(file, errno);
-  if (!S_ISREG(status.st_mode)) {
-    return failure(fmt::format("{} is {}; name the configuration file itself with --config",
-                               file.string(),
-                               S_ISDIR(status.st_mode) ? "a folder" : "no regular file"));
-  }
-  auto text = read_all(fd.get(), file);
-  if (!text) return tl::unexpected(text.error());
-  return std::optional<std::string>(std::move(*text));
+Error cannot_read(const std::filesystem::path& file, const FileError& error) {
+  const std::string_view advice =
+      error.code == ENOENT   ? "name the file with --config; on Carbonio enable the service "
+                               "cbpolicyd, which creates it"
+      : error.code == EACCES ? "run this as zextras or root"
+      : error.code == EISDIR || error.code == EINVAL ? "name the configuration file itself with "
+                                                       "--config"
+                                                     : "check the file and its folder";
+  return {fmt::format("cannot read {}: {}; {}", file.string(), error.message, advice)};
 }
 
 }  // namespace
@@ -310,13 +257,14 @@ Result<LoadedConfig> parse_config(std::string_view main_text, std::string_view m
 }
 
 Result<LoadedConfig> load_config(const std::filesystem::path& file) {
-  const auto main_text = read_file(file);
-  if (!main_text) return tl::unexpected(main_text.error());
-  if (!*main_text) return cannot_read(file, ENOENT);
+  const auto main_text = read_file(file, kMaxIniBytes);
+  if (!main_text) return tl::unexpected(cannot_read(file, main_text.error()));
   const auto ours = file.parent_path() / kOursName;
-  const auto ours_text = read_file(ours);
-  if (!ours_text) return tl::unexpected(ours_text.error());
-  return parse_config(**main_text, file.string(), ours_text->value_or(""), ours.string());
+  const auto ours_text = read_file(ours, kMaxIniBytes);
+  if (!ours_text && ours_text.error().code != ENOENT) {
+    return tl::unexpected(cannot_read(ours, ours_text.error()));
+  }
+  return parse_config(*main_text, file.string(), ours_text.value_or(""), ours.string());
 }
 
 }  // namespace policyd

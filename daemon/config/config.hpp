@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Both configuration files as one value: cbpolicyd.conf, which Carbonio generates, and
-// carbonio-limits.conf beside it, which is ours and may be missing. Read at the start and on
-// SIGHUP; a pure function of the two texts, but for reading them. Both files take the same keys
-// (the table is in config_keys); where both have one, ours counts.
+// carbonio-limits.conf in the same folder, which is ours and optional. Read at start-up and on
+// SIGHUP. Both files take the same keys (config_table); if a key is in both, ours counts. Apart
+// from reading the files, a pure function of their texts.
 #pragma once
 
 #include <chrono>
@@ -22,27 +22,27 @@ enum class Durability : std::uint8_t { commit, full };
 
 struct Config {
   // [server]
-  std::string user;   // empty: stay who we are
-  std::string group;  // empty: stay who we are
+  std::string user;   // empty: the user who started us
+  std::string group;  // empty: that user's group
   std::filesystem::path pid_file = "/run/carbonio/cbpolicyd.pid";
   bool background = true;
   int log_level = 2;               // 0 error, 1 warning, 2 notice, 3 info, 4 debug
   std::filesystem::path log_file;  // empty: standard error, or syslog in the background
   std::string log_mail = "main";   // "main" or "mail@syslog:native" ("maillog" is the same)
-  bool log_modules = false;        // log_detail holds "modules"
+  bool log_modules = false;        // log_detail contains "modules"
   std::string host = "*";          // "*": every address
-  std::string port = "10031";      // a path where `unix_socket`
+  std::string port = "10031";      // a path if `unix_socket`
   bool unix_socket = false;        // proto=unix
   std::chrono::seconds timeout_idle{1020};
   std::chrono::seconds timeout_busy{120};
-  std::vector<std::string> cidr_allow;  // networks; empty: everybody
+  std::vector<std::string> cidr_allow;  // networks; empty: all
   std::vector<std::string> cidr_deny;
   std::size_t max_connections = 10'000;
   std::size_t max_sessions = 10'000;
   std::string nameservers;  // "192.0.2.53,127.0.0.1:5353"; empty: the system's
 
   // [database]
-  std::filesystem::path database;  // of DSN=DBI:SQLite:dbname=; empty: not named
+  std::filesystem::path database;  // of DSN=DBI:SQLite:dbname=; empty: not set
   Bypass bypass_mode = Bypass::tempfail;
   std::chrono::seconds bypass_timeout{30};
   std::string table_prefix;
@@ -53,8 +53,8 @@ struct Config {
   std::chrono::seconds remind_interval{60};    // of trouble, in the log
   std::size_t largest_log_mib = 256;           // the write-ahead log
 
-  // One section a module. True where the section enables it and [server] modules lists it (or there
-  // is no such list): the Perl daemon does not load what is not listed.
+  // One section per module. True if the section enables it and [server] modules, if set, lists it:
+  // the Perl daemon does not load modules that are not listed.
   bool access_control = false;
   bool accounting = false;
   bool check_helo = false;
@@ -74,18 +74,19 @@ struct Config {
 
 struct LoadedConfig {
   Config config;
-  // "cbpolicyd.conf:12: unknown key 'prot' in [server], did you mean 'proto'?" At most a hundred.
+  // "cbpolicyd.conf:12: unknown key 'prot' in [server], did you mean 'proto'?" At most 100.
   std::vector<std::string> warnings;
-  // What is as Carbonio has it and still worth a line. Nothing needs to be done.
+  // Worth a line in the log, but no action is needed.
   std::vector<std::string> notices;
 };
 
-// `main_name` and `ours_name` stand in messages. Errors name file and line and say what is allowed.
+// `main_name` and `ours_name` are used in messages. Errors name the file, the line and the allowed
+// values.
 Result<LoadedConfig> parse_config(std::string_view main_text, std::string_view main_name,
                                   std::string_view ours_text, std::string_view ours_name);
 
-// Reads `file`, and carbonio-limits.conf in the same folder where there is one. An Error also where
-// a file cannot be read, is no file, or is larger than 1 MiB; it says what to do.
+// Reads `file`, and carbonio-limits.conf in the same folder if it exists. Also an Error, with what
+// to do, if a file cannot be read, is not a regular file or is larger than 1 MiB.
 Result<LoadedConfig> load_config(const std::filesystem::path& file);
 
 }  // namespace policyd

@@ -21,9 +21,9 @@ using Rejected = std::optional<std::string_view>;
 constexpr std::uint64_t kDaySeconds = 86'400;
 constexpr std::uint64_t kMonthSeconds = 30 * kDaySeconds;
 constexpr std::uint64_t kLargestPort = 65'535;
-constexpr std::uint64_t kMostSessionHours = 24 * 3'650;
-constexpr std::size_t kLongestSocketPath = sizeof(sockaddr_un::sun_path) - 1;
-static_assert(kLongestSocketPath == 107, "the number stands in the table below");
+constexpr std::uint64_t kMaxSessionHours = 24 * 3'650;
+constexpr std::size_t kMaxSocketPath = sizeof(sockaddr_un::sun_path) - 1;
+static_assert(kMaxSocketPath == 107, "the table below names this number");
 
 constexpr std::array<std::string_view, 4> kTrue = {"1", "y", "yes", "on"};
 constexpr std::array<std::string_view, 4> kFalse = {"0", "n", "no", "off"};
@@ -33,20 +33,20 @@ bool is_one_of(std::span<const std::string_view> words, std::string_view word) {
                      [word](std::string_view w) { return equal_ignoring_case(w, word); });
 }
 
-// A tab is white space and harmless.
+// A tab is harmless white space.
 bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
 
-// Digits only, and within the bounds.
-std::optional<std::uint64_t> number_within(std::string_view text, std::uint64_t least,
-                                           std::uint64_t most) {
+// Only digits, and within the bounds.
+std::optional<std::uint64_t> number_within(std::string_view text, std::uint64_t min,
+                                           std::uint64_t max) {
   std::uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || rest != end || value < least || value > most) return std::nullopt;
+  if (error != std::errc{} || rest != end || value < min || value > max) return std::nullopt;
   return value;
 }
 
-// The items of a list. Lines that begin with a comment sign are comments in here-documents too.
+// The items of a list. In here-documents, too, lines that begin with # or ; are comments.
 std::vector<std::string_view> items_of(std::string_view list) {
   std::vector<std::string_view> items;
   while (!list.empty()) {
@@ -63,8 +63,8 @@ std::vector<std::string_view> items_of(std::string_view list) {
   return items;
 }
 
-// IpNetwork takes a length beyond the address's bits for all of them, as the Perl daemon does in
-// rows; in an access list it is a slip to be told.
+// IpNetwork takes a prefix length beyond the address's bits as all of them, as the Perl daemon does
+// for rows; in an access list it is reported as a mistake.
 bool is_network(std::string_view text) {
   const std::size_t slash = text.find('/');
   const std::uint64_t bits = text.find(':') == std::string_view::npos ? 32 : 128;
@@ -72,10 +72,10 @@ bool is_network(std::string_view text) {
                                     number_within(text.substr(slash + 1), 0, bits).has_value());
 }
 
-// A port, or the path of a UNIX socket; whether it fits `proto` is known only at the end.
+// A port, or the path of a UNIX socket; whether it fits `proto` is checked after both files.
 Rejected read_port(ConfigDraft& draft, std::string_view value) {
   const auto number = number_within(value, 1, kLargestPort);
-  const bool path = value.starts_with('/') && value.size() <= kLongestSocketPath;
+  const bool path = value.starts_with('/') && value.size() <= kMaxSocketPath;
   if (!number && !path) return value;
   draft.port = number ? std::to_string(*number) : std::string(value);
   return std::nullopt;
@@ -89,7 +89,7 @@ Rejected read_log_mail(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
-// The Perl daemon knows more details; there is nothing here for them to show.
+// The Perl daemon has more details; they have no effect here.
 Rejected read_log_detail(ConfigDraft& draft, std::string_view value) {
   const auto items = items_of(value);
   draft.log_modules = std::any_of(items.begin(), items.end(), [](std::string_view item) {
@@ -99,8 +99,8 @@ Rejected read_log_detail(ConfigDraft& draft, std::string_view value) {
 }
 
 // "DBI:SQLite:dbname=PATH", as DBD::SQLite reads it: dbname, database or db among attributes
-// separated by semicolons, or the path alone. Of a DSN that is refused only the beginning is shown:
-// those of other drivers may hold a password.
+// separated by semicolons, or the path alone. Of a rejected DSN only the beginning is shown: those
+// of other drivers may contain a password.
 Rejected read_dsn(ConfigDraft& draft, std::string_view value) {
   constexpr std::array<std::string_view, 3> kNames = {"dbname", "database", "db"};
   constexpr std::string_view kDriver = "DBI:SQLite:";
@@ -139,7 +139,7 @@ Rejected read_sessions(ConfigDraft& draft, std::string_view value) {
   const std::string_view unit = trimmed(value.substr(digits));
   if (!is_one_of(kDays, unit) && !is_one_of(kHours, unit)) return value;
   const std::uint64_t factor = is_one_of(kDays, unit) ? 24 : 1;
-  const auto number = number_within(value.substr(0, digits), 1, kMostSessionHours / factor);
+  const auto number = number_within(value.substr(0, digits), 1, kMaxSessionHours / factor);
   if (!number) return value;
   draft.cleanup_sessions = std::chrono::hours(*number * factor);
   return std::nullopt;
@@ -151,7 +151,7 @@ using Draft = ConfigDraft;
 constexpr Special kPort{read_port, "1 to 65535, or with proto=unix a path of at most 107 bytes"};
 constexpr Special kLogMail{read_log_mail, "main or mail@syslog:native (maillog is the same)"};
 constexpr Special kLogDetail{read_log_detail, "modules, tracking, policies, protocols"};
-constexpr Special kDsn{read_dsn, "DBI:SQLite:dbname=/PATH (only SQLite is provided)"};
+constexpr Special kDsn{read_dsn, "DBI:SQLite:dbname=/PATH (only SQLite is supported)"};
 constexpr Special kPrefix{read_table_prefix, "up to 64 letters, digits and _"};
 constexpr Special kSessions{read_sessions, "days or hours, such as 30, 30d, 12h, up to 3650 days"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
@@ -170,7 +170,7 @@ constexpr std::string_view kBlacklist = "Greylisting in effect, sending server b
 
 // clang-format off
 constexpr std::array kKeys = {
-    // Section, key, default, unit, whether an empty value is one, where it goes.
+    // Section, key, default, unit, whether it may be empty, the field it sets.
     ConfigKey{"server", "user", "", "", kMayBeEmpty, Word{&Draft::user}},
     ConfigKey{"server", "group", "", "", kMayBeEmpty, Word{&Draft::group}},
     ConfigKey{"server", "pid_file", "/run/carbonio/cbpolicyd.pid", "", kNotEmpty, File{&Draft::pid_file}},
@@ -235,13 +235,13 @@ struct ReadValue {
   }
   template <typename Integer>
   Rejected operator()(const Number<Integer>& key) const {
-    const auto number = number_within(value, key.least, key.most);
+    const auto number = number_within(value, key.min, key.max);
     if (!number) return value;
     draft.*key.into = static_cast<Integer>(*number);
     return std::nullopt;
   }
   Rejected operator()(const Seconds& key) const {
-    const auto number = number_within(value, key.least, key.most);
+    const auto number = number_within(value, key.min, key.max);
     if (!number) return value;
     draft.*key.into = std::chrono::seconds(*number);
     return std::nullopt;
@@ -287,15 +287,15 @@ struct ReadValue {
 struct Allowed {
   std::string_view unit;
 
-  [[nodiscard]] std::string range(std::uint64_t least, std::uint64_t most) const {
-    return fmt::format("{} to {}{}{}", least, most, unit.empty() ? "" : " ", unit);
+  [[nodiscard]] std::string range(std::uint64_t min, std::uint64_t max) const {
+    return fmt::format("{} to {}{}{}", min, max, unit.empty() ? "" : " ", unit);
   }
   std::string operator()(const Flag&) const { return "1 or 0 (y, yes, on are 1)"; }
   template <typename Integer>
   std::string operator()(const Number<Integer>& key) const {
-    return range(key.least, key.most);
+    return range(key.min, key.max);
   }
-  std::string operator()(const Seconds& key) const { return range(key.least, key.most); }
+  std::string operator()(const Seconds& key) const { return range(key.min, key.max); }
   template <typename Value>
   std::string operator()(const Choice<Value>& key) const {
     return fmt::format("{} or {}", key.words[0].first, key.words[1].first);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The one table of all configuration keys: section, default, unit, range and where each is read
-// into; and the reading of one value. Used by config, and by whatever lists the keys. Pure.
+// The one table of all configuration keys (section, default, unit, range and the field each sets),
+// and the parser of a value. Used by config, and by tests that list the keys. Pure.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@
 
 namespace policyd {
 
-// A Config in the making, with what is needed only until both files are read.
+// A Config under construction, with the values needed only until both files are read.
 struct ConfigDraft : Config {
   std::vector<std::string> modules;
   std::vector<std::string> protocols;
@@ -29,19 +29,19 @@ struct ConfigDraft : Config {
 
 namespace config_key {
 
-struct Flag {  // true is 1, y, yes or on, in any case; everything else is false
+struct Flag {  // 1, y, yes and on, in any case, are true; everything else is false
   bool ConfigDraft::*into;
 };
 template <typename Integer>
 struct Number {
   Integer ConfigDraft::*into;
-  std::uint64_t least;
-  std::uint64_t most;
+  std::uint64_t min;
+  std::uint64_t max;
 };
 struct Seconds {
   std::chrono::seconds ConfigDraft::*into;
-  std::uint64_t least;
-  std::uint64_t most;
+  std::uint64_t min;
+  std::uint64_t max;
 };
 template <typename Value>
 struct Choice {  // one of two words, in any case
@@ -57,26 +57,26 @@ struct Text {  // one line
 struct File {  // an absolute path
   std::filesystem::path ConfigDraft::*into;
 };
-struct Names {  // separated by commas and white space; comment lines among them are left out
+struct Names {  // separated by commas and white space; comment lines are skipped
   std::vector<std::string> ConfigDraft::*into;
 };
 struct Networks {  // separated likewise
   std::vector<std::string> ConfigDraft::*into;
 };
-struct Special {  // has a form of its own; the function returns what it does not allow
+struct Special {  // has a syntax of its own; the function returns the part that is not allowed
   std::optional<std::string_view> (*read)(ConfigDraft& draft, std::string_view value);
   std::string_view allowed;
 };
-struct Ignored {};  // Carbonio writes it; it has no meaning here
+struct Ignored {};  // written by Carbonio, without meaning here
 
 }  // namespace config_key
 
 struct ConfigKey {
   std::string_view section;
   std::string_view name;      // "*": every other key of the section
-  std::string_view standard;  // the default, as it would stand in the file
-  std::string_view unit;      // of a number without one; empty where there is none
-  bool may_be_empty;          // otherwise an empty value leaves things as they are
+  std::string_view standard;  // the default, as it would be written in the file
+  std::string_view unit;      // of a number; empty if it has none
+  bool may_be_empty;          // if not, an empty value is ignored
   std::variant<config_key::Flag, config_key::Number<int>, config_key::Number<std::size_t>,
                config_key::Seconds, config_key::Choice<bool>, config_key::Choice<Bypass>,
                config_key::Choice<Algorithm>, config_key::Choice<Durability>, config_key::Word,
@@ -85,19 +85,20 @@ struct ConfigKey {
       into;
 };
 
-// All keys, those of a section together.
+// All keys; those of a section are adjacent.
 [[nodiscard]] std::span<const ConfigKey> config_keys();
 
-// Reads a value that is not empty, or may be, into `draft`; lists grow by it. Returns the part of
-// `value` that is not allowed, if any; `draft` is then as it was, or nearly.
+// Reads a value, which may be empty only if the key allows it, into `draft`; lists are appended to.
+// Returns the part of `value` that is not allowed, if any; a list may then hold the items before
+// it.
 [[nodiscard]] std::optional<std::string_view> read_config_value(const ConfigKey& key,
                                                                 std::string_view value,
                                                                 ConfigDraft& draft);
 
-// What values the key takes, in words: "1 to 86400 s", "tempfail or pass".
+// The values the key takes, in words: "1 to 86400 s", "tempfail or pass".
 [[nodiscard]] std::string allowed_values(const ConfigKey& key);
 
-// Neither true nor plainly false ("0", "no", "0 # Disabled by default"): worth a warning.
+// Neither true nor clearly false ("0", "no", "0 # Disabled by default"): worth a warning.
 [[nodiscard]] bool is_doubtful_flag(std::string_view value);
 
 }  // namespace policyd

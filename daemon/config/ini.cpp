@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "daemon/base/ascii.hpp"
+#include "daemon/base/printable.hpp"
 
 namespace policyd {
 namespace {
@@ -15,12 +16,12 @@ constexpr std::string_view kWhiteSpace = " \t\r\n\v\f";
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kHereDocument = "<<";
 
-// The lines of a text, counted.
+// The lines of a text, with their numbers.
 class Lines {
  public:
   explicit Lines(std::string_view text) : rest_(text) {}
 
-  // Without the line end; nothing after the last one.
+  // Without its line end; nullopt after the last one.
   std::optional<std::string_view> next() {
     if (rest_.empty()) return std::nullopt;
     const std::size_t newline = rest_.find('\n');
@@ -53,7 +54,7 @@ class Reader {
 
  private:
   Result<void> read_section(std::string_view line) {
-    if (line.back() != ']') return wrong("a section is '[name]', not", line);
+    if (line.back() != ']') return wrong("not a valid '[section]':", line);
     const std::string_view name = trimmed(line.substr(1, line.size() - 2));
     if (name.empty()) return wrong("a section needs a name:", line);
     sections_.push_back({std::string(name), lines_.number(), {}});
@@ -64,9 +65,9 @@ class Reader {
     const std::size_t equals = line.find('=');
     const std::string_view key = trimmed(line.substr(0, equals));
     if (equals == std::string_view::npos || key.empty()) {
-      return wrong("neither a comment, a '[section]' nor 'key=value':", line);
+      return wrong("not a comment, a '[section]' or 'key=value':", line);
     }
-    if (sections_.empty()) return wrong("a key needs a '[section]' above it:", line);
+    if (sections_.empty()) return wrong("a key before the first '[section]':", line);
     const std::string_view value = trimmed(line.substr(equals + 1));
     IniEntry entry{std::string(key), std::string(value), lines_.number()};
     if (value.starts_with(kHereDocument)) {
@@ -78,9 +79,9 @@ class Reader {
     return {};
   }
 
-  // `opening` is the line that begins it, for the errors.
+  // `opening` is its first line, for errors.
   Result<std::string> read_here_document(std::string_view mark, std::string_view opening) {
-    if (mark.empty()) return wrong("'<<' needs the word that ends the lines:", opening);
+    if (mark.empty()) return wrong("'<<' without the word that ends the value:", opening);
     const std::size_t begin = lines_.number();
     std::string value;
     bool first = true;
@@ -90,8 +91,8 @@ class Reader {
       first = false;
       value += *line;
     }
-    return failure(fmt::format("{}:{}: no line {} ends the lines that begin here", name_, begin,
-                               in_quotes(mark)));
+    return failure(fmt::format("{}:{}: the value that begins here has no end; add a line {}", name_,
+                               begin, in_quotes(mark)));
   }
 
   [[nodiscard]] tl::unexpected<Error> wrong(std::string_view what, std::string_view line) const {
@@ -107,13 +108,14 @@ class Reader {
 
 Result<std::vector<IniSection>> parse_ini(std::string_view text, std::string_view name) {
   if (text.size() > kMaxIniBytes) {
-    return failure(fmt::format("{}: larger than {} bytes, so it is no configuration file", name,
-                               kMaxIniBytes));
+    return failure(
+        fmt::format("{}: larger than {} bytes, so not a configuration file", name, kMaxIniBytes));
   }
   const std::size_t nul = text.find('\0');
   if (nul != std::string_view::npos) {
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(nul), '\n');
-    return failure(fmt::format("{}:{}: a NUL byte, so it is no configuration file", name, line));
+    return failure(
+        fmt::format("{}:{}: contains a NUL byte, so not a configuration file", name, line));
   }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   return Reader(text, name).read();
@@ -128,20 +130,6 @@ std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kWhiteSpace);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kWhiteSpace) - begin + 1);
-}
-
-std::string in_quotes(std::string_view value) {
-  constexpr std::size_t kLongest = 60;
-  std::string out = "'";
-  for (const char c : value.substr(0, kLongest)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out + (value.size() > kLongest ? "...'" : "'");
 }
 
 }  // namespace policyd

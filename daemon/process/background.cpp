@@ -17,12 +17,12 @@ namespace policyd {
 
 namespace {
 
-// What the command ends with: 0 after the child's word, else the child's own status.
+// The parent's exit status: 0 once the child is ready, otherwise the child's own.
 int wait_for(pid_t child, int from_child) {
-  char word = 0;
+  char byte = 0;
   ssize_t got = 0;
   do {
-    got = ::read(from_child, &word, 1);
+    got = ::read(from_child, &byte, 1);
   } while (got < 0 && errno == EINTR);
   if (got == 1) return 0;
   int status = 0;
@@ -36,13 +36,14 @@ int wait_for(pid_t child, int from_child) {
 Result<Background> Background::detach(std::optional<int>& parent_status) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return failure(fmt::format("cannot go to the background: {}", std::strerror(errno)));
+    return failure(fmt::format("cannot detach to the background: {}", std::strerror(errno)));
   }
   UniqueFd from_child{ends[0]};
   UniqueFd to_parent{ends[1]};
   const pid_t child = ::fork();
-  if (child < 0)
-    return failure(fmt::format("cannot go to the background: {}", std::strerror(errno)));
+  if (child < 0) {
+    return failure(fmt::format("cannot detach to the background: {}", std::strerror(errno)));
+  }
   if (child > 0) {
     to_parent.reset();
     unblock_signals();
@@ -50,8 +51,8 @@ Result<Background> Background::detach(std::optional<int>& parent_status) {
     return Background{};
   }
   ::setsid();
-  static_cast<void>(!::chdir("/"));  // no file system is kept busy
-  ::umask(022);                      // the log is for others to read, whoever started us
+  static_cast<void>(!::chdir("/"));  // keep no file system busy
+  ::umask(022);                      // the log must be readable, whatever our parent's umask
   Background background;
   background.to_parent_ = std::move(to_parent);
   return background;

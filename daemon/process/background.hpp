@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Going to the background: the command returns when connections are accepted, or says why not, and
-// the output it was given is closed, since carbonio-configd waits for that.
+// Detaching to the background: the command returns when connections are accepted, or reports why
+// not. Its output is then closed, since carbonio-configd waits for that.
 #pragma once
 
 #include <optional>
@@ -13,20 +13,20 @@ namespace policyd {
 
 class Background {
  public:
-  // Forks, before there are threads. Returns in the child, which goes on with the work; in the
-  // parent `parent_status` is set to the exit status once the child is ready or has ended.
+  // Forks; before any thread is started. Returns in the child, which continues, and in the parent,
+  // where `parent_status` is set to the exit status once the child is ready or has exited.
   static Result<Background> detach(std::optional<int>& parent_status);
 
-  // Connections are accepted: the parent ends with 0, and our output is closed.
+  // Connections are accepted: the parent exits with 0, and our output is closed.
   void ready();
 
  private:
   UniqueFd to_parent_;
 };
 
-// Standard input, output and error become /dev/null.
+// Redirects standard input, output and error to /dev/null.
 void close_output();
-// What whoever started us left open, from descriptor `first` on. Before anything of ours is open.
+// Closes descriptors inherited from the parent, from `first` on. Before we open our own.
 void close_inherited(int first);
 
 }  // namespace policyd

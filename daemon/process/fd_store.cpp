@@ -18,12 +18,12 @@ bool is_of_store(const std::string& name) { return name.rfind(kPrefix, 0) == 0; 
 }  // namespace
 
 HandedOver handed_over(const char* pid, const char* count, const char* names) {
-  constexpr int kMost = 64;
+  constexpr int kMaxDescriptors = 64;
   if (pid == nullptr || count == nullptr || pid != std::to_string(::getpid())) return {};
   HandedOver given;
   const std::string_view digits{count};
   std::from_chars(digits.data(), digits.data() + digits.size(), given.count);
-  given.count = std::clamp(given.count, 0, kMost);
+  given.count = std::clamp(given.count, 0, kMaxDescriptors);
   std::string_view left = names != nullptr ? names : "";
   while (!left.empty()) {
     const std::size_t end = std::min(left.find(':'), left.size());
@@ -48,12 +48,12 @@ Result<std::vector<Listener>> sockets_for(const Config& config, const HandedOver
   if (given.count == 0) return listen_on(config);
   auto inherited = inherited_listeners(given.count);
   const std::string name = store_name(config);
-  const bool of_another_configuration =
+  const bool outdated =
       std::any_of(given.names.begin(), given.names.end(),
                   [&](const std::string& each) { return is_of_store(each) && each != name; });
-  if (!of_another_configuration) return inherited;
+  if (!outdated) return inherited;
   for (const std::string& each : std::set<std::string>{given.names.begin(), given.names.end()}) {
-    notifier.tell(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", each));
+    notifier.send(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", each));
   }
   if (inherited) inherited->clear();
   return listen_on(config);
@@ -63,12 +63,12 @@ void keep_in_store(std::vector<Listener>& listeners, const Config& config,
                    const Notifier& notifier) {
   std::vector<int> descriptors;
   for (Listener& listener : listeners) {
-    if (listener.inherited) continue;  // systemd has it
+    if (listener.inherited) continue;  // already in the store
     descriptors.push_back(listener.fd.get());
     listener.inherited = true;
   }
-  // A listening socket does not hang up: nobody has to watch it.
-  notifier.tell(fmt::format("FDSTORE=1\nFDNAME={}\nFDPOLL=0", store_name(config)), descriptors);
+  // A listening socket never hangs up, so systemd need not poll it.
+  notifier.send(fmt::format("FDSTORE=1\nFDNAME={}\nFDPOLL=0", store_name(config)), descriptors);
 }
 
 }  // namespace policyd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The listening sockets across a restart: systemd keeps copies of them (FDSTORE, sd_notify(3)), so
-// connections made while nobody serves wait in the kernel, and hands them to the next start. Their
-// name tells that start whether they are those of its configuration. Called once, by main.
+// Keeps the listening sockets across a restart: systemd holds copies of them (FDSTORE,
+// sd_notify(3)) and passes them to the next start, so that connections made in between wait in the
+// kernel. Their name shows whether they still match the configuration. Used once, at start-up.
 #pragma once
 
 #include <string>
@@ -15,24 +15,24 @@
 
 namespace policyd {
 
-// What the environment says: $LISTEN_FDS and $LISTEN_FDNAMES, where $LISTEN_PID is us.
+// From $LISTEN_FDS and $LISTEN_FDNAMES, if $LISTEN_PID is this process.
 struct HandedOver {
   int count = 0;                   // descriptors 3 and up
-  std::vector<std::string> names;  // as many, or none
+  std::vector<std::string> names;  // one for each, or empty
 };
-// Each may be null, as getenv has it. More than 64 descriptors are 64.
+// Each may be null. More than 64 descriptors count as 64.
 HandedOver handed_over(const char* pid, const char* count, const char* names);
 
-// "cbpolicyd-localhost-10031": without a colon, which the protocol forbids.
+// "cbpolicyd-localhost-10031"; without colons, which the protocol forbids.
 std::string store_name(const Config& config);
 
-// The sockets handed over, where they are of this configuration or from somebody who names them
-// otherwise (our supervisor, a socket unit); else those of the configuration, made now, and what
-// the store has of another one is thrown out of it.
+// The sockets passed to us, if they match the configuration or have names that are not ours (from
+// our supervisor or a socket unit). Otherwise binds those of the configuration, and removes the
+// outdated ones from the store.
 Result<std::vector<Listener>> sockets_for(const Config& config, const HandedOver& given,
                                           const Notifier& notifier);
 
-// From now on systemd keeps them too. A path among them is then nobody's to remove at our end.
+// Adds the sockets to systemd's store. The path of a UNIX socket then stays when we exit.
 void keep_in_store(std::vector<Listener>& listeners, const Config& config,
                    const Notifier& notifier);
 

@@ -5,8 +5,10 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include <algorithm>
 #include <system_error>
 
+#include "daemon/config/module_table.hpp"
 #include "daemon/net/listeners.hpp"
 
 namespace policyd {
@@ -14,38 +16,38 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void check_folder(const fs::path& file, std::string_view key, std::vector<std::string>& wrong) {
+void check_folder(const fs::path& file, std::string_view key, std::vector<std::string>& problems) {
   std::error_code code;
   if (file.empty() || fs::is_directory(file.parent_path(), code)) return;
-  wrong.push_back(fmt::format("{} {}: there is no folder {}; make it, for the daemon's user", key,
-                              file.string(), file.parent_path().string()));
+  problems.push_back(fmt::format("{} {}: folder {} does not exist; create it for the daemon's user",
+                                 key, file.string(), file.parent_path().string()));
 }
 
 bool any_module(const Config& config) {
-  return config.quotas || config.accounting || config.access_control || config.greylisting ||
-         config.check_helo || config.check_spf;
+  return std::any_of(kModules.begin(), kModules.end(),
+                     [&](const ModuleInfo& module) { return config.*module.in_config; });
 }
 
 }  // namespace
 
 std::vector<std::string> check_host(const Config& config) {
-  std::vector<std::string> wrong;
+  std::vector<std::string> problems;
   if (!config.user.empty() && ::getpwnam(config.user.c_str()) == nullptr) {
-    wrong.push_back(
-        fmt::format("there is no user '{}'; set 'user' to one that exists", config.user));
+    problems.push_back(
+        fmt::format("user '{}' does not exist; set 'user' to an existing one", config.user));
   }
   if (!config.group.empty() && ::getgrnam(config.group.c_str()) == nullptr) {
-    wrong.push_back(
-        fmt::format("there is no group '{}'; set 'group' to one that exists", config.group));
+    problems.push_back(
+        fmt::format("group '{}' does not exist; set 'group' to an existing one", config.group));
   }
-  if (const auto host = look_up_host(config); !host) wrong.push_back(host.error().message);
+  if (const auto host = look_up_host(config); !host) problems.push_back(host.error().message);
   if (!any_module(config)) {
-    wrong.emplace_back("no module is on, so nothing is limited; set enable=1 in [Quotas]");
+    problems.emplace_back("no module is enabled, so nothing is limited; set enable=1 in [Quotas]");
   }
-  check_folder(config.database, "the database", wrong);
-  check_folder(config.log_file, "log_file", wrong);
-  check_folder(config.pid_file, "pid_file", wrong);
-  return wrong;
+  check_folder(config.database, "the database", problems);
+  check_folder(config.log_file, "log_file", problems);
+  check_folder(config.pid_file, "pid_file", problems);
+  return problems;
 }
 
 }  // namespace policyd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What on this host does not fit a configuration that can be read: for --check-config.
+// Checks a valid configuration against this host, for --check-config.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace policyd {
 
-// Users, hosts, folders and modules that the configuration names and that are not there. One line
-// each, with what to do. Nothing is opened or changed; a host's name may be asked of the DNS.
+// Returns the problems, one line each with what to do: users, hosts and folders that do not exist,
+// no module enabled. Opens and changes nothing; a host name may be looked up in the DNS.
 std::vector<std::string> check_host(const Config& config);
 
 }  // namespace policyd

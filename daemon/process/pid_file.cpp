@@ -41,17 +41,17 @@ PidFile::Trouble cannot_write(const fs::path& file, int error) {
           fmt::format("cannot write the pid file {}: {}", file.string(), std::strerror(error))};
 }
 
-UniqueFd open_or_make(const fs::path& file) {
+UniqueFd open_or_create(const fs::path& file) {
   const auto open = [&] {
     return UniqueFd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode)};
   };
   UniqueFd fd = open();
-  // What another user left there goes, where the folder lets us.
+  // A file left by another user is replaced, if the folder permits.
   if (!fd && errno == EACCES && ::unlink(file.c_str()) == 0) fd = open();
   return fd;
 }
 
-// At no moment is there half a number, nor none, for those who read.
+// Readers never see half a number, or none.
 bool write_pid(int fd) {
   const std::string text = fmt::format("{}\n", ::getpid());
   const auto size = static_cast<ssize_t>(text.size());
@@ -61,20 +61,19 @@ bool write_pid(int fd) {
 }  // namespace
 
 PidFile::Trouble PidFile::taken(const fs::path& file, pid_t by) {
-  return {
-      true,
-      fmt::format("the policy daemon runs already, with pid {} (pid file {}); stop that one first",
-                  by, file.string())};
+  return {true, fmt::format(
+                    "the policy daemon is already running with pid {} (pid file {}); stop it first",
+                    by, file.string())};
 }
 
 tl::expected<PidFile, PidFile::Trouble> PidFile::take(const fs::path& file) {
   for (;;) {
-    UniqueFd fd = open_or_make(file);
+    UniqueFd fd = open_or_create(file);
     if (!fd) return tl::unexpected{cannot_write(file, errno)};
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       return tl::unexpected{taken(file, pid_in(fd.get()))};
     }
-    // Its daemon may have removed it while we came.
+    // The daemon that had it may have removed it meanwhile.
     if (!is_same_file(fd.get(), file)) continue;
     if (!write_pid(fd.get())) return tl::unexpected{cannot_write(file, errno)};
     return PidFile{file, std::move(fd)};
@@ -88,9 +87,9 @@ std::optional<pid_t> PidFile::holder(const fs::path& file) {
 }
 
 PidFile::~PidFile() {
-  if (is_there()) ::unlink(file_.c_str());
+  if (is_in_place()) ::unlink(file_.c_str());
 }
 
-bool PidFile::is_there() const { return fd_ && is_same_file(fd_.get(), file_); }
+bool PidFile::is_in_place() const { return fd_ && is_same_file(fd_.get(), file_); }
 
 }  // namespace policyd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The pid file, where Carbonio's programs look for the daemon; gone when we end in order. It is
-// locked while its daemon lives: a second one of the same place sees that it is the second, and a
-// number that a crash left there, by now perhaps somebody else's, is in nobody's way.
+// The pid file, from which Carbonio's programs know the daemon; removed at an orderly exit. It is
+// locked while the daemon runs, so that a second daemon recognises the first, and a stale number
+// left by a crash, which another process may have by now, does no harm.
 #pragma once
 
 #include <sys/types.h>
@@ -18,25 +18,25 @@ namespace policyd {
 class PidFile {
  public:
   struct Trouble {
-    bool taken = false;   // another daemon lives with it: do not start. Else one can do without
-    std::string message;  // one line with the file
+    bool taken = false;   // another daemon is running: do not start. If not, go on without the file
+    std::string message;  // one line that names the file
   };
 
-  // Takes the file and writes our number into it.
+  // Locks the file and writes our pid into it.
   static tl::expected<PidFile, Trouble> take(const std::filesystem::path& file);
   static Trouble taken(const std::filesystem::path& file, pid_t by);
-  // Who has taken the file; nullopt where it is stale, or there is none.
+  // The process that has locked the file; nullopt if it is stale or absent.
   static std::optional<pid_t> holder(const std::filesystem::path& file);
 
-  // Removes it, unless it is another's by now.
+  // Removes the file, unless it belongs to another process by now.
   ~PidFile();
   PidFile(PidFile&&) noexcept = default;
   PidFile& operator=(PidFile&&) = delete;
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
 
-  // Whether what we took is still where it was; /run may have been emptied.
-  [[nodiscard]] bool is_there() const;
+  // Whether our file is still in place; /run may have been emptied.
+  [[nodiscard]] bool is_in_place() const;
 
  private:
   PidFile(std::filesystem::path file, UniqueFd fd) : file_(std::move(file)), fd_(std::move(fd)) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Giving up root, once at the start: after the sockets are bound, before any file is opened.
+// Gives up root, once at start-up: after the sockets are bound, before any file is opened.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace policyd {
 
-// Becomes `user` and `group` for good. An empty name stays as it is. `warnings` says where root is
-// kept, or where we are not root and so stay who we are. An unknown name is an Error.
+// Changes to `user` and `group` permanently; an empty name changes nothing. Adds a warning if root
+// is kept, or if we are not root and so cannot change. An unknown name is an Error.
 Result<void> give_up_root(const std::string& user, const std::string& group,
                           std::vector<std::string>& warnings);
 

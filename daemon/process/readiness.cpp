@@ -37,26 +37,26 @@ Readiness::Readiness(EventLoop& loop, const Notifier& notifier, std::chrono::mic
   if (watchdog_ > std::chrono::microseconds::zero()) ping_watchdog();
 }
 
-void Readiness::ready() { notifier_.tell("READY=1"); }
+void Readiness::ready() { notifier_.send("READY=1"); }
 
 void Readiness::reloading() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  notifier_.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+  notifier_.send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
                              std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
 }
 
-void Readiness::stopping() { notifier_.tell("STOPPING=1\nSTATUS=Stopping."); }
+void Readiness::stopping() { notifier_.send("STOPPING=1\nSTATUS=Stopping."); }
 
 void Readiness::send_status() {
   loop_.after(kStatusEvery, guard_.wrap([this] { send_status(); }));
   std::string now = status_line_();
   if (now == sent_) return;
-  notifier_.tell(fmt::format("STATUS={}", now));
+  notifier_.send(fmt::format("STATUS={}", now));
   sent_ = std::move(now);
 }
 
 void Readiness::ping_watchdog() {
-  notifier_.tell("WATCHDOG=1");
+  notifier_.send("WATCHDOG=1");
   const auto half = std::chrono::duration_cast<std::chrono::milliseconds>(watchdog_ / 2);
   loop_.after(std::max(half, std::chrono::milliseconds{1}),
               guard_.wrap([this] { ping_watchdog(); }));

@@ -23,15 +23,15 @@ Notifier::Notifier(std::string_view address) {
   }
 }
 
-void Notifier::tell(std::string_view message) const {
-  if (socket_)
-    static_cast<void>(::send(socket_.get(), message.data(), message.size(), MSG_NOSIGNAL));
+void Notifier::send(std::string_view message) const {
+  if (!socket_) return;
+  static_cast<void>(::send(socket_.get(), message.data(), message.size(), MSG_NOSIGNAL));
 }
 
-void Notifier::tell(std::string_view message, std::span<const int> descriptors) const {
-  constexpr std::size_t kMost = 64;
-  if (!socket_ || descriptors.empty() || descriptors.size() > kMost) return;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMost * sizeof(int))> control{};
+void Notifier::send(std::string_view message, std::span<const int> descriptors) const {
+  constexpr std::size_t kMaxDescriptors = 64;
+  if (!socket_ || descriptors.empty() || descriptors.size() > kMaxDescriptors) return;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control{};
   iovec text{const_cast<char*>(message.data()), message.size()};
   msghdr header{};
   header.msg_iov = &text;

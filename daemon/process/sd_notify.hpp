@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Telling whoever started us how we do: systemd's notification protocol (sd_notify(3)), which our
-// own supervisor speaks too, so that the worker does not care who it is.
+// Sends state changes to the process that started us, by systemd's notification protocol
+// (sd_notify(3)). Our own supervisor speaks it too, so the worker need not know which it is.
 #pragma once
 
 #include <span>
@@ -13,13 +13,13 @@ namespace policyd {
 
 class Notifier {
  public:
-  // `address` is $NOTIFY_SOCKET: a path, or `@` and an abstract name. Empty: nobody wants to know.
+  // `address` is $NOTIFY_SOCKET: a path, or `@` and an abstract name. If empty, nothing is sent.
   explicit Notifier(std::string_view address);
 
-  // "READY=1", "STOPPING=1", "STATUS=...": never waits; what cannot be sent is lost.
-  void tell(std::string_view message) const;
-  // The same with descriptors, of which the other side gets copies. At most 64.
-  void tell(std::string_view message, std::span<const int> descriptors) const;
+  // Sends "READY=1", "STOPPING=1", "STATUS=...". Never waits; what cannot be sent is dropped.
+  void send(std::string_view message) const;
+  // Also sends copies of descriptors, at most 64.
+  void send(std::string_view message, std::span<const int> descriptors) const;
 
  private:
   UniqueFd socket_;

@@ -7,10 +7,11 @@
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
+
+#include "daemon/base/read_file.hpp"
 
 namespace policyd {
 namespace {
@@ -19,12 +20,12 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kFormat = 1;
-constexpr std::size_t kLargest = std::size_t{4} << 20;
+constexpr std::size_t kMaxBytes = std::size_t{4} << 20;
 
 // Times in the file are seconds since 1970 with fraction.
 TimePoint from_seconds(double seconds) {
-  constexpr double kLatest = 1e11;
-  return TimePoint{Millis{std::llround(std::clamp(seconds, 0.0, kLatest) * 1000)}};
+  constexpr double kMax = 1e11;
+  return TimePoint{Millis{std::llround(std::clamp(seconds, 0.0, kMax) * 1000)}};
 }
 
 json json_of(const Refusal& refusal) {
@@ -46,7 +47,7 @@ Refusal refusal_of(const json& from) {
 
 // Throws nlohmann's exceptions.
 Status status_of(const json& from) {
-  if (from.at("format").get<int>() != kFormat) throw std::runtime_error("another format");
+  if (from.at("format").get<int>() != kFormat) throw std::runtime_error("unknown format");
   Status status;
   status.pid = from.at("pid").get<std::int64_t>();
   status.process_start = from.at("process_start").get<std::uint64_t>();
@@ -113,7 +114,7 @@ std::string status_json(const Status& status) {
               {"batches", status.batches},
               {"refused", status.refused}};
   out["refusals"] = std::move(refusals);  // a list in braces would copy them
-  // Keys may hold any bytes; what is not UTF-8 becomes U+FFFD.
+  // Keys may contain any bytes; invalid UTF-8 becomes U+FFFD.
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
@@ -121,7 +122,7 @@ Result<Status> parse_status(std::string_view text) {
   try {
     return status_of(json::parse(text));
   } catch (const std::exception& error) {
-    return failure(fmt::format("no status of the daemon: {}", error.what()));
+    return failure(fmt::format("not a status of the daemon: {}", error.what()));
   }
 }
 
@@ -129,11 +130,11 @@ std::uint64_t process_start(std::int64_t pid) {
   std::ifstream in{fmt::format("/proc/{}/stat", pid)};
   std::string line;
   if (!std::getline(in, line)) return 0;
-  // Field 22; the name, field 2, ends at the last parenthesis and may hold anything.
-  constexpr int kFieldsBehindName = 20;
+  // Field 22. The name, field 2, ends at the last parenthesis and may contain anything.
+  constexpr int kFieldsAfterName = 20;
   std::size_t at = line.rfind(')');
   if (at == std::string::npos) return 0;
-  for (int field = 0; field < kFieldsBehindName; ++field) {
+  for (int field = 0; field < kFieldsAfterName; ++field) {
     at = line.find(' ', at + 1);
     if (at == std::string::npos) return 0;
   }
@@ -143,19 +144,10 @@ std::uint64_t process_start(std::int64_t pid) {
 }
 
 Result<std::optional<Status>> read_status(const fs::path& file) {
-  std::error_code code;
-  if (!fs::exists(file, code) && !code) return std::nullopt;
-  std::ifstream in{file, std::ios::binary};
-  if (!in) {
-    const std::string why = std::strerror(errno);
-    if (!fs::exists(file, code)) return std::nullopt;  // the daemon has ended just now
-    return failure(fmt::format("cannot read {}: {}", file.string(), why));
-  }
-  std::string text(kLargest + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > kLargest) return failure(fmt::format("{} is too large", file.string()));
-  auto status = parse_status(text);
+  const auto text = read_file(file, kMaxBytes);
+  if (!text && text.error().code == ENOENT) return std::nullopt;
+  if (!text) return failure(fmt::format("cannot read {}: {}", file.string(), text.error().message));
+  auto status = parse_status(*text);
   if (!status) return failure(fmt::format("{}: {}", file.string(), status.error().message));
   const std::uint64_t started = process_start(status->pid);
   if (started == 0 || started != status->process_start) return std::nullopt;

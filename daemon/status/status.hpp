@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What the daemon tells the command: a JSON file beside the pid file, as a value, with its writing
-// and reading. Pure, but for read_status. The daemon's side is status_file; the format is stable,
-// and a reader ignores what it does not know.
+// What the daemon reports to the command: a JSON file in the folder of the pid file, as a value,
+// with functions to write and read it. The daemon's side is status_writer. The format is stable,
+// and readers ignore unknown fields. Pure, except read_status and process_start.
 #pragma once
 
 #include <cstdint>
@@ -26,21 +26,21 @@ struct Status {
   };
 
   std::int64_t pid = 0;
-  std::uint64_t process_start = 0;  // as the kernel counts it: tells a later process of this pid
+  std::uint64_t process_start = 0;  // see process_start(): detects another process with this pid
   std::string version;
   TimePoint started{};
   std::string database;
   std::optional<Trouble> trouble;
-  std::optional<std::int64_t> rules_version;  // none: no rules could be read yet
+  std::optional<std::int64_t> rules_version;  // nullopt: no rules could be read yet
   std::uint64_t policies = 0;
   std::uint64_t rule_problems = 0;
-  std::vector<std::string> modules;  // in force, in the order in which they are asked
+  std::vector<std::string> modules;  // enabled ones, in the order in which they are asked
   std::string algorithm;             // of Quotas: "window" or "decay"
-  std::uint64_t connections = 0;     // at present
-  std::uint64_t sessions = 0;        // at present
+  std::uint64_t connections = 0;     // currently
+  std::uint64_t sessions = 0;        // currently
   std::uint64_t requests = 0;
   std::uint64_t batches = 0;
-  std::uint64_t refused = 0;      // answered REJECT or DEFER, by whatever module
+  std::uint64_t refused = 0;      // answered REJECT or DEFER, by any module
   std::vector<Refusal> refusals;  // by limits, the latest first
 
   bool operator==(const Status&) const = default;
@@ -50,14 +50,14 @@ struct Status {
 std::filesystem::path status_file_of(const std::filesystem::path& pid_file);
 
 std::string status_json(const Status& status);
-// An Error for what is no status: other JSON, fields that are missing or of another kind.
+// An Error if the text is not a status: other JSON, or fields missing or of another type.
 Result<Status> parse_status(std::string_view text);
 
-// The status of the daemon that runs; nullopt where there is no file, or its writer is gone (it was
-// killed). An Error where the file cannot be read, is larger than 4 MiB or no status.
+// The status of the running daemon; nullopt if there is no file, or if the daemon that wrote it is
+// gone (it was killed). An Error if the file cannot be read, is larger than 4 MiB or not a status.
 Result<std::optional<Status>> read_status(const std::filesystem::path& file);
 
-// When this process was started, in the kernel's clock ticks since boot; 0 where there is none.
+// When process `pid` was started, in the kernel's clock ticks since boot; 0 if there is none.
 std::uint64_t process_start(std::int64_t pid);
 
 }  // namespace policyd

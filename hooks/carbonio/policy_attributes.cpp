@@ -8,7 +8,7 @@ using Action = AttributeChange::Action;
 std::vector<AttributeChange> enabling(std::span<const ModuleSwitch> modules) {
   std::vector<AttributeChange> out = {{Action::add, kServicesAttribute, kPolicyService}};
   for (const ModuleSwitch& module : modules) {
-    out.push_back({Action::set, module.attribute, "TRUE"});
+    out.push_back({Action::set, std::string{module.attribute}, "TRUE"});
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/config/config.hpp"
+#include "daemon/config/module_table.hpp"
 #include "hooks/carbonio/server_attributes.hpp"
 
 namespace carbonio {
@@ -18,25 +19,15 @@ inline constexpr const char* kServicesAttribute = "zimbraServiceEnabled";
 inline constexpr const char* kPolicyService = "cbpolicyd";
 inline constexpr const char* kMtaService = "mta";
 
-struct ModuleSwitch {
-  std::string_view option;  // of `enable`
-  const char* name;         // the daemon's
-  const char* attribute;
-  bool policyd::Config::*in_config;
-};
+using ModuleSwitch = policyd::ModuleInfo;
 
 // `enable` always switches on Quotas, and the others if asked.
-inline constexpr ModuleSwitch kQuotasSwitch = {"", "Quotas", "zimbraCBPolicydQuotasEnabled",
-                                               &policyd::Config::quotas};
-inline constexpr std::array<ModuleSwitch, 5> kOtherModules = {{
-    {"greylisting", "Greylisting", "zimbraCBPolicydGreylistingEnabled",
-     &policyd::Config::greylisting},
-    {"access-control", "AccessControl", "zimbraCBPolicydAccessControlEnabled",
-     &policyd::Config::access_control},
-    {"check-helo", "CheckHelo", "zimbraCBPolicydCheckHeloEnabled", &policyd::Config::check_helo},
-    {"check-spf", "CheckSPF", "zimbraCBPolicydCheckSPFEnabled", &policyd::Config::check_spf},
-    {"accounting", "Accounting", "zimbraCBPolicydAccountingEnabled", &policyd::Config::accounting},
-}};
+inline constexpr ModuleSwitch kQuotasSwitch = policyd::module_named("Quotas");
+inline constexpr std::array kOtherModules = {
+    policyd::module_named("Greylisting"), policyd::module_named("AccessControl"),
+    policyd::module_named("CheckHelo"),   policyd::module_named("CheckSPF"),
+    policyd::module_named("Accounting"),
+};
 
 // What a server must have.
 std::vector<AttributeChange> enabling(std::span<const ModuleSwitch> modules);

@@ -33,7 +33,7 @@ using Millis = std::chrono::milliseconds;
 
 constexpr int kFirstHandedOver = 3;  // SD_LISTEN_FDS_START
 
-// Where the worker says READY=1: a datagram socket with an abstract name that the kernel chose.
+// Where the worker sends READY=1: a datagram socket with an abstract name chosen by the kernel.
 struct NotifySocket {
   policyd::UniqueFd fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   std::string name;
@@ -50,7 +50,7 @@ struct NotifySocket {
   }
 };
 
-// A notification is lines, READY=1 one of them.
+// A notification consists of lines; READY=1 may be one of them.
 bool says_ready(std::string_view notification) {
   while (!notification.empty()) {
     const std::size_t end = std::min(notification.find('\n'), notification.size());
@@ -60,7 +60,7 @@ bool says_ready(std::string_view notification) {
   return false;
 }
 
-// What execve wants; valid as long as `words`.
+// For execve; valid as long as `words`.
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> all;
   all.reserve(words.size() + 1);
@@ -77,7 +77,7 @@ class Supervisor {
         settings_(settings),
         pid_file_(std::move(pid_file)),
         pause_(settings.first_pause) {
-    // Ignored by whoever started us, it would take the ends of workers away from us.
+    // If our parent ignored it, we could not wait for workers.
     ::signal(SIGCHLD, SIG_DFL);
     sigset_t all;
     sigfillset(&all);
@@ -107,17 +107,17 @@ class Supervisor {
 
  private:
   void kill_worker(Clock::time_point now) {
-    constexpr std::chrono::seconds kLookAgain{1};  // it may be stuck in the kernel
+    constexpr std::chrono::seconds kKillAgain{1};  // it may be stuck in the kernel
     ::kill(worker_, SIGKILL);
-    kill_at_ = now + kLookAgain;
+    kill_at_ = now + kKillAgain;
   }
 
-  // The worker was told to end.
+  // The worker was told to exit.
   [[nodiscard]] bool is_ending() const { return worker_ > 0 && (stopping_ || restarting_); }
 
   void wait_for_event() {
     std::array<pollfd, 2> ready{{{signals_.get(), POLLIN, 0}, {notify_.fd.get(), POLLIN, 0}}};
-    auto left = settings_.look_after_pid_file;
+    auto left = settings_.check_pid_file_every;
     if (is_ending() || worker_ == 0) {
       const auto until = is_ending() ? kill_at_ : start_at_;
       left = std::min(left, std::chrono::ceil<Millis>(until - Clock::now()));
@@ -126,7 +126,7 @@ class Supervisor {
   }
 
   void keep_pid_file() {
-    if (pid_file_ && pid_file_->is_there()) return;
+    if (pid_file_ && pid_file_->is_in_place()) return;
     auto again = policyd::PidFile::take(settings_.pid_file);
     if (again) pid_file_.emplace(std::move(*again));
   }
@@ -150,23 +150,23 @@ class Supervisor {
     }
   }
 
-  // In the child: of ours only the sockets go along. We have one thread, so this may allocate.
+  // In the child: passes on only the sockets. The process has one thread, so this may allocate.
   [[noreturn]] void become_worker(std::vector<std::string>& words, pid_t supervisor) {
-    // First to high numbers, so that none of the final places is still in use as a source.
+    // First to high numbers, so that no final number is still in use as a source.
     constexpr int kOutOfTheWay = 100;
     std::vector<int> handed_over;
     handed_over.reserve(listeners_.size());
     for (const policyd::Listener& listener : listeners_) {
       handed_over.push_back(::fcntl(listener.fd.get(), F_DUPFD_CLOEXEC, kOutOfTheWay));
     }
-    int place = kFirstHandedOver;
-    for (const int fd : handed_over) ::dup2(fd, place++);
-    ::close_range(static_cast<unsigned>(place), ~0U, 0);
+    int next = kFirstHandedOver;
+    for (const int fd : handed_over) ::dup2(fd, next++);
+    ::close_range(static_cast<unsigned>(next), ~0U, 0);
     std::vector<std::string> environment = settings_.environment;
     environment.push_back(fmt::format("LISTEN_FDS={}", handed_over.size()));
     environment.push_back(fmt::format("LISTEN_PID={}", ::getpid()));
     environment.push_back(fmt::format("NOTIFY_SOCKET={}", notify_.name));
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // nobody serves without us
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // no worker without its supervisor
     if (::getppid() != supervisor) ::_exit(127);
     for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
     policyd::unblock_signals();
@@ -217,7 +217,7 @@ class Supervisor {
     }
   }
 
-  // The exit status of the supervisor, where the end of the worker is its end too.
+  // The supervisor's exit status, if the end of the worker is also its own.
   std::optional<int> reap() {
     if (worker_ > 0) {
       int status = 0;
@@ -232,7 +232,7 @@ class Supervisor {
       if (!stopping_) {
         try_later(WIFSIGNALED(status)
                       ? fmt::format("the worker was killed by signal {}", WTERMSIG(status))
-                      : fmt::format("the worker ended with status {}", code));
+                      : fmt::format("the worker exited with status {}", code));
       }
     }
     if (stopping_ && worker_ == 0) return 0;
@@ -243,9 +243,9 @@ class Supervisor {
     const bool was_good = ready_at_ && Clock::now() - *ready_at_ >= settings_.good_run;
     if (was_good) pause_ = settings_.first_pause;
     start_at_ = was_good ? Clock::now() : Clock::now() + pause_;
-    ::syslog(LOG_MAIL | LOG_ERR, "%s; the next starts in %lld ms", why.c_str(),
+    ::syslog(LOG_MAIL | LOG_ERR, "%s; restarting in %lld ms", why.c_str(),
              was_good ? 0LL : static_cast<long long>(pause_.count()));
-    pause_ = std::min(pause_ * 2, settings_.longest_pause);
+    pause_ = std::min(pause_ * 2, settings_.max_pause);
   }
 
   std::vector<policyd::Listener> listeners_;
@@ -256,10 +256,10 @@ class Supervisor {
   pid_t worker_ = 0;
   bool was_ready_ = false;
   bool stopping_ = false;
-  bool restarting_ = false;    // the worker was told to end, and another is to come
+  bool restarting_ = false;    // the worker was told to exit, to be replaced
   bool listen_again_ = false;  // the configuration may name other sockets
   Millis pause_;
-  std::optional<Clock::time_point> ready_at_;  // of the worker there is, or the last one
+  std::optional<Clock::time_point> ready_at_;  // of the current or the last worker
   Clock::time_point start_at_;
   Clock::time_point kill_at_;
 };
@@ -269,7 +269,7 @@ class Supervisor {
 policyd::Result<int> supervise(std::vector<policyd::Listener> listeners,
                                const SupervisorSettings& settings) {
   ::openlog("cbpolicyd", LOG_PID, LOG_MAIL);
-  // Before a worker opens the database: there must not be two.
+  // Taken before a worker opens the database: there must not be two daemons.
   auto taken = policyd::PidFile::take(settings.pid_file);
   if (!taken && taken.error().taken) return policyd::failure(taken.error().message);
   std::optional<policyd::PidFile> pid_file;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The process that holds the listening sockets while workers come and go: it starts one (fork and
-// exec, the sockets handed over by systemd's LISTEN_FDS convention), waits until it is ready,
-// starts another when it dies, replaces it when asked to, and ends it in order. Connections made
-// meanwhile wait in the kernel, so Postfix never meets a closed port. One thread, no SQLite.
+// The process that keeps the listening sockets open and a worker running: it starts the worker
+// (fork and exec, passing the sockets by systemd's LISTEN_FDS convention), waits until it is ready,
+// restarts it if it dies or on request, and shuts it down in order. Connections made in between
+// wait in the kernel, so Postfix never finds a closed port. One thread, no SQLite.
 #pragma once
 
 #include <chrono>
@@ -19,32 +19,32 @@ namespace carbonio {
 struct SupervisorSettings {
   std::filesystem::path program;         // of the worker
   std::vector<std::string> arguments;    // without the program's name
-  std::vector<std::string> environment;  // "NAME=value": all that the worker gets of ours
+  std::vector<std::string> environment;  // "NAME=value"; the worker inherits nothing else
   std::filesystem::path pid_file;
   std::function<void()> ready;  // the first worker accepts connections
-  // Before the worker of a restart is started: brings the sockets in line with the configuration as
-  // it is by then. After an Error it is tried again, later and later.
+  // Called before a worker is restarted, to update the sockets to the current configuration. After
+  // an Error it is retried with growing pauses.
   std::function<policyd::Result<void>(std::vector<policyd::Listener>&)> listen_again;
 
-  // A worker that served so long is replaced at once; one that did not, later and later.
+  // A worker that ran this long is restarted at once; otherwise with growing pauses.
   std::chrono::milliseconds good_run{2'000};
   std::chrono::milliseconds first_pause{100};
-  std::chrono::milliseconds longest_pause{30'000};
+  std::chrono::milliseconds max_pause{30'000};
   // From SIGTERM to SIGKILL; carbonio-configd waits 30 s.
   std::chrono::milliseconds stop_within{20'000};
-  // A pid file that is gone (/run was emptied) is written again.
-  std::chrono::milliseconds look_after_pid_file{5'000};
+  // How often a missing pid file (/run was emptied) is noticed and rewritten.
+  std::chrono::milliseconds check_pid_file_every{5'000};
 };
 
-// Until SIGTERM or SIGINT; SIGHUP and SIGUSR1 are passed on, SIGUSR2 replaces the worker. Signals
-// must be blocked by the caller. Returns an exit status: 0, or the worker's own where the first one
-// ends before it is ready. An Error, before anything is started, where another lives with the pid
-// file.
+// Runs until SIGTERM or SIGINT. SIGHUP and SIGUSR1 are passed on, SIGUSR2 restarts the worker. The
+// caller must have blocked signals. Returns the exit status: 0, or that of the first worker if it
+// exits before it is ready. An Error, before anything is started, if another running daemon has the
+// pid file.
 policyd::Result<int> supervise(std::vector<policyd::Listener> listeners,
                                const SupervisorSettings& settings);
 
-// Of an environment what changes how programs run (paths, language, time zone, sanitizers), not
-// what whoever started us knows: Carbonio's scripts export passwords.
+// Selects the variables that affect how programs run (paths, language, time zone, sanitizers). The
+// others are not passed on, since Carbonio's scripts export passwords.
 std::vector<std::string> worker_environment(const char* const* environment);
 
 }  // namespace carbonio

@@ -113,7 +113,7 @@ class Words(host.HostTest):
         self.assertEqual({state["pid"], state["worker"]}, set(host.processes(str(CBPOLICYD))))
         self.assertIn(f"pid {state['pid']} with worker {state['worker']}", service("status")[1])
         self.assertEqual(service("reload")[0], 0)
-        self.assertTrue(host.eventually(lambda: "configuration read again" in LOG.read_text()))
+        self.assertTrue(host.eventually(lambda: "configuration reloaded" in LOG.read_text()))
         for said in ("Stopped the policy daemon.", "The policy daemon is not running."):
             code, output = service("stop")
             self.assertEqual((code, output.splitlines()[0]), (0, said))
@@ -226,13 +226,13 @@ class BadMoments(host.HostTest):
         first = self.start()
         done = as_zextras(CBPOLICYD, "--config", CONFIG)
         self.assertEqual(done.returncode, 2)
-        self.assertIn(f"cbpolicyd: the policy daemon runs already, with pid {first}", done.stdout)
+        self.assertIn(f"cbpolicyd: the policy daemon is already running with pid {first}", done.stdout)
         # On another port, too: there must not be two on one database.
         CONFIG.write_text(host.CBPOLICYD_CONF.replace("10031", "10032"))
         for words in ((), ("--fg",), ("--supervise",)):
             done = as_zextras(CBPOLICYD, "--config", CONFIG, *words)
             self.assertEqual(done.returncode, 2)
-            self.assertIn(f"the policy daemon runs already, with pid {first}", done.stdout)
+            self.assertIn(f"the policy daemon is already running with pid {first}", done.stdout)
         self.assertEqual(self.ask(), "DUNNO")
         self.stop()
 
@@ -284,17 +284,17 @@ class BadMoments(host.HostTest):
             self.assertEqual(ctl("start", "norewrite"), STARTED)
             self.assertLess(time.monotonic() - began, 20, "it waited for the end of the output")
             self.assertEqual(self.ask(), "DUNNO")
-            logged("ERROR: Cannot open the log /opt/zextras/no-such-folder/cbpolicyd.log: No such file "
+            logged("ERROR: cannot open the log /opt/zextras/no-such-folder/cbpolicyd.log: No such file "
                    "or directory; logging to the system log")
             # And to the file as soon as it can be created.
             CONFIG.write_text(host.CBPOLICYD_CONF)
             self.assertEqual(service("reload")[0], 0)
             self.assertTrue(host.eventually(
-                lambda: LOG.exists() and "configuration read again" in LOG.read_text()))
+                lambda: LOG.exists() and "configuration reloaded" in LOG.read_text()))
             # And back, without losing a line.
             CONFIG.write_text(host.CBPOLICYD_CONF.replace("log_file", "log_fiel"))
             self.assertEqual(service("reload")[0], 0)
-            logged("configuration read again")
+            logged("configuration reloaded")
             self.assertIn("log_fiel", LOG.read_text())
             self.stop()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""cbpolicyd in the background: a supervisor that holds the sockets, and a worker that may die."""
+"""cbpolicyd in the background: a supervisor that keeps the sockets, and a worker that may die."""
 
 import contextlib
 import os
@@ -81,7 +81,7 @@ class Background(ProgramTest):
     def new_worker(self, daemon, supervisor, old):
         found = None
 
-        def is_there():  # the one that was seen: while a next one begins, there is none or another
+        def is_there():  # while a worker is replaced there may be none, or another
             nonlocal found
             found = self.worker(daemon, supervisor)
             return found not in (None, old)
@@ -123,7 +123,7 @@ class Background(ProgramTest):
     def test_sighup_reaches_the_worker(self):
         daemon, supervisor = self.supervised()
         os.kill(supervisor, signal.SIGHUP)
-        daemon.wait_for_log("configuration read again")
+        daemon.wait_for_log("configuration reloaded")
 
     def test_a_worker_does_not_outlive_its_supervisor(self):
         daemon, supervisor = self.supervised()

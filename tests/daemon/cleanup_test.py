@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Clean-up with the real program: years of rows go while the daemon answers, and it says so."""
+"""Clean-up with the real program: years of rows are removed, and reported, while the daemon answers."""
 
 import os
 import re
@@ -59,7 +59,7 @@ class Rows(CleanupTest):
         self.assertRegex(lines[8], r"^removed in \d+\.\d s:$")
         self.assertEqual(lines[1:8], lines[9:], "as announced")
         self.assertRegex(lines[1], r"^  session_tracking +3 rows, +ended more than 30 days ago$")
-        self.assertRegex(lines[2], r"^  quotas_tracking +1 row, +counted last more than 30 days ago$")
+        self.assertRegex(lines[2], r"^  quotas_tracking +1 row, +last counted more than 30 days ago$")
         self.assertRegex(done.stdout, r"checkhelo_tracking +0 rows, +since no row sets")
         self.assertEqual(daemon.query("SELECT Instance FROM session_tracking ORDER BY 1"),
                          [("i0",), ("i29",)])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The log, whose lines people parse, and the signals: SIGHUP reads the configuration again, SIGUSR1
-writes statistics."""
+"""The log, whose lines people parse, and the signals: SIGHUP reloads the configuration, SIGUSR1 logs
+statistics."""
 
 import os
 import re
@@ -134,7 +134,7 @@ class File(LogTest):
         daemon.wait_for_log("quota=21.00/100")
         # Beside it there may be a line about the backup.
         self.assertEqual(len(self.texts(daemon, "module=")), 1)
-        self.assertTrue(daemon.log_file.read_bytes().startswith(b"["), "no hole is left in front")
+        self.assertTrue(daemon.log_file.read_bytes().startswith(b"["), "there is no hole at the start")
 
     def test_an_earlier_log_is_continued(self):
         daemon = self.make_daemon(start=False)
@@ -142,7 +142,7 @@ class File(LogTest):
         daemon.give_to_service_user()
         daemon.start()
         self.assert_serving(daemon)
-        daemon.wait_for_log("starts")
+        daemon.wait_for_log("started, pid")
         self.assertTrue(daemon.log().startswith("from yesterday\n["))
 
     def test_log_level(self):
@@ -192,7 +192,7 @@ class Signals(LogTest):
         daemon.wait_for_log("mode=create")
         self.rewrite(daemon, "log_level=3", "log_level=2")
         self.reload(daemon)
-        daemon.wait_for_log("NOTICE: configuration read again")
+        daemon.wait_for_log("NOTICE: configuration reloaded")
         self.ask_many(daemon, 3)
         self.rewrite(daemon, "log_level=2", "log_level=3")
         self.reload(daemon)

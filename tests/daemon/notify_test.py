@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What the daemon tells its service manager (sd_notify(3)), played by a socket of ours: that it is
-ready, how it does, that it lives; and its listening sockets, kept for the next one while Postfix
-goes on connecting."""
+"""What the daemon sends to its service manager (sd_notify(3)), here a socket of the test: readiness,
+status and watchdog pings; and its listening sockets, kept for the next daemon while Postfix keeps
+connecting."""
 
 import os
 import re
@@ -113,7 +113,7 @@ class Words(NotifyTest):
     def test_ready_status_and_stopping(self):
         daemon = self.make()
         self.wait_for("STATUS", f"Serving on 127.0.0.1:{daemon.port}, [::1]:{daemon.port}")
-        self.assertEqual(self.manager.told("WATCHDOG"), [], "nobody watches")
+        self.assertEqual(self.manager.told("WATCHDOG"), [], "there is no watchdog")
         daemon.stop()
         self.wait_for("STOPPING", "1")
 
@@ -134,10 +134,10 @@ class Words(NotifyTest):
         lock = sqlite3.connect(daemon.database, isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         self.assertEqual(daemon.ask(), "DUNNO")
-        self.assertTrue(eventually(lambda: "in trouble" in self.manager.told("STATUS")[-1]))
+        self.assertTrue(eventually(lambda: "database trouble" in self.manager.told("STATUS")[-1]))
         lock.rollback()
         lock.close()
-        self.assertTrue(eventually(lambda: "in trouble" not in self.manager.told("STATUS")[-1]))
+        self.assertTrue(eventually(lambda: "database trouble" not in self.manager.told("STATUS")[-1]))
         self.assertEqual(daemon.counter(ALICE), 2)
 
     def test_watchdog_twice_within_its_time(self):

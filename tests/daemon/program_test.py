@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""cbpolicyd as a program: its options, its exit status, whom it becomes, where it listens, how it
-goes to the background, and what is wrong with a configuration in one line."""
+"""cbpolicyd as a program: options, exit status, user, sockets, detaching to the background, and
+configuration errors in one line."""
 
 import grp
 import os
@@ -110,12 +110,12 @@ class CheckConfig(ProgramTest):
 
     def test_what_does_not_fit_this_host_is_a_warning(self):
         for old, new, words in [
-            ("[Quotas]\nenable=1", "[Quotas]\nenable=0", ("no module is on", "[Quotas]")),
-            ("[database]\n", "user=nobodyx\n[database]\n", ("no user 'nobodyx'",)),
-            ("[database]\n", "group=nobodyx\n[database]\n", ("no group 'nobodyx'",)),
+            ("[Quotas]\nenable=1", "[Quotas]\nenable=0", ("no module is enabled", "[Quotas]")),
+            ("[database]\n", "user=nobodyx\n[database]\n", ("user 'nobodyx' does not exist",)),
+            ("[database]\n", "group=nobodyx\n[database]\n", ("group 'nobodyx' does not exist",)),
             ("host=localhost", "host=no-such-host.invalid",
              ("host 'no-such-host.invalid'", "set host to localhost")),
-            ("DSN=DBI:SQLite:dbname=", "DSN=DBI:SQLite:dbname=/no/such", ("no folder /no/such",)),
+            ("DSN=DBI:SQLite:dbname=", "DSN=DBI:SQLite:dbname=/no/such", ("folder /no/such",)),
         ]:
             with self.subTest(new):
                 daemon = self.make_daemon(start=False)
@@ -124,7 +124,7 @@ class CheckConfig(ProgramTest):
                 self.assertEqual(done.returncode, 0)
                 for word in words:
                     self.assertIn(word, done.stdout)
-                self.assertNotIn("fine", done.stdout)
+                self.assertNotIn("OK", done.stdout)
 
     def test_an_unknown_key_is_a_warning_with_the_nearest(self):
         daemon = self.make_daemon(start=False)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""SMTPD_POLICY_README as cbpolicyd speaks it: how requests are cut out of the stream, what must be in
-them, and what becomes of those that are wrong."""
+"""SMTPD_POLICY_README as cbpolicyd speaks it: how requests are found in the stream, what they must
+contain, and how invalid ones are handled."""
 
 import random
 import unittest

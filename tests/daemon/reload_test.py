@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""SIGHUP on the running daemon: each module is switched on and off, and Greylisting's texts and
-training mode change, from one question to the next."""
+"""SIGHUP on the running daemon: each module is enabled and disabled, and Greylisting's texts and
+training mode change, from one request to the next."""
 
 import signal
 import unittest

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""What the daemon keeps of the rights it was started with, and who may reach what it makes."""
+"""Which privileges the daemon keeps, and who may access the files it creates."""
 
 import stat
 import unittest

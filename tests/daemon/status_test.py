@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The status file beside the pid file: what the command may know of the running daemon."""
+"""The status file in the folder of the pid file: what the command can read of the running daemon."""
 
 import json
 import os

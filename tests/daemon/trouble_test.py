@@ -142,7 +142,8 @@ class Stop(DaemonTest):
             daemon.process.send_signal(signal.SIGTERM)
             self.assertEqual(daemon.process.wait(60), 0)
         # By the log, since a sanitizer searches for leaks afterwards. Waiting for clients takes 5 s.
-        took = self.logged_at(daemon, "cbpolicyd ends") - self.logged_at(daemon, "NOTICE: stopping")
+        took = (self.logged_at(daemon, "cbpolicyd stopped") -
+                self.logged_at(daemon, "NOTICE: shutting down"))
         self.assertLessEqual(took.total_seconds(), 10 if SANITIZED else 3)
 
     def logged_at(self, daemon, words):
@@ -237,7 +238,7 @@ class Locked(DaemonTest):
             holder = self.hold_alone(daemon)
             start = time.monotonic()
             daemon.spawn()
-            daemon.wait_for_log("NOTICE", "starts")
+            daemon.wait_for_log("NOTICE", "started, pid")
             self.release(holder)
             if time.monotonic() - start < 1.5:
                 break

@@ -28,7 +28,7 @@ class Hangup(FaultsTest):
             with Load(daemon, sender="load@example.org") as load:
                 time.sleep(20 if FULL else 0)
                 self.assertTrue(eventually(
-                    lambda: daemon.log().count("NOTICE: configuration read again") >= 50
+                    lambda: daemon.log().count("NOTICE: configuration reloaded") >= 50
                     and len(load.answers) > 20), "it is not read again so often")
         finally:
             ended.set()

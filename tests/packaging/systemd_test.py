@@ -170,7 +170,7 @@ class Unit(SystemdTest):
         self.assertEqual(PID_FILE.read_text(), f"{told['pid']}\n")
         self.assertEqual(self.show("NFileDescriptorStore"), "2")
         self.assertEqual(self.service("reload")[0], 0)
-        self.assertTrue(host.eventually(lambda: "configuration read again" in LOG.read_text()))
+        self.assertTrue(host.eventually(lambda: "configuration reloaded" in LOG.read_text()))
         code, output = self.service("stop")
         self.assertEqual((code, output.splitlines()[0]), (0, "Stopped the policy daemon."))
         self.assertTrue(self.refused(), "the store has given the sockets back")
@@ -214,7 +214,7 @@ class Unit(SystemdTest):
         with socket.create_server(("127.0.0.1", host.PORT)):
             done = systemd.run("systemctl", "start", "--no-block", UNIT)
             self.assertEqual(done.returncode, 0)
-            self.assertTrue(host.eventually(lambda: "another policy daemon runs there"
+            self.assertTrue(host.eventually(lambda: "another program listens there"
                                             in systemd.text()))
         self.assertTrue(host.eventually(lambda: self.service("status")[0] == 0), "it mends itself")
 

@@ -109,7 +109,7 @@ TEST_F(CleanupTest, RemovesTrackingByTheLargestPeriodOfAnyRow) {
   EXPECT_EQ(left("Address", "checkhelo_tracking"), "new");
 }
 
-TEST_F(CleanupTest, RemovesNothingWhereNoRowSetsAPeriod) {
+TEST_F(CleanupTest, RemovesNothingIfNoRowSetsAPeriod) {
   make_database();
   admin(
       "INSERT INTO greylisting (Name, Track, GreylistAuthValidity) VALUES ('a', '', 0), ('b', '', "
@@ -130,7 +130,7 @@ TEST_F(CleanupTest, RemovesNothingWhereNoRowSetsAPeriod) {
       << said_;
 }
 
-TEST_F(CleanupTest, WorksInSlicesAndSaysWhatWent) {
+TEST_F(CleanupTest, WorksInSlicesAndReportsWhatItRemoved) {
   make_database();
   admin(
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)"
@@ -163,7 +163,7 @@ TEST_F(CleanupTest, WorksWithAPrefixAndWithoutIndexes) {
   EXPECT_EQ(left("Instance", "cb_session_tracking"), "b");
 }
 
-TEST_F(CleanupTest, IsAnErrorWhereTheDatabaseStaysLocked) {
+TEST_F(CleanupTest, FailsIfTheDatabaseStaysLocked) {
   make_database();
   admin("BEGIN IMMEDIATE");
   const auto done = clean_up(
@@ -176,7 +176,7 @@ TEST_F(CleanupTest, IsAnErrorWhereTheDatabaseStaysLocked) {
       settings_, kNoon, [](std::string_view) {}, stop_));
 }
 
-TEST_F(CleanupTest, StopsWhenToldTo) {
+TEST_F(CleanupTest, StopsOnRequest) {
   make_database();
   insert("session_tracking", "Instance, UnixTimestamp", "('a', 1)");
   stop_ = true;
@@ -184,7 +184,7 @@ TEST_F(CleanupTest, StopsWhenToldTo) {
   EXPECT_EQ(left("Instance", "session_tracking"), "a");
 }
 
-TEST_F(CleanupTest, NotesWhenItBegan) {
+TEST_F(CleanupTest, RecordsItsStart) {
   make_database();
   EXPECT_EQ(last_cleanup(settings_).value(), std::nullopt);
   clean();
@@ -202,7 +202,7 @@ class NextCleanup : public ::testing::Test {
   const TimePoint quiet_ = midnight_ + hours{4} + minutes{30};
 };
 
-TEST_F(NextCleanup, IsTheFirstQuietTimeAfterTheStartWhereThereWasNone) {
+TEST_F(NextCleanup, IsTheFirstQuietTimeAfterTheStartIfThereWasNone) {
   EXPECT_EQ(next_cleanup(std::nullopt, quiet_, quiet_), quiet_);
   EXPECT_EQ(next_cleanup(std::nullopt, quiet_ - seconds{1}, kNoon), quiet_);
   EXPECT_EQ(next_cleanup(std::nullopt, kNoon, kNoon), quiet_ + hours{24});
@@ -215,19 +215,19 @@ TEST_F(NextCleanup, IsADayAfterTheLast) {
   EXPECT_EQ(next_cleanup(kNoon + hours{9}, kNoon, kNoon + hours{10}), quiet_ + hours{48});
 }
 
-TEST_F(NextCleanup, LeavesItToCron) {
+TEST_F(NextCleanup, LeavesTheWorkToCron) {
   const TimePoint cron = midnight_ + hours{3} + minutes{35};
   const TimePoint next = next_cleanup(cron, kNoon, kNoon);
   EXPECT_GT(next, cron + hours{24});
   EXPECT_GT(next_cleanup(cron + hours{24}, kNoon, next), next);
 }
 
-TEST_F(NextCleanup, IsMadeUpForAndSurvivesAClockThatWentBack) {
+TEST_F(NextCleanup, CatchesUpAndSurvivesAClockSetBack) {
   EXPECT_LT(next_cleanup(kNoon - hours{24 * 7}, kNoon, kNoon), kNoon);
   EXPECT_LE(next_cleanup(kNoon + hours{24 * 400}, kNoon, kNoon), kNoon + hours{48});
 }
 
-TEST_F(CleanupTest, TheDaemonDoesItByItselfAndLogsIt) {
+TEST_F(CleanupTest, RunsInTheDaemonAndIsLogged) {
   make_database();
   insert("session_tracking", "Instance, UnixTimestamp", "('a', 1)");
   admin(
@@ -235,7 +235,7 @@ TEST_F(CleanupTest, TheDaemonDoesItByItselfAndLogsIt) {
       "VALUES (1, 1)");
   {
     CleanupSchedule cleaner{*log_, settings_, [] { return kNoon; }, Millis{1}};
-    // Until it says so: when the row has gone it looks once more, and would take the next too.
+    // Waits for its report: after removing the row it searches once more and would find the next.
     const auto until = std::chrono::steady_clock::now() + minutes{1};
     while (!logged("removed in") && std::chrono::steady_clock::now() < until) {
       std::this_thread::sleep_for(Millis{1});

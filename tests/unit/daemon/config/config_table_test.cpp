@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The table of keys: each with values that are taken and values that are refused.
+// The table of keys: each with values that are accepted and values that are rejected.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/printable.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/config/config_table.hpp"
 #include "daemon/config/ini.hpp"
@@ -43,7 +44,7 @@ TEST(ConfigKeys, HaveTheDefaultsOfConfig) {
   EXPECT_EQ(static_cast<Config&>(draft), Config{});
 }
 
-TEST(ConfigKeys, AreEachThereOnceAndSaidInWords) {
+TEST(ConfigKeys, AreUniqueAndDescribeTheirValues) {
   std::set<std::string> seen;
   for (const ConfigKey& key : config_keys()) {
     EXPECT_TRUE(seen.insert(std::string(key.section) + "." + std::string(key.name)).second);
@@ -62,7 +63,7 @@ TEST(ConfigKeys, AreAllAcceptedInBothFilesWithTheirDefaults) {
   EXPECT_TRUE(parsed(text, text).warnings.empty());
 }
 
-// Values that are read, one key after the other.
+// Accepted values of each key.
 
 struct Value {
   const char* name;
@@ -179,7 +180,7 @@ class ConfigBounds : public testing::TestWithParam<Bounds> {
   }
 };
 
-TEST_P(ConfigBounds, AreTakenAtAndRefusedBeyond) {
+TEST_P(ConfigBounds, AreAcceptedAtAndRejectedBeyond) {
   const auto& [section, key, least, most, read] = GetParam();
   for (const std::uint64_t value : {least, least + 1, most - 1, most}) {
     EXPECT_EQ(read(parsed(text(std::to_string(value))).config), value);
@@ -197,8 +198,8 @@ TEST_P(ConfigBounds, AreTakenAtAndRefusedBeyond) {
                                       "ten"};
   if (least > 0) refused.push_back(std::to_string(least - 1));
   for (const std::string& value : refused) {
-    const std::string begin = "cbpolicyd.conf:2: " + in_quotes(value) + " is no value for " + key +
-                              " in [" + section + "]; allowed: ";
+    const std::string begin = "cbpolicyd.conf:2: not a valid " + std::string(key) + " in [" +
+                              section + "]: " + in_quotes(value) + "; allowed: ";
     EXPECT_EQ(error_of(text(value)).substr(0, begin.size()), begin);
   }
 }
@@ -216,7 +217,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Bounds{"database", "cache_entries", 1, 100'000'000, READ(c.cache_entries)}),
     [](const auto& row) { return row.param.key; });
 
-// Values that are refused, with what is allowed.
+// Rejected values, and what is allowed.
 
 struct Refused {
   const char* name;
@@ -226,73 +227,73 @@ struct Refused {
 
 class ConfigRefuses : public testing::TestWithParam<Refused> {};
 
-TEST_P(ConfigRefuses, AndSaysWhatIsAllowed) {
+TEST_P(ConfigRefuses, AndReportsWhatIsAllowed) {
   EXPECT_EQ(error_of(GetParam().text), "cbpolicyd.conf:" + GetParam().message);
 }
 
-const std::string kNoDsn =
-    " is no value for DSN in [database]; allowed: DBI:SQLite:dbname=/PATH "
-    "(only SQLite is provided)";
+const std::string kNotDsn = "2: not a valid DSN in [database]: ";
+const std::string kAllowedDsn = "; allowed: DBI:SQLite:dbname=/PATH (only SQLite is supported)";
 INSTANTIATE_TEST_SUITE_P(
     Config, ConfigRefuses,
     testing::Values(
         Refused{"LogLevel", "[server]\nlog_level=5\n",
-                "2: '5' is no value for log_level in [server]; allowed: 0 to 4"},
+                "2: not a valid log_level in [server]: '5'; allowed: 0 to 4"},
         Refused{"Seconds", "\n[server]\ntimeout_idle=0\n",
-                "3: '0' is no value for timeout_idle in [server]; allowed: 1 to 86400 s"},
+                "3: not a valid timeout_idle in [server]: '0'; allowed: 1 to 86400 s"},
         Refused{"MySql", "[database]\nDSN=DBI:mysql:database=x;password=secret\n",
-                "2: 'DBI:mysql:database'" + kNoDsn},
-        Refused{"Postgres", "[database]\nDSN=DBI:Pg:dbname=x\n", "2: 'DBI:Pg:dbname'" + kNoDsn},
-        Refused{"NoPath", "[database]\nDSN=DBI:SQLite:\n", "2: 'DBI:SQLite:'" + kNoDsn},
+                kNotDsn + "'DBI:mysql:database'" + kAllowedDsn},
+        Refused{"Postgres", "[database]\nDSN=DBI:Pg:dbname=x\n",
+                kNotDsn + "'DBI:Pg:dbname'" + kAllowedDsn},
+        Refused{"NoPath", "[database]\nDSN=DBI:SQLite:\n", kNotDsn + "'DBI:SQLite:'" + kAllowedDsn},
         Refused{"OtherAttribute", "[database]\nDSN=DBI:SQLite:file=/x\n",
-                "2: 'DBI:SQLite:file'" + kNoDsn},
+                kNotDsn + "'DBI:SQLite:file'" + kAllowedDsn},
         Refused{"RelativePath", "[database]\nDSN=DBI:SQLite:dbname=x.db\n",
-                "2: 'DBI:SQLite:dbname'" + kNoDsn},
+                kNotDsn + "'DBI:SQLite:dbname'" + kAllowedDsn},
         Refused{"Memory", "[database]\nDSN=DBI:SQLite::memory:\n",
-                "2: 'DBI:SQLite::memory:'" + kNoDsn},
+                kNotDsn + "'DBI:SQLite::memory:'" + kAllowedDsn},
         Refused{"BypassMode", "[database]\nbypass_mode=drop\n",
-                "2: 'drop' is no value for bypass_mode in [database]; allowed: tempfail or pass"},
+                "2: not a valid bypass_mode in [database]: 'drop'; allowed: tempfail or pass"},
         Refused{"Durability", "[database]\ndurability=none\n",
-                "2: 'none' is no value for durability in [database]; allowed: commit or full"},
+                "2: not a valid durability in [database]: 'none'; allowed: commit or full"},
         Refused{"TablePrefix", "[database]\ntable_prefix=a;b\n",
-                "2: 'a;b' is no value for table_prefix in [database]; allowed: up to 64 letters, "
+                "2: not a valid table_prefix in [database]: 'a;b'; allowed: up to 64 letters, "
                 "digits and _"},
         Refused{"Algorithm", "[Quotas]\nalgorithm=bucket\n",
-                "2: 'bucket' is no value for algorithm in [Quotas]; allowed: window or decay"},
+                "2: not a valid algorithm in [Quotas]: 'bucket'; allowed: window or decay"},
         Refused{"LogMail", "[server]\nlog_mail=mail@syslog:inet\n",
-                "2: 'mail@syslog:inet' is no value for log_mail in [server]; allowed: main or "
+                "2: not a valid log_mail in [server]: 'mail@syslog:inet'; allowed: main or "
                 "mail@syslog:native (maillog is the same)"},
         Refused{"Proto", "[server]\nproto=udp\n",
-                "2: 'udp' is no value for proto in [server]; allowed: tcp or unix"},
+                "2: not a valid proto in [server]: 'udp'; allowed: tcp or unix"},
         Refused{"PathWithoutProto", "[server]\nport=/run/p.sock\n",
-                "2: '/run/p.sock' is no value for port in [server]; allowed: 1 to 65535 (a path "
+                "2: not a valid port in [server]: '/run/p.sock'; allowed: 1 to 65535 (a path "
                 "only with proto=unix)"},
         Refused{"NumberWithUnix", "[server]\nport=10031\nproto=unix\n",
-                "2: '10031' is no value for port in [server]; allowed: with proto=unix an "
+                "2: not a valid port in [server]: '10031'; allowed: with proto=unix an "
                 "absolute path"},
         Refused{"UnixWithoutPort", "[server]\nproto=unix\n",
-                "2: '10031' is no value for port in [server]; allowed: with proto=unix an "
+                "2: not a valid port in [server]: '10031'; allowed: with proto=unix an "
                 "absolute path"},
         Refused{"Network", "[server]\ncidr_allow=127.0.0.1, 10.0.0.0/33\n",
-                "2: '10.0.0.0/33' is no value for cidr_allow in [server]; allowed: networks such "
+                "2: not a valid cidr_allow in [server]: '10.0.0.0/33'; allowed: networks such "
                 "as 192.0.2.0/24 or 2001:db8::/32, separated by commas or lines"},
         Refused{"Host", "[server]\nhost=a b\n",
-                "2: 'a b' is no value for host in [server]; allowed: one word"},
+                "2: not a valid host in [server]: 'a b'; allowed: one word"},
         Refused{"RelativePid", "[server]\npid_file=x.pid\n",
-                "2: 'x.pid' is no value for pid_file in [server]; allowed: an absolute path"},
+                "2: not a valid pid_file in [server]: 'x.pid'; allowed: an absolute path"},
         Refused{"LinesInMessage", "[Greylisting]\ndefer_message=<<E\na\nb\nE\n",
-                "2: 'a\\x0ab' is no value for defer_message in [Greylisting]; allowed: one line "
+                "2: not a valid defer_message in [Greylisting]: 'a\\x0ab'; allowed: one line "
                 "of text"},
         Refused{"EscapeInPath", "[server]\nlog_file=/a\x1b[2J\n",
-                "2: '/a\\x1b[2J' is no value for log_file in [server]; allowed: an absolute path"},
+                "2: not a valid log_file in [server]: '/a\\x1b[2J'; allowed: an absolute path"},
         Refused{"Sessions", "[cleanup]\nsessions=2 weeks\n",
-                "2: '2 weeks' is no value for sessions in [cleanup]; allowed: days or hours, such "
+                "2: not a valid sessions in [cleanup]: '2 weeks'; allowed: days or hours, such "
                 "as 30, 30d, 12h, up to 3650 days"}),
     [](const auto& row) { return row.param.name; });
 
-TEST(Config, RefusesInOursWithItsNameAndLine) {
+TEST(Config, ReportsNameAndLineOfOurFile) {
   EXPECT_EQ(error_of("", "[Quotas]\n\nalgorithm=x\n").substr(0, 29),
-            "carbonio-limits.conf:3: 'x' i");
+            "carbonio-limits.conf:3: not a");
 }
 
 TEST(Config, BoundsSessions) {

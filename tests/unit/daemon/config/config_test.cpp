@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/config/ini.hpp"
+#include "daemon/config/module_table.hpp"
 
 namespace policyd {
 namespace {
@@ -39,7 +40,7 @@ std::string generated_file() {
 
 // What Carbonio generates.
 
-TEST(GeneratedConfig, IsReadWhole) {
+TEST(GeneratedConfig, IsReadCompletely) {
   Config expected;
   expected.user = "zextras";
   expected.group = "zextras";
@@ -52,12 +53,13 @@ TEST(GeneratedConfig, IsReadWhole) {
   EXPECT_EQ(parsed(generated_file()).config, expected);
 }
 
-TEST(GeneratedConfig, GetsOneCalmNotice) {
+TEST(GeneratedConfig, GetsOneNotice) {
   EXPECT_EQ(warnings_of(generated_file()), "");
-  EXPECT_EQ(parsed(generated_file()).notices,
-            std::vector<std::string>{
-                "cbpolicyd.conf:2: Bizanga in protocols and Amavis in modules are not provided and "
-                "left out; Carbonio's standard file lists both, so nothing needs to be done"});
+  EXPECT_EQ(
+      parsed(generated_file()).notices,
+      std::vector<std::string>{
+          "cbpolicyd.conf:2: Bizanga in protocols and Amavis in modules are not supported and "
+          "ignored; Carbonio's standard file lists both, so no action is needed"});
 }
 
 TEST(GeneratedConfig, IsReadInAnyCaseAndWithCrLf) {
@@ -73,17 +75,26 @@ TEST(GeneratedConfig, IsReadInAnyCaseAndWithCrLf) {
 
 // The list of modules.
 
-TEST(ConfigModules, RunWhereListedAndEnabled) {
+TEST(ConfigModules, RunIfListedAndEnabled) {
   const auto loaded = parsed("[server]\nmodules=Core, quotas\n[Quotas]\nenable=1\n");
   EXPECT_TRUE(loaded.config.quotas);
   EXPECT_TRUE(loaded.warnings.empty());
 }
 
-TEST(ConfigModules, DoNotRunWhereListedOnly) {
+TEST(ConfigModules, OfTheTableCanAllBeEnabled) {
+  for (const ModuleInfo& module : kModules) {
+    EXPECT_FALSE(parsed("").config.*module.in_config) << module.name;
+    const auto text = "[" + std::string(module.name) + "]\nenable=1\n";
+    EXPECT_TRUE(parsed(text).config.*module.in_config) << module.name;
+    EXPECT_EQ(warnings_of(text), "");
+  }
+}
+
+TEST(ConfigModules, DoNotRunIfOnlyListed) {
   EXPECT_FALSE(parsed("[server]\nmodules=Quotas\n").config.quotas);
 }
 
-TEST(ConfigModules, DoNotRunWhereEnabledOnlyWithAWarning) {
+TEST(ConfigModules, DoNotRunIfOnlyEnabledWhichIsAWarning) {
   const std::string text = "[server]\nmodules=Core\n[Quotas]\nenable=1\n";
   EXPECT_FALSE(parsed(text).config.quotas);
   EXPECT_EQ(warnings_of(text),
@@ -95,7 +106,7 @@ TEST(ConfigModules, DoNotRunWithAnEmptyList) {
   EXPECT_FALSE(parsed("[server]\nmodules=\n[Quotas]\nenable=1\n").config.quotas);
 }
 
-TEST(ConfigModules, AreGatheredFromRepeatedKeys) {
+TEST(ConfigModules, AreCollectedFromRepeatedKeys) {
   const auto loaded = parsed(
       "[server]\nmodules=Core\nmodules=Quotas\n[Quotas]\nenable=1\n[SERVER]\nmodules=CheckHelo\n"
       "[CheckHelo]\nenable=1\n");
@@ -134,24 +145,25 @@ INSTANTIATE_TEST_SUITE_P(
               "2: unknown name 'Quota' in modules, did you mean 'Quotas'?"},
         Warns{"UnknownProtocol", "[server]\nprotocols=Exim\n",
               "2: unknown name 'Exim' in protocols"},
-        Warns{"Repeated", "[server]\nport=1\n[x]\n[server]\nPort=2\n",
-              "3: unknown section 'x'\ncbpolicyd.conf:5: port in [server] stands in line 2 too; "
-              "the last one counts"},
+        Warns{
+            "Repeated", "[server]\nport=1\n[x]\n[server]\nPort=2\n",
+            "3: unknown section 'x'\ncbpolicyd.conf:5: port in [server] is already set in line 2; "
+            "the last value counts"},
         Warns{"EmptyNumber", "[server]\nport=\n",
-              "2: port in [server] has no value and is left out"},
+              "2: port in [server] has no value and is ignored"},
         Warns{"NotTrue", "[Quotas]\nenable=true\n",
-              "2: 'true' for enable in [Quotas] is none of 1, y, yes, on, so it counts as 0"},
+              "2: enable in [Quotas]: 'true' is not a boolean; treating it as 0"},
         Warns{"TrueWithComment", "[Quotas]\nenable=1 # on\n",
-              "2: '1 # on' for enable in [Quotas] is none of 1, y, yes, on, so it counts as 0"},
+              "2: enable in [Quotas]: '1 # on' is not a boolean; treating it as 0"},
         Warns{"AmavisEnabled", "[Amavis]\nenable=1\n",
-              "2: Amavis is enabled but not provided: the rows of amavis_rules have no effect"}),
+              "2: Amavis is enabled but not supported: the rows of amavis_rules have no effect"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Config, TakesTheLastOfRepeatedKeys) {
   EXPECT_EQ(parsed("[server]\nport=1\nport=2\n").config.port, "2");
 }
 
-TEST(Config, GivesAHundredWarningsAtMost) {
+TEST(Config, GivesAtMostAHundredWarnings) {
   std::string text = "[server]\n";
   while (text.size() + 9 < kMaxIniBytes) text += "unknow=1\n";
   EXPECT_EQ(parsed(text).warnings.size(), 100U);
@@ -159,7 +171,7 @@ TEST(Config, GivesAHundredWarningsAtMost) {
 
 // Two files.
 
-TEST(Config, PrefersOursSilently) {
+TEST(Config, LetsOurFileOverrideSilently) {
   const auto loaded = parsed("[server]\nlog_level=1\ncidr_allow=10\n[Quotas]\nalgorithm=window\n",
                              "[server]\nlog_level=4\ncidr_allow=11\n[Quotas]\nalgorithm=decay\n");
   EXPECT_EQ(loaded.config.log_level, 4);
@@ -168,7 +180,7 @@ TEST(Config, PrefersOursSilently) {
   EXPECT_TRUE(loaded.warnings.empty());
 }
 
-TEST(Config, SurvivesEveryBeginningOfTheGeneratedFileAndStrangeBytes) {
+TEST(Config, SurvivesTruncatedFilesAndArbitraryBytes) {
   const std::string whole = generated_file();
   for (std::size_t i = 0; i <= whole.size(); ++i) {
     (void)parse(whole.substr(0, i));
@@ -203,13 +215,13 @@ class ConfigFile : public testing::Test {
   std::filesystem::path folder_;
 };
 
-TEST_F(ConfigFile, IsReadWithoutOurs) {
+TEST_F(ConfigFile, IsReadWithoutOurFile) {
   const auto loaded = load_config(write("cbpolicyd.conf", "[server]\nport=25\n"));
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->config.port, "25");
 }
 
-TEST_F(ConfigFile, IsReadWithOursBesideIt) {
+TEST_F(ConfigFile, IsReadTogetherWithOurFile) {
   write("carbonio-limits.conf", "[Quotas]\nalgorithm=decay\nx=y\n");
   const auto loaded = load_config(write("cbpolicyd.conf", "[server]\nport=25\n"));
   ASSERT_TRUE(loaded) << loaded.error().message;
@@ -220,29 +232,30 @@ TEST_F(ConfigFile, IsReadWithOursBesideIt) {
             (folder_ / "carbonio-limits.conf").string() + ":3: unknown key 'x' in [Quotas]");
 }
 
-TEST_F(ConfigFile, MissingIsOneLineWithWhatToDo) {
+TEST_F(ConfigFile, MissingIsReportedInOneLineWithAdvice) {
   EXPECT_EQ(error(folder_ / "cbpolicyd.conf"),
             "cannot read " + (folder_ / "cbpolicyd.conf").string() +
-                ": No such file or directory; name the file with --config; on Carbonio switch the "
-                "service cbpolicyd on, then it is written");
+                ": No such file or directory; name the file with --config; on Carbonio enable "
+                "the service cbpolicyd, which creates it");
 }
 
-TEST_F(ConfigFile, AFolderIsNone) {
+TEST_F(ConfigFile, AFolderIsRejected) {
   EXPECT_EQ(error(folder_),
-            folder_.string() + " is a folder; name the configuration file itself with --config");
+            "cannot read " + folder_.string() +
+                ": it is a folder; name the configuration file itself with --config");
 }
 
-TEST_F(ConfigFile, APipeIsNoneAndIsNotWaitedFor) {
+TEST_F(ConfigFile, APipeIsRejectedWithoutWaiting) {
   const auto pipe = folder_ / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_EQ(error(pipe), pipe.string() +
-                             " is no regular file; name the configuration file itself with "
+  EXPECT_EQ(error(pipe), "cannot read " + pipe.string() +
+                             ": it is not a regular file; name the configuration file itself with "
                              "--config");
 }
 
-TEST_F(ConfigFile, OursThatIsAFolderIsAnError) {
+TEST_F(ConfigFile, OurFileBeingAFolderIsAnError) {
   std::filesystem::create_directory(folder_ / "carbonio-limits.conf");
-  EXPECT_NE(error(write("cbpolicyd.conf", "")).find("carbonio-limits.conf is a folder"),
+  EXPECT_NE(error(write("cbpolicyd.conf", "")).find("carbonio-limits.conf: it is a folder"),
             std::string::npos);
 }
 
@@ -250,10 +263,11 @@ TEST_F(ConfigFile, LargerThanOneMebibyteIsAnError) {
   const auto file = write("cbpolicyd.conf", std::string(kMaxIniBytes, '\n'));
   EXPECT_EQ(error(file), "");
   EXPECT_EQ(error(write("cbpolicyd.conf", std::string(kMaxIniBytes + 1, '\n'))),
-            file.string() + ": larger than 1048576 bytes, so it is no configuration file");
+            "cannot read " + file.string() +
+                ": it is larger than 1048576 bytes; check the file and its folder");
 }
 
-TEST_F(ConfigFile, UnreadableSaysWhoMayReadIt) {
+TEST_F(ConfigFile, UnreadableIsReportedWithTheRequiredUser) {
   const auto file = write("cbpolicyd.conf", "");
   ASSERT_EQ(chmod(file.c_str(), 0), 0);
   ASSERT_EQ(chmod(folder_.c_str(), 0755), 0);

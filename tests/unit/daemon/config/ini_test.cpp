@@ -29,7 +29,7 @@ struct Reads {
 
 class IniReads : public testing::TestWithParam<Reads> {};
 
-TEST_P(IniReads, WhatIsWritten) {
+TEST_P(IniReads, SectionsAndKeys) {
   const auto sections = parse_ini(GetParam().text, "x.conf");
   ASSERT_TRUE(sections) << sections.error().message;
   EXPECT_EQ(outline(*sections), GetParam().outline);
@@ -82,32 +82,32 @@ INSTANTIATE_TEST_SUITE_P(
     Ini, IniRefuses,
     testing::Values(
         Refuses{"KeyBeforeSection", "\na=1\n",
-                "x.conf:2: a key needs a '[section]' above it: 'a=1'"},
+                "x.conf:2: a key before the first '[section]': 'a=1'"},
         Refuses{"LineWithoutEquals", "[a]\nhello\n",
-                "x.conf:2: neither a comment, a '[section]' nor 'key=value': 'hello'"},
+                "x.conf:2: not a comment, a '[section]' or 'key=value': 'hello'"},
         Refuses{"EmptyKey", "[a]\n=1\n",
-                "x.conf:2: neither a comment, a '[section]' nor 'key=value': '=1'"},
-        Refuses{"OpenSection", "[a\n", "x.conf:1: a section is '[name]', not '[a'"},
-        Refuses{"OneBracket", "[\n", "x.conf:1: a section is '[name]', not '['"},
-        Refuses{"TextBehindSection", "[a] # b\n", "x.conf:1: a section is '[name]', not '[a] # b'"},
+                "x.conf:2: not a comment, a '[section]' or 'key=value': '=1'"},
+        Refuses{"OpenSection", "[a\n", "x.conf:1: not a valid '[section]': '[a'"},
+        Refuses{"OneBracket", "[\n", "x.conf:1: not a valid '[section]': '['"},
+        Refuses{"TextBehindSection", "[a] # b\n", "x.conf:1: not a valid '[section]': '[a] # b'"},
         Refuses{"NamelessSection", "[ ]\n", "x.conf:1: a section needs a name: '[ ]'"},
         Refuses{"HereDocumentWithoutMark", "[a]\nb=<<\n",
-                "x.conf:2: '<<' needs the word that ends the lines: 'b=<<'"},
+                "x.conf:2: '<<' without the word that ends the value: 'b=<<'"},
         Refuses{"HereDocumentWithoutEnd", "[a]\nb=<<EOT\nx\n EO\n",
-                "x.conf:2: no line 'EOT' ends the lines that begin here"},
+                "x.conf:2: the value that begins here has no end; add a line 'EOT'"},
         Refuses{"Nul", std::string("[a]\nb=\0c\n", 9),
-                "x.conf:2: a NUL byte, so it is no configuration file"},
+                "x.conf:2: contains a NUL byte, so not a configuration file"},
         Refuses{"EscapesWhatItShows", "[a]\n\x1b[2J\x7f\n",
-                "x.conf:2: neither a comment, a '[section]' nor 'key=value': '\\x1b[2J\\x7f'"}),
+                "x.conf:2: not a comment, a '[section]' or 'key=value': '\\x1b[2J\\x7f'"}),
     [](const auto& row) { return row.param.name; });
 
-TEST(Ini, ShowsLongLinesCut) {
+TEST(Ini, CutsLongLinesInMessages) {
   const auto sections = parse_ini("[a]\n" + std::string(5000, 'x'), "x.conf");
   ASSERT_FALSE(sections);
   EXPECT_LT(sections.error().message.size(), 200U);
 }
 
-TEST(Ini, TakesOneMebibyteAndNoByteMore) {
+TEST(Ini, AcceptsOneMebibyteAndNotAByteMore) {
   std::string text = "[a]\n#";
   text.resize(kMaxIniBytes, 'x');
   EXPECT_TRUE(parse_ini(text, "x.conf"));
@@ -115,10 +115,10 @@ TEST(Ini, TakesOneMebibyteAndNoByteMore) {
   const auto sections = parse_ini(text, "x.conf");
   ASSERT_FALSE(sections);
   EXPECT_EQ(sections.error().message,
-            "x.conf: larger than 1048576 bytes, so it is no configuration file");
+            "x.conf: larger than 1048576 bytes, so not a configuration file");
 }
 
-TEST(Ini, TakesAnyNumberOfSections) {
+TEST(Ini, AcceptsAnyNumberOfSections) {
   std::string text;
   while (text.size() + 4 <= kMaxIniBytes) text += "[a]\n";
   const auto sections = parse_ini(text, "x.conf");
@@ -126,8 +126,8 @@ TEST(Ini, TakesAnyNumberOfSections) {
   EXPECT_EQ(sections->size(), kMaxIniBytes / 4);
 }
 
-// Whatever comes: an answer, and no fault that a sanitizer would report.
-TEST(Ini, SurvivesEveryBeginningOfAFileAndEveryByteInIt) {
+// Any input gives a result, without a fault that a sanitizer would report.
+TEST(Ini, SurvivesTruncatedFilesAndArbitraryBytes) {
   const std::string whole = "\xEF\xBB\xBF[server]\nmodules=<<EOT\nCore\nEOT\n# x\nport = 1\n";
   for (std::size_t i = 0; i <= whole.size(); ++i) (void)parse_ini(whole.substr(0, i), "x.conf");
   for (std::size_t i = 0; i < whole.size(); ++i) {
@@ -139,7 +139,7 @@ TEST(Ini, SurvivesEveryBeginningOfAFileAndEveryByteInIt) {
   }
 }
 
-TEST(Ini, ComparesWithoutRegardToCase) {
+TEST(Ini, ComparesIgnoringCase) {
   EXPECT_TRUE(equal_ignoring_case("Quotas", "qUOTAS"));
   EXPECT_FALSE(equal_ignoring_case("Quotas", "Quota"));
   EXPECT_FALSE(equal_ignoring_case("[", "{"));

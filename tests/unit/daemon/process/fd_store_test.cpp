@@ -17,7 +17,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-TEST(SocketStore, TakesWhatIsMeantForThisProcess) {
+TEST(FdStore, AcceptsOnlyWhatIsMeantForThisProcess) {
   const std::string us = std::to_string(::getpid());
   const auto two = handed_over(us.c_str(), "2", "cbpolicyd-localhost-10031:other");
   EXPECT_EQ(two.count, 2);
@@ -28,10 +28,10 @@ TEST(SocketStore, TakesWhatIsMeantForThisProcess) {
   EXPECT_EQ(handed_over(us.c_str(), "-1", nullptr).count, 0);
   EXPECT_EQ(handed_over(us.c_str(), "x", nullptr).count, 0);
   EXPECT_EQ(handed_over(us.c_str(), "1000000", nullptr).count, 64);
-  EXPECT_THAT(handed_over(us.c_str(), "2", "one").names, IsEmpty()) << "names that do not fit";
+  EXPECT_THAT(handed_over(us.c_str(), "2", "one").names, IsEmpty()) << "names that do not match";
 }
 
-TEST(SocketStore, NamesWhatTheConfigurationBinds) {
+TEST(FdStore, IsNamedAfterTheConfiguredSockets) {
   Config config;
   config.host = "localhost";
   config.port = "10031";
@@ -43,7 +43,7 @@ TEST(SocketStore, NamesWhatTheConfigurationBinds) {
   EXPECT_EQ(store_name(config), "cbpolicyd-unix-/run/carbonio/policy_socket");
 }
 
-TEST(Readiness, IsWatchedOnlyWhereThatIsMeantForThisProcess) {
+TEST(Readiness, UsesAWatchdogMeantForThisProcessOnly) {
   using std::chrono::microseconds;
   const std::string us = std::to_string(::getpid());
   EXPECT_EQ(watchdog_interval("60000000", us.c_str()), microseconds{60'000'000});
@@ -53,7 +53,7 @@ TEST(Readiness, IsWatchedOnlyWhereThatIsMeantForThisProcess) {
   EXPECT_EQ(watchdog_interval("1s", nullptr), microseconds{0});
 }
 
-TEST(Supervisor, PassesOnWhatChangesHowProgramsRunAndNoSecrets) {
+TEST(Supervisor, PassesOnUsefulVariablesAndNoSecrets) {
   const std::array<const char*, 10> environment = {"PATH=/bin",
                                                    "zimbra_ldap_password=S3cret",
                                                    "LC_ALL=C.UTF-8",

@@ -29,19 +29,19 @@ class PidFiles : public testing::Test {
   const std::string ours_ = std::to_string(::getpid()) + "\n";
 };
 
-TEST_F(PidFiles, HasOurNumberAndIsGoneInTheEnd) {
+TEST_F(PidFiles, HoldsOurPidAndIsRemovedAtTheEnd) {
   {
     const auto taken = PidFile::take(file_);
     ASSERT_TRUE(taken);
     EXPECT_EQ(text(), ours_);
-    EXPECT_TRUE(taken->is_there());
+    EXPECT_TRUE(taken->is_in_place());
     EXPECT_EQ(PidFile::holder(file_), ::getpid());
   }
   EXPECT_FALSE(fs::exists(file_));
   EXPECT_EQ(PidFile::holder(file_), std::nullopt);
 }
 
-TEST_F(PidFiles, AStaleOneIsReplacedWhateverIsInIt) {
+TEST_F(PidFiles, AStaleFileIsReplacedWhateverItContains) {
   for (const char* left : {"1\n", "123456789012\n", "no number", ""}) {
     std::ofstream{file_} << left;
     EXPECT_EQ(PidFile::holder(file_), std::nullopt);
@@ -51,7 +51,7 @@ TEST_F(PidFiles, AStaleOneIsReplacedWhateverIsInIt) {
   }
 }
 
-TEST_F(PidFiles, TheSecondIsToldWhoIsTheFirst) {
+TEST_F(PidFiles, TheSecondDaemonLearnsThePidOfTheFirst) {
   const auto first = PidFile::take(file_);
   const auto second = PidFile::take(file_);
   ASSERT_FALSE(second);
@@ -61,19 +61,19 @@ TEST_F(PidFiles, TheSecondIsToldWhoIsTheFirst) {
   EXPECT_EQ(text(), ours_);
 }
 
-TEST_F(PidFiles, OneThatWasTakenAwayIsNoticedAndAnothersIsLeftAlone) {
+TEST_F(PidFiles, ARemovedFileIsNoticedAndAnotherDaemonsFileKept) {
   auto taken = PidFile::take(file_);
   ASSERT_TRUE(taken);
   std::optional<PidFile> first{std::move(*taken)};
   fs::remove(file_);
-  EXPECT_FALSE(first->is_there());
+  EXPECT_FALSE(first->is_in_place());
   const auto second = PidFile::take(file_);
   ASSERT_TRUE(second);
   first.reset();
-  EXPECT_TRUE(second->is_there());
+  EXPECT_TRUE(second->is_in_place());
 }
 
-TEST_F(PidFiles, AFolderThatIsMissingIsNoReasonNotToServe) {
+TEST_F(PidFiles, AMissingFolderIsNotFatal) {
   const auto taken = PidFile::take(folder_ / "missing" / "cbpolicyd.pid");
   ASSERT_FALSE(taken);
   EXPECT_FALSE(taken.error().taken);

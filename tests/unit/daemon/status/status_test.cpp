@@ -56,7 +56,7 @@ class StatusTest : public ::testing::Test {
     fs::remove_all(folder_);
   }
 
-  // By its thread; another turn of the timer where that had not finished yet.
+  // By its thread; the timer starts again if the previous write was still running.
   void wait_until_written(const fs::path& file, const Status& status) {
     for (int i = 0; i < 3000; ++i) {
       const auto there = read_status(file);
@@ -64,7 +64,7 @@ class StatusTest : public ::testing::Test {
       std::this_thread::sleep_for(milliseconds{10});
       if (i % 100 == 99) loop_.advance(milliseconds{1000});
     }
-    ADD_FAILURE() << file << " is not written";
+    ADD_FAILURE() << file << " was not written";
   }
 
   std::string log() {
@@ -79,7 +79,7 @@ class StatusTest : public ::testing::Test {
   ManualLoop loop_;
 };
 
-TEST_F(StatusTest, LiesBesideThePidFile) {
+TEST_F(StatusTest, LiesInTheFolderOfThePidFile) {
   EXPECT_EQ(status_file_of("/run/carbonio/cbpolicyd.pid"), "/run/carbonio/cbpolicyd.status.json");
   EXPECT_EQ(status_file_of("/run/other.d/pid"), "/run/other.d/pid.status.json");
 }
@@ -92,14 +92,14 @@ TEST_F(StatusTest, ReadsWhatItWrote) {
   EXPECT_EQ(parse_status(status_json(least)).value(), least);
 }
 
-TEST_F(StatusTest, BytesThatAreNoUtf8DoNotPreventWriting) {
+TEST_F(StatusTest, InvalidUtf8DoesNotPreventWriting) {
   Status status = full_status();
   status.refusals[0].track_key = "Sender:\xff@x";
   EXPECT_EQ(parse_status(status_json(status)).value().refusals[0].track_key,
             "Sender:\xEF\xBF\xBD@x");
 }
 
-TEST_F(StatusTest, RejectsWhatIsNoStatus) {
+TEST_F(StatusTest, RejectsOtherTexts) {
   const std::string good = status_json(full_status());
   for (std::size_t length = 0; length + 2 < good.size(); length += 7) {
     EXPECT_FALSE(parse_status(std::string_view{good}.substr(0, length))) << length;
@@ -116,14 +116,14 @@ TEST_F(StatusTest, IsBoundedAndStaleWhenTheProcessIsGone) {
   put(status_json(full_status()));
   EXPECT_EQ(read_status(file_).value(), full_status());
   Status other = full_status();
-  other.process_start += 1;  // the pid was given to somebody else meanwhile
+  other.process_start += 1;  // another process has the pid now
   put(status_json(other));
   EXPECT_EQ(read_status(file_).value(), std::nullopt);
   put(std::string((std::size_t{4} << 20) + 1, ' '));
   EXPECT_FALSE(read_status(file_));
 }
 
-TEST_F(StatusTest, IsWrittenWhenSomethingChangedAndRemovedAtTheEnd) {
+TEST_F(StatusTest, IsWrittenOnChangesAndRemovedAtTheEnd) {
   Status now = full_status();
   {
     StatusWriter status_file{loop_, *log_, file_, [&] { return now; }, milliseconds{1000}};
@@ -138,19 +138,19 @@ TEST_F(StatusTest, IsWrittenWhenSomethingChangedAndRemovedAtTheEnd) {
     loop_.advance(milliseconds{1});
     wait_until_written(file_, now);
     now.requests = 102;
-    loop_.advance(milliseconds{1000});  // is being written when it goes
+    loop_.advance(milliseconds{1000});  // still being written at the end
   }
   EXPECT_FALSE(fs::exists(file_));
   loop_.advance(milliseconds{5000});
   EXPECT_EQ(std::distance(fs::directory_iterator{folder_}, {}), 1) << "only the log is left";
 }
 
-TEST_F(StatusTest, SaysOnceThatItCannotBeWrittenAndTriesAgain) {
+TEST_F(StatusTest, ReportsOnceThatItCannotBeWrittenAndTriesAgain) {
   Status now = full_status();
   StatusWriter status_file{loop_, *log_, folder_ / "run" / "s.json", [&] { return now; }};
   for (int second = 0; second < 3; ++second) {
     loop_.advance(milliseconds{1000});
-    std::this_thread::sleep_for(milliseconds{20});  // a thread writes
+    std::this_thread::sleep_for(milliseconds{20});  // for the thread
   }
   const std::string said = log();
   EXPECT_NE(said.find("cannot write the status file"), std::string::npos);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "daemon/worker.hpp"
+#include "daemon/process/worker.hpp"
 
 #include <fmt/core.h>
 #include <sys/resource.h>
@@ -29,7 +29,7 @@
 namespace policyd {
 namespace {
 
-constexpr std::chrono::seconds kStoreBeforeEnd{5};
+constexpr std::chrono::seconds kMaxStoreTime{5};
 
 LogSettings log_settings(const Config& config, const WorkerOptions& options) {
   LogSettings settings;
@@ -40,7 +40,7 @@ LogSettings log_settings(const Config& config, const WorkerOptions& options) {
   return settings;
 }
 
-// A log that cannot be written must not stop mail.
+// A log that cannot be opened must not stop mail.
 std::unique_ptr<Maillog> open_log(LogSettings settings) {
   auto log = Maillog::open(settings);
   if (log) return std::move(*log);
@@ -80,15 +80,16 @@ DnsLookupSettings lookup_settings(const Config& config) {
   return settings;
 }
 
-// What a reload cannot change, because it was needed before root was given up or is held open.
+// What a reload cannot change: settings that were used before root was given up, or held open.
 std::vector<std::string_view> needing_restart(const Config& now, const Config& then) {
   std::vector<std::string_view> keys;
   if (now.host != then.host || now.port != then.port || now.unix_socket != then.unix_socket) {
     keys.emplace_back("host, port or proto");
   }
   if (now.user != then.user || now.group != then.group) keys.emplace_back("user or group");
-  if (now.database != then.database || now.table_prefix != then.table_prefix)
+  if (now.database != then.database || now.table_prefix != then.table_prefix) {
     keys.emplace_back("the database");
+  }
   if (now.durability != then.durability || now.cache_entries != then.cache_entries) {
     keys.emplace_back("durability or cache_entries");
   }
@@ -101,8 +102,8 @@ std::vector<std::string_view> needing_restart(const Config& now, const Config& t
   return keys;
 }
 
-// Shells and old init scripts leave 1024, fewer than max_connections.
-void allow_descriptors() {
+// Shells and old init scripts leave us 1024 descriptors, fewer than max_connections.
+void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -115,41 +116,41 @@ class Worker {
          const Notifier& notifier)
       : config_(config),
         options_(options),
-        serves_(sentence_about(listeners)),
+        serving_(serving_line(listeners)),
         log_(open_log(log_settings(config, options))),
         store_(loop_, *log_, store_settings(config)),
         lookups_(loop_, *log_, lookup_settings(config)),
         engine_(loop_, store_, *log_, config, wall_clock, &lookups_, &refusals_) {
-    log_->notice(fmt::format("cbpolicyd {} starts, pid {}", kVersion, ::getpid()));
+    log_->notice(fmt::format("cbpolicyd {} started, pid {}", kVersion, ::getpid()));
     for (const std::string& warning : options.warnings) log_->warning(warning);
     for (const std::string& notice : options.notices) log_->notice(notice);
     store_.open();
-    cleaner_.emplace(*log_, cleanup_settings(config));
+    cleanup_.emplace(*log_, cleanup_settings(config));
     server_ =
         std::make_unique<Server>(loop_, engine_, *log_, config, std::move(listeners),
                                  Server::Handlers{[this] { reload(); }, [this] { statistics(); },
-                                                  [this] { service_->stopping(); }});
-    status_file_.emplace(loop_, *log_, status_file_of(config.pid_file),
-                         [this] { return status(); });
-    service_.emplace(loop_, notifier, options.watchdog, [this] { return how_we_do(); });
+                                                  [this] { readiness_->stopping(); }});
+    status_writer_.emplace(loop_, *log_, status_file_of(config.pid_file),
+                           [this] { return status(); });
+    readiness_.emplace(loop_, notifier, options.watchdog, [this] { return status_line(); });
   }
 
   void warn(const std::string& text) { log_->warning(text); }
 
   void run() {
-    service_->ready();
+    readiness_->ready();
     options_.ready();
     server_->run();
-    cleaner_.reset();
+    cleanup_.reset();
     engine_.finish();
     engine_.save_open_sessions();
-    store_.close(kStoreBeforeEnd);
-    status_file_.reset();
-    log_->notice("cbpolicyd ends");
+    store_.close(kMaxStoreTime);
+    status_writer_.reset();
+    log_->notice("cbpolicyd stopped");
   }
 
  private:
-  static std::string sentence_about(const std::vector<Listener>& listeners) {
+  static std::string serving_line(const std::vector<Listener>& listeners) {
     std::string names;
     for (const Listener& listener : listeners) {
       names += (names.empty() ? "" : ", ") + listener.name;
@@ -157,27 +158,27 @@ class Worker {
     return "Serving on " + names;
   }
 
-  std::string how_we_do() {
-    if (store_.trouble().empty()) return serves_;
-    return fmt::format("{}, in trouble with the database: {}", serves_, store_.trouble());
+  std::string status_line() {
+    if (store_.trouble().empty()) return serving_;
+    return fmt::format("{}, database trouble: {}", serving_, store_.trouble());
   }
 
   void reload() {
-    service_->reloading();
-    read_again();
-    service_->ready();
+    readiness_->reloading();
+    reload_config();
+    readiness_->ready();
   }
 
-  void read_again() {
+  void reload_config() {
     auto loaded = load_config(options_.config_file);
     if (!loaded) {
-      log_->error(fmt::format("the configuration stays as it was: {}", loaded.error().message));
+      log_->error(fmt::format("keeping the previous configuration: {}", loaded.error().message));
       return;
     }
     for (const std::string& warning : loaded->warnings) log_->warning(warning);
     for (const std::string& notice : loaded->notices) log_->notice(notice);
     for (const std::string_view keys : needing_restart(config_, loaded->config)) {
-      log_->warning(fmt::format("{} changed: that takes a restart", keys));
+      log_->warning(fmt::format("{} changed: restart required", keys));
     }
     config_ = std::move(loaded->config);
     if (auto reopened = log_->reopen(log_settings(config_, options_)); !reopened) {
@@ -185,8 +186,8 @@ class Worker {
     }
     engine_.configure(config_);
     server_->configure(config_);
-    cleaner_->configure(config_.cleanup_sessions);
-    log_->notice("configuration read again");
+    cleanup_->configure(config_.cleanup_sessions);
+    log_->notice("configuration reloaded");
   }
 
   void statistics() {
@@ -196,7 +197,7 @@ class Worker {
         engine_.statistics().refused, engine_.statistics().sessions));
   }
 
-  // What the command may know. Once a second.
+  // What the command can read. Once a second.
   Status status() {
     Status now;
     now.pid = ::getpid();
@@ -229,7 +230,7 @@ class Worker {
 
   Config config_;
   const WorkerOptions& options_;
-  const std::string serves_;
+  const std::string serving_;
   const TimePoint started_ = wall_clock();
   const std::uint64_t process_start_ = process_start(::getpid());
   std::optional<TimePoint> trouble_since_;
@@ -240,9 +241,9 @@ class Worker {
   DnsLookups lookups_;
   Engine engine_;
   std::unique_ptr<Server> server_;
-  std::optional<StatusWriter> status_file_;
-  std::optional<CleanupSchedule> cleaner_;
-  std::optional<Readiness> service_;
+  std::optional<StatusWriter> status_writer_;
+  std::optional<CleanupSchedule> cleanup_;
+  std::optional<Readiness> readiness_;
 };
 
 }  // namespace
@@ -250,21 +251,21 @@ class Worker {
 Result<void> run_worker(const Config& config, std::vector<Listener> listeners,
                         const WorkerOptions& options, const Notifier& notifier) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::optional<PidFile> pid_file;  // gone last, after the database is closed
-  std::string without_pid_file;
+  std::optional<PidFile> pid_file;  // removed last, after the database is closed
+  std::string no_pid_file;          // why
   if (options.write_pid_file) {
     auto taken = PidFile::take(config.pid_file);
     if (!taken && taken.error().taken) return failure(taken.error().message);
     if (taken) {
       pid_file.emplace(std::move(*taken));
     } else {
-      without_pid_file = taken.error().message;
+      no_pid_file = taken.error().message;
     }
   }
-  allow_descriptors();
+  raise_descriptor_limit();
   configure_sqlite();
   Worker worker{config, std::move(listeners), options, notifier};
-  if (!without_pid_file.empty()) worker.warn(without_pid_file);
+  if (!no_pid_file.empty()) worker.warn(no_pid_file);
   worker.run();
   return {};
 }
