@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Letters, digits and white space of ASCII, whatever the locale says: addresses, host names and
+// Letters, digits and white space of ASCII, regardless of the locale: for addresses, host names and
 // configuration values. Pure functions; any thread.
 #pragma once
 
@@ -19,7 +19,7 @@ namespace policyd {
   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
 }
 
-// Other bytes than A..Z stay: mail addresses are compared so.
+// Only A..Z change: mail addresses are compared this way.
 inline void lower_case(std::string& text) {
   std::transform(text.begin(), text.end(), text.begin(), lower);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Wall-clock time as it is counted and stored: milliseconds since 1970. It is read once a batch.
+// Wall-clock time as it is counted and stored: milliseconds since 1970. Read once per batch.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@ inline TimePoint wall_clock() {
   return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
 }
 
-// The steady clock as the kernel's last tick left it, some milliseconds ago: for timeouts, which
-// are noted for each request. A third of the price.
+// The steady clock at the kernel's last tick, up to some milliseconds ago, at a third of the cost:
+// for timeouts, which restart with each request.
 inline std::chrono::steady_clock::time_point coarse_steady_now() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

@@ -10,11 +10,11 @@
 namespace policyd {
 namespace {
 
-constexpr std::size_t kLongest = 64;
+constexpr std::size_t kMaxWord = 64;
 
-// Optimal string alignment; both at most kLongest long.
+// Optimal string alignment; both at most kMaxWord long.
 std::size_t typing_errors(std::string_view a, std::string_view b) {
-  std::array<std::array<std::size_t, kLongest + 1>, kLongest + 1> d;
+  std::array<std::array<std::size_t, kMaxWord + 1>, kMaxWord + 1> d;
   for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
   for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
@@ -33,11 +33,11 @@ std::size_t typing_errors(std::string_view a, std::string_view b) {
 
 std::optional<std::string_view> nearest(std::string_view word,
                                         std::span<const std::string_view> candidates) {
-  if (word.size() > kLongest) return std::nullopt;
+  if (word.size() > kMaxWord) return std::nullopt;
   std::optional<std::string_view> best;
   std::size_t fewest = std::min(word.size(), std::max<std::size_t>(2, word.size() / 3) + 1);
   for (const std::string_view candidate : candidates) {
-    if (candidate.size() > kLongest) continue;
+    if (candidate.size() > kMaxWord) continue;
     const std::size_t errors = typing_errors(word, candidate);
     if (errors >= fewest) continue;
     fewest = errors;

@@ -42,7 +42,7 @@ struct Octets {
   std::size_t count = 0;
 };
 
-// One to four octets with dots between them. A leading zero is no sign of octal numbers.
+// One to four octets separated by dots. A leading zero does not make a number octal.
 std::optional<Octets> parse_octets(std::string_view text) {
   Octets octets;
   while (true) {
@@ -66,8 +66,8 @@ struct Groups {
   }
 };
 
-// IPv6 groups with single colons between them, the last two perhaps as an IPv4 address. No text is
-// no groups.
+// IPv6 groups separated by single colons; the last two may be written as an IPv4 address. An empty
+// text has no groups.
 std::optional<Groups> parse_groups(std::string_view text, bool may_end_in_v4) {
   Groups groups;
   while (!text.empty()) {
@@ -95,7 +95,7 @@ std::optional<Groups> parse_groups(std::string_view text, bool may_end_in_v4) {
 
 struct V6Text {
   std::array<std::uint8_t, 16> bytes{};
-  int implied_length = 128;  // shorter where the text ends in "::"
+  int implied_length = 128;  // shorter if the text ends in "::"
 };
 
 std::optional<V6Text> parse_v6(std::string_view text) {
@@ -110,9 +110,9 @@ std::optional<V6Text> parse_v6(std::string_view text) {
   if (has_gap ? given > 7 : given != 8) return std::nullopt;
 
   V6Text result;
-  const auto put = [&result](std::size_t place, std::uint16_t group) {
-    result.bytes.at(2 * place) = static_cast<std::uint8_t>(group >> 8);
-    result.bytes.at(2 * place + 1) = static_cast<std::uint8_t>(group & 0xff);
+  const auto put = [&result](std::size_t index, std::uint16_t group) {
+    result.bytes.at(2 * index) = static_cast<std::uint8_t>(group >> 8);
+    result.bytes.at(2 * index + 1) = static_cast<std::uint8_t>(group & 0xff);
   };
   for (std::size_t i = 0; i < before->count; ++i) put(i, before->values.at(i));
   for (std::size_t i = 0; i < after->count; ++i) put(8 - after->count + i, after->values.at(i));
@@ -146,7 +146,7 @@ std::optional<IpNetwork> parse_v6_network(std::string_view address, std::optiona
     return make_network(IpAddress::v6(v6->bytes), bits - kMappedLength);
   }
   auto bytes = v6->bytes;
-  // Masked by hand: a mapped address with a shorter length is no mapped address any more.
+  // Masked here and not by masked(): with a shorter length it is no longer a mapped address.
   for (int bit = bits; bit < 128; ++bit) {
     auto& byte = bytes.at(static_cast<std::size_t>(bit) / 8);
     byte = static_cast<std::uint8_t>(byte & ~(0x80U >> (bit % 8)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// IP addresses and networks: their parsing, their normal form and what CBPolicyD takes for a
+// IP addresses and networks: parsing, normal form, and the notations CBPolicyD accepts for a
 // network. Pure functions and values; any thread.
 #pragma once
 
@@ -24,14 +24,14 @@ class IpAddress {
   [[nodiscard]] int bits() const { return v4_ ? 32 : 128; }
   // The address in network order; an IPv4 address is the first four bytes, the rest zero.
   [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
-  // The first `length` bits kept, the others zero; a length beyond bits() keeps all, below 0 none.
+  // Keeps the first `length` bits and clears the others; beyond bits() all are kept, below 0 none.
   [[nodiscard]] IpAddress masked(int length) const;
 
-  // "192.0.2.1"; IPv6 as eight groups of four digits, as CBPolicyD's tracking keys have it
+  // "192.0.2.1"; IPv6 as eight groups of four digits, as in CBPolicyD's tracking keys
   // ("2001:0db8:0000:0000:0000:0000:0000:0001").
   void append_to(std::string& out) const;
   [[nodiscard]] std::string to_string() const;
-  // As Postfix says it: IPv6 is shortened, "2001:db8::1".
+  // As Postfix writes it: IPv6 is shortened, "2001:db8::1".
   [[nodiscard]] std::string to_short_string() const;
   void append_short_to(std::string& out) const;
 
@@ -42,15 +42,15 @@ class IpAddress {
   bool v4_ = true;
 };
 
-// A network: an address and the number of leading bits that count. A single host has all of them.
+// A network: an address and its number of significant leading bits; all of them for a single host.
 struct IpNetwork {
   IpAddress address;  // masked
   int length = 0;     // 0..address.bits()
 
-  // What CBPolicyD takes for a network: "192.0.2.0/24", "192.0.2.1", "10" (/8), "10.1" (/16),
-  // "192.0.2" (/24), "2001:db8::/32", and "2001:db8::" without a length by the groups given (/32;
-  // so "::" is /0). A length of up to two digits (IPv6: three) beyond the address is the address
-  // itself: "192.0.2.0/40" is /32. A network of IPv4-mapped addresses is one of IPv4.
+  // Accepts what CBPolicyD accepts: "192.0.2.0/24", "192.0.2.1", "10" (/8), "10.1" (/16),
+  // "192.0.2" (/24), "2001:db8::/32", and "2001:db8::" whose length follows from the groups given
+  // (/32; so "::" is /0). A length of two digits (IPv6: three) beyond the address's bits means all
+  // of them: "192.0.2.0/40" is /32. A network of IPv4-mapped addresses becomes an IPv4 network.
   // Nullopt for anything else.
   static std::optional<IpNetwork> parse(std::string_view text);
   [[nodiscard]] bool contains(const IpAddress& other) const;

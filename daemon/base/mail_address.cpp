@@ -9,7 +9,7 @@
 namespace policyd {
 namespace {
 
-// Where the domain's `@` is.
+// The position of the domain's `@`.
 std::size_t at_sign(std::string_view address) {
   return address.size() < 2 ? std::string_view::npos : address.rfind('@', address.size() - 2);
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Mail addresses as Postfix gives them, without angle brackets. Pure functions; any thread.
+// Mail addresses as Postfix sends them, without angle brackets. Pure functions; any thread.
 #pragma once
 
 #include <string_view>
 
 namespace policyd {
 
-// `x@y` without white space, both parts not empty (CBPolicyD's check of sender and recipient).
+// `x@y` without white space and with both parts non-empty (CBPolicyD's check of sender and
+// recipient).
 [[nodiscard]] bool is_mail_address(std::string_view text);
 
-// The part behind the last `@` that has something behind it ("c" of "a@b@c"), or empty; the part in
-// front of it, or all.
+// The part after the last `@` that is not at the end ("c" of "a@b@c"), or empty; and the part
+// before that `@`, or the whole text.
 [[nodiscard]] std::string_view domain_of(std::string_view address);
 [[nodiscard]] std::string_view local_part_of(std::string_view address);
 

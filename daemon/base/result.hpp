@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a function returns that can fail while mail is being served: the value, or one sentence
-// that says what is wrong, where, and what to do. Context is added once, where it is known.
+// The result of a function that can fail while mail is served: the value, or one sentence that says
+// what is wrong, where, and what to do. Context is added once, where it is known.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Helper threads leave signals to the loop's thread: they call block_signals() first. So does main,
-// until the loop can handle them: one that comes while the daemon starts then waits for it.
+// Signals are handled by the event loop only. They stay blocked from the start of the daemon until
+// the loop can handle them, so that one that arrives in between waits. See also WorkerThread.
 #pragma once
 
 #include <csignal>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The owner of a file descriptor.
+// Owns a file descriptor.
 #pragma once
 
 #include <unistd.h>

@@ -6,13 +6,13 @@
 
 namespace policyd {
 
-// Whether `pattern`, where `*` stands for any run (also an empty one) of characters that are not
-// white space and every other character for itself, matches all of `text`. Both in lower case.
-// Time is linear in pattern + text, whatever they are; without recursion.
+// Whether `pattern` matches all of `text`. `*` stands for any run, possibly empty, of characters
+// that are not white space; every other character stands for itself. Both in lower case. Always
+// takes time linear in pattern + text, without recursion.
 [[nodiscard]] bool wildcard_match(std::string_view pattern, std::string_view text);
 
-// The same for host names: `*` stands for letters, digits, `-`, `_` and `.` only, and a pattern
-// that begins with `.` may have anything in front of it.
+// The same for host names: `*` stands only for letters, digits, `-`, `_` and `.`, and a pattern
+// that begins with `.` matches with anything before it.
 [[nodiscard]] bool host_match(std::string_view pattern, std::string_view host);
 
 }  // namespace policyd

@@ -24,11 +24,11 @@ namespace policyd {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
-constexpr std::size_t kLineBytes = 4096;  // with its end
-static_assert(kLineBytes < kBufferBytes);
+constexpr std::size_t kMaxLineBytes = 4096;  // with the line end
+static_assert(kMaxLineBytes < kBufferBytes);
 
-// Having been woken, the writing thread waits so long for more lines, so that thousands of them
-// cost one wake-up and one write.
+// After it was woken, the thread waits this long for more lines, so that thousands of them cost one
+// wake-up and one write.
 constexpr std::chrono::milliseconds kLinger{5};
 
 // In the order of the enumeration, so that a level is an index.
@@ -38,7 +38,7 @@ static_assert(kLevelNames.size() == static_cast<std::size_t>(LogLevel::debug) + 
 constexpr std::array<int, kLevelNames.size()> kPriorities = {LOG_ERR, LOG_WARNING, LOG_NOTICE,
                                                              LOG_INFO, LOG_DEBUG};
 
-// What all lines of one second begin with; formatted once a second.
+// The beginning that all lines of one second share; formatted once a second.
 class LineStart {
  public:
   const std::string& at(TimePoint now) {
@@ -67,16 +67,16 @@ void append_line(std::string& out, LineStart& start, LogLevel level, std::string
   const std::size_t before = out.size();
   out += start.at(wall_clock());
   out += kLevelNames[static_cast<std::size_t>(level)];
-  append_printable(out, text, kLineBytes - 1 - (out.size() - before));
+  append_printable(out, text, kMaxLineBytes - 1 - (out.size() - before));
   out += '\n';
 }
 
-// A line for syslog begins with its priority.
+// In the buffer, a line for syslog begins with its priority.
 void append_syslog_line(std::string& out, LogLevel level, std::string_view before,
                         std::string_view text) {
   out += static_cast<char>('0' + kPriorities[static_cast<std::size_t>(level)]);
   out += before;
-  append_printable(out, text, kLineBytes - 2 - before.size());
+  append_printable(out, text, kMaxLineBytes - 2 - before.size());
   out += '\n';
 }
 
@@ -100,7 +100,7 @@ Result<std::optional<LogFile>> open_file(const LogSettings& settings) {
 
 class Maillog::Writer {
  public:
-  // Without a file, everything goes to syslog.
+  // Without a file, all lines go to syslog.
   Writer(std::optional<LogFile> file, const LogSettings& settings)
       : level_(settings.level),
         mail_to_syslog_(settings.mail_to_syslog),
@@ -113,11 +113,11 @@ class Maillog::Writer {
     mail_to_syslog_ = settings.mail_to_syslog;
   }
 
-  // Without one, everything goes to syslog.
+  // Without a file, all lines go to syslog.
   void change_file(std::optional<LogFile> file) {
     wake([&] {
       all_to_syslog_ = !file;
-      if (file) next_file_ = std::move(file);  // else one that lines wait for stays
+      if (file) next_file_ = std::move(file);  // otherwise buffered lines still go into the old one
     });
   }
 
@@ -138,7 +138,7 @@ class Maillog::Writer {
 
   void flush() {
     auto lock = thread_.lock();
-    written_.wait(lock, [this, target = put_in_] { return taken_and_written_ >= target; });
+    written_.wait(lock, [this, target = accepted_] { return finished_ >= target; });
   }
 
  private:
@@ -151,7 +151,7 @@ class Maillog::Writer {
     });
   }
 
-  // To where lines go at present; under the lock.
+  // To the current destination; under the lock.
   void append(LogLevel level, std::string_view text) {
     if (all_to_syslog_) {
       append_syslog_line(syslog_lines_, level, kLevelNames[static_cast<std::size_t>(level)], text);
@@ -160,19 +160,19 @@ class Maillog::Writer {
     }
   }
 
-  // Whether another line fits; counts it as put in or as dropped.
+  // Whether another line fits; counts it as accepted or dropped.
   bool has_room() {
-    const bool room = lines_.size() + syslog_lines_.size() + kLineBytes <= kBufferBytes;
-    ++(room ? put_in_ : dropped_);
+    const bool room = lines_.size() + syslog_lines_.size() + kMaxLineBytes <= kBufferBytes;
+    ++(room ? accepted_ : dropped_);
     return room;
   }
 
-  // One turn of the writing thread: what has gathered.
+  // The lines collected for one turn of the thread.
   struct Batch {
     std::string lines;
     std::string syslog_lines;
-    std::optional<LogFile> next_file;  // into which they go
-    std::uint64_t up_to = 0;           // put_in_ as it was
+    std::optional<LogFile> next_file;  // if set, they go into this one
+    std::uint64_t up_to = 0;           // value of accepted_
     bool last = false;
   };
 
@@ -185,7 +185,7 @@ class Maillog::Writer {
       append_to_file(batch.lines);
       send_to_syslog(batch.syslog_lines);
       const auto lock = thread_.lock();
-      taken_and_written_ = batch.up_to;
+      finished_ = batch.up_to;
       written_.notify_all();
     }
   }
@@ -201,10 +201,10 @@ class Maillog::Writer {
     }
     woken_ = false;
     batch.last = thread_.stopping();
-    batch.up_to = put_in_;
+    batch.up_to = accepted_;
     if (const auto dropped = std::exchange(dropped_, 0); dropped > 0) {
       append(LogLevel::warning,
-             fmt::format("{} log lines were dropped: they came faster than they could be written",
+             fmt::format("{} log lines were dropped because they could not be written fast enough",
                          dropped));
     }
     batch.lines.swap(lines_);
@@ -222,7 +222,7 @@ class Maillog::Writer {
   }
 
   bool append_loss() {
-    LineStart start;  // the other one is the producers'
+    LineStart start;  // line_start_ belongs to the producers
     std::string report;
     append_line(report, start, LogLevel::warning,
                 fmt::format("{} log lines were lost: {}", lost_,
@@ -239,14 +239,14 @@ class Maillog::Writer {
   bool all_to_syslog_;
   std::string lines_;
   std::string syslog_lines_;
-  std::uint64_t put_in_ = 0;             // lines so far
-  std::uint64_t taken_and_written_ = 0;  // how many of them are
-  std::uint64_t dropped_ = 0;            // since the last report
+  std::uint64_t accepted_ = 0;  // lines so far
+  std::uint64_t finished_ = 0;  // of these, written or lost
+  std::uint64_t dropped_ = 0;   // since the last report
   std::optional<LogFile> next_file_;
   LineStart line_start_;
 
-  // The writing thread's own.
-  std::optional<LogFile> file_;  // none before the first one
+  // Used by the thread only.
+  std::optional<LogFile> file_;  // nullopt: none yet
   std::uint64_t lost_ = 0;       // lines since the last report, and why
   int lost_error_ = 0;
 
@@ -288,7 +288,7 @@ void Maillog::write(LogLevel level, std::string_view text) {
   if (writer_) {
     writer_->put(level, text);
   } else {
-    append_printable(lines_->emplace_back(), text, kLineBytes - 1);
+    append_printable(lines_->emplace_back(), text, kMaxLineBytes - 1);
   }
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The log that people and panels parse: CBPolicyD's lines to the letter, in a file opened with
-// O_APPEND (so that copytruncate works), on standard error, or, for the mail lines, in syslog. In
-// the background without a file all of them go to syslog.
+// The log that people and tools parse: CBPolicyD's lines to the letter, in a file opened with
+// O_APPEND (so that copytruncate works), on standard error or, for mail lines, in syslog. In the
+// background without a file, all lines go to syslog.
 //
 //   [2026/11/22-12:00:00 - PID] [CORE] INFO: module=Quotas, mode=update, host=..., ...
 //
-// A line is put into a bounded buffer; another thread writes what has gathered, so a slow disk
-// never holds up an answer. What does not fit into the buffer, or onto the disk, is lost; how much
-// is counted and logged when there is room again.
+// Lines go into a bounded buffer that another thread writes, so a slow disk never delays an answer.
+// Lines that fit neither into the buffer nor onto the disk are lost; their number is logged once
+// there is room again.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ enum class LogLevel : std::uint8_t { error, warning, notice, info, debug };
 
 struct LogSettings {
   std::filesystem::path file;  // empty: standard error
-  bool in_background = false;  // nobody reads that: syslog then
+  bool in_background = false;  // standard error is closed: use syslog instead
   LogLevel level = LogLevel::notice;
   bool mail_to_syslog = false;
 };
@@ -41,20 +41,19 @@ class Maillog {
   // Appends lines up to INFO to `lines`, without time and level, in place of writing them: for a
   // command that runs the daemon's code. One thread; `lines` must outlive this.
   explicit Maillog(std::vector<std::string>& lines);
-  ~Maillog();  // writes what is left
+  ~Maillog();  // writes the remaining lines
   Maillog(const Maillog&) = delete;
   Maillog& operator=(const Maillog&) = delete;
 
-  // After SIGHUP: another level or file. The file that is open stays where the new one cannot be
-  // opened; the rest of the settings applies all the same. Lines of the last moments before may go
-  // into the new file.
+  // After SIGHUP: changes the level or file. If the new file cannot be opened, the old one is kept
+  // and the other settings still apply. Lines logged just before may go into the new file.
   Result<void> reopen(const LogSettings& settings);
 
   [[nodiscard]] bool enabled(LogLevel level) const;
   [[nodiscard]] bool mail_enabled() const;
 
-  // One line; control characters and what is not UTF-8 are escaped, and it is cut at 4 KiB. Any
-  // thread. A mail line is an INFO line, or goes to syslog instead, whatever the level.
+  // Logs one line, escaped (base/printable) and cut at 4 KiB. Any thread. A mail line has level
+  // INFO, or goes to syslog regardless of the level.
   void write(LogLevel level, std::string_view text);
   void mail(std::string_view text);
 
@@ -63,8 +62,8 @@ class Maillog {
   void notice(std::string_view text) { write(LogLevel::notice, text); }
   void info(std::string_view text) { write(LogLevel::info, text); }
 
-  // Blocks until everything put in before is written, or lost where it cannot be. For tests and
-  // the end of the program.
+  // Blocks until all lines logged so far are written, or lost. For tests and the end of the
+  // program.
   void flush();
 
  private:

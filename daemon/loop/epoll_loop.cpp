@@ -50,7 +50,7 @@ class EpollLoop::Signals final : public Client {
   std::function<void(int)> handler_;
 };
 
-// Edge-triggered, so that what post() writes need not be read.
+// Edge-triggered, so that the bytes post() writes need not be read.
 EpollLoop::EpollLoop()
     : epoll_(or_throw(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       wake_(or_throw(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
@@ -86,7 +86,7 @@ void EpollLoop::post(Task task) {
     posted_.push_back(std::move(task));
     waits = std::exchange(waiting_, false);
   }
-  if (!waits) return;  // it looks before it waits
+  if (!waits) return;  // it checks posted_ before it waits
   const std::uint64_t one = 1;
   while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
   }
@@ -110,21 +110,21 @@ void EpollLoop::run() {
 }
 
 void EpollLoop::turn() {
-  std::array<epoll_event, kMostAtOnce> events;  // filled by the kernel
+  std::array<epoll_event, kMaxPerTurn> events;  // filled by the kernel
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                  milliseconds_to_wait());
-  const std::span told{events.data(), static_cast<std::size_t>(std::max(count, 0))};
-  for (const epoll_event& event : told) {
+  const std::span ready{events.data(), static_cast<std::size_t>(std::max(count, 0))};
+  for (const epoll_event& event : ready) {
     if (event.data.ptr != nullptr) static_cast<Client*>(event.data.ptr)->ready(event.events);
   }
-  for (const epoll_event& event : told) {
+  for (const epoll_event& event : ready) {
     if (event.data.ptr != nullptr) static_cast<Client*>(event.data.ptr)->proceed();
   }
   run_posted();
   run_timers();
 }
 
-// -1: until something happens.
+// -1: no limit.
 int EpollLoop::milliseconds_to_wait() {
   {
     const std::lock_guard lock{mutex_};
@@ -137,7 +137,7 @@ int EpollLoop::milliseconds_to_wait() {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
 }
 
-// What these post waits for the next turn.
+// Tasks posted by these tasks wait for the next turn.
 void EpollLoop::run_posted() {
   {
     const std::lock_guard lock{mutex_};

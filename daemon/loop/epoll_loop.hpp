@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The loop that serves: what is ready to be read or written, then what was posted, then the timers
-// that are due, and so on. A descriptor is entered once for its life (epoll, edge-triggered), and
-// one turn handles all that are ready: that is what makes a batch. It goes by stages, all system
-// calls of one kind before the next work: a call leaves little of ours in the processor's caches.
-// Our own, since a request alone costs one epoll_wait here, and three with an epoll_ctl where Asio
-// runs the loop.
-// All calls on the loop's thread, but for post() and stop().
+// The loop that serves. Each turn handles the descriptors that are ready, then posted tasks, then
+// due timers. A descriptor is registered once for its life (epoll, edge-triggered), and one turn
+// handles all that are ready, which makes a batch. Turns run in stages (all reads, then all
+// processing), because system calls evict our cache lines.
+// It is our own, since a single request costs one epoll_wait here, but three and an epoll_ctl with
+// Asio. All calls on the loop's thread, except post() and stop().
 #pragma once
 
 #include <sys/epoll.h>
@@ -24,38 +23,37 @@ namespace policyd {
 
 class EpollLoop final : public EventLoop {
  public:
-  // More than this is left to the next turn, so that tasks and timers have theirs.
-  static constexpr std::size_t kMostAtOnce = 256;
+  // Descriptors handled per turn, so that tasks and timers are not starved.
+  static constexpr std::size_t kMaxPerTurn = 256;
 
   class Client {
    public:
     Client() = default;
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
-    // EPOLLIN and so on, each time that something has changed, and once after watch(). Clients are
-    // destroyed in tasks and timers only: others of this turn may be told after this one.
+    // EPOLLIN and so on, each time the state has changed, and once after watch(). Clients must be
+    // destroyed in tasks and timers only, because this turn may still call other clients.
     virtual void ready(std::uint32_t events) = 0;
-    // After all were told that are ready in this turn: what is to be made of it.
+    // Called after ready() of all clients of this turn, to process what was received.
     virtual void proceed() {}
     virtual ~Client() = default;
   };
 
-  // Throws std::system_error where there is no descriptor left.
+  // Throws std::system_error if no descriptor is available.
   EpollLoop();
   ~EpollLoop() override;
 
   void post(Task task) override;
   void after(std::chrono::milliseconds delay, Task task) override;
 
-  // `client` is told until `fd` is closed or forgotten. False where the kernel has no memory for
-  // it.
+  // Calls `client` until `fd` is closed or forgotten. False if the kernel has no memory for it.
   [[nodiscard]] bool watch(int fd, Client& client);
-  // Before a descriptor is closed that another process has, too.
+  // Needed before closing a descriptor that another process also has.
   void forget(int fd);
-  // Once. From here on these signals, and no others, are blocked and come to `handler`.
+  // To be called once. From here on only these signals are blocked, and `handler` gets them.
   void on_signals(std::initializer_list<int> signals, std::function<void(int)> handler);
 
-  // Until stop(), of which the rest of its turn is still run.
+  // Runs until stop(), and then to the end of that turn.
   void run();
   void stop();
 
@@ -63,7 +61,7 @@ class EpollLoop final : public EventLoop {
   using Steady = std::chrono::steady_clock;
   struct Timer {
     Steady::time_point when;
-    std::uint64_t number;  // in the order of after()
+    std::uint64_t number;  // counts calls of after(), for timers due at the same time
     Task task;
   };
   class Signals;
@@ -77,12 +75,12 @@ class EpollLoop final : public EventLoop {
   UniqueFd epoll_;
   UniqueFd wake_;  // written to by post() while the loop waits
   std::unique_ptr<Signals> signals_;
-  std::vector<Timer> timers_;  // a heap, the next one in front
+  std::vector<Timer> timers_;  // a heap, the next one first
   std::uint64_t timers_made_ = 0;
   std::vector<Task> running_;
   bool stopped_ = false;
 
-  std::mutex mutex_;  // for what follows
+  std::mutex mutex_;  // for the members below
   std::vector<Task> posted_;
   bool waiting_ = false;
 };

@@ -17,7 +17,7 @@ struct Typed {
 
 class Nearest : public testing::TestWithParam<Typed> {};
 
-TEST_P(Nearest, IsWhatWasMeant) {
+TEST_P(Nearest, FindsTheIntendedWord) {
   static constexpr std::array<std::string_view, 5> kKnown = {"port", "proto", "user", "log_level",
                                                              "min_spare_servers"};
   EXPECT_EQ(nearest(GetParam().word, kKnown), GetParam().meant);
@@ -37,9 +37,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Typed{"VeryLong", std::string(1'000'000, 'p'), std::nullopt}),
     [](const auto& row) { return row.param.name; });
 
-TEST(NearestWords, MayBeNone) { EXPECT_EQ(nearest("port", {}), std::nullopt); }
+TEST(NearestWords, CanBeEmpty) { EXPECT_EQ(nearest("port", {}), std::nullopt); }
 
-TEST(NearestWords, ThatAreTooLongAreLeftOut) {
+TEST(NearestWords, SkipTooLongWords) {
   const std::string text(65, 'p');
   const std::array<std::string_view, 1> known = {text};
   EXPECT_EQ(nearest(text.substr(1), known), std::nullopt);

@@ -98,7 +98,7 @@ const auto kName = [](const testing::TestParamInfo<TextCase>& row) { return row.
 INSTANTIATE_TEST_SUITE_P(IpAddress, AddressText, testing::ValuesIn(kAddresses), kName);
 INSTANTIATE_TEST_SUITE_P(IpNetwork, NetworkText, testing::ValuesIn(kNetworks), kName);
 
-TEST(IpNetwork, ContainsUpToItsEdgesOnly) {
+TEST(IpNetwork, ContainsExactlyItsRange) {
   const auto network = IpNetwork::parse("10.0.0.0/15");
   ASSERT_TRUE(network);
   EXPECT_FALSE(network->contains(*IpAddress::parse("9.255.255.255")));
@@ -107,7 +107,7 @@ TEST(IpNetwork, ContainsUpToItsEdgesOnly) {
   EXPECT_FALSE(network->contains(*IpAddress::parse("10.2.0.0")));
 }
 
-TEST(IpNetwork, OfOneFamilyContainsNothingOfTheOther) {
+TEST(IpNetwork, DoesNotContainTheOtherFamily) {
   EXPECT_FALSE(IpNetwork::parse("0.0.0.0/0")->contains(*IpAddress::parse("::1")));
   EXPECT_FALSE(IpNetwork::parse("::/0")->contains(*IpAddress::parse("192.0.2.1")));
   EXPECT_TRUE(IpNetwork::parse("0.0.0.0/0")->contains(*IpAddress::parse("::ffff:192.0.2.1")));

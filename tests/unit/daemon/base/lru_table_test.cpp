@@ -27,7 +27,7 @@ std::vector<std::string> all(const Names& names) {
   return found;
 }
 
-TEST(LruTable, KnowsNothingAtFirst) {
+TEST(LruTable, IsEmptyAtFirst) {
   Names names;
   EXPECT_EQ(find(names, 7, "a"), nullptr);
   EXPECT_EQ(names.size(), 0U);
@@ -55,10 +55,10 @@ TEST(LruTable, DropsOrKeepsTheOldest) {
   names.drop_oldest();
   EXPECT_EQ(all(names), (std::vector<std::string>{"a", "c"}));
   EXPECT_EQ(find(names, 1, "b"), nullptr);
-  EXPECT_EQ(names.add(5), "");  // in the place of the one that went
+  EXPECT_EQ(names.add(5), "");  // in the slot of the dropped value
 }
 
-TEST(LruTable, StopsVisitingWhenTold) {
+TEST(LruTable, StopsVisitingOnFalse) {
   Names names;
   names.add(1) = "a";
   names.add(2) = "b";
@@ -67,8 +67,8 @@ TEST(LruTable, StopsVisitingWhenTold) {
   EXPECT_EQ(seen, 1);
 }
 
-// Against a list, with hashes that collide as they please.
-TEST(LruTable, AgreesWithAListWhateverIsDone) {
+// Compared with a list, with colliding hashes.
+TEST(LruTable, AgreesWithAListUnderRandomOperations) {
   std::mt19937 dice{3};
   for (const std::size_t hashes : {1U, 7U, 1000U}) {
     LruTable<int> table;

@@ -36,7 +36,7 @@ const std::vector<MailCase> kMail = {
     {"LineBreakInside", "a@exam\nple.org", false, "a", "exam\nple.org"},
 };
 class MailAddress : public testing::TestWithParam<MailCase> {};
-TEST_P(MailAddress, IsTakenApart) {
+TEST_P(MailAddress, IsSplit) {
   const auto& row = GetParam();
   EXPECT_EQ(is_mail_address(row.text), row.valid);
   EXPECT_EQ(local_part_of(row.text), row.local_part);

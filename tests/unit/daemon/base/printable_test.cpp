@@ -77,7 +77,7 @@ TEST(Printable, MarksWhatIsCut) {
   EXPECT_EQ(in_quotes(std::string(81, 'x')), "'" + std::string(80, 'x') + "...'");
 }
 
-TEST(Printable, TellsUtf8) {
+TEST(Printable, RecognisesUtf8) {
   EXPECT_TRUE(is_valid_utf8(""));
   EXPECT_TRUE(is_valid_utf8("a\n\xc2\x9b\xe2\x80\xae\xf0\x9f\x93\xa7"));
   for (const char* text :

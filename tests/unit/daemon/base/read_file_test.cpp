@@ -43,7 +43,7 @@ TEST_F(ReadFileTest, ReadsAllUpToTheBound) {
   EXPECT_EQ(larger.error().message, "it is larger than 10 bytes");
 }
 
-TEST_F(ReadFileTest, SaysWhyAFileCannotBeRead) {
+TEST_F(ReadFileTest, ReportsWhyAFileCannotBeRead) {
   EXPECT_EQ(read_file(folder_ / "none", 10).error().code, ENOENT);
   EXPECT_EQ(read_file(folder_ / "none", 10).error().message, "No such file or directory");
   EXPECT_EQ(read_file(folder_, 10).error().code, EISDIR);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Patterns with `*`: random ones say what a plain algorithm says, and hostile ones take no more
-// than linear time. Seeds are fixed.
+// Patterns with `*`: random ones match what a plain algorithm matches, and hostile ones take at
+// most linear time. Seeds are fixed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,8 +28,8 @@ bool is_host_character(char c) {
 bool plain_glob(std::string_view pattern, std::string_view text, bool (*star_takes)(char)) {
   std::size_t p = 0;
   std::size_t t = 0;
-  std::optional<std::size_t> star;  // behind the last star of the pattern
-  std::size_t star_end = 0;         // behind what it stands for
+  std::optional<std::size_t> star;  // after the last star of the pattern
+  std::size_t star_end = 0;         // after the text it stands for
   while (t < text.size() || (p < pattern.size() && pattern[p] != '*')) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = ++p;
@@ -64,7 +64,7 @@ class Random {
     for (char& c : out) c = letters[below(letters.size())];
     return out;
   }
-  // A text that the pattern matches, or nearly so.
+  // A text that the pattern matches, or almost.
   std::string filled(std::string_view pattern, std::string_view letters) {
     std::string out;
     for (const char c : pattern) out += c == '*' ? text(letters, 4) : std::string(1, c);
@@ -95,7 +95,7 @@ TEST(PatternProperty, RandomHostPatternsMatchWhatAPlainAlgorithmMatches) {
   Random random{2};
   int matched = 0;
   for (int round = 0; round < 200'000; ++round) {
-    // As parse_item() takes them: host characters only.
+    // As parse_item() accepts them: host characters only.
     const std::string pattern = (random.below(2) == 0 ? "." : "") + random.text("ab.**", 8);
     const std::string host = round % 2 == 0 ? random.text("ab.@ ", 14)
                                             : random.text("a@", 2) + random.filled(pattern, "ab.@");
@@ -142,7 +142,7 @@ const std::vector<Hostile> kHostile = {
 
 using Match = bool (*)(std::string_view, std::string_view);
 
-// The shortest of several, so that others who use this machine do not matter.
+// The shortest of several, so that other load on the machine does not matter.
 std::chrono::nanoseconds time_of(Match match, const Hostile& hostile, std::size_t n) {
   const std::string pattern = hostile.pattern(n);
   const std::string text = hostile.text(n);

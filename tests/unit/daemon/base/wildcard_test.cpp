@@ -58,7 +58,7 @@ const auto kPatternName = [](const testing::TestParamInfo<PatternCase>& row) {
 INSTANTIATE_TEST_SUITE_P(Patterns, Wildcard, testing::ValuesIn(kWildcards), kPatternName);
 INSTANTIATE_TEST_SUITE_P(Patterns, HostPattern, testing::ValuesIn(kHosts), kPatternName);
 
-TEST(Wildcard, ManyStarsTakeNoTimeToSpeakOf) {
+TEST(Wildcard, ManyStarsTakeLittleTime) {
   std::string pattern;
   for (int i = 0; i < 500; ++i) pattern += "*a";
   EXPECT_FALSE(wildcard_match(pattern + "b*", std::string(10'000, 'a')));

@@ -41,7 +41,7 @@ class Doubler {
   WorkerThread thread_{"doubler", [this] { work(); }};
 };
 
-TEST(WorkerThread, WorksOnWhatIsChangedAndEndsWithItsOwner) {
+TEST(WorkerThread, HandlesChangesAndEndsWithItsOwner) {
   Doubler doubler;
   doubler.put(1);
   EXPECT_EQ(doubler.wait_for_results(1), std::vector{2});
@@ -105,7 +105,7 @@ TEST(WorkerThread, StopEndsEachKindOfWait) {
   }
 }
 
-TEST(WorkerThread, TimedWaitsGoOnWhenTheTimeIsUp) {
+TEST(WorkerThread, TimedWaitsReturnTrueOnTimeout) {
   WaitingThread waiting{[](WorkerThread& thread) {
     auto lock = thread.lock();
     return thread.wait_for(lock, milliseconds{1}) &&

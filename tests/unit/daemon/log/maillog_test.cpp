@@ -39,14 +39,14 @@ std::vector<std::string> lines_in(const fs::path& file) {
   return lines_of(in);
 }
 
-// A line without what is in front of its level: "INFO: text".
+// A line from its level on: "INFO: text".
 std::string after_start(const std::string& line) {
   const std::string_view core = "] [CORE] ";
   const auto at = line.find(core);
   return at == std::string::npos ? "no start: " + line : line.substr(at + core.size());
 }
 
-// The number in front of " log lines were ..."; 0 where the line is none of these.
+// The number before " log lines were ..."; 0 for other lines.
 std::uint64_t reported(const std::string& line, const std::string& what) {
   const std::string level = "WARNING: ";
   const auto from = line.find(level);
@@ -91,7 +91,7 @@ class MaillogTest : public ::testing::Test {
   std::unique_ptr<Maillog> log_;
 };
 
-TEST_F(MaillogTest, WritesTheLinesThatPanelsParse) {
+TEST_F(MaillogTest, WritesTheLinesThatToolsParse) {
   settings_.level = LogLevel::info;
   const std::string text = "module=Quotas, mode=update, host=192.0.2.1, quota=3.87/250 (1.5%)";
   log().mail(text);
@@ -107,7 +107,7 @@ TEST_F(MaillogTest, WritesTheLinesThatPanelsParse) {
   EXPECT_NE(lines[0].find(" - " + process + "] [CORE] INFO: " + text), std::string::npos);
 }
 
-TEST_F(MaillogTest, StampsWithLocalTime) {
+TEST_F(MaillogTest, UsesLocalTime) {
   const auto stamp = [] {
     const std::time_t time = std::chrono::system_clock::to_time_t(
         std::chrono::floor<std::chrono::seconds>(wall_clock()));
@@ -126,7 +126,7 @@ TEST_F(MaillogTest, StampsWithLocalTime) {
   EXPECT_LE(line, after);
 }
 
-TEST_F(MaillogTest, ShowsWhatItsLevelAllows) {
+TEST_F(MaillogTest, FiltersByLevel) {
   constexpr std::array kLevels = {LogLevel::error, LogLevel::warning, LogLevel::notice,
                                   LogLevel::info, LogLevel::debug};
   const Lines all = {"ERROR: text", "WARNING: text", "NOTICE: text", "INFO: text", "DEBUG: text"};
@@ -144,7 +144,7 @@ TEST_F(MaillogTest, ShowsWhatItsLevelAllows) {
   }
 }
 
-TEST_F(MaillogTest, KeepsMailLinesOutOfTheFileWhereTheyGoToSyslog) {
+TEST_F(MaillogTest, SendsMailLinesToSyslogOnly) {
   settings_.level = LogLevel::debug;
   settings_.mail_to_syslog = true;
   log().mail("module=Test of carbonio-limits");
@@ -155,7 +155,7 @@ TEST_F(MaillogTest, KeepsMailLinesOutOfTheFileWhereTheyGoToSyslog) {
   EXPECT_TRUE(log().mail_enabled());
 }
 
-TEST_F(MaillogTest, KeepsALineOneLine) {
+TEST_F(MaillogTest, EscapesLineBreaks) {
   log().error("helo=x\n[2026/11/22-12:00:00 - 1] [CORE] INFO: forged\r\x1b[2J\x7f\xff");
   EXPECT_EQ(
       written(),
@@ -176,13 +176,13 @@ TEST_F(MaillogTest, CutsALineAtFourKilobytes) {
   EXPECT_EQ(after_start(lines[2]), "ERROR: next");
 }
 
-TEST_F(MaillogTest, AppendsToTheFileThatIsThere) {
+TEST_F(MaillogTest, AppendsToAnExistingFile) {
   std::ofstream{settings_.file} << "[] [CORE] from before\n";
   log().error("new");
   EXPECT_EQ(written(), (Lines{"from before", "ERROR: new"}));
 }
 
-TEST_F(MaillogTest, MakesAFileThatPanelsMayRead) {
+TEST_F(MaillogTest, CreatesAFileThatOthersMayRead) {
   const auto before = ::umask(022);
   log();
   ::umask(before);
@@ -191,7 +191,7 @@ TEST_F(MaillogTest, MakesAFileThatPanelsMayRead) {
   EXPECT_EQ(status.st_mode & 0777u, 0644u);
 }
 
-TEST_F(MaillogTest, GoesOnFromTheStartAfterCopytruncate) {
+TEST_F(MaillogTest, ContinuesFromTheStartAfterCopytruncate) {
   log().error("rotated away");
   log().flush();
   fs::resize_file(settings_.file, 0);
@@ -199,7 +199,7 @@ TEST_F(MaillogTest, GoesOnFromTheStartAfterCopytruncate) {
   EXPECT_EQ(written(), Lines{"ERROR: after"});
 }
 
-TEST_F(MaillogTest, GoesOnInAFreshFileAfterReopen) {
+TEST_F(MaillogTest, ContinuesInANewFileAfterReopen) {
   log().error("first");
   log().flush();
   fs::rename(settings_.file, folder_ / "log.1");
@@ -211,7 +211,7 @@ TEST_F(MaillogTest, GoesOnInAFreshFileAfterReopen) {
   EXPECT_EQ(lines_in(folder_ / "log.1").size(), 2u);
 }
 
-TEST_F(MaillogTest, KeepsTheOldFileWhereTheNewOneCannotBeOpened) {
+TEST_F(MaillogTest, KeepsTheOldFileIfTheNewOneCannotBeOpened) {
   log().error("first");
   LogSettings wrong = settings_;
   wrong.file = folder_ / "nowhere" / "log";
@@ -224,7 +224,7 @@ TEST_F(MaillogTest, KeepsTheOldFileWhereTheNewOneCannotBeOpened) {
   EXPECT_EQ(written(), (Lines{"ERROR: first", "DEBUG: second"}));
 }
 
-TEST_F(MaillogTest, SaysWhyItCannotBeOpened) {
+TEST_F(MaillogTest, ReportsWhyItCannotBeOpened) {
   settings_.file = folder_;
   const auto opened = Maillog::open(settings_);
   ASSERT_FALSE(opened);
@@ -232,13 +232,13 @@ TEST_F(MaillogTest, SaysWhyItCannotBeOpened) {
   EXPECT_NE(opened.error().message.find("directory"), std::string::npos);
 }
 
-TEST_F(MaillogTest, WritesWhatIsLeftWhenItEnds) {
+TEST_F(MaillogTest, WritesRemainingLinesAtTheEnd) {
   for (int i = 0; i < 1000; ++i) log().error("text");
   log_.reset();
   EXPECT_EQ(lines_in(settings_.file).size(), 1000u);
 }
 
-TEST_F(MaillogTest, GoesToStandardErrorWithoutAFile) {
+TEST_F(MaillogTest, UsesStandardErrorWithoutAFile) {
   settings_.file.clear();
   ::testing::internal::CaptureStderr();
   log().error("text");
@@ -249,7 +249,7 @@ TEST_F(MaillogTest, GoesToStandardErrorWithoutAFile) {
   EXPECT_EQ(after_start(lines[0]), "ERROR: text");
 }
 
-TEST_F(MaillogTest, TakesLinesFromManyThreads) {
+TEST_F(MaillogTest, AcceptsLinesFromManyThreads) {
   constexpr int kThreads = 4;
   constexpr int kLines = 1000;
   log();
@@ -276,7 +276,7 @@ TEST_F(MaillogTest, TakesLinesFromManyThreads) {
   }
 }
 
-// A disk so slow that it stands still: a pipe that nobody reads for a while.
+// A disk that has stopped responding: a pipe that is not read for a while.
 class SlowMaillogTest : public MaillogTest {
  protected:
   void SetUp() override {
@@ -304,7 +304,7 @@ class SlowMaillogTest : public MaillogTest {
   int reader_ = -1;
 };
 
-TEST_F(SlowMaillogTest, DropsCountsAndReportsWhatDoesNotFit) {
+TEST_F(SlowMaillogTest, DropsCountsAndReportsLinesThatDoNotFit) {
   constexpr std::size_t kLines = 3000;
   const std::string text(1000, 'x');
   for (std::size_t i = 0; i < kLines; ++i) log().error(text);  // must not block
@@ -329,7 +329,7 @@ TEST_F(SlowMaillogTest, DropsCountsAndReportsWhatDoesNotFit) {
   EXPECT_LE(reports, 2);
 }
 
-TEST_F(MaillogTest, GoesOnAfterTheDiskWasFull) {
+TEST_F(MaillogTest, ContinuesAfterTheDiskWasFull) {
   settings_.file = "/dev/full";
   for (int i = 0; i < 10; ++i) log().error("lost");
   log().flush();
@@ -349,8 +349,8 @@ TEST_F(MaillogTest, GoesOnAfterTheDiskWasFull) {
   EXPECT_EQ(written().size(), 4u);
 }
 
-// RLIMIT_FSIZE takes a part of a line, as a disk does that fills up.
-TEST_F(MaillogTest, EndsALineThatWasTornWhenTheDiskFilledUp) {
+// RLIMIT_FSIZE cuts a line off, as a disk does when it fills up.
+TEST_F(MaillogTest, EndsALineThatAFullDiskCutOff) {
   log().error("fits");
   log().flush();
   const auto size = fs::file_size(settings_.file);
@@ -373,9 +373,9 @@ TEST_F(MaillogTest, EndsALineThatWasTornWhenTheDiskFilledUp) {
   EXPECT_EQ(after_start(lines[3]), "ERROR: after");
 }
 
-// The signals of the program are for its event loop; SIGXFSZ above and SIGPIPE here are the
-// writing thread's own, and must not end the program.
-TEST_F(SlowMaillogTest, OutlivesAReaderThatGoesAway) {
+// The event loop handles the program's signals. SIGXFSZ above and SIGPIPE here are raised by the
+// writing thread itself, and must not end the program.
+TEST_F(SlowMaillogTest, SurvivesAReaderThatExits) {
   log().error("text");
   log().flush();
   ::close(std::exchange(reader_, -1));
@@ -386,7 +386,7 @@ TEST_F(SlowMaillogTest, OutlivesAReaderThatGoesAway) {
 
 std::atomic<std::thread::id> handled_by;
 
-TEST_F(MaillogTest, TakesNoSignals) {
+TEST_F(MaillogTest, ReceivesNoSignals) {
   sigset_t usr1;
   sigset_t before;
   ::sigemptyset(&usr1);

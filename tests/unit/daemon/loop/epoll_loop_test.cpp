@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Reads what comes, and keeps it.
+// Keeps what it reads.
 class Reader final : public EpollLoop::Client {
  public:
   explicit Reader(int fd) : fd_(fd) {}
@@ -51,7 +51,7 @@ struct SocketPair {
   UniqueFd ours, theirs;
 };
 
-TEST(EpollLoop, TellsAllThatAreReadyBeforeAnyProceeds) {
+TEST(EpollLoop, CallsReadyOfAllClientsBeforeProceed) {
   class Client final : public EpollLoop::Client {
    public:
     explicit Client(std::string& order) : order_(order) {}
@@ -70,14 +70,14 @@ TEST(EpollLoop, TellsAllThatAreReadyBeforeAnyProceeds) {
   }
   loop.post([&] { loop.stop(); });
   loop.run();
-  order.clear();  // each was told once when it was entered
+  order.clear();  // each was called once when it was registered
   for (const SocketPair& pair : pairs) pair.say("x");
   loop.post([&] { loop.stop(); });
   loop.run();
   EXPECT_EQ(order, "rrrppp");
 }
 
-TEST(EpollLoop, RunsWhatIsPostedInOrderAndWhatThatPosts) {
+TEST(EpollLoop, RunsPostedTasksInOrderAlsoThoseTheyPost) {
   EpollLoop loop;
   std::string order;
   loop.post([&] {
@@ -104,7 +104,7 @@ TEST(EpollLoop, IsWokenByAnotherThread) {
   EXPECT_EQ(ran, 1000);
 }
 
-TEST(EpollLoop, RunsTimersWhenTheyAreDueTheEarliestFirst) {
+TEST(EpollLoop, RunsDueTimersEarliestFirst) {
   EpollLoop loop;
   std::string order;
   const auto begun = std::chrono::steady_clock::now();
@@ -119,7 +119,7 @@ TEST(EpollLoop, RunsTimersWhenTheyAreDueTheEarliestFirst) {
   EXPECT_GE(std::chrono::steady_clock::now() - begun, milliseconds{20});
 }
 
-TEST(EpollLoop, TellsWhoHasSomethingToReadOnceForEachTime) {
+TEST(EpollLoop, ReportsReadableDescriptorsOncePerChange) {
   EpollLoop loop;
   const SocketPair pair;
   Reader reader{pair.ours.get()};
@@ -140,7 +140,7 @@ TEST(EpollLoop, TellsWhoHasSomethingToReadOnceForEachTime) {
   EXPECT_EQ(reader.text, "onetwo");
 }
 
-TEST(EpollLoop, TellsTheEnd) {
+TEST(EpollLoop, ReportsTheEnd) {
   EpollLoop loop;
   SocketPair pair;
   Reader reader{pair.ours.get()};
@@ -151,8 +151,9 @@ TEST(EpollLoop, TellsTheEnd) {
   EXPECT_NE(reader.seen & EPOLLRDHUP, 0U);
 }
 
-// What another process holds open, too, would go on to be told of after it is closed here.
-TEST(EpollLoop, ForgetsADescriptorThatLivesOnElsewhere) {
+// Otherwise a descriptor also open in another process would still be reported after it is closed
+// here.
+TEST(EpollLoop, ForgetsADescriptorStillOpenElsewhere) {
   EpollLoop loop;
   SocketPair pair;
   Reader reader{pair.ours.get()};
@@ -166,9 +167,9 @@ TEST(EpollLoop, ForgetsADescriptorThatLivesOnElsewhere) {
   EXPECT_EQ(reader.told, 0);
 }
 
-TEST(EpollLoop, TellsMoreThanItTakesAtOnceInSeveralTurns) {
+TEST(EpollLoop, HandlesMoreThanOneTurnHoldsInSeveralTurns) {
   EpollLoop loop;
-  std::vector<SocketPair> pairs(EpollLoop::kMostAtOnce + 10);
+  std::vector<SocketPair> pairs(EpollLoop::kMaxPerTurn + 10);
   std::vector<std::unique_ptr<Reader>> readers;
   std::size_t heard = 0;
   for (const SocketPair& pair : pairs) {
@@ -183,7 +184,7 @@ TEST(EpollLoop, TellsMoreThanItTakesAtOnceInSeveralTurns) {
   EXPECT_EQ(heard, pairs.size());
 }
 
-TEST(EpollLoop, HandsSignalsToTheHandlerAlsoThoseThatCameBefore) {
+TEST(EpollLoop, PassesSignalsToTheHandlerAlsoEarlierOnes) {
   sigset_t before;
   sigset_t usr1;
   sigemptyset(&usr1);
