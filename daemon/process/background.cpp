@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "daemon/base/thread_signals.hpp"
+#include "daemon/process/thread_signals.hpp"
 
 namespace policyd {
 

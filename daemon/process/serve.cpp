@@ -5,13 +5,13 @@
 #include <optional>
 #include <utility>
 
-#include "daemon/base/thread_signals.hpp"
 #include "daemon/process/background.hpp"
 #include "daemon/process/fd_store.hpp"
 #include "daemon/process/pid_file.hpp"
 #include "daemon/process/privileges.hpp"
 #include "daemon/process/readiness.hpp"
 #include "daemon/process/sd_notify.hpp"
+#include "daemon/process/thread_signals.hpp"
 #include "daemon/process/worker.hpp"
 
 namespace policyd {

@@ -21,9 +21,9 @@
 #include <optional>
 #include <string_view>
 
-#include "daemon/base/thread_signals.hpp"
 #include "daemon/base/unique_fd.hpp"
 #include "daemon/process/pid_file.hpp"
+#include "daemon/process/thread_signals.hpp"
 
 namespace carbonio {
 namespace {
