@@ -4,12 +4,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
 #include <utility>
 
 #include "daemon/base/ip_address.hpp"
+#include "daemon/config/module_table.hpp"
 #include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/modules/text/quota_text.hpp"
@@ -27,8 +27,6 @@ using policyd::Next;
 using policyd::Verdict;
 
 constexpr std::string_view kInstance = "explain";
-constexpr std::array kModules = {"AccessControl", "CheckHelo", "CheckSPF",
-                                 "Greylisting",   "Quotas",    "Accounting"};
 
 // A reason in words; empty if there is none.
 std::string in_words(const policyd::Reason& reason) {
@@ -143,7 +141,8 @@ class Explainer {
     policyd::RcptQuestion question{
         {request_, *store_.rules(), store_, log_, false, {}}, matched, {}};
     bool ended = false;
-    for (const char* name : kModules) {
+    for (const policyd::ModuleInfo& info : policyd::kModules) {
+      const std::string_view name = info.name;
       ExplainedModule& explained = out_.modules.emplace_back();
       explained.name = name;
       const auto module = std::find_if(modules_.begin(), modules_.end(),

@@ -4,9 +4,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
+#include <string_view>
+#include <vector>
 
+#include "daemon/config/module_table.hpp"
 #include "plugin/limit/recognise.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -305,9 +307,11 @@ Result<bool> shares_policy(const Tables& tables, const StoredLimit& limit) {
     if (!own.contains(quotas->integer(0))) return true;
   }
   if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
-  constexpr std::array<std::string_view, 6> kModules = {
-      "access_control", "accounting", "checkhelo", "checkspf", "greylisting", "amavis_rules"};
-  for (const std::string_view module : kModules) {
+  std::vector<std::string_view> others = {"amavis_rules"};
+  for (const policyd::ModuleInfo& module : policyd::kModules) {
+    if (module.table != "quotas") others.push_back(module.table);
+  }
+  for (const std::string_view module : others) {
     if (!tables.has_table(module)) continue;
     auto rows = tables.prepare(fmt::format("SELECT 1 FROM {{p}}{} WHERE PolicyID = ?", module));
     if (!rows) return tl::unexpected{rows.error()};
