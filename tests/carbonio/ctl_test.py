@@ -242,7 +242,7 @@ class BadMoments(host.HostTest):
         self.assertEqual(code, 1)
         self.assertEqual(output.count("\n"), 2, output)
         self.assertTrue(output.startswith("Starting policyd...failed.\ncannot listen on 127.0.0.1:"
-                                          "10031: Address already in use; another policy daemon"))
+                                          "10031: Address already in use; another program listens"))
         self.assertFalse(PID_FILE.exists())
         self.assertEqual(ctl("status"), RUNS_NOT)
         holder.close()
