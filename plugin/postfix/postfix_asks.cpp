@@ -119,7 +119,11 @@ PostfixFacts read_postfix(const std::string& program,
     }
     if (output->status != 0) {
       constexpr std::size_t kMaxShown = 200;
-      const std::string_view text = output->err.empty() ? output->out : output->err;
+      std::string_view text = output->err.empty() ? output->out : output->err;
+      // postconf itself begins with its own path
+      if (const std::string itself = program + ": "; text.starts_with(itself)) {
+        text.remove_prefix(itself.size());
+      }
       why_not = fmt::format("{}: {}", program, escaped(trimmed(text.substr(0, kMaxShown))));
     }
     return output->out;

@@ -127,10 +127,10 @@ class Well(DoctorTest):
         self.make(policy() + quota())
         broken = self.daemon.folder / "bin-only"
         broken.mkdir()
-        (broken / "postconf").write_text("#!/bin/sh\necho no main.cf >&2\nexit 1\n")
+        (broken / "postconf").write_text("#!/bin/sh\necho $0: no main.cf >&2\nexit 1\n")
         (broken / "postconf").chmod(0o755)
         out = self.run_it(status=0, path=f"{broken}:/usr/bin:/bin")
-        self.assertRegex(out, r"not checked +whether Postfix asks: .*no main.cf")
+        self.assertRegex(out, r"not checked +whether Postfix asks: [^ ]+: no main.cf")
 
 
 class Rows(DoctorTest):
