@@ -31,25 +31,19 @@ struct Words {
   Reason::Kind reason;
 };
 
-Words words_of(SpfResult result) {
-  switch (result) {
-    case SpfResult::none:
-      return {"none", Reason::Kind::no_spf_record};
-    case SpfResult::neutral:
-      return {"neutral", Reason::Kind::spf_neutral};
-    case SpfResult::pass:
-      return {"pass", Reason::Kind::spf_pass};
-    case SpfResult::fail:
-      return {"fail", Reason::Kind::spf_fail};
-    case SpfResult::softfail:
-      return {"softfail", Reason::Kind::spf_softfail};
-    case SpfResult::temperror:
-      return {"temperror", Reason::Kind::spf_temperror};
-    case SpfResult::permerror:
-      break;
-  }
-  return {"permerror", Reason::Kind::spf_permerror};
-}
+// By SpfResult.
+constexpr std::array<Words, 7> kWords = {{
+    {"none", Reason::Kind::no_spf_record},
+    {"neutral", Reason::Kind::spf_neutral},
+    {"pass", Reason::Kind::spf_pass},
+    {"fail", Reason::Kind::spf_fail},
+    {"softfail", Reason::Kind::spf_softfail},
+    {"temperror", Reason::Kind::spf_temperror},
+    {"permerror", Reason::Kind::spf_permerror},
+}};
+static_assert(kWords.size() == static_cast<std::size_t>(SpfResult::permerror) + 1);
+
+const Words& words_of(SpfResult result) { return kWords.at(static_cast<std::size_t>(result)); }
 
 // A sentence for people, in answers and headers.
 std::string explain(const Request& request, const SpfFound& found) {
@@ -87,21 +81,9 @@ std::string tame(std::string_view text) {
 
 enum class Answer : std::uint8_t { none, pass, add_header, reject, defer };
 
-std::string_view name_of(Answer answer) {
-  switch (answer) {
-    case Answer::none:
-      return "none";
-    case Answer::pass:
-      return "pass";
-    case Answer::add_header:
-      return "add_header";
-    case Answer::reject:
-      return "reject";
-    case Answer::defer:
-      break;
-  }
-  return "defer";
-}
+// By Answer.
+constexpr std::array<std::string_view, 5> kAnswers = {"none", "pass", "add_header", "reject",
+                                                      "defer"};
 
 Answer answer_to(SpfResult result, const CheckSpfRow& row) {
   const bool reject_failed = row.reject_failed == 1;
@@ -154,8 +136,9 @@ Next CheckSpf::decide_rcpt(RcptQuestion& question) {
   const Answer answer = answer_to(found.result, *row);
   question.reason.kind = words_of(found.result).reason;
   if (question.log.mail_enabled()) {
-    question.log.mail(mail_line("CheckSPF", fmt::format("action={}", name_of(answer)), request,
-                                request.recipient, word_of(question.reason.kind)));
+    question.log.mail(mail_line(
+        "CheckSPF", fmt::format("action={}", kAnswers.at(static_cast<std::size_t>(answer))),
+        request, request.recipient, word_of(question.reason.kind)));
   }
   const std::string sentence = tame(explain(request, found));
   switch (answer) {

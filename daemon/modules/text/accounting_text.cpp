@@ -13,19 +13,8 @@ namespace policyd {
 
 namespace {
 
-const char* format_of(AccountingRow::Period period) {
-  switch (period) {
-    case AccountingRow::Period::day:
-      return "%Y-%m-%d";
-    case AccountingRow::Period::week:
-      return "%Y/%V";
-    case AccountingRow::Period::month:
-      return "%Y-%m";
-    case AccountingRow::Period::invalid:
-      break;
-  }
-  return "";
-}
+// For strftime(3), by Period.
+constexpr std::array kFormats = {"%Y-%m-%d", "%Y/%V", "%Y-%m", ""};
 
 std::string figure(std::int64_t used, std::int64_t limit, bool bare_without_limit) {
   if (limit <= 0) return bare_without_limit ? "/-" : fmt::format("{}/-", used);
@@ -41,7 +30,8 @@ std::string period_key(AccountingRow::Period period, TimePoint time) {
   std::tm local{};
   if (::localtime_r(&seconds, &local) == nullptr) return {};
   std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), format_of(period), &local)};
+  return {text.data(), std::strftime(text.data(), text.size(),
+                                     kFormats.at(static_cast<std::size_t>(period)), &local)};
 }
 
 std::string accounting_line(const AccountingLine& line) {
