@@ -15,7 +15,6 @@ namespace policyd {
 namespace {
 
 using Decision = Greylisting::Decision;
-using Kind = Decision::Kind;
 
 std::optional<GreylistingRow> merged(const RcptQuestion& question) {
   using Row = GreylistingRow;
@@ -70,7 +69,7 @@ class Check {
 
  private:
   static Decision invalid_row(std::string problem) {
-    return {Kind::invalid_row, Reason::Kind::none, 0, std::move(problem)};
+    return {Action::defer, Reason::Kind::none, 0, std::move(problem)};
   }
   [[nodiscard]] bool whitelists() const { return row_.use_auto_whitelist == 1; }
   [[nodiscard]] bool blacklists() const { return row_.use_auto_blacklist == 1 && !training_; }
@@ -89,7 +88,7 @@ class Check {
     const auto seen = tables_.auto_whitelist_seen(key_);
     if (!seen || now_ - *seen > whitelist_period()) return std::nullopt;
     tables_.renew_auto_whitelist(key_, now_);
-    return Decision{Kind::pass, Reason::Kind::auto_whitelisted};
+    return Decision{Action::pass, Reason::Kind::auto_whitelisted};
   }
 
   std::optional<Decision> on_auto_blacklist() {
@@ -99,26 +98,26 @@ class Check {
     }
     const auto added = tables_.auto_blacklist_added(key_);
     if (!added || now_ - *added > blacklist_period()) return std::nullopt;
-    return Decision{Kind::reject, Reason::Kind::auto_blacklisted};
+    return Decision{Action::reject, Reason::Kind::auto_blacklisted};
   }
 
   Decision triplet() {
     std::optional<Triplet> triplet = tables_.find(key_, request_.sender, request_.recipient);
     if (!triplet) {
-      if (becomes_blacklisted()) return {Kind::reject, Reason::Kind::auto_blacklisted};
+      if (becomes_blacklisted()) return {Action::reject, Reason::Kind::auto_blacklisted};
       tables_.insert(key_, request_.sender, request_.recipient, now_);
-      if (!training_) return {Kind::defer, Reason::Kind::greylisted};
+      if (!training_) return {Action::defer, Reason::Kind::greylisted};
       triplet = tables_.find(key_, request_.sender, request_.recipient);
       if (!triplet) return {};
     }
     const std::chrono::seconds period{row_.greylist_period_s.value_or(0)};
     if (!training_ && now_ - triplet->first_seen < period) {
       tables_.deferred(*triplet, now_);
-      return {Kind::defer, Reason::Kind::greylisted, triplet->tries + 1};
+      return {Action::defer, Reason::Kind::greylisted, triplet->tries + 1};
     }
     tables_.passed(*triplet, now_);
-    if (becomes_whitelisted()) return {Kind::pass, Reason::Kind::auto_whitelisted};
-    return {Kind::pass, training_ ? Reason::Kind::training : Reason::Kind::authenticated};
+    if (becomes_whitelisted()) return {Action::pass, Reason::Kind::auto_whitelisted};
+    return {Action::pass, training_ ? Reason::Kind::training : Reason::Kind::authenticated};
   }
 
   // Without the current triplet.
@@ -167,25 +166,12 @@ bool is_whitelisted(const RcptQuestion& question) {
   });
 }
 
-std::string_view action_of(Kind kind) {
-  switch (kind) {
-    case Kind::pass:
-      return "pass";
-    case Kind::reject:
-      return "reject";
-    case Kind::defer:
-    case Kind::invalid_row:
-      break;
-  }
-  return "defer";
-}
-
 void log_decision(Question& question, const Decision& decision) {
   question.reason.kind = decision.reason;
   question.reason.tries = decision.tries;
   if (!question.log.mail_enabled()) return;
   const Request& request = question.request;
-  std::string line = mail_line("Greylisting", fmt::format("action={}", action_of(decision.kind)),
+  std::string line = mail_line("Greylisting", fmt::format("action={}", name_of(decision.action)),
                                request, request.recipient, word_of(decision.reason));
   if (decision.tries > 0) fmt::format_to(std::back_inserter(line), ", tries={}", decision.tries);
   question.log.mail(line);
@@ -202,7 +188,7 @@ Next Greylisting::decide_rcpt(RcptQuestion& question) {
     question.verdict = {};
     return Next::go_on;
   }
-  if (is_whitelisted(question)) return answer(question, {Kind::pass, Reason::Kind::whitelisted});
+  if (is_whitelisted(question)) return answer(question, {Action::pass, Reason::Kind::whitelisted});
   const auto now = std::chrono::floor<std::chrono::seconds>(question.store.now());
   Check check{question.request, *row, *tables, now, settings_.training};
   const Decision decision = check.decide();
@@ -212,25 +198,22 @@ Next Greylisting::decide_rcpt(RcptQuestion& question) {
 
 // Even a pass replaces the answer of earlier modules, as in CBPolicyD.
 Next Greylisting::answer(RcptQuestion& question, const Decision& decision) {
-  if (decision.kind == Kind::invalid_row) {
+  if (!decision.problem.empty()) {
     errors_.refuse(question, "Greylisting",
                    fmt::format("greylisting={}: {}", merged_row_ids(question, &Policy::greylisting),
                                decision.problem));
     return Next::stop;
   }
   log_decision(question, decision);
-  switch (decision.kind) {
-    case Kind::pass:
-      question.verdict = {};
-      return Next::go_on;
-    case Kind::reject:
-      question.verdict = {Action::reject, settings_.blacklist_message};
-      return Next::stop;
-    case Kind::defer:
-    case Kind::invalid_row:
-      break;
+  if (decision.action == Action::pass) {
+    question.verdict = {};
+    return Next::go_on;
   }
-  question.verdict = {Action::defer, "451 4.7.1 " + settings_.defer_message};
+  if (decision.action == Action::reject) {
+    question.verdict = {Action::reject, settings_.blacklist_message};
+  } else {
+    question.verdict = {Action::defer, "451 4.7.1 " + settings_.defer_message};
+  }
   return Next::stop;
 }
 

@@ -30,11 +30,10 @@ class Greylisting final : public Module {
 
   // What was decided for one recipient.
   struct Decision {
-    enum class Kind : std::uint8_t { pass, defer, reject, invalid_row };
-    Kind kind = Kind::pass;
+    Action action = Action::pass;  // or defer, or reject
     Reason::Kind reason = Reason::Kind::none;
     std::int64_t tries = 0;    // of a triplet seen before; 0: not logged
-    std::string problem = {};  // of an invalid row
+    std::string problem = {};  // of an invalid row; then it is not logged
   };
 
  private:
