@@ -9,7 +9,6 @@
 
 #include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/make_modules.hpp"
-#include "daemon/modules/module_trace.hpp"
 
 namespace policyd {
 
@@ -255,14 +254,28 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
   return std::move(question.verdict);
 }
 
+// With `log_detail=modules` and level 4 also logs which were asked, and the answer after each:
+// "state=RCPT, instance=1.2.3, from=a@x, to=b@y: CheckHelo dunno, Quotas defer (final)"
 template <typename AnyQuestion>
 void Engine::ask_modules(AnyQuestion& question) {
-  ModuleTrace trace{log_, trace_modules_, question.request};
+  const bool traced = trace_modules_ && log_.enabled(LogLevel::debug);
+  std::string trace;
   for (const auto& module : modules_) {
     const Next next = ask_module(*module, question);
-    trace.asked(module->name(), next, question.verdict);
-    if (next == Next::stop) return;
+    if (traced) {
+      fmt::format_to(std::back_inserter(trace), "{}{} {}{}", trace.empty() ? "" : ", ",
+                     module->name(), name_of(question.verdict.action),
+                     next == Next::stop ? " (final)" : "");
+    }
+    if (next == Next::stop) break;
   }
+  if (!traced) return;
+  const Request& request = question.request;
+  log_.write(LogLevel::debug,
+             fmt::format("state={}, instance={}, from={}, to={}: {}",
+                         request.state == ProtocolState::rcpt ? "RCPT" : "END-OF-MESSAGE",
+                         request.instance, request.sender, request.recipient,
+                         trace.empty() ? "no module asked" : trace));
 }
 
 }  // namespace policyd
