@@ -54,17 +54,10 @@ Next Accounting::decide_rcpt(RcptQuestion& question) {
   for (const std::uint32_t index : question.policies) {
     const Policy& policy = question.rules.policies[index];
     for (const AccountingRow& row : policy.accounting) {
-      switch (collect(question, policy, row)) {
-        case Walk::next:
-          continue;
-        case Walk::ended:
-          count(question);
-          return Next::go_on;
-        case Walk::refused:
-          return Next::stop;
-        case Walk::count_nothing:
-          return Next::go_on;
-      }
+      const Walk walk = collect(question, policy, row);
+      if (walk == Walk::next) continue;
+      if (walk == Walk::ended) count(question);
+      return walk == Walk::refused ? Next::stop : Next::go_on;
     }
   }
   count(question);

@@ -42,17 +42,10 @@ Next Quotas::decide_rcpt(RcptQuestion& question) {
   for (const std::uint32_t index : question.policies) {
     const Policy& policy = question.rules.policies[index];
     for (const Quota& quota : policy.quotas) {
-      switch (collect_rcpt(question, policy, quota)) {
-        case Walk::next:
-          continue;
-        case Walk::count_now:
-          count(question);
-          return Next::go_on;
-        case Walk::count_nothing:
-          return Next::go_on;
-        case Walk::refuse:
-          return Next::stop;
-      }
+      const Walk walk = collect_rcpt(question, policy, quota);
+      if (walk == Walk::next) continue;
+      if (walk == Walk::count_now) count(question);
+      return walk == Walk::refuse ? Next::stop : Next::go_on;
     }
   }
   count(question);
