@@ -32,7 +32,7 @@ std::string key_of(const Request& request) {
 }  // namespace
 
 Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config, Clock clock,
-               LookupService* lookups, RefusalObserver* refusals)
+               LookupService* lookups, RefusalLog* refusals)
     : loop_(loop),
       store_(store),
       log_(log),

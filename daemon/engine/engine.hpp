@@ -40,7 +40,7 @@ class Engine {
   // limit that is exceeded.
   Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config,
          Clock clock = wall_clock, LookupService* lookups = nullptr,
-         RefusalObserver* refusals = nullptr);
+         RefusalLog* refusals = nullptr);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -97,7 +97,7 @@ class Engine {
   Maillog& log_;
   Clock clock_;
   LookupService* lookups_;
-  RefusalObserver* refusals_;
+  RefusalLog* refusals_;
   Bypass bypass_mode_ = Bypass::tempfail;
   bool track_sessions_ = false;  // in session_tracking
   bool trace_modules_ = false;   // log_detail

@@ -10,7 +10,7 @@
 
 namespace policyd {
 
-std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalObserver* refusals) {
+std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalLog* refusals) {
   std::vector<std::unique_ptr<Module>> modules;
   if (config.access_control) modules.push_back(std::make_unique<AccessControl>());
   if (config.check_helo) modules.push_back(std::make_unique<CheckHelo>());

@@ -14,6 +14,6 @@
 namespace policyd {
 
 // `refusals` may be null; it must outlive the modules.
-std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalObserver* refusals);
+std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalLog* refusals);
 
 }  // namespace policyd

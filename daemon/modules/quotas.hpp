@@ -17,7 +17,7 @@ namespace policyd {
 class Quotas final : public Module {
  public:
   // `refusals` may be null; it is called for each limit that is exceeded, and must outlive this.
-  explicit Quotas(Algorithm algorithm, RefusalObserver* refusals = nullptr)
+  explicit Quotas(Algorithm algorithm, RefusalLog* refusals = nullptr)
       : windowed_(algorithm == Algorithm::window), refusals_(refusals) {}
 
   [[nodiscard]] std::string_view name() const override { return "Quotas"; }
@@ -61,7 +61,7 @@ class Quotas final : public Module {
   void log_count(Question& question, const Touched& touched, bool created);
 
   bool windowed_;
-  RefusalObserver* refusals_;
+  RefusalLog* refusals_;
   RowErrors errors_;
   // Of the current question.
   std::string keys_;  // of the touched limits

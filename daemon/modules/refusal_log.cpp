@@ -8,7 +8,6 @@ namespace policyd {
 void RefusalLog::refused(std::int64_t limit_id, std::string_view track_key,
                          std::string_view verdict, TimePoint now) {
   if (capacity_ == 0) return;
-  ++total_;
   track_key = track_key.substr(0, kMaxKey);
   constexpr std::size_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
   const std::size_t hash = std::hash<std::string_view>{}(track_key) ^

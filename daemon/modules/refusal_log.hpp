@@ -14,17 +14,6 @@
 
 namespace policyd {
 
-class RefusalObserver {
- public:
-  RefusalObserver() = default;
-  RefusalObserver(const RefusalObserver&) = delete;
-  RefusalObserver& operator=(const RefusalObserver&) = delete;
-  virtual ~RefusalObserver() = default;
-  // `verdict` is a name_of(), or "none" if the limit only monitors and would have refused.
-  virtual void refused(std::int64_t limit_id, std::string_view track_key, std::string_view verdict,
-                       TimePoint now) = 0;
-};
-
 // One limit and track key.
 struct Refusal {
   std::int64_t limit_id = 0;
@@ -36,24 +25,22 @@ struct Refusal {
   bool operator==(const Refusal&) const = default;
 };
 
-class RefusalLog final : public RefusalObserver {
+class RefusalLog {
  public:
   static constexpr std::size_t kCapacity = 1000;
   static constexpr std::size_t kMaxKey = 512;
 
   explicit RefusalLog(std::size_t capacity = kCapacity) : capacity_(capacity) {}
 
+  // `verdict` is a name_of(), or "none" if the limit only monitors and would have refused.
   void refused(std::int64_t limit_id, std::string_view track_key, std::string_view verdict,
-               TimePoint now) override;
+               TimePoint now);
 
   // Most recently refused first.
   [[nodiscard]] std::vector<Refusal> all() const;
-  // Since the start, including those dropped since.
-  [[nodiscard]] std::uint64_t total() const { return total_; }
 
  private:
   std::size_t capacity_;
-  std::uint64_t total_ = 0;
   LruTable<Refusal> refusals_;
 };
 

@@ -23,7 +23,6 @@ TEST(RefusalLog, CountsByLimitAndKeyLatestFirst) {
   EXPECT_EQ(latest.first, at(1));
   EXPECT_EQ(latest.last, at(4));
   EXPECT_EQ(refusals.all().back().track_key, "Sender:b@x");
-  EXPECT_EQ(refusals.total(), 4U);
 }
 
 TEST(RefusalLog, DropsTheKeysRefusedLongestAgo) {
@@ -38,7 +37,6 @@ TEST(RefusalLog, DropsTheKeysRefusedLongestAgo) {
   EXPECT_EQ(refusals.all().back().track_key, "a");
   refusals.refused(1, "b", "defer", at(5));
   EXPECT_EQ(refusals.all().front().count, 1U) << "starts again";
-  EXPECT_EQ(refusals.total(), 5U);
 }
 
 TEST(RefusalLog, CutsKeysThatAreTooLong) {
