@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Builds the graph of match_graph.hpp from the rows.
 #include "daemon/rules/match/match_index.hpp"
 
 #include <algorithm>
@@ -8,20 +7,17 @@
 
 #include "daemon/rules/match/group_set.hpp"
 #include "daemon/rules/match/list_item.hpp"
-#include "daemon/rules/match/match_graph.hpp"
-#include "daemon/rules/match/row_problem.hpp"
-#include "daemon/rules/match/rows.hpp"
 
 namespace policyd {
 namespace {
 
-using Link = MatchGraph::Link;
+using Link = MatchIndex::Link;
 
 // (list, item) pairs in any order → Lists, which keep the order of items within a list.
 template <typename T>
-MatchGraph::Lists<T> make_lists(std::size_t count,
+MatchIndex::Lists<T> make_lists(std::size_t count,
                                 const std::vector<std::pair<std::uint32_t, T>>& pairs) {
-  MatchGraph::Lists<T> lists;
+  MatchIndex::Lists<T> lists;
   lists.begin.assign(count + 1, 0);
   for (const auto& pair : pairs) ++lists.begin[pair.first + 1];
   for (std::size_t i = 1; i <= count; ++i) lists.begin[i] += lists.begin[i - 1];
@@ -40,12 +36,12 @@ struct Row {
 
 class Builder {
  public:
-  Builder(MatchGraph& graph, std::span<const GroupRow> groups, std::vector<RowProblem>& problems)
-      : graph_(graph),
+  Builder(MatchIndex& index, std::span<const GroupRow> groups, std::vector<RowProblem>& problems)
+      : index_(index),
         groups_(groups),
         problems_(problems),
-        source_(Side::source, groups, graph.atoms),
-        destination_(Side::destination, groups, graph.atoms) {}
+        source_(Side::source, groups, index.atoms),
+        destination_(Side::destination, groups, index.atoms) {}
 
   void build(std::span<const MemberRow> members) {
     for (const auto& member : members) add_row(member);
@@ -119,13 +115,13 @@ class Builder {
   }
 
   void number_nodes() {
-    graph_.first_group = graph_.atoms.size();
-    auto next = graph_.first_group;
+    index_.first_group = index_.atoms.size();
+    auto next = index_.first_group;
     source_nodes_.resize(groups_.size());
     destination_nodes_.resize(groups_.size());
     for (const auto group : source_.order()) source_nodes_[group] = next++;
     for (const auto group : destination_.order()) destination_nodes_[group] = next++;
-    graph_.satisfied.assign(next - graph_.first_group, 0);
+    index_.satisfied.assign(next - index_.first_group, 0);
   }
 
   [[nodiscard]] std::uint32_t node_of(const Term& term, Side side) const {
@@ -135,7 +131,7 @@ class Builder {
   }
 
   [[nodiscard]] bool value_without_flips(std::uint32_t node) const {
-    return node >= graph_.first_group && graph_.satisfied[node - graph_.first_group] > 0;
+    return node >= index_.first_group && index_.satisfied[node - index_.first_group] > 0;
   }
 
   void connect_groups() {
@@ -151,12 +147,12 @@ class Builder {
           const auto child = node_of(member, side);
           edges.emplace_back(child, Link{node, member.negated});
           if (value_without_flips(child) != member.negated) {
-            ++graph_.satisfied[node - graph_.first_group];
+            ++index_.satisfied[node - index_.first_group];
           }
         }
       }
     }
-    graph_.containing = make_lists(graph_.nodes(), edges);
+    index_.containing = make_lists(index_.nodes(), edges);
   }
 
   // Appends the conditions of a row's list; false if it can never match.
@@ -175,27 +171,27 @@ class Builder {
   void connect_rows() {
     std::vector<std::pair<std::uint32_t, Link>> conditions;
     std::vector<Link> of_row;
-    std::vector<std::uint32_t> uses(graph_.nodes(), 0);
+    std::vector<std::uint32_t> uses(index_.nodes(), 0);
     for (const auto& row : rows_) {
       of_row.clear();
       if (!add_conditions(row.source, Side::source, of_row)) continue;
       if (!add_conditions(row.destination, Side::destination, of_row)) continue;
-      const auto number = static_cast<std::uint32_t>(graph_.policies.size());
-      graph_.policies.push_back(row.policy);
+      const auto number = static_cast<std::uint32_t>(index_.policies.size());
+      index_.policies.push_back(row.policy);
       for (const auto& condition : of_row) {
         conditions.emplace_back(number, condition);
         if (condition.flag) ++uses[condition.node];
       }
     }
-    graph_.conditions = make_lists(graph_.policies.size(), conditions);
+    index_.conditions = make_lists(index_.policies.size(), conditions);
     choose_triggers(uses);
   }
 
   void choose_triggers(const std::vector<std::uint32_t>& uses) {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> triggers;
-    for (std::uint32_t row = 0; row < graph_.policies.size(); ++row) {
+    for (std::uint32_t row = 0; row < index_.policies.size(); ++row) {
       std::optional<std::uint32_t> best;
-      for (const auto& condition : graph_.conditions[row]) {
+      for (const auto& condition : index_.conditions[row]) {
         if (condition.flag && (!best || uses[condition.node] < uses[*best])) {
           best = condition.node;
         }
@@ -203,13 +199,13 @@ class Builder {
       if (best) {
         triggers.emplace_back(*best, row);
       } else {
-        graph_.always.push_back(row);
+        index_.always.push_back(row);
       }
     }
-    graph_.triggered = make_lists(graph_.nodes(), triggers);
+    index_.triggered = make_lists(index_.nodes(), triggers);
   }
 
-  MatchGraph& graph_;
+  MatchIndex& index_;
   std::span<const GroupRow> groups_;
   std::vector<RowProblem>& problems_;
   GroupSet source_;
@@ -222,13 +218,8 @@ class Builder {
 }  // namespace
 
 MatchIndex::MatchIndex(std::span<const MemberRow> members, std::span<const GroupRow> groups,
-                       std::vector<RowProblem>& problems)
-    : data_(std::make_unique<Data>()) {
-  Builder(data_->graph, groups, problems).build(members);
+                       std::vector<RowProblem>& problems) {
+  Builder(*this, groups, problems).build(members);
 }
-
-MatchIndex::~MatchIndex() = default;
-MatchIndex::MatchIndex(MatchIndex&&) noexcept = default;
-MatchIndex& MatchIndex::operator=(MatchIndex&&) noexcept = default;
 
 }  // namespace policyd
