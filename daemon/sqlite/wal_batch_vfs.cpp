@@ -93,69 +93,41 @@ int close(sqlite3_file* file) {
   return log.real->pMethods->xClose(log.real);
 }
 
-int read(sqlite3_file* file, void* data, int size, sqlite3_int64 offset) {
-  LogFile& log = log_of(file);
-  if (const int code = flush(log); code != SQLITE_OK) return code;
-  return log.real->pMethods->xRead(log.real, data, size, offset);
+// Passes a call on to the file of the default VFS.
+template <auto method, typename... Arguments>
+int pass_on(sqlite3_file* file, Arguments... arguments) {
+  sqlite3_file* real = log_of(file).real;
+  return (real->pMethods->*method)(real, arguments...);
 }
 
-int truncate(sqlite3_file* file, sqlite3_int64 size) {
-  LogFile& log = log_of(file);
-  if (const int code = flush(log); code != SQLITE_OK) return code;
-  return log.real->pMethods->xTruncate(log.real, size);
-}
-
-int sync(sqlite3_file* file, int flags) {
-  LogFile& log = log_of(file);
-  if (const int code = flush(log); code != SQLITE_OK) return code;
-  return log.real->pMethods->xSync(log.real, flags);
-}
-
-int file_size(sqlite3_file* file, sqlite3_int64* size) {
-  LogFile& log = log_of(file);
-  if (const int code = flush(log); code != SQLITE_OK) return code;
-  return log.real->pMethods->xFileSize(log.real, size);
-}
-
-int lock(sqlite3_file* file, int level) {
-  return log_of(file).real->pMethods->xLock(log_of(file).real, level);
-}
-int unlock(sqlite3_file* file, int level) {
-  return log_of(file).real->pMethods->xUnlock(log_of(file).real, level);
-}
-int check_reserved_lock(sqlite3_file* file, int* held) {
-  return log_of(file).real->pMethods->xCheckReservedLock(log_of(file).real, held);
-}
-int file_control(sqlite3_file* file, int operation, void* argument) {
-  return log_of(file).real->pMethods->xFileControl(log_of(file).real, operation, argument);
-}
-int sector_size(sqlite3_file* file) {
-  return log_of(file).real->pMethods->xSectorSize(log_of(file).real);
-}
-int device_characteristics(sqlite3_file* file) {
-  return log_of(file).real->pMethods->xDeviceCharacteristics(log_of(file).real);
+// The same once the frames are written.
+template <auto method, typename... Arguments>
+int flush_first(sqlite3_file* file, Arguments... arguments) {
+  const int code = flush(log_of(file));
+  return code == SQLITE_OK ? pass_on<method>(file, arguments...) : code;
 }
 
 // Version 1: SQLite neither maps the log nor asks it for shared memory.
-constexpr sqlite3_io_methods kLogMethods = {1,
-                                            close,
-                                            read,
-                                            write,
-                                            truncate,
-                                            sync,
-                                            file_size,
-                                            lock,
-                                            unlock,
-                                            check_reserved_lock,
-                                            file_control,
-                                            sector_size,
-                                            device_characteristics,
-                                            nullptr,
-                                            nullptr,
-                                            nullptr,
-                                            nullptr,
-                                            nullptr,
-                                            nullptr};
+using Methods = sqlite3_io_methods;
+constexpr Methods kLogMethods = {1,
+                                 close,
+                                 flush_first<&Methods::xRead>,
+                                 write,
+                                 flush_first<&Methods::xTruncate>,
+                                 flush_first<&Methods::xSync>,
+                                 flush_first<&Methods::xFileSize>,
+                                 pass_on<&Methods::xLock>,
+                                 pass_on<&Methods::xUnlock>,
+                                 pass_on<&Methods::xCheckReservedLock>,
+                                 pass_on<&Methods::xFileControl>,
+                                 pass_on<&Methods::xSectorSize>,
+                                 pass_on<&Methods::xDeviceCharacteristics>,
+                                 nullptr,
+                                 nullptr,
+                                 nullptr,
+                                 nullptr,
+                                 nullptr,
+                                 nullptr};
 
 struct Vfs : sqlite3_vfs {
   sqlite3_vfs* real;
