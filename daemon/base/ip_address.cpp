@@ -25,18 +25,6 @@ std::optional<int> parse_decimal(std::string_view text, std::size_t max_digits) 
   return value;
 }
 
-// One to four hexadecimal digits and nothing else.
-std::optional<std::uint16_t> parse_group(std::string_view text) {
-  if (text.empty() || text.size() > 4) return std::nullopt;
-  unsigned value = 0;
-  for (const char c : text) {
-    const auto digit = kHexDigits.find(lower(c));
-    if (digit == std::string_view::npos) return std::nullopt;
-    value = value * 16 + static_cast<unsigned>(digit);
-  }
-  return static_cast<std::uint16_t>(value);
-}
-
 struct Octets {
   std::array<std::uint8_t, 4> bytes{};
   std::size_t count = 0;
@@ -55,72 +43,38 @@ std::optional<Octets> parse_octets(std::string_view text) {
   }
 }
 
-struct Groups {
-  std::array<std::uint16_t, 8> values{};
-  std::size_t count = 0;
+using V6Bytes = std::array<std::uint8_t, 16>;
 
-  bool add(std::uint16_t value) {
-    if (count == values.size()) return false;
-    values.at(count++) = value;
-    return true;
+// In network order. inet_pton(3) takes no leading zeros in an IPv4 address at the end, so that is
+// read here.
+std::optional<V6Bytes> parse_v6(std::string_view text) {
+  std::array<char, INET6_ADDRSTRLEN> groups{};
+  if (text.size() >= groups.size() || text.find('\0') != std::string_view::npos) {
+    return std::nullopt;
   }
-};
-
-// IPv6 groups separated by single colons; the last two may be written as an IPv4 address. An empty
-// text has no groups.
-std::optional<Groups> parse_groups(std::string_view text, bool may_end_in_v4) {
-  Groups groups;
-  while (!text.empty()) {
-    const auto colon = text.find(':');
-    const auto part = text.substr(0, colon);
-    if (const auto group = parse_group(part)) {
-      if (!groups.add(*group)) return std::nullopt;
-    } else {
-      const auto v4 = parse_octets(part);
-      if (!v4 || v4->count != 4 || colon != std::string_view::npos || !may_end_in_v4) {
-        return std::nullopt;
-      }
-      const auto& b = v4->bytes;
-      if (!groups.add(static_cast<std::uint16_t>(b.at(0) << 8 | b.at(1))) ||
-          !groups.add(static_cast<std::uint16_t>(b.at(2) << 8 | b.at(3)))) {
-        return std::nullopt;
-      }
-    }
-    if (colon == std::string_view::npos) return groups;
-    text.remove_prefix(colon + 1);
-    if (text.empty()) return std::nullopt;  // ends in a single colon
+  std::optional<Octets> v4;
+  const bool ends_in_v4 = text.find('.') != std::string_view::npos;
+  if (ends_in_v4) {
+    const auto begin = text.rfind(':') + 1;
+    v4 = parse_octets(text.substr(begin));
+    if (!v4 || v4->count != v4->bytes.size()) return std::nullopt;
+    text = text.substr(0, begin);
   }
-  return groups;
+  text.copy(groups.data(), text.size());
+  if (ends_in_v4) std::string_view{"0:0"}.copy(groups.data() + text.size(), 3);
+  V6Bytes bytes{};
+  if (::inet_pton(AF_INET6, groups.data(), bytes.data()) != 1) return std::nullopt;
+  if (ends_in_v4) std::copy(v4->bytes.begin(), v4->bytes.end(), bytes.end() - 4);
+  return bytes;
 }
 
-struct V6Text {
-  std::array<std::uint8_t, 16> bytes{};
-  int implied_length = 128;  // shorter if the text ends in "::"
-};
-
-std::optional<V6Text> parse_v6(std::string_view text) {
-  const auto gap = text.find("::");
-  const bool has_gap = gap != std::string_view::npos;
-  const auto right = has_gap ? text.substr(gap + 2) : std::string_view{};
-  if (right.find("::") != std::string_view::npos || right.starts_with(':')) return std::nullopt;
-  const auto before = parse_groups(text.substr(0, gap), !has_gap);
-  const auto after = parse_groups(right, true);
-  if (!before || !after) return std::nullopt;
-  const auto given = before->count + after->count;
-  if (has_gap ? given > 7 : given != 8) return std::nullopt;
-
-  V6Text result;
-  const auto put = [&result](std::size_t index, std::uint16_t group) {
-    result.bytes.at(2 * index) = static_cast<std::uint8_t>(group >> 8);
-    result.bytes.at(2 * index + 1) = static_cast<std::uint8_t>(group & 0xff);
-  };
-  for (std::size_t i = 0; i < before->count; ++i) put(i, before->values.at(i));
-  for (std::size_t i = 0; i < after->count; ++i) put(8 - after->count + i, after->values.at(i));
-  if (has_gap && after->count == 0) result.implied_length = static_cast<int>(16 * before->count);
-  return result;
+// The groups before a "::" at the end count; otherwise all bits do.
+int implied_length(std::string_view v6) {
+  if (!v6.ends_with("::")) return 128;
+  return v6 == "::" ? 0 : static_cast<int>(16 * (std::count(v6.begin(), v6.end(), ':') - 1));
 }
 
-bool is_mapped(const std::array<std::uint8_t, 16>& b) {
+bool is_mapped(const V6Bytes& b) {
   return std::all_of(b.begin(), b.begin() + 10, [](std::uint8_t x) { return x == 0; }) &&
          b.at(10) == 0xff && b.at(11) == 0xff;
 }
@@ -139,19 +93,18 @@ IpNetwork make_network(const IpAddress& address, int length) {
 }
 
 std::optional<IpNetwork> parse_v6_network(std::string_view address, std::optional<int> length) {
-  const auto v6 = parse_v6(address);
+  auto v6 = parse_v6(address);
   if (!v6) return std::nullopt;
-  const int bits = std::min(length.value_or(v6->implied_length), 128);
-  if (is_mapped(v6->bytes) && bits >= kMappedLength) {
-    return make_network(IpAddress::v6(v6->bytes), bits - kMappedLength);
+  const int bits = std::min(length.value_or(implied_length(address)), 128);
+  if (is_mapped(*v6) && bits >= kMappedLength) {
+    return make_network(IpAddress::v6(*v6), bits - kMappedLength);
   }
-  auto bytes = v6->bytes;
   // Masked here and not by masked(): with a shorter length it is no longer a mapped address.
   for (int bit = bits; bit < 128; ++bit) {
-    auto& byte = bytes.at(static_cast<std::size_t>(bit) / 8);
+    auto& byte = v6->at(static_cast<std::size_t>(bit) / 8);
     byte = static_cast<std::uint8_t>(byte & ~(0x80U >> (bit % 8)));
   }
-  return IpNetwork{IpAddress::v6(bytes), bits};
+  return IpNetwork{IpAddress::v6(*v6), bits};
 }
 
 std::optional<IpNetwork> parse_v4_network(std::string_view address, std::optional<int> length) {
@@ -182,11 +135,11 @@ IpAddress IpAddress::v6(const std::array<std::uint8_t, 16>& bytes) {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   if (text.find(':') != std::string_view::npos) {
-    const auto v6_text = parse_v6(text);
-    return v6_text ? std::optional(v6(v6_text->bytes)) : std::nullopt;
+    const auto bytes = parse_v6(text);
+    return bytes ? std::optional(v6(*bytes)) : std::nullopt;
   }
   const auto octets = parse_octets(text);
-  if (!octets || octets->count != 4) return std::nullopt;
+  if (!octets || octets->count != octets->bytes.size()) return std::nullopt;
   return from_octets(*octets);
 }
 
