@@ -4,6 +4,8 @@
 // the loop's thread.
 #pragma once
 
+#include <algorithm>
+
 #include "daemon/store/greylisting_tables.hpp"
 #include "daemon/store/sqlite/lazy_statements.hpp"
 
@@ -19,17 +21,81 @@ class SqliteGreylisting final : public LazyStatements, private GreylistingTables
 
  private:
   std::optional<Triplet> find(std::string_view track_key, std::string_view sender,
-                              std::string_view recipient) override;
+                              std::string_view recipient) override {
+    const auto read = [](const sql::Statement& row) {
+      return Triplet{row.integer(0), to_time(row.integer(1)), bounded(row.integer(2))};
+    };
+    return first(
+        "SELECT rowid, FirstSeen, Tries FROM {p}greylisting_tracking"
+        " WHERE TrackKey = ?1 AND Sender = ?2 AND Recipient = ?3",
+        read, track_key, sender, recipient);
+  }
+
   void insert(std::string_view track_key, std::string_view sender, std::string_view recipient,
-              Time now) override;
-  void deferred(const Triplet& triplet, Time now) override;
-  void passed(const Triplet& triplet, Time now) override;
-  TripletCounts count(std::string_view track_key, Time since) override;
-  std::optional<Time> auto_whitelist_seen(std::string_view track_key) override;
-  void renew_auto_whitelist(std::string_view track_key, Time now) override;
-  void auto_whitelist(std::string_view track_key, Time now, std::string_view comment) override;
-  std::optional<Time> auto_blacklist_added(std::string_view track_key) override;
-  void auto_blacklist(std::string_view track_key, Time now, std::string_view comment) override;
+              Time now) override {
+    run("INSERT INTO {p}greylisting_tracking"
+        " (TrackKey, Sender, Recipient, FirstSeen, LastUpdate, Tries, Count)"
+        " VALUES (?1, ?2, ?3, ?4, ?4, 1, 0)",
+        track_key, sender, recipient, to_number(now));
+  }
+
+  void deferred(const Triplet& triplet, Time now) override {
+    run("UPDATE {p}greylisting_tracking SET LastUpdate = ?2, Tries = Tries + 1 WHERE rowid = ?1",
+        triplet.id, to_number(now));
+  }
+
+  void passed(const Triplet& triplet, Time now) override {
+    run("UPDATE {p}greylisting_tracking SET LastUpdate = ?2, Count = Count + 1 WHERE rowid = ?1",
+        triplet.id, to_number(now));
+  }
+
+  TripletCounts count(std::string_view track_key, Time since) override {
+    const auto read = [](const sql::Statement& row) {
+      return TripletCounts{row.integer(0), row.integer(1)};
+    };
+    const auto counts = first(
+        "SELECT COUNT(*), COUNT(NULLIF(Count, 0)) FROM {p}greylisting_tracking"
+        " WHERE TrackKey = ?1 AND FirstSeen >= ?2",
+        read, track_key, to_number(since));
+    return counts.value_or(TripletCounts{});
+  }
+
+  std::optional<Time> auto_whitelist_seen(std::string_view track_key) override {
+    return first("SELECT LastSeen FROM {p}greylisting_autowhitelist WHERE TrackKey = ?1",
+                 first_time, track_key);
+  }
+
+  void renew_auto_whitelist(std::string_view track_key, Time now) override {
+    run("UPDATE {p}greylisting_autowhitelist SET LastSeen = ?2 WHERE TrackKey = ?1", track_key,
+        to_number(now));
+  }
+
+  void auto_whitelist(std::string_view track_key, Time now, std::string_view comment) override {
+    run("INSERT INTO {p}greylisting_autowhitelist (TrackKey, Added, LastSeen, Comment)"
+        " VALUES (?1, ?2, ?2, ?3) ON CONFLICT (TrackKey) DO UPDATE"
+        " SET Added = excluded.Added, LastSeen = excluded.LastSeen, Comment = excluded.Comment",
+        track_key, to_number(now), comment);
+  }
+
+  std::optional<Time> auto_blacklist_added(std::string_view track_key) override {
+    return first("SELECT Added FROM {p}greylisting_autoblacklist WHERE TrackKey = ?1", first_time,
+                 track_key);
+  }
+
+  void auto_blacklist(std::string_view track_key, Time now, std::string_view comment) override {
+    run("INSERT INTO {p}greylisting_autoblacklist (TrackKey, Added, Comment) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (TrackKey) DO UPDATE SET Added = excluded.Added, Comment = excluded.Comment",
+        track_key, to_number(now), comment);
+  }
+
+  // Columns may hold anything. Beyond any plausible time, and far from what a sum could overflow.
+  static constexpr std::int64_t kMax = std::int64_t{1} << 40;
+  static std::int64_t bounded(std::int64_t number) {
+    return std::clamp<std::int64_t>(number, 0, kMax);
+  }
+  static Time to_time(std::int64_t seconds) { return Time{std::chrono::seconds{bounded(seconds)}}; }
+  static Time first_time(const sql::Statement& row) { return to_time(row.integer(0)); }
+  static std::int64_t to_number(Time time) { return time.time_since_epoch().count(); }
 };
 
 }  // namespace policyd
