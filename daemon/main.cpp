@@ -37,14 +37,7 @@ policyd::ServiceEnvironment service_environment() {
 
 policyd::Result<int> supervise(std::vector<policyd::Listener> listeners,
                                const policyd::Supervision& wanted) {
-  carbonio::SupervisorSettings settings;
-  settings.program = wanted.program;
-  settings.arguments = wanted.arguments;
-  settings.environment = carbonio::worker_environment(environ);
-  settings.pid_file = wanted.pid_file;
-  settings.ready = wanted.ready;
-  settings.listen_again = wanted.listen_again;
-  return carbonio::supervise(std::move(listeners), settings);
+  return carbonio::supervise(std::move(listeners), {wanted, carbonio::worker_environment(environ)});
 }
 
 }  // namespace

@@ -60,24 +60,6 @@ Supervision supervision(const Config& config, const std::vector<Listener>& liste
   return out;
 }
 
-Result<int> work(LoadedConfig loaded, std::vector<Listener> listeners, const Options& options,
-                 const ServiceEnvironment& environment, const Notifier& notifier) {
-  WorkerOptions worker;
-  worker.config_file = options.config;
-  worker.debug = options.debug;
-  worker.in_background = options.close_output;
-  worker.warnings = std::move(loaded.warnings);
-  worker.notices = std::move(loaded.notices);
-  worker.write_pid_file = !options.supervised;
-  worker.watchdog = watchdog_interval(environment.watchdog_usec, environment.watchdog_pid);
-  worker.ready = [&] {
-    if (options.close_output) close_output();
-  };
-  const auto served = run_worker(loaded.config, std::move(listeners), worker, notifier);
-  if (!served) return tl::unexpected{served.error()};
-  return kDone;
-}
-
 }  // namespace
 
 Result<int> serve(LoadedConfig loaded, const Options& options,
@@ -111,7 +93,9 @@ Result<int> serve(LoadedConfig loaded, const Options& options,
     return supervise(std::move(*listeners), settings);
   }
   if (notifies) keep_in_store(*listeners, config, notifier);
-  return work(std::move(loaded), std::move(*listeners), options, environment, notifier);
+  return run_worker(loaded, std::move(*listeners), options,
+                    watchdog_interval(environment.watchdog_usec, environment.watchdog_pid),
+                    notifier);
 }
 
 }  // namespace policyd

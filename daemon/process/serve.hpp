@@ -27,11 +27,12 @@ struct ServiceEnvironment {
 
 // What a supervisor needs to keep a worker running.
 struct Supervision {
-  std::filesystem::path program;  // of the worker
-  std::vector<std::string> arguments;
+  std::filesystem::path program;       // of the worker
+  std::vector<std::string> arguments;  // without the program's name
   std::filesystem::path pid_file;
   std::function<void()> ready;  // to be called when the first worker accepts connections
   // To be called before a worker is restarted: makes the sockets follow the configuration file.
+  // After an Error the restart is tried again with growing pauses.
   std::function<Result<void>(std::vector<Listener>&)> listen_again;
 };
 // Returns the exit status.

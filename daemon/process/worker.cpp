@@ -19,6 +19,7 @@
 #include "daemon/loop/epoll_loop.hpp"
 #include "daemon/modules/refusal_log.hpp"
 #include "daemon/net/server.hpp"
+#include "daemon/process/background.hpp"
 #include "daemon/process/pid_file.hpp"
 #include "daemon/process/readiness.hpp"
 #include "daemon/sqlite/configure_sqlite.hpp"
@@ -31,10 +32,10 @@ namespace {
 
 constexpr std::chrono::seconds kMaxStoreTime{5};
 
-LogSettings log_settings(const Config& config, const WorkerOptions& options) {
+LogSettings log_settings(const Config& config, const Options& options) {
   LogSettings settings;
   settings.file = config.log_file;
-  settings.in_background = options.in_background;
+  settings.in_background = options.close_output;
   settings.level = options.debug ? LogLevel::debug : static_cast<LogLevel>(config.log_level);
   settings.mail_to_syslog = config.log_mail != "main";
   return settings;
@@ -74,12 +75,6 @@ CleanupSettings cleanup_settings(const Config& config) {
   return settings;
 }
 
-DnsLookupSettings lookup_settings(const Config& config) {
-  DnsLookupSettings settings;
-  settings.name_servers = config.nameservers;
-  return settings;
-}
-
 // What a reload cannot change: settings that were used before root was given up, or held open.
 std::vector<std::string_view> needing_restart(const Config& now, const Config& then) {
   std::vector<std::string_view> keys;
@@ -112,34 +107,33 @@ void raise_descriptor_limit() {
 
 class Worker {
  public:
-  Worker(const Config& config, std::vector<Listener> listeners, const WorkerOptions& options,
-         const Notifier& notifier)
-      : config_(config),
+  Worker(const LoadedConfig& loaded, std::vector<Listener> listeners, const Options& options,
+         std::chrono::microseconds watchdog, const Notifier& notifier)
+      : config_(loaded.config),
         options_(options),
         serving_(serving_line(listeners)),
-        log_(open_log(log_settings(config, options))),
-        store_(loop_, *log_, store_settings(config)),
-        lookups_(loop_, *log_, lookup_settings(config)),
-        engine_(loop_, store_, *log_, config, wall_clock, &lookups_, &refusals_) {
+        log_(open_log(log_settings(config_, options))),
+        store_(loop_, *log_, store_settings(config_)),
+        lookups_(loop_, *log_, {config_.nameservers}),
+        engine_(loop_, store_, *log_, config_, wall_clock, &lookups_, &refusals_) {
     log_->notice(fmt::format("cbpolicyd {} started, pid {}", kVersion, ::getpid()));
-    for (const std::string& warning : options.warnings) log_->warning(warning);
-    for (const std::string& notice : options.notices) log_->notice(notice);
+    log_messages(loaded);
     store_.open();
-    cleanup_.emplace(*log_, cleanup_settings(config));
+    cleanup_.emplace(*log_, cleanup_settings(config_));
     server_ =
-        std::make_unique<Server>(loop_, engine_, *log_, config, std::move(listeners),
+        std::make_unique<Server>(loop_, engine_, *log_, config_, std::move(listeners),
                                  Server::Handlers{[this] { reload(); }, [this] { statistics(); },
                                                   [this] { readiness_->stopping(); }});
-    status_writer_.emplace(loop_, *log_, status_file_of(config.pid_file),
+    status_writer_.emplace(loop_, *log_, status_file_of(config_.pid_file),
                            [this] { return status(); });
-    readiness_.emplace(loop_, notifier, options.watchdog, [this] { return status_line(); });
+    readiness_.emplace(loop_, notifier, watchdog, [this] { return status_line(); });
   }
 
   void warn(const std::string& text) { log_->warning(text); }
 
   void run() {
     readiness_->ready();
-    options_.ready();
+    if (options_.close_output) close_output();
     server_->run();
     cleanup_.reset();
     engine_.finish();
@@ -150,6 +144,11 @@ class Worker {
   }
 
  private:
+  void log_messages(const LoadedConfig& loaded) {
+    for (const std::string& warning : loaded.warnings) log_->warning(warning);
+    for (const std::string& notice : loaded.notices) log_->notice(notice);
+  }
+
   static std::string serving_line(const std::vector<Listener>& listeners) {
     std::string names;
     for (const Listener& listener : listeners) {
@@ -170,13 +169,12 @@ class Worker {
   }
 
   void reload_config() {
-    auto loaded = load_config(options_.config_file);
+    auto loaded = load_config(options_.config);
     if (!loaded) {
       log_->error(fmt::format("keeping the previous configuration: {}", loaded.error().message));
       return;
     }
-    for (const std::string& warning : loaded->warnings) log_->warning(warning);
-    for (const std::string& notice : loaded->notices) log_->notice(notice);
+    log_messages(*loaded);
     for (const std::string_view keys : needing_restart(config_, loaded->config)) {
       log_->warning(fmt::format("{} changed: restart required", keys));
     }
@@ -229,7 +227,7 @@ class Worker {
   }
 
   Config config_;
-  const WorkerOptions& options_;
+  const Options& options_;
   const std::string serving_;
   const TimePoint started_ = wall_clock();
   const std::uint64_t process_start_ = process_start(::getpid());
@@ -248,13 +246,14 @@ class Worker {
 
 }  // namespace
 
-Result<void> run_worker(const Config& config, std::vector<Listener> listeners,
-                        const WorkerOptions& options, const Notifier& notifier) {
+Result<int> run_worker(const LoadedConfig& loaded, std::vector<Listener> listeners,
+                       const Options& options, std::chrono::microseconds watchdog,
+                       const Notifier& notifier) {
   std::signal(SIGPIPE, SIG_IGN);
   std::optional<PidFile> pid_file;  // removed last, after the database is closed
   std::string no_pid_file;          // why
-  if (options.write_pid_file) {
-    auto taken = PidFile::take(config.pid_file);
+  if (!options.supervised) {
+    auto taken = PidFile::take(loaded.config.pid_file);
     if (!taken && taken.error().taken) return failure(taken.error().message);
     if (taken) {
       pid_file.emplace(std::move(*taken));
@@ -264,10 +263,10 @@ Result<void> run_worker(const Config& config, std::vector<Listener> listeners,
   }
   raise_descriptor_limit();
   configure_sqlite();
-  Worker worker{config, std::move(listeners), options, notifier};
+  Worker worker{loaded, std::move(listeners), options, watchdog, notifier};
   if (!no_pid_file.empty()) worker.warn(no_pid_file);
   worker.run();
-  return {};
+  return kDone;
 }
 
 }  // namespace policyd

@@ -6,25 +6,17 @@
 #pragma once
 
 #include <chrono>
-#include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "daemon/base/result.hpp"
 #include "daemon/net/listeners.hpp"
+#include "daemon/process/serve.hpp"
 
 namespace carbonio {
 
-struct SupervisorSettings {
-  std::filesystem::path program;         // of the worker
-  std::vector<std::string> arguments;    // without the program's name
+struct SupervisorSettings : policyd::Supervision {
   std::vector<std::string> environment;  // "NAME=value"; the worker inherits nothing else
-  std::filesystem::path pid_file;
-  std::function<void()> ready;  // the first worker accepts connections
-  // Called before a worker is restarted, to update the sockets to the current configuration. After
-  // an Error it is retried with growing pauses.
-  std::function<policyd::Result<void>(std::vector<policyd::Listener>&)> listen_again;
 
   // A worker that ran this long is restarted at once; otherwise with growing pauses.
   std::chrono::milliseconds good_run{2'000};
