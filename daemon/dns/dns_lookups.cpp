@@ -61,7 +61,7 @@ DnsLookups::DnsLookups(EventLoop& loop, Maillog& log, DnsLookupSettings settings
     : loop_(loop),
       log_(log),
       settings_(std::move(settings)),
-      resolver_(log, ResolverSettings{settings_.name_servers}) {}
+      resolver_(log, settings_.name_servers) {}
 
 void DnsLookups::look_up(LookupQuestion question, Done done) {
   if (waiting_ >= settings_.max_questions) {

@@ -16,7 +16,7 @@
 namespace policyd {
 
 struct DnsLookupSettings {
-  std::string name_servers;  // of ResolverSettings
+  std::string name_servers;  // of Resolver
   std::chrono::milliseconds helo_deadline{10'000};
   std::chrono::milliseconds spf_deadline{15'000};
   std::size_t max_questions = 1'000;  // waiting; beyond that, lookups are skipped

@@ -55,9 +55,10 @@ DnsAnswer to_answer(int code, std::span<const unsigned char> message, DnsType ty
 // Everything except the inbox belongs to the thread.
 class Resolver::Impl {
  public:
-  Impl(Maillog& log, ResolverSettings settings)
+  Impl(Maillog& log, std::string name_servers, std::size_t max_queries)
       : log_(log),
-        settings_(std::move(settings)),
+        name_servers_(std::move(name_servers)),
+        max_queries_(max_queries),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         usable_(open_channel()),
         thread_("dns", [this] { work(); }) {}
@@ -121,11 +122,11 @@ class Resolver::Impl {
     if (const int code = ares_init_options(&channel_, &options, kSet); code != ARES_SUCCESS) {
       return code;
     }
-    if (settings_.name_servers.empty()) return ARES_SUCCESS;
-    const int code = ares_set_servers_ports_csv(channel_, settings_.name_servers.c_str());
+    if (name_servers_.empty()) return ARES_SUCCESS;
+    const int code = ares_set_servers_ports_csv(channel_, name_servers_.c_str());
     if (code != ARES_SUCCESS) {
-      log_.error(fmt::format("nameservers '{}': {}; using the system's name servers",
-                             settings_.name_servers, ares_strerror(code)));
+      log_.error(fmt::format("nameservers '{}': {}; using the system's name servers", name_servers_,
+                             ares_strerror(code)));
     }
     return ARES_SUCCESS;
   }
@@ -158,7 +159,7 @@ class Resolver::Impl {
   }
 
   void begin(Query query) {
-    if (!usable_ || open_ >= settings_.max_queries || !is_dns_name(query.name)) {
+    if (!usable_ || open_ >= max_queries_ || !is_dns_name(query.name)) {
       return query.done(without_records(DnsStatus::no_answer));
     }
     if (query.deadline <= Steady::now()) {
@@ -242,7 +243,8 @@ class Resolver::Impl {
   }
 
   Maillog& log_;
-  const ResolverSettings settings_;
+  const std::string name_servers_;
+  const std::size_t max_queries_;
   UniqueFd wake_;
   ares_channel channel_ = nullptr;
   bool usable_;
@@ -255,8 +257,8 @@ class Resolver::Impl {
   WorkerThread thread_;
 };
 
-Resolver::Resolver(Maillog& log, ResolverSettings settings)
-    : impl_(std::make_unique<Impl>(log, std::move(settings))) {}
+Resolver::Resolver(Maillog& log, std::string name_servers, std::size_t max_queries)
+    : impl_(std::make_unique<Impl>(log, std::move(name_servers), max_queries)) {}
 Resolver::~Resolver() = default;
 
 void Resolver::query(std::string name, DnsType type, Deadline deadline, Done done) {

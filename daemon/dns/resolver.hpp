@@ -17,17 +17,14 @@
 
 namespace policyd {
 
-struct ResolverSettings {
-  std::string name_servers;        // "192.0.2.53,127.0.0.1:5353"; empty: the system's
-  std::size_t max_queries = 4096;  // open; beyond that, no_answer at once
-};
-
 class Resolver {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
   using Done = std::function<void(DnsAnswer)>;
 
-  Resolver(Maillog& log, ResolverSettings settings);
+  // `name_servers`: "192.0.2.53,127.0.0.1:5353"; empty: the system's. With `max_queries` open,
+  // another gets no_answer at once.
+  Resolver(Maillog& log, std::string name_servers, std::size_t max_queries = 4096);
   ~Resolver();  // drops open queries without an answer
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;

@@ -22,7 +22,7 @@
 #include "daemon/process/background.hpp"
 #include "daemon/process/pid_file.hpp"
 #include "daemon/process/readiness.hpp"
-#include "daemon/sqlite/configure_sqlite.hpp"
+#include "daemon/sqlite/database.hpp"
 #include "daemon/status/status_writer.hpp"
 #include "daemon/store/sqlite/sqlite_store.hpp"
 #include "version.hpp"
@@ -64,14 +64,6 @@ SqliteStoreSettings store_settings(const Config& config) {
   settings.check_every = config.check_interval;
   settings.remind_every = config.remind_interval;
   settings.largest_log = static_cast<std::int64_t>(config.largest_log_mib) * 1024 * 1024;
-  return settings;
-}
-
-CleanupSettings cleanup_settings(const Config& config) {
-  CleanupSettings settings;
-  settings.database = config.database;
-  settings.table_prefix = config.table_prefix;
-  settings.sessions = config.cleanup_sessions;
   return settings;
 }
 
@@ -119,7 +111,8 @@ class Worker {
     log_->notice(fmt::format("cbpolicyd {} started, pid {}", kVersion, ::getpid()));
     log_messages(loaded);
     store_.open();
-    cleanup_.emplace(*log_, cleanup_settings(config_));
+    cleanup_.emplace(
+        *log_, CleanupSettings{config_.database, config_.table_prefix, config_.cleanup_sessions});
     server_ =
         std::make_unique<Server>(loop_, engine_, *log_, config_, std::move(listeners),
                                  Server::Handlers{[this] { reload(); }, [this] { statistics(); },

@@ -164,6 +164,12 @@ Result<void> fill(const fs::path& file, std::string_view table_prefix) {
 
 }  // namespace
 
+void configure_sqlite() {
+  // Its statistics take a lock at each allocation, and answers would wait for a helper thread that
+  // holds it while it is not running.
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
                                   std::chrono::milliseconds busy_timeout) {
   if (auto exists = check_exists(file); !exists) return tl::unexpected{exists.error()};

@@ -16,6 +16,10 @@
 
 namespace policyd {
 
+// SQLite's settings for the whole process: before its first use, on the only thread. Without it
+// everything works, more slowly.
+void configure_sqlite();
+
 // `serve` is read_write for many small transactions: each stays in memory until its commit, and
 // goes into the log in one write (wal_batch_vfs).
 enum class OpenMode : std::uint8_t { read_only, read_write, serve };

@@ -78,8 +78,9 @@ Maillog& no_log() {
 
 }  // namespace
 
-Resolver::Resolver(Maillog&, ResolverSettings settings) : impl_(std::make_unique<Impl>()) {
-  impl_->text = std::move(settings.name_servers);
+Resolver::Resolver(Maillog&, std::string name_servers, std::size_t)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->text = std::move(name_servers);
   impl_->unread = impl_->text;
 }
 
@@ -105,7 +106,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (question.sender.empty()) return 0;  // is not asked about
 
-  Resolver resolver{no_log(), {std::string{rest}}};
+  Resolver resolver{no_log(), std::string{rest}};
   int ended = 0;
   check_spf(resolver, question, {}, [&ended](const std::optional<SpfFound>& found) {
     ++ended;

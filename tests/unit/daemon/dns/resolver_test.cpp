@@ -132,7 +132,7 @@ class ResolverTest : public ::testing::Test {
 
   std::unique_ptr<Maillog> log_ = std::move(*Maillog::open({}));
   TinyDns dns_{kZones};
-  Resolver resolver_{*log_, {dns_.name_server, 3}};
+  Resolver resolver_{*log_, dns_.name_server, 3};
 };
 
 TEST_F(ResolverTest, ReturnsTheServersAnswer) {
