@@ -220,8 +220,8 @@ Result<std::optional<TimePoint>> last_cleanup(const CleanupSettings& settings) {
   auto db = open_database(settings.database, OpenMode::read_only, kBusyTimeout);
   if (!db) return tl::unexpected{db.error()};
   // Without the table there was no clean-up yet.
-  auto query = sql::Statement::prepare(
-      db->get(), sql::with_prefix("SELECT LastRun FROM {p}limits_cleanup", settings.table_prefix));
+  auto query = sql::Statement::prepare(db->get(), "SELECT LastRun FROM {p}limits_cleanup",
+                                       settings.table_prefix);
   if (!query || query->step() != SQLITE_ROW) return std::nullopt;
   return TimePoint{std::chrono::seconds{query->integer(0)}};
 }

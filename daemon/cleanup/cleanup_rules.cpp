@@ -87,7 +87,7 @@ class Maker {
   }
 
   Result<CleanupRule> rule_by_period(const Table& table) {
-    auto query = sql::Statement::prepare(db_, sql::with_prefix(table.period, table_prefix_));
+    auto query = sql::Statement::prepare(db_, table.period, table_prefix_);
     if (!query) return tl::unexpected{query.error()};
     if (query->step() != SQLITE_ROW) return failure(sql::message_of(db_));
     return rule(table, std::max<std::int64_t>(0, query->integer(0)));

@@ -32,7 +32,7 @@ class RuleReader {
 
   // Calls `row` for each row of the query. Throws RulesError.
   void each(std::string_view query, const std::function<void(const sql::Statement&)>& row) {
-    auto statement = sql::Statement::prepare(db_, sql::with_prefix(query, table_prefix_));
+    auto statement = sql::Statement::prepare(db_, query, table_prefix_);
     if (!statement) throw RulesError{{false, statement.error().message}};
     int code = SQLITE_ROW;
     while ((code = statement->step()) == SQLITE_ROW) {

@@ -26,43 +26,24 @@ std::string message_of(sqlite3* db) {
   return fmt::format("{}{}", sqlite3_errmsg(db), full ? " (the disk is full)" : "");
 }
 
-Result<Statement> Statement::prepare(sqlite3* db, std::string_view text) {
+Result<void> Statement::assign(sqlite3* db, std::string_view text, std::string_view table_prefix) {
+  const std::string all = with_prefix(text, table_prefix);
+  statement_.reset();  // first: it may change the connection's error
   sqlite3_stmt* raw = nullptr;
-  const int code = sqlite3_prepare_v3(db, text.data(), static_cast<int>(text.size()),
+  const int code = sqlite3_prepare_v3(db, all.data(), static_cast<int>(all.size()),
                                       SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+  statement_.reset(raw);
+  if (code == SQLITE_OK) return {};
+  return failure(fmt::format("{} (in '{}')", message_of(db), all.substr(0, 60)));
+}
+
+Result<Statement> Statement::prepare(sqlite3* db, std::string_view text,
+                                     std::string_view table_prefix) {
   Statement statement;
-  statement.statement_.reset(raw);
-  if (code != SQLITE_OK) {
-    return failure(fmt::format("{} (in '{}')", message_of(db), text.substr(0, 60)));
+  if (auto done = statement.assign(db, text, table_prefix); !done) {
+    return tl::unexpected{done.error()};
   }
   return statement;
-}
-
-Statement& Statement::bind(int index, std::int64_t value) {
-  sqlite3_bind_int64(statement_.get(), index, value);
-  return *this;
-}
-
-Statement& Statement::bind(int index, double value) {
-  sqlite3_bind_double(statement_.get(), index, value);
-  return *this;
-}
-
-Statement& Statement::bind(int index, std::string_view value) {
-  sqlite3_bind_text(statement_.get(), index, value.empty() ? "" : value.data(),
-                    static_cast<int>(value.size()), SQLITE_STATIC);
-  return *this;
-}
-
-Statement& Statement::bind_blob(int index, std::string_view value) {
-  sqlite3_bind_blob(statement_.get(), index, value.empty() ? "" : value.data(),
-                    static_cast<int>(value.size()), SQLITE_STATIC);
-  return *this;
-}
-
-Statement& Statement::bind_null(int index) {
-  sqlite3_bind_null(statement_.get(), index);
-  return *this;
 }
 
 int Statement::run() {
@@ -71,14 +52,6 @@ int Statement::run() {
   reset();
   return code;
 }
-
-bool Statement::is_null(int column) const { return type(column) == SQLITE_NULL; }
-
-std::int64_t Statement::integer(int column) const {
-  return sqlite3_column_int64(statement_.get(), column);
-}
-
-double Statement::real(int column) const { return sqlite3_column_double(statement_.get(), column); }
 
 std::string_view Statement::text(int column) const {
   const auto* data = sqlite3_column_text(statement_.get(), column);

@@ -30,24 +30,49 @@ std::string message_of(sqlite3* db);
 class Statement {
  public:
   Statement() = default;
-  // An Error has SQLite's message and the start of the statement.
-  static Result<Statement> prepare(sqlite3* db, std::string_view text);
+  // With `{p}` in the text replaced (with_prefix). An Error has SQLite's message and the start of
+  // the statement.
+  static Result<Statement> prepare(sqlite3* db, std::string_view text,
+                                   std::string_view table_prefix = {});
+  // The same, in place of what this was.
+  Result<void> assign(sqlite3* db, std::string_view text, std::string_view table_prefix = {});
 
-  Statement& bind(int index, std::int64_t value);
-  Statement& bind(int index, double value);
+  Statement& bind(int index, std::int64_t value) {
+    sqlite3_bind_int64(statement_.get(), index, value);
+    return *this;
+  }
+  Statement& bind(int index, double value) {
+    sqlite3_bind_double(statement_.get(), index, value);
+    return *this;
+  }
   // Text and blobs are not copied: they must live until the next reset.
-  Statement& bind(int index, std::string_view value);
-  Statement& bind_blob(int index, std::string_view value);
-  Statement& bind_null(int index);
+  Statement& bind(int index, std::string_view value) {
+    sqlite3_bind_text(statement_.get(), index, value.empty() ? "" : value.data(),
+                      static_cast<int>(value.size()), SQLITE_STATIC);
+    return *this;
+  }
+  Statement& bind_blob(int index, std::string_view value) {
+    sqlite3_bind_blob(statement_.get(), index, value.empty() ? "" : value.data(),
+                      static_cast<int>(value.size()), SQLITE_STATIC);
+    return *this;
+  }
+  Statement& bind_null(int index) {
+    sqlite3_bind_null(statement_.get(), index);
+    return *this;
+  }
 
   int step() { return sqlite3_step(statement_.get()); }  // SQLITE_ROW, SQLITE_DONE or an error
   int run();  // step to the end, reset; SQLITE_DONE or an error
   int reset() { return sqlite3_reset(statement_.get()); }
 
-  [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] bool is_null(int column) const { return type(column) == SQLITE_NULL; }
   [[nodiscard]] int type(int column) const { return sqlite3_column_type(statement_.get(), column); }
-  [[nodiscard]] std::int64_t integer(int column) const;
-  [[nodiscard]] double real(int column) const;
+  [[nodiscard]] std::int64_t integer(int column) const {
+    return sqlite3_column_int64(statement_.get(), column);
+  }
+  [[nodiscard]] double real(int column) const {
+    return sqlite3_column_double(statement_.get(), column);
+  }
   [[nodiscard]] std::string_view text(int column) const;  // empty for NULL; until step or reset
   [[nodiscard]] std::optional<std::string> optional_text(int column) const;
   [[nodiscard]] std::string_view blob(int column) const;

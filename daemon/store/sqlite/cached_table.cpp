@@ -33,15 +33,9 @@ Result<void> CachedTable<Record>::attach(sqlite3* db, const std::string& table_p
   db_ = nullptr;
   on_foreign_commit();
   if (db == nullptr) return {};
-  const auto prepare = [&](std::string_view text, sql::Statement& statement) -> Result<void> {
-    auto prepared = sql::Statement::prepare(db, sql::with_prefix(text, table_prefix));
-    if (!prepared) return tl::unexpected{prepared.error()};
-    statement = std::move(*prepared);
-    return {};
-  };
-  auto done = prepare(Record::kSelect, select_);
-  if (done) done = prepare(Record::kInsert, insert_);
-  if (done) done = prepare(Record::kUpdate, update_);
+  auto done = select_.assign(db, Record::kSelect, table_prefix);
+  if (done) done = insert_.assign(db, Record::kInsert, table_prefix);
+  if (done) done = update_.assign(db, Record::kUpdate, table_prefix);
   if (done) db_ = db;
   return done;
 }

@@ -12,21 +12,11 @@ Result<void> DatabaseSession::open(const std::filesystem::path& file, Millis pat
   auto db = open_database(file, OpenMode::serve, patience);
   if (!db) return tl::unexpected{db.error()};
   db_ = std::move(*db);
-  Result<void> done;
-  const auto prepare = [&](std::string_view text, sql::Statement& statement) {
-    if (!done) return;
-    auto prepared = sql::Statement::prepare(db_.get(), text);
-    if (prepared) {
-      statement = std::move(*prepared);
-    } else {
-      done = tl::unexpected{prepared.error()};
-    }
-  };
-  prepare("BEGIN IMMEDIATE", begin_);
-  prepare("COMMIT", commit_);
-  prepare("ROLLBACK", rollback_);
-  prepare("PRAGMA data_version", data_version_);
-  prepare("PRAGMA schema_version", schema_version_);
+  auto done = begin_.assign(db_.get(), "BEGIN IMMEDIATE");
+  if (done) done = commit_.assign(db_.get(), "COMMIT");
+  if (done) done = rollback_.assign(db_.get(), "ROLLBACK");
+  if (done) done = data_version_.assign(db_.get(), "PRAGMA data_version");
+  if (done) done = schema_version_.assign(db_.get(), "PRAGMA schema_version");
   return done;
 }
 

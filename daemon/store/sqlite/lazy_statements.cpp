@@ -28,13 +28,11 @@ sql::Statement* LazyStatements::prepared(const char* text) {
   if (!usable_) return nullptr;
   sql::Statement& statement = statements_[text];
   if (!statement) {
-    auto made = sql::Statement::prepare(db_, sql::with_prefix(text, table_prefix_));
-    if (!made) {
+    if (const auto done = statement.assign(db_, text, table_prefix_); !done) {
       // A table is missing, for example. The batch's counters can be committed all the same.
-      fail(SQLITE_OK, made.error().message);
+      fail(SQLITE_OK, done.error().message);
       return nullptr;
     }
-    statement = std::move(*made);
   }
   return &statement;
 }

@@ -24,13 +24,12 @@ Result<void> PendingWrites::attach(sqlite3* db, const std::string& table_prefix)
   auto done = quotas_.attach(db, table_prefix);
   if (done) done = accounting_.attach(db, table_prefix);
   if (done) done = read_counted(db, table_prefix);
+  if (done) {
+    done = put_hashes_.assign(
+        db, "INSERT OR REPLACE INTO {p}limits_counted (Slot, Hashes) VALUES (?1, ?2)",
+        table_prefix);
+  }
   if (!done) return done;
-  auto put = sql::Statement::prepare(
-      db,
-      sql::with_prefix("INSERT OR REPLACE INTO {p}limits_counted (Slot, Hashes) VALUES (?1, ?2)",
-                       table_prefix));
-  if (!put) return tl::unexpected{put.error()};
-  put_hashes_ = std::move(*put);
   greylisting_.attach(db, table_prefix);
   helo_tracking_.attach(db, table_prefix);
   sessions_.attach(db, table_prefix);
@@ -46,8 +45,7 @@ void PendingWrites::detach() {
 }
 
 Result<void> PendingWrites::read_counted(sqlite3* db, const std::string& table_prefix) {
-  auto select = sql::Statement::prepare(
-      db, sql::with_prefix("SELECT Hashes FROM {p}limits_counted", table_prefix));
+  auto select = sql::Statement::prepare(db, "SELECT Hashes FROM {p}limits_counted", table_prefix);
   if (!select) return tl::unexpected{select.error()};
   while (select->step() == SQLITE_ROW) {
     const std::string_view hashes = select->blob(0);

@@ -49,13 +49,9 @@ int allow_only_reading(void*, int action, const char*, const char*, const char* 
   return SQLITE_DENY;
 }
 
-Result<sql::Statement> prepare_select(sqlite3* db, std::string_view text,
-                                      const std::string& table_prefix) {
-  return sql::Statement::prepare(db, sql::with_prefix(text, table_prefix));
-}
-
 bool has_state(sqlite3* db, const std::string& table_prefix) {
-  return prepare_select(db, "SELECT State FROM {p}quotas_tracking", table_prefix).has_value();
+  return sql::Statement::prepare(db, "SELECT State FROM {p}quotas_tracking", table_prefix)
+      .has_value();
 }
 
 }  // namespace
@@ -92,14 +88,10 @@ Result<void> ReadingTransaction::prepare(const std::string& table_prefix, const 
     constexpr std::string_view kState = "State";
     select.replace(select.find(kState), kState.size(), "NULL");
   }
-  auto quota = prepare_select(db_, select, table_prefix);
-  if (!quota) return tl::unexpected{quota.error()};
-  auto accounting = prepare_select(db_, AccountingRecord::kSelect, table_prefix);
-  if (!accounting) return tl::unexpected{accounting.error()};
-  quota_ = std::move(*quota);
-  accounting_row_ = std::move(*accounting);
-
-  if (done = hide_tables(table_prefix, about); !done) return done;
+  done = quota_.assign(db_, select, table_prefix);
+  if (done) done = accounting_row_.assign(db_, AccountingRecord::kSelect, table_prefix);
+  if (done) done = hide_tables(table_prefix, about);
+  if (!done) return done;
   sqlite3_set_authorizer(db_, allow_only_reading, nullptr);
   greylisting_.attach(db_, table_prefix);
   helo_tracking_.attach(db_, table_prefix);

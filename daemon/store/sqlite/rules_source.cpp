@@ -40,13 +40,12 @@ void RulesSource::detach(const sqlite3* db) {
 
 void RulesSource::refresh(sqlite3* db) {
   if (version_db_ != db) {
-    auto statement = sql::Statement::prepare(
-        db, sql::with_prefix("SELECT Version FROM {p}limits_rules_version", table_prefix_));
-    if (!statement) {
-      log_.error(fmt::format("cannot read the rules version: {}", statement.error().message));
+    const auto done =
+        version_.assign(db, "SELECT Version FROM {p}limits_rules_version", table_prefix_);
+    if (!done) {
+      log_.error(fmt::format("cannot read the rules version: {}", done.error().message));
       return;
     }
-    version_ = std::move(*statement);
     version_db_ = db;
   }
   const sql::Resetting resetting{version_};

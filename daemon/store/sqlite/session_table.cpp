@@ -13,24 +13,24 @@ void SessionTable::attach(sqlite3* db, const std::string& table_prefix) {
   insert_ = {};
   db_ = nullptr;
   if (db == nullptr) return;
-  auto select = sql::Statement::prepare(
-      db, sql::with_prefix("SELECT QueueID, UnixTimestamp, ClientAddress, SASLUsername, Helo, "
-                           "Sender, RecipientData FROM {p}session_tracking WHERE Instance = ?1",
-                           table_prefix));
-  auto insert = sql::Statement::prepare(
-      db, sql::with_prefix("INSERT OR REPLACE INTO {p}session_tracking (Instance, QueueID, "
-                           "UnixTimestamp, ClientAddress, ClientName, ClientReverseName, Protocol, "
-                           "EncryptionProtocol, EncryptionCipher, EncryptionKeySize, SASLMethod, "
-                           "SASLSender, SASLUsername, Helo, Sender, Size, RecipientData) "
-                           "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
-                           table_prefix));
-  if (!select || !insert) {
+  auto done = select_.assign(db,
+                             "SELECT QueueID, UnixTimestamp, ClientAddress, SASLUsername, Helo, "
+                             "Sender, RecipientData FROM {p}session_tracking WHERE Instance = ?1",
+                             table_prefix);
+  if (done) {
+    done = insert_.assign(db,
+                          "INSERT OR REPLACE INTO {p}session_tracking (Instance, QueueID, "
+                          "UnixTimestamp, ClientAddress, ClientName, ClientReverseName, Protocol, "
+                          "EncryptionProtocol, EncryptionCipher, EncryptionKeySize, SASLMethod, "
+                          "SASLSender, SASLUsername, Helo, Sender, Size, RecipientData) "
+                          "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+                          table_prefix);
+  }
+  if (!done) {
     log_.error(fmt::format("finished messages are not written to session_tracking: {}",
-                           (!select ? select : insert).error().message));
+                           done.error().message));
     return;
   }
-  select_ = std::move(*select);
-  insert_ = std::move(*insert);
   db_ = db;
   logged_ = false;
   read_open_messages(table_prefix);
@@ -40,11 +40,12 @@ void SessionTable::attach(sqlite3* db, const std::string& table_prefix) {
 // the index on QueueID).
 void SessionTable::read_open_messages(const std::string& table_prefix) {
   under_way_.clear();
-  auto select = sql::Statement::prepare(
-      db_, sql::with_prefix("SELECT Instance FROM {p}session_tracking "
-                            "WHERE UnixTimestamp > CAST(strftime('%s', 'now') AS INTEGER) - 3600 "
-                            "AND coalesce(+QueueID, '') = '' LIMIT 10000",
-                            table_prefix));
+  auto select =
+      sql::Statement::prepare(db_,
+                              "SELECT Instance FROM {p}session_tracking "
+                              "WHERE UnixTimestamp > CAST(strftime('%s', 'now') AS INTEGER) - 3600 "
+                              "AND coalesce(+QueueID, '') = '' LIMIT 10000",
+                              table_prefix);
   if (!select) return;
   while (select->step() == SQLITE_ROW) under_way_.emplace(select->text(0));
 }
