@@ -58,7 +58,7 @@ void Backups::on_rules_version(std::int64_t version) {
   });
 }
 
-void Backups::replace(Lost lost, Replaced replaced) {
+void Backups::replace(FileFinding::Kind lost, Replaced replaced) {
   thread_.change([this, lost, &replaced] {
     lost_.emplace(lost, std::move(replaced));
     hurry_ = true;
@@ -156,7 +156,7 @@ Result<void> Backups::make_backup() {
   return failure(fmt::format("cannot rename {}: {}", fresh.string(), code.message()));
 }
 
-void Backups::do_replace(Lost lost, const Replaced& replaced) {
+void Backups::do_replace(FileFinding::Kind lost, const Replaced& replaced) {
   auto result =
       replace_database(settings_.file, settings_.table_prefix, lost, ids_, access_, live_, hurry_);
   loop_.post(guard_.wrap([replaced, result = std::move(result)] { replaced(result); }));

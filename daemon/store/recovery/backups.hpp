@@ -42,7 +42,7 @@ class Backups {
   void on_rules_version(std::int64_t version);
   // The open file is lost: replaces it by the best that can be recovered, and calls `replaced` on
   // the loop.
-  void replace(Lost lost, Replaced replaced);
+  void replace(FileFinding::Kind lost, Replaced replaced);
 
  private:
   using Steady = std::chrono::steady_clock;
@@ -52,7 +52,7 @@ class Backups {
   void keep_rules(std::int64_t version);
   void back_up();
   Result<void> make_backup();
-  void do_replace(Lost lost, const Replaced& replaced);
+  void do_replace(FileFinding::Kind lost, const Replaced& replaced);
   [[nodiscard]] std::optional<Steady::time_point> next() const;
   [[nodiscard]] Steady::time_point backup_due();
 
@@ -64,7 +64,7 @@ class Backups {
   // Shared with the thread.
   std::optional<DatabaseIds> opened_;
   std::optional<std::int64_t> changed_;  // to this version, not copied yet
-  std::optional<std::pair<Lost, Replaced>> lost_;
+  std::optional<std::pair<FileFinding::Kind, Replaced>> lost_;
   // Interrupts a copy in progress.
   std::atomic<bool> hurry_ = false;
 

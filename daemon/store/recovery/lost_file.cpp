@@ -11,11 +11,6 @@ namespace {
 
 using Kind = Trouble::Kind;
 
-Lost lost_by(FileFinding::Kind kind) {
-  if (kind == FileFinding::Kind::gone) return Lost::gone;
-  return kind == FileFinding::Kind::other ? Lost::other : Lost::damaged;
-}
-
 }  // namespace
 
 LostFile::LostFile(EventLoop& loop, Maillog& log, Trouble& trouble, const FileWatchSettings& watch,
@@ -40,7 +35,7 @@ void LostFile::closed() {
   watch_.closed();
 }
 
-void LostFile::replace_missing() { replace(Lost::gone); }
+void LostFile::replace_missing() { replace(FileFinding::Kind::gone); }
 
 void LostFile::found(const FileFinding& finding) {
   if (replacing_ || !open_) return;
@@ -64,10 +59,10 @@ void LostFile::found(const FileFinding& finding) {
   if (!trouble_.is(Kind::file)) {
     trouble_.begin(Kind::file, finding.what, "counting in memory while it is replaced");
   }
-  replace(lost_by(finding.kind));
+  replace(finding.kind);
 }
 
-void LostFile::replace(Lost lost) {
+void LostFile::replace(FileFinding::Kind lost) {
   replacing_ = true;
   backups_.replace(lost, [this](const Result<Replacement>& result) { replaced(result); });
 }

@@ -46,7 +46,7 @@ class LostFile {
 
  private:
   void found(const FileFinding& finding);
-  void replace(Lost lost);
+  void replace(FileFinding::Kind lost);
   void replaced(const Result<Replacement>& result);
 
   Maillog& log_;

@@ -14,6 +14,7 @@ namespace policyd {
 namespace {
 
 namespace fs = std::filesystem;
+using Kind = FileFinding::Kind;
 
 constexpr std::chrono::milliseconds kNoPause{0};
 
@@ -88,12 +89,12 @@ class Replacing {
         live_(live),
         stop_(stop) {}
 
-  Result<Replacement> run(Lost lost, const DatabaseIds& ids) {
+  Result<Replacement> run(Kind lost, const DatabaseIds& ids) {
     // A file that is still open here, without its name, has everything.
     const bool complete =
-        lost != Lost::damaged && live_.copy(candidate_, access_, kNoPause, stop_).has_value();
-    if (complete || lost == Lost::other) remove_log_of(ids, database_);
-    if (lost == Lost::other && check_sound(database_, table_prefix_)) return take(complete);
+        lost != Kind::damaged && live_.copy(candidate_, access_, kNoPause, stop_).has_value();
+    if (complete || lost == Kind::other) remove_log_of(ids, database_);
+    if (lost == Kind::other && check_sound(database_, table_prefix_)) return take(complete);
     if (stop_) return failure("interrupted");
     std::string what;
     if (complete) {
@@ -178,8 +179,9 @@ class Replacing {
 fs::path backup_of(const fs::path& database) { return with_tail(database, ".backup"); }
 
 Result<Replacement> replace_database(const fs::path& database, const std::string& table_prefix,
-                                     Lost lost, const DatabaseIds& ids, const FileAccess& access,
-                                     LiveCopy& live, const std::atomic<bool>& stop) {
+                                     FileFinding::Kind lost, const DatabaseIds& ids,
+                                     const FileAccess& access, LiveCopy& live,
+                                     const std::atomic<bool>& stop) {
   return Replacing{database, table_prefix, access, live, stop}.run(lost, ids);
 }
 

@@ -5,22 +5,15 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 #include <filesystem>
 #include <string>
 
 #include "daemon/base/result.hpp"
 #include "daemon/store/recovery/file_ids.hpp"
+#include "daemon/store/recovery/file_watch.hpp"
 #include "daemon/store/recovery/live_copy.hpp"
 
 namespace policyd {
-
-// What happened to the file that was open.
-enum class Lost : std::uint8_t {
-  gone,     // it or its log no longer has a name
-  other,    // another file has its name
-  damaged,  // it does not contain a sound database
-};
 
 struct Replacement {
   // The file that was moved there is sound: its rules and counters apply. Otherwise memory is newer
@@ -32,10 +25,11 @@ struct Replacement {
 // The file of the automatic backup of a database.
 std::filesystem::path backup_of(const std::filesystem::path& database);
 
-// `ids` are those of the files when they were opened. On success `live` is detached. The old file's
-// log is removed if SQLite would replay it into another file.
+// `lost` is what happened to the file that was open: gone, other or damaged. `ids` are those of the
+// files when they were opened. On success `live` is detached. The old file's log is removed if
+// SQLite would replay it into another file.
 Result<Replacement> replace_database(const std::filesystem::path& database,
-                                     const std::string& table_prefix, Lost lost,
+                                     const std::string& table_prefix, FileFinding::Kind lost,
                                      const DatabaseIds& ids, const FileAccess& access,
                                      LiveCopy& live, const std::atomic<bool>& stop);
 
