@@ -18,6 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kPause{5};
+// Wait after a change, for further ones.
+constexpr Millis kSettle{500};
 // Wait after a failed backup.
 constexpr std::chrono::minutes kAfterFailure{10};
 
@@ -33,11 +35,14 @@ Result<void> check_room(const fs::path& database) {
 
 }  // namespace
 
-Backups::Backups(EventLoop& loop, Maillog& log, BackupSettings settings)
+Backups::Backups(EventLoop& loop, Maillog& log, const std::filesystem::path& file,
+                 const std::string& table_prefix, std::chrono::seconds every)
     : loop_(loop),
       log_(log),
-      settings_(std::move(settings)),
-      live_(settings_.file, settings_.table_prefix),
+      file_(file),
+      table_prefix_(table_prefix),
+      every_(every),
+      live_(file, table_prefix),
       thread_("backups", [this] { work(); }) {}
 
 Backups::~Backups() {
@@ -53,7 +58,7 @@ void Backups::on_rules_version(std::int64_t version) {
   const std::int64_t before = std::exchange(version_, version);
   if (before == version) return;
   thread_.change([this, before, version] {
-    if (!changed_) settled_at_ = Steady::now() + (before < 0 ? Millis{0} : settings_.settle);
+    if (!changed_) settled_at_ = Steady::now() + (before < 0 ? Millis{0} : kSettle);
     changed_ = version;
   });
 }
@@ -99,14 +104,14 @@ void Backups::work() {
 }
 
 void Backups::hold_open() {
-  access_ = FileAccess::of(settings_.file);
+  access_ = FileAccess::of(file_);
   const auto done = live_.attach();
   if (!done) log_.warning(fmt::format("automatic backups: {}", done.error().message));
-  if (backed_up_ || settings_.every.count() == 0) return;
+  if (backed_up_ || every_.count() == 0) return;
   std::error_code code;
-  if (!fs::exists(backup_of(settings_.file), code)) return;
-  const auto db = open_database(backup_of(settings_.file), OpenMode::read_only, {});
-  if (db) backed_up_ = read_rules_version(db->get(), settings_.table_prefix);
+  if (!fs::exists(backup_of(file_), code)) return;
+  const auto db = open_database(backup_of(file_), OpenMode::read_only, {});
+  if (db) backed_up_ = read_rules_version(db->get(), table_prefix_);
 }
 
 void Backups::keep_rules(std::int64_t version) {
@@ -114,7 +119,7 @@ void Backups::keep_rules(std::int64_t version) {
     log_.warning(fmt::format("cannot keep a copy of the rules: {}", kept.error().message));
     return;
   }
-  if (settings_.every.count() == 0 || backed_up_ == version) return;
+  if (every_.count() == 0 || backed_up_ == version) return;
   to_back_up_ = version;
   due_ = std::max(due_, backup_due());
 }
@@ -122,20 +127,20 @@ void Backups::keep_rules(std::int64_t version) {
 // An hour after the existing backup by the clock; now if there is none.
 Backups::Steady::time_point Backups::backup_due() {
   struct stat status {};
-  if (::stat(backup_of(settings_.file).c_str(), &status) != 0) return Steady::now();
+  if (::stat(backup_of(file_).c_str(), &status) != 0) return Steady::now();
   const auto made = std::chrono::system_clock::from_time_t(status.st_mtime);
   const auto age = std::chrono::system_clock::now() - made;
   // If it is from the future, the clock was set.
-  if (age >= settings_.every || age.count() < 0) return Steady::now();
-  return Steady::now() + std::chrono::duration_cast<Steady::duration>(settings_.every - age);
+  if (age >= every_ || age.count() < 0) return Steady::now();
+  return Steady::now() + std::chrono::duration_cast<Steady::duration>(every_ - age);
 }
 
 void Backups::back_up() {
   const auto done = make_backup();
   if (done) {
     backed_up_ = std::exchange(to_back_up_, std::nullopt);
-    due_ = Steady::now() + settings_.every;
-    log_.info(fmt::format("made the backup {}", backup_of(settings_.file).string()));
+    due_ = Steady::now() + every_;
+    log_.info(fmt::format("made the backup {}", backup_of(file_).string()));
     return;
   }
   due_ = Steady::now() + kAfterFailure;
@@ -146,19 +151,18 @@ void Backups::back_up() {
 // The previous one stays until this one is complete.
 Result<void> Backups::make_backup() {
   if (!live_.attached()) return failure("the database is not open");
-  if (auto room = check_room(settings_.file); !room) return room;
-  const fs::path fresh = backup_of(settings_.file) += ".new";
+  if (auto room = check_room(file_); !room) return room;
+  const fs::path fresh = backup_of(file_) += ".new";
   if (auto done = live_.copy(fresh, access_, kPause, hurry_); !done) return done;
   std::error_code code;
-  fs::rename(fresh, backup_of(settings_.file), code);
+  fs::rename(fresh, backup_of(file_), code);
   if (!code) return {};
   remove_database(fresh);
   return failure(fmt::format("cannot rename {}: {}", fresh.string(), code.message()));
 }
 
 void Backups::do_replace(FileFinding::Kind lost, const Replaced& replaced) {
-  auto result =
-      replace_database(settings_.file, settings_.table_prefix, lost, ids_, access_, live_, hurry_);
+  auto result = replace_database(file_, table_prefix_, lost, ids_, access_, live_, hurry_);
   loop_.post(guard_.wrap([replaced, result = std::move(result)] { replaced(result); }));
 }
 

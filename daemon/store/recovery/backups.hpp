@@ -20,18 +20,13 @@
 
 namespace policyd {
 
-struct BackupSettings {
-  std::filesystem::path file;
-  std::string table_prefix;
-  std::chrono::seconds every{3600};  // the least interval; 0: no backups
-  Millis settle{500};                // wait after a change, for further ones
-};
-
 class Backups {
  public:
   using Replaced = std::function<void(const Result<Replacement>&)>;
 
-  Backups(EventLoop& loop, Maillog& log, BackupSettings settings);
+  // A backup at most once per `every`; 0: none.
+  Backups(EventLoop& loop, Maillog& log, const std::filesystem::path& file,
+          const std::string& table_prefix, std::chrono::seconds every);
   ~Backups();  // interrupts a copy in progress
   Backups(const Backups&) = delete;
   Backups& operator=(const Backups&) = delete;
@@ -58,7 +53,9 @@ class Backups {
 
   EventLoop& loop_;
   Maillog& log_;
-  BackupSettings settings_;
+  const std::filesystem::path file_;
+  const std::string table_prefix_;
+  const std::chrono::seconds every_;
   std::int64_t version_ = -1;  // the loop's
 
   // Shared with the thread.

@@ -20,7 +20,7 @@ LostFile::LostFile(EventLoop& loop, Maillog& log, Trouble& trouble, const FileWa
       file_(watch.file),
       retry_every_(watch.check_every),
       handlers_(std::move(handlers)),
-      backups_(loop, log, {watch.file, watch.table_prefix, backup_every}),
+      backups_(loop, log, watch.file, watch.table_prefix, backup_every),
       watch_(loop, watch, [this](const FileFinding& finding) { found(finding); }) {}
 
 void LostFile::opened() {

@@ -100,34 +100,9 @@ int PendingWrites::write_hashes() {
   return SQLITE_OK;
 }
 
-void PendingWrites::committed() {
-  each_counter_table([](auto& table) { table.committed(); });
-}
-
-void PendingWrites::rolled_back() {
-  each_counter_table([](auto& table) { table.rolled_back(); });
-}
-
-void PendingWrites::on_foreign_commit() {
-  each_counter_table([](auto& table) { table.on_foreign_commit(); });
-}
-
-void PendingWrites::overwrite_tables() {
-  each_counter_table([](auto& table) { table.overwrite_table(); });
-}
-
-Counter& PendingWrites::counter(std::int64_t limit_id, std::string_view track_key) {
-  return quotas_.touch({limit_id, {track_key}});
-}
-
 void PendingWrites::changed(Counter& counter, double units) {
   record_question_ = true;
   quotas_.changed(counter, units);
-}
-
-AccountingCounter& PendingWrites::accounting(std::int64_t accounting_id, std::string_view track_key,
-                                             std::string_view period_key) {
-  return accounting_.touch({accounting_id, {track_key, period_key}});
 }
 
 void PendingWrites::changed(AccountingCounter& counter, const AccountingUnits& units) {

@@ -40,12 +40,19 @@ class PendingWrites final : public Transaction {
   // Writes at most `max` rows of each counter table, and the rest of the batch, in the open
   // transaction. SQLITE_OK or the error.
   int write(std::size_t max);
-  void committed();
-  void rolled_back();
-
-  void on_foreign_commit();
+  void committed() {
+    each_counter_table([](auto& table) { table.committed(); });
+  }
+  void rolled_back() {
+    each_counter_table([](auto& table) { table.rolled_back(); });
+  }
+  void on_foreign_commit() {
+    each_counter_table([](auto& table) { table.on_foreign_commit(); });
+  }
   // The file that is opened next is older than what is in memory.
-  void overwrite_tables();
+  void overwrite_tables() {
+    each_counter_table([](auto& table) { table.overwrite_table(); });
+  }
 
   // Counter rows that are not stored yet.
   [[nodiscard]] std::size_t dirty() const { return quotas_.dirty() + accounting_.dirty(); }
@@ -59,10 +66,14 @@ class PendingWrites final : public Transaction {
     return rules_.current();
   }
   [[nodiscard]] TimePoint now() const override { return now_; }
-  Counter& counter(std::int64_t limit_id, std::string_view track_key) override;
+  Counter& counter(std::int64_t limit_id, std::string_view track_key) override {
+    return quotas_.touch({limit_id, {track_key}});
+  }
   void changed(Counter& counter, double units) override;
   AccountingCounter& accounting(std::int64_t accounting_id, std::string_view track_key,
-                                std::string_view period_key) override;
+                                std::string_view period_key) override {
+    return accounting_.touch({accounting_id, {track_key, period_key}});
+  }
   void changed(AccountingCounter& counter, const AccountingUnits& units) override;
   GreylistingTables* greylisting() override {
     record_question_ = true;
