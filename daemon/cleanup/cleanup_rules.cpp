@@ -10,7 +10,6 @@ namespace policyd {
 namespace {
 
 constexpr std::int64_t kDay = 86'400;
-constexpr std::int64_t kQuotasAge = 30 * kDay;
 
 // A limit with a period of more than 30 days still needs its counters.
 constexpr const char* kBeyondItsPeriod =
@@ -21,12 +20,15 @@ struct Table {
   const char* name;
   const char* column;  // the time of the row
   const char* more;    // SQL added to the condition
-  const char* period;  // SQL for the largest period; null: a fixed age
+  const char* age;     // SQL for the largest period; null: as configured for sessions
   const char* what;    // for the reason
-  const char* unset;   // for the reason if no row sets a period
+  const char* unset;   // for the reason if no row sets a period; empty: the age is fixed
 };
 
-constexpr std::array kByPeriod{
+constexpr std::array kTables{
+    Table{"session_tracking", "UnixTimestamp", "", nullptr, "ended", ""},
+    Table{"quotas_tracking", "LastUpdate", kBeyondItsPeriod, "SELECT 30 * 86400", "last counted",
+          ""},
     Table{"greylisting_tracking", "LastUpdate", " AND +Count = 0",
           "SELECT max(CAST(GreylistUnAuthValidity AS INTEGER)) FROM {p}greylisting",
           "never let through and last tried", "GreylistUnAuthValidity"},
@@ -62,58 +64,38 @@ bool has_index(sqlite3* db, const std::string& table, std::string_view column) {
   return query->step() == SQLITE_ROW;
 }
 
-class Maker {
- public:
-  Maker(sqlite3* db, std::string_view table_prefix, TimePoint now)
-      : db_(db),
-        table_prefix_(table_prefix),
-        now_s_(now.time_since_epoch() / std::chrono::seconds{1}) {}
-
-  CleanupRule rule(const Table& table, std::int64_t age_s) {
-    CleanupRule rule;
-    rule.table = fmt::format("{}{}", table_prefix_, table.name);
-    const std::string more = sql::with_prefix(table.more, table_prefix_);
-    rule.by_age = more.empty() && has_index(db_, rule.table, table.column);
-    // The + prevents the use of an index whose rows would have to be sorted again for each slice.
-    rule.condition = fmt::format("{}{} < ?1{}", rule.by_age ? "" : "+", table.column, more);
-    rule.order =
-        rule.by_age ? fmt::format("TRUE ORDER BY {}", table.column) : "rowid > ?3 ORDER BY rowid";
-    rule.now_s = now_s_;
-    rule.before_s = now_s_ - age_s;
-    rule.removes = age_s > 0;
-    rule.reason = rule.removes ? fmt::format("{} more than {} ago", table.what, age_in_words(age_s))
-                               : fmt::format("since no row sets {}", table.unset);
-    return rule;
-  }
-
-  Result<CleanupRule> rule_by_period(const Table& table) {
-    auto query = sql::Statement::prepare(db_, table.period, table_prefix_);
-    if (!query) return tl::unexpected{query.error()};
-    if (query->step() != SQLITE_ROW) return failure(sql::message_of(db_));
-    return rule(table, std::max<std::int64_t>(0, query->integer(0)));
-  }
-
- private:
-  sqlite3* db_;
-  std::string_view table_prefix_;
-  std::int64_t now_s_;
-};
+Result<std::int64_t> largest_age(sqlite3* db, std::string_view query,
+                                 std::string_view table_prefix) {
+  auto rows = sql::Statement::prepare(db, query, table_prefix);
+  if (!rows) return tl::unexpected{rows.error()};
+  if (rows->step() != SQLITE_ROW) return failure(sql::message_of(db));
+  return std::max<std::int64_t>(0, rows->integer(0));
+}
 
 }  // namespace
 
 Result<std::vector<CleanupRule>> cleanup_rules(sqlite3* db, std::string_view table_prefix,
                                                std::chrono::hours sessions, TimePoint now) {
-  Maker maker{db, table_prefix, now};
+  const std::int64_t now_s = now.time_since_epoch() / std::chrono::seconds{1};
   std::vector<CleanupRule> rules;
-  rules.push_back(maker.rule({"session_tracking", "UnixTimestamp", "", nullptr, "ended", ""},
-                             std::chrono::seconds{sessions}.count()));
-  rules.push_back(
-      maker.rule({"quotas_tracking", "LastUpdate", kBeyondItsPeriod, nullptr, "last counted", ""},
-                 kQuotasAge));
-  for (const Table& table : kByPeriod) {
-    auto rule = maker.rule_by_period(table);
-    if (!rule) return tl::unexpected{rule.error()};
-    rules.push_back(std::move(*rule));
+  for (const Table& table : kTables) {
+    Result<std::int64_t> age_s = std::chrono::seconds{sessions}.count();
+    if (table.age != nullptr) age_s = largest_age(db, table.age, table_prefix);
+    if (!age_s) return tl::unexpected{age_s.error()};
+    CleanupRule& rule = rules.emplace_back();
+    rule.table = fmt::format("{}{}", table_prefix, table.name);
+    const std::string more = sql::with_prefix(table.more, table_prefix);
+    rule.by_age = more.empty() && has_index(db, rule.table, table.column);
+    // The + prevents the use of an index whose rows would have to be sorted again for each slice.
+    rule.condition = fmt::format("{}{} < ?1{}", rule.by_age ? "" : "+", table.column, more);
+    rule.order =
+        rule.by_age ? fmt::format("TRUE ORDER BY {}", table.column) : "rowid > ?3 ORDER BY rowid";
+    rule.now_s = now_s;
+    rule.before_s = now_s - *age_s;
+    rule.removes = *age_s > 0;
+    rule.reason = rule.removes
+                      ? fmt::format("{} more than {} ago", table.what, age_in_words(*age_s))
+                      : fmt::format("since no row sets {}", table.unset);
   }
   return rules;
 }
