@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -38,8 +39,9 @@ tl::unexpected<Error> cannot_listen(const std::string& name, int error) {
 }
 
 // If it fails, `error` is errno.
-Result<Listener> listen_at(const std::string& name, int family, const sockaddr* address,
-                           socklen_t size, int& error) {
+Result<Listener> listen_at(const std::string& name, const sockaddr* address, socklen_t size,
+                           int& error) {
+  const int family = address->sa_family;
   Listener listener;
   listener.name = name;
   listener.unix_socket = family == AF_UNIX;
@@ -82,7 +84,7 @@ Result<std::vector<Listener>> listen_on_path(const std::string& path) {
   const mode_t mask = ::umask(0111);
   int error = 0;
   auto listener =
-      listen_at(path, AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, error);
+      listen_at(path, reinterpret_cast<const sockaddr*>(&address), sizeof address, error);
   ::umask(mask);
   if (!listener) return tl::unexpected{listener.error()};
   std::vector<Listener> listeners;
@@ -103,12 +105,11 @@ std::vector<Wanted> wanted_of(const Config& config) {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
-Result<AddressList> look_up(const std::string& host, const std::string& port, int family,
-                            int flags) {
+Result<AddressList> look_up(const std::string& host, const std::string& port, int family) {
   addrinfo hints{};
   hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV | flags;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
   const int code =
       ::getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
@@ -121,30 +122,20 @@ Result<AddressList> look_up(const std::string& host, const std::string& port, in
   return AddressList{found, &freeaddrinfo};
 }
 
-std::string name_of(const addrinfo& info) {
-  std::string host(NI_MAXHOST, '\0');
-  std::string port(NI_MAXSERV, '\0');
-  ::getnameinfo(info.ai_addr, info.ai_addrlen, host.data(), static_cast<socklen_t>(host.size()),
-                port.data(), static_cast<socklen_t>(port.size()), NI_NUMERICHOST | NI_NUMERICSERV);
-  host.resize(std::strlen(host.c_str()));
-  port.resize(std::strlen(port.c_str()));
-  if (info.ai_family == AF_INET6) return fmt::format("[{}]:{}", host, port);
-  return fmt::format("{}:{}", host, port);
+std::string name_of(const sockaddr* address, socklen_t size) {
+  if (address->sa_family == AF_UNIX) return reinterpret_cast<const sockaddr_un*>(address)->sun_path;
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  ::getnameinfo(address, size, host.data(), host.size(), port.data(), port.size(),
+                NI_NUMERICHOST | NI_NUMERICSERV);
+  const bool brackets = address->sa_family == AF_INET6;
+  return fmt::format("{}{}{}:{}", brackets ? "[" : "", host.data(), brackets ? "]" : "",
+                     port.data());
 }
 
 // Hosts without IPv6 have no ::1 and no [::]; there the IPv4 sockets are enough.
 bool is_missing_ipv6(int family, int error) {
   return family == AF_INET6 && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT);
-}
-
-std::string name_of(const sockaddr_storage& address, socklen_t size) {
-  if (address.ss_family == AF_UNIX) return reinterpret_cast<const sockaddr_un&>(address).sun_path;
-  sockaddr_storage copy = address;
-  addrinfo info{};
-  info.ai_family = address.ss_family;
-  info.ai_addr = reinterpret_cast<sockaddr*>(&copy);
-  info.ai_addrlen = size;
-  return name_of(info);
 }
 
 }  // namespace
@@ -164,7 +155,7 @@ Result<std::vector<Listener>> inherited_listeners(int count) {
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     Listener& listener = listeners.emplace_back();
     listener.fd.reset(fd);
-    listener.name = name_of(address, size);
+    listener.name = name_of(reinterpret_cast<const sockaddr*>(&address), size);
     listener.unix_socket = address.ss_family == AF_UNIX;
     listener.inherited = true;
   }
@@ -174,7 +165,7 @@ Result<std::vector<Listener>> inherited_listeners(int count) {
 Result<void> look_up_host(const Config& config) {
   if (config.unix_socket) return {};
   for (const Wanted& want : wanted_of(config)) {
-    auto addresses = look_up(want.host, config.port, want.family, 0);
+    auto addresses = look_up(want.host, config.port, want.family);
     if (!addresses) return tl::unexpected{addresses.error()};
   }
   return {};
@@ -184,12 +175,12 @@ Result<std::vector<Listener>> listen_on(const Config& config) {
   if (config.unix_socket) return listen_on_path(config.port);
   std::vector<Listener> listeners;
   for (const Wanted& want : wanted_of(config)) {
-    auto addresses = look_up(want.host, config.port, want.family, 0);
+    auto addresses = look_up(want.host, config.port, want.family);
     if (!addresses) return tl::unexpected{addresses.error()};
     for (const addrinfo* info = addresses->get(); info != nullptr; info = info->ai_next) {
       int error = 0;
-      auto listener =
-          listen_at(name_of(*info), info->ai_family, info->ai_addr, info->ai_addrlen, error);
+      auto listener = listen_at(name_of(info->ai_addr, info->ai_addrlen), info->ai_addr,
+                                info->ai_addrlen, error);
       if (listener) {
         listeners.push_back(std::move(*listener));
       } else if (!is_missing_ipv6(info->ai_family, error)) {
