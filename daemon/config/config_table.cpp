@@ -233,17 +233,11 @@ struct ReadValue {
     draft.*key.into = is_one_of(kTrue, value);
     return std::nullopt;
   }
-  template <typename Integer>
-  Rejected operator()(const Number<Integer>& key) const {
+  template <typename Value>
+  Rejected operator()(const Number<Value>& key) const {
     const auto number = number_within(value, key.min, key.max);
     if (!number) return value;
-    draft.*key.into = static_cast<Integer>(*number);
-    return std::nullopt;
-  }
-  Rejected operator()(const Seconds& key) const {
-    const auto number = number_within(value, key.min, key.max);
-    if (!number) return value;
-    draft.*key.into = std::chrono::seconds(*number);
+    draft.*key.into = static_cast<Value>(*number);
     return std::nullopt;
   }
   template <typename Value>
@@ -287,15 +281,11 @@ struct ReadValue {
 struct Allowed {
   std::string_view unit;
 
-  [[nodiscard]] std::string range(std::uint64_t min, std::uint64_t max) const {
-    return fmt::format("{} to {}{}{}", min, max, unit.empty() ? "" : " ", unit);
-  }
   std::string operator()(const Flag&) const { return "1 or 0 (y, yes, on are 1)"; }
-  template <typename Integer>
-  std::string operator()(const Number<Integer>& key) const {
-    return range(key.min, key.max);
+  template <typename Value>
+  std::string operator()(const Number<Value>& key) const {
+    return fmt::format("{} to {}{}{}", key.min, key.max, unit.empty() ? "" : " ", unit);
   }
-  std::string operator()(const Seconds& key) const { return range(key.min, key.max); }
   template <typename Value>
   std::string operator()(const Choice<Value>& key) const {
     return fmt::format("{} or {}", key.words[0].first, key.words[1].first);

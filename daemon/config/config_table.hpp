@@ -32,14 +32,9 @@ namespace config_key {
 struct Flag {  // 1, y, yes and on, in any case, are true; everything else is false
   bool ConfigDraft::*into;
 };
-template <typename Integer>
+template <typename Value>
 struct Number {
-  Integer ConfigDraft::*into;
-  std::uint64_t min;
-  std::uint64_t max;
-};
-struct Seconds {
-  std::chrono::seconds ConfigDraft::*into;
+  Value ConfigDraft::*into;
   std::uint64_t min;
   std::uint64_t max;
 };
@@ -48,6 +43,8 @@ struct Choice {  // one of two words, in any case
   Value ConfigDraft::*into;
   std::array<std::pair<std::string_view, Value>, 2> words;
 };
+using Seconds = Number<std::chrono::seconds>;
+
 struct Word {  // without white space
   std::string ConfigDraft::*into;
 };
