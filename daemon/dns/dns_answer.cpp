@@ -99,16 +99,9 @@ bool read_record(Reader& reader, DnsType requested, DnsAnswer& answer) {
 }
 
 DnsStatus status_of(unsigned response_code) {
-  switch (response_code) {
-    case 0:
-      return DnsStatus::ok;
-    case kServFail:
-      return DnsStatus::server_failure;
-    case kNxDomain:
-      return DnsStatus::no_such_domain;
-    default:
-      return DnsStatus::no_answer;
-  }
+  if (response_code == 0) return DnsStatus::ok;
+  if (response_code == kServFail) return DnsStatus::server_failure;
+  return response_code == kNxDomain ? DnsStatus::no_such_domain : DnsStatus::no_answer;
 }
 
 }  // namespace

@@ -13,13 +13,13 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <utility>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
-#include "daemon/dns/spf_sanitiser.hpp"
 
 namespace policyd {
 
@@ -48,20 +48,10 @@ struct Key {
 };
 
 std::optional<DnsType> type_of(int type) {
-  switch (type) {
-    case ns_t_a:
-      return DnsType::a;
-    case ns_t_aaaa:
-      return DnsType::aaaa;
-    case ns_t_mx:
-      return DnsType::mx;
-    case ns_t_ptr:
-      return DnsType::ptr;
-    case ns_t_txt:
-      return DnsType::txt;
-    default:
-      return std::nullopt;
+  for (const DnsType known : {DnsType::a, DnsType::aaaa, DnsType::mx, DnsType::ptr, DnsType::txt}) {
+    if (static_cast<int>(known) == type) return known;
   }
+  return std::nullopt;
 }
 
 std::string printable(std::string_view text) {
@@ -71,6 +61,15 @@ std::string printable(std::string_view text) {
   return clean;
 }
 
+constexpr std::array<std::pair<SPF_result_t, SpfResult>, 6> kResults = {{
+    {SPF_RESULT_PASS, SpfResult::pass},
+    {SPF_RESULT_FAIL, SpfResult::fail},
+    {SPF_RESULT_SOFTFAIL, SpfResult::softfail},
+    {SPF_RESULT_NEUTRAL, SpfResult::neutral},
+    {SPF_RESULT_NONE, SpfResult::none},
+    {SPF_RESULT_TEMPERROR, SpfResult::temperror},
+}};
+
 // RFC 7208, 4.3: an invalid domain, or one with a single label, has no record.
 bool may_have_record(std::string_view domain) {
   return is_dns_name(domain) && domain.find('.') < domain.size() - 1;
@@ -78,7 +77,7 @@ bool may_have_record(std::string_view domain) {
 
 class Check : public std::enable_shared_from_this<Check> {
  public:
-  Check(Resolver& resolver, SpfQuestion question, Resolver::Deadline deadline,
+  Check(Resolver& resolver, SpfIdentity question, Resolver::Deadline deadline,
         std::function<void(std::optional<SpfFound>)> done)
       : resolver_(resolver),
         question_(std::move(question)),
@@ -147,29 +146,12 @@ class Check : public std::enable_shared_from_this<Check> {
       const char* why = SPF_error_message(SPF_response_message(response, 0));
       if (why != nullptr) found.why = printable(why);
     }
-    switch (SPF_response_result(response)) {
-      case SPF_RESULT_PASS:
-        found.result = SpfResult::pass;
-        break;
-      case SPF_RESULT_FAIL:
-        found.result = SpfResult::fail;
-        break;
-      case SPF_RESULT_SOFTFAIL:
-        found.result = SpfResult::softfail;
-        break;
-      case SPF_RESULT_NEUTRAL:
-        found.result = SpfResult::neutral;
-        break;
-      case SPF_RESULT_NONE:
-        found.result = SpfResult::none;
-        break;
-      case SPF_RESULT_TEMPERROR:
-        found.result = SpfResult::temperror;
-        break;
-      default:  // libspf2 has no result for a record that is invalid or unavailable
-        found.result = code == SPF_E_DNS_ERROR ? SpfResult::temperror : SpfResult::permerror;
-        break;
-    }
+    const auto* known = std::find_if(kResults.begin(), kResults.end(), [&](const auto& each) {
+      return each.first == SPF_response_result(response);
+    });
+    // libspf2 has no result for a record that is invalid or unavailable.
+    const auto otherwise = code == SPF_E_DNS_ERROR ? SpfResult::temperror : SpfResult::permerror;
+    found.result = known != kResults.end() ? known->second : otherwise;
     return found;
   }
 
@@ -221,9 +203,7 @@ class Check : public std::enable_shared_from_this<Check> {
     switch (ns) {
       case ns_t_txt:
         if (!is_spf_record(record)) return std::nullopt;
-        return safe_spf_record(record, domain,
-                               {question_.client, question_.sender, question_.helo_name})
-            .value_or(std::string{kUnacceptable});
+        return safe_spf_record(record, domain, question_).value_or(std::string{kUnacceptable});
       case ns_t_mx:
       case ns_t_ptr:
         return is_dns_name(record) ? std::optional{record} : std::nullopt;
@@ -233,7 +213,7 @@ class Check : public std::enable_shared_from_this<Check> {
   }
 
   Resolver& resolver_;
-  const SpfQuestion question_;
+  const SpfIdentity question_;
   const Resolver::Deadline deadline_;
   const std::function<void(std::optional<SpfFound>)> done_;
   std::map<Key, DnsAnswer> known_;
@@ -242,7 +222,7 @@ class Check : public std::enable_shared_from_this<Check> {
 
 }  // namespace
 
-void check_spf(Resolver& resolver, SpfQuestion question, Resolver::Deadline deadline,
+void check_spf(Resolver& resolver, SpfIdentity question, Resolver::Deadline deadline,
                std::function<void(std::optional<SpfFound>)> done) {
   std::string domain{domain_of(question.sender)};
   lower_case(domain);

@@ -13,26 +13,19 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 
-#include "daemon/base/ip_address.hpp"
 #include "daemon/dns/lookup_service.hpp"
 #include "daemon/dns/resolver.hpp"
+#include "daemon/dns/spf_sanitiser.hpp"
 
 namespace policyd {
-
-struct SpfQuestion {
-  IpAddress client;
-  std::string sender;     // not empty
-  std::string helo_name;  // may be anything
-};
 
 // RFC 7208 allows ten mechanisms that query the DNS, with ten names each; and some more.
 inline constexpr std::size_t kMaxLookups = 128;
 
-// Calls `done` once on the resolver's thread; with nullopt if there is no result by the deadline.
-// Any thread.
-void check_spf(Resolver& resolver, SpfQuestion question, Resolver::Deadline deadline,
+// Of a question with a sender. Calls `done` once on the resolver's thread; with nullopt if there is
+// no result by the deadline. Any thread.
+void check_spf(Resolver& resolver, SpfIdentity question, Resolver::Deadline deadline,
                std::function<void(std::optional<SpfFound>)> done);
 
 }  // namespace policyd

@@ -50,7 +50,7 @@ std::string address_value(const IpAddress& address) {
 std::optional<std::string> value_of(char letter, std::string_view domain, const SpfIdentity& who) {
   switch (letter) {
     case 's':
-      return std::string{who.sender};
+      return who.sender;
     case 'l':
       return std::string{local_part_of(who.sender)};
     case 'o':
@@ -64,7 +64,7 @@ std::optional<std::string> value_of(char letter, std::string_view domain, const 
     case 'v':
       return who.client.is_v4() ? "in-addr" : "ip6";
     case 'h':
-      return std::string{who.helo_name};
+      return who.helo_name;
     default:
       return std::nullopt;
   }

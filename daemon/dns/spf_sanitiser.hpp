@@ -28,8 +28,8 @@ bool is_spf_record(std::string_view text);
 // The values of macros.
 struct SpfIdentity {
   IpAddress client;
-  std::string_view sender;  // x@y
-  std::string_view helo_name;
+  std::string sender;     // x@y
+  std::string helo_name;  // may be anything
 };
 
 // The record of `domain` that libspf2 may see; nullopt if it is invalid, which is a permanent

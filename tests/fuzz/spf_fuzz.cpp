@@ -96,13 +96,12 @@ void Resolver::query(std::string, DnsType type, Deadline, Done done) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace policyd;
   std::string_view rest = fuzz::text_of(data, size);
-  SpfQuestion question;
+  SpfIdentity question;
   question.client = IpAddress::parse(fuzz::take_line(rest)).value_or(IpAddress{});
   question.helo_name = fuzz::take_line(rest);
   question.sender = fuzz::take_line(rest);
-  const SpfIdentity who{question.client, question.sender, question.helo_name};
   for (std::string_view lines = rest; !lines.empty();) {
-    check_record(fuzz::take_line(lines), who);
+    check_record(fuzz::take_line(lines), question);
   }
   if (question.sender.empty()) return 0;  // is not asked about
 
