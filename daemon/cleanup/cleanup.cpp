@@ -61,8 +61,7 @@ class Cleanup {
     sqlite3_progress_handler(
         db_.get(), kStepsBetweenChecks,
         [](void* self) { return static_cast<const Cleanup*>(self)->stop_ ? 1 : 0; }, this);
-    auto page_size = sql::Statement::prepare(db_.get(), "PRAGMA page_size");
-    if (page_size && page_size->step() == SQLITE_ROW) page_bytes_ = page_size->integer(0);
+    page_bytes_ = sql::first_integer(db_.get(), "PRAGMA page_size").value_or(page_bytes_);
     sqlite3_wal_hook(
         db_.get(),
         [](void* self, sqlite3*, const char*, int pages) {
@@ -220,10 +219,10 @@ Result<std::optional<TimePoint>> last_cleanup(const CleanupSettings& settings) {
   auto db = open_database(settings.database, OpenMode::read_only, kBusyTimeout);
   if (!db) return tl::unexpected{db.error()};
   // Without the table there was no clean-up yet.
-  auto query = sql::Statement::prepare(db->get(), "SELECT LastRun FROM {p}limits_cleanup",
-                                       settings.table_prefix);
-  if (!query || query->step() != SQLITE_ROW) return std::nullopt;
-  return TimePoint{std::chrono::seconds{query->integer(0)}};
+  const auto last_s =
+      sql::first_integer(db->get(), "SELECT LastRun FROM {p}limits_cleanup", settings.table_prefix);
+  if (!last_s) return std::nullopt;
+  return TimePoint{std::chrono::seconds{*last_s}};
 }
 
 }  // namespace policyd

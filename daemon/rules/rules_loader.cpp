@@ -104,10 +104,7 @@ tl::expected<std::shared_ptr<const Rules>, RulesFailure> load_rules(
 }
 
 std::optional<std::int64_t> read_rules_version(sqlite3* db, const std::string& table_prefix) {
-  auto statement =
-      sql::Statement::prepare(db, "SELECT Version FROM {p}limits_rules_version", table_prefix);
-  if (!statement || statement->step() != SQLITE_ROW) return std::nullopt;
-  return statement->integer(0);
+  return sql::first_integer(db, "SELECT Version FROM {p}limits_rules_version", table_prefix);
 }
 
 }  // namespace policyd

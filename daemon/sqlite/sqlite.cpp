@@ -83,6 +83,13 @@ Result<void> execute_or_explain(sqlite3* db, const std::string& text) {
   return {};
 }
 
+std::optional<std::int64_t> first_integer(sqlite3* db, std::string_view query,
+                                          std::string_view table_prefix) {
+  auto rows = Statement::prepare(db, query, table_prefix);
+  if (!rows || rows->step() != SQLITE_ROW) return std::nullopt;
+  return rows->integer(0);
+}
+
 std::string with_prefix(std::string_view text, std::string_view table_prefix) {
   constexpr std::string_view kMark = "{p}";
   std::string out;

@@ -100,6 +100,10 @@ class Resetting {
 int execute(sqlite3* db, const char* text);
 Result<void> execute_or_explain(sqlite3* db, const std::string& text);
 
+// The first column of a query's first row; nullopt if there is none, or on any error.
+std::optional<std::int64_t> first_integer(sqlite3* db, std::string_view query,
+                                          std::string_view table_prefix = {});
+
 // Replaces `{p}`, which our statements have before CBPolicyD's table names, by its table_prefix.
 std::string with_prefix(std::string_view text, std::string_view table_prefix);
 

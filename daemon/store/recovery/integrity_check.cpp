@@ -52,15 +52,11 @@ Soundness quick_check(sqlite3* db, const std::string& argument) {
   return {State::damaged, std::move(what)};
 }
 
-std::int64_t number(sqlite3* db, std::string_view question) {
-  auto rows = sql::Statement::prepare(db, question);
-  return rows && rows->step() == SQLITE_ROW ? rows->integer(0) : 0;
-}
-
 }  // namespace
 
 Soundness check_soundness(sqlite3* db, std::string_view table_prefix, Care care) {
-  const std::int64_t bytes = number(db, "PRAGMA page_count") * number(db, "PRAGMA page_size");
+  const std::int64_t bytes = sql::first_integer(db, "PRAGMA page_count").value_or(0) *
+                             sql::first_integer(db, "PRAGMA page_size").value_or(0);
   Soundness found;
   if (care == Care::thorough || bytes <= kSmallBytes) {
     found = quick_check(db, "1");

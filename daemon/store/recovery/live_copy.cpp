@@ -7,20 +7,6 @@
 
 namespace policyd {
 
-Result<void> LiveCopy::open_memory() {
-  if (memory_) return {};
-  sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(
-      ":memory:", &raw,
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-      nullptr);
-  sql::Handle db{raw};
-  if (code != SQLITE_OK) return failure(sql::message_of(raw));
-  keep_log_on_close(db.get());
-  memory_ = std::move(db);
-  return {};
-}
-
 Result<void> LiveCopy::attach_as(const std::filesystem::path& file, const char* name) {
   // ATTACH would create a missing file.
   if (auto exists = connect_database(file); !exists) return tl::unexpected{exists.error()};
@@ -37,8 +23,12 @@ Result<void> LiveCopy::attach_as(const std::filesystem::path& file, const char* 
 
 Result<void> LiveCopy::attach() {
   detach();
-  auto done = open_memory();
-  if (done) done = attach_as(file_, "live");
+  if (!memory_) {
+    auto memory = connect_database(":memory:");
+    if (!memory) return tl::unexpected{memory.error()};
+    memory_ = std::move(*memory);
+  }
+  auto done = attach_as(file_, "live");
   attached_ = done.has_value();
   return done;
 }
@@ -68,10 +58,10 @@ Result<void> LiveCopy::keep_rules() {
   statements += fmt::format(
       "DROP TABLE IF EXISTS main.{0}; CREATE TABLE main.{0} AS SELECT * FROM live.{0};", version);
   if (auto done = in_transaction(statements); !done) return done;
-  auto rows =
-      sql::Statement::prepare(memory_.get(), fmt::format("SELECT Version FROM main.{}", version));
-  if (!rows || rows->step() != SQLITE_ROW) return failure("the rules version is missing");
-  kept_version_ = rows->integer(0);
+  const auto kept =
+      sql::first_integer(memory_.get(), fmt::format("SELECT Version FROM main.{}", version));
+  if (!kept) return failure("the rules version is missing");
+  kept_version_ = kept;
   return {};
 }
 

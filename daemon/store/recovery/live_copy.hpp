@@ -37,7 +37,6 @@ class LiveCopy {
                     std::chrono::milliseconds pause, const std::atomic<bool>& stop);
 
  private:
-  Result<void> open_memory();
   Result<void> attach_as(const std::filesystem::path& file, const char* name);
   Result<void> in_transaction(const std::string& statements);
 

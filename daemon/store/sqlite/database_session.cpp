@@ -23,8 +23,7 @@ Result<void> DatabaseSession::open(const std::filesystem::path& file, Millis pat
 void DatabaseSession::start_serving(bool sync_each_commit, OnWalSize on_wal_size) {
   sqlite3_busy_timeout(db_.get(), 0);
   if (sync_each_commit) sql::execute(db_.get(), "PRAGMA synchronous=FULL");
-  auto page_size = sql::Statement::prepare(db_.get(), "PRAGMA page_size");
-  if (page_size && page_size->step() == SQLITE_ROW) page_bytes_ = page_size->integer(0);
+  page_bytes_ = sql::first_integer(db_.get(), "PRAGMA page_size").value_or(page_bytes_);
   on_wal_size_ = std::move(on_wal_size);
   sqlite3_wal_hook(
       db_.get(),

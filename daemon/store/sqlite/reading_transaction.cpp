@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/store/sqlite/reading_transaction.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
-#include <vector>
+#include <set>
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/counting/counters.hpp"
@@ -30,13 +28,10 @@ constexpr std::array kHidden = {Hidden{"checkhelo_tracking", "Address", false},
 
 // The keys under which rows about a client may be stored: its address, as Postfix writes it and in
 // full, and each network that contains it.
-std::vector<std::string> keys_of(const IpAddress& client) {
-  std::array<char, INET6_ADDRSTRLEN> shortened{};
-  ::inet_ntop(client.is_v4() ? AF_INET : AF_INET6, client.bytes().data(), shortened.data(),
-              shortened.size());
-  std::vector<std::string> keys = {client.to_string(), shortened.data()};
+std::set<std::string> keys_of(const IpAddress& client) {
+  std::set<std::string> keys = {client.to_string(), client.to_short_string()};
   for (int length = 0; length <= client.bits(); ++length) {
-    keys.push_back(fmt::format("SenderIP:{}/{}", client.masked(length).to_string(), length));
+    keys.insert(fmt::format("SenderIP:{}/{}", client.masked(length).to_string(), length));
   }
   return keys;
 }
@@ -102,7 +97,7 @@ Result<void> ReadingTransaction::prepare(const std::string& table_prefix, const 
 
 Result<void> ReadingTransaction::hide_tables(const std::string& table_prefix,
                                              const Request& about) {
-  const std::vector<std::string> keys = keys_of(about.client_address);
+  const std::set<std::string> keys = keys_of(about.client_address);
   for (const Hidden& hidden : kHidden) {
     const std::string table = table_prefix + hidden.table;
     auto done = sql::execute_or_explain(
@@ -117,12 +112,8 @@ Result<void> ReadingTransaction::hide_tables(const std::string& table_prefix,
         db_, fmt::format("INSERT INTO temp.{0} SELECT * FROM main.{0} WHERE {1} = ?1", table,
                          hidden.column));
     if (!copy) return tl::unexpected{copy.error()};
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (std::find(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i), keys[i]) !=
-          keys.begin() + static_cast<std::ptrdiff_t>(i)) {
-        continue;
-      }
-      copy->bind(1, keys[i]);
+    for (const std::string& key : keys) {
+      copy->bind(1, key);
       if (copy->run() != SQLITE_DONE) return failure(sql::message_of(db_));
     }
   }
