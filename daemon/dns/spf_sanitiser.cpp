@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/dns/spf_sanitiser.hpp"
 #include "daemon/base/ascii.hpp"
-#include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 
 #include <algorithm>

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <ctime>
-#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>

@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include "daemon/base/ascii.hpp"
-#include "daemon/counting/counters.hpp"
 #include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {

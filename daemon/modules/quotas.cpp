@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "daemon/base/ascii.hpp"
-#include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
 #include "daemon/modules/text/mail_line.hpp"
 #include "daemon/modules/text/quota_text.hpp"

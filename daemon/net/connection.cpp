@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "daemon/base/clock.hpp"
-#include "daemon/base/ip_address.hpp"
 
 namespace policyd {
 

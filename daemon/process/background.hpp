@@ -4,7 +4,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "daemon/base/result.hpp"
 #include "daemon/base/unique_fd.hpp"

@@ -2,9 +2,7 @@
 #include "daemon/protocol/policy_protocol.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <limits>
 #include <optional>
 #include <system_error>
 

@@ -4,8 +4,6 @@
 #include <sqlite3.h>
 
 #include <cstddef>
-#include <cstdint>
-#include <memory>
 #include <new>
 #include <vector>
 

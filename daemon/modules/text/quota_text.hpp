@@ -2,7 +2,6 @@
 // The texts of Quotas: CBPolicyD's log lines to the letter, and answers. Pure.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 

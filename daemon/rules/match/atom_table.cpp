@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/rules/match/atom_table.hpp"
 #include "daemon/base/ascii.hpp"
-#include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/wildcard.hpp"
-#include "daemon/rules/match/list_item.hpp"
 
 #include <algorithm>
 #include <functional>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/rules/match/group_set.hpp"
-#include "daemon/rules/match/rows.hpp"
 
 #include <algorithm>
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "daemon/base/ascii.hpp"
-#include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 
 namespace policyd {

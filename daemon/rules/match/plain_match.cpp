@@ -4,14 +4,9 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "daemon/base/wildcard.hpp"
-#include "daemon/rules/match/list_item.hpp"
-#include "daemon/rules/match/rows.hpp"
 
-#include <algorithm>
-#include <string>
 #include <unordered_map>
 #include <unordered_set>
-#include <utility>
 
 namespace policyd {
 namespace {

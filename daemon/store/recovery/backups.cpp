@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <system_error>
-#include <utility>
 
 #include "daemon/rules/rules.hpp"
 #include "daemon/rules/rules_loader.hpp"

@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <thread>
 
 #include "daemon/base/unique_fd.hpp"

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <string_view>
 
 #include "daemon/base/result.hpp"
 #include "daemon/sqlite/sqlite.hpp"

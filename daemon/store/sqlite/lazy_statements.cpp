@@ -3,8 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <utility>
-
 namespace policyd {
 
 void LazyStatements::attach(sqlite3* db, const std::string& table_prefix) {

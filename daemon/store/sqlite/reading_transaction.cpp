@@ -8,7 +8,6 @@
 #include <set>
 
 #include "daemon/base/ip_address.hpp"
-#include "daemon/counting/counters.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "daemon/store/sqlite/counter_records.hpp"
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "daemon/rules/match/rows.hpp"
-#include "daemon/rules/rules_loader.hpp"
 #include "daemon/sqlite/database.hpp"
 
 namespace policyd {
