@@ -4,6 +4,7 @@
 // and the resolver.
 #pragma once
 
+#include <boost/core/noncopyable.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -50,13 +51,10 @@ struct LookupQuestion {
   IpAddress client_address;
 };
 
-class LookupService {
+class LookupService : boost::noncopyable {
  public:
   using Done = std::function<void(Lookups)>;
 
-  LookupService() = default;
-  LookupService(const LookupService&) = delete;
-  LookupService& operator=(const LookupService&) = delete;
   virtual ~LookupService() = default;
 
   // Calls `done` once on the loop, after this function has returned and by the service's deadline.

@@ -26,8 +26,6 @@ class Resolver {
   // another gets no_answer at once.
   Resolver(Maillog& log, std::string name_servers, std::size_t max_queries = 4096);
   ~Resolver();  // drops open queries without an answer
-  Resolver(const Resolver&) = delete;
-  Resolver& operator=(const Resolver&) = delete;
 
   // Queries the records of `name` as it is (no search list, no hosts file). `done` runs on the
   // resolver's thread, after this function has returned unless it was called there. Any thread.

@@ -41,8 +41,6 @@ class Engine {
   Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config,
          Clock clock = wall_clock, LookupService* lookups = nullptr,
          RefusalLog* refusals = nullptr);
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
 
   // After SIGHUP: applies from the next batch on.
   void configure(const Config& config);

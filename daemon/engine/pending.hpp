@@ -2,17 +2,15 @@
 // A request between the connection that read it and the engine that decides it. The loop's thread.
 #pragma once
 
+#include <boost/core/noncopyable.hpp>
 #include "daemon/protocol/request.hpp"
 #include "daemon/protocol/verdict.hpp"
 
 namespace policyd {
 
 // One request that waits for its answer. Created by a connection, which owns the request's text.
-class Pending {
+class Pending : boost::noncopyable {
  public:
-  Pending() = default;
-  Pending(const Pending&) = delete;
-  Pending& operator=(const Pending&) = delete;
   virtual ~Pending() = default;
 
   [[nodiscard]] virtual const Request& request() const = 0;

@@ -42,8 +42,6 @@ class Maillog {
   // command that runs the daemon's code. One thread; `lines` must outlive this.
   explicit Maillog(std::vector<std::string>& lines);
   ~Maillog();  // writes the remaining lines
-  Maillog(const Maillog&) = delete;
-  Maillog& operator=(const Maillog&) = delete;
 
   // After SIGHUP: changes the level or file. If the new file cannot be opened, the old one is kept
   // and the other settings still apply. Lines logged just before may go into the new file.

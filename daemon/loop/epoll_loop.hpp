@@ -26,11 +26,8 @@ class EpollLoop final : public EventLoop {
   // Descriptors handled per turn, so that tasks and timers are not starved.
   static constexpr std::size_t kMaxPerTurn = 256;
 
-  class Client {
+  class Client : boost::noncopyable {
    public:
-    Client() = default;
-    Client(const Client&) = delete;
-    Client& operator=(const Client&) = delete;
     // EPOLLIN and so on, each time the state has changed, and once after watch(). Clients must be
     // destroyed in tasks and timers only, because this turn may still call other clients.
     virtual void ready(std::uint32_t events) = 0;

@@ -3,6 +3,7 @@
 // (epoll_loop) and, in tests, a clock that is turned by hand.
 #pragma once
 
+#include <boost/core/noncopyable.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -10,14 +11,11 @@
 
 namespace policyd {
 
-class EventLoop {
+class EventLoop : boost::noncopyable {
  public:
   using Task = std::function<void()>;
   class Guard;
 
-  EventLoop() = default;
-  EventLoop(const EventLoop&) = delete;
-  EventLoop& operator=(const EventLoop&) = delete;
   virtual ~EventLoop() = default;
 
   // Runs `task` on the loop after the work already queued. Any thread.

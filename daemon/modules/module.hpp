@@ -4,6 +4,7 @@
 // modules are still asked; the answer so far is in `verdict`.
 #pragma once
 
+#include <boost/core/noncopyable.hpp>
 #include <span>
 #include <string_view>
 
@@ -41,11 +42,8 @@ struct MessageQuestion : Question {
   const Session& session;
 };
 
-class Module {
+class Module : boost::noncopyable {
  public:
-  Module() = default;
-  Module(const Module&) = delete;
-  Module& operator=(const Module&) = delete;
   virtual ~Module() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;

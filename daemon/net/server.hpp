@@ -27,8 +27,6 @@ class Server {
   Server(EpollLoop& loop, Engine& engine, Maillog& log, const Config& config,
          std::vector<Listener> listeners, Handlers handlers);
   ~Server();
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
 
   // Applies the timeouts and bounds of a reloaded configuration; the listeners stay.
   void configure(const Config& config);

@@ -31,9 +31,6 @@ class PidFile {
   // Removes the file, unless it belongs to another process by now.
   ~PidFile();
   PidFile(PidFile&&) noexcept = default;
-  PidFile& operator=(PidFile&&) = delete;
-  PidFile(const PidFile&) = delete;
-  PidFile& operator=(const PidFile&) = delete;
 
   // Whether our file is still in place; /run may have been emptied.
   [[nodiscard]] bool is_in_place() const;

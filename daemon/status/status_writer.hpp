@@ -26,8 +26,6 @@ class StatusWriter {
                std::chrono::milliseconds every = std::chrono::seconds{1});
   // Removes the file, unless it belongs to another daemon by now.
   ~StatusWriter();
-  StatusWriter(const StatusWriter&) = delete;
-  StatusWriter& operator=(const StatusWriter&) = delete;
 
  private:
   void tick();

@@ -9,6 +9,7 @@
 // null for the rest of the batch. The loop's thread.
 #pragma once
 
+#include <boost/core/noncopyable.hpp>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -29,13 +30,10 @@ struct TripletCounts {
   std::int64_t passed = 0;  // let through at least once
 };
 
-class GreylistingTables {
+class GreylistingTables : boost::noncopyable {
  public:
   using Time = std::chrono::sys_seconds;  // never before 1970
 
-  GreylistingTables() = default;
-  GreylistingTables(const GreylistingTables&) = delete;
-  GreylistingTables& operator=(const GreylistingTables&) = delete;
   virtual ~GreylistingTables() = default;
 
   [[nodiscard]] virtual std::optional<Triplet> find(std::string_view track_key,

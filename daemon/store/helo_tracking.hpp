@@ -7,19 +7,17 @@
 // nothing, and Transaction::helo_tracking() is null for the rest of the batch. The loop's thread.
 #pragma once
 
+#include <boost/core/noncopyable.hpp>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
 
 namespace policyd {
 
-class HeloTracking {
+class HeloTracking : boost::noncopyable {
  public:
   using Time = std::chrono::sys_seconds;
 
-  HeloTracking() = default;
-  HeloTracking(const HeloTracking&) = delete;
-  HeloTracking& operator=(const HeloTracking&) = delete;
   virtual ~HeloTracking() = default;
 
   virtual void note(std::string_view address, std::string_view helo, Time now) = 0;

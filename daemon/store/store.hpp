@@ -11,6 +11,7 @@
 // All calls on the loop's thread.
 #pragma once
 
+#include <boost/core/noncopyable.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,11 +29,8 @@
 namespace policyd {
 
 // What a batch may do while it is decided. References to counters are valid until its end.
-class Transaction {
+class Transaction : boost::noncopyable {
  public:
-  Transaction() = default;
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
   virtual ~Transaction() = default;
 
   // The rules in force for this batch; null only if none could ever be read.
@@ -70,15 +68,12 @@ class Transaction {
   virtual void end_question(std::uint64_t question) = 0;
 };
 
-class Store {
+class Store : boost::noncopyable {
  public:
   enum class Outcome : std::uint8_t { stored, remembered };
   using Decide = std::function<void(Transaction&)>;
   using Done = std::function<void(Outcome)>;
 
-  Store() = default;
-  Store(const Store&) = delete;
-  Store& operator=(const Store&) = delete;
   virtual ~Store() = default;
 
   // What `decide` uses of its Transaction: everything, or neither greylisting() nor

@@ -28,8 +28,6 @@ class Backups {
   Backups(EventLoop& loop, Maillog& log, const std::filesystem::path& file,
           const std::string& table_prefix, std::chrono::seconds every);
   ~Backups();  // interrupts a copy in progress
-  Backups(const Backups&) = delete;
-  Backups& operator=(const Backups&) = delete;
 
   // The database with these files is now open.
   void opened(const DatabaseIds& ids);
