@@ -19,6 +19,10 @@ namespace policyd {
   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
 }
 
+inline bool has_white_space(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), is_white_space);
+}
+
 // Only A..Z change: mail addresses are compared this way.
 inline void lower_case(std::string& text) {
   std::transform(text.begin(), text.end(), text.begin(), lower);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/base/mail_address.hpp"
 
-#include <algorithm>
-
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ascii_run.hpp"
 
@@ -19,8 +17,7 @@ std::size_t at_sign(std::string_view address) {
 bool is_mail_address(std::string_view text) {
   const auto at = at_sign(text);
   if (at == std::string_view::npos || at == 0) return false;
-  return run_from<'!'>(text).size() == text.size() ||
-         std::none_of(text.begin(), text.end(), [](char c) { return is_white_space(c); });
+  return run_from<'!'>(text).size() == text.size() || !has_white_space(text);
 }
 
 std::string_view domain_of(std::string_view address) {

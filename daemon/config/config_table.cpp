@@ -250,7 +250,7 @@ struct ReadValue {
     return value;
   }
   Rejected operator()(const Word& key) const {
-    if (std::any_of(value.begin(), value.end(), is_white_space)) return value;
+    if (has_white_space(value)) return value;
     draft.*key.into = value;
     return std::nullopt;
   }

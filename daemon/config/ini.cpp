@@ -16,34 +16,12 @@ constexpr std::string_view kWhiteSpace = " \t\r\n\v\f";
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kHereDocument = "<<";
 
-// The lines of a text, with their numbers.
-class Lines {
- public:
-  explicit Lines(std::string_view text) : rest_(text) {}
-
-  // Without its line end; nullopt after the last one.
-  std::optional<std::string_view> next() {
-    if (rest_.empty()) return std::nullopt;
-    const std::size_t newline = rest_.find('\n');
-    std::string_view line = rest_.substr(0, newline);
-    rest_.remove_prefix(newline == std::string_view::npos ? rest_.size() : newline + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    ++number_;
-    return line;
-  }
-  [[nodiscard]] std::size_t number() const { return number_; }
-
- private:
-  std::string_view rest_;
-  std::size_t number_ = 0;
-};
-
 class Reader {
  public:
-  Reader(std::string_view text, std::string_view name) : lines_(text), name_(name) {}
+  Reader(std::string_view text, std::string_view name) : rest_(text), name_(name) {}
 
   Result<std::vector<IniSection>> read() {
-    while (const auto raw = lines_.next()) {
+    while (const auto raw = next_line()) {
       const std::string_view line = trimmed(*raw);
       if (line.empty() || line.front() == '#' || line.front() == ';') continue;
       const Result<void> done = line.front() == '[' ? read_section(line) : read_entry(line);
@@ -53,11 +31,22 @@ class Reader {
   }
 
  private:
+  // The next line, without its end; nullopt after the last one.
+  std::optional<std::string_view> next_line() {
+    if (rest_.empty()) return std::nullopt;
+    const std::size_t newline = rest_.find('\n');
+    std::string_view line = rest_.substr(0, newline);
+    rest_.remove_prefix(newline == std::string_view::npos ? rest_.size() : newline + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    ++number_;
+    return line;
+  }
+
   Result<void> read_section(std::string_view line) {
     if (line.back() != ']') return wrong("not a valid '[section]':", line);
     const std::string_view name = trimmed(line.substr(1, line.size() - 2));
     if (name.empty()) return wrong("a section needs a name:", line);
-    sections_.push_back({std::string(name), lines_.number(), {}});
+    sections_.push_back({std::string(name), number_, {}});
     return {};
   }
 
@@ -69,7 +58,7 @@ class Reader {
     }
     if (sections_.empty()) return wrong("a key before the first '[section]':", line);
     const std::string_view value = trimmed(line.substr(equals + 1));
-    IniEntry entry{std::string(key), std::string(value), lines_.number()};
+    IniEntry entry{std::string(key), std::string(value), number_};
     if (value.starts_with(kHereDocument)) {
       auto document = read_here_document(trimmed(value.substr(kHereDocument.size())), line);
       if (!document) return tl::unexpected(document.error());
@@ -82,10 +71,10 @@ class Reader {
   // `opening` is its first line, for errors.
   Result<std::string> read_here_document(std::string_view mark, std::string_view opening) {
     if (mark.empty()) return wrong("'<<' without the word that ends the value:", opening);
-    const std::size_t begin = lines_.number();
+    const std::size_t begin = number_;
     std::string value;
     bool first = true;
-    while (const auto line = lines_.next()) {
+    while (const auto line = next_line()) {
       if (trimmed(*line) == mark) return value;
       if (!first) value += '\n';
       first = false;
@@ -96,10 +85,11 @@ class Reader {
   }
 
   [[nodiscard]] tl::unexpected<Error> wrong(std::string_view what, std::string_view line) const {
-    return failure(fmt::format("{}:{}: {} {}", name_, lines_.number(), what, in_quotes(line)));
+    return failure(fmt::format("{}:{}: {} {}", name_, number_, what, in_quotes(line)));
   }
 
-  Lines lines_;
+  std::string_view rest_;
+  std::size_t number_ = 0;  // of the line read last
   std::string_view name_;
   std::vector<IniSection> sections_;
 };

@@ -17,8 +17,6 @@ double decayed(double counter, double last_update_s, double now_s, double period
   return (1 - elapsed / period_s) * counter;
 }
 
-bool decay_exceeded(double current, double limit) { return current > limit; }
-
 double decay_stored(double counter, double current, double units) {
   if (!std::isfinite(counter)) return current + units;
   const std::string delta = fmt::format("{:.15g}", current + units - counter);

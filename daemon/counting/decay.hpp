@@ -16,7 +16,7 @@ namespace policyd {
 [[nodiscard]] double decayed(double counter, double last_update_s, double now_s, double period_s);
 
 // Whether the next unit is refused; checked before it is counted, so a limit of 10 lets 11 through.
-[[nodiscard]] bool decay_exceeded(double current, double limit);
+[[nodiscard]] inline bool decay_exceeded(double current, double limit) { return current > limit; }
 
 // The new value at RCPT of the stored `counter`: `current` + `units`. The Perl daemon runs
 // `Counter = Counter + delta` with delta in fifteen digits, which can leave slightly more than the

@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "cbpolicyd-";
 
-bool is_of_store(const std::string& name) { return name.rfind(kPrefix, 0) == 0; }
-
 }  // namespace
 
 HandedOver handed_over(const char* pid, const char* count, const char* names) {
@@ -48,9 +46,9 @@ Result<std::vector<Listener>> sockets_for(const Config& config, const HandedOver
   if (given.count == 0) return listen_on(config);
   auto inherited = inherited_listeners(given.count);
   const std::string name = store_name(config);
-  const bool outdated =
-      std::any_of(given.names.begin(), given.names.end(),
-                  [&](const std::string& each) { return is_of_store(each) && each != name; });
+  const bool outdated = std::any_of(
+      given.names.begin(), given.names.end(),
+      [&](const std::string& each) { return each.starts_with(kPrefix) && each != name; });
   if (!outdated) return inherited;
   for (const std::string& each : std::set<std::string>{given.names.begin(), given.names.end()}) {
     notifier.send(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", each));

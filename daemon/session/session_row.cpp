@@ -159,19 +159,14 @@ SessionRow ended_row(const Request& request, const Session& session, const Rules
   return row;
 }
 
-SessionRow open_row(const Session& session, const Rules& rules) {
-  SessionRow row = row_of_rcpt(session);
-  row.recipient_data = recipient_data(session, rules, Which::accepted);
-  return row;
-}
-
 std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, TimePoint now) {
   std::vector<SessionRow> rows;
   sessions.each([&](const Session& session) {
     if (rows.size() == kMaxOpenRows) return false;
     // Sorted by the last request of either kind, so newer RCPTs may follow.
     if (session.last_rcpt + std::chrono::hours{1} < now || session.end_of_message) return true;
-    SessionRow row = open_row(session, rules);
+    SessionRow row = row_of_rcpt(session);
+    row.recipient_data = recipient_data(session, rules, Which::accepted);
     if (!row.recipient_data.empty()) rows.push_back(std::move(row));
     return true;
   });

@@ -50,12 +50,9 @@ std::string recipient_data(const Session& session, const Rules& rules, Which rec
 // The row of a message that ends with `request`, with all recipients, including refused ones. Its
 // time is that of the first RCPT, as in the Perl daemon.
 SessionRow ended_row(const Request& request, const Session& session, const Rules& rules);
-// The row of a message that has not ended, with what is needed to resume it: without refused
-// recipients, whose sizes are not counted.
-SessionRow open_row(const Session& session, const Rules& rules);
-
-// The rows of messages with an accepted recipient whose last RCPT is at most an hour ago: the most
-// recent ones, at most kMaxOpenRows. For shutdown.
+// The rows of messages that have not ended, with what is needed to resume them: without refused
+// recipients, whose sizes are not counted. Those with an accepted recipient whose last RCPT is at
+// most an hour ago: the most recent ones, at most kMaxOpenRows. For shutdown.
 inline constexpr std::size_t kMaxOpenRows = 10'000;
 std::vector<SessionRow> open_rows(const Sessions& sessions, const Rules& rules, TimePoint now);
 

@@ -33,10 +33,6 @@ std::array<char, kNetworkKeyLength> network_key(const IpAddress& masked, int len
 
 bool has_star(std::string_view text) { return text.find('*') != std::string_view::npos; }
 bool only_stars(std::string_view text) { return text.find_first_not_of('*') == text.npos; }
-bool has_white_space(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), is_white_space);
-}
-
 // "*.example.org" → ".example.org"; nullopt if the rest has a star or begins with something else.
 std::optional<std::string_view> plain_suffix(std::string_view pattern, char first) {
   if (pattern.size() < 2 || pattern[0] != '*' || pattern[1] != first) return std::nullopt;

@@ -39,10 +39,6 @@ bool looks_like_network(std::string_view text) {
   return !address.empty() && all_parts(address, ':', 4, true, is_hex_digit);
 }
 
-bool has_white_space(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), is_white_space);
-}
-
 bool looks_like_address(std::string_view text) {
   return !domain_of(text).empty() && !has_white_space(text);
 }

@@ -35,8 +35,6 @@ void LostFile::closed() {
   watch_.closed();
 }
 
-void LostFile::replace_missing() { replace(FileFinding::Kind::gone); }
-
 void LostFile::found(const FileFinding& finding) {
   if (replacing_ || !open_) return;
   switch (finding.kind) {

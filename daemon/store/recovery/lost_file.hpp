@@ -38,7 +38,7 @@ class LostFile {
   // An error suggests that it is damaged.
   void check_now() { watch_.check_now(); }
   // It was found missing when it was to be opened.
-  void replace_missing();
+  void replace_missing() { replace(FileFinding::Kind::gone); }
 
   // What is open no longer has a name, or is damaged.
   [[nodiscard]] bool is_lost() const { return lost_; }
