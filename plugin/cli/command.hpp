@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What a subcommand is: its name, its options, and the function that runs it. Help and
-// completion are made from the table of them (commands/registry).
+// completion are made from the table of them (commands/commands.hpp).
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,6 @@
 #include "daemon/base/did_you_mean.hpp"
 #include "plugin/cli/options.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/commands/registry.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/terminal/wrap.hpp"
 #include "version.hpp"
@@ -125,6 +124,19 @@ std::string did_you_mean(std::string_view name) {
 }
 
 }  // namespace
+
+std::vector<const Command*> all_commands() {
+  return {&kEnable, &kDisable, &kInit,       &kSync,      &kHook,    &kSend,    &kReceive,
+          &kList,   &kShow,    &kSet,        &kOn,        &kOff,     &kRemove,  &kExport,
+          &kImport, &kUsage,   &kReset,      &kBackup,    &kRestore, &kRelease, &kExplain,
+          &kDoctor, &kService, &kPostscreen, &kCompletion};
+}
+
+std::vector<std::string_view> command_names() {
+  std::vector<std::string_view> names;
+  for (const Command* command : all_commands()) names.push_back(command->name);
+  return names;
+}
 
 tl::expected<CommandLine, Failure> parse_command_line(std::span<const std::string> arguments) {
   CommandLine line;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The subcommands, each defined in a file of its own; registry.cpp lists them.
+// The subcommands, each defined in a file of its own, and the table of them, from which help,
+// completion and the parser are made.
 #pragma once
+
+#include <vector>
 
 #include "plugin/cli/command.hpp"
 
@@ -31,5 +34,9 @@ extern const Command kExplain;
 extern const Command kDoctor;
 extern const Command kService;
 extern const Command kPostscreen;
+
+// In the order of the help.
+std::vector<const Command*> all_commands();
+std::vector<std::string_view> command_names();
 
 }  // namespace limits

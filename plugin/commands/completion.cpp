@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include "plugin/commands/commands.hpp"
-#include "plugin/commands/registry.hpp"
 
 namespace limits {
 namespace {

@@ -8,7 +8,7 @@
 #include <random>
 #include <sstream>
 
-#include "plugin/commands/registry.hpp"
+#include "plugin/commands/commands.hpp"
 #include "plugin/limit_text/limit_options.hpp"
 #include "plugin/terminal/text.hpp"
 
