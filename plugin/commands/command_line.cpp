@@ -12,7 +12,6 @@
 #include "plugin/cli/options.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/terminal/text.hpp"
-#include "plugin/terminal/wrap.hpp"
 #include "version.hpp"
 
 namespace limits {

@@ -10,7 +10,6 @@
 
 #include "plugin/commands/commands.hpp"
 #include "plugin/terminal/text.hpp"
-#include "plugin/terminal/wrap.hpp"
 
 namespace limits {
 namespace {

@@ -18,7 +18,6 @@
 #include "plugin/database/daemon_config.hpp"
 #include "plugin/explain/explain_json.hpp"
 #include "plugin/terminal/text.hpp"
-#include "plugin/terminal/wrap.hpp"
 #include "plugin/usage/daemon_news.hpp"
 #include "plugin/usage/usage_report.hpp"
 

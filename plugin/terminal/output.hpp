@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Output of the command: sentences, aligned tables, JSON. Colour and bars only on a terminal;
-// NO_COLOR disables colour (https://no-color.org).
+// Output of the command: sentences, aligned tables, text wrapped to the terminal, JSON. Colour and
+// bars only on a terminal; NO_COLOR disables colour (https://no-color.org).
 #pragma once
 
 #include <cstdint>
@@ -69,5 +69,14 @@ class Output {
 
 // "██████▌   ": `percent` of `width` characters; full from 100 on.
 std::string bar(double percent, std::size_t width);
+
+// Lines of at most `width` columns; a longer word gets a line of its own. Width 0: one line.
+std::vector<std::string> wrapped(std::string_view text, std::size_t width);
+
+// The columns that are left to the right of `label`, at least 30; 0 if the width is unknown.
+std::size_t room_beside(const Output& output, std::string_view label);
+
+// Prints `label` and, to the right of it, `text`; further lines are indented to where it starts.
+void print_wrapped(Output& output, const Cell& label, const Cell& text);
 
 }  // namespace limits

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/terminal/step_report.hpp"
 
-#include "plugin/terminal/wrap.hpp"
-
 namespace limits {
 
 void StepReport::done(std::string_view what) {
