@@ -3,7 +3,7 @@
 // failed.
 #pragma once
 
-#include <string_view>
+#include <string>
 
 #include "plugin/terminal/output.hpp"
 
@@ -13,16 +13,25 @@ class StepReport {
  public:
   explicit StepReport(Output& output) : output_(output) {}
 
-  void done(std::string_view what);       // something was changed
-  void unchanged(std::string_view what);  // nothing to do
-  void ok(std::string_view what);         // checked
-  void not_checked(std::string_view what);
-  void wrong(std::string_view what);
-
+  void done(const std::string& what) {  // something was changed
+    any_done_ = true;
+    print("  done         ", Colour::green, what);
+  }
+  void unchanged(const std::string& what) { print("  unchanged    ", Colour::none, what); }
+  void ok(const std::string& what) { print("  ok           ", Colour::green, what); }
+  void not_checked(const std::string& what) { print("  not checked  ", Colour::dim, what); }
+  void wrong(const std::string& what) {
+    any_wrong_ = true;
+    print("  WRONG        ", Colour::red, what);
+  }
   [[nodiscard]] bool any_done() const { return any_done_; }
   [[nodiscard]] bool any_wrong() const { return any_wrong_; }
 
  private:
+  void print(const char* label, Colour colour, const std::string& what) {
+    print_wrapped(output_, {label, colour}, {what});
+  }
+
   Output& output_;
   bool any_done_ = false;
   bool any_wrong_ = false;
