@@ -59,8 +59,6 @@ void check_names(const DoctorQuestion& question, const Tables& tables, Findings&
 // Configuration, process, answer, the rules in force, log and pid file.
 void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& findings);
 
-// Whether any of its services is known to ask us.
-bool asks_us(const DoctorQuestion& question, const PostfixFacts& facts);
 void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                    const RulesChecked& rules, Findings& findings);
 

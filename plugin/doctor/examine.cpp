@@ -11,14 +11,6 @@
 namespace limits {
 namespace {
 
-PostfixFacts postfix_facts(const DoctorQuestion& question) {
-  const auto program = find_postconf(question.zextras_home, question.search_path);
-  if (program) return read_postfix(*program, question.postfix_config);
-  PostfixFacts facts;
-  facts.why_not = "this host has no postconf";
-  return facts;
-}
-
 // After `disable`, or before the first `enable`, the daemon rightly does not run and Postfix
 // rightly does not ask it.
 void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postfix,
@@ -27,7 +19,8 @@ void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postf
   const bool marked = std::filesystem::exists(carbonio::enabled_mark(question.zextras_home), code);
   const bool off = is_carbonio(question) && !marked && postfix.why_not.empty() &&
                    findings.is_wrong(check::kDaemonRunning) &&
-                   !findings.is_well(check::kDaemonAnswers) && !asks_us(question, postfix);
+                   !findings.is_well(check::kDaemonAnswers) &&
+                   !asks_us(postfix, question.daemon.config);
   if (!off) return;
   for (const char* check :
        {check::kDaemonRunning, check::kDaemonRules, check::kPostfixAsks, check::kPostfixPermits,
@@ -42,7 +35,8 @@ void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postf
 
 policyd::Result<Findings> examine(const DoctorQuestion& question) {
   // Before this process gives up root: master.cf may be readable by root only.
-  const PostfixFacts postfix = postfix_facts(question);
+  const PostfixFacts postfix =
+      read_postfix(question.zextras_home, question.search_path, question.postfix_config);
   if (auto became = become_owner_of(question.daemon.config.database); !became) {
     return tl::unexpected{became.error()};
   }

@@ -79,13 +79,6 @@ void check_service(const SmtpdService& service, const DoctorQuestion& question,
 
 }  // namespace
 
-bool asks_us(const DoctorQuestion& question, const PostfixFacts& facts) {
-  const auto ours = policy_service_names(question.daemon.config);
-  return std::any_of(facts.services.begin(), facts.services.end(), [&](const auto& service) {
-    return asking(service.at_rcpt, ours).asks || asking({service.end_of_data}, ours).asks;
-  });
-}
-
 void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                    const RulesChecked& rules, Findings& findings) {
   if (!facts.why_not.empty()) {

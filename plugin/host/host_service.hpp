@@ -14,7 +14,7 @@
 #include "hooks/carbonio/policy_attributes.hpp"
 #include "plugin/cli/command.hpp"
 #include "plugin/host/configd_rewrite.hpp"
-#include "plugin/postfix/postfix_view.hpp"
+#include "plugin/postfix/postfix_asks.hpp"
 #include "plugin/terminal/step_report.hpp"
 
 namespace limits {

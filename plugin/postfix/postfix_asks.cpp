@@ -55,6 +55,18 @@ std::string service_of(const std::string& word) {
 
 bool is_permit(std::string_view word) { return word.substr(0, 6) == "permit"; }
 
+// /opt/zextras/common/sbin/postconf, else one of $PATH and /usr/sbin; empty if there is none.
+std::string find_postconf(const std::filesystem::path& zextras_home, std::string_view search_path) {
+  std::vector<std::string> folders = {(zextras_home / "common" / "sbin").string()};
+  for (const std::string_view folder : split(search_path, ':')) folders.emplace_back(folder);
+  folders.emplace_back("/usr/sbin");
+  for (const std::string& folder : folders) {
+    const std::string program = folder + "/postconf";
+    if (program.front() == '/' && ::access(program.c_str(), X_OK) == 0) return program;
+  }
+  return {};
+}
+
 }  // namespace
 
 bool SmtpdService::on_loopback() const {
@@ -105,9 +117,10 @@ PostfixFacts parse_postfix(std::string_view main_cf, std::string_view services,
   return facts;
 }
 
-PostfixFacts read_postfix(const std::string& program,
+PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
                           const std::optional<std::filesystem::path>& config) {
-  std::string why_not;
+  const std::string program = find_postconf(zextras_home, search_path);
+  std::string why_not = program.empty() ? "this host has no postconf" : "";
   const auto ask = [&](std::vector<std::string> words) -> std::string {
     std::vector<std::string> all = {program};
     if (config) all.insert(all.end(), {"-c", config->string()});
@@ -131,7 +144,7 @@ PostfixFacts read_postfix(const std::string& program,
   std::vector<std::string> names = {"-x"};
   names.insert(names.end(), kRcptLists.begin(), kRcptLists.end());
   names.emplace_back(kEndList);
-  const std::string main_cf = ask(names);
+  const std::string main_cf = why_not.empty() ? ask(names) : "";
   const std::string services = why_not.empty() ? ask({"-M"}) : "";
   const std::string overrides = why_not.empty() ? ask({"-Px"}) : "";
   PostfixFacts facts = parse_postfix(main_cf, services, overrides);
@@ -141,18 +154,6 @@ PostfixFacts read_postfix(const std::string& program,
     facts.why_not = "its master.cf has no smtpd";
   }
   return facts;
-}
-
-std::optional<std::string> find_postconf(const std::filesystem::path& zextras_home,
-                                         std::string_view search_path) {
-  std::vector<std::string> folders = {(zextras_home / "common" / "sbin").string()};
-  for (const std::string_view folder : split(search_path, ':')) folders.emplace_back(folder);
-  folders.emplace_back("/usr/sbin");
-  for (const std::string& folder : folders) {
-    const std::string program = folder + "/postconf";
-    if (program.front() == '/' && ::access(program.c_str(), X_OK) == 0) return program;
-  }
-  return std::nullopt;
 }
 
 std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts) {
@@ -202,6 +203,29 @@ Asking asking(const std::vector<std::string>& lists, const std::vector<std::stri
   }
   if (unconditional) out.permits.clear();
   return out;
+}
+
+bool asks_us(const PostfixFacts& facts, const policyd::Config& config) {
+  const auto ours = policy_service_names(config);
+  return std::any_of(facts.services.begin(), facts.services.end(), [&](const auto& service) {
+    return asking(service.at_rcpt, ours).asks || asking({service.end_of_data}, ours).asks;
+  });
+}
+
+PostfixView inspect_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
+                            const policyd::Config& config) {
+  using Asks = PostfixView::Asks;
+  const PostfixFacts facts = read_postfix(zextras_home, search_path, std::nullopt);
+  if (!facts.why_not.empty()) {
+    return {Asks::unknown, fmt::format("whether Postfix asks: {}", escaped(facts.why_not))};
+  }
+  const auto ours = policy_service_names(config);
+  for (const SmtpdService* service : services_for_clients(facts)) {
+    if (asking(service->at_rcpt, ours).asks) continue;
+    return {asks_us(facts, config) ? Asks::somewhere : Asks::nowhere,
+            fmt::format("Postfix's {} does not ask the daemon", service->name)};
+  }
+  return {Asks::everywhere, fmt::format("Postfix asks the daemon ({})", ours.front())};
 }
 
 }  // namespace limits

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Whether Postfix asks us about a message, and what it lets through without asking, according to
-// its own postconf. Pure, except read_postfix and find_postconf.
+// its own postconf. Pure, except read_postfix and inspect_postfix.
 #pragma once
 
 #include <filesystem>
@@ -35,13 +35,10 @@ struct PostfixFacts {
 PostfixFacts parse_postfix(std::string_view main_cf, std::string_view services,
                            std::string_view overrides);
 
-// Runs `program` three times, at most ten seconds each.
-PostfixFacts read_postfix(const std::string& program,
+// Runs Carbonio's postconf, or else one of `search_path` or /usr/sbin, three times, at most ten
+// seconds each. `config`: the folder of main.cf, if not the default one.
+PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
                           const std::optional<std::filesystem::path>& config);
-// /opt/zextras/common/sbin/postconf, else one of $PATH and /usr/sbin; nullopt if there is none.
-std::optional<std::string> find_postconf(const std::filesystem::path& zextras_home,
-                                         std::string_view search_path);
-
 // The services that take mail from clients: not those on the loopback, where filters return mail,
 // unless there are no others.
 std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts);
@@ -60,5 +57,19 @@ struct Asking {
 };
 // `ours` are policy_service_names.
 Asking asking(const std::vector<std::string>& lists, const std::vector<std::string>& ours);
+
+// Whether any of its services is known to ask us.
+bool asks_us(const PostfixFacts& facts, const policyd::Config& config);
+
+// Summary for this host.
+struct PostfixView {
+  enum class Asks : std::uint8_t { unknown, nowhere, somewhere, everywhere } asks = Asks::unknown;
+  std::string what;  // a sentence without a full stop
+};
+
+// Everywhere: each smtpd that takes mail from clients asks at RCPT. Runs postconf as the current
+// user, since only root may be able to read master.cf.
+PostfixView inspect_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
+                            const policyd::Config& config);
 
 }  // namespace limits
