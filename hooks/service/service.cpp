@@ -203,6 +203,11 @@ Result<void> replace_worker(const ServiceFiles& files, pid_t supervisor, pid_t w
 
 }  // namespace
 
+bool is_switched_on(const fs::path& zextras_home) {
+  std::error_code code;
+  return fs::exists(fs::symlink_status(enabled_mark(zextras_home), code));
+}
+
 ServiceFiles find_service(const fs::path& zextras_home) {
   ServiceFiles files;
   files.zextras_home = fs::absolute(zextras_home).lexically_normal();

@@ -25,6 +25,14 @@ struct ServiceFiles {
   std::filesystem::path systemctl;  // empty: systemd does not run, or does not have the unit
 };
 
+// Created by `enable` and removed by `disable`: the service runs on this host. The package's unit,
+// which is enabled at installation, starts only if it exists (ConditionPathExists).
+inline std::filesystem::path enabled_mark(const std::filesystem::path& zextras_home) {
+  return zextras_home / "data" / "cbpolicyd" / "enabled";
+}
+// Whether it exists.
+bool is_switched_on(const std::filesystem::path& zextras_home);
+
 // Of this host, including whether systemd has the unit. The unit serves /opt/zextras only; a daemon
 // of another home runs in the background.
 ServiceFiles find_service(const std::filesystem::path& zextras_home);

@@ -5,8 +5,8 @@
 
 #include <array>
 
-#include "hooks/carbonio/paths.hpp"
 #include "hooks/carbonio/policy_attributes.hpp"
+#include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/host/host_service.hpp"
 #include "plugin/host/server_switch.hpp"

@@ -14,7 +14,6 @@
 
 #include "daemon/config/config.hpp"
 #include "daemon/status/status.hpp"
-#include "hooks/carbonio/paths.hpp"
 #include "hooks/service/daemon_probe.hpp"
 #include "hooks/service/daemon_process.hpp"
 #include "hooks/service/service.hpp"
@@ -138,17 +137,12 @@ Outcome run_in_foreground(const ServiceFiles& files) {
   return failed(fmt::format("cannot run {}: {}", files.program.string(), std::strerror(errno)));
 }
 
-bool is_switched_on(const ServiceFiles& files) {
-  std::error_code code;
-  return std::filesystem::exists(carbonio::enabled_mark(files.zextras_home), code);
-}
-
 Outcome start(const ServiceFiles& files, Output& output) {
   const auto started = carbonio::start_service(files);
   if (!started) return failed(started.error());
   output.line(*started == ServiceChange::done ? "Started the policy daemon."
                                               : "The policy daemon is already running.");
-  if (!is_switched_on(files)) {
+  if (!carbonio::is_switched_on(files.zextras_home)) {
     output.note(
         "the service is not switched on: it does not start at boot, and Postfix may not ask it; "
         "'carbonio-limits enable' fixes both.");
@@ -161,7 +155,7 @@ Outcome stop(const ServiceFiles& files, Output& output) {
   if (!stopped) return failed(stopped.error());
   output.line(*stopped == ServiceChange::done ? "Stopped the policy daemon."
                                               : "The policy daemon is not running.");
-  if (is_switched_on(files)) {
+  if (carbonio::is_switched_on(files.zextras_home)) {
     output.note(
         "Postfix still asks it, and answers 451 to all mail until 'carbonio-limits service start'; "
         "to switch it off, use 'carbonio-limits disable'.");

@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include "hooks/carbonio/paths.hpp"
+#include "hooks/service/service.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/postfix/postfix_asks.hpp"
@@ -15,10 +15,8 @@ namespace {
 // rightly does not ask it.
 void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postfix,
                        Findings& findings) {
-  std::error_code code;
-  const bool marked = std::filesystem::exists(carbonio::enabled_mark(question.zextras_home), code);
-  const bool off = is_carbonio(question) && !marked && postfix.why_not.empty() &&
-                   findings.is_wrong(check::kDaemonRunning) &&
+  const bool off = is_carbonio(question) && !carbonio::is_switched_on(question.zextras_home) &&
+                   postfix.why_not.empty() && findings.is_wrong(check::kDaemonRunning) &&
                    !findings.is_well(check::kDaemonAnswers) &&
                    !asks_us(postfix, question.daemon.config);
   if (!off) return;

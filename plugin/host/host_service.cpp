@@ -9,8 +9,6 @@
 
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/status/status.hpp"
-#include "hooks/carbonio/paths.hpp"
-#include "hooks/service/service.hpp"
 #include "hooks/system/wait_until.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/database/database_file.hpp"
@@ -104,10 +102,9 @@ bool HostService::attributes_applied(std::span<const ModuleSwitch> modules) cons
   return asks == Asks::everywhere || asks == Asks::unknown;
 }
 
-bool HostService::is_switched_on() const { return is_present(carbonio::enabled_mark(home_)); }
-
 bool HostService::is_stopped() const {
-  return !is_switched_on() && !carbonio::running_service(carbonio::find_service(home_));
+  return !carbonio::is_switched_on(home_) &&
+         !carbonio::running_service(carbonio::find_service(home_));
 }
 
 Result<std::vector<std::string>> HostService::commands_for(
@@ -129,7 +126,7 @@ Result<std::vector<std::string>> HostService::commands_for(
     }
   }
   const fs::path mark = carbonio::enabled_mark(home_);
-  if (!is_present(mark)) out.push_back(fmt::format("touch {}", mark.string()));
+  if (!carbonio::is_switched_on(home_)) out.push_back(fmt::format("touch {}", mark.string()));
   if (!carbonio::running_service(carbonio::find_service(home_))) {
     out.emplace_back("carbonio-limits service start");
   }

@@ -12,6 +12,7 @@
 
 #include "hooks/carbonio/group_sync.hpp"
 #include "hooks/carbonio/policy_attributes.hpp"
+#include "hooks/service/service.hpp"
 #include "plugin/cli/command.hpp"
 #include "plugin/host/configd_rewrite.hpp"
 #include "plugin/postfix/postfix_asks.hpp"
@@ -25,7 +26,7 @@ class HostService {
       : home_(context.zextras_home),
         search_path_(context.search_path),
         configd_(configd),
-        was_on_(is_switched_on()) {}
+        was_on_(carbonio::is_switched_on(context.zextras_home)) {}
 
   // Whether the service was switched on when this object was constructed.
   [[nodiscard]] bool was_on() const { return was_on_; }
@@ -57,7 +58,6 @@ class HostService {
  private:
   [[nodiscard]] std::optional<policyd::Config> configuration() const;
   [[nodiscard]] PostfixView postfix() const;
-  [[nodiscard]] bool is_switched_on() const;
   void reload_if_needed(const std::optional<policyd::Config>& before, StepReport& steps) const;
 
   std::filesystem::path home_;
