@@ -177,15 +177,15 @@ Attributes attributes_in(std::string_view answer) {
   return out;
 }
 
-std::optional<ServerAnswer> server_in(std::string_view answer) {
+std::optional<Entry> server_in(std::string_view answer) {
   auto all = servers_in(answer);
   if (all.empty()) return std::nullopt;
   return std::move(all.front());
 }
 
-std::vector<ServerAnswer> servers_in(std::string_view answer) {
+std::vector<Entry> servers_in(std::string_view answer) {
   constexpr std::string_view kName = "# name ";
-  std::vector<ServerAnswer> out;
+  std::vector<Entry> out;
   for_each_line(answer, [&](std::string_view line) {
     if (starts_with(line, kName)) {
       out.push_back({std::string{line.substr(kName.size())}, {}});

@@ -57,14 +57,15 @@ class Attributes {
 // `attr: value` lines (`gacf`). Other lines are ignored.
 Attributes attributes_in(std::string_view answer);
 
-struct ServerAnswer {
-  std::string name;
+// A server, or the global configuration.
+struct Entry {
+  std::string name;  // empty: the global configuration
   Attributes attributes;
 };
 // `# name mail.example.com` and its attributes (`gs`); nullopt without that first line, which is
 // how a failed command answers in batch mode.
-std::optional<ServerAnswer> server_in(std::string_view answer);
+std::optional<Entry> server_in(std::string_view answer);
 // One after another (`gas -v`).
-std::vector<ServerAnswer> servers_in(std::string_view answer);
+std::vector<Entry> servers_in(std::string_view answer);
 
 }  // namespace carbonio

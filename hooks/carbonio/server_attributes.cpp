@@ -57,7 +57,7 @@ Result<Entry> entry_in(const std::string& answer, const std::string& name) {
   if (name.empty()) return Entry{{}, attributes_in(answer)};
   auto server = server_in(answer);
   if (!server) return failure(fmt::format("carbonio prov: gs {} did not show a server", name));
-  return Entry{std::move(server->name), std::move(server->attributes)};
+  return std::move(*server);
 }
 
 // The state of each, as read back. `errors` are those of the call, which do not name a command.
@@ -108,9 +108,7 @@ Result<Directory> directory_in(std::span<const std::string> answers, const Selec
   if (selection.global) out.entries.push_back({{}, out.global});
   std::size_t next = 1;
   if (selection.all_mta) {
-    for (ServerAnswer& server : servers_in(answers[next++])) {
-      out.entries.push_back({std::move(server.name), std::move(server.attributes)});
-    }
+    for (Entry& server : servers_in(answers[next++])) out.entries.push_back(std::move(server));
     if (out.entries.empty()) return failure("carbonio prov: gas listed no MTA host");
   }
   for (const std::string& name : selection.servers) {

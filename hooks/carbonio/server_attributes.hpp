@@ -19,11 +19,6 @@ struct Selection {
   bool global = false;
 };
 
-struct Entry {
-  std::string name;  // empty: the global configuration
-  Attributes attributes;
-};
-
 struct Directory {
   std::vector<Entry> entries;  // as selected; all MTA hosts in Carbonio's order
   Attributes global;
