@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "daemon/base/result.hpp"
 #include "hooks/system/line_client.hpp"
+#include "hooks/system/wait_until.hpp"
 
 namespace carbonio {
 namespace {
@@ -37,8 +39,10 @@ UniqueFd connect_to_loopback(std::uint16_t port, Deadline deadline) {
   return fd;
 }
 
-}  // namespace
+enum class RewriteRequest : std::uint8_t { accepted, not_running };
 
+// `not_running` if the port is closed. An Error if the answer is not success, or does not come in
+// time.
 Result<RewriteRequest> request_rewrite(std::uint16_t port, std::string_view sections,
                                        std::chrono::milliseconds within) {
   const auto deadline = std::chrono::steady_clock::now() + within;
@@ -52,6 +56,26 @@ Result<RewriteRequest> request_rewrite(std::uint16_t port, std::string_view sect
   if (!answer) return wrong(answer.error().message);
   if (*answer == kDone) return RewriteRequest::accepted;
   return wrong(unexpected_answer(*answer));
+}
+
+}  // namespace
+
+Rewritten rewrite(const Configd& configd, std::string_view sections,
+                  const std::function<bool()>& took_effect) {
+  constexpr std::chrono::milliseconds kInterval{200};
+  Rewritten out;
+  const auto request = request_rewrite(configd.port, sections, configd.within);
+  if (!request) out.trouble = request.error().message;
+  out.not_running = request && *request == RewriteRequest::not_running;
+  const bool accepted = request && *request == RewriteRequest::accepted;
+  out.took_effect =
+      wait_until(accepted ? configd.within : std::chrono::seconds{0}, kInterval, took_effect);
+  if (accepted && !out.took_effect) {
+    out.trouble = fmt::format(
+        "configd, port {}: accepted the request, but the files did not change within {} s",
+        configd.port, configd.within.count());
+  }
+  return out;
 }
 
 }  // namespace carbonio

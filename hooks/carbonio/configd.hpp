@@ -1,25 +1,33 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // carbonio-configd, which generates cbpolicyd.conf and Postfix's main.cf: a request to do so now.
 // The newer version answers before it has written the files, and rarely writes them unasked; the
-// older one answers afterwards, and checks for changes every 60 s. So the caller must check the
-// files, too.
+// older one answers afterwards, and checks for changes every 60 s. So this waits until the change
+// shows in the files, too.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
-#include "daemon/base/result.hpp"
-
 namespace carbonio {
 
-enum class RewriteRequest : std::uint8_t { accepted, not_running };
+struct Configd {
+  std::uint16_t port = 0;
+  std::chrono::seconds within{60};  // for its answer, and then for the files
+};
+
+struct Rewritten {
+  bool took_effect = false;  // the awaited condition holds
+  bool not_running = false;  // configd does not run here
+  std::string trouble;       // it runs, but did not do it: a sentence without a full stop
+};
 
 // One connection to the loopback (IPv4, else IPv6), one line "REWRITE `sections`", one answer.
-// `not_running` if the port is closed. An Error if the answer is not success, or does not come
-// within `within`.
-policyd::Result<RewriteRequest> request_rewrite(std::uint16_t port, std::string_view sections,
-                                                std::chrono::milliseconds within);
+// Tests `took_effect` after the answer, repeatedly until it returns true or the time is over; only
+// once if configd does not run.
+Rewritten rewrite(const Configd& configd, std::string_view sections,
+                  const std::function<bool()>& took_effect);
 
 }  // namespace carbonio

@@ -21,7 +21,9 @@ namespace limits {
 namespace {
 
 namespace fs = std::filesystem;
+using carbonio::Configd;
 using carbonio::ModuleSwitch;
+using carbonio::Rewritten;
 using carbonio::ServiceChange;
 using policyd::Config;
 using policyd::failure;
@@ -137,7 +139,7 @@ Result<void> HostService::ensure_configuration(StepReport& steps) const {
   const fs::path file = home_ / "conf" / "cbpolicyd.conf";
   if (is_present(file)) return {};
   const Rewritten rewritten =
-      rewrite(configd_, kSections, [&] { return configuration().has_value(); });
+      carbonio::rewrite(configd_, kSections, [&] { return configuration().has_value(); });
   if (!rewritten.took_effect) {
     return failure(fmt::format("{} is missing, and configd did not write it: {}", file.string(),
                                rewritten.not_running ? not_running(configd_) : rewritten.trouble));
@@ -228,7 +230,7 @@ void HostService::apply_attributes(std::span<const ModuleSwitch> modules, bool a
   Rewritten rewritten;
   rewritten.took_effect = attributes_applied(modules);
   if (attributes_changed || !rewritten.took_effect) {
-    rewritten = rewrite(configd_, kSections, [&] { return attributes_applied(modules); });
+    rewritten = carbonio::rewrite(configd_, kSections, [&] { return attributes_applied(modules); });
     if (rewritten.took_effect && !rewritten.not_running) steps.done("configd rewrote its files");
   }
   reload_if_needed(before, steps);
@@ -309,7 +311,7 @@ Result<void> HostService::leave_postfix(bool attributes_changed, StepReport& ste
   const bool asked_before = asks();
   Rewritten rewritten;
   if (attributes_changed || asked_before) {
-    rewritten = rewrite(configd_, kSections, [&] { return !asks(); });
+    rewritten = carbonio::rewrite(configd_, kSections, [&] { return !asks(); });
   }
   const PostfixView view = postfix();
   if (view.asks == Asks::unknown) {

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "hooks/carbonio/configd.hpp"
 #include "hooks/carbonio/group_sync.hpp"
 #include "hooks/carbonio/policy_attributes.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/cli/command.hpp"
-#include "plugin/host/configd_rewrite.hpp"
 #include "plugin/postfix/postfix_asks.hpp"
 #include "plugin/terminal/step_report.hpp"
 
@@ -22,7 +22,7 @@ namespace limits {
 
 class HostService {
  public:
-  HostService(const Context& context, Configd configd)
+  HostService(const Context& context, carbonio::Configd configd)
       : home_(context.zextras_home),
         search_path_(context.search_path),
         configd_(configd),
@@ -62,7 +62,7 @@ class HostService {
 
   std::filesystem::path home_;
   std::string search_path_;
-  Configd configd_;
+  carbonio::Configd configd_;
   bool was_on_;
 };
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "hooks/carbonio/configd.hpp"
 #include "hooks/carbonio/server_attributes.hpp"
 #include "plugin/cli/command.hpp"
-#include "plugin/host/configd_rewrite.hpp"
 #include "plugin/host/this_carbonio.hpp"
 #include "plugin/terminal/step_report.hpp"
 
