@@ -36,6 +36,10 @@ inline tl::unexpected<Failure> failed(std::string message) {
 }
 inline tl::unexpected<Failure> failed(const policyd::Error& error) { return failed(error.message); }
 
+// For commands that have not changed anything yet.
+inline tl::unexpected<Failure> unchanged(const policyd::Error& error) {
+  return failed(error.message + "; nothing was changed");
+}
 // For `doctor` and `status`: they succeeded, and the problems they found are reported.
 inline tl::unexpected<Failure> found_wrong() {
   return tl::unexpected<Failure>{Failure{Exit::found_wrong, {}}};

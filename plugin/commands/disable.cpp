@@ -27,16 +27,12 @@ constexpr std::array<Option, 5> kOptions = {{
 }};
 
 void dry_run(const carbonio::Directory& directory, const Entry* here, const HostService& host,
-             const Configd& configd, Context& context) {
-  std::vector<std::string> commands;
-  bool rewriting = false;
-  for (const Entry& entry : directory.entries) {
-    const auto command = carbonio::command_for(entry, directory.global, carbonio::disabling());
-    if (command.empty()) continue;
-    commands.push_back(carbonio::as_typed(command));
-    rewriting = rewriting || &entry == here;
+             const carbonio::Configd& configd, Context& context) {
+  const auto changes = carbonio::disabling();
+  std::vector<std::string> commands = commands_for(directory, changes);
+  if (here != nullptr && !carbonio::command_for(*here, directory.global, changes).empty()) {
+    commands.push_back(rewrite_as_typed(configd, "cbpolicyd mta"));
   }
-  if (rewriting) commands.push_back(rewrite_as_typed(configd, "cbpolicyd mta"));
   if (here != nullptr && !host.is_stopped()) {
     commands.push_back(context.advice.complete("carbonio-limits service stop"));
     commands.push_back(
@@ -80,21 +76,16 @@ Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& director
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto carbonio = find_this_carbonio(context.zextras_home, arguments);
-  if (!carbonio) return tl::unexpected{carbonio.error()};
-  const auto configd = configd_of(*carbonio, arguments);
-  if (!configd) return tl::unexpected{configd.error()};
-  const auto selection = selected_servers(arguments, carbonio->server);
-  if (!selection) return tl::unexpected{selection.error()};
-  const auto answers =
-      ask_about(*carbonio, *selection, {carbonio::kServicesAttribute}, carbonio::Inherited::with);
+  const auto task = server_task(arguments, context);
+  if (!task) return tl::unexpected{task.error()};
+  const auto answers = ask_about(*task, {carbonio::kServicesAttribute}, carbonio::Inherited::with);
   if (!answers) return tl::unexpected{answers.error()};
-  const Entry* here = entry_of(answers->directory, carbonio->server);
-  const HostService host{context, *configd};
+  const Entry* here = entry_of(answers->directory, task->carbonio.server);
+  const HostService host{context, task->configd};
   if (!arguments.has("dry-run")) {
-    return change(*carbonio, answers->directory, here, host, context);
+    return change(task->carbonio, answers->directory, here, host, context);
   }
-  dry_run(answers->directory, here, host, *configd, context);
+  dry_run(answers->directory, here, host, task->configd, context);
   return {};
 }
 

@@ -74,27 +74,23 @@ void print_others(const std::vector<std::string>& others, bool and_here, Context
 
 class Enabling {
  public:
-  Enabling(const Arguments& arguments, Context& context, ThisCarbonio carbonio, Configd configd)
+  Enabling(const Arguments& arguments, Context& context, ServerTask task)
       : arguments_(arguments),
         context_(context),
-        carbonio_(std::move(carbonio)),
-        configd_(configd),
-        host_(context, configd),
+        task_(std::move(task)),
+        host_(context, task_.configd),
         modules_(modules_of(arguments)),
         changes_(carbonio::enabling(modules_)),
         steps_(context.output) {}
 
-  Outcome run(const carbonio::Selection& selection) {
-    auto answers =
-        ask_about(carbonio_, selection, attributes_of(changes_), carbonio::Inherited::with,
-                  carbonio::group_questions(carbonio_.server));
+  Outcome run() {
+    auto answers = ask_about(task_, attributes_of(changes_), carbonio::Inherited::with,
+                             carbonio::group_questions(task_.carbonio.server));
     if (!answers) return tl::unexpected{answers.error()};
     if (auto mta = check_all_are_mta(answers->directory); !mta) return mta;
     const auto wanted = carbonio::wanted_in(answers->more);
-    if (!wanted) {
-      return failed(fmt::format("{}; nothing was changed", wanted.error().message));
-    }
-    const Entry* here = entry_of(answers->directory, carbonio_.server);
+    if (!wanted) return unchanged(wanted.error());
+    const Entry* here = entry_of(answers->directory, task_.carbonio.server);
     if (arguments_.has("dry-run")) return dry_run(answers->directory, here, *wanted);
     return change(answers->directory, here, *wanted);
   }
@@ -103,7 +99,6 @@ class Enabling {
   Outcome dry_run(const carbonio::Directory& directory, const Entry* here,
                   const carbonio::WantedMembers& wanted) {
     std::vector<std::string> commands;
-    bool rewriting = here != nullptr && !host_.attributes_applied(modules_);
     if (here != nullptr) {
       auto needed = host_.commands_for(wanted);
       if (!needed) return failed(needed.error());
@@ -111,13 +106,13 @@ class Enabling {
         commands.push_back(context_.advice.complete(command));
       }
     }
-    for (const Entry& entry : directory.entries) {
-      const auto command = carbonio::command_for(entry, directory.global, changes_);
-      if (command.empty()) continue;
-      commands.push_back(carbonio::as_typed(command));
-      rewriting = rewriting || &entry == here;
+    for (std::string& command : commands_for(directory, changes_)) {
+      commands.push_back(std::move(command));
     }
-    if (rewriting) commands.push_back(rewrite_as_typed(configd_, "cbpolicyd mta"));
+    if (here != nullptr && (!host_.attributes_applied(modules_) ||
+                            !carbonio::command_for(*here, directory.global, changes_).empty())) {
+      commands.push_back(rewrite_as_typed(task_.configd, "cbpolicyd mta"));
+    }
     print_dry_run(commands, context_.output);
     std::vector<std::string> others;
     for (const Entry& entry : directory.entries) {
@@ -138,7 +133,7 @@ class Enabling {
                            : ", so mail flow is unaffected"));
       }
     }
-    const auto all = carbonio::change_all(carbonio_.prov, directory, changes_);
+    const auto all = carbonio::change_all(task_.carbonio.prov, directory, changes_);
     Outcome changed = report_changes(all, steps_);
     std::vector<std::string> others;
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -181,8 +176,7 @@ class Enabling {
 
   const Arguments& arguments_;
   Context& context_;
-  ThisCarbonio carbonio_;
-  Configd configd_;
+  ServerTask task_;
   HostService host_;
   std::vector<ModuleSwitch> modules_;
   std::vector<carbonio::AttributeChange> changes_;
@@ -194,13 +188,9 @@ Outcome run(const Arguments& arguments, Context& context) {
     return wrong_use(
         "enable does not accept --database: the daemon's configuration names the database");
   }
-  auto carbonio = find_this_carbonio(context.zextras_home, arguments);
-  if (!carbonio) return tl::unexpected{carbonio.error()};
-  const auto configd = configd_of(*carbonio, arguments);
-  if (!configd) return tl::unexpected{configd.error()};
-  const auto selection = selected_servers(arguments, carbonio->server);
-  if (!selection) return tl::unexpected{selection.error()};
-  return Enabling{arguments, context, std::move(*carbonio), *configd}.run(*selection);
+  auto task = server_task(arguments, context);
+  if (!task) return tl::unexpected{task.error()};
+  return Enabling{arguments, context, std::move(*task)}.run();
 }
 
 }  // namespace

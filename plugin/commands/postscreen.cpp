@@ -136,12 +136,8 @@ void print_status(const carbonio::Directory& directory, Output& output) {
 }
 
 Outcome dry_run(const carbonio::Directory& directory, const std::vector<AttributeChange>& changes,
-                bool affects_this_host, const Configd& configd, Output& output) {
-  std::vector<std::string> commands;
-  for (const Entry& entry : directory.entries) {
-    const auto command = carbonio::command_for(entry, directory.global, changes);
-    if (!command.empty()) commands.push_back(carbonio::as_typed(command));
-  }
+                bool affects_this_host, const carbonio::Configd& configd, Output& output) {
+  std::vector<std::string> commands = commands_for(directory, changes);
   if (!commands.empty() && affects_this_host) {
     commands.push_back(rewrite_as_typed(configd, "mta"));
   }
@@ -151,7 +147,7 @@ Outcome dry_run(const carbonio::Directory& directory, const std::vector<Attribut
 
 Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
                const std::vector<AttributeChange>& changes, bool affects_this_host,
-               const Configd& configd, Output& output) {
+               const carbonio::Configd& configd, Output& output) {
   StepReport steps{output};
   auto changed = report_changes(carbonio::change_all(carbonio.prov, directory, changes), steps);
   if (!changed) return changed;
@@ -160,7 +156,7 @@ Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& director
     return {};
   }
   if (affects_this_host) {
-    const Rewritten rewritten = rewrite(configd, "mta", [] { return true; });
+    const carbonio::Rewritten rewritten = carbonio::rewrite(configd, "mta", [] { return true; });
     if (rewritten.not_running) {
       steps.not_checked(fmt::format(
           "configd is not running here (port {}); Postfix follows within 60 s of its start",
@@ -197,26 +193,21 @@ Outcome run(const Arguments& arguments, Context& context) {
                  arguments.has(std::string{kAllMtaOption.name}))) {
     return wrong_use("use only one of --global, --server and --all-mta");
   }
-  const auto carbonio = find_this_carbonio(context.zextras_home, arguments);
-  if (!carbonio) return tl::unexpected{carbonio.error()};
-  const auto configd = configd_of(*carbonio, arguments);
-  if (!configd) return tl::unexpected{configd.error()};
-  auto selection = selected_servers(arguments, carbonio->server);
-  if (!selection) return tl::unexpected{selection.error()};
-  if (global) *selection = {{}, false, true};
-  const auto answers =
-      ask_about(*carbonio, *selection, attribute_names(), carbonio::Inherited::without);
+  auto task = server_task(arguments, context);
+  if (!task) return tl::unexpected{task.error()};
+  if (global) task->selection = {{}, false, true};
+  const auto answers = ask_about(*task, attribute_names(), carbonio::Inherited::without);
   if (!answers) return tl::unexpected{answers.error()};
   if (action == "status") {
     print_status(answers->directory, context.output);
     return {};
   }
   const auto changes = changes_for(action == "enable", sites);
-  const bool here = global || entry_of(answers->directory, carbonio->server) != nullptr;
+  const bool here = global || entry_of(answers->directory, task->carbonio.server) != nullptr;
   if (arguments.has("dry-run")) {
-    return dry_run(answers->directory, changes, here, *configd, context.output);
+    return dry_run(answers->directory, changes, here, task->configd, context.output);
   }
-  return change(*carbonio, answers->directory, changes, here, *configd, context.output);
+  return change(task->carbonio, answers->directory, changes, here, task->configd, context.output);
 }
 
 }  // namespace

@@ -38,12 +38,9 @@ tl::expected<carbonio::WantedMembers, Failure> ask_carbonio(
   const auto here = find_this_carbonio(zextras_home, arguments);
   if (!here) return tl::unexpected{here.error()};
   const auto answers = carbonio::ask_all(here->prov, carbonio::group_questions(here->server));
-  const auto cannot = [](const policyd::Error& error) {
-    return failed(fmt::format("{}; nothing was changed", error.message));
-  };
-  if (!answers) return cannot(answers.error());
+  if (!answers) return unchanged(answers.error());
   auto wanted = carbonio::wanted_in(*answers);
-  if (!wanted) return cannot(wanted.error());
+  if (!wanted) return unchanged(wanted.error());
   return std::move(*wanted);
 }
 

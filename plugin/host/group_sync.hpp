@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "hooks/carbonio/group_sync.hpp"
+#include "hooks/carbonio/server_attributes.hpp"
 #include "plugin/cli/command.hpp"
 #include "plugin/host/this_carbonio.hpp"
 

@@ -3,8 +3,6 @@
 // attributes, and reports the result for each.
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,20 +15,27 @@
 
 namespace limits {
 
+inline constexpr Option kServerOption = {"server", "HOST", "these servers instead of this host",
+                                         true};
+inline constexpr Option kAllMtaOption = {"all-mta", "", "all MTA hosts of this Carbonio"};
 inline constexpr Option kRewriteTimeoutOption = {
     "rewrite-timeout", "SECONDS",
     "wait this long for configd to rewrite the configuration (1 to 3600, default: 60)"};
 
-// From --rewrite-timeout, and the port in local config.
-tl::expected<Configd, Failure> configd_of(const ThisCarbonio& carbonio, const Arguments& arguments);
+// What the three commands work on.
+struct ServerTask {
+  ThisCarbonio carbonio;
+  carbonio::Configd configd;
+  carbonio::Selection selection;
+};
+tl::expected<ServerTask, Failure> server_task(const Arguments& arguments, const Context& context);
 
 // Runs `more` and the questions about the selection in one call of `carbonio prov`.
 struct ServerAnswers {
   std::vector<std::string> more;  // the answers to `more`
   carbonio::Directory directory;
 };
-tl::expected<ServerAnswers, Failure> ask_about(const ThisCarbonio& carbonio,
-                                               const carbonio::Selection& selection,
+tl::expected<ServerAnswers, Failure> ask_about(const ServerTask& task,
                                                const std::vector<std::string>& attributes,
                                                carbonio::Inherited inherited,
                                                const std::vector<carbonio::ProvCommand>& more = {});
@@ -45,9 +50,13 @@ std::string shown_name(const std::string& name);
 // how to continue.
 Outcome report_changes(const std::vector<carbonio::EntryResult>& all, StepReport& steps);
 
+// The commands that make the changes, as typed in a shell.
+std::vector<std::string> commands_for(const carbonio::Directory& directory,
+                                      std::span<const carbonio::AttributeChange> changes);
+
 // For --dry-run: the commands, one per line as typed in a shell, and that nothing was changed.
 void print_dry_run(const std::vector<std::string>& commands, Output& output);
 // "echo 'REWRITE mta' | nc 127.0.0.1 7171"
-std::string rewrite_as_typed(const Configd& configd, std::string_view sections);
+std::string rewrite_as_typed(const carbonio::Configd& configd, std::string_view sections);
 
 }  // namespace limits

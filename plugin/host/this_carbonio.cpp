@@ -3,10 +3,8 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <charconv>
 
-#include "hooks/carbonio/group_sync.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -30,38 +28,16 @@ tl::expected<std::chrono::seconds, Failure> seconds_of(const Arguments& argument
 
 tl::expected<ThisCarbonio, Failure> find_this_carbonio(const std::filesystem::path& zextras_home,
                                                        const Arguments& arguments) {
-  const auto cannot = [](const policyd::Error& error) {
-    return failed(fmt::format("{}; nothing was changed", error.message));
-  };
   const auto deadline = seconds_of(arguments, kProvTimeoutOption, std::chrono::seconds{60});
   if (!deadline) return tl::unexpected{deadline.error()};
   auto config = carbonio::LocalConfig::load(zextras_home);
-  if (!config) return cannot(config.error());
+  if (!config) return unchanged(config.error());
   auto server = config->need("zimbra_server_hostname");
-  if (!server) return cannot(server.error());
+  if (!server) return unchanged(server.error());
   auto settings = carbonio::prov_settings(zextras_home, *config);
-  if (!settings) return cannot(settings.error());
+  if (!settings) return unchanged(settings.error());
   settings->deadline = *deadline;
   return ThisCarbonio{std::move(*config), std::move(*server), carbonio::Prov{std::move(*settings)}};
-}
-
-tl::expected<carbonio::Selection, Failure> selected_servers(const Arguments& arguments,
-                                                            const std::string& this_host) {
-  carbonio::Selection out;
-  out.all_mta = arguments.has(std::string{kAllMtaOption.name});
-  const auto given = arguments.values(std::string{kServerOption.name});
-  if (out.all_mta && !given.empty()) return wrong_use("use either --server or --all-mta, not both");
-  for (const std::string& name : given) {
-    // Host names have the same form as domain names.
-    const std::string member = carbonio::domain_member(name);
-    if (member.empty()) return wrong_use(fmt::format("not a valid host name: '{}'", shown(name)));
-    const std::string host = member.substr(1);
-    if (std::find(out.servers.begin(), out.servers.end(), host) == out.servers.end()) {
-      out.servers.push_back(host);
-    }
-  }
-  if (!out.all_mta && given.empty()) out.servers.push_back(this_host);
-  return out;
 }
 
 }  // namespace limits

@@ -9,16 +9,12 @@
 
 #include "hooks/carbonio/localconfig.hpp"
 #include "hooks/carbonio/prov.hpp"
-#include "hooks/carbonio/server_attributes.hpp"
 #include "plugin/cli/command.hpp"
 
 namespace limits {
 
 inline constexpr Option kProvTimeoutOption = {
     "prov-timeout", "SECONDS", "wait this long for Carbonio to answer (1 to 3600, default: 60)"};
-inline constexpr Option kServerOption = {"server", "HOST", "these servers instead of this host",
-                                         true};
-inline constexpr Option kAllMtaOption = {"all-mta", "", "all MTA hosts of this Carbonio"};
 
 struct ThisCarbonio {
   carbonio::LocalConfig config;
@@ -34,9 +30,5 @@ tl::expected<ThisCarbonio, Failure> find_this_carbonio(const std::filesystem::pa
 tl::expected<std::chrono::seconds, Failure> seconds_of(const Arguments& arguments,
                                                        const Option& option,
                                                        std::chrono::seconds default_value);
-
-// From --server and --all-mta; default: this host.
-tl::expected<carbonio::Selection, Failure> selected_servers(const Arguments& arguments,
-                                                            const std::string& this_host);
 
 }  // namespace limits
