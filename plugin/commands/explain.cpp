@@ -306,7 +306,7 @@ Outcome run(const Arguments& arguments, Context& context) {
       find_daemon_config(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
   auto database = open_as_owner(daemon.location());
   if (!database) return failed(database.error());
-  auto explanation = explain(database->handle.get(), daemon.config, *mail, context.now);
+  auto explanation = explain(database->tables, daemon.config, *mail, context.now);
   if (!explanation) {
     return failed(fmt::format("database {}: {}", daemon.config.database.string(),
                               explanation.error().message));

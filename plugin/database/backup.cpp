@@ -74,18 +74,15 @@ struct Object {
 };
 
 Result<std::vector<Object>> objects_of_fresh(const Tables& tables) {
-  auto rows =
-      sql::Statement::prepare(tables.db,
-                              "SELECT type, name, tbl_name, sql FROM fresh.sqlite_master "
-                              "WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid");
-  if (!rows) return tl::unexpected{rows.error()};
   std::vector<Object> out;
-  int code = SQLITE_ROW;
-  while ((code = rows->step()) == SQLITE_ROW) {
-    out.push_back(Object{std::string{rows->text(0)}, std::string{rows->text(1)},
-                         std::string{rows->text(2)}, std::string{rows->text(3)}});
-  }
-  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  const auto done = tables.each(
+      "SELECT type, name, tbl_name, sql FROM fresh.sqlite_master "
+      "WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid",
+      {}, [&](const sql::Statement& row) {
+        out.push_back(Object{std::string{row.text(0)}, std::string{row.text(1)},
+                             std::string{row.text(2)}, std::string{row.text(3)}});
+      });
+  if (!done) return tl::unexpected{done.error()};
   return out;
 }
 

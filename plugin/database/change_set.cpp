@@ -7,7 +7,26 @@
 
 namespace limits {
 
+namespace {
+
 using policyd::failure;
+
+// `values` must live until the statement is reset.
+void bind(policyd::sql::Statement& statement, const std::vector<Value>& values) {
+  int column = 0;
+  for (const Value& value : values) {
+    ++column;
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+      statement.bind(column, *number);
+    } else if (const auto* string = std::get_if<std::string>(&value)) {
+      statement.bind(column, std::string_view{*string});
+    } else {
+      statement.bind_null(column);
+    }
+  }
+}
+
+}  // namespace
 
 Result<policyd::sql::Statement> Tables::prepare(std::string_view text) const {
   auto statement = policyd::sql::Statement::prepare(db, policyd::sql::with_prefix(text, prefix));
@@ -15,12 +34,30 @@ Result<policyd::sql::Statement> Tables::prepare(std::string_view text) const {
   return statement;
 }
 
+Result<void> Tables::each(std::string_view query, const std::vector<Value>& values,
+                          const std::function<void(const policyd::sql::Statement&)>& take) const {
+  auto rows = prepare(query);
+  if (!rows) return tl::unexpected{rows.error()};
+  bind(*rows, values);
+  int code = SQLITE_ROW;
+  while ((code = rows->step()) == SQLITE_ROW) take(*rows);
+  if (code != SQLITE_DONE) return tl::unexpected{error(code)};
+  return {};
+}
+
+Result<bool> Tables::has_row(std::string_view query, const std::vector<Value>& values) const {
+  auto rows = prepare(query);
+  if (!rows) return tl::unexpected{rows.error()};
+  bind(*rows, values);
+  const int code = rows->step();
+  if (code != SQLITE_ROW && code != SQLITE_DONE) return tl::unexpected{error(code)};
+  return code == SQLITE_ROW;
+}
+
 bool Tables::has_table(std::string_view name) const {
-  auto statement = policyd::sql::Statement::prepare(
-      db, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
-  if (!statement) return false;
-  const std::string full = prefix + std::string{name};
-  return statement->bind(1, std::string_view{full}).step() == SQLITE_ROW;
+  return has_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
+                 {prefix + std::string{name}})
+      .value_or(false);
 }
 
 policyd::Error Tables::error(int code) const {
@@ -60,17 +97,7 @@ Result<void> ChangeSet::begin() {
 Result<void> ChangeSet::run(std::string_view text, const std::vector<Value>& values) {
   auto statement = tables_.prepare(text);
   if (!statement) return tl::unexpected{statement.error()};
-  int column = 0;
-  for (const Value& value : values) {
-    ++column;
-    if (const auto* number = std::get_if<std::int64_t>(&value)) {
-      statement->bind(column, *number);
-    } else if (const auto* string = std::get_if<std::string>(&value)) {
-      statement->bind(column, std::string_view{*string});
-    } else {
-      statement->bind_null(column);
-    }
-  }
+  bind(*statement, values);
   const std::unique_ptr<char, decltype(&sqlite3_free)> expanded{
       sqlite3_expanded_sql(statement->get()), &sqlite3_free};
   if (!expanded) return failure("out of memory");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,12 +17,20 @@ namespace limits {
 
 using policyd::Result;
 
+// Of a column; NULL is nullptr.
+using Value = std::variant<std::nullptr_t, std::int64_t, std::string>;
+
 // A connection and CBPolicyD's table_prefix, which replaces `{p}` in statements.
 struct Tables {
   sqlite3* db = nullptr;
   std::string prefix;
 
   [[nodiscard]] Result<policyd::sql::Statement> prepare(std::string_view text) const;
+  // Calls `take` for each row of a query.
+  Result<void> each(std::string_view query, const std::vector<Value>& values,
+                    const std::function<void(const policyd::sql::Statement&)>& take) const;
+  [[nodiscard]] Result<bool> has_row(std::string_view query,
+                                     const std::vector<Value>& values) const;
   [[nodiscard]] bool has_table(std::string_view name) const;  // without its prefix
   // SQLite's message as an Error, with advice for locks, missing permissions and the like.
   [[nodiscard]] policyd::Error error(int code) const;
@@ -32,8 +41,6 @@ struct Tables {
 // `(SELECT max(ID) FROM ...)` right after the INSERT.
 class ChangeSet {
  public:
-  using Value = std::variant<std::nullptr_t, std::int64_t, std::string>;
-
   // NULL for nullopt.
   static Value value_of(const std::optional<std::string>& text) {
     return text ? Value{*text} : Value{nullptr};

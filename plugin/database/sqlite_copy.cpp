@@ -37,11 +37,11 @@ Result<void> copy_into(sqlite3* from, const fs::path& path) {
 
 Result<std::int64_t> rules_version(const Tables& tables) {
   if (!tables.has_table("limits_rules_version")) return 0;
-  auto rows = tables.prepare("SELECT max(Version) FROM {p}limits_rules_version");
-  if (!rows) return tl::unexpected{rows.error()};
-  const int code = rows->step();
-  if (code != SQLITE_ROW) return tl::unexpected{tables.error(code)};
-  return rows->integer(0);
+  std::int64_t version = 0;
+  const auto done = tables.each("SELECT max(Version) FROM {p}limits_rules_version", {},
+                                [&](const sql::Statement& row) { version = row.integer(0); });
+  if (!done) return tl::unexpected{done.error()};
+  return version;
 }
 
 }  // namespace limits

@@ -3,7 +3,6 @@
 // check_daemon.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,10 +34,6 @@ inline constexpr const char* kRestart = "carbonio-limits service restart";
 std::string sqlite_command(const std::filesystem::path& database, const std::string& sql);
 // Whether this is a Carbonio host, where `enable` fixes most things.
 bool is_carbonio(const DoctorQuestion& question);
-
-// Calls `row` for each row of a query; false if it cannot be read.
-bool each_row(const Tables& tables, const std::string& query,
-              const std::function<void(const policyd::sql::Statement&)>& row);
 
 // Files, opening, writing, schema, integrity. A closed handle if it cannot be used at all.
 policyd::sql::Handle check_database(const DoctorQuestion& question, Findings& findings);

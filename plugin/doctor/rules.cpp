@@ -44,12 +44,11 @@ constexpr std::array kOrphans = {
 std::optional<std::int64_t> probably_intended(const Tables& tables, const Orphan& orphan) {
   std::vector<std::int64_t> ids;
   // 5 and below are the policies of a fresh database, 2 and below its groups and quotas.
-  each_row(tables,
-           fmt::format("SELECT ID FROM {{p}}{0} p WHERE ID > {3} AND NOT EXISTS (SELECT 1 FROM "
-                       "{{p}}{1} c WHERE c.{2} = p.ID) LIMIT 2",
-                       orphan.parent, orphan.table, orphan.column,
-                       std::string_view{orphan.parent} == "policies" ? 5 : 2),
-           [&](const Statement& row) { ids.push_back(row.integer(0)); });
+  tables.each(fmt::format("SELECT ID FROM {{p}}{0} p WHERE ID > {3} AND NOT EXISTS (SELECT 1 FROM "
+                          "{{p}}{1} c WHERE c.{2} = p.ID) LIMIT 2",
+                          orphan.parent, orphan.table, orphan.column,
+                          std::string_view{orphan.parent} == "policies" ? 5 : 2),
+              {}, [&](const Statement& row) { ids.push_back(row.integer(0)); });
   return ids.size() == 1 ? std::optional{ids.front()} : std::nullopt;
 }
 
@@ -63,23 +62,23 @@ std::string delete_statement(const Tables& tables, const Orphan& orphan, std::in
 void check_orphans(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
   for (const Orphan& orphan : kOrphans) {
     const auto intended = probably_intended(tables, orphan);
-    each_row(tables,
-             fmt::format("SELECT ID, {1} FROM {{p}}{0} WHERE {1} IS NULL OR {1} NOT IN (SELECT ID "
-                         "FROM {{p}}{2}) ORDER BY ID LIMIT 20",
-                         orphan.table, orphan.column, orphan.parent),
-             [&](const Statement& row) {
-               const std::string table = tables.prefix + orphan.table;
-               const std::string fix =
-                   intended ? fmt::format("UPDATE {} SET {} = {} WHERE ID = {}", table,
-                                          orphan.column, *intended, row.integer(0))
-                            : delete_statement(tables, orphan, row.integer(0));
-               findings.wrong("rules.orphans",
-                              fmt::format("{} {} refers to {} {}, which does not exist",
-                                          orphan.table, row.integer(0), orphan.parent,
-                                          row.is_null(1) ? "NULL" : escaped(row.text(1))),
-                              "the row has no effect: its limit is not in force",
-                              sqlite_command(question.daemon.config.database, fix));
-             });
+    tables.each(
+        fmt::format("SELECT ID, {1} FROM {{p}}{0} WHERE {1} IS NULL OR {1} NOT IN (SELECT ID "
+                    "FROM {{p}}{2}) ORDER BY ID LIMIT 20",
+                    orphan.table, orphan.column, orphan.parent),
+        {}, [&](const Statement& row) {
+          const std::string table = tables.prefix + orphan.table;
+          const std::string fix = intended
+                                      ? fmt::format("UPDATE {} SET {} = {} WHERE ID = {}", table,
+                                                    orphan.column, *intended, row.integer(0))
+                                      : delete_statement(tables, orphan, row.integer(0));
+          findings.wrong("rules.orphans",
+                         fmt::format("{} {} refers to {} {}, which does not exist", orphan.table,
+                                     row.integer(0), orphan.parent,
+                                     row.is_null(1) ? "NULL" : escaped(row.text(1))),
+                         "the row has no effect: its limit is not in force",
+                         sqlite_command(question.daemon.config.database, fix));
+        });
   }
   findings.well_unless_wrong("rules.orphans", "every row belongs to a policy, quota or group");
 }
@@ -182,17 +181,17 @@ bool is_for_all(const MemberTexts& members) { return members.contains({"any", "a
 
 MemberTexts members_of_policy(const Tables& tables, std::int64_t policy) {
   MemberTexts texts;
-  each_row(tables,
-           fmt::format("SELECT Source, Destination FROM {{p}}policy_members WHERE Disabled = 0 AND "
-                       "PolicyID = {}",
-                       policy),
-           [&](const Statement& row) {
-             const auto side = [&](int column) {
-               const auto text = row.optional_text(column);
-               return policyd::matches_everything(text) ? std::string{"any"} : *text;
-             };
-             texts.emplace(side(0), side(1));
-           });
+  tables.each(
+      fmt::format("SELECT Source, Destination FROM {{p}}policy_members WHERE Disabled = 0 AND "
+                  "PolicyID = {}",
+                  policy),
+      {}, [&](const Statement& row) {
+        const auto side = [&](int column) {
+          const auto text = row.optional_text(column);
+          return policyd::matches_everything(text) ? std::string{"any"} : *text;
+        };
+        texts.emplace(side(0), side(1));
+      });
   return texts;
 }
 
@@ -276,15 +275,6 @@ void check_policies(const DoctorQuestion& question, const Tables& tables,
 }
 
 }  // namespace
-
-bool each_row(const Tables& tables, const std::string& query,
-              const std::function<void(const Statement&)>& row) {
-  auto rows = tables.prepare(query);
-  if (!rows) return false;
-  int code = SQLITE_ROW;
-  while ((code = rows->step()) == SQLITE_ROW) row(*rows);
-  return code == SQLITE_DONE;
-}
 
 std::string sqlite_command(const std::filesystem::path& database, const std::string& sql) {
   return fmt::format("sqlite3 {} {}", policyd::shell_word(database.string()),

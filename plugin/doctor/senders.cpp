@@ -24,14 +24,14 @@ using Groups = std::map<std::string, std::vector<std::string>>;  // enabled memb
 
 Groups read_groups(const Tables& tables) {
   Groups groups;
-  each_row(tables,
-           "SELECT g.Name, m.Member FROM {p}policy_groups g JOIN {p}policy_group_members m ON "
-           "m.PolicyGroupID = g.ID WHERE g.Disabled = 0 AND m.Disabled = 0",
-           [&](const Statement& row) {
-             for (const std::string_view item : policyd::member_items(row.text(1))) {
-               groups[std::string{row.text(0)}].emplace_back(item);
-             }
-           });
+  tables.each(
+      "SELECT g.Name, m.Member FROM {p}policy_groups g JOIN {p}policy_group_members m ON "
+      "m.PolicyGroupID = g.ID WHERE g.Disabled = 0 AND m.Disabled = 0",
+      {}, [&](const Statement& row) {
+        for (const std::string_view item : policyd::member_items(row.text(1))) {
+          groups[std::string{row.text(0)}].emplace_back(item);
+        }
+      });
   return groups;
 }
 
@@ -158,24 +158,23 @@ struct Members {
 Members examine_members(const Tables& tables, const Sources& sources, const policyd::Policy& policy,
                         std::set<std::string>& used_groups) {
   Members out;
-  each_row(tables,
-           fmt::format("SELECT Source, Destination FROM {{p}}policy_members WHERE Disabled = 0 "
-                       "AND PolicyID = {}",
-                       policy.id),
-           [&](const Statement& row) {
-             const auto source = row.optional_text(0);
-             out.example = out.example && source == "@example.net";
-             out.outside = out.outside || !sources.is_inside(source);
-             out.bounces = out.bounces || Sources::catches_bounces(source);
-             out.login = out.login || sources.requires_login(source);
-             for (int side = 0; side < 2 && !policy.quotas.empty(); ++side) {
-               for (const char* name : {"internal_domains", "internal_ips"}) {
-                 const bool used =
-                     row.text(side).find(fmt::format("%{}", name)) != std::string_view::npos;
-                 if (used) used_groups.insert(name);
-               }
-             }
-           });
+  tables.each(fmt::format("SELECT Source, Destination FROM {{p}}policy_members WHERE Disabled = 0 "
+                          "AND PolicyID = {}",
+                          policy.id),
+              {}, [&](const Statement& row) {
+                const auto source = row.optional_text(0);
+                out.example = out.example && source == "@example.net";
+                out.outside = out.outside || !sources.is_inside(source);
+                out.bounces = out.bounces || Sources::catches_bounces(source);
+                out.login = out.login || sources.requires_login(source);
+                for (int side = 0; side < 2 && !policy.quotas.empty(); ++side) {
+                  for (const char* name : {"internal_domains", "internal_ips"}) {
+                    const bool used =
+                        row.text(side).find(fmt::format("%{}", name)) != std::string_view::npos;
+                    if (used) used_groups.insert(name);
+                  }
+                }
+              });
   return out;
 }
 
@@ -184,8 +183,8 @@ Members examine_members(const Tables& tables, const Sources& sources, const poli
 std::map<std::int64_t, std::int64_t> created_with_anyone(const Tables& tables) {
   std::map<std::int64_t, std::int64_t> out;  // the limit of each quota
   std::map<std::int64_t, std::string> descriptions;
-  each_row(tables, "SELECT ID, Description FROM {p}policies",
-           [&](const Statement& row) { descriptions[row.integer(0)] = row.text(1); });
+  tables.each("SELECT ID, Description FROM {p}policies", {},
+              [&](const Statement& row) { descriptions[row.integer(0)] = row.text(1); });
   const auto all = read_limits(tables);
   if (!all) return out;  // reported elsewhere
   for (const StoredLimit& limit : all->limits) {

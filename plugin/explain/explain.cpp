@@ -112,9 +112,10 @@ std::string describe_limit(const ExplainedLimit& limit,
 class Explainer {
  public:
   // `log` appends to `log_lines`.
-  Explainer(sqlite3* db, const policyd::Config& config, const Mail& mail, policyd::Maillog& log,
-            std::vector<std::string>& log_lines, policyd::ReadingTransaction& store)
-      : db_(db),
+  Explainer(const Tables& tables, const policyd::Config& config, const Mail& mail,
+            policyd::Maillog& log, std::vector<std::string>& log_lines,
+            policyd::ReadingTransaction& store)
+      : tables_(tables),
         config_(config),
         request_(request_of(mail)),
         log_(log),
@@ -126,7 +127,7 @@ class Explainer {
     const policyd::Rules& rules = *store_.rules();
     policyd::Matcher matcher;
     const auto matched = matcher.match(*rules.index, request_);
-    auto policies = explain_policies(db_, config_.table_prefix, rules, request_, matched);
+    auto policies = explain_policies(tables_, rules, request_, matched);
     if (!policies) return tl::unexpected{policies.error()};
     out_.policies = std::move(*policies);
     out_.limits = explain_limits(store_, config_, request_, matched);
@@ -232,7 +233,7 @@ class Explainer {
     out_.log_at_end = std::exchange(log_lines_, {});
   }
 
-  sqlite3* db_;
+  const Tables& tables_;
   const policyd::Config& config_;
   policyd::Request request_;
   bool reached_quotas_ = false;
@@ -245,14 +246,14 @@ class Explainer {
 
 }  // namespace
 
-Result<Explanation> explain(sqlite3* db, const policyd::Config& config, const Mail& mail,
+Result<Explanation> explain(const Tables& tables, const policyd::Config& config, const Mail& mail,
                             policyd::TimePoint now) {
   std::vector<std::string> log_lines;
   policyd::Maillog log{log_lines};
   auto store =
-      policyd::ReadingTransaction::begin(db, config.table_prefix, log, now, request_of(mail));
+      policyd::ReadingTransaction::begin(tables.db, tables.prefix, log, now, request_of(mail));
   if (!store) return tl::unexpected{store.error()};
-  return Explainer{db, config, mail, log, log_lines, **store}.explain();
+  return Explainer{tables, config, mail, log, log_lines, **store}.explain();
 }
 
 const Verdict& final_verdict(const Explanation& explanation) {

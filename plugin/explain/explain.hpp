@@ -12,11 +12,9 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/modules/module.hpp"
-#include "daemon/sqlite/sqlite.hpp"
+#include "plugin/database/change_set.hpp"
 
 namespace limits {
-
-using policyd::Result;
 
 struct Mail {
   std::string from;  // lower case; empty: a bounce
@@ -77,8 +75,8 @@ struct Explanation {
   std::vector<std::string> notes;
 };
 
-// Nothing else may use `db` meanwhile. An Error if the rules cannot be read.
-Result<Explanation> explain(sqlite3* db, const policyd::Config& config, const Mail& mail,
+// Nothing else may use its connection meanwhile. An Error if the rules cannot be read.
+Result<Explanation> explain(const Tables& tables, const policyd::Config& config, const Mail& mail,
                             policyd::TimePoint now);
 
 // The answer that decides what happens to the mail.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
 #include <unordered_map>
 
 #include "daemon/counting/counters.hpp"
@@ -35,51 +34,39 @@ struct Member {
   std::optional<std::string> destination;
 };
 
-Result<void> each(sqlite3* db, const std::string& table_prefix, std::string_view query,
-                  const std::function<void(const Statement&)>& row) {
-  auto rows = Statement::prepare(db, policyd::sql::with_prefix(query, table_prefix));
-  if (!rows) return tl::unexpected{rows.error()};
-  int code = SQLITE_ROW;
-  while ((code = rows->step()) == SQLITE_ROW) row(*rows);
-  if (code != SQLITE_DONE) return policyd::failure(policyd::sql::message_of(db));
-  return {};
-}
-
 using Members = std::unordered_map<std::int64_t, std::vector<Member>>;  // by policy
 
-Result<Members> read_members(sqlite3* db, const std::string& table_prefix) {
+Result<Members> read_members(const Tables& tables) {
   Members members;
-  const auto done =
-      each(db, table_prefix,
-           "SELECT PolicyID, ID, Source, Destination FROM {p}policy_members WHERE Disabled = 0 "
-           "ORDER BY ID",
-           [&](const Statement& row) {
-             members[row.integer(0)].push_back(
-                 {row.integer(1), row.optional_text(2), row.optional_text(3)});
-           });
+  const auto done = tables.each(
+      "SELECT PolicyID, ID, Source, Destination FROM {p}policy_members WHERE Disabled = 0 "
+      "ORDER BY ID",
+      {}, [&](const Statement& row) {
+        members[row.integer(0)].push_back(
+            {row.integer(1), row.optional_text(2), row.optional_text(3)});
+      });
   if (!done) return tl::unexpected{done.error()};
   return members;
 }
 
 // As the daemon's loader reads them: disabled groups have no members.
-Result<std::vector<policyd::GroupRow>> read_groups(sqlite3* db, const std::string& table_prefix) {
+Result<std::vector<policyd::GroupRow>> read_groups(const Tables& tables) {
   std::vector<policyd::GroupRow> groups;
   std::unordered_map<std::int64_t, std::size_t> index;
-  auto done = each(db, table_prefix, "SELECT ID, Name, Disabled FROM {p}policy_groups ORDER BY ID",
-                   [&](const Statement& row) {
-                     if (row.text(2) == "0") index.emplace(row.integer(0), groups.size());
-                     groups.push_back({row.integer(0), std::string{row.text(1)}, {}});
-                   });
+  auto done = tables.each("SELECT ID, Name, Disabled FROM {p}policy_groups ORDER BY ID", {},
+                          [&](const Statement& row) {
+                            if (row.text(2) == "0") index.emplace(row.integer(0), groups.size());
+                            groups.push_back({row.integer(0), std::string{row.text(1)}, {}});
+                          });
   if (done) {
-    done =
-        each(db, table_prefix,
-             "SELECT ID, PolicyGroupID, Member FROM {p}policy_group_members WHERE Disabled = 0 "
-             "ORDER BY ID",
-             [&](const Statement& row) {
-               const auto owner = index.find(row.integer(1));
-               if (owner == index.end()) return;
-               groups[owner->second].members.push_back({row.integer(0), std::string{row.text(2)}});
-             });
+    done = tables.each(
+        "SELECT ID, PolicyGroupID, Member FROM {p}policy_group_members WHERE Disabled = 0 "
+        "ORDER BY ID",
+        {}, [&](const Statement& row) {
+          const auto owner = index.find(row.integer(1));
+          if (owner == index.end()) return;
+          groups[owner->second].members.push_back({row.integer(0), std::string{row.text(2)}});
+        });
   }
   if (!done) return tl::unexpected{done.error()};
   return groups;
@@ -228,13 +215,13 @@ void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransactio
 
 }  // namespace
 
-Result<std::vector<ExplainedPolicy>> explain_policies(sqlite3* db, const std::string& table_prefix,
+Result<std::vector<ExplainedPolicy>> explain_policies(const Tables& tables,
                                                       const policyd::Rules& rules,
                                                       const policyd::Request& request,
                                                       std::span<const std::uint32_t> matched) {
-  auto members = read_members(db, table_prefix);
+  auto members = read_members(tables);
   if (!members) return tl::unexpected{members.error()};
-  const auto groups = read_groups(db, table_prefix);
+  const auto groups = read_groups(tables);
   if (!groups) return tl::unexpected{groups.error()};
   std::vector<ExplainedPolicy> out;
   std::size_t unmatched = 0;

@@ -13,7 +13,7 @@
 namespace limits {
 
 // `matched` are the indexes in rules.policies that the daemon's index found.
-Result<std::vector<ExplainedPolicy>> explain_policies(sqlite3* db, const std::string& table_prefix,
+Result<std::vector<ExplainedPolicy>> explain_policies(const Tables& tables,
                                                       const policyd::Rules& rules,
                                                       const policyd::Request& request,
                                                       std::span<const std::uint32_t> matched);

@@ -19,16 +19,14 @@ constexpr std::string_view kOwnNetworks = "internal_ips";
 // The enabled members, at most `max`.
 Result<std::vector<std::string>> members_of_group(const Tables& tables, std::string_view group,
                                                   std::int64_t max) {
-  auto rows = tables.prepare(
+  std::vector<std::string> out;
+  const auto done = tables.each(
       "SELECT m.Member FROM {p}policy_group_members m JOIN {p}policy_groups g "
       "ON g.ID = m.PolicyGroupID WHERE g.Name = ? AND g.Disabled = 0 AND m.Disabled = 0 "
-      "ORDER BY m.Member LIMIT ?");
-  if (!rows) return tl::unexpected{rows.error()};
-  rows->bind(1, group).bind(2, max);
-  std::vector<std::string> out;
-  int code = SQLITE_ROW;
-  while ((code = rows->step()) == SQLITE_ROW) out.emplace_back(rows->text(0));
-  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+      "ORDER BY m.Member LIMIT ?",
+      {std::string{group}, max},
+      [&](const policyd::sql::Statement& row) { out.emplace_back(row.text(0)); });
+  if (!done) return tl::unexpected{done.error()};
   return out;
 }
 

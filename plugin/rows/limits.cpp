@@ -58,11 +58,10 @@ Result<void> check_groups(const Tables& tables, const WantedLimit& wanted) {
   targets.push_back(wanted.target);
   for (const Target& target : targets) {
     if (target.who != Who::group) continue;
-    auto rows = tables.prepare("SELECT 1 FROM {p}policy_groups WHERE Name = ?");
-    if (!rows) return tl::unexpected{rows.error()};
-    const int code = rows->bind(1, std::string_view{target.name}).step();
-    if (code == SQLITE_ROW) continue;
-    if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+    const auto exists =
+        tables.has_row("SELECT 1 FROM {p}policy_groups WHERE Name = ?", {target.name});
+    if (!exists) return tl::unexpected{exists.error()};
+    if (*exists) continue;
     return failure(
         fmt::format("there is no {} in table policy_groups; create it, with its members in "
                     "policy_group_members, and try again",

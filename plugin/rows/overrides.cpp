@@ -12,20 +12,8 @@
 namespace limits {
 namespace {
 
-using Value = ChangeSet::Value;
-
 constexpr std::size_t kMaxGroupName = 200;
 constexpr std::string_view kGroupComment = "These have limits of their own";
-
-Result<bool> has_row(const Tables& tables, std::string_view query, const Value& value) {
-  auto rows = tables.prepare(query);
-  if (!rows) return tl::unexpected{rows.error()};
-  if (const auto* number = std::get_if<std::int64_t>(&value)) rows->bind(1, *number);
-  if (const auto* text = std::get_if<std::string>(&value)) rows->bind(1, std::string_view{*text});
-  const int code = rows->step();
-  if (code != SQLITE_ROW && code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
-  return code == SQLITE_ROW;
-}
 
 // The policy's name if it has only plain characters, which have no special meaning in a list item
 // and are what they look like: the article's policy name begins with a Cyrillic letter.
@@ -45,7 +33,7 @@ Result<std::string> free_group_name(const Tables& tables, const StoredLimit& lim
   for (int attempt = 1;; ++attempt) {
     std::string name =
         attempt == 1 ? fmt::format("{}-except", stem) : fmt::format("{}-{}-except", stem, attempt);
-    auto taken = has_row(tables, "SELECT 1 FROM {p}policy_groups WHERE Name = ?", name);
+    auto taken = tables.has_row("SELECT 1 FROM {p}policy_groups WHERE Name = ?", {name});
     if (!taken) return tl::unexpected{taken.error()};
     if (!*taken) return name;
   }
@@ -94,8 +82,8 @@ Result<void> add_group_to_members(ChangeSet& changes, StoredLimit& limit,
 
 // The members name the group already, but an admin may have deleted or disabled it since.
 Result<void> revive_group(ChangeSet& changes, const std::string& group) {
-  auto in_force = has_row(changes.tables(),
-                          "SELECT 1 FROM {p}policy_groups WHERE Name = ? AND Disabled = 0", group);
+  auto in_force = changes.tables().has_row(
+      "SELECT 1 FROM {p}policy_groups WHERE Name = ? AND Disabled = 0", {group});
   if (!in_force) return tl::unexpected{in_force.error()};
   if (*in_force) return {};
   return changes.run(
@@ -171,12 +159,12 @@ Result<void> insert_item(ChangeSet& changes, AllLimits& all, std::int64_t id,
 Result<void> drop_empty_group(ChangeSet& changes, StoredLimit& limit) {
   if (!limit.except.empty() || !limit.what.except_group) return {};
   const std::string group = *limit.what.except_group;
-  auto ours = has_row(changes.tables(),
-                      fmt::format("SELECT 1 FROM {{p}}policy_groups g WHERE g.Name = ? AND "
-                                  "g.Comment = '{}' AND NOT EXISTS (SELECT 1 FROM "
-                                  "{{p}}policy_group_members m WHERE m.PolicyGroupID = g.ID)",
-                                  kGroupComment),
-                      group);
+  auto ours = changes.tables().has_row(
+      fmt::format("SELECT 1 FROM {{p}}policy_groups g WHERE g.Name = ? AND "
+                  "g.Comment = '{}' AND NOT EXISTS (SELECT 1 FROM "
+                  "{{p}}policy_group_members m WHERE m.PolicyGroupID = g.ID)",
+                  kGroupComment),
+      {group});
   if (!ours) return tl::unexpected{ours.error()};
   if (!*ours) return {};
   for (StoredMember& member : limit.members) {
@@ -324,11 +312,11 @@ Result<void> update_exempt(ChangeSet& changes, AllLimits& all, std::int64_t id,
 
 Result<void> delete_unused_group(ChangeSet& changes, const std::string& group) {
   const std::string item = "%" + group;
-  auto named = has_row(changes.tables(),
-                       "SELECT 1 FROM {p}policy_members WHERE instr(ifnull(Source, '') || ',' || "
-                       "ifnull(Destination, ''), ?1) UNION ALL SELECT 1 FROM "
-                       "{p}policy_group_members WHERE instr(Member, ?1)",
-                       item);
+  auto named = changes.tables().has_row(
+      "SELECT 1 FROM {p}policy_members WHERE instr(ifnull(Source, '') || ',' || "
+      "ifnull(Destination, ''), ?1) UNION ALL SELECT 1 FROM "
+      "{p}policy_group_members WHERE instr(Member, ?1)",
+      {item});
   if (!named) return tl::unexpected{named.error()};
   if (*named) return {};
   auto done = changes.run(

@@ -13,6 +13,7 @@
 namespace limits {
 namespace {
 
+using policyd::sql::Statement;
 using MembersByPolicy = std::unordered_map<std::int64_t, std::vector<StoredMember>>;
 struct Excepted {
   std::vector<std::string> items;
@@ -20,42 +21,37 @@ struct Excepted {
 };
 using MembersByGroup = std::unordered_map<std::string, Excepted>;
 
+std::vector<Value> values_of(std::optional<std::int64_t> policy) {
+  return policy ? std::vector<Value>{*policy} : std::vector<Value>{};
+}
+
 // `policy`: a single one; nullopt: all that have quotas.
 Result<MembersByPolicy> read_members(const Tables& tables, std::optional<std::int64_t> policy) {
-  auto rows = tables.prepare(
+  MembersByPolicy out;
+  const auto done = tables.each(
       fmt::format("SELECT PolicyID, ID, Source, Destination, Disabled FROM {{p}}policy_members "
                   "WHERE PolicyID {} ORDER BY ID",
-                  policy ? "= ?" : "IN (SELECT PolicyID FROM {p}quotas)"));
-  if (!rows) return tl::unexpected{rows.error()};
-  if (policy) rows->bind(1, *policy);
-  MembersByPolicy out;
-  int code = SQLITE_ROW;
-  while ((code = rows->step()) == SQLITE_ROW) {
-    StoredMember member;
-    member.id = rows->integer(1);
-    member.text = MemberText{rows->optional_text(2), rows->optional_text(3)};
-    member.enabled = rows->integer(4) == 0;
-    out[rows->integer(0)].push_back(std::move(member));
-  }
-  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+                  policy ? "= ?" : "IN (SELECT PolicyID FROM {p}quotas)"),
+      values_of(policy), [&](const Statement& row) {
+        out[row.integer(0)].push_back(
+            {row.integer(1), {row.optional_text(2), row.optional_text(3)}, row.integer(4) == 0});
+      });
+  if (!done) return tl::unexpected{done.error()};
   return out;
 }
 
 Result<MembersByGroup> read_except_groups(const Tables& tables) {
-  auto rows = tables.prepare(
+  MembersByGroup out;
+  const auto done = tables.each(
       "SELECT g.Name, m.Member, m.Comment = ? FROM {p}policy_groups g "
       "JOIN {p}policy_group_members m ON m.PolicyGroupID = g.ID "
-      "WHERE g.Name LIKE '%-except' AND g.Disabled = 0 AND m.Disabled = 0 ORDER BY m.ID");
-  if (!rows) return tl::unexpected{rows.error()};
-  rows->bind(1, kExemptComment);
-  MembersByGroup out;
-  int code = SQLITE_ROW;
-  while ((code = rows->step()) == SQLITE_ROW) {
-    Excepted& group = out[std::string{rows->text(0)}];
-    group.items.emplace_back(rows->text(1));
-    if (rows->integer(2) != 0) group.exempt.emplace_back(rows->text(1));
-  }
-  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+      "WHERE g.Name LIKE '%-except' AND g.Disabled = 0 AND m.Disabled = 0 ORDER BY m.ID",
+      {std::string{kExemptComment}}, [&](const Statement& row) {
+        Excepted& group = out[std::string{row.text(0)}];
+        group.items.emplace_back(row.text(1));
+        if (row.integer(2) != 0) group.exempt.emplace_back(row.text(1));
+      });
+  if (!done) return tl::unexpected{done.error()};
   return out;
 }
 
@@ -71,7 +67,7 @@ struct Read {
 };
 
 // A row of the query below; nullopt if it is not a limit.
-std::optional<StoredRate> rate_of(const policyd::sql::Statement& row) {
+std::optional<StoredRate> rate_of(const Statement& row) {
   StoredRate rate;
   rate.quota_id = row.integer(1);
   rate.limit_id = row.integer(8);
@@ -88,7 +84,7 @@ std::optional<StoredRate> rate_of(const policyd::sql::Statement& row) {
   return rate;
 }
 
-StoredLimit limit_of(const policyd::sql::Statement& row, const MembersByPolicy& members) {
+StoredLimit limit_of(const Statement& row, const MembersByPolicy& members) {
   StoredLimit limit;
   limit.id = row.integer(1);
   limit.policy_id = row.integer(0);
@@ -104,43 +100,41 @@ StoredLimit limit_of(const policyd::sql::Statement& row, const MembersByPolicy& 
 
 Result<Read> read_rows(const Tables& tables, const MembersByPolicy& members,
                        std::optional<std::int64_t> policy) {
-  auto rows = tables.prepare(fmt::format(
-      "SELECT q.PolicyID, q.ID, q.Track, q.Period, q.Verdict, q.Data, q.Disabled, q.Name, "
-      "l.ID, l.Type, l.CounterLimit, l.Disabled, p.Name, p.Disabled "
-      "FROM {{p}}quotas q JOIN {{p}}policies p ON p.ID = q.PolicyID "
-      "LEFT JOIN {{p}}quotas_limits l ON l.QuotasID = q.ID {} ORDER BY q.PolicyID, q.ID, l.ID",
-      policy ? "WHERE q.PolicyID = ?" : ""));
-  if (!rows) return tl::unexpected{rows.error()};
-  if (policy) rows->bind(1, *policy);
   Read out;
   std::vector<StoredLimit>& limits = out.all.limits;
   std::size_t first_of_policy = 0;
-  int code = SQLITE_ROW;
-  while ((code = rows->step()) == SQLITE_ROW) {
-    auto rate = rate_of(*rows);
+  const auto take = [&](const Statement& row) {
+    auto rate = rate_of(row);
     if (!rate) {
       auto& unreadable = out.all.unreadable;
-      if (unreadable.empty() || unreadable.back() != rows->integer(1)) {
-        unreadable.push_back(rows->integer(1));
+      if (unreadable.empty() || unreadable.back() != row.integer(1)) {
+        unreadable.push_back(row.integer(1));
       }
-      continue;
+      return;
     }
-    if (!limits.empty() && limits.back().policy_id != rows->integer(0)) {
+    if (!limits.empty() && limits.back().policy_id != row.integer(0)) {
       first_of_policy = limits.size();
     }
-    auto limit =
-        std::find_if(limits.begin() + static_cast<std::ptrdiff_t>(first_of_policy), limits.end(),
-                     [&](const StoredLimit& known) {
-                       return equal_ignoring_case(known.track, rows->text(2)) &&
-                              equal_ignoring_case(known.verdict.value_or(""), rows->text(4));
-                     });
+    auto limit = std::find_if(limits.begin() + static_cast<std::ptrdiff_t>(first_of_policy),
+                              limits.end(), [&](const StoredLimit& known) {
+                                return equal_ignoring_case(known.track, row.text(2)) &&
+                                       equal_ignoring_case(known.verdict.value_or(""), row.text(4));
+                              });
     if (limit == limits.end()) {
-      out.hints.push_back(hint_of(rows->text(7)));
-      limit = limits.insert(limits.end(), limit_of(*rows, members));
+      out.hints.push_back(hint_of(row.text(7)));
+      limit = limits.insert(limits.end(), limit_of(row, members));
     }
     limit->rates.push_back(std::move(*rate));
-  }
-  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  };
+  const auto done = tables.each(
+      fmt::format(
+          "SELECT q.PolicyID, q.ID, q.Track, q.Period, q.Verdict, q.Data, q.Disabled, q.Name, "
+          "l.ID, l.Type, l.CounterLimit, l.Disabled, p.Name, p.Disabled "
+          "FROM {{p}}quotas q JOIN {{p}}policies p ON p.ID = q.PolicyID "
+          "LEFT JOIN {{p}}quotas_limits l ON l.QuotasID = q.ID {} ORDER BY q.PolicyID, q.ID, l.ID",
+          policy ? "WHERE q.PolicyID = ?" : ""),
+      values_of(policy), take);
+  if (!done) return tl::unexpected{done.error()};
   return out;
 }
 
@@ -205,12 +199,10 @@ Result<void> reread_policy(const Tables& tables, AllLimits& all, std::int64_t po
 }
 
 Result<void> read_newest(const Tables& tables, AllLimits& all) {
-  auto rows = tables.prepare("SELECT max(ID) FROM {p}policies");
-  if (!rows) return tl::unexpected{rows.error()};
-  const int code = rows->step();
-  if (code != SQLITE_ROW) return tl::unexpected{tables.error(code)};
-  const std::int64_t policy = rows->integer(0);
-  rows->reset();
+  std::int64_t policy = 0;
+  auto done = tables.each("SELECT max(ID) FROM {p}policies", {},
+                          [&](const Statement& row) { policy = row.integer(0); });
+  if (!done) return done;
   return reread_policy(tables, all, policy);
 }
 

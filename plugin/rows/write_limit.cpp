@@ -15,8 +15,6 @@
 namespace limits {
 namespace {
 
-using Value = ChangeSet::Value;
-
 // As in the article. All matching policies apply, so the order only decides which answer is given,
 // and whether a LastQuota of another policy comes first.
 constexpr std::int64_t kPriority = 0;
@@ -298,26 +296,23 @@ Result<void> delete_limit(ChangeSet& changes, const StoredLimit& stored) {
 }
 
 Result<bool> shares_policy(const Tables& tables, const StoredLimit& limit) {
-  auto quotas = tables.prepare("SELECT ID FROM {p}quotas WHERE PolicyID = ?");
-  if (!quotas) return tl::unexpected{quotas.error()};
-  quotas->bind(1, limit.policy_id);
   const auto own = quotas_of(limit);
-  int code = SQLITE_ROW;
-  while ((code = quotas->step()) == SQLITE_ROW) {
-    if (!own.contains(quotas->integer(0))) return true;
-  }
-  if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+  bool shared = false;
+  const auto done = tables.each("SELECT ID FROM {p}quotas WHERE PolicyID = ?", {limit.policy_id},
+                                [&](const policyd::sql::Statement& row) {
+                                  shared = shared || !own.contains(row.integer(0));
+                                });
+  if (!done) return tl::unexpected{done.error()};
+  if (shared) return true;
   std::vector<std::string_view> others = {"amavis_rules"};
   for (const policyd::ModuleInfo& module : policyd::kModules) {
     if (module.table != "quotas") others.push_back(module.table);
   }
   for (const std::string_view module : others) {
     if (!tables.has_table(module)) continue;
-    auto rows = tables.prepare(fmt::format("SELECT 1 FROM {{p}}{} WHERE PolicyID = ?", module));
-    if (!rows) return tl::unexpected{rows.error()};
-    code = rows->bind(1, limit.policy_id).step();
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
+    const auto used = tables.has_row(
+        fmt::format("SELECT 1 FROM {{p}}{} WHERE PolicyID = ?", module), {limit.policy_id});
+    if (!used || *used) return used;
   }
   return false;
 }

@@ -7,19 +7,6 @@
 #include "plugin/usage/track_key.hpp"
 
 namespace limits {
-namespace {
-
-Result<bool> exists(const Tables& tables, std::int64_t limit_id, const std::string& key) {
-  auto rows =
-      tables.prepare("SELECT 1 FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?");
-  if (!rows) return tl::unexpected{rows.error()};
-  const int code = rows->bind(1, limit_id).bind(2, std::string_view{key}).step();
-  if (code != SQLITE_ROW && code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
-  return code == SQLITE_ROW;
-}
-
-}  // namespace
-
 std::vector<std::string> own_keys(std::string_view who, const std::set<int>& prefix_lengths) {
   const std::string text = lower_cased(who);
   std::vector<std::string> out;
@@ -67,7 +54,9 @@ Result<std::vector<ClearedCounter>> clear_counters(
       continue;
     }
     for (const std::string& key : *keys) {
-      const auto found = exists(changes.tables(), limit_id, key);
+      const auto found = changes.tables().has_row(
+          "SELECT 1 FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?",
+          {limit_id, key});
       if (!found) return tl::unexpected{found.error()};
       if (!*found) continue;
       auto done =

@@ -105,13 +105,6 @@ class Exceptions {
   std::vector<std::unordered_set<std::string, TextHash, std::equal_to<>>> items_;
 };
 
-Result<bool> has_state(const Tables& tables) {
-  auto rows =
-      tables.prepare("SELECT 1 FROM pragma_table_info('{p}quotas_tracking') WHERE name = 'State'");
-  if (!rows) return tl::unexpected{rows.error()};
-  return rows->step() == SQLITE_ROW;
-}
-
 bool is_fuller(const Use& a, const Use& b) {
   if (a.percent() != b.percent()) return a.percent() > b.percent();
   return a.key != b.key ? a.key < b.key : a.limit_id < b.limit_id;
@@ -233,7 +226,8 @@ Result<void> look_up(const Tables& tables, const std::vector<std::string>& keys,
 
 Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& limits,
                          const UsageQuery& query) {
-  const auto with_state = has_state(tables);
+  const auto with_state = tables.has_row(
+      "SELECT 1 FROM pragma_table_info('{p}quotas_tracking') WHERE name = 'State'", {});
   if (!with_state) return tl::unexpected{with_state.error()};
   const std::string_view state = *with_state ? "State" : "NULL";
   Collector collector{limits, query};
