@@ -24,8 +24,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (!words.empty() && words.front().empty()) return wrong_use("the file name is empty");
   return with_database(
-      arguments, context,
-      [&](const OpenDatabase&, const DatabaseLocation& location) -> Result<void> {
+      arguments, context, [&](const Tables&, const DatabaseLocation& location) -> Result<void> {
         const auto path = copy(location.file, words, context.now);
         if (!path) return tl::unexpected{path.error()};
         context.output.line(fmt::format("Copied the database to {}.", escaped(path->string())));

@@ -10,31 +10,6 @@
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
-namespace {
-
-Result<std::vector<std::string>> change_all(const Tables& tables,
-                                            const std::vector<std::int64_t>& ids, bool dry,
-                                            const Change& change) {
-  ChangeSet changes{tables};
-  if (auto begun = changes.begin(); !begun) return tl::unexpected{begun.error()};
-  auto all = read_limits(tables);
-  if (!all) return tl::unexpected{all.error()};
-  std::vector<std::string> out;
-  for (const std::int64_t wanted : ids) {
-    const auto id = existing_limit(*all, wanted);
-    if (!id) return tl::unexpected{id.error()};
-    auto lines = change(changes, *all, *id, dry);
-    if (!lines) return lines;
-    std::move(lines->begin(), lines->end(), std::back_inserter(out));
-  }
-  if (!dry) {
-    if (auto done = changes.commit(); !done) return tl::unexpected{done.error()};
-  }
-  return out;
-}
-
-}  // namespace
-
 tl::expected<std::int64_t, Failure> parse_id(const std::string& word) {
   std::int64_t id = 0;
   const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), id);
@@ -70,18 +45,26 @@ Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id) {
       fmt::format("there is no limit {}; 'carbonio-limits list' shows the existing ones", id));
 }
 
-Outcome change_limits(const std::vector<std::int64_t>& ids, const Arguments& arguments,
-                      Context& context, const Change& change) {
+Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& arguments,
+                    Context& context, const Change& change) {
   const bool dry = arguments.has(std::string{kDryRunOption.name});
-  return change_database(
-      arguments, context,
-      [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
-        const auto lines = change_all(database.tables, ids, dry, change);
-        if (!lines) return tl::unexpected{lines.error()};
-        for (const std::string& line : *lines) context.output.line(line);
-        if (dry) context.output.line("Nothing was changed (--dry-run).");
+  std::vector<std::string> out;
+  auto done = change_limits(
+      arguments, context, dry,
+      [&](ChangeSet& changes, AllLimits& all, const DatabaseLocation&) -> Result<void> {
+        for (const std::int64_t wanted : ids) {
+          const auto id = existing_limit(all, wanted);
+          if (!id) return tl::unexpected{id.error()};
+          auto lines = change(changes, all, *id, dry);
+          if (!lines) return tl::unexpected{lines.error()};
+          std::move(lines->begin(), lines->end(), std::back_inserter(out));
+        }
         return {};
       });
+  if (!done) return done;
+  for (const std::string& line : out) context.output.line(line);
+  if (dry) context.output.line("Nothing was changed (--dry-run).");
+  return {};
 }
 
 }  // namespace limits

@@ -26,7 +26,7 @@ using Change = std::function<Result<std::vector<std::string>>(ChangeSet& changes
                                                               std::int64_t id, bool dry)>;
 
 // Changes all of `ids`, or none of them.
-Outcome change_limits(const std::vector<std::int64_t>& ids, const Arguments& arguments,
-                      Context& context, const Change& change);
+Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& arguments,
+                    Context& context, const Change& change);
 
 }  // namespace limits

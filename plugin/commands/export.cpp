@@ -31,20 +31,16 @@ Result<void> write_file(const std::string& name, const std::string& text) {
 
 Outcome run(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
-  return with_database(arguments, context,
-                       [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
-                         const auto all = read_limits(database.tables);
-                         if (!all) return tl::unexpected{all.error()};
-                         const std::string text = format_limit_file(*all);
-                         if (words.empty() || words.front() == "-") {
-                           context.output.text(text);
-                           return {};
-                         }
-                         if (auto written = write_file(words.front(), text); !written)
-                           return written;
-                         context.output.line(fmt::format("Wrote {}.", shown(words.front())));
-                         return {};
-                       });
+  return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
+    const std::string text = format_limit_file(all);
+    if (words.empty() || words.front() == "-") {
+      context.output.text(text);
+      return {};
+    }
+    if (auto written = write_file(words.front(), text); !written) return written;
+    context.output.line(fmt::format("Wrote {}.", shown(words.front())));
+    return {};
+  });
 }
 
 }  // namespace

@@ -111,23 +111,16 @@ Result<void> handle_others(ChangeSet& changes, AllLimits& all, const std::vector
   return {};
 }
 
-Result<Difference> apply_all(const Tables& tables, const std::vector<FileLimit>& file,
-                             bool remove_others, bool dry) {
-  ChangeSet changes{tables};
-  if (auto begun = changes.begin(); !begun) return tl::unexpected{begun.error()};
-  auto all = read_limits(tables);
-  if (!all) return tl::unexpected{all.error()};
-  Difference difference;
+Result<void> apply_all(ChangeSet& changes, AllLimits& all, const std::vector<FileLimit>& file,
+                       bool remove_others, Difference& difference) {
   Result<void> done;
-  if (remove_others) done = handle_others(changes, *all, file, true, difference);
+  if (remove_others) done = handle_others(changes, all, file, true, difference);
   for (const FileLimit& limit : file) {
-    if (done) done = apply(changes, *all, limit, difference);
+    if (done) done = apply(changes, all, limit, difference);
   }
-  if (done && !remove_others) done = handle_others(changes, *all, file, false, difference);
-  if (done && !dry) done = changes.commit();
-  if (!done) return tl::unexpected{done.error()};
-  difference.after = std::move(*all);
-  return difference;
+  if (done && !remove_others) done = handle_others(changes, all, file, false, difference);
+  difference.after = std::move(all);
+  return done;
 }
 
 void print(const Difference& difference, bool dry, Context& context) {
@@ -173,14 +166,13 @@ Outcome run(const Arguments& arguments, Context& context) {
                     words.front() == "-" ? "standard input" : shown(words.front())));
   }
   const bool dry = arguments.has("dry-run");
-  return change_database(
-      arguments, context,
-      [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
-        const auto difference = apply_all(database.tables, *file, remove_others, dry);
-        if (!difference) return tl::unexpected{difference.error()};
-        print(*difference, dry, context);
-        return {};
-      });
+  Difference difference;
+  auto done = change_limits(arguments, context, dry,
+                            [&](ChangeSet& changes, AllLimits& all, const DatabaseLocation&) {
+                              return apply_all(changes, all, *file, remove_others, difference);
+                            });
+  if (done) print(difference, dry, context);
+  return done;
 }
 
 }  // namespace

@@ -68,17 +68,14 @@ void print_table(const AllLimits& all, Context& context) {
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  return with_database(arguments, context,
-                       [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
-                         const auto all = read_limits(database.tables);
-                         if (!all) return tl::unexpected{all.error()};
-                         if (arguments.has("json")) {
-                           context.output.print(json_of(*all));
-                         } else {
-                           print_table(*all, context);
-                         }
-                         return {};
-                       });
+  return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
+    if (arguments.has("json")) {
+      context.output.print(json_of(all));
+    } else {
+      print_table(all, context);
+    }
+    return {};
+  });
 }
 
 }  // namespace

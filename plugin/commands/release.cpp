@@ -34,9 +34,8 @@ Outcome run(const Arguments& arguments, Context& context) {
     return {};
   }
   return with_database(
-      arguments, context,
-      [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
-        auto done = leave_wal_mode(database.handle.get());
+      arguments, context, [&](const Tables& tables, const DatabaseLocation&) -> Result<void> {
+        auto done = leave_wal_mode(tables.db);
         if (!done) return done;
         context.output.line(fmt::format("Database {} is now one plain file.", file));
         return {};

@@ -28,7 +28,7 @@ Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std:
 Outcome run(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return change_limits(*ids, arguments, context, change);
+  return change_each(*ids, arguments, context, change);
 }
 
 }  // namespace

@@ -109,16 +109,12 @@ struct Report {
   std::vector<std::string> notes;
 };
 
-Result<Report> reset(const Tables& tables, const Request& request, const DatabaseLocation& location,
-                     policyd::TimePoint now) {
-  ChangeSet changes{tables};
-  if (auto begun = changes.begin(); !begun) return tl::unexpected{begun.error()};
-  const auto all = read_limits(tables);
-  if (!all) return tl::unexpected{all.error()};
-  const auto ids = limit_ids_of(*all, request.limit);
+Result<Report> reset(ChangeSet& changes, const AllLimits& all, const Request& request,
+                     const DatabaseLocation& location, policyd::TimePoint now) {
+  const auto ids = limit_ids_of(all, request.limit);
   if (!ids) return tl::unexpected{ids.error()};
   const auto keys = request.who
-                        ? std::optional{own_keys(*request.who, prefix_lengths_of(all->limits))}
+                        ? std::optional{own_keys(*request.who, prefix_lengths_of(all.limits))}
                         : std::nullopt;
   const auto cleared = clear_counters(changes, *ids, keys);
   if (!cleared) return tl::unexpected{cleared.error()};
@@ -130,15 +126,12 @@ Result<Report> reset(const Tables& tables, const Request& request, const Databas
     out.sentence = fmt::format("There were no counters of {} to clear.", shown(*request.who));
   } else {
     out.sentence = fmt::format("{} the counters of {} in {}.", verb, shown(*request.who),
-                               limits_in(*all, *cleared));
+                               limits_in(all, *cleared));
   }
   if (request.who) {
-    auto notes = still_full(tables, *all, *request.who, location, now);
+    auto notes = still_full(changes.tables(), all, *request.who, location, now);
     if (!notes) return tl::unexpected{notes.error()};
     out.notes = std::move(*notes);
-  }
-  if (!request.dry) {
-    if (auto done = changes.commit(); !done) return tl::unexpected{done.error()};
   }
   return out;
 }
@@ -146,17 +139,21 @@ Result<Report> reset(const Tables& tables, const Request& request, const Databas
 Outcome run(const Arguments& arguments, Context& context) {
   const auto request = request_of(arguments);
   if (!request) return tl::unexpected{request.error()};
-  return change_database(
-      arguments, context,
-      [&](const OpenDatabase& database, const DatabaseLocation& location) -> Result<void> {
-        const auto report = reset(database.tables, *request, location, context.now);
-        if (!report) return tl::unexpected{report.error()};
-        context.output.line(report->sentence);
-        for (const std::string& note : report->notes) {
-          context.output.note(context.advice.complete(note) + ".");
-        }
-        return {};
-      });
+  Report report;
+  auto done = change_limits(arguments, context, request->dry,
+                            [&](ChangeSet& changes, const AllLimits& all,
+                                const DatabaseLocation& location) -> Result<void> {
+                              auto result = reset(changes, all, *request, location, context.now);
+                              if (!result) return tl::unexpected{result.error()};
+                              report = std::move(*result);
+                              return {};
+                            });
+  if (!done) return done;
+  context.output.line(report.sentence);
+  for (const std::string& note : report.notes) {
+    context.output.note(context.advice.complete(note) + ".");
+  }
+  return {};
 }
 
 }  // namespace

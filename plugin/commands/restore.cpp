@@ -21,10 +21,10 @@ Outcome run(const Arguments& arguments, Context& context) {
   const std::filesystem::path backup = words.front();
   return change_database(
       arguments, context,
-      [&](const OpenDatabase& database, const DatabaseLocation& location) -> Result<void> {
+      [&](const Tables& tables, const DatabaseLocation& location) -> Result<void> {
         const auto copy = copy_aside(location.file, context.now);
         if (!copy) return tl::unexpected{copy.error()};
-        if (auto done = restore_from(backup, location.file, database.tables); !done) {
+        if (auto done = restore_from(backup, location.file, tables); !done) {
           std::error_code ignored;  // nothing happened, so the copy is not needed
           std::filesystem::remove(*copy, ignored);
           return done;

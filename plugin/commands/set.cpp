@@ -24,13 +24,13 @@ Outcome run(const Arguments& arguments, Context& context) {
   for (std::size_t i = 1; i < words.size(); ++i) text += (i > 1 ? "," : "") + words[i];
   const auto rates = parse_limit(text);
   if (!rates) return wrong_use(rates.error().message);
-  return change_limits({*id}, arguments, context,
-                       [&](ChangeSet& changes, AllLimits& all, std::int64_t limit,
-                           bool dry) -> Result<std::vector<std::string>> {
-                         const auto result = set_rates(changes, all, limit, *rates);
-                         if (!result) return tl::unexpected{result.error()};
-                         return report_change(describe(all, result->limit), *result, dry);
-                       });
+  return change_each({*id}, arguments, context,
+                     [&](ChangeSet& changes, AllLimits& all, std::int64_t limit,
+                         bool dry) -> Result<std::vector<std::string>> {
+                       const auto result = set_rates(changes, all, limit, *rates);
+                       if (!result) return tl::unexpected{result.error()};
+                       return report_change(describe(all, result->limit), *result, dry);
+                     });
 }
 
 }  // namespace

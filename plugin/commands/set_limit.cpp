@@ -22,34 +22,27 @@ struct Written {
   bool changed = false;
 };
 
-// A dry run does all of it too, but leaves out the commit.
-Result<Written> write(const Tables& tables, const std::vector<WantedLimit>& all, bool dry) {
-  ChangeSet changes{tables};
-  if (auto begun = changes.begin(); !begun) return tl::unexpected{begun.error()};
-  auto limits = read_limits(tables);
-  if (!limits) return tl::unexpected{limits.error()};
+Result<Written> write(ChangeSet& changes, AllLimits& limits, const std::vector<WantedLimit>& all,
+                      bool dry) {
   Written out;
   for (const WantedLimit& wanted : all) {
-    auto result = apply_limit(changes, *limits, wanted);
+    auto result = apply_limit(changes, limits, wanted);
     if (!result) return tl::unexpected{result.error()};
     for (std::string& line : report_change(describe(wanted), *result, dry)) {
       out.lines.push_back(std::move(line));
     }
     out.changed = out.changed || result->kind != ApplyResult::Kind::unchanged;
-    if (auto gap = forgery_gap_note(*limits, result->limit.id, dry); !gap.empty()) {
+    if (auto gap = forgery_gap_note(limits, result->limit.id, dry); !gap.empty()) {
       out.notes.push_back(std::move(gap));
     }
   }
-  auto notes = example_groups(tables, all.front());
+  auto notes = example_groups(changes.tables(), all.front());
   if (!notes) return tl::unexpected{notes.error()};
   for (std::string& note : *notes) out.notes.push_back(std::move(note));
-  auto foreign = foreign_domains(tables, all);
+  auto foreign = foreign_domains(changes.tables(), all);
   if (!foreign) return tl::unexpected{foreign.error()};
   if (!foreign->empty()) out.notes.push_back(std::move(*foreign));
   out.statements = changes.typed();
-  if (!dry) {
-    if (auto done = changes.commit(); !done) return tl::unexpected{done.error()};
-  }
   return out;
 }
 
@@ -79,19 +72,23 @@ Outcome run(Direction direction, const Arguments& arguments, Context& context) {
   const bool dry = sql || arguments.has("dry-run");
   const bool may_refuse_wanted_mail =
       direction == Direction::receive && wanted->front().verdict.has_value();
-  return change_database(
-      arguments, context,
-      [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
-        const auto written = write(database.tables, *wanted, dry);
-        if (!written) return tl::unexpected{written.error()};
-        if (sql) {
-          print_sql(*written, context.output);
-          return {};
-        }
-        print(*written, may_refuse_wanted_mail, context);
-        if (dry) context.output.line("Nothing was changed (--dry-run).");
+  Written written;
+  auto done = change_limits(
+      arguments, context, dry,
+      [&](ChangeSet& changes, AllLimits& all, const DatabaseLocation&) -> Result<void> {
+        auto result = write(changes, all, *wanted, dry);
+        if (!result) return tl::unexpected{result.error()};
+        written = std::move(*result);
         return {};
       });
+  if (!done) return done;
+  if (sql) {
+    print_sql(written, context.output);
+    return {};
+  }
+  print(written, may_refuse_wanted_mail, context);
+  if (dry) context.output.line("Nothing was changed (--dry-run).");
+  return {};
 }
 
 Outcome run_send(const Arguments& arguments, Context& context) {

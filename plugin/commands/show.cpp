@@ -83,20 +83,17 @@ void print(const AllLimits& all, const StoredLimit& limit, Output& output) {
 Outcome run(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return with_database(arguments, context,
-                       [&](const OpenDatabase& database, const DatabaseLocation&) -> Result<void> {
-                         const auto all = read_limits(database.tables);
-                         if (!all) return tl::unexpected{all.error()};
-                         const auto id = existing_limit(*all, ids->front());
-                         if (!id) return tl::unexpected{id.error()};
-                         const StoredLimit& limit = *find_limit(*all, *id);
-                         if (arguments.has("json")) {
-                           context.output.print(json_of(*all, limit));
-                         } else {
-                           print(*all, limit, context.output);
-                         }
-                         return {};
-                       });
+  return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
+    const auto id = existing_limit(all, ids->front());
+    if (!id) return tl::unexpected{id.error()};
+    const StoredLimit& limit = *find_limit(all, *id);
+    if (arguments.has("json")) {
+      context.output.print(json_of(all, limit));
+    } else {
+      print(all, limit, context.output);
+    }
+    return {};
+  });
 }
 
 }  // namespace

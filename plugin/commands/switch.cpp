@@ -33,10 +33,10 @@ Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std:
 Outcome run(const Arguments& arguments, Context& context, bool on) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return change_limits(*ids, arguments, context,
-                       [on](ChangeSet& changes, AllLimits& all, std::int64_t id, bool dry) {
-                         return change(changes, all, id, dry, on);
-                       });
+  return change_each(*ids, arguments, context,
+                     [on](ChangeSet& changes, AllLimits& all, std::int64_t id, bool dry) {
+                       return change(changes, all, id, dry, on);
+                     });
 }
 
 Outcome run_on(const Arguments& arguments, Context& context) {

@@ -20,9 +20,9 @@ Outcome run(const Arguments& arguments, Context& context) {
   const bool dry_run = arguments.has("dry-run");
   return change_database(
       arguments, context,
-      [&](const OpenDatabase& database, const DatabaseLocation& location) -> Result<void> {
+      [&](const Tables& tables, const DatabaseLocation& location) -> Result<void> {
         const auto change =
-            carbonio::synchronise(database.handle.get(), location.table_prefix, *wanted, dry_run);
+            carbonio::synchronise(tables.db, location.table_prefix, *wanted, dry_run);
         if (!change) return tl::unexpected{change.error()};
         print_skipped(*wanted, context.output);
         print_change(*change, dry_run, context.output);

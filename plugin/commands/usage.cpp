@@ -88,14 +88,13 @@ Outcome run(const Arguments& arguments, Context& context) {
   auto query = query_of(arguments);
   if (!query) return tl::unexpected{query.error()};
   return with_database(
-      arguments, context, [&](const OpenDatabase& database, const DatabaseLocation& location) {
+      arguments, context, [&](const Tables& tables, const DatabaseLocation& location) {
         query->now = context.now;
         query->decay = location.decay;
         return arguments.has("watch")
-                   ? watch(database.tables, location, *query, context.advice,
-                           context.output.style())
-                   : print_once(database.tables, location, *query, arguments.has("json"),
-                                context.advice, context.output);
+                   ? watch(tables, location, *query, context.advice, context.output.style())
+                   : print_once(tables, location, *query, arguments.has("json"), context.advice,
+                                context.output);
       });
 }
 

@@ -12,7 +12,7 @@ Outcome run(const Arguments& arguments, const Context& context, const DatabaseAc
   if (!location) return failed(location.error());
   const auto database = open_as_owner(*location);
   if (!database) return failed(database.error());
-  if (auto done = action(*database, *location); !done) {
+  if (auto done = action(database->tables, *location); !done) {
     return failed(
         fmt::format("database {}: {}{}", location->file.string(), done.error().message, afterword));
   }
@@ -29,6 +29,31 @@ Outcome with_database(const Arguments& arguments, const Context& context,
 Outcome change_database(const Arguments& arguments, const Context& context,
                         const DatabaseAction& action) {
   return run(arguments, context, action, "; nothing was changed");
+}
+
+Outcome with_limits(const Arguments& arguments, const Context& context,
+                    const std::function<Result<void>(const AllLimits& all)>& action) {
+  return with_database(arguments, context,
+                       [&](const Tables& tables, const DatabaseLocation&) -> Result<void> {
+                         const auto all = read_limits(tables);
+                         if (!all) return tl::unexpected{all.error()};
+                         return action(*all);
+                       });
+}
+
+Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
+                      const LimitsChange& action) {
+  return change_database(
+      arguments, context,
+      [&](const Tables& tables, const DatabaseLocation& location) -> Result<void> {
+        ChangeSet changes{tables};
+        if (auto begun = changes.begin(); !begun) return begun;
+        auto all = read_limits(tables);
+        if (!all) return tl::unexpected{all.error()};
+        auto done = action(changes, *all, location);
+        if (done && !dry) done = changes.commit();
+        return done;
+      });
 }
 
 Result<DatabaseLocation> database_of(const Arguments& arguments, const Context& context) {

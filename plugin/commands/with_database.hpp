@@ -6,11 +6,12 @@
 
 #include "plugin/cli/command.hpp"
 #include "plugin/database/database_file.hpp"
+#include "plugin/rows/limits.hpp"
 
 namespace limits {
 
 using DatabaseAction =
-    std::function<Result<void>(const OpenDatabase& database, const DatabaseLocation& location)>;
+    std::function<Result<void>(const Tables& tables, const DatabaseLocation& location)>;
 
 // Runs `action`. Its Error becomes "database FILE: ERROR".
 Outcome with_database(const Arguments& arguments, const Context& context,
@@ -20,6 +21,16 @@ Outcome with_database(const Arguments& arguments, const Context& context,
 // "database FILE: ERROR; nothing was changed".
 Outcome change_database(const Arguments& arguments, const Context& context,
                         const DatabaseAction& action);
+
+// Reads all limits for an action that changes nothing.
+Outcome with_limits(const Arguments& arguments, const Context& context,
+                    const std::function<Result<void>(const AllLimits& all)>& action);
+
+// The same for an action that changes limits: all in one transaction, which a dry run rolls back.
+using LimitsChange = std::function<Result<void>(ChangeSet& changes, AllLimits& all,
+                                                const DatabaseLocation& location)>;
+Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
+                      const LimitsChange& action);
 
 // --database, or the default; the file need not exist.
 Result<DatabaseLocation> database_of(const Arguments& arguments, const Context& context);
