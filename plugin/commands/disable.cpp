@@ -97,10 +97,9 @@ const Command kDisable = {
     "[--rewrite-timeout SECONDS]",
     "Switch the policy service off",
     "Removes cbpolicyd from zimbraServiceEnabled and waits until Postfix no longer asks the "
-    "daemon; "
-    "then stops the service on this host, which no longer starts at boot. If Postfix keeps asking, "
-    "the service keeps running: without it Postfix would defer all mail. Database and limits are "
-    "kept.",
+    "daemon; then stops the service on this host, which no longer starts at boot. If Postfix keeps "
+    "asking, the service keeps running: without it Postfix would defer all mail. Database and "
+    "limits are kept.",
     "disable --dry-run\n"
     "disable",
     kOptions,

@@ -284,8 +284,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   if (!arguments.has("client") && !mail.sasl) {
     notes.emplace_back(
         "assumes mail from this server itself (127.0.0.1), not authenticated. Add --sasl NAME for "
-        "a "
-        "user's mail, --client IP for mail from outside.");
+        "a user's mail, --client IP for mail from outside.");
   }
   if (!daemon.read) {
     notes.push_back(fmt::format("assumes that only Quotas is switched on, since {} cannot be read.",

@@ -222,9 +222,8 @@ const Command kPostscreen = {
     "status shows the attributes of this host, or of the named servers; whether each value is the "
     "server's own, the global one or the default; and what Postscreen blocks with them.\n"
     "enable enforces the greeting test (zimbraMtaPostscreenGreetAction), and with --dnsbl the "
-    "named "
-    "block lists in addition to existing ones. disable sets both back to ignore; the lists are "
-    "kept.",
+    "named block lists in addition to existing ones. disable sets both back to ignore; the lists "
+    "are kept.",
     "postscreen status\n"
     "postscreen enable --dnsbl zen.spamhaus.org bl.spamcop.net\n"
     "postscreen disable --global --dry-run",

@@ -204,16 +204,14 @@ const Command kService = {
     "run|start|stop|restart|reload|status [--json]",
     "Start, stop and query the policy daemon",
     "Uses systemd's unit carbonio-policyd.service if there is one; otherwise the daemon runs in "
-    "the "
-    "background under its own supervisor, which holds the sockets and replaces a worker that dies. "
-    "start and stop wait until they are done; if the daemon is already running, or stopped, they "
-    "do nothing.\n"
+    "the background under its own supervisor, which holds the sockets and replaces a worker that "
+    "dies. start and stop wait until they are done; if the daemon is already running, or stopped, "
+    "they do nothing.\n"
     "restart refuses no connection: the sockets stay open while the worker is replaced. It also "
     "applies a changed port; a changed pid_file, user or group needs stop and start. After an "
     "upgrade of cbpolicyd the supervisor is replaced, too, with a gap that Postfix bridges.\n"
     "reload reloads the configuration. The exit status of status is 3 if the daemon is not "
-    "running, "
-    "does not answer or cannot use its database.\n"
+    "running, does not answer or cannot use its database.\n"
     "run stays in the foreground as the supervisor, for service managers other than systemd.",
     "service restart\n"
     "service status --json",

@@ -219,8 +219,7 @@ void find_outside(const policyd::Policy& policy, const policyd::Quota& quota, bo
       fmt::format("carbonio-limits send {} && carbonio-limits remove {}", spec_of(quota), quota.id);
   constexpr const char* kForged =
       "anyone can use up a user's limit by forging that user as sender; then the user's own mail "
-      "is "
-      "refused";
+      "is refused";
   if (bounces) {
     findings.wrong(
         "rules.bounces",

@@ -76,8 +76,7 @@ std::string forgery_gap_note(const AllLimits& all, std::optional<std::int64_t> i
   if (first == nullptr) return {};
   return fmt::format(
       "limit {} also counts mail from outside, but limit {}, which replaces it for {}, does not, "
-      "so "
-      "mail from outside that forges such a sender is not limited{}{}",
+      "so mail from outside that forges such a sender is not limited{}{}",
       from->id, first->id, name_of(*first->what.target),
       others == 0 ? "" : fmt::format(" (the same is true of {} more)", others),
       fix(all, *first, dry));
