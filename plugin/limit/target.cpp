@@ -208,21 +208,7 @@ std::string_view name_of(Direction direction) {
   return direction == Direction::send ? "send" : "receive";
 }
 
-std::string_view name_of(Per per) {
-  switch (per) {
-    case Per::user:
-      return "user";
-    case Per::domain:
-      return "domain";
-    case Per::client:
-      return "client";
-    case Per::account:
-      return "account";
-    case Per::everyone:
-      return "everyone";
-  }
-  return {};
-}
+std::string_view name_of(Per per) { return kPerNames.at(static_cast<std::size_t>(per)); }
 
 std::string name_of(const Target& target) {
   if (target.who == Who::anyone) return "anyone";

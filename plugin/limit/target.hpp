@@ -22,6 +22,8 @@ enum class Direction : std::uint8_t { send, receive };
 
 // What has a counter of its own. `account` is the SASL user name, so only of authenticated mail.
 enum class Per : std::uint8_t { user, domain, client, account, everyone };
+inline constexpr std::array<std::string_view, 5> kPerNames = {"user", "domain", "client", "account",
+                                                              "everyone"};
 
 enum class Who : std::uint8_t {
   anyone,    // the whole world

@@ -59,35 +59,17 @@ constexpr std::array<Option, 14> options_of(Direction direction) {
 constexpr auto kSendOptions = options_of(Direction::send);
 constexpr auto kReceiveOptions = options_of(Direction::receive);
 
-template <typename T>
-struct Word {
-  std::string_view word;
-  T value;
-};
+constexpr std::array<std::string_view, 5> kVerdicts = {"defer", "reject", "hold", "discard",
+                                                       "none"};
 
-constexpr std::array<Word<Per>, 5> kPers = {{{"user", Per::user},
-                                             {"domain", Per::domain},
-                                             {"client", Per::client},
-                                             {"account", Per::account},
-                                             {"everyone", Per::everyone}}};
-
-constexpr std::array<Word<std::optional<policyd::Action>>, 5> kVerdicts = {
-    {{"defer", policyd::Action::defer},
-     {"reject", policyd::Action::reject},
-     {"hold", policyd::Action::hold},
-     {"discard", policyd::Action::discard},
-     {"none", std::nullopt}}};
-
-template <typename Words>
-auto choice(const Words& words, std::string_view option, const std::string& text)
-    -> tl::expected<decltype(words.front().value), Failure> {
-  std::vector<std::string> known;
-  for (const auto& word : words) {
-    if (word.word == lower_cased(text)) return word.value;
-    known.emplace_back(word.word);
-  }
-  return wrong_use(fmt::format("not a valid --{}: '{}'; choose one of {}", option, shown(text),
-                               join_with_and(known)));
+// The index of the word that `text` is.
+tl::expected<std::size_t, Failure> choice(std::span<const std::string_view> words,
+                                          std::string_view option, const std::string& text) {
+  const auto found = std::find(words.begin(), words.end(), lower_cased(text));
+  if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
+  return wrong_use(
+      fmt::format("not a valid --{}: '{}'; choose one of {}", option, shown(text),
+                  join_with_and(std::vector<std::string>(words.begin(), words.end()))));
 }
 
 // In `--user a@example.org 100/h` the parser takes the limit for another value of the option, but a
@@ -258,15 +240,18 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
                                                               const Arguments& arguments) {
   auto named = named_in(arguments);
   if (!named) return tl::unexpected{named.error()};
-  const auto per_text = arguments.value("per");
-  const auto per = per_text ? choice(kPers, "per", *per_text) : default_per(direction);
-  if (!per) return tl::unexpected{per.error()};
-  if (auto checked = take_whole(direction, *per, arguments, named->targets); !checked) {
+  WantedLimit wanted;
+  wanted.per = default_per(direction);
+  if (const auto text = arguments.value("per")) {
+    const auto index = choice(kPerNames, "per", *text);
+    if (!index) return tl::unexpected{index.error()};
+    wanted.per = static_cast<Per>(*index);
+  }
+  if (auto checked = take_whole(direction, wanted.per, arguments, named->targets); !checked) {
     return tl::unexpected{checked.error()};
   }
   std::vector<std::string> limits = arguments.words();
   limits.insert(limits.end(), named->limits.begin(), named->limits.end());
-  WantedLimit wanted;
   wanted.direction = direction;
   wanted.enabled = !arguments.has("off");
   auto except = except_of(arguments, limits);
@@ -276,7 +261,6 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   if (!rates) return tl::unexpected{rates.error()};
   wanted.rates = std::move(*rates);
 
-  wanted.per = *per;
   if (!track_of(direction, wanted.per)) {
     return wrong_use("--per account counts what accounts send, so it can only be used with 'send'");
   }
@@ -285,11 +269,12 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
         "--per account counts only authenticated mail, so --anyone cannot be combined with named "
         "targets");
   }
-  const auto verdict_text = arguments.value("verdict");
-  const auto verdict = verdict_text ? choice(kVerdicts, "verdict", *verdict_text)
-                                    : std::optional{default_verdict(direction)};
-  if (!verdict) return tl::unexpected{verdict.error()};
-  wanted.verdict = *verdict;
+  wanted.verdict = default_verdict(direction);
+  if (const auto text = arguments.value("verdict")) {
+    const auto index = choice(kVerdicts, "verdict", *text);
+    if (!index) return tl::unexpected{index.error()};
+    wanted.verdict = policyd::parse_action(kVerdicts.at(*index));  // nullopt for none
+  }
   if (auto checked = take_texts(arguments, wanted); !checked)
     return tl::unexpected{checked.error()};
   if (wanted.name && named->targets.size() > 1) {
