@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "plugin/limit/recognise.hpp"
 #include "plugin/terminal/text.hpp"
@@ -52,33 +53,24 @@ std::string_view verb(Direction direction, const Target& target, Per per) {
   return direction == Direction::receive && receives ? "receive" : "send";
 }
 
-std::string_view consequence(const std::optional<policyd::Action>& verdict) {
-  if (!verdict) return "more is let through (verdict none only monitors)";
-  switch (*verdict) {
-    case policyd::Action::defer:
-      return "more is deferred";
-    case policyd::Action::reject:
-      return "more is rejected";
-    case policyd::Action::hold:
-      return "more is held in the queue";
-    case policyd::Action::discard:
-      return "more is discarded silently";
-    default:
-      return "more is refused";
-  }
-}
+// What happens to mail over the limit.
+struct VerdictWords {
+  policyd::Action verdict;
+  std::string_view participle;
+  std::string_view consequence;
+};
+constexpr std::array<VerdictWords, 4> kVerdictWords = {
+    {{policyd::Action::defer, "Deferring", "more is deferred"},
+     {policyd::Action::hold, "Holding", "more is held in the queue"},
+     {policyd::Action::discard, "Discarding", "more is discarded silently"},
+     {policyd::Action::reject, "Rejecting", "more is rejected"}}};
 
-std::string_view participle(policyd::Action verdict) {
-  switch (verdict) {
-    case policyd::Action::defer:
-      return "Deferring";
-    case policyd::Action::hold:
-      return "Holding";
-    case policyd::Action::discard:
-      return "Discarding";
-    default:
-      return "Rejecting";
-  }
+// Those of reject for verdicts that our options cannot express.
+const VerdictWords& words_for(policyd::Action verdict) {
+  const auto* const found =
+      std::find_if(kVerdictWords.begin(), kVerdictWords.end(),
+                   [&](const VerdictWords& words) { return words.verdict == verdict; });
+  return found == kVerdictWords.end() ? kVerdictWords.back() : *found;
 }
 
 }  // namespace
@@ -131,7 +123,7 @@ std::optional<std::string> verdict_text(const std::optional<policyd::Action>& ve
 std::optional<std::string> message_for(Direction direction, const Rate& rate,
                                        const std::optional<policyd::Action>& verdict) {
   if (!verdict) return std::nullopt;
-  return fmt::format("{}: {} {} in last {}", participle(*verdict),
+  return fmt::format("{}: {} {} in last {}", words_for(*verdict).participle,
                      rate.unit == Unit::messages ? "Too many messages" : "Too much mail",
                      direction == Direction::send ? "sent" : "received", period_text(rate.period));
 }
@@ -154,7 +146,9 @@ std::string describe(const WantedLimit& limit) {
                      verb(limit.direction, limit.target, limit.per), rates_text(limit.rates),
                      object(limit.direction, limit.target, limit.per),
                      except.empty() ? "" : ", except " + join_with_and(except),
-                     consequence(limit.verdict), limit.enabled ? "" : "; currently switched off");
+                     limit.verdict ? words_for(*limit.verdict).consequence
+                                   : "more is let through (verdict none only monitors)",
+                     limit.enabled ? "" : "; currently switched off");
 }
 
 std::string target_text(const StoredLimit& limit) {
