@@ -19,41 +19,18 @@ using std::chrono::seconds;
 
 struct PeriodUnit {
   std::string_view name;      // in the notation
+  std::string_view words;     // also accepted; no "m", which could be a minute or a month
   std::string_view singular;  // in sentences: "a day", "2 days"
   std::string_view article;
   std::int64_t length_s;
 };
-
 // Longest first: a period is written in the largest unit that fits.
-constexpr std::array<PeriodUnit, 5> kPeriodUnits = {{{"week", "week", "a", 7 * 86'400},
-                                                     {"day", "day", "a", 86'400},
-                                                     {"h", "hour", "an", 3'600},
-                                                     {"min", "minute", "a", 60},
-                                                     {"s", "second", "a", 1}}};
-
-struct PeriodWord {
-  std::string_view word;
-  std::int64_t length_s;
-};
-// No "m": it could be a minute or a month.
-constexpr std::array<PeriodWord, 18> kPeriodWords = {{{"s", 1},
-                                                      {"sec", 1},
-                                                      {"secs", 1},
-                                                      {"second", 1},
-                                                      {"seconds", 1},
-                                                      {"min", 60},
-                                                      {"mins", 60},
-                                                      {"minute", 60},
-                                                      {"minutes", 60},
-                                                      {"h", 3'600},
-                                                      {"hour", 3'600},
-                                                      {"hours", 3'600},
-                                                      {"d", 86'400},
-                                                      {"day", 86'400},
-                                                      {"days", 86'400},
-                                                      {"w", 7 * 86'400},
-                                                      {"week", 7 * 86'400},
-                                                      {"weeks", 7 * 86'400}}};
+constexpr std::array<PeriodUnit, 5> kPeriodUnits = {
+    {{"week", "w week weeks", "week", "a", 7 * 86'400},
+     {"day", "d day days", "day", "a", 86'400},
+     {"h", "h hour hours", "hour", "an", 3'600},
+     {"min", "min mins minute minutes", "minute", "a", 60},
+     {"s", "s sec secs second seconds", "second", "a", 1}}};
 
 constexpr std::int64_t kKibPerMib = 1024;
 constexpr std::int64_t kKibPerGib = 1024 * kKibPerMib;
@@ -109,12 +86,15 @@ Result<Rate> parse_rate(std::string_view text) {
   const auto [count, word_text] = leading_number(text.substr(slash + 1));
   std::string word{word_text};
   policyd::lower_case(word);
-  const auto* unit = std::find_if(kPeriodWords.begin(), kPeriodWords.end(),
-                                  [&](const PeriodWord& known) { return known.word == word; });
+  const auto* unit =
+      std::find_if(kPeriodUnits.begin(), kPeriodUnits.end(), [&](const PeriodUnit& known) {
+        const auto words = split(known.words, ' ');
+        return std::find(words.begin(), words.end(), word) != words.end();
+      });
   if (word.substr(0, 1) == ".") {
     return refuse(text, "the period is not a whole number (write 90min for an hour and a half)");
   }
-  if (unit == kPeriodWords.end()) {
+  if (unit == kPeriodUnits.end()) {
     return refuse(text, word.empty()
                             ? std::string{"the period has no unit (s, min, h, day or week)"}
                             : fmt::format("'{}' is not a valid period (s, min, h, day or week)",
