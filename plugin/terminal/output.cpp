@@ -18,21 +18,9 @@ constexpr std::size_t kPreferredWidth = 16;
 constexpr std::size_t kMinWidth = 8;
 
 std::string_view code_of(Colour colour) {
-  switch (colour) {
-    case Colour::none:
-      return "";
-    case Colour::bold:
-      return "\033[1m";
-    case Colour::dim:
-      return "\033[2m";
-    case Colour::red:
-      return "\033[31m";
-    case Colour::yellow:
-      return "\033[33m";
-    case Colour::green:
-      return "\033[32m";
-  }
-  return "";
+  constexpr std::array<std::string_view, 6> kCodes = {"",         "\033[1m",  "\033[2m",
+                                                      "\033[31m", "\033[33m", "\033[32m"};
+  return kCodes.at(static_cast<std::size_t>(colour));
 }
 
 // At most `width` columns; "…" at the end if something is cut.
@@ -49,15 +37,18 @@ std::string fitted(const std::string& text, std::size_t width) {
 
 }  // namespace
 
+void Output::print_cell(const Cell& cell) {
+  const bool coloured = style_.colour && cell.colour != Colour::none && !cell.text.empty();
+  if (coloured) out_ << code_of(cell.colour);
+  out_ << cell.text;
+  if (coloured) out_ << "\033[0m";
+}
+
 void Output::line(std::string_view text) { out_ << text << '\n'; }
 
 void Output::line(const Cell& left, const Cell& right) {
-  for (const Cell& cell : {left, right}) {
-    const bool coloured = style_.colour && cell.colour != Colour::none && !cell.text.empty();
-    if (coloured) out_ << code_of(cell.colour);
-    out_ << cell.text;
-    if (coloured) out_ << "\033[0m";
-  }
+  print_cell(left);
+  print_cell(right);
   out_ << '\n';
 }
 
@@ -93,8 +84,7 @@ std::size_t Table::min_width() const {
 void Output::print(const Table& table) {
   std::vector<std::size_t> widths = table.widths();
   if (style_.terminal && style_.width != 0) {
-    std::size_t total = kGap.size() * (widths.size() - 1);
-    for (const std::size_t width : widths) total += width;
+    std::size_t total = table.width();
     const auto cut = [&](Shrinks which, std::size_t min_width) {
       for (std::size_t i = 0; i < widths.size() && total > style_.width; ++i) {
         if (table.columns_[i].shrinks != which || widths[i] <= min_width) continue;
@@ -114,11 +104,8 @@ void Output::print(const Table& table) {
       const std::string padding(widths[i] - width_of(text), ' ');
       const bool right = table.columns_[i].right;
       const bool last = i + 1 == row.size();
-      const bool coloured = style_.colour && row[i].colour != Colour::none && !text.empty();
       if (right) out_ << padding;
-      if (coloured) out_ << code_of(row[i].colour);
-      out_ << text;
-      if (coloured) out_ << "\033[0m";
+      print_cell({text, row[i].colour});
       if (!right && !last) out_ << padding;
       if (!last) out_ << kGap;
     }

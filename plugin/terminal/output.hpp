@@ -63,6 +63,8 @@ class Output {
   void print(const nlohmann::json& value);
 
  private:
+  void print_cell(const Cell& cell);
+
   std::ostream& out_;
   Style style_;
 };
