@@ -4,6 +4,8 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,15 @@ inline bool has_white_space(std::string_view text) {
 // Only A..Z change: mail addresses are compared this way.
 inline void lower_case(std::string& text) {
   std::transform(text.begin(), text.end(), text.begin(), lower);
+}
+
+// All of `text` as a decimal number; nullopt if it is anything else, or does not fit.
+template <typename T>
+[[nodiscard]] std::optional<T> parse_number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 }  // namespace policyd

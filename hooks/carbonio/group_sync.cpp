@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <set>
 
@@ -42,9 +41,7 @@ std::string network_member(std::string_view word) {
   if (!address) return {};
   int length = address->bits();
   if (slash < word.size()) {
-    const std::string_view digits = word.substr(slash + 1);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-    if (error != std::errc{} || end != digits.data() + digits.size()) return {};
+    length = policyd::parse_number<int>(word.substr(slash + 1)).value_or(-1);
     if (length < 0 || length > address->bits()) return {};
   }
   return fmt::format("{}/{}", address->masked(length).to_short_string(), length);

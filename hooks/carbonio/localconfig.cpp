@@ -4,10 +4,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 #include <pugixml.hpp>
 #include <system_error>
 
+#include "daemon/base/ascii.hpp"
 #include "daemon/base/read_file.hpp"
 
 namespace carbonio {
@@ -125,9 +125,8 @@ Result<std::string> LocalConfig::need(std::string_view key) const {
 Result<std::uint16_t> LocalConfig::need_port(std::string_view key) const {
   const auto value = need(key);
   if (!value) return tl::unexpected{value.error()};
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), port);
-  if (error != std::errc{} || end != value->data() + value->size() || port == 0) {
+  const auto port = policyd::parse_number<std::uint16_t>(*value).value_or(0);
+  if (port == 0) {
     return failure(
         fmt::format("{}: the value of key {} is not a valid port (1 to 65535)", name_, key));
   }

@@ -12,6 +12,8 @@
 #include <system_error>
 #include <vector>
 
+#include "daemon/base/ascii.hpp"
+
 namespace carbonio {
 namespace {
 
@@ -81,10 +83,8 @@ std::vector<pid_t> all_processes() {
   std::error_code code;
   for (fs::directory_iterator entry{"/proc", code}, end; !code && entry != end;
        entry.increment(code)) {
-    const std::string name = entry->path().filename();
-    pid_t pid = 0;
-    const auto [rest, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (error == std::errc{} && rest == name.data() + name.size()) all.push_back(pid);
+    const auto pid = policyd::parse_number<pid_t>(entry->path().filename().string());
+    if (pid) all.push_back(*pid);
   }
   return all;
 }

@@ -4,21 +4,20 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "daemon/base/ascii.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
 tl::expected<std::int64_t, Failure> parse_id(const std::string& word) {
-  std::int64_t id = 0;
-  const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), id);
-  if (code != std::errc{} || end != word.data() + word.size() || id < 1) {
+  const auto id = policyd::parse_number<std::int64_t>(word);
+  if (!id || *id < 1) {
     return wrong_use(
         fmt::format("not a valid ID: '{}'; IDs are in the first column of 'carbonio-limits list'",
                     shown(word)));
   }
-  return id;
+  return *id;
 }
 
 tl::expected<std::vector<std::int64_t>, Failure> parse_ids(const std::vector<std::string>& words) {

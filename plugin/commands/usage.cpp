@@ -3,10 +3,10 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "daemon/base/ascii.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/screen.hpp"
@@ -28,9 +28,8 @@ constexpr std::chrono::seconds kRefresh{2};
 tl::expected<std::optional<std::size_t>, Failure> top_of(const Arguments& arguments) {
   const auto text = arguments.value("top");
   if (!text) return std::nullopt;
-  std::size_t number = 0;
-  const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (code != std::errc{} || end != text->data() + text->size() || number == 0) {
+  const auto number = policyd::parse_number<std::size_t>(*text);
+  if (number.value_or(0) == 0) {
     return wrong_use(
         fmt::format("not a valid --top: '{}'; give a whole number of at least 1", shown(*text)));
   }

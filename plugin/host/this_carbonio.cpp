@@ -3,8 +3,7 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-
+#include "daemon/base/ascii.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -15,10 +14,8 @@ tl::expected<std::chrono::seconds, Failure> seconds_of(const Arguments& argument
   constexpr int kMaxSeconds = 3600;
   const auto text = arguments.value(std::string{option.name});
   if (!text) return default_value;
-  int seconds = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
-  const bool whole = error == std::errc{} && end == text->data() + text->size();
-  if (!whole || seconds < 1 || seconds > kMaxSeconds) {
+  const int seconds = policyd::parse_number<int>(*text).value_or(0);
+  if (seconds < 1 || seconds > kMaxSeconds) {
     return wrong_use(
         fmt::format("--{}: not a valid timeout: '{}' (a number of seconds from 1 to 3600)",
                     option.name, shown(*text)));

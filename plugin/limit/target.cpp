@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
@@ -138,11 +138,8 @@ Result<Target> parse_client(std::string_view text) {
   // without a prefix length CBPolicyD guesses it from the number of groups.
   const std::string host = lower_cased(text.substr(0, slash)) + (address->is_v4() ? "" : "/128");
   if (slash == text.size()) return Target{Who::client, host};
-  const std::string_view digits = text.substr(slash + 1);
-  int length = 0;
-  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  if (parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() || length < 0 ||
-      length > address->bits()) {
+  const int length = policyd::parse_number<int>(text.substr(slash + 1)).value_or(-1);
+  if (length < 0 || length > address->bits()) {
     return refuse("the prefix length is not valid");
   }
   if (address->masked(length) != *address) {

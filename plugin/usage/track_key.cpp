@@ -3,8 +3,7 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-
+#include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "plugin/terminal/text.hpp"
@@ -22,13 +21,8 @@ std::optional<KeyNetwork> KeyNetwork::parse(std::string_view text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
   const auto address = policyd::IpAddress::parse(text.substr(0, slash));
-  const std::string_view digits = text.substr(slash + 1);
-  int length = 0;
-  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  if (!address || parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() ||
-      length < 0 || length > kMaxLength) {
-    return std::nullopt;
-  }
+  const int length = policyd::parse_number<int>(text.substr(slash + 1)).value_or(-1);
+  if (!address || length < 0 || length > kMaxLength) return std::nullopt;
   return KeyNetwork{address->masked(length), length};
 }
 
