@@ -12,7 +12,6 @@
 #include <memory>
 
 #include "hooks/system/line_client.hpp"
-#include "hooks/system/wait_until.hpp"
 
 namespace carbonio {
 namespace {
@@ -33,18 +32,11 @@ Result<UniqueFd> no_connection(std::string_view why) {
 }
 
 Result<UniqueFd> connect_unix(const std::string& path, Deadline deadline) {
-  constexpr std::chrono::milliseconds kInterval{10};
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return no_connection(std::strerror(ENAMETOOLONG));
   std::copy(path.begin(), path.end(), std::begin(address.sun_path));
-  UniqueFd fd;
-  const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-  wait_until(left, kInterval, [&] {
-    fd = connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address, deadline);
-    return fd || errno != EAGAIN;  // the queue of connections is full
-  });
+  UniqueFd fd = connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address, deadline);
   if (!fd) return no_connection(std::strerror(errno));
   return fd;
 }

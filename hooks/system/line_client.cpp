@@ -2,7 +2,7 @@
 #include "hooks/system/line_client.hpp"
 
 #include <fmt/core.h>
-#include <poll.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <array>
@@ -19,34 +19,29 @@ using policyd::failure;
 using policyd::Result;
 using policyd::UniqueFd;
 
-// Whether the socket is ready for `events` by the deadline.
-bool ready(const UniqueFd& fd, short events, Deadline deadline) {
-  for (;;) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())
-            .count();
-    pollfd waiting{fd.get(), events, 0};
-    const int found = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
-    if (found < 0 && errno == EINTR) continue;
-    return found > 0;
+// Lets system calls on the socket wait until the deadline at most.
+void limit_waiting(const UniqueFd& fd, Deadline deadline) {
+  const auto left = std::max<std::int64_t>(
+      std::chrono::ceil<std::chrono::microseconds>(deadline - std::chrono::steady_clock::now())
+          .count(),
+      1);  // 0 would be for ever
+  constexpr std::int64_t kSecond = 1'000'000;
+  const timeval time{left / kSecond, left % kSecond};
+  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
+    ::setsockopt(fd.get(), SOL_SOCKET, option, &time, sizeof time);
   }
 }
 
 }  // namespace
 
 UniqueFd connect_to(const sockaddr* address, socklen_t size, Deadline deadline) {
-  UniqueFd fd{::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  if (!fd || ::connect(fd.get(), address, size) == 0) return fd;
-  int error = errno;
-  if (error == EINPROGRESS) {
-    socklen_t length = sizeof error;
-    if (!ready(fd, POLLOUT, deadline)) {
-      error = ETIMEDOUT;
-    } else if (::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
-      error = errno;
-    }
-  }
-  if (error != 0) fd.reset();
+  UniqueFd fd{::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  if (!fd) return fd;
+  limit_waiting(fd, deadline);
+  if (::connect(fd.get(), address, size) == 0) return fd;
+  // The deadline has passed: EAGAIN if the queue of a Unix socket is full.
+  const int error = errno == EINPROGRESS || errno == EAGAIN ? ETIMEDOUT : errno;
+  fd.reset();
   errno = error;
   return fd;
 }
@@ -62,9 +57,10 @@ Result<std::string> ask_for_line(const UniqueFd& fd, std::string_view request, s
   std::array<char, 1024> part{};
   while (text.find('\n') == std::string::npos) {
     if (text.size() > max_line) return failure("the answer is too long");
-    if (!ready(fd, POLLIN, deadline)) return failure("no answer in time");
+    limit_waiting(fd, deadline);
     const ssize_t got = ::recv(fd.get(), part.data(), part.size(), 0);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return failure("no answer in time");
     if (got < 0) return failure(std::strerror(errno));
     if (got == 0) break;
     text.append(part.data(), static_cast<std::size_t>(got));

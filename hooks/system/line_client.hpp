@@ -17,7 +17,7 @@ namespace carbonio {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
-// A stream socket; not open if there is no connection by the deadline, and errno says why.
+// A blocking stream socket; not open if there is no connection by the deadline, and errno says why.
 policyd::UniqueFd connect_to(const sockaddr* address, socklen_t size, Deadline deadline);
 
 // Sends `request` and returns the first line of the answer, without its end. An Error, without the

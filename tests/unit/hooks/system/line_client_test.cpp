@@ -20,7 +20,7 @@ Deadline in(milliseconds time) { return std::chrono::steady_clock::now() + time;
 struct Answered {
   explicit Answered(std::string_view answer, bool open = false) {
     std::array<int, 2> ends{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
     client.reset(ends[0]);
     server.reset(ends[1]);
     EXPECT_EQ(::send(server.get(), answer.data(), answer.size(), MSG_NOSIGNAL),
