@@ -19,8 +19,6 @@ namespace fs = std::filesystem;
 using policyd::failure;
 using policyd::Result;
 
-bool is_program(const fs::path& file) { return ::access(file.c_str(), X_OK) == 0; }
-
 // The program with its first words; empty if it is not installed.
 std::vector<std::string> prov_words(const fs::path& home) {
   const fs::path carbonio = home / "bin" / "carbonio";

@@ -16,23 +16,16 @@ constexpr std::string_view kPrompt = "prov> ";
 constexpr std::string_view kError = "ERROR: ";
 constexpr std::size_t kMaxReason = 300;
 
-std::string_view without_return(std::string_view line) {
-  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-  return line;
-}
-
 // Calls `each` with every line, without its end.
 template <typename Each>
 void for_each_line(std::string_view text, Each each) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    each(without_return(text.substr(0, end)));
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    each(line);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-}
-
-bool starts_with(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
 }
 
 // What Java and its libraries print next to the answer.
@@ -41,7 +34,7 @@ bool is_warning(std::string_view line) {
       "WARN",    "INFO",   "DEBUG",      "[",        "\tat ",
       "SLF4J: ", "log4j:", "Picked up ", "OpenJDK ", "Java HotSpot(TM) "};
   return std::any_of(kStarts.begin(), kStarts.end(),
-                     [&](std::string_view start) { return starts_with(line, start); });
+                     [&](std::string_view start) { return line.starts_with(start); });
 }
 
 bool is_blank(std::string_view line) {
@@ -55,7 +48,7 @@ std::string shortened(std::string_view text) {
 }
 
 std::optional<ProvError> error_in(std::string_view line) {
-  if (!starts_with(line, kError)) return std::nullopt;
+  if (!line.starts_with(kError)) return std::nullopt;
   line.remove_prefix(kError.size());
   if (const std::size_t cause = line.find(" (cause: "); cause != std::string_view::npos) {
     line = line.substr(0, cause);
@@ -63,23 +56,19 @@ std::optional<ProvError> error_in(std::string_view line) {
   const std::size_t open = line.find(" (");
   if (open == std::string_view::npos) return ProvError{{}, std::string{line}};
   std::string_view message = line.substr(open + 2);
-  if (!message.empty() && message.back() == ')') message.remove_suffix(1);
+  if (message.ends_with(')')) message.remove_suffix(1);
   return ProvError{std::string{line.substr(0, open)}, std::string{message}};
-}
-
-bool is_attribute_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  });
 }
 
 // "attr: value"
 std::optional<std::pair<std::string, std::string>> attribute_in(std::string_view line) {
   constexpr std::string_view kBetween = ": ";
   const std::size_t colon = line.find(kBetween);
-  if (colon == std::string_view::npos || !is_attribute_name(line.substr(0, colon))) {
-    return std::nullopt;
-  }
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const bool is_name = std::all_of(line.begin(), line.begin() + colon, [](char c) {
+    return policyd::is_letter(c) || policyd::is_digit(c);
+  });
+  if (!is_name) return std::nullopt;
   return std::pair{std::string{line.substr(0, colon)},
                    std::string{line.substr(colon + kBetween.size())}};
 }
@@ -110,7 +99,7 @@ std::string reason_in(std::string_view text) {
   if (const auto errors = errors_in(text); !errors.empty()) return errors.front().to_string();
   std::string out;
   for_each_line(text, [&](std::string_view line) {
-    while (starts_with(line, kPrompt)) line.remove_prefix(kPrompt.size());
+    while (line.starts_with(kPrompt)) line.remove_prefix(kPrompt.size());
     if (out.empty() && !is_blank(line) && !is_warning(line)) out = shortened(line);
   });
   return out;
@@ -127,7 +116,7 @@ policyd::Result<std::vector<std::string>> split_answers(std::string_view text,
     prompted = true;
   };
   for_each_line(text, [&](std::string_view line) {
-    while (starts_with(line, kPrompt)) {
+    while (line.starts_with(kPrompt)) {
       finish();
       line.remove_prefix(kPrompt.size());
     }
@@ -187,7 +176,7 @@ std::vector<Entry> servers_in(std::string_view answer) {
   constexpr std::string_view kName = "# name ";
   std::vector<Entry> out;
   for_each_line(answer, [&](std::string_view line) {
-    if (starts_with(line, kName)) {
+    if (line.starts_with(kName)) {
       out.push_back({std::string{line.substr(kName.size())}, {}});
     } else if (auto attribute = attribute_in(line); attribute && !out.empty()) {
       out.back().attributes.add(std::move(attribute->first), std::move(attribute->second));

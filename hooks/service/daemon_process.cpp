@@ -68,16 +68,6 @@ bool is_same_file(const fs::path& a, const fs::path& b) {
   return a == b || fs::equivalent(a, b, code);
 }
 
-// A worker or a supervisor, not one that only cleans up or checks.
-bool serves(pid_t pid, const fs::path& config) {
-  const Words words = words_of(pid, "cmdline");
-  if (!is_cbpolicyd(words) || !is_same_file(config_of(pid, words), config)) return false;
-  return std::none_of(words.begin(), words.end(), [](const std::string& word) {
-    return word == "--cleanup" || word == "--check-config" || word == "--help" ||
-           word == "--version";
-  });
-}
-
 std::vector<pid_t> all_processes() {
   std::vector<pid_t> all;
   std::error_code code;
@@ -104,17 +94,25 @@ pid_t parent_of(pid_t pid) {
 
 }  // namespace
 
-bool is_daemon(pid_t pid, const fs::path& config) { return serves(pid, config); }
+// A worker or a supervisor, not one that only cleans up or checks.
+bool is_daemon(pid_t pid, const fs::path& config) {
+  const Words words = words_of(pid, "cmdline");
+  if (!is_cbpolicyd(words) || !is_same_file(config_of(pid, words), config)) return false;
+  return std::none_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "--cleanup" || word == "--check-config" || word == "--help" ||
+           word == "--version";
+  });
+}
 
 std::optional<pid_t> find_daemon(const fs::path& config, const fs::path& pid_file) {
   pid_t pid = 0;
   std::ifstream{pid_file} >> pid;
-  if (pid > 1 && serves(pid, config)) return pid;
+  if (pid > 1 && is_daemon(pid, config)) return pid;
   // The pid file is missing or stale, which must not hide a running daemon. While one starts in
   // the background there are two for a moment: the one that stays is the other's child.
   std::optional<pid_t> found;
   for (const pid_t each : all_processes()) {
-    if (!serves(each, config) || has(words_of(each, "cmdline"), "--supervised")) continue;
+    if (!is_daemon(each, config) || has(words_of(each, "cmdline"), "--supervised")) continue;
     if (!found || parent_of(each) == *found) found = each;
   }
   return found;

@@ -34,8 +34,6 @@ constexpr std::chrono::seconds kQueryWithin{10};
 constexpr std::chrono::seconds kAnswerWithin{2};
 constexpr std::chrono::milliseconds kInterval{20};
 
-bool is_program(const fs::path& file) { return ::access(file.c_str(), X_OK) == 0; }
-
 fs::path find_systemctl(const fs::path& zextras_home) {
   std::error_code code;
   if (zextras_home != "/opt/zextras" || !fs::is_directory("/run/systemd/system", code)) return {};
@@ -184,17 +182,22 @@ bool runs_another_program(pid_t pid, const ServiceFiles& files) {
   return !code && !same;
 }
 
+// For a daemon that keeps running if its configuration is broken.
+Result<policyd::Config> next_config(const ServiceFiles& files) {
+  auto loaded = policyd::load_config(files.config);
+  if (loaded) return std::move(loaded->config);
+  return failure(
+      fmt::format("{}; the running daemon keeps its configuration", loaded.error().message));
+}
+
 // The supervisor stops its worker in order and starts another on the same sockets.
 Result<void> replace_worker(const ServiceFiles& files, pid_t supervisor, pid_t worker) {
-  const auto loaded = policyd::load_config(files.config);
-  if (!loaded) {
-    return failure(
-        fmt::format("{}; the running daemon keeps its configuration", loaded.error().message));
-  }
+  const auto config = next_config(files);
+  if (!config) return tl::unexpected{config.error()};
   if (auto sent = send_signal(supervisor, SIGUSR2); !sent) return sent;
   const bool replaced = wait_until(kWithin, kInterval, [&] {
     const auto now = find_worker(supervisor);
-    return now && *now != worker && probe_daemon(loaded->config, kAnswerWithin);
+    return now && *now != worker && probe_daemon(*config, kAnswerWithin);
   });
   if (replaced) return {};
   return failure(
@@ -264,11 +267,8 @@ Result<void> restart_service(const ServiceFiles& files) {
 }
 
 Result<void> reload_service(const ServiceFiles& files) {
-  const auto loaded = policyd::load_config(files.config);
-  if (!loaded) {
-    return failure(
-        fmt::format("{}; the running daemon keeps its configuration", loaded.error().message));
-  }
+  const auto config = next_config(files);
+  if (!config) return tl::unexpected{config.error()};
   if (!files.systemctl.empty() && is_active(files)) return ask_systemd(files, "reload");
   const auto pid = running_service(files);
   if (!pid)

@@ -190,4 +190,6 @@ class Running {
 
 Result<ProgramOutput> run_program(const Program& program) { return Running{program}.run(); }
 
+bool is_program(const std::string& file) { return ::access(file.c_str(), X_OK) == 0; }
+
 }  // namespace carbonio

@@ -36,4 +36,7 @@ struct ProgramOutput {
 // or prints too much.
 policyd::Result<ProgramOutput> run_program(const Program& program);
 
+// Whether this user may run the file.
+bool is_program(const std::string& file);
+
 }  // namespace carbonio
