@@ -29,4 +29,25 @@ std::string_view local_part_of(std::string_view address) {
   return address.substr(0, at_sign(address));
 }
 
+std::string_view problem_with_domain(std::string_view text) {
+  constexpr std::size_t kMaxDomain = 255;
+  constexpr std::size_t kMaxLabel = 63;
+  if (text.empty()) return "it is empty";
+  if (text.size() > kMaxDomain) return "it is longer than 255 characters";
+  for (std::size_t from = 0; from <= text.size();) {
+    const std::string_view label = text.substr(from, text.find('.', from) - from);
+    if (label.empty()) return "it has an empty label";
+    if (label.size() > kMaxLabel) return "a label is longer than 63 characters";
+    if (label.front() == '-' || label.back() == '-') return "a label begins or ends with '-'";
+    const bool plain = std::all_of(label.begin(), label.end(), [](char c) {
+      return is_letter(c) || is_digit(c) || c == '-' || c == '_';
+    });
+    if (!plain) {
+      return "only letters, digits, '-' and '.' are allowed (write other letters as xn--...)";
+    }
+    from += label.size() + 1;
+  }
+  return {};
+}
+
 }  // namespace policyd

@@ -15,4 +15,7 @@ namespace policyd {
 [[nodiscard]] std::string_view domain_of(std::string_view address);
 [[nodiscard]] std::string_view local_part_of(std::string_view address);
 
+// Why `text` is not a domain that mail is sent to, in words; empty if it is.
+[[nodiscard]] std::string_view problem_with_domain(std::string_view text);
+
 }  // namespace policyd

@@ -4,11 +4,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
 
 namespace carbonio {
 namespace {
@@ -18,17 +18,6 @@ using policyd::Result;
 namespace sql = policyd::sql;
 
 constexpr const char* kNetworks = "zimbraMtaMyNetworks";
-constexpr std::size_t kMaxDomain = 255;
-constexpr std::size_t kMaxLabel = 63;
-
-bool is_label(std::string_view label) {
-  if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-') {
-    return false;
-  }
-  return std::all_of(label.begin(), label.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
-}
 
 // "10.0.0.0/8", "[::1]/128", "192.0.2.1"; empty for anything else.
 std::string network_member(std::string_view word) {
@@ -87,21 +76,18 @@ class Group {
   }
 
   Result<void> find_or_create() {
-    for (const bool created : {false, true}) {
-      auto found = prepare("SELECT ID FROM {p}policy_groups WHERE Name = ?");
-      if (!found) return tl::unexpected{found.error()};
-      const int code = found->bind(1, std::string_view{name_}).step();
-      if (code == SQLITE_ROW) {
-        id_ = found->integer(0);
-        return {};
-      }
-      if (code != SQLITE_DONE || created) break;
-      auto insert = prepare("INSERT INTO {p}policy_groups (Name) VALUES (?)");
-      if (!insert) return tl::unexpected{insert.error()};
-      auto done = finish(insert->bind(1, std::string_view{name_}).run());
-      if (!done) return done;
-    }
-    return failure(sql::message_of(db_));
+    // Not INSERT OR IGNORE, which uses up an ID even if the group exists.
+    auto insert = prepare(
+        "INSERT INTO {p}policy_groups (Name) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM "
+        "{p}policy_groups WHERE Name = ?1)");
+    if (!insert) return tl::unexpected{insert.error()};
+    auto done = finish(insert->bind(1, name_).run());
+    if (!done) return done;
+    auto found = prepare("SELECT ID FROM {p}policy_groups WHERE Name = ?");
+    if (!found) return tl::unexpected{found.error()};
+    if (found->bind(1, name_).step() != SQLITE_ROW) return failure(sql::message_of(db_));
+    id_ = found->integer(0);
+    return {};
   }
 
   // The examples have the IDs that a fresh database gives them, and no Comment.
@@ -168,12 +154,7 @@ class Group {
 std::string domain_member(std::string_view domain) {
   std::string name{domain};
   policyd::lower_case(name);
-  if (name.size() > kMaxDomain) return {};
-  for (std::size_t from = 0; from <= name.size();) {
-    const std::size_t end = std::min(name.find('.', from), name.size());
-    if (!is_label(std::string_view{name}.substr(from, end - from))) return {};
-    from = end + 1;
-  }
+  if (!policyd::problem_with_domain(name).empty()) return {};
   return "@" + name;
 }
 

@@ -22,31 +22,8 @@ constexpr std::string_view kOwnDomains = "%internal_domains";
 constexpr std::string_view kOwnNetworks = "%internal_ips";
 constexpr std::string_view kAuthenticated = "$*";
 
-constexpr std::size_t kMaxDomain = 255;
-constexpr std::size_t kMaxLabel = 63;
 constexpr std::size_t kMaxAddress = 320;
 constexpr std::size_t kMaxGroup = 200;
-
-bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-// Why `text` is not a valid domain; empty if it is.
-std::string_view problem_with_domain(std::string_view text) {
-  if (text.empty()) return "it is empty";
-  if (text.size() > kMaxDomain) return "it is longer than 255 characters";
-  for (const std::string_view label : split(text, '.')) {
-    if (label.empty()) return "it has an empty label";
-    if (label.size() > kMaxLabel) return "a label is longer than 63 characters";
-    if (label.front() == '-' || label.back() == '-') return "a label begins or ends with '-'";
-    const bool plain = std::all_of(label.begin(), label.end(), [](char c) {
-      return is_letter_or_digit(c) || c == '-' || c == '_';
-    });
-    if (!plain)
-      return "only letters, digits, '-' and '.' are allowed (write other letters as xn--...)";
-  }
-  return {};
-}
 
 // Local parts without quotation marks (RFC 5321, dot-string) and without what is special in an
 // item.
@@ -58,7 +35,8 @@ std::string_view problem_with_local_part(std::string_view text) {
   if (!ascii) return "only letters from a to z are allowed, not ü and the like";
   constexpr std::string_view kOthers = "!#$&'+-/=?^_`{|}~.";
   const bool plain = std::all_of(text.begin(), text.end(), [&](char c) {
-    return is_letter_or_digit(c) || kOthers.find(c) != std::string_view::npos;
+    return policyd::is_letter(c) || policyd::is_digit(c) ||
+           kOthers.find(c) != std::string_view::npos;
   });
   if (!plain) {
     return "white space, commas, quotation marks, '*', '%' and the like are not allowed";
@@ -80,7 +58,7 @@ Result<Target> parse_domain(std::string_view text) {
     return failure(
         fmt::format("not a valid domain: '{}'; for a mail address use --user", shown(text)));
   }
-  if (const auto wrong = problem_with_domain(name); !wrong.empty()) {
+  if (const auto wrong = policyd::problem_with_domain(name); !wrong.empty()) {
     return failure(fmt::format("not a valid domain: '{}': {}", shown(text), wrong));
   }
   return Target{Who::domain, lower_cased(name)};
@@ -98,7 +76,7 @@ Result<Target> parse_user(std::string_view text) {
   if (const auto wrong = problem_with_local_part(text.substr(0, at)); !wrong.empty()) {
     return refuse(wrong);
   }
-  if (const auto wrong = problem_with_domain(text.substr(at + 1)); !wrong.empty()) {
+  if (const auto wrong = policyd::problem_with_domain(text.substr(at + 1)); !wrong.empty()) {
     return refuse(fmt::format("its domain is wrong: {}", wrong));
   }
   return Target{Who::user, lower_cased(text)};
