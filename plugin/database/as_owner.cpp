@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "hooks/system/users.hpp"
 
@@ -23,11 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 using policyd::failure;
 using policyd::Result;
-
-// The user, or one without name and with the group of the file.
-carbonio::User user_of(uid_t id, gid_t group_of_file) {
-  return carbonio::find_user(id).value_or(carbonio::User{id, group_of_file, {}, {}});
-}
 
 // The status of `file`, or of the nearest existing folder above it.
 Result<struct stat> status_of(const fs::path& file) {
@@ -53,22 +48,22 @@ bool take_groups_of(const carbonio::User& user) {
                            : initgroups(user.name.c_str(), user.group) == 0;
 }
 
-Result<void> become(uid_t id, const carbonio::User& user) {
-  if (!take_groups_of(user) || setgid(user.group) != 0 || setuid(id) != 0) {
-    const std::string why = std::strerror(errno);
-    return failure(fmt::format("cannot switch to user {}: {}; run this command as that user",
-                               user.name.empty() ? fmt::format("{}", id) : user.name, why));
+// The owner that this process has to become; nullopt if it is that user already. One that has no
+// name has the group of the file.
+Result<std::optional<carbonio::User>> owner_to_become(const fs::path& file) {
+  const auto status = status_of(file);
+  if (!status) return tl::unexpected{status.error()};
+  const uid_t id = status->st_uid;
+  if (id == geteuid()) return std::nullopt;
+  if (geteuid() == 0) {
+    return carbonio::find_user(id).value_or(carbonio::User{id, status->st_gid, {}, {}});
   }
-  return {};
-}
-
-policyd::Error only_the_owner(const fs::path& file, uid_t id) {
   const std::string name = user_name(id);
   // No "su - USER": service users have no login shell.
-  return {fmt::format(
+  return failure(fmt::format(
       "{} belongs to user {}, and only that user may access it, because SQLite's files next to it "
       "must have the same owner; run this command as root{}",
-      file.string(), name, id == 0 ? std::string{} : " or as " + name)};
+      file.string(), name, id == 0 ? std::string{} : " or as " + name));
 }
 
 }  // namespace
@@ -79,20 +74,22 @@ std::string user_name(uid_t id) {
 }
 
 Result<void> become_owner_of(const fs::path& file) {
-  const auto status = status_of(file);
-  if (!status) return tl::unexpected{status.error()};
-  if (status->st_uid == geteuid()) return {};
-  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
-  return become(status->st_uid, user_of(status->st_uid, status->st_gid));
+  const auto user = owner_to_become(file);
+  if (!user) return tl::unexpected{user.error()};
+  if (!*user) return {};
+  if (!take_groups_of(**user) || setgid((*user)->group) != 0 || setuid((*user)->id) != 0) {
+    const std::string why = std::strerror(errno);
+    return failure(fmt::format("cannot switch to user {}: {}; run this command as that user",
+                               user_name((*user)->id), why));
+  }
+  return {};
 }
 
 Result<AsOwner> AsOwner::of(const fs::path& file) {
-  const auto status = status_of(file);
-  if (!status) return tl::unexpected{status.error()};
+  const auto user = owner_to_become(file);
+  if (!user) return tl::unexpected{user.error()};
   AsOwner out;
-  if (status->st_uid == geteuid()) return out;
-  const carbonio::User user = user_of(status->st_uid, status->st_gid);
-  if (geteuid() != 0) return tl::unexpected{only_the_owner(file, status->st_uid)};
+  if (!*user) return out;
   const int groups = getgroups(0, nullptr);
   out.groups_before_.resize(static_cast<std::size_t>(std::max(groups, 0)));
   if (groups < 0 || getgroups(groups, out.groups_before_.data()) < 0) {
@@ -100,7 +97,7 @@ Result<AsOwner> AsOwner::of(const fs::path& file) {
   }
   out.group_before_ = getegid();
   out.was_root_ = true;
-  if (!take_groups_of(user) || setegid(user.group) != 0 || seteuid(status->st_uid) != 0) {
+  if (!take_groups_of(**user) || setegid((*user)->group) != 0 || seteuid((*user)->id) != 0) {
     return failure(
         fmt::format("cannot switch to the owner of {}: {}; run this command as that user",
                     file.string(), std::strerror(errno)));
