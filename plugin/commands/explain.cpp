@@ -167,12 +167,7 @@ std::string amount(double value) {
 std::string free_text(const ExplainedLimit& limit, policyd::TimePoint now, bool brief) {
   if (!limit.full || limit.verdict == "none")
     return "now";  // WHEN FULL shows that it only monitors
-  if (limit.free_at) {
-    std::string wait = wait_text(limit.free_at, now);  // "in 3 h 5 min"
-    const auto words = split(wait, ' ');
-    if (!brief || words.size() <= 3) return wait;
-    return fmt::format("{} {} {}", words[0], words[1], words[2]);
-  }
+  if (limit.free_at) return wait_text(limit.free_at, now, brief);
   return limit.module == "Accounting" ? fmt::format("next {}", limit.period) : "never";
 }
 

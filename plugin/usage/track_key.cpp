@@ -94,7 +94,7 @@ std::string key_text(std::string_view track_key) {
   return network->is_host() ? address : fmt::format("{}/{}", address, network->length);
 }
 
-std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now) {
+std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now, bool brief) {
   if (!when || *when <= now) return "now";
   const auto wait_s = std::chrono::ceil<std::chrono::seconds>(*when - now).count();
   constexpr std::int64_t kMinute = 60;
@@ -103,8 +103,9 @@ std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint
   const auto two = [&](std::int64_t unit, std::string_view name, std::int64_t smaller,
                        std::string_view smaller_name) {
     const std::int64_t rest = wait_s % unit / smaller;
-    return rest == 0 ? fmt::format("in {} {}", wait_s / unit, name)
-                     : fmt::format("in {} {} {} {}", wait_s / unit, name, rest, smaller_name);
+    return rest == 0 || brief
+               ? fmt::format("in {} {}", wait_s / unit, name)
+               : fmt::format("in {} {} {} {}", wait_s / unit, name, rest, smaller_name);
   };
   if (wait_s < kMinute) return fmt::format("in {} s", wait_s);
   if (wait_s < kHour) return two(kMinute, "min", 1, "s");

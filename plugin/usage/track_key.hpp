@@ -52,7 +52,8 @@ class KeyFilter {
 // "alice@example.org", "192.0.2.1", "all together"; the key itself if it is of an unknown kind.
 std::string key_text(std::string_view track_key);
 
-// "now", "in 42 s", "in 3 h 5 min".
-std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now);
+// "now", "in 42 s", "in 3 h 5 min"; `brief`: "in 3 h".
+std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now,
+                      bool brief = false);
 
 }  // namespace limits

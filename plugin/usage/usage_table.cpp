@@ -25,17 +25,10 @@ Colour colour_of(double percent) {
 
 bool only_monitors(const StoredLimit& limit) { return verdict_word(limit.verdict) == "none"; }
 
-// "in 3 min": without the seconds.
-std::string in_one_unit(const Use& use, policyd::TimePoint now) {
-  const std::string wait = wait_text(use.next_free, now);
-  const auto words = split(wait, ' ');
-  return words.size() <= 3 ? wait : fmt::format("{} {} {}", words[0], words[1], words[2]);
-}
-
 // `brief`: if there is little room.
 std::string next_mail(const Use& use, const StoredLimit& limit, policyd::TimePoint now,
                       bool brief) {
-  if (!only_monitors(limit)) return brief ? in_one_unit(use, now) : wait_text(use.next_free, now);
+  if (!only_monitors(limit)) return wait_text(use.next_free, now, brief);
   if (brief || use.used < use.rate.amount) return "now";
   return use.used == use.rate.amount
              ? "now (only monitored)"
