@@ -56,11 +56,6 @@ std::string line_for(const AllLimits& all, const StoredLimit& limit) {
   return wanted ? line_of(*wanted) : describe(all, limit);
 }
 
-bool is_for(const StoredLimit& limit, const WantedLimit& wanted) {
-  return limit.what.target == wanted.target && limit.what.direction == wanted.direction &&
-         limit.what.per == wanted.per;
-}
-
 Result<void> apply(ChangeSet& changes, AllLimits& all, const FileLimit& limit,
                    Difference& difference) {
   const auto before = std::find_if(all.limits.begin(), all.limits.end(),

@@ -179,4 +179,9 @@ std::string per_text(const StoredLimit& limit) {
   return per_word(limit) + (joined ? ", IPv6 /32" : "");
 }
 
+bool is_for(const StoredLimit& limit, const WantedLimit& wanted) {
+  return limit.what.target == wanted.target && limit.what.direction == wanted.direction &&
+         limit.what.per == wanted.per;
+}
+
 }  // namespace limits

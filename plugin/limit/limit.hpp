@@ -74,6 +74,9 @@ struct StoredLimit {
   [[nodiscard]] std::vector<MemberText> member_texts() const;
 };
 
+// Whether both have the same direction, target and --per.
+bool is_for(const StoredLimit& limit, const WantedLimit& wanted);
+
 // "defer", "none", or any other word in the row.
 std::string verdict_word(const std::optional<std::string>& verdict);
 // As stored in rows: upper case; NULL for none.

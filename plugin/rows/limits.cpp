@@ -32,17 +32,12 @@ std::vector<std::string> differences(const StoredLimit& before, const StoredLimi
   return out;
 }
 
-bool is_wanted(const StoredLimit& limit, const WantedLimit& wanted) {
-  return limit.what.target == wanted.target && limit.what.direction == wanted.direction &&
-         limit.what.per == wanted.per;
-}
-
 // The existing limit, nullptr if there is none.
 Result<const StoredLimit*> find_wanted(const AllLimits& all, const WantedLimit& wanted) {
   std::vector<std::string> ids;
   const StoredLimit* stored = nullptr;
   for (const StoredLimit& limit : all.limits) {
-    if (!is_wanted(limit, wanted)) continue;
+    if (!is_for(limit, wanted)) continue;
     stored = &limit;
     ids.push_back(fmt::format("{}", limit.id));
   }

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
 #include <unordered_set>
 
 #include "plugin/rows/write_limit.hpp"
@@ -67,10 +68,11 @@ Result<void> move_to_own_policy(ChangeSet& changes, const StoredLimit& limit,
   return done;
 }
 
-Result<void> add_group_to_members(ChangeSet& changes, StoredLimit& limit,
-                                  const std::string& group) {
+Result<void> edit_members(ChangeSet& changes, StoredLimit& limit,
+                          const std::function<MemberText(const MemberText&)>& edit) {
   for (StoredMember& member : limit.members) {
-    const MemberText text = with_exception(member.text, *limit.what.direction, group);
+    const MemberText text = edit(member.text);
+    if (text == member.text) continue;
     auto done = changes.run(
         "UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
         {ChangeSet::value_of(text.source), ChangeSet::value_of(text.destination), member.id});
@@ -110,7 +112,9 @@ Result<std::string> ensure_group(ChangeSet& changes, AllLimits& all, std::int64_
   if (!done) return tl::unexpected{done.error()};
   limit.what.except_group = *group;
   if (!*shared) {
-    done = add_group_to_members(changes, limit, *group);
+    done = edit_members(changes, limit, [&](const MemberText& text) {
+      return with_exception(text, *limit.what.direction, *group);
+    });
   } else {
     done = move_to_own_policy(changes, limit, *group);
     if (done) done = reread_policy(changes.tables(), all, limit.policy_id);
@@ -167,15 +171,10 @@ Result<void> drop_empty_group(ChangeSet& changes, StoredLimit& limit) {
       {group});
   if (!ours) return tl::unexpected{ours.error()};
   if (!*ours) return {};
-  for (StoredMember& member : limit.members) {
-    const MemberText text = without_exception(member.text, *limit.what.direction, group);
-    if (text == member.text) continue;
-    auto done = changes.run(
-        "UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
-        {ChangeSet::value_of(text.source), ChangeSet::value_of(text.destination), member.id});
-    if (!done) return done;
-    member.text = text;
-  }
+  auto done = edit_members(changes, limit, [&](const MemberText& text) {
+    return without_exception(text, *limit.what.direction, group);
+  });
+  if (!done) return done;
   limit.what.except_group.reset();
   return delete_unused_group(changes, group);
 }
