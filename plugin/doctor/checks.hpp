@@ -11,6 +11,7 @@
 #include "plugin/database/change_set.hpp"
 #include "plugin/doctor/examine.hpp"
 #include "plugin/postfix/postfix_asks.hpp"
+#include "plugin/rows/read_limits.hpp"
 
 namespace limits {
 
@@ -31,7 +32,7 @@ inline constexpr const char* kStart = "carbonio-limits service start";
 inline constexpr const char* kRestart = "carbonio-limits service restart";
 
 // `sqlite3 FILE "..."`, as typed in a shell.
-std::string sqlite_command(const std::filesystem::path& database, const std::string& sql);
+std::string sqlite_command(const DoctorQuestion& question, const std::string& sql);
 // Whether this is a Carbonio host, where `enable` fixes most things.
 bool is_carbonio(const DoctorQuestion& question);
 
@@ -47,8 +48,8 @@ struct RulesChecked {
 // Rows: problems that the daemon finds, orphans, names, limits that can never apply.
 RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, Findings& findings);
 // Limits that outsiders can use up, and limits that apply to all bounces.
-void check_senders(const DoctorQuestion& question, const Tables& tables, RulesChecked& checked,
-                   Findings& findings);
+void check_senders(const DoctorQuestion& question, const Tables& tables, const AllLimits& all,
+                   RulesChecked& checked, Findings& findings);
 void check_names(const DoctorQuestion& question, const Tables& tables, Findings& findings);
 
 // Configuration, process, answer, the rules in force, log and pid file.

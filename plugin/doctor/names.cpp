@@ -131,24 +131,24 @@ void check_names(const DoctorQuestion& question, const Tables& tables, Findings&
                                    NameColumn{"policy_members", "Destination"},
                                    NameColumn{"policy_group_members", "Member"}};
   for (const NameColumn& each : kColumns) {
-    tables.each(fmt::format("SELECT ID, {} FROM {{p}}{}", each.column, each.table), {},
-                [&](const policyd::sql::Statement& row) {
-                  const auto found = look_alike(row.text(1));
-                  if (!found) return;
-                  const std::string fix =
-                      found->plain.empty()
-                          ? fmt::format("retype it: UPDATE {} SET {} = '...' WHERE ID = {}",
-                                        each.table, each.column, row.integer(0))
-                          : sqlite_command(question.daemon.config.database,
-                                           fmt::format("UPDATE {} SET {} = {} WHERE ID = {}",
-                                                       tables.prefix + each.table, each.column,
-                                                       literal(found->plain), row.integer(0)));
-                  findings.wrong(
-                      "rules.names",
-                      fmt::format("{} {}: {} '{}' looks Latin but {}", each.table, row.integer(0),
-                                  each.column, shown(row.text(1)), found->what),
-                      "searching for the name as it reads, or typing it, gives another name", fix);
-                });
+    tables.each(
+        fmt::format("SELECT ID, {} FROM {{p}}{}", each.column, each.table), {},
+        [&](const policyd::sql::Statement& row) {
+          const auto found = look_alike(row.text(1));
+          if (!found) return;
+          const std::string fix =
+              found->plain.empty()
+                  ? fmt::format("retype it: UPDATE {} SET {} = '...' WHERE ID = {}", each.table,
+                                each.column, row.integer(0))
+                  : sqlite_command(question, fmt::format("UPDATE {} SET {} = {} WHERE ID = {}",
+                                                         tables.prefix + each.table, each.column,
+                                                         literal(found->plain), row.integer(0)));
+          findings.wrong("rules.names",
+                         fmt::format("{} {}: {} '{}' looks Latin but {}", each.table,
+                                     row.integer(0), each.column, shown(row.text(1)), found->what),
+                         "searching for the name as it reads, or typing it, gives another name",
+                         fix);
+        });
   }
   findings.well_unless_wrong("rules.names", "no name contains look-alike letters");
 }

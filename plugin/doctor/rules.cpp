@@ -77,7 +77,7 @@ void check_orphans(const DoctorQuestion& question, const Tables& tables, Finding
                                      row.integer(0), orphan.parent,
                                      row.is_null(1) ? "NULL" : escaped(row.text(1))),
                          "the row has no effect: its limit is not in force",
-                         sqlite_command(question.daemon.config.database, fix));
+                         sqlite_command(question, fix));
         });
   }
   findings.well_unless_wrong("rules.orphans", "every row belongs to a policy, quota or group");
@@ -148,21 +148,20 @@ std::string_view consequence(const policyd::RowProblem& problem) {
 void check_problems(const DoctorQuestion& question, const Tables& tables,
                     const policyd::Rules& rules, Findings& findings) {
   for (const policyd::RowProblem& problem : rules.problems) {
-    findings.wrong("rules.rows", describe(problem), std::string{consequence(problem)},
-                   sqlite_command(question.daemon.config.database,
-                                  fmt::format("UPDATE {}{} {} WHERE ID = {}", tables.prefix,
-                                              problem.table, fixing_change(problem), problem.id)));
+    findings.wrong(
+        "rules.rows", describe(problem), std::string{consequence(problem)},
+        sqlite_command(question, fmt::format("UPDATE {}{} {} WHERE ID = {}", tables.prefix,
+                                             problem.table, fixing_change(problem), problem.id)));
   }
   findings.well_unless_wrong("rules.rows", "the daemon understands every row");
 }
 
 // A Track that counts single clients for IPv4 only.
-void check_clients(const DoctorQuestion& question, const Tables& tables, Findings& findings) {
-  const auto all = read_limits(tables);
-  if (!all) return;  // reported elsewhere
-  for (const StoredLimit& limit : all->limits) {
+void check_clients(const DoctorQuestion& question, const Tables& tables, const AllLimits& all,
+                   Findings& findings) {
+  for (const StoredLimit& limit : all.limits) {
     if (!limit.partly_enabled() || !joins_v6_clients(limit.track, limit.what.target)) continue;
-    const auto wanted = wanted_of(*all, limit);
+    const auto wanted = wanted_of(all, limit);
     findings.wrong(
         "rules.clients",
         fmt::format("limit {} counts IPv4 clients one by one, but IPv6 clients by /32 network",
@@ -170,7 +169,7 @@ void check_clients(const DoctorQuestion& question, const Tables& tables, Finding
         "all IPv6 customers of a provider share one counter, which one of them can use up",
         wanted ? "carbonio-limits " + line_of(*wanted)
                : sqlite_command(
-                     question.daemon.config.database,
+                     question,
                      fmt::format("UPDATE {}quotas SET Track = 'SenderIP:/128' WHERE PolicyID = {} "
                                  "AND Track = '{}'",
                                  tables.prefix, limit.policy_id, limit.track)));
@@ -225,9 +224,8 @@ void check_walk(const DoctorQuestion& question, const Tables& tables, const poli
                         "walk before it (LastQuota)",
                         quota.id, policy.id, escaped(policy.name), ended->quota, ended->policy),
             "its limit is not in force",
-            sqlite_command(question.daemon.config.database,
-                           fmt::format("UPDATE {}quotas SET LastQuota = 0 WHERE ID = {}",
-                                       tables.prefix, ended->quota)));
+            sqlite_command(question, fmt::format("UPDATE {}quotas SET LastQuota = 0 WHERE ID = {}",
+                                                 tables.prefix, ended->quota)));
       } else if (quota.last) {
         ends.push_back({policy.id, quota.id, members});
       }
@@ -241,9 +239,8 @@ void check_walk(const DoctorQuestion& question, const Tables& tables, const poli
       fmt::format("access_control {} of policy {} ({}) decides on all mail",
                   answers->access_control.front().id, answers->id, escaped(answers->name)),
       "its verdict is final, so Quotas never runs and no limit is in force",
-      sqlite_command(question.daemon.config.database,
-                     fmt::format("UPDATE {}access_control SET Disabled = 1 WHERE ID = {}",
-                                 tables.prefix, answers->access_control.front().id)));
+      sqlite_command(question, fmt::format("UPDATE {}access_control SET Disabled = 1 WHERE ID = {}",
+                                           tables.prefix, answers->access_control.front().id)));
 }
 
 void check_policies(const DoctorQuestion& question, const Tables& tables,
@@ -264,10 +261,9 @@ void check_policies(const DoctorQuestion& question, const Tables& tables,
         "rules.empty",
         fmt::format("policy {} ({}) has limits but no members", policy.id, escaped(policy.name)),
         "it matches no mail, so its limits are not in force",
-        sqlite_command(question.daemon.config.database,
-                       fmt::format("INSERT INTO {}policy_members (PolicyID, Source, "
-                                   "Destination) VALUES ({}, '%internal_domains', 'any')",
-                                   tables.prefix, policy.id)));
+        sqlite_command(question, fmt::format("INSERT INTO {}policy_members (PolicyID, Source, "
+                                             "Destination) VALUES ({}, '%internal_domains', 'any')",
+                                             tables.prefix, policy.id)));
   }
   findings.well_unless_wrong(
       "rules.empty",
@@ -276,8 +272,8 @@ void check_policies(const DoctorQuestion& question, const Tables& tables,
 
 }  // namespace
 
-std::string sqlite_command(const std::filesystem::path& database, const std::string& sql) {
-  return fmt::format("sqlite3 {} {}", policyd::shell_word(database.string()),
+std::string sqlite_command(const DoctorQuestion& question, const std::string& sql) {
+  return fmt::format("sqlite3 {} {}", policyd::shell_word(question.daemon.config.database.string()),
                      policyd::shell_word(sql));
 }
 
@@ -294,13 +290,15 @@ RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, F
     return checked;
   }
   checked.rules = std::move(*rules);
+  // The daemon can read the rules, so this can; if not, the checks of limits find nothing.
+  const AllLimits all = read_limits(tables).value_or(AllLimits{});
   check_problems(question, tables, *checked.rules, findings);
   check_orphans(question, tables, findings);
   check_policies(question, tables, *checked.rules, findings);
   check_walk(question, tables, *checked.rules, findings);
-  check_clients(question, tables, findings);
+  check_clients(question, tables, all, findings);
   check_names(question, tables, findings);
-  check_senders(question, tables, checked, findings);
+  check_senders(question, tables, all, checked, findings);
   return checked;
 }
 

@@ -120,7 +120,7 @@ std::string fix_for_group(const DoctorQuestion& question, const Tables& tables,
       fmt::format("(SELECT ID FROM {}policy_groups WHERE Name = '{}')", tables.prefix, group);
   return fmt::format(
       "for each of your networks, instead of 192.0.2.0/24: {}   (and DELETE the example rows)",
-      sqlite_command(question.daemon.config.database,
+      sqlite_command(question,
                      fmt::format("INSERT INTO {}policy_group_members (PolicyGroupID, Member) "
                                  "VALUES ({}, '192.0.2.0/24')",
                                  tables.prefix, of_group)));
@@ -180,14 +180,13 @@ Members examine_members(const Tables& tables, const Sources& sources, const poli
 
 // The limits on senders from anywhere that --anyone created: their policy has this command's own
 // description. Rows typed by hand may not intend it.
-std::map<std::int64_t, std::int64_t> created_with_anyone(const Tables& tables) {
+std::map<std::int64_t, std::int64_t> created_with_anyone(const Tables& tables,
+                                                         const AllLimits& all) {
   std::map<std::int64_t, std::int64_t> out;  // the limit of each quota
   std::map<std::int64_t, std::string> descriptions;
   tables.each("SELECT ID, Description FROM {p}policies", {},
               [&](const Statement& row) { descriptions[row.integer(0)] = row.text(1); });
-  const auto all = read_limits(tables);
-  if (!all) return out;  // reported elsewhere
-  for (const StoredLimit& limit : all->limits) {
+  for (const StoredLimit& limit : all.limits) {
     const Recognised& what = limit.what;
     if (!what.direction || !what.target || !what.per ||
         !(what.target->who == Who::anyone || what.target->from_anywhere)) {
@@ -201,13 +200,12 @@ std::map<std::int64_t, std::int64_t> created_with_anyone(const Tables& tables) {
   return out;
 }
 
-bool refuses_by_account(const Tables& tables) {
-  const auto all = read_limits(tables);
-  return all && std::any_of(all->limits.begin(), all->limits.end(), [](const StoredLimit& limit) {
-           const Recognised& what = limit.what;
-           return limit.enabled() && limit.verdict && what.per == Per::account && what.target &&
-                  what.target->who == Who::anyone;
-         });
+bool refuses_by_account(const AllLimits& all) {
+  return std::any_of(all.limits.begin(), all.limits.end(), [](const StoredLimit& limit) {
+    const Recognised& what = limit.what;
+    return limit.enabled() && limit.verdict && what.per == Per::account && what.target &&
+           what.target->who == Who::anyone;
+  });
 }
 
 // One finding for a quota that counts mail from outside and, if `bounces`, all bounces too.
@@ -250,11 +248,11 @@ bool counts_sizes(const policyd::Policy& policy, bool example) {
 
 }  // namespace
 
-void check_senders(const DoctorQuestion& question, const Tables& tables, RulesChecked& checked,
-                   Findings& findings) {
+void check_senders(const DoctorQuestion& question, const Tables& tables, const AllLimits& all,
+                   RulesChecked& checked, Findings& findings) {
   const Sources sources{tables};
-  const auto intended = created_with_anyone(tables);
-  checked.by_account = refuses_by_account(tables);
+  const auto intended = created_with_anyone(tables, all);
+  checked.by_account = refuses_by_account(all);
   std::set<std::string> used_groups;
   std::set<std::int64_t> reported;
   for (const policyd::Policy& policy : checked.rules->policies) {
