@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <pugixml.hpp>
-#include <system_error>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/read_file.hpp"

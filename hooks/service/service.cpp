@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <vector>
 
 #include "daemon/config/config.hpp"
 #include "hooks/service/daemon_probe.hpp"

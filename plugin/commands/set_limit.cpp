@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `send` and `receive`: read the limit from the command line, write its rows in one transaction,
 // and report what changed.
-#include <fmt/core.h>
 
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"

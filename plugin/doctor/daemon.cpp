@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `doctor`: the daemon's configuration, its process and its status file.
 #include <fmt/core.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>

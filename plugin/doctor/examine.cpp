@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/doctor/examine.hpp"
 
-#include <fmt/core.h>
-
 #include "hooks/service/service.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/doctor/checks.hpp"

@@ -8,7 +8,6 @@
 #include <memory>
 #include <utility>
 
-#include "daemon/base/ip_address.hpp"
 #include "daemon/config/module_table.hpp"
 #include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/make_modules.hpp"

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "plugin/limit/recognise.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {

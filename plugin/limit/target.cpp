@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"

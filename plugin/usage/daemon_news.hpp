@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "daemon/status/status.hpp"
 #include "plugin/database/database_file.hpp"

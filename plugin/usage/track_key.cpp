@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include "daemon/base/ascii.hpp"
-#include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "plugin/terminal/text.hpp"
 
