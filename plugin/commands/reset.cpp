@@ -117,16 +117,15 @@ Result<Report> reset(ChangeSet& changes, const AllLimits& all, const Request& re
                         ? std::optional{own_keys(*request.who, prefix_lengths_of(all.limits))}
                         : std::nullopt;
   const auto cleared = clear_counters(changes, *ids, keys);
-  if (!cleared) return tl::unexpected{cleared.error()};
   Report out;
   const std::string_view verb = request.dry ? "Would clear" : "Cleared";
   if (!request.who) {
     out.sentence = fmt::format("{} all counters of limit {}.", verb, *request.limit);
-  } else if (cleared->empty()) {
+  } else if (cleared.empty()) {
     out.sentence = fmt::format("There were no counters of {} to clear.", shown(*request.who));
   } else {
     out.sentence = fmt::format("{} the counters of {} in {}.", verb, shown(*request.who),
-                               limits_in(all, *cleared));
+                               limits_in(all, cleared));
   }
   if (request.who) {
     auto notes = still_full(changes.tables(), all, *request.who, location, now);

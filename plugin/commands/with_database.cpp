@@ -51,7 +51,7 @@ Outcome change_limits(const Arguments& arguments, const Context& context, bool d
         auto all = read_limits(tables);
         if (!all) return tl::unexpected{all.error()};
         auto done = action(changes, *all, location);
-        if (done && !dry) done = changes.commit();
+        if (done) done = dry ? changes.result() : changes.commit();
         return done;
       });
 }

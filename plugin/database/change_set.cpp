@@ -9,8 +9,6 @@ namespace limits {
 
 namespace {
 
-using policyd::failure;
-
 // `values` must live until the statement is reset.
 void bind(policyd::sql::Statement& statement, const std::vector<Value>& values) {
   int column = 0;
@@ -94,21 +92,32 @@ Result<void> ChangeSet::begin() {
   return {};
 }
 
-Result<void> ChangeSet::run(std::string_view text, const std::vector<Value>& values) {
+void ChangeSet::run(std::string_view text, const std::vector<Value>& values) {
+  if (!result_) return;
   auto statement = tables_.prepare(text);
-  if (!statement) return tl::unexpected{statement.error()};
+  if (!statement) return fail(statement.error());
   bind(*statement, values);
   const std::unique_ptr<char, decltype(&sqlite3_free)> expanded{
       sqlite3_expanded_sql(statement->get()), &sqlite3_free};
-  if (!expanded) return failure("out of memory");
+  if (!expanded) return fail({"out of memory"});
   if (const int code = statement->run(); code != SQLITE_DONE) {
-    return tl::unexpected{tables_.error(code)};
+    return fail(tables_.error(code));
   }
   typed_.push_back(fmt::format("{};", expanded.get()));
-  return {};
+}
+
+bool ChangeSet::has_row(std::string_view query, const std::vector<Value>& values) {
+  const auto found = tables_.has_row(query, values);
+  if (!found) fail(found.error());
+  return result_ && *found;
+}
+
+void ChangeSet::fail(policyd::Error error) {
+  if (result_) result_ = tl::unexpected{std::move(error)};
 }
 
 Result<void> ChangeSet::commit() {
+  if (!result_) return result_;
   if (auto committed = transaction_.commit(); !committed) {
     return tl::unexpected{tables_.error(sqlite3_errcode(tables_.db))};
   }

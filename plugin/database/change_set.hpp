@@ -49,8 +49,14 @@ class ChangeSet {
   explicit ChangeSet(Tables tables) : tables_(std::move(tables)), transaction_(tables_.db) {}
 
   Result<void> begin();  // waits for other writers up to the connection's busy_timeout
-  Result<void> run(std::string_view text, const std::vector<Value>& values);
-  Result<void> commit();
+  // After a failure nothing more is run, so that callers need to check only the result.
+  void run(std::string_view text, const std::vector<Value>& values);
+  // Whether a query has a row; false after a failure.
+  bool has_row(std::string_view query, const std::vector<Value>& values);
+  void fail(policyd::Error error);
+  // The first failure.
+  [[nodiscard]] const Result<void>& result() const { return result_; }
+  Result<void> commit();  // an Error if anything has failed
 
   [[nodiscard]] const Tables& tables() const { return tables_; }
   // The statements run so far, with their values filled in, each ending with a semicolon.
@@ -60,6 +66,7 @@ class ChangeSet {
   Tables tables_;
   policyd::sql::Transaction transaction_;
   std::vector<std::string> typed_;
+  Result<void> result_;
 };
 
 }  // namespace limits

@@ -66,40 +66,35 @@ Result<void> check_groups(const Tables& tables, const WantedLimit& wanted) {
 }
 
 // Updates the exceptions according to whether the limit is enabled.
-Result<std::vector<std::string>> update_exceptions(ChangeSet& changes, AllLimits& all,
-                                                   std::int64_t id) {
+Sentences update_exceptions(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   const StoredLimit& limit = *find_limit(all, id);
-  if (!limit.what.target) return std::vector<std::string>{};
+  if (!limit.what.target) return {};
   return limit.enabled() ? override_general(changes, all, id) : restore_general(changes, all, id);
 }
 
 // Handles the consequences of a changed limit and fills in the result.
-Result<ApplyResult> finish(ChangeSet& changes, AllLimits& all, const StoredLimit& before,
-                           std::int64_t id, std::size_t statements_before) {
-  auto consequences = update_exceptions(changes, all, id);
-  if (!consequences) return tl::unexpected{consequences.error()};
+ApplyResult finish(ChangeSet& changes, AllLimits& all, const StoredLimit& before, std::int64_t id,
+                   std::size_t statements_before) {
   ApplyResult out;
+  out.consequences = update_exceptions(changes, all, id);
   out.limit = *find_limit(all, id);
-  out.consequences = std::move(*consequences);
   out.differences = differences(before, out.limit);
   if (changes.typed().size() != statements_before) out.kind = ApplyResult::Kind::changed;
   return out;
 }
 
 Result<ApplyResult> create(ChangeSet& changes, AllLimits& all, const WantedLimit& wanted) {
-  auto done = insert_limit(changes, wanted);
-  if (done) done = read_newest(changes.tables(), all);
-  if (!done) return tl::unexpected{done.error()};
+  insert_limit(changes, wanted);
+  read_newest(changes, all);
+  if (!changes.result()) return tl::unexpected{changes.result().error()};
   const auto created = find_wanted(all, wanted);
   if (!created || *created == nullptr)
     return failure("internal error: the limit cannot be found after writing it");
   const StoredLimit limit = **created;
-  done = update_exempt(changes, all, limit.id, wanted.except);
-  if (!done) return tl::unexpected{done.error()};
-  auto result = finish(changes, all, limit, limit.id, changes.typed().size());
-  if (!result) return result;
-  result->kind = ApplyResult::Kind::created;
-  result->differences.clear();
+  update_exempt(changes, all, limit.id, wanted.except);
+  ApplyResult result = finish(changes, all, limit, limit.id, changes.typed().size());
+  result.kind = ApplyResult::Kind::created;
+  result.differences.clear();
   return result;
 }
 
@@ -126,11 +121,9 @@ Result<ApplyResult> edit(ChangeSet& changes, AllLimits& all, std::int64_t id,
                          std::string_view track, Change change) {
   const StoredLimit before = *find_limit(all, id);
   const std::size_t statements_before = changes.typed().size();
-  auto done = change(before);
-  if (done && changes.typed().size() != statements_before) {
-    done = reread_policy(changes.tables(), all, before.policy_id);
-  }
-  if (!done) return tl::unexpected{done.error()};
+  change(before);
+  if (changes.typed().size() != statements_before) reread_policy(changes, all, before.policy_id);
+  if (!changes.result()) return tl::unexpected{changes.result().error()};
   // Its first quota may be deleted; then its ID is that of another one.
   const auto now = std::find_if(all.limits.begin(), all.limits.end(), [&](const auto& limit) {
     return limit.policy_id == before.policy_id &&
@@ -181,13 +174,11 @@ Result<ApplyResult> apply_limit(ChangeSet& changes, AllLimits& all, const Wanted
       !wanted.verdict && enforces(**stored) ? verdict_word((*stored)->verdict) : std::string{};
   const std::size_t statements_before = changes.typed().size();
   const DesiredRows desired = desired_rows(wanted);
-  auto result = edit(changes, all, id, desired.track, [&](const StoredLimit& before) {
-    return update_limit(changes, desired, before);
-  });
+  auto result = edit(changes, all, id, desired.track,
+                     [&](const StoredLimit& before) { update_limit(changes, desired, before); });
   if (!result) return result;
   // After the exceptions for other limits, which explain some of them.
-  auto done = update_exempt(changes, all, result->limit.id, wanted.except);
-  if (!done) return tl::unexpected{done.error()};
+  update_exempt(changes, all, result->limit.id, wanted.except);
   result->limit = *find_limit(all, result->limit.id);
   if (changes.typed().size() != statements_before) result->kind = ApplyResult::Kind::changed;
   result->lost_verdict = lost;
@@ -198,21 +189,20 @@ Result<ApplyResult> set_rates(ChangeSet& changes, AllLimits& all, std::int64_t i
                               const std::vector<Rate>& rates) {
   const std::string track = find_limit(all, id)->track;
   return edit(changes, all, id, track, [&](const StoredLimit& before) {
-    return update_limit(changes, desired_rows(before, rates), before);
+    update_limit(changes, desired_rows(before, rates), before);
   });
 }
 
 Result<ApplyResult> switch_limit(ChangeSet& changes, AllLimits& all, std::int64_t id, bool on) {
   const StoredLimit& limit = *find_limit(all, id);
   const bool enables_policy = on && !limit.policy_enabled;
-  const auto shared = shares_policy(changes.tables(), limit);
-  if (!shared) return tl::unexpected{shared.error()};
+  const bool shared = shares_policy(changes, limit);
   const std::string track = limit.track;
-  auto result = edit(changes, all, id, track, [&](const StoredLimit& before) -> Result<void> {
-    if (on) return before.enabled() ? Result<void>{} : switch_on(changes, before);
-    return before.partly_enabled() ? switch_off(changes, before) : Result<void>{};
+  auto result = edit(changes, all, id, track, [&](const StoredLimit& before) {
+    if (on && !before.enabled()) switch_on(changes, before);
+    if (!on && before.partly_enabled()) switch_off(changes, before);
   });
-  if (result && enables_policy && *shared) {
+  if (result && enables_policy && shared) {
     result->consequences.push_back(
         fmt::format("policy {} was switched off as a whole; its other limits and rules are "
                     "switched on again too",
@@ -224,18 +214,12 @@ Result<ApplyResult> switch_limit(ChangeSet& changes, AllLimits& all, std::int64_
 Result<ApplyResult> remove_limit(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   ApplyResult out;
   out.kind = ApplyResult::Kind::changed;
-  if (find_limit(all, id)->what.target) {
-    auto consequences = restore_general(changes, all, id);
-    if (!consequences) return tl::unexpected{consequences.error()};
-    out.consequences = std::move(*consequences);
-  }
+  if (find_limit(all, id)->what.target) out.consequences = restore_general(changes, all, id);
   out.limit = *find_limit(all, id);
-  auto done = delete_limit(changes, out.limit);
-  if (done && out.limit.what.except_group) {
-    done = delete_unused_group(changes, *out.limit.what.except_group);
-  }
-  if (done) done = reread_policy(changes.tables(), all, out.limit.policy_id);
-  if (!done) return tl::unexpected{done.error()};
+  delete_limit(changes, out.limit);
+  if (out.limit.what.except_group) delete_unused_group(changes, *out.limit.what.except_group);
+  reread_policy(changes, all, out.limit.policy_id);
+  if (!changes.result()) return tl::unexpected{changes.result().error()};
   return out;
 }
 

@@ -29,28 +29,25 @@ std::string group_stem(const StoredLimit& limit) {
   return plain ? name : default_name(*limit.what.direction, *limit.what.target, *limit.what.per);
 }
 
-Result<std::string> free_group_name(const Tables& tables, const StoredLimit& limit) {
+std::string free_group_name(ChangeSet& changes, const StoredLimit& limit) {
   const std::string stem = group_stem(limit);
-  for (int attempt = 1;; ++attempt) {
-    std::string name =
-        attempt == 1 ? fmt::format("{}-except", stem) : fmt::format("{}-{}-except", stem, attempt);
-    auto taken = tables.has_row("SELECT 1 FROM {p}policy_groups WHERE Name = ?", {name});
-    if (!taken) return tl::unexpected{taken.error()};
-    if (!*taken) return name;
+  std::string name = fmt::format("{}-except", stem);
+  for (int attempt = 2; changes.has_row("SELECT 1 FROM {p}policy_groups WHERE Name = ?", {name});
+       ++attempt) {
+    name = fmt::format("{}-{}-except", stem, attempt);
   }
+  return name;
 }
 
 // Moves the limit's quotas to a new policy with the same members; the counters are kept.
-Result<void> move_to_own_policy(ChangeSet& changes, const StoredLimit& limit,
-                                const std::string& group) {
-  auto done = changes.run(
+void move_to_own_policy(ChangeSet& changes, const StoredLimit& limit, const std::string& group) {
+  changes.run(
       "INSERT INTO {p}policies (Name, Priority, Description, Disabled) "
       "SELECT ?, Priority, Description, Disabled FROM {p}policies WHERE ID = ?",
       {default_name(*limit.what.direction, *limit.what.target, *limit.what.per), limit.policy_id});
   for (const StoredMember& member : limit.members) {
-    if (!done) return done;
     const MemberText text = with_exception(member.text, *limit.what.direction, group);
-    done = changes.run(
+    changes.run(
         "INSERT INTO {p}policy_members (PolicyID, Source, Destination, Disabled) "
         "VALUES ((SELECT max(ID) FROM {p}policies), ?, ?, ?)",
         {ChangeSet::value_of(text.source), ChangeSet::value_of(text.destination),
@@ -58,37 +55,31 @@ Result<void> move_to_own_policy(ChangeSet& changes, const StoredLimit& limit,
   }
   std::vector<std::int64_t> moved;
   for (const StoredRate& rate : limit.rates) {
-    if (!done) return done;
     if (std::find(moved.begin(), moved.end(), rate.quota_id) != moved.end()) continue;
     moved.push_back(rate.quota_id);
-    done = changes.run(
-        "UPDATE {p}quotas SET PolicyID = (SELECT max(ID) FROM {p}policies) WHERE ID = ?",
-        {rate.quota_id});
+    changes.run("UPDATE {p}quotas SET PolicyID = (SELECT max(ID) FROM {p}policies) WHERE ID = ?",
+                {rate.quota_id});
   }
-  return done;
 }
 
-Result<void> edit_members(ChangeSet& changes, StoredLimit& limit,
-                          const std::function<MemberText(const MemberText&)>& edit) {
+void edit_members(ChangeSet& changes, StoredLimit& limit,
+                  const std::function<MemberText(const MemberText&)>& edit) {
   for (StoredMember& member : limit.members) {
     const MemberText text = edit(member.text);
     if (text == member.text) continue;
-    auto done = changes.run(
+    changes.run(
         "UPDATE {p}policy_members SET Source = ?, Destination = ? WHERE ID = ?",
         {ChangeSet::value_of(text.source), ChangeSet::value_of(text.destination), member.id});
-    if (!done) return done;
     member.text = text;
   }
-  return {};
 }
 
 // The members name the group already, but an admin may have deleted or disabled it since.
-Result<void> revive_group(ChangeSet& changes, const std::string& group) {
-  auto in_force = changes.tables().has_row(
-      "SELECT 1 FROM {p}policy_groups WHERE Name = ? AND Disabled = 0", {group});
-  if (!in_force) return tl::unexpected{in_force.error()};
-  if (*in_force) return {};
-  return changes.run(
+void revive_group(ChangeSet& changes, const std::string& group) {
+  if (changes.has_row("SELECT 1 FROM {p}policy_groups WHERE Name = ? AND Disabled = 0", {group})) {
+    return;
+  }
+  changes.run(
       "INSERT INTO {p}policy_groups (Name) VALUES (?) ON CONFLICT (Name) DO UPDATE SET Disabled = "
       "0",
       {group});
@@ -96,31 +87,26 @@ Result<void> revive_group(ChangeSet& changes, const std::string& group) {
 
 // Ensures that the group exists and the limit's members name it. Rereads a limit that gets a policy
 // of its own.
-Result<std::string> ensure_group(ChangeSet& changes, AllLimits& all, std::int64_t id) {
+std::string ensure_group(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   StoredLimit& limit = *find_limit(all, id);
   if (limit.what.except_group) {
-    auto revived = revive_group(changes, *limit.what.except_group);
-    if (!revived) return tl::unexpected{revived.error()};
+    revive_group(changes, *limit.what.except_group);
     return *limit.what.except_group;
   }
-  auto group = free_group_name(changes.tables(), limit);
-  if (!group) return group;
-  auto shared = shares_policy(changes.tables(), limit);
-  if (!shared) return tl::unexpected{shared.error()};
-  auto done = changes.run("INSERT INTO {p}policy_groups (Name, Comment) VALUES (?, ?)",
-                          {*group, std::string{kGroupComment}});
-  if (!done) return tl::unexpected{done.error()};
-  limit.what.except_group = *group;
-  if (!*shared) {
-    done = edit_members(changes, limit, [&](const MemberText& text) {
-      return with_exception(text, *limit.what.direction, *group);
+  const std::string group = free_group_name(changes, limit);
+  const bool shared = shares_policy(changes, limit);
+  changes.run("INSERT INTO {p}policy_groups (Name, Comment) VALUES (?, ?)",
+              {group, std::string{kGroupComment}});
+  limit.what.except_group = group;
+  if (!shared) {
+    edit_members(changes, limit, [&](const MemberText& text) {
+      return with_exception(text, *limit.what.direction, group);
     });
   } else {
-    done = move_to_own_policy(changes, limit, *group);
-    if (done) done = reread_policy(changes.tables(), all, limit.policy_id);
-    if (done) done = read_newest(changes.tables(), all);
+    move_to_own_policy(changes, limit, group);
+    reread_policy(changes, all, limit.policy_id);
+    read_newest(changes, all);
   }
-  if (!done) return tl::unexpected{done.error()};
   return group;
 }
 
@@ -135,59 +121,52 @@ void erase_item(std::vector<std::string>& items, std::string_view item) {
               items.end());
 }
 
-Result<void> insert_item(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                         const std::string& item, bool exempt) {
-  const auto group = ensure_group(changes, all, id);
-  if (!group) return tl::unexpected{group.error()};
+void insert_item(ChangeSet& changes, AllLimits& all, std::int64_t id, const std::string& item,
+                 bool exempt) {
+  const std::string group = ensure_group(changes, all, id);
   StoredLimit& limit = *find_limit(all, id);
   if (!contains(limit.except, item)) {
-    auto done = changes.run(
+    changes.run(
         "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) "
         "VALUES ((SELECT ID FROM {p}policy_groups WHERE Name = ?), ?, ?)",
-        {*group, item, exempt ? Value{std::string{kExemptComment}} : Value{nullptr}});
-    if (!done) return done;
+        {group, item, exempt ? Value{std::string{kExemptComment}} : Value{nullptr}});
     limit.except.push_back(item);
   } else if (exempt && !contains(limit.exempt, item)) {
-    auto done = changes.run(
+    changes.run(
         "UPDATE {p}policy_group_members SET Comment = ? WHERE PolicyGroupID = "
         "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
-        {std::string{kExemptComment}, *group, item});
-    if (!done) return done;
+        {std::string{kExemptComment}, group, item});
   }
   if (exempt) limit.exempt.push_back(item);
-  return {};
 }
 
 // If the group is one of ours and empty by now: removes it from the policy's members and deletes
 // it.
-Result<void> drop_empty_group(ChangeSet& changes, StoredLimit& limit) {
-  if (!limit.except.empty() || !limit.what.except_group) return {};
+void drop_empty_group(ChangeSet& changes, StoredLimit& limit) {
+  if (!limit.except.empty() || !limit.what.except_group) return;
   const std::string group = *limit.what.except_group;
-  auto ours = changes.tables().has_row(
-      fmt::format("SELECT 1 FROM {{p}}policy_groups g WHERE g.Name = ? AND "
-                  "g.Comment = '{}' AND NOT EXISTS (SELECT 1 FROM "
-                  "{{p}}policy_group_members m WHERE m.PolicyGroupID = g.ID)",
-                  kGroupComment),
-      {group});
-  if (!ours) return tl::unexpected{ours.error()};
-  if (!*ours) return {};
-  auto done = edit_members(changes, limit, [&](const MemberText& text) {
+  const bool ours =
+      changes.has_row(fmt::format("SELECT 1 FROM {{p}}policy_groups g WHERE g.Name = ? AND "
+                                  "g.Comment = '{}' AND NOT EXISTS (SELECT 1 FROM "
+                                  "{{p}}policy_group_members m WHERE m.PolicyGroupID = g.ID)",
+                                  kGroupComment),
+                      {group});
+  if (!ours) return;
+  edit_members(changes, limit, [&](const MemberText& text) {
     return without_exception(text, *limit.what.direction, group);
   });
-  if (!done) return done;
   limit.what.except_group.reset();
-  return delete_unused_group(changes, group);
+  delete_unused_group(changes, group);
 }
 
-Result<void> delete_item(ChangeSet& changes, StoredLimit& limit, const std::string& item) {
-  auto done = changes.run(
+void delete_item(ChangeSet& changes, StoredLimit& limit, const std::string& item) {
+  changes.run(
       "DELETE FROM {p}policy_group_members WHERE PolicyGroupID = "
       "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
       {*limit.what.except_group, item});
-  if (!done) return done;
   erase_item(limit.except, item);
   erase_item(limit.exempt, item);
-  return drop_empty_group(changes, limit);
+  drop_empty_group(changes, limit);
 }
 
 // Two different limits with the same direction and --per that our options can express.
@@ -212,7 +191,7 @@ bool is_explained(const AllLimits& all, const StoredLimit& limit, std::string_vi
 
 }  // namespace
 
-Result<Sentences> override_general(ChangeSet& changes, AllLimits& all, std::int64_t id) {
+Sentences override_general(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   struct Pair {
     std::int64_t general;
     std::int64_t specific;
@@ -232,8 +211,7 @@ Result<Sentences> override_general(ChangeSet& changes, AllLimits& all, std::int6
   for (const Pair& pair : pairs) {
     const std::string item = item_of(*find_limit(all, pair.specific)->what.target);
     if (contains(find_limit(all, pair.general)->except, item)) continue;
-    auto done = insert_item(changes, all, pair.general, item, false);
-    if (!done) return tl::unexpected{done.error()};
+    insert_item(changes, all, pair.general, item, false);
     out.push_back(fmt::format(
         "{} no longer applies to {}; limit {} does", limit_in_words(*find_limit(all, pair.general)),
         name_of(*find_limit(all, pair.specific)->what.target), pair.specific));
@@ -241,7 +219,7 @@ Result<Sentences> override_general(ChangeSet& changes, AllLimits& all, std::int6
   return out;
 }
 
-Result<Sentences> restore_general(ChangeSet& changes, AllLimits& all, std::int64_t id) {
+Sentences restore_general(ChangeSet& changes, AllLimits& all, std::int64_t id) {
   const StoredLimit& self = *find_limit(all, id);
   Sentences out;
   for (StoredLimit& general : all.limits) {
@@ -256,8 +234,7 @@ Result<Sentences> restore_general(ChangeSet& changes, AllLimits& all, std::int64
     }
     // The same user may also have a limit for mail from anywhere.
     if (is_explained(all, general, item, id)) continue;
-    auto done = delete_item(changes, general, item);
-    if (!done) return tl::unexpected{done.error()};
+    delete_item(changes, general, item);
     out.push_back(
         fmt::format("{} applies to {} again", limit_in_words(general), name_of(*self.what.target)));
   }
@@ -280,50 +257,43 @@ std::vector<std::string> exempt_items(const AllLimits& all, const StoredLimit& l
   return out;
 }
 
-Result<void> update_exempt(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                           const std::vector<Target>& except) {
+void update_exempt(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                   const std::vector<Target>& except) {
   std::vector<std::string> wanted;
   wanted.reserve(except.size());
   for (const Target& target : except) wanted.push_back(item_of(target));
   for (const std::string& item : exempt_items(all, *find_limit(all, id))) {
     if (contains(wanted, item)) continue;
     StoredLimit& limit = *find_limit(all, id);
-    Result<void> done;
     if (is_explained(all, limit, item)) {
-      done = changes.run(
+      changes.run(
           "UPDATE {p}policy_group_members SET Comment = NULL WHERE PolicyGroupID = "
           "(SELECT ID FROM {p}policy_groups WHERE Name = ?) AND lower(Member) = lower(?)",
           {*limit.what.except_group, item});
       erase_item(limit.exempt, item);
     } else {
-      done = delete_item(changes, limit, item);
+      delete_item(changes, limit, item);
     }
-    if (!done) return done;
   }
   const auto have = exempt_items(all, *find_limit(all, id));
   for (const std::string& item : wanted) {
-    if (contains(have, item)) continue;
-    auto done = insert_item(changes, all, id, item, true);
-    if (!done) return done;
+    if (!contains(have, item)) insert_item(changes, all, id, item, true);
   }
-  return {};
 }
 
-Result<void> delete_unused_group(ChangeSet& changes, const std::string& group) {
+void delete_unused_group(ChangeSet& changes, const std::string& group) {
   const std::string item = "%" + group;
-  auto named = changes.tables().has_row(
+  const bool named = changes.has_row(
       "SELECT 1 FROM {p}policy_members WHERE instr(ifnull(Source, '') || ',' || "
       "ifnull(Destination, ''), ?1) UNION ALL SELECT 1 FROM "
       "{p}policy_group_members WHERE instr(Member, ?1)",
       {item});
-  if (!named) return tl::unexpected{named.error()};
-  if (*named) return {};
-  auto done = changes.run(
+  if (named) return;
+  changes.run(
       "DELETE FROM {p}policy_group_members WHERE PolicyGroupID = "
       "(SELECT ID FROM {p}policy_groups WHERE Name = ?)",
       {group});
-  if (!done) return done;
-  return changes.run("DELETE FROM {p}policy_groups WHERE Name = ?", {group});
+  changes.run("DELETE FROM {p}policy_groups WHERE Name = ?", {group});
 }
 
 }  // namespace limits

@@ -5,7 +5,8 @@
 // follow.) Targets that the admin exempts (--except) are in the same group, marked by a comment.
 //
 // Everything happens in the caller's transaction; `all` holds the current limits and is kept up to
-// date. The changes are returned as sentences.
+// date. The changes are returned as sentences; whether
+// they succeeded, `changes` knows.
 #pragma once
 
 #include <string>
@@ -23,19 +24,19 @@ inline constexpr std::string_view kExemptComment = "Exempt";
 // Excludes the limit's target from more general limits, and the targets of more specific enabled
 // limits from this one. If a policy also serves other limits or modules, an exception would apply
 // to all of them, so the limit in question gets a copy of the policy.
-Result<Sentences> override_general(ChangeSet& changes, AllLimits& all, std::int64_t id);
+Sentences override_general(ChangeSet& changes, AllLimits& all, std::int64_t id);
 
 // The opposite, when a limit is removed or switched off: more general limits apply to its target
 // again. Their except-groups are deleted once empty.
-Result<Sentences> restore_general(ChangeSet& changes, AllLimits& all, std::int64_t id);
+Sentences restore_general(ChangeSet& changes, AllLimits& all, std::int64_t id);
 
 // Makes `except` the targets that are exempt from the limit without having another one.
-Result<void> update_exempt(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                           const std::vector<Target>& except);
+void update_exempt(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                   const std::vector<Target>& except);
 // The currently exempt ones as items: those marked so, and those that no enabled limit explains.
 std::vector<std::string> exempt_items(const AllLimits& all, const StoredLimit& limit);
 
 // Deletes an except-group unless a row still names it.
-Result<void> delete_unused_group(ChangeSet& changes, const std::string& group);
+void delete_unused_group(ChangeSet& changes, const std::string& group);
 
 }  // namespace limits

@@ -178,7 +178,7 @@ Result<AllLimits> read_limits(const Tables& tables) {
   return read(tables, std::nullopt, *groups);
 }
 
-Result<void> reread_policy(const Tables& tables, AllLimits& all, std::int64_t policy_id) {
+void reread_policy(ChangeSet& changes, AllLimits& all, std::int64_t policy_id) {
   MembersByGroup groups;
   const auto of_policy = [&](const StoredLimit& limit) { return limit.policy_id == policy_id; };
   for (const StoredLimit& limit : all.limits) {
@@ -186,8 +186,8 @@ Result<void> reread_policy(const Tables& tables, AllLimits& all, std::int64_t po
       groups[*limit.what.except_group] = Excepted{limit.except, limit.exempt};
     }
   }
-  auto fresh = read(tables, policy_id, groups);
-  if (!fresh) return tl::unexpected{fresh.error()};
+  auto fresh = read(changes.tables(), policy_id, groups);
+  if (!fresh) return changes.fail(fresh.error());
   auto& limits = all.limits;
   limits.erase(std::remove_if(limits.begin(), limits.end(), of_policy), limits.end());
   for (StoredLimit& limit : fresh->limits) {
@@ -195,15 +195,14 @@ Result<void> reread_policy(const Tables& tables, AllLimits& all, std::int64_t po
                                      [&](const auto& known) { return known.id < limit.id; });
     limits.insert(before.base(), std::move(limit));
   }
-  return {};
 }
 
-Result<void> read_newest(const Tables& tables, AllLimits& all) {
+void read_newest(ChangeSet& changes, AllLimits& all) {
   std::int64_t policy = 0;
-  auto done = tables.each("SELECT max(ID) FROM {p}policies", {},
-                          [&](const Statement& row) { policy = row.integer(0); });
-  if (!done) return done;
-  return reread_policy(tables, all, policy);
+  const auto done = changes.tables().each("SELECT max(ID) FROM {p}policies", {},
+                                          [&](const Statement& row) { policy = row.integer(0); });
+  if (!done) return changes.fail(done.error());
+  reread_policy(changes, all, policy);
 }
 
 }  // namespace limits

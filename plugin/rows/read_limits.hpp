@@ -18,8 +18,8 @@ struct AllLimits {
 Result<AllLimits> read_limits(const Tables& tables);
 // Rereads the limits of one policy, or of the one inserted last, after its rows were changed. This
 // invalidates pointers into `all`. The members of their except-groups are not read again.
-Result<void> reread_policy(const Tables& tables, AllLimits& all, std::int64_t policy_id);
-Result<void> read_newest(const Tables& tables, AllLimits& all);
+void reread_policy(ChangeSet& changes, AllLimits& all, std::int64_t policy_id);
+void read_newest(ChangeSet& changes, AllLimits& all);
 
 // By the ID of any of its quotas; nullptr if there is none.
 StoredLimit* find_limit(AllLimits& all, std::int64_t id);

@@ -30,8 +30,8 @@ std::string quota_name(const DesiredRows& desired) {
 }
 
 // `policy`: an ID, or none for the policy inserted last.
-Result<void> insert_quota(ChangeSet& changes, const DesiredRows& desired, const std::string& name,
-                          const Rate& rate, std::optional<std::int64_t> policy) {
+void insert_quota(ChangeSet& changes, const DesiredRows& desired, const std::string& name,
+                  const Rate& rate, std::optional<std::int64_t> policy) {
   std::vector<Value> values;
   if (policy) values.emplace_back(*policy);
   for (Value value : {Value{name}, Value{desired.track}, Value{std::int64_t{rate.period.count()}},
@@ -39,13 +39,11 @@ Result<void> insert_quota(ChangeSet& changes, const DesiredRows& desired, const 
                       Value{std::int64_t{desired.enabled.value_or(true) ? 0 : 1}}}) {
     values.push_back(std::move(value));
   }
-  auto done = changes.run(
-      fmt::format("INSERT INTO {{p}}quotas (PolicyID, Name, Track, Period, Verdict, Data, "
-                  "Disabled) VALUES ({}, ?, ?, ?, ?, ?, ?)",
-                  policy ? "?" : "(SELECT max(ID) FROM {p}policies)"),
-      values);
-  if (!done) return done;
-  return changes.run(
+  changes.run(fmt::format("INSERT INTO {{p}}quotas (PolicyID, Name, Track, Period, Verdict, Data, "
+                          "Disabled) VALUES ({}, ?, ?, ?, ?, ?, ?)",
+                          policy ? "?" : "(SELECT max(ID) FROM {p}policies)"),
+              values);
+  changes.run(
       "INSERT INTO {p}quotas_limits (QuotasID, Type, CounterLimit) "
       "VALUES ((SELECT max(ID) FROM {p}quotas), ?, ?)",
       {type_of(rate.unit), rate.amount});
@@ -76,54 +74,44 @@ std::vector<const StoredRate*> assign(const std::vector<Rate>& wanted, const Sto
 }
 
 // Deletes a row of quotas_limits and its counters.
-Result<void> delete_limit_row(ChangeSet& changes, std::int64_t limit_id) {
-  auto done = changes.run("DELETE FROM {p}quotas_limits WHERE ID = ?", {limit_id});
-  if (!done) return done;
-  return changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ?", {limit_id});
+void delete_limit_row(ChangeSet& changes, std::int64_t limit_id) {
+  changes.run("DELETE FROM {p}quotas_limits WHERE ID = ?", {limit_id});
+  changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ?", {limit_id});
 }
 
-Result<void> delete_row(ChangeSet& changes, const StoredRate& row) {
-  auto done = delete_limit_row(changes, row.limit_id);
-  if (!done) return done;
-  return changes.run(
+void delete_row(ChangeSet& changes, const StoredRate& row) {
+  delete_limit_row(changes, row.limit_id);
+  changes.run(
       "DELETE FROM {p}quotas WHERE ID = ? "
       "AND NOT EXISTS (SELECT 1 FROM {p}quotas_limits WHERE QuotasID = {p}quotas.ID)",
       {row.quota_id});
 }
 
 // `first`: false for all but the first row of a quota that has several; the first decides.
-Result<void> update_row(ChangeSet& changes, const DesiredRows& desired, const Rate& rate,
-                        const StoredRate& row, const std::optional<std::string>& verdict,
-                        bool first) {
+void update_row(ChangeSet& changes, const DesiredRows& desired, const Rate& rate,
+                const StoredRate& row, const std::optional<std::string>& verdict, bool first) {
   const auto text = desired.text(rate);
   const bool verdict_differs =
       !equal_ignoring_case(verdict.value_or(""), desired.verdict.value_or(""));
   if (first && (verdict_differs || !same_text(row.data, text) || row.rate.period != rate.period)) {
-    auto done =
-        changes.run("UPDATE {p}quotas SET Period = ?, Verdict = ?, Data = ? WHERE ID = ?",
-                    {std::int64_t{rate.period.count()}, ChangeSet::value_of(desired.verdict),
-                     ChangeSet::value_of(text), row.quota_id});
-    if (!done) return done;
+    changes.run("UPDATE {p}quotas SET Period = ?, Verdict = ?, Data = ? WHERE ID = ?",
+                {std::int64_t{rate.period.count()}, ChangeSet::value_of(desired.verdict),
+                 ChangeSet::value_of(text), row.quota_id});
   }
   if (row.rate.unit != rate.unit) {
     // A new row, because the counters of the old one are in a different unit.
-    auto done = delete_limit_row(changes, row.limit_id);
-    if (!done) return done;
-    return changes.run(
-        "INSERT INTO {p}quotas_limits (QuotasID, Type, CounterLimit) VALUES (?, ?, ?)",
-        {row.quota_id, type_of(rate.unit), rate.amount});
+    delete_limit_row(changes, row.limit_id);
+    changes.run("INSERT INTO {p}quotas_limits (QuotasID, Type, CounterLimit) VALUES (?, ?, ?)",
+                {row.quota_id, type_of(rate.unit), rate.amount});
+  } else if (row.rate.amount != rate.amount) {
+    changes.run("UPDATE {p}quotas_limits SET CounterLimit = ? WHERE ID = ?",
+                {rate.amount, row.limit_id});
   }
-  if (row.rate.amount != rate.amount) {
-    return changes.run("UPDATE {p}quotas_limits SET CounterLimit = ? WHERE ID = ?",
-                       {rate.amount, row.limit_id});
-  }
-  return {};
 }
 
-Result<void> delete_policy(ChangeSet& changes, const StoredLimit& stored) {
-  auto done = changes.run("DELETE FROM {p}policy_members WHERE PolicyID = ?", {stored.policy_id});
-  if (!done) return done;
-  return changes.run("DELETE FROM {p}policies WHERE ID = ?", {stored.policy_id});
+void delete_policy(ChangeSet& changes, const StoredLimit& stored) {
+  changes.run("DELETE FROM {p}policy_members WHERE PolicyID = ?", {stored.policy_id});
+  changes.run("DELETE FROM {p}policies WHERE ID = ?", {stored.policy_id});
 }
 
 std::set<std::int64_t> quotas_of(const StoredLimit& limit) {
@@ -133,29 +121,24 @@ std::set<std::int64_t> quotas_of(const StoredLimit& limit) {
 }
 
 // The counters of single IPv4 addresses are kept, under the keys of the new Track.
-Result<void> update_track(ChangeSet& changes, const std::string& track, const StoredLimit& stored) {
+void update_track(ChangeSet& changes, const std::string& track, const StoredLimit& stored) {
   if (!joins_v6_clients(stored.track, stored.what.target) ||
       equal_ignoring_case(stored.track, track)) {
-    return {};
+    return;
   }
   for (const std::int64_t quota : quotas_of(stored)) {
-    auto done = changes.run("UPDATE {p}quotas SET Track = ? WHERE ID = ?", {track, quota});
-    if (!done) return done;
+    changes.run("UPDATE {p}quotas SET Track = ? WHERE ID = ?", {track, quota});
   }
   for (const StoredRate& row : stored.rates) {
-    auto done = changes.run(
+    changes.run(
         "UPDATE OR REPLACE {p}quotas_tracking SET TrackKey = replace(TrackKey, '/32', '/128') "
         "WHERE QuotasLimitsID = ? AND TrackKey LIKE 'SenderIP:%.%/32'",
         {row.limit_id});
-    if (done) {
-      done = changes.run(
-          "DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey LIKE "
-          "'SenderIP:%/32'",
-          {row.limit_id});
-    }
-    if (!done) return done;
+    changes.run(
+        "DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey LIKE "
+        "'SenderIP:%/32'",
+        {row.limit_id});
   }
-  return {};
 }
 
 }  // namespace
@@ -201,14 +184,12 @@ DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates) {
                      std::nullopt,     std::nullopt};
 }
 
-Result<void> insert_limit(ChangeSet& changes, const WantedLimit& wanted) {
-  auto done =
-      changes.run("INSERT INTO {p}policies (Name, Priority, Description) VALUES (?, ?, ?)",
-                  {wanted.name.value_or(default_name(wanted.direction, wanted.target, wanted.per)),
-                   kPriority, description(wanted.direction, wanted.target, wanted.per)});
+void insert_limit(ChangeSet& changes, const WantedLimit& wanted) {
+  changes.run("INSERT INTO {p}policies (Name, Priority, Description) VALUES (?, ?, ?)",
+              {wanted.name.value_or(default_name(wanted.direction, wanted.target, wanted.per)),
+               kPriority, description(wanted.direction, wanted.target, wanted.per)});
   for (const MemberText& member : members_of(wanted.direction, wanted.target, wanted.per)) {
-    if (!done) return done;
-    done = changes.run(
+    changes.run(
         "INSERT INTO {p}policy_members (PolicyID, Source, Destination) "
         "VALUES ((SELECT max(ID) FROM {p}policies), ?, ?)",
         {ChangeSet::value_of(member.source), ChangeSet::value_of(member.destination)});
@@ -216,105 +197,83 @@ Result<void> insert_limit(ChangeSet& changes, const WantedLimit& wanted) {
   const DesiredRows desired = desired_rows(wanted);
   const auto name = fmt::format("{} per {}", name_of(wanted.direction), name_of(wanted.per));
   for (const Rate& rate : wanted.rates) {
-    if (!done) return done;
-    done = insert_quota(changes, desired, name, rate, std::nullopt);
+    insert_quota(changes, desired, name, rate, std::nullopt);
   }
-  return done;
 }
 
-Result<void> update_limit(ChangeSet& changes, const DesiredRows& desired,
-                          const StoredLimit& stored) {
-  Result<void> done;
-  if (desired.enabled == true) done = switch_on(changes, stored);
-  if (desired.enabled == false && stored.enabled()) done = switch_off(changes, stored);
-  if (!done) return done;
+void update_limit(ChangeSet& changes, const DesiredRows& desired, const StoredLimit& stored) {
+  if (desired.enabled == true) switch_on(changes, stored);
+  if (desired.enabled == false && stored.enabled()) switch_off(changes, stored);
   if (desired.name && *desired.name != stored.policy_name) {
-    done = changes.run("UPDATE {p}policies SET Name = ? WHERE ID = ?",
-                       {*desired.name, stored.policy_id});
-    if (!done) return done;
+    changes.run("UPDATE {p}policies SET Name = ? WHERE ID = ?", {*desired.name, stored.policy_id});
   }
-  done = update_track(changes, desired.track, stored);
-  if (!done) return done;
+  update_track(changes, desired.track, stored);
   const auto assigned = assign(desired.rates, stored);
   std::set<std::int64_t> quotas_done;
   for (std::size_t i = 0; i < assigned.size(); ++i) {
     const Rate& rate = desired.rates[i];
     if (assigned[i] == nullptr) {
-      done = insert_quota(changes, desired, quota_name(desired), rate, stored.policy_id);
+      insert_quota(changes, desired, quota_name(desired), rate, stored.policy_id);
     } else {
       const bool first = quotas_done.insert(assigned[i]->quota_id).second;
-      done = update_row(changes, desired, rate, *assigned[i], stored.verdict, first);
+      update_row(changes, desired, rate, *assigned[i], stored.verdict, first);
     }
-    if (!done) return done;
   }
   for (const StoredRate& row : stored.rates) {
     if (std::find(assigned.begin(), assigned.end(), &row) != assigned.end()) continue;
-    done = delete_row(changes, row);
-    if (!done) return done;
+    delete_row(changes, row);
   }
-  return {};
 }
 
-Result<void> switch_on(ChangeSet& changes, const StoredLimit& stored) {
-  Result<void> done;
+void switch_on(ChangeSet& changes, const StoredLimit& stored) {
   if (!stored.policy_enabled) {
-    done = changes.run("UPDATE {p}policies SET Disabled = 0 WHERE ID = ?", {stored.policy_id});
+    changes.run("UPDATE {p}policies SET Disabled = 0 WHERE ID = ?", {stored.policy_id});
   }
   const bool some = std::any_of(stored.members.begin(), stored.members.end(),
                                 [](const auto& member) { return member.enabled; });
-  if (done && !some) {
-    done = changes.run("UPDATE {p}policy_members SET Disabled = 0 WHERE PolicyID = ?",
-                       {stored.policy_id});
+  if (!some) {
+    changes.run("UPDATE {p}policy_members SET Disabled = 0 WHERE PolicyID = ?", {stored.policy_id});
   }
   for (const StoredRate& row : stored.rates) {
     if (row.enabled) continue;
-    if (done) done = changes.run("UPDATE {p}quotas SET Disabled = 0 WHERE ID = ?", {row.quota_id});
-    if (done) {
-      done = changes.run("UPDATE {p}quotas_limits SET Disabled = 0 WHERE ID = ?", {row.limit_id});
-    }
+    changes.run("UPDATE {p}quotas SET Disabled = 0 WHERE ID = ?", {row.quota_id});
+    changes.run("UPDATE {p}quotas_limits SET Disabled = 0 WHERE ID = ?", {row.limit_id});
   }
-  return done;
 }
 
 // Disables the quotas, not the policy, which may serve others too.
-Result<void> switch_off(ChangeSet& changes, const StoredLimit& stored) {
-  Result<void> done;
+void switch_off(ChangeSet& changes, const StoredLimit& stored) {
   for (const std::int64_t quota : quotas_of(stored)) {
-    if (done) done = changes.run("UPDATE {p}quotas SET Disabled = 1 WHERE ID = ?", {quota});
+    changes.run("UPDATE {p}quotas SET Disabled = 1 WHERE ID = ?", {quota});
   }
-  return done;
 }
 
-Result<void> delete_limit(ChangeSet& changes, const StoredLimit& stored) {
-  const auto shared = shares_policy(changes.tables(), stored);
-  if (!shared) return tl::unexpected{shared.error()};
-  for (const StoredRate& row : stored.rates) {
-    auto done = delete_row(changes, row);
-    if (!done) return done;
-  }
-  return *shared ? Result<void>{} : delete_policy(changes, stored);
+void delete_limit(ChangeSet& changes, const StoredLimit& stored) {
+  const bool shared = shares_policy(changes, stored);
+  for (const StoredRate& row : stored.rates) delete_row(changes, row);
+  if (!shared) delete_policy(changes, stored);
 }
 
-Result<bool> shares_policy(const Tables& tables, const StoredLimit& limit) {
+bool shares_policy(ChangeSet& changes, const StoredLimit& limit) {
   const auto own = quotas_of(limit);
   bool shared = false;
-  const auto done = tables.each("SELECT ID FROM {p}quotas WHERE PolicyID = ?", {limit.policy_id},
-                                [&](const policyd::sql::Statement& row) {
-                                  shared = shared || !own.contains(row.integer(0));
-                                });
-  if (!done) return tl::unexpected{done.error()};
-  if (shared) return true;
+  const auto done =
+      changes.tables().each("SELECT ID FROM {p}quotas WHERE PolicyID = ?", {limit.policy_id},
+                            [&](const policyd::sql::Statement& row) {
+                              shared = shared || !own.contains(row.integer(0));
+                            });
+  if (!done) changes.fail(done.error());
   std::vector<std::string_view> others = {"amavis_rules"};
   for (const policyd::ModuleInfo& module : policyd::kModules) {
     if (module.table != "quotas") others.push_back(module.table);
   }
   for (const std::string_view module : others) {
-    if (!tables.has_table(module)) continue;
-    const auto used = tables.has_row(
-        fmt::format("SELECT 1 FROM {{p}}{} WHERE PolicyID = ?", module), {limit.policy_id});
-    if (!used || *used) return used;
+    shared =
+        shared || (changes.tables().has_table(module) &&
+                   changes.has_row(fmt::format("SELECT 1 FROM {{p}}{} WHERE PolicyID = ?", module),
+                                   {limit.policy_id}));
   }
-  return false;
+  return shared;
 }
 
 }  // namespace limits

@@ -28,17 +28,16 @@ DesiredRows desired_rows(const WantedLimit& wanted);
 DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates);
 
 // Inserts a new policy with all its rows.
-Result<void> insert_limit(ChangeSet& changes, const WantedLimit& wanted);
+void insert_limit(ChangeSet& changes, const WantedLimit& wanted);
 // Rows keep their counters if unit and period stay the same; only differences are written.
-Result<void> update_limit(ChangeSet& changes, const DesiredRows& desired,
-                          const StoredLimit& stored);
-Result<void> switch_on(ChangeSet& changes, const StoredLimit& stored);
-Result<void> switch_off(ChangeSet& changes, const StoredLimit& stored);
+void update_limit(ChangeSet& changes, const DesiredRows& desired, const StoredLimit& stored);
+void switch_on(ChangeSet& changes, const StoredLimit& stored);
+void switch_off(ChangeSet& changes, const StoredLimit& stored);
 // Deletes its counters too, and its policy unless other rows use it.
-Result<void> delete_limit(ChangeSet& changes, const StoredLimit& stored);
+void delete_limit(ChangeSet& changes, const StoredLimit& stored);
 
 // Whether the policy has quotas other than this limit's, or rows of other modules.
-Result<bool> shares_policy(const Tables& tables, const StoredLimit& limit);
+bool shares_policy(ChangeSet& changes, const StoredLimit& limit);
 
 // NULL and the empty string mean the same in Verdict and Data.
 bool same_text(const std::optional<std::string>& a, const std::optional<std::string>& b);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/usage/reset_counters.hpp"
 
+#include <fmt/core.h>
+
 #include "daemon/base/ip_address.hpp"
 #include "daemon/rules/track.hpp"
 #include "plugin/terminal/text.hpp"
@@ -42,27 +44,20 @@ std::set<int> prefix_lengths_of(const std::vector<StoredLimit>& limits) {
   return out;
 }
 
-Result<std::vector<ClearedCounter>> clear_counters(
-    ChangeSet& changes, const std::vector<std::int64_t>& limit_ids,
-    const std::optional<std::vector<std::string>>& keys) {
+std::vector<ClearedCounter> clear_counters(ChangeSet& changes,
+                                           const std::vector<std::int64_t>& limit_ids,
+                                           const std::optional<std::vector<std::string>>& keys) {
+  constexpr std::string_view kWhere =
+      "FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?";
   std::vector<ClearedCounter> out;
   for (const std::int64_t limit_id : limit_ids) {
     if (!keys) {
-      auto done =
-          changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ?", {limit_id});
-      if (!done) return tl::unexpected{done.error()};
+      changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ?", {limit_id});
       continue;
     }
     for (const std::string& key : *keys) {
-      const auto found = changes.tables().has_row(
-          "SELECT 1 FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?",
-          {limit_id, key});
-      if (!found) return tl::unexpected{found.error()};
-      if (!*found) continue;
-      auto done =
-          changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?",
-                      {limit_id, key});
-      if (!done) return tl::unexpected{done.error()};
+      if (!changes.has_row(fmt::format("SELECT 1 {}", kWhere), {limit_id, key})) continue;
+      changes.run(fmt::format("DELETE {}", kWhere), {limit_id, key});
       out.push_back(ClearedCounter{limit_id, key});
     }
   }

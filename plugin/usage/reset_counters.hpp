@@ -31,8 +31,8 @@ struct ClearedCounter {
 
 // Clears the counters of the rows `limit_ids` of quotas_limits: those with `keys`, or all. Returns
 // the ones that existed, if `keys` are given.
-Result<std::vector<ClearedCounter>> clear_counters(
-    ChangeSet& changes, const std::vector<std::int64_t>& limit_ids,
-    const std::optional<std::vector<std::string>>& keys);
+std::vector<ClearedCounter> clear_counters(ChangeSet& changes,
+                                           const std::vector<std::int64_t>& limit_ids,
+                                           const std::optional<std::vector<std::string>>& keys);
 
 }  // namespace limits
