@@ -99,35 +99,27 @@ std::string explanation(const ProgramOutput& ended, const std::string& what) {
 
 }  // namespace
 
-Result<ProvSettings> prov_settings(const fs::path& zextras_home, const LocalConfig& local_config) {
-  ProvSettings out;
-  out.zextras_home = zextras_home;
-  auto user = local_config.find("zimbra_user");
-  if (!user) return tl::unexpected{user.error()};
-  if (*user) out.user = **user;
-  return out;
-}
-
 bool has_prov(const fs::path& zextras_home) { return !prov_words(zextras_home).empty(); }
 
 Result<ProvAnswers> Prov::ask(std::span<const ProvCommand> commands) const {
-  const auto program = prov_words(settings_.zextras_home);
+  constexpr std::size_t kMaxOutput = std::size_t{8} << 20;
+  const auto program = prov_words(zextras_home);
   if (program.empty()) {
     return failure(fmt::format("Carbonio is not installed: there is no {}",
-                               (settings_.zextras_home / "bin" / "carbonio").string()));
+                               (zextras_home / "bin" / "carbonio").string()));
   }
   const auto wrong = [&](std::string_view why) {
     return failure(fmt::format("{}: {}", program.front(), why));
   };
   auto input = batch_input(commands);
   if (!input) return wrong(input.error().message);
-  const auto user = find_user(settings_.user);
-  auto words = becoming(settings_.user, user);
+  const auto account = find_user(user);
+  auto words = becoming(user, account);
   if (!words) return wrong(words.error().message);
   words->insert(words->end(), program.begin(), program.end());
 
-  const auto ended = run_program({std::move(*words), settings_.deadline, std::move(*input),
-                                  environment_of(user), settings_.max_output});
+  const auto ended = run_program(
+      {std::move(*words), deadline, std::move(*input), environment_of(account), kMaxOutput});
   if (!ended) return wrong(ended.error().message);
   auto answers = split_answers(ended->out, commands.size());
   if (!answers) return wrong(explanation(*ended, answers.error().message));

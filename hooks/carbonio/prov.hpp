@@ -11,23 +11,11 @@
 #include <vector>
 
 #include "daemon/base/result.hpp"
-#include "hooks/carbonio/localconfig.hpp"
 #include "hooks/carbonio/prov_output.hpp"
 
 namespace carbonio {
 
 using ProvCommand = std::vector<std::string>;  // {"gs", "mail.example.com", "zimbraServiceEnabled"}
-
-struct ProvSettings {
-  std::filesystem::path zextras_home;
-  std::string user = "zextras";                // Carbonio's programs must run as this user
-  std::chrono::milliseconds deadline{60'000};  // then the whole process group is killed
-  std::size_t max_output = std::size_t{8} << 20;
-};
-
-// The user is the key `zimbra_user`, if local config has it.
-policyd::Result<ProvSettings> prov_settings(const std::filesystem::path& zextras_home,
-                                            const LocalConfig& local_config);
 
 // Whether Carbonio's programs are installed.
 bool has_prov(const std::filesystem::path& zextras_home);
@@ -37,18 +25,16 @@ struct ProvAnswers {
   std::vector<ProvError> errors;     // in the order of the commands that failed
 };
 
-class Prov {
- public:
-  explicit Prov(ProvSettings settings) : settings_(std::move(settings)) {}
+struct Prov {
+  std::filesystem::path zextras_home;
+  std::string user = "zextras";                // Carbonio's programs must run as this user
+  std::chrono::milliseconds deadline{60'000};  // then the whole process group is killed
 
   // Runs all commands in one JVM, in order, also those after one that failed: batch mode's exit
   // status does not show failures, so check the errors and the answers. An Error, in one line,
   // means that nothing is known: it is not installed, cannot be started, hangs, died half-way,
   // prints too much, or this is the wrong user. Words must not contain control characters.
   [[nodiscard]] policyd::Result<ProvAnswers> ask(std::span<const ProvCommand> commands) const;
-
- private:
-  ProvSettings settings_;
 };
 
 // "carbonio prov ms mail.example.com +zimbraServiceEnabled cbpolicyd", quoted for a shell.

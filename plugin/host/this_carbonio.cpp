@@ -31,10 +31,10 @@ tl::expected<ThisCarbonio, Failure> find_this_carbonio(const std::filesystem::pa
   if (!config) return unchanged(config.error());
   auto server = config->need("zimbra_server_hostname");
   if (!server) return unchanged(server.error());
-  auto settings = carbonio::prov_settings(zextras_home, *config);
-  if (!settings) return unchanged(settings.error());
-  settings->deadline = *deadline;
-  return ThisCarbonio{std::move(*config), std::move(*server), carbonio::Prov{std::move(*settings)}};
+  auto user = config->find("zimbra_user");
+  if (!user) return unchanged(user.error());
+  carbonio::Prov prov{zextras_home, user->value_or(carbonio::Prov{}.user), *deadline};
+  return ThisCarbonio{std::move(*config), std::move(*server), std::move(prov)};
 }
 
 }  // namespace limits
