@@ -22,16 +22,18 @@ std::string counted(std::size_t number, std::string_view noun) {
   return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
 }
 
+// The quotation mark that is open after `c`, or 0.
+char quote_after(char quote, char c) {
+  if (quote == 0) return c == '\'' || c == '"' ? c : '\0';
+  return c == quote ? '\0' : quote;
+}
+
 // Whether the whole text is a command; otherwise it is a sentence that contains commands.
 bool is_command(std::string_view text) {
   char quote = 0;
   for (const char c : text) {
     if (quote == 0 && std::string_view{",;("}.find(c) != std::string_view::npos) return false;
-    if (quote == 0 && (c == '\'' || c == '"')) {
-      quote = c;
-    } else if (c == quote) {
-      quote = 0;
-    }
+    quote = quote_after(quote, c);
   }
   return text.find(": ") == std::string_view::npos || text.rfind("sqlite3 ", 0) == 0;
 }
@@ -46,13 +48,7 @@ void print_fix(Output& output, const std::string& fix) {
   const bool command = is_command(fix);
   char quote = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    for (const char c : lines[i]) {
-      if (quote == 0 && (c == '\'' || c == '"')) {
-        quote = c;
-      } else if (c == quote) {
-        quote = 0;
-      }
-    }
+    for (const char c : lines[i]) quote = quote_after(quote, c);
     const bool marked = command && quote == 0 && i + 1 < lines.size();
     output.line({i == 0 ? std::string{kLabel} : std::string(kLabel.size(), ' '), Colour::dim},
                 {lines[i] + (marked ? " \\" : ""), Colour::bold});

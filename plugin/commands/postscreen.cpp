@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/base/ascii.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/host/server_switch.hpp"
 #include "plugin/terminal/text.hpp"
@@ -56,9 +57,7 @@ std::vector<std::string> attribute_names() {
 bool is_site(std::string_view text) {
   constexpr std::size_t kMaxSite = 255;
   constexpr std::string_view kOthers = ".-_=*[];";
-  const auto is_letter = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  };
+  const auto is_letter = [](char c) { return policyd::is_letter(c) || policyd::is_digit(c); };
   return !text.empty() && text.size() <= kMaxSite && is_letter(text.front()) &&
          text.find('.') != std::string_view::npos &&
          std::all_of(text.begin(), text.end(), [&](char c) {

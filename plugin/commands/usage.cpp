@@ -79,7 +79,7 @@ Result<void> watch(const Tables& tables, const DatabaseLocation& location, Usage
     auto printed = print_once(tables, location, query, false, advice, output);
     if (!printed) return printed;
     if (!screen.show(picture.str(), size.rows)) return {};
-    if (signals.wait(kRefresh) == SignalWait::Woken::end) return {};
+    if (!signals.wait(kRefresh)) return {};
   }
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <unordered_set>
 
+#include "daemon/base/ascii.hpp"
 #include "plugin/rows/write_limit.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -20,7 +21,7 @@ constexpr std::string_view kGroupComment = "These have limits of their own";
 // and are what they look like: the article's policy name begins with a Cyrillic letter.
 std::string group_stem(const StoredLimit& limit) {
   const auto is_plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+    return policyd::is_letter(c) || policyd::is_digit(c) ||
            std::string_view{"@._-+"}.find(c) != std::string_view::npos;
   };
   const std::string& name = limit.policy_name;

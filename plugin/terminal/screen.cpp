@@ -68,13 +68,10 @@ SignalWait::SignalWait() {
 
 SignalWait::~SignalWait() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-SignalWait::Woken SignalWait::wait(std::chrono::milliseconds timeout) {
-  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(timeout);
-  const timespec time{
-      whole.count(), std::chrono::duration_cast<std::chrono::nanoseconds>(timeout - whole).count()};
+bool SignalWait::wait(std::chrono::seconds timeout) {
+  const timespec time{timeout.count(), 0};
   const int signal = sigtimedwait(&awaited_, nullptr, &time);
-  if (signal == SIGWINCH) return Woken::size;
-  return signal > 0 ? Woken::end : Woken::time;
+  return signal < 0 || signal == SIGWINCH;
 }
 
 }  // namespace limits

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <cstdint>
 #include <string_view>
 
 namespace limits {
@@ -41,8 +40,8 @@ class SignalWait {
   SignalWait(const SignalWait&) = delete;
   SignalWait& operator=(const SignalWait&) = delete;
 
-  enum class Woken : std::uint8_t { time, size, end };
-  Woken wait(std::chrono::milliseconds timeout);
+  // False if a signal asks to end; a new size wakes it early.
+  bool wait(std::chrono::seconds timeout);
 
  private:
   sigset_t awaited_{};

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
@@ -75,13 +75,6 @@ ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, TimePoint now)
   return out;
 }
 
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>{}(text);
-  }
-};
-
 // A counter from before its key got a limit of its own is no longer relevant.
 class Exceptions {
  public:
@@ -96,13 +89,13 @@ class Exceptions {
     if (items.empty()) return false;
     const std::string_view value = track_key.substr(track_key.find(':') + 1);
     const std::size_t at = value.rfind('@');
-    return items.find(value) != items.end() ||
-           (at != std::string_view::npos && items.find(value.substr(at)) != items.end());
+    return items.contains(value) ||
+           (at != std::string_view::npos && items.contains(value.substr(at)));
   }
 
  private:
   // Of each limit; in lower case.
-  std::vector<std::unordered_set<std::string, TextHash, std::equal_to<>>> items_;
+  std::vector<std::set<std::string, std::less<>>> items_;
 };
 
 bool is_fuller(const Use& a, const Use& b) {
