@@ -152,20 +152,9 @@ bool covers(Direction direction, const Target& general, const Target& special) {
 }
 
 std::string item_of(const Target& target) {
-  switch (target.who) {
-    case Who::anyone:
-      return {};
-    case Who::everyone:
-      return std::string{kOwnDomains};
-    case Who::group:
-      return "%" + target.name;
-    case Who::domain:
-      return "@" + target.name;
-    case Who::client:
-    case Who::user:
-      return target.name;
-  }
-  return {};
+  if (target.who == Who::everyone) return std::string{kOwnDomains};
+  const char* const mark = target.who == Who::group ? "%" : target.who == Who::domain ? "@" : "";
+  return mark + target.name;
 }
 
 std::optional<Target> parse_item(std::string_view item) {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "daemon/base/printable.hpp"
 #include "daemon/base/shell_words.hpp"
@@ -47,26 +48,12 @@ bool take_except(const AllLimits& all, const StoredLimit& limit, WantedLimit& wa
   return true;
 }
 
-std::string option_of(const Target& target) {
-  switch (target.who) {
-    case Who::anyone:
-      return "--anyone";
-    case Who::everyone:
-      return "--everyone";
-    case Who::group:
-      return "--group " + policyd::shell_word(target.name);
-    case Who::client:
-      return "--client " + target.name;
-    case Who::domain:
-      return "--domain " + target.name;
-    case Who::user:
-      return "--user " + policyd::shell_word(target.name);
-  }
-  return {};
-}
-
 std::string who_words(const Target& target) {
-  return option_of(target) + (target.from_anywhere ? " --anyone" : "");
+  constexpr std::array<std::string_view, 6> kOptions = {"anyone", "everyone", "group",
+                                                        "client", "domain",   "user"};
+  std::string out = fmt::format("--{}", kOptions.at(static_cast<std::size_t>(target.who)));
+  if (!target.name.empty()) out += ' ' + policyd::shell_word(target.name);
+  return out + (target.from_anywhere ? " --anyone" : "");
 }
 
 }  // namespace
