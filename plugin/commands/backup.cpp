@@ -24,11 +24,11 @@ Outcome run(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (!words.empty() && words.front().empty()) return wrong_use("the file name is empty");
   return with_database(
-      arguments, context, [&](const Tables&, const DatabaseLocation& location) -> Result<void> {
-        const auto path = copy(location.file, words, context.now);
+      arguments, context, [&](const Tables&, const DaemonConfig& daemon) -> Result<void> {
+        const auto path = copy(daemon.config.database, words, context.now);
         if (!path) return tl::unexpected{path.error()};
         context.output.line(fmt::format("Copied the database to {}.", escaped(path->string())));
-        if (const auto trouble = read_news(location).trouble_text()) {
+        if (const auto trouble = read_news(daemon).trouble_text()) {
           context.output.note(*trouble + " and not in the copy.");
         }
         return {};

@@ -48,18 +48,18 @@ Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& argum
                     Context& context, const Change& change) {
   const bool dry = arguments.has(std::string{kDryRunOption.name});
   std::vector<std::string> out;
-  auto done = change_limits(
-      arguments, context, dry,
-      [&](ChangeSet& changes, AllLimits& all, const DatabaseLocation&) -> Result<void> {
-        for (const std::int64_t wanted : ids) {
-          const auto id = existing_limit(all, wanted);
-          if (!id) return tl::unexpected{id.error()};
-          auto lines = change(changes, all, *id, dry);
-          if (!lines) return tl::unexpected{lines.error()};
-          std::move(lines->begin(), lines->end(), std::back_inserter(out));
-        }
-        return {};
-      });
+  auto done =
+      change_limits(arguments, context, dry,
+                    [&](ChangeSet& changes, AllLimits& all, const DaemonConfig&) -> Result<void> {
+                      for (const std::int64_t wanted : ids) {
+                        const auto id = existing_limit(all, wanted);
+                        if (!id) return tl::unexpected{id.error()};
+                        auto lines = change(changes, all, *id, dry);
+                        if (!lines) return tl::unexpected{lines.error()};
+                        std::move(lines->begin(), lines->end(), std::back_inserter(out));
+                      }
+                      return {};
+                    });
   if (!done) return done;
   for (const std::string& line : out) context.output.line(line);
   if (dry) context.output.line("Nothing was changed (--dry-run).");

@@ -15,7 +15,7 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/database/daemon_config.hpp"
+#include "plugin/database/database_file.hpp"
 #include "plugin/explain/explain_json.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/daemon_news.hpp"
@@ -288,7 +288,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   if (daemon.config.check_helo && mail.helo.empty()) {
     notes.emplace_back("without --helo, CheckHelo does not apply.");
   }
-  if (const auto trouble = read_news(daemon.location()).trouble_text()) {
+  if (const auto trouble = read_news(daemon).trouble_text()) {
     notes.push_back(*trouble + "; its answers may differ from these.");
   }
 }
@@ -298,7 +298,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!mail) return tl::unexpected{mail.error()};
   const DaemonConfig daemon =
       find_daemon_config(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
-  auto database = open_as_owner(daemon.location());
+  auto database = open_as_owner(daemon);
   if (!database) return failed(database.error());
   auto explanation = explain(database->tables, daemon.config, *mail, context.now);
   if (!explanation) {

@@ -21,17 +21,16 @@ Outcome run(const Arguments& arguments, Context& context) {
   const std::string member = carbonio::domain_member(words.back());
   if (member.empty())
     return wrong_use(fmt::format("not a valid domain: '{}'", shown(words.back())));
-  return with_database(arguments, context,
-                       [&](const Tables& tables, const DatabaseLocation& location) -> Result<void> {
-                         const auto changed = carbonio::put_domain(tables.db, location.table_prefix,
-                                                                   member, created);
-                         if (!changed) return tl::unexpected{changed.error()};
-                         const char* done =
-                             created ? "is already a member" : "has no row created by init or sync";
-                         if (*changed) done = created ? "added" : "removed";
-                         context.output.line(fmt::format("internal_domains: {} {}", member, done));
-                         return {};
-                       });
+  return with_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        const auto changed =
+            carbonio::put_domain(tables.db, daemon.config.table_prefix, member, created);
+        if (!changed) return tl::unexpected{changed.error()};
+        const char* done = created ? "is already a member" : "has no row created by init or sync";
+        if (*changed) done = created ? "added" : "removed";
+        context.output.line(fmt::format("internal_domains: {} {}", member, done));
+        return {};
+      });
 }
 
 }  // namespace

@@ -163,7 +163,7 @@ Outcome run(const Arguments& arguments, Context& context) {
   const bool dry = arguments.has("dry-run");
   Difference difference;
   auto done = change_limits(arguments, context, dry,
-                            [&](ChangeSet& changes, AllLimits& all, const DatabaseLocation&) {
+                            [&](ChangeSet& changes, AllLimits& all, const DaemonConfig&) {
                               return apply_all(changes, all, *file, remove_others, difference);
                             });
   if (done) print(difference, dry, context);

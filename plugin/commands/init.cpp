@@ -38,11 +38,11 @@ Result<void> attach(sqlite3* db, const fs::path& file) {
 }
 
 // Returns the copy of the old contents.
-Result<fs::path> start_over(const DatabaseLocation& location, policyd::TimePoint now) {
-  auto database = open_as_owner(location);
+Result<fs::path> start_over(const DaemonConfig& daemon, policyd::TimePoint now) {
+  auto database = open_as_owner(daemon);
   if (!database) return tl::unexpected{database.error()};
-  const TemporaryDatabase fresh{location.file, "fresh"};
-  auto done = policyd::create_database(fresh.file(), location.table_prefix);
+  const TemporaryDatabase fresh{daemon.config.database, "fresh"};
+  auto done = policyd::create_database(fresh.file(), daemon.config.table_prefix);
   if (done) done = attach(database->tables.db, fresh.file());
   if (!done) return tl::unexpected{done.error()};
 
@@ -50,7 +50,7 @@ Result<fs::path> start_over(const DatabaseLocation& location, policyd::TimePoint
   ChangeSet changes{database->tables};
   done = changes.begin();
   if (!done) return tl::unexpected{done.error()};
-  auto copy = copy_aside(location.file, now);
+  auto copy = copy_aside(daemon.config.database, now);
   if (!copy) return copy;
   done = replace_tables(database->tables);
   if (done) done = changes.commit();
@@ -83,17 +83,17 @@ void print_not_filled(Context& context) {
       (context.zextras_home / "bin" / "carbonio").string()));
 }
 
-Outcome fill_groups(const DatabaseLocation& location, const carbonio::WantedMembers& wanted,
+Outcome fill_groups(const DaemonConfig& daemon, const carbonio::WantedMembers& wanted,
                     Context& context) {
-  const auto database = open_as_owner(location);
+  const auto database = open_as_owner(daemon);
   if (!database) return failed(database.error());
   const auto change =
-      carbonio::synchronise(database->handle.get(), location.table_prefix, wanted, false);
+      carbonio::synchronise(database->handle.get(), daemon.config.table_prefix, wanted, false);
   if (!change) {
     return failed(
         fmt::format("database {}: {}; its groups were not filled; try 'carbonio-limits "
                     "sync'",
-                    location.file.string(), change.error().message));
+                    daemon.config.database.string(), change.error().message));
   }
   print_skipped(wanted, context.output);
   print_change(*change, false, context.output);
@@ -101,11 +101,11 @@ Outcome fill_groups(const DatabaseLocation& location, const carbonio::WantedMemb
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto location = database_of(arguments, context);
-  if (!location) return failed(location.error());
-  const std::string file = location->file.string();
+  const auto daemon = database_of(arguments, context);
+  if (!daemon) return failed(daemon.error());
+  const std::string file = daemon->config.database.string();
   std::error_code code;
-  const bool fresh = !fs::exists(fs::symlink_status(location->file, code));
+  const bool fresh = !fs::exists(fs::symlink_status(daemon->config.database, code));
   // Before anything is created, and while this process may still become Carbonio's user.
   std::optional<carbonio::WantedMembers> wanted;
   if (fresh || arguments.has("force")) {
@@ -113,9 +113,10 @@ Outcome run(const Arguments& arguments, Context& context) {
     if (!asked) return tl::unexpected{asked.error()};
     wanted = std::move(*asked);
   }
-  if (auto became = become_owner_of(location->file); !became) return failed(became.error());
+  if (auto became = become_owner_of(daemon->config.database); !became)
+    return failed(became.error());
   if (fresh) {
-    if (auto done = make_database(*location); !done) return failed(done.error());
+    if (auto done = make_database(*daemon); !done) return failed(done.error());
     context.output.line(fmt::format("Created the database {}.", file));
   } else if (!arguments.has("force")) {
     return failed(fmt::format(
@@ -123,14 +124,14 @@ Outcome run(const Arguments& arguments, Context& context) {
         "gives it fresh contents and keeps a copy next to it",
         file));
   } else {
-    const auto copy = start_over(*location, context.now);
+    const auto copy = start_over(*daemon, context.now);
     if (!copy) {
       return failed(fmt::format("database {}: {}; it was not changed", file, copy.error().message));
     }
     context.output.line(fmt::format("Copied the old database to {}.", copy->string()));
     context.output.line(fmt::format("Database {} now has fresh contents.", file));
   }
-  if (wanted) return fill_groups(*location, *wanted, context);
+  if (wanted) return fill_groups(*daemon, *wanted, context);
   if (!arguments.has("no-prov")) print_not_filled(context);
   return {};
 }

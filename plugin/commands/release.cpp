@@ -25,16 +25,16 @@ Result<void> leave_wal_mode(sqlite3* db) {
 }
 
 Outcome run(const Arguments& arguments, Context& context) {
-  const auto location = database_of(arguments, context);
-  if (!location) return failed(location.error());
-  const std::string file = location->file.string();
+  const auto daemon = database_of(arguments, context);
+  if (!daemon) return failed(daemon.error());
+  const std::string file = daemon->config.database.string();
   std::error_code code;
-  if (!std::filesystem::exists(location->file, code) && !code) {
+  if (!std::filesystem::exists(daemon->config.database, code) && !code) {
     context.output.line(fmt::format("There is no database {}.", file));
     return {};
   }
   return with_database(
-      arguments, context, [&](const Tables& tables, const DatabaseLocation&) -> Result<void> {
+      arguments, context, [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
         auto done = leave_wal_mode(tables.db);
         if (!done) return done;
         context.output.line(fmt::format("Database {} is now one plain file.", file));

@@ -73,12 +73,11 @@ std::string limits_in(const AllLimits& all, const std::vector<ClearedCounter>& c
 
 // Full counters that `who` shares with others, and how to clear them.
 Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimits& all,
-                                            const std::string& who,
-                                            const DatabaseLocation& location,
+                                            const std::string& who, const DaemonConfig& daemon,
                                             policyd::TimePoint now) {
   UsageQuery query;
   query.now = now;
-  query.decay = location.decay;
+  query.decay = daemon.decays();
   query.filter.emplace(who);
   const auto uses = read_usage(tables, all.limits, query);
   if (!uses) return tl::unexpected{uses.error()};
@@ -110,7 +109,7 @@ struct Report {
 };
 
 Result<Report> reset(ChangeSet& changes, const AllLimits& all, const Request& request,
-                     const DatabaseLocation& location, policyd::TimePoint now) {
+                     const DaemonConfig& daemon, policyd::TimePoint now) {
   const auto ids = limit_ids_of(all, request.limit);
   if (!ids) return tl::unexpected{ids.error()};
   const auto keys = request.who
@@ -128,7 +127,7 @@ Result<Report> reset(ChangeSet& changes, const AllLimits& all, const Request& re
                                limits_in(all, cleared));
   }
   if (request.who) {
-    auto notes = still_full(changes.tables(), all, *request.who, location, now);
+    auto notes = still_full(changes.tables(), all, *request.who, daemon, now);
     if (!notes) return tl::unexpected{notes.error()};
     out.notes = std::move(*notes);
   }
@@ -139,14 +138,14 @@ Outcome run(const Arguments& arguments, Context& context) {
   const auto request = request_of(arguments);
   if (!request) return tl::unexpected{request.error()};
   Report report;
-  auto done = change_limits(arguments, context, request->dry,
-                            [&](ChangeSet& changes, const AllLimits& all,
-                                const DatabaseLocation& location) -> Result<void> {
-                              auto result = reset(changes, all, *request, location, context.now);
-                              if (!result) return tl::unexpected{result.error()};
-                              report = std::move(*result);
-                              return {};
-                            });
+  auto done = change_limits(
+      arguments, context, request->dry,
+      [&](ChangeSet& changes, const AllLimits& all, const DaemonConfig& daemon) -> Result<void> {
+        auto result = reset(changes, all, *request, daemon, context.now);
+        if (!result) return tl::unexpected{result.error()};
+        report = std::move(*result);
+        return {};
+      });
   if (!done) return done;
   context.output.line(report.sentence);
   for (const std::string& note : report.notes) {

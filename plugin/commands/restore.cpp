@@ -20,18 +20,17 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (words.front().empty()) return wrong_use("the file name is empty");
   const std::filesystem::path backup = words.front();
   return change_database(
-      arguments, context,
-      [&](const Tables& tables, const DatabaseLocation& location) -> Result<void> {
-        const auto copy = copy_aside(location.file, context.now);
+      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        const auto copy = copy_aside(daemon.config.database, context.now);
         if (!copy) return tl::unexpected{copy.error()};
-        if (auto done = restore_from(backup, location.file, tables); !done) {
+        if (auto done = restore_from(backup, daemon.config.database, tables); !done) {
           std::error_code ignored;  // nothing happened, so the copy is not needed
           std::filesystem::remove(*copy, ignored);
           return done;
         }
         context.output.line(fmt::format("Copied the previous database to {}.", copy->string()));
         context.output.line(fmt::format("Restored limits and counters of {} from {}.",
-                                        location.file.string(), escaped(backup.string())));
+                                        daemon.config.database.string(), escaped(backup.string())));
         return {};
       });
 }

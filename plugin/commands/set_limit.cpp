@@ -72,14 +72,14 @@ Outcome run(Direction direction, const Arguments& arguments, Context& context) {
   const bool may_refuse_wanted_mail =
       direction == Direction::receive && wanted->front().verdict.has_value();
   Written written;
-  auto done = change_limits(
-      arguments, context, dry,
-      [&](ChangeSet& changes, AllLimits& all, const DatabaseLocation&) -> Result<void> {
-        auto result = write(changes, all, *wanted, dry);
-        if (!result) return tl::unexpected{result.error()};
-        written = std::move(*result);
-        return {};
-      });
+  auto done =
+      change_limits(arguments, context, dry,
+                    [&](ChangeSet& changes, AllLimits& all, const DaemonConfig&) -> Result<void> {
+                      auto result = write(changes, all, *wanted, dry);
+                      if (!result) return tl::unexpected{result.error()};
+                      written = std::move(*result);
+                      return {};
+                    });
   if (!done) return done;
   if (sql) {
     print_sql(written, context.output);

@@ -19,10 +19,9 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (!wanted) return tl::unexpected{wanted.error()};
   const bool dry_run = arguments.has("dry-run");
   return change_database(
-      arguments, context,
-      [&](const Tables& tables, const DatabaseLocation& location) -> Result<void> {
+      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
         const auto change =
-            carbonio::synchronise(tables.db, location.table_prefix, *wanted, dry_run);
+            carbonio::synchronise(tables.db, daemon.config.table_prefix, *wanted, dry_run);
         if (!change) return tl::unexpected{change.error()};
         print_skipped(*wanted, context.output);
         print_change(*change, dry_run, context.output);

@@ -49,14 +49,13 @@ tl::expected<UsageQuery, Failure> query_of(const Arguments& arguments) {
   return query;
 }
 
-Result<void> print_once(const Tables& tables, const DatabaseLocation& location,
-                        const UsageQuery& query, bool json, const TypedAdvice& advice,
-                        Output& output) {
+Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, const UsageQuery& query,
+                        bool json, const TypedAdvice& advice, Output& output) {
   const auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
   const auto usage = read_usage(tables, all->limits, query);
   if (!usage) return tl::unexpected{usage.error()};
-  const DaemonNews news = read_news(location);
+  const DaemonNews news = read_news(daemon);
   const UsageView view{*all, *usage, news, query, advice};
   if (json) {
     output.print(json_of(view));
@@ -66,7 +65,7 @@ Result<void> print_once(const Tables& tables, const DatabaseLocation& location,
   return {};
 }
 
-Result<void> watch(const Tables& tables, const DatabaseLocation& location, UsageQuery query,
+Result<void> watch(const Tables& tables, const DaemonConfig& daemon, UsageQuery query,
                    const TypedAdvice& advice, Style style) {
   SignalWait signals;
   Screen screen{style.terminal};
@@ -76,7 +75,7 @@ Result<void> watch(const Tables& tables, const DatabaseLocation& location, Usage
     std::ostringstream picture;
     Output output{picture, style};
     query.now = policyd::wall_clock();
-    auto printed = print_once(tables, location, query, false, advice, output);
+    auto printed = print_once(tables, daemon, query, false, advice, output);
     if (!printed) return printed;
     if (!screen.show(picture.str(), size.rows)) return {};
     if (!signals.wait(kRefresh)) return {};
@@ -86,15 +85,14 @@ Result<void> watch(const Tables& tables, const DatabaseLocation& location, Usage
 Outcome run(const Arguments& arguments, Context& context) {
   auto query = query_of(arguments);
   if (!query) return tl::unexpected{query.error()};
-  return with_database(
-      arguments, context, [&](const Tables& tables, const DatabaseLocation& location) {
-        query->now = context.now;
-        query->decay = location.decay;
-        return arguments.has("watch")
-                   ? watch(tables, location, *query, context.advice, context.output.style())
-                   : print_once(tables, location, *query, arguments.has("json"), context.advice,
-                                context.output);
-      });
+  return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
+    query->now = context.now;
+    query->decay = daemon.decays();
+    return arguments.has("watch")
+               ? watch(tables, daemon, *query, context.advice, context.output.style())
+               : print_once(tables, daemon, *query, arguments.has("json"), context.advice,
+                            context.output);
+  });
 }
 
 }  // namespace

@@ -8,13 +8,13 @@ namespace {
 
 Outcome run(const Arguments& arguments, const Context& context, const DatabaseAction& action,
             std::string_view afterword) {
-  const auto location = database_of(arguments, context);
-  if (!location) return failed(location.error());
-  const auto database = open_as_owner(*location);
+  const auto daemon = database_of(arguments, context);
+  if (!daemon) return failed(daemon.error());
+  const auto database = open_as_owner(*daemon);
   if (!database) return failed(database.error());
-  if (auto done = action(database->tables, *location); !done) {
-    return failed(
-        fmt::format("database {}: {}{}", location->file.string(), done.error().message, afterword));
+  if (auto done = action(database->tables, *daemon); !done) {
+    return failed(fmt::format("database {}: {}{}", daemon->config.database.string(),
+                              done.error().message, afterword));
   }
   return {};
 }
@@ -34,7 +34,7 @@ Outcome change_database(const Arguments& arguments, const Context& context,
 Outcome with_limits(const Arguments& arguments, const Context& context,
                     const std::function<Result<void>(const AllLimits& all)>& action) {
   return with_database(arguments, context,
-                       [&](const Tables& tables, const DatabaseLocation&) -> Result<void> {
+                       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
                          const auto all = read_limits(tables);
                          if (!all) return tl::unexpected{all.error()};
                          return action(*all);
@@ -43,20 +43,19 @@ Outcome with_limits(const Arguments& arguments, const Context& context,
 
 Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
                       const LimitsChange& action) {
-  return change_database(
-      arguments, context,
-      [&](const Tables& tables, const DatabaseLocation& location) -> Result<void> {
-        ChangeSet changes{tables};
-        if (auto begun = changes.begin(); !begun) return begun;
-        auto all = read_limits(tables);
-        if (!all) return tl::unexpected{all.error()};
-        auto done = action(changes, *all, location);
-        if (done) done = dry ? changes.result() : changes.commit();
-        return done;
-      });
+  return change_database(arguments, context,
+                         [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+                           ChangeSet changes{tables};
+                           if (auto begun = changes.begin(); !begun) return begun;
+                           auto all = read_limits(tables);
+                           if (!all) return tl::unexpected{all.error()};
+                           auto done = action(changes, *all, daemon);
+                           if (done) done = dry ? changes.result() : changes.commit();
+                           return done;
+                         });
 }
 
-Result<DatabaseLocation> database_of(const Arguments& arguments, const Context& context) {
+Result<DaemonConfig> database_of(const Arguments& arguments, const Context& context) {
   return find_database(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
 }
 

@@ -11,7 +11,7 @@
 namespace limits {
 
 using DatabaseAction =
-    std::function<Result<void>(const Tables& tables, const DatabaseLocation& location)>;
+    std::function<Result<void>(const Tables& tables, const DaemonConfig& daemon)>;
 
 // Runs `action`. Its Error becomes "database FILE: ERROR".
 Outcome with_database(const Arguments& arguments, const Context& context,
@@ -27,12 +27,12 @@ Outcome with_limits(const Arguments& arguments, const Context& context,
                     const std::function<Result<void>(const AllLimits& all)>& action);
 
 // The same for an action that changes limits: all in one transaction, which a dry run rolls back.
-using LimitsChange = std::function<Result<void>(ChangeSet& changes, AllLimits& all,
-                                                const DatabaseLocation& location)>;
+using LimitsChange =
+    std::function<Result<void>(ChangeSet& changes, AllLimits& all, const DaemonConfig& daemon)>;
 Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
                       const LimitsChange& action);
 
 // --database, or the default; the file need not exist.
-Result<DatabaseLocation> database_of(const Arguments& arguments, const Context& context);
+Result<DaemonConfig> database_of(const Arguments& arguments, const Context& context);
 
 }  // namespace limits

@@ -11,7 +11,6 @@
 
 #include "daemon/sqlite/database.hpp"
 #include "plugin/database/as_owner.hpp"
-#include "plugin/database/daemon_config.hpp"
 
 namespace limits {
 namespace {
@@ -51,35 +50,60 @@ std::string advice_on_owner(const fs::path& database) {
 }
 
 // What to do if opening failed although the file exists.
-std::string advice(const DatabaseLocation& location, const std::string& message) {
+std::string advice(const DaemonConfig& daemon, const std::string& message) {
   const auto contains = [&](std::string_view words) {
     return message.find(words) != std::string::npos;
   };
   if (contains("locked")) return "; stop the program that has locked it and try again";
-  if (contains("not a database") && !location.configured) return "; check the file name";
-  if (location.configured && (contains("not a database") || contains("malformed"))) {
+  if (contains("not a database") && !daemon.configured) return "; check the file name";
+  if (daemon.configured && (contains("not a database") || contains("malformed"))) {
     return "; a running daemon replaces it automatically, a starting one restores its backup, and "
            "'carbonio-limits restore FILE' restores a copy; if none of these is possible, move the "
            "file away and create a new one with 'carbonio-limits init'";
   }
   if (contains("unable to open") || contains("readonly") || contains("denied")) {
-    return advice_on_owner(location.file);
+    return advice_on_owner(daemon.config.database);
   }
   return {};
 }
 
 }  // namespace
 
-Result<DatabaseLocation> find_database(const std::optional<std::string>& given,
-                                       const fs::path& zextras_home) {
-  const DaemonConfig daemon = find_daemon_config(given, zextras_home);
-  const bool unreadable = !daemon.read && access(daemon.file.c_str(), R_OK) == 0;
-  if (unreadable && !given) return policyd::failure(daemon.why_not);
-  return daemon.location();
+DaemonConfig find_daemon_config(const std::optional<std::string>& given_database,
+                                const std::filesystem::path& zextras_home) {
+  DaemonConfig out;
+  out.file = zextras_home / "conf" / "cbpolicyd.conf";
+  auto loaded = policyd::load_config(out.file);
+  out.read = loaded.has_value();
+  if (loaded) {
+    out.config = std::move(loaded->config);
+    out.warnings = std::move(loaded->warnings);
+  } else {
+    out.why_not = loaded.error().message;
+    out.config.quotas = true;
+  }
+  if (out.config.database.empty()) {
+    out.config.database = zextras_home / "data" / "cbpolicyd" / "db" / "cbpolicyd.sqlitedb";
+  }
+  if (given_database) {
+    std::error_code ignored;
+    out.configured = *given_database == out.config.database ||
+                     std::filesystem::equivalent(*given_database, out.config.database, ignored);
+    out.config.database = *given_database;
+  }
+  return out;
 }
 
-Result<void> make_database(const DatabaseLocation& location) {
-  const fs::path folder = fs::absolute(location.file).parent_path();
+Result<DaemonConfig> find_database(const std::optional<std::string>& given_database,
+                                   const fs::path& zextras_home) {
+  DaemonConfig daemon = find_daemon_config(given_database, zextras_home);
+  const bool unreadable = !daemon.read && access(daemon.file.c_str(), R_OK) == 0;
+  if (unreadable && !given_database) return policyd::failure(daemon.why_not);
+  return daemon;
+}
+
+Result<void> make_database(const DaemonConfig& daemon) {
+  const fs::path folder = fs::absolute(daemon.config.database).parent_path();
   std::error_code code;
   fs::create_directories(folder, code);
   if (code) {
@@ -88,19 +112,21 @@ Result<void> make_database(const DatabaseLocation& location) {
                     "--database",
                     folder.string(), code.message()));
   }
-  return policyd::create_database(location.file, location.table_prefix);
+  return policyd::create_database(daemon.config.database, daemon.config.table_prefix);
 }
 
-Result<OpenDatabase> open_as_owner(const DatabaseLocation& location) {
-  if (auto became = become_owner_of(location.file); !became) return tl::unexpected{became.error()};
+Result<OpenDatabase> open_as_owner(const DaemonConfig& daemon) {
+  if (auto became = become_owner_of(daemon.config.database); !became)
+    return tl::unexpected{became.error()};
   // Read and write even for reading: the last connection to close cleans up the write-ahead log.
-  auto handle = policyd::open_database(location.file, policyd::OpenMode::read_write, kBusyTimeout);
+  auto handle =
+      policyd::open_database(daemon.config.database, policyd::OpenMode::read_write, kBusyTimeout);
   if (!handle) {
     const std::string& message = handle.error().message;
-    return policyd::failure(fmt::format("{}{}", message, advice(location, message)));
+    return policyd::failure(fmt::format("{}{}", message, advice(daemon, message)));
   }
   OpenDatabase out;
-  out.tables = Tables{handle->get(), location.table_prefix};
+  out.tables = Tables{handle->get(), daemon.config.table_prefix};
   out.handle = std::move(*handle);
   return out;
 }

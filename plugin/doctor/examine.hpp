@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "daemon/base/clock.hpp"
-#include "plugin/database/daemon_config.hpp"
+#include "plugin/database/database_file.hpp"
 
 namespace limits {
 

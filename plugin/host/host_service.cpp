@@ -41,14 +41,15 @@ bool differs(const carbonio::GroupChange& change) {
   return !change.added.empty() || !change.removed.empty();
 }
 
-Result<carbonio::GroupsChange> synchronised(const DatabaseLocation& place,
+Result<carbonio::GroupsChange> synchronised(const DaemonConfig& daemon,
                                             const carbonio::WantedMembers& wanted, bool dry_run) {
-  const auto database = open_as_owner(place);
+  const auto database = open_as_owner(daemon);
   if (!database) return tl::unexpected{database.error()};
-  auto change = carbonio::synchronise(database->handle.get(), place.table_prefix, wanted, dry_run);
+  auto change =
+      carbonio::synchronise(database->handle.get(), daemon.config.table_prefix, wanted, dry_run);
   if (!change) {
-    return failure(fmt::format("database {}: {}; its groups were not changed", place.file.string(),
-                               change.error().message));
+    return failure(fmt::format("database {}: {}; its groups were not changed",
+                               daemon.config.database.string(), change.error().message));
   }
   return change;
 }
@@ -114,14 +115,14 @@ Result<std::vector<std::string>> HostService::commands_for(
   std::vector<std::string> out;
   if (!is_present(home_ / "conf" / "cbpolicyd.conf"))
     out.push_back(rewrite_as_typed(configd_, kSections));
-  const auto place = find_database(std::nullopt, home_);
-  if (!place) return tl::unexpected{place.error()};
-  if (!is_present(place->file)) {
+  const auto daemon = find_database(std::nullopt, home_);
+  if (!daemon) return tl::unexpected{daemon.error()};
+  if (!is_present(daemon->config.database)) {
     out.emplace_back("carbonio-limits init");
   } else {
-    const auto owner = AsOwner::of(place->file);
+    const auto owner = AsOwner::of(daemon->config.database);
     if (!owner) return tl::unexpected{owner.error()};
-    const auto change = synchronised(*place, wanted, true);
+    const auto change = synchronised(*daemon, wanted, true);
     if (!change) return tl::unexpected{change.error()};
     if (differs(change->domains) || differs(change->networks)) {
       out.emplace_back("carbonio-limits sync");
@@ -150,19 +151,19 @@ Result<void> HostService::ensure_configuration(StepReport& steps) const {
 
 Result<void> HostService::ensure_database(const carbonio::WantedMembers& wanted, StepReport& steps,
                                           Output& output) const {
-  const auto place = find_database(std::nullopt, home_);
-  if (!place) return tl::unexpected{place.error()};
-  const auto owner = AsOwner::of(place->file);
+  const auto daemon = find_database(std::nullopt, home_);
+  if (!daemon) return tl::unexpected{daemon.error()};
+  const auto owner = AsOwner::of(daemon->config.database);
   if (!owner) return tl::unexpected{owner.error()};
-  const std::string file = place->file.string();
-  const bool fresh = !is_present(place->file);
+  const std::string file = daemon->config.database.string();
+  const bool fresh = !is_present(daemon->config.database);
   if (fresh) {
-    if (auto created = make_database(*place); !created) return created;
+    if (auto created = make_database(*daemon); !created) return created;
     steps.done(fmt::format("created the database {}", file));
   } else {
     steps.unchanged(fmt::format("database {}", file));
   }
-  const auto change = synchronised(*place, wanted, false);
+  const auto change = synchronised(*daemon, wanted, false);
   if (!change) return tl::unexpected{change.error()};
   print_skipped(wanted, output);
   const std::string what = fmt::format(

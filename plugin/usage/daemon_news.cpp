@@ -22,15 +22,15 @@ std::optional<std::string> DaemonNews::trouble_text() const {
                              : fmt::format("{} counters are only", trouble->unstored));
 }
 
-DaemonNews read_news(const DatabaseLocation& location) {
+DaemonNews read_news(const DaemonConfig& daemon) {
   DaemonNews out;
-  auto status = policyd::read_status(location.status_file);
+  auto status = policyd::read_status(policyd::status_file_of(daemon.config.pid_file));
   if (!status) {
     out.problem = status.error().message;
     return out;
   }
   std::error_code code;
-  if (!*status || !std::filesystem::equivalent((*status)->database, location.file, code))
+  if (!*status || !std::filesystem::equivalent((*status)->database, daemon.config.database, code))
     return out;
   out.running = true;
   out.trouble = std::move((*status)->trouble);

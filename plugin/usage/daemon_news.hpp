@@ -24,6 +24,6 @@ struct DaemonNews {
   [[nodiscard]] std::optional<std::string> trouble_text() const;
 };
 
-DaemonNews read_news(const DatabaseLocation& location);
+DaemonNews read_news(const DaemonConfig& daemon);
 
 }  // namespace limits
