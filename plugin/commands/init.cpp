@@ -13,7 +13,6 @@
 #include "plugin/database/backup.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/database/restore.hpp"
-#include "plugin/database/temporary_database.hpp"
 #include "plugin/host/group_sync.hpp"
 
 namespace limits {

@@ -14,8 +14,6 @@
 
 #include "daemon/sqlite/database.hpp"
 #include "plugin/database/as_owner.hpp"
-#include "plugin/database/restore.hpp"
-#include "plugin/database/sqlite_copy.hpp"
 
 namespace limits {
 namespace {
@@ -23,12 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using policyd::failure;
 namespace sql = policyd::sql;
-
-std::string quoted_identifier(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? std::string{"\"\""} : std::string(1, c);
-  return out + '"';
-}
 
 // False if it exists already.
 Result<bool> create_file(const fs::path& path, mode_t mode) {
@@ -63,26 +55,6 @@ Result<fs::path> new_file_next_to(const fs::path& like, policyd::TimePoint now) 
     if (*created) return path;
   }
   return failure(fmt::format("too many copies {} exist already", stem));
-}
-
-struct Object {
-  std::string type;
-  std::string name;
-  std::string table;
-  std::string sql;
-};
-
-Result<std::vector<Object>> objects_of_fresh(const Tables& tables) {
-  std::vector<Object> out;
-  const auto done = tables.each(
-      "SELECT type, name, tbl_name, sql FROM fresh.sqlite_master "
-      "WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid",
-      {}, [&](const sql::Statement& row) {
-        out.push_back(Object{std::string{row.text(0)}, std::string{row.text(1)},
-                             std::string{row.text(2)}, std::string{row.text(3)}});
-      });
-  if (!done) return tl::unexpected{done.error()};
-  return out;
 }
 
 // Uses a connection of its own: the caller's may hold the write lock to keep other writers out.
@@ -123,43 +95,32 @@ Result<void> copy_to(const fs::path& database, const fs::path& path) {
   return fill_copy(database, path);
 }
 
-Result<void> replace_tables(const Tables& tables) {
-  const auto objects = objects_of_fresh(tables);
-  if (!objects) return tl::unexpected{objects.error()};
-  const auto version = rules_version(tables);
-  if (!version) return tl::unexpected{version.error()};
+Result<void> copy_all(sqlite3* from, sqlite3* to) {
+  sqlite3_backup* backup = sqlite3_backup_init(to, "main", from, "main");
+  if (backup == nullptr) return failure(sql::message_of(to));
+  constexpr int kAllPages = -1;
+  const int stepped = sqlite3_backup_step(backup, kAllPages);
+  const int finished = sqlite3_backup_finish(backup);
+  if (stepped != SQLITE_DONE) return tl::unexpected{Tables{to, {}}.error(stepped)};
+  if (finished != SQLITE_OK) return tl::unexpected{Tables{to, {}}.error(finished)};
+  return {};
+}
 
-  const auto run = [&](const std::string& text) -> Result<void> {
-    if (const int code = sql::execute(tables.db, text.c_str()); code != SQLITE_OK) {
-      return tl::unexpected{tables.error(code)};
-    }
-    return {};
-  };
-  Result<void> done;
-  for (const Object& object : *objects) {
-    if (object.type != "table") continue;
-    done = run(fmt::format("DROP TABLE IF EXISTS main.{}", quoted_identifier(object.name)));
-    if (done) done = run(object.sql);
-    if (done) {
-      done = run(fmt::format("INSERT INTO main.{0} SELECT * FROM fresh.{0}",
-                             quoted_identifier(object.name)));
-    }
-    if (!done) return done;
-  }
-  // The next IDs are those of a new database, too.
-  done =
-      run("DELETE FROM main.sqlite_sequence WHERE name IN (SELECT name FROM fresh.sqlite_master);"
-          "INSERT INTO main.sqlite_sequence SELECT * FROM fresh.sqlite_sequence");
-  if (!done) return done;
-  // After the rows, so that the triggers do not fire for them.
-  for (const Object& object : *objects) {
-    if (object.type == "table") continue;
-    done = run(object.sql);
-    if (!done) return done;
-  }
-  return run(sql::with_prefix(
-      fmt::format("UPDATE {{p}}limits_rules_version SET Version = max(Version, {})", *version + 1),
-      tables.prefix));
+Result<sql::Handle> open_plain(const fs::path& path) {
+  sqlite3* raw = nullptr;
+  const int opened =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  sql::Handle handle{raw};
+  if (opened != SQLITE_OK) return failure(sql::message_of(raw));
+  return handle;
+}
+
+Result<void> copy_into(sqlite3* from, const fs::path& path) {
+  auto to = open_plain(path);
+  if (!to) return tl::unexpected{to.error()};
+  auto copied = copy_all(from, to->get());
+  if (!copied) return copied;
+  return sql::execute_or_explain(to->get(), "PRAGMA journal_mode = DELETE");
 }
 
 }  // namespace limits

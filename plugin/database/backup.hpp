@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Copies the database through SQLite, so the daemon may have it open.
+// Copies databases with SQLite's backup interface, so the daemon may have them open.
 #pragma once
 
 #include <filesystem>
@@ -16,5 +16,15 @@ Result<std::filesystem::path> copy_aside(const std::filesystem::path& database,
 
 // The same, to `path`, which must not exist.
 Result<void> copy_to(const std::filesystem::path& database, const std::filesystem::path& path);
+
+// For files that only this process uses; created if missing.
+Result<policyd::sql::Handle> open_plain(const std::filesystem::path& path);
+
+// In one step, so that no other writer interferes. `to` waits for locks up to its busy_timeout, and
+// in write-ahead mode must have pages of the same size.
+Result<void> copy_all(sqlite3* from, sqlite3* to);
+
+// `path` becomes one plain file without a log, so that it can be read anywhere.
+Result<void> copy_into(sqlite3* from, const std::filesystem::path& path);
 
 }  // namespace limits

@@ -11,8 +11,7 @@
 
 #include "daemon/sqlite/database.hpp"
 #include "plugin/database/as_owner.hpp"
-#include "plugin/database/sqlite_copy.hpp"
-#include "plugin/database/temporary_database.hpp"
+#include "plugin/database/backup.hpp"
 
 // Everything is prepared in a copy; the live database changes in one commit, or not at all.
 namespace limits {
@@ -24,6 +23,42 @@ namespace sql = policyd::sql;
 
 // Above both versions, by more than others can add in the moment before the commit.
 constexpr std::int64_t kVersionStep = 1'000'000;
+
+// 0 if there is none.
+Result<std::int64_t> rules_version(const Tables& tables) {
+  if (!tables.has_table("limits_rules_version")) return 0;
+  std::int64_t version = 0;
+  const auto done = tables.each("SELECT max(Version) FROM {p}limits_rules_version", {},
+                                [&](const sql::Statement& row) { version = row.integer(0); });
+  if (!done) return tl::unexpected{done.error()};
+  return version;
+}
+
+std::string quoted_identifier(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) out += c == '"' ? std::string{"\"\""} : std::string(1, c);
+  return out + '"';
+}
+
+struct Object {
+  std::string type;
+  std::string name;
+  std::string table;
+  std::string sql;
+};
+
+Result<std::vector<Object>> objects_of_fresh(const Tables& tables) {
+  std::vector<Object> out;
+  const auto done = tables.each(
+      "SELECT type, name, tbl_name, sql FROM fresh.sqlite_master "
+      "WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid",
+      {}, [&](const sql::Statement& row) {
+        out.push_back(Object{std::string{row.text(0)}, std::string{row.text(1)},
+                             std::string{row.text(2)}, std::string{row.text(3)}});
+      });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
 
 Result<std::string> answer(sqlite3* db, const char* question) {
   auto rows = sql::Statement::prepare(db, question);
@@ -111,6 +146,45 @@ Result<void> restore_from(const fs::path& backup, const fs::path& database, cons
     return failure(fmt::format("{}: {}", backup.string(), prepared.error().message));
   }
   return copy_all(copy->get(), live.db);
+}
+
+Result<void> replace_tables(const Tables& tables) {
+  const auto objects = objects_of_fresh(tables);
+  if (!objects) return tl::unexpected{objects.error()};
+  const auto version = rules_version(tables);
+  if (!version) return tl::unexpected{version.error()};
+
+  const auto run = [&](const std::string& text) -> Result<void> {
+    if (const int code = sql::execute(tables.db, text.c_str()); code != SQLITE_OK) {
+      return tl::unexpected{tables.error(code)};
+    }
+    return {};
+  };
+  Result<void> done;
+  for (const Object& object : *objects) {
+    if (object.type != "table") continue;
+    done = run(fmt::format("DROP TABLE IF EXISTS main.{}", quoted_identifier(object.name)));
+    if (done) done = run(object.sql);
+    if (done) {
+      done = run(fmt::format("INSERT INTO main.{0} SELECT * FROM fresh.{0}",
+                             quoted_identifier(object.name)));
+    }
+    if (!done) return done;
+  }
+  // The next IDs are those of a new database, too.
+  done =
+      run("DELETE FROM main.sqlite_sequence WHERE name IN (SELECT name FROM fresh.sqlite_master);"
+          "INSERT INTO main.sqlite_sequence SELECT * FROM fresh.sqlite_sequence");
+  if (!done) return done;
+  // After the rows, so that the triggers do not fire for them.
+  for (const Object& object : *objects) {
+    if (object.type == "table") continue;
+    done = run(object.sql);
+    if (!done) return done;
+  }
+  return run(sql::with_prefix(
+      fmt::format("UPDATE {{p}}limits_rules_version SET Version = max(Version, {})", *version + 1),
+      tables.prefix));
 }
 
 }  // namespace limits

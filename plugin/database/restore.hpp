@@ -3,11 +3,32 @@
 // would not notice a file that is replaced, and its log would be replayed into the new one.)
 #pragma once
 
-#include <filesystem>
+#include <fmt/core.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <string_view>
+
+#include "daemon/sqlite/database.hpp"
 #include "plugin/database/change_set.hpp"
 
 namespace limits {
+
+// A database next to the real one, for as long as a command needs it. The destructor removes it
+// with all files that belong to it.
+class TemporaryDatabase {
+ public:
+  TemporaryDatabase(const std::filesystem::path& original, std::string_view what)
+      : file_(std::filesystem::path{original} += fmt::format(".{}-{}", what, getpid())) {}
+  ~TemporaryDatabase() { policyd::remove_database(file_); }
+  TemporaryDatabase(const TemporaryDatabase&) = delete;
+  TemporaryDatabase& operator=(const TemporaryDatabase&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+
+ private:
+  std::filesystem::path file_;
+};
 
 // Replaces the contents of the database of `live` with those of the file `backup`, in one commit.
 // Adds our own tables if `backup` is from the Perl daemon, and sets a rules version above both, so
