@@ -81,10 +81,6 @@ std::string size_text(std::size_t bytes) {
   return bytes >= kMiB ? fmt::format("{} MiB", bytes / kMiB) : fmt::format("{} bytes", bytes);
 }
 
-std::string seconds_text(std::chrono::milliseconds time) {
-  return fmt::format("{} s", std::chrono::duration<double>{time}.count());
-}
-
 // One child with its three pipes, until it has ended and its pipes are read, or was killed.
 class Running {
  public:
@@ -104,7 +100,8 @@ class Running {
     timer_.expires_after(program_.deadline);
     timer_.async_wait([this](error_code cancelled) {
       if (!cancelled) {
-        give_up(fmt::format("timed out after {}; killed", seconds_text(program_.deadline)));
+        give_up(fmt::format("timed out after {} s; killed",
+                            std::chrono::duration<double>{program_.deadline}.count()));
       }
     });
     asio::async_write(in_, asio::buffer(program_.input), [this](error_code, std::size_t) {

@@ -35,16 +35,12 @@ std::string value_cases() {
   return out + "    *' --database') files=-f ;;\n    *' --zextras-home') files=-d ;;\n";
 }
 
-// Arguments of a subcommand that are not options.
-std::string words_of(const Command& command) {
-  return command.words.empty() ? "" : fmt::format("{} ", command.words);
-}
-
 std::string option_cases() {
   std::string out;
   for (const Command* command : all_commands()) {
-    out += fmt::format("    {}) words='{}{}' ;;\n", command->name, words_of(*command),
-                       option_names(command->options).substr(command->options.empty() ? 0 : 1));
+    const std::string words = std::string{command->words} + option_names(command->options);
+    out += fmt::format("    {}) words='{}' ;;\n", command->name,
+                       words.substr(words.starts_with(' ') ? 1 : 0));
   }
   return out;
 }

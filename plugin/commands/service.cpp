@@ -163,15 +163,9 @@ Outcome stop(const ServiceFiles& files, Output& output) {
   return {};
 }
 
-Outcome restart(const ServiceFiles& files, Output& output) {
-  if (auto done = carbonio::restart_service(files); !done) return failed(done.error());
-  output.line("Restarted the policy daemon.");
-  return {};
-}
-
-Outcome reload(const ServiceFiles& files, Output& output) {
-  if (auto done = carbonio::reload_service(files); !done) return failed(done.error());
-  output.line("Reloaded the policy daemon's configuration.");
+Outcome report(const policyd::Result<void>& done, std::string_view what, Output& output) {
+  if (!done) return failed(done.error());
+  output.line(what);
   return {};
 }
 
@@ -191,8 +185,13 @@ Outcome run(const Arguments& arguments, Context& context) {
   if (what == "run") return run_in_foreground(files);
   if (what == "start") return start(files, context.output);
   if (what == "stop") return stop(files, context.output);
-  if (what == "restart") return restart(files, context.output);
-  if (what == "reload") return reload(files, context.output);
+  if (what == "restart") {
+    return report(carbonio::restart_service(files), "Restarted the policy daemon.", context.output);
+  }
+  if (what == "reload") {
+    return report(carbonio::reload_service(files), "Reloaded the policy daemon's configuration.",
+                  context.output);
+  }
   if (what == "status") return status(files, json, context.output);
   return wrong_use(fmt::format("not a valid action: '{}'; use service {}", shown(what), kWords));
 }

@@ -276,11 +276,8 @@ void HostService::verify(StepReport& steps) const {
   question.search_path = search_path_;
   // The checks of doctor that apply to what was switched on here.
   const auto applies = [](const Finding& finding) {
-    for (const char* check :
-         {check::kDaemonRunning, check::kDaemonAnswers, check::kDaemonModules}) {
-      if (finding.check == check) return true;
-    }
-    return false;
+    return finding.check == check::kDaemonRunning || finding.check == check::kDaemonAnswers ||
+           finding.check == check::kDaemonModules;
   };
   Findings findings;
   carbonio::wait_until(kWithin, kInterval, [&] {

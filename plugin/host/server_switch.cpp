@@ -81,23 +81,18 @@ Outcome report_changes(const std::vector<EntryResult>& all, StepReport& steps) {
   std::string wrong;
   for (const EntryResult& each : all) {
     const std::string name = shown_name(each.name);
-    switch (each.state) {
-      case EntryResult::State::unchanged:
-        steps.unchanged(fmt::format("attributes of {}", name));
-        right.push_back(name);
-        continue;
-      case EntryResult::State::done:
-        steps.done(escaped(carbonio::as_typed(each.command)));
-        right.push_back(name);
-        continue;
-      case EntryResult::State::failed:
-        steps.wrong(fmt::format("{} was not changed: {}", name, escaped(each.why)));
-        wrong += fmt::format("{} was not changed ({}); ", name, each.why);
-        continue;
-      case EntryResult::State::unknown:
-        steps.wrong(fmt::format("{} may not have been changed: {}", name, escaped(each.why)));
-        wrong += fmt::format("{} may or may not have been changed ({}); ", name, each.why);
-        continue;
+    if (each.state == EntryResult::State::unchanged) {
+      steps.unchanged(fmt::format("attributes of {}", name));
+      right.push_back(name);
+    } else if (each.state == EntryResult::State::done) {
+      steps.done(escaped(carbonio::as_typed(each.command)));
+      right.push_back(name);
+    } else {
+      const bool known = each.state == EntryResult::State::failed;
+      steps.wrong(fmt::format("{} {} changed: {}", name, known ? "was not" : "may not have been",
+                              escaped(each.why)));
+      wrong += fmt::format("{} {} changed ({}); ", name,
+                           known ? "was not" : "may or may not have been", each.why);
     }
   }
   if (wrong.empty()) return {};
