@@ -20,7 +20,7 @@ Result<std::filesystem::path> copy(const std::filesystem::path& database,
   return path;
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_backup(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (!words.empty() && words.front().empty()) return wrong_use("the file name is empty");
   return with_database(
@@ -49,7 +49,7 @@ const Command kBackup = {
     "backup /var/tmp/limits.sqlitedb",
     {},
     1,
-    run,
+    run_backup,
     Takes::file};
 
 }  // namespace limits

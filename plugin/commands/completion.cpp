@@ -56,7 +56,7 @@ constexpr std::string_view kTail =
     "}\n"
     "complete -o filenames -F _carbonio_limits carbonio-limits\n";
 
-Outcome run(const Arguments&, Context& context) {
+Outcome run_completion(const Arguments&, Context& context) {
   Output& output = context.output;
   output.text(kHead);
   output.text(fmt::format("    case $word in {}) command=$word; break ;; esac\n  done\n",
@@ -86,6 +86,6 @@ const Command kCompletion = {
     "completion",
     {},
     0,
-    run};
+    run_completion};
 
 }  // namespace limits

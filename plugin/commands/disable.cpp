@@ -18,7 +18,7 @@ namespace {
 using carbonio::Entry;
 using carbonio::EntryResult;
 
-constexpr std::array<Option, 5> kOptions = {{
+constexpr std::array<Option, 5> kDisableOptions = {{
     kServerOption,
     kAllMtaOption,
     {"dry-run", "", "print the commands without running them"},
@@ -75,7 +75,7 @@ Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& director
   return {};
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_disable(const Arguments& arguments, Context& context) {
   const auto task = server_task(arguments, context);
   if (!task) return tl::unexpected{task.error()};
   const auto answers = ask_about(*task, {carbonio::kServicesAttribute}, carbonio::Inherited::with);
@@ -102,8 +102,8 @@ const Command kDisable = {
     "limits are kept.",
     "disable --dry-run\n"
     "disable",
-    kOptions,
+    kDisableOptions,
     0,
-    run};
+    run_disable};
 
 }  // namespace limits

@@ -13,7 +13,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 2> kOptions = {{
+constexpr std::array<Option, 2> kDoctorOptions = {{
     {"postfix-config", "DIR", "the folder with main.cf and master.cf of another Postfix"},
     {"json", "", "print JSON"},
 }};
@@ -101,7 +101,7 @@ nlohmann::json json_of(const Findings& findings) {
           {"findings", list}};
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_doctor(const Arguments& arguments, Context& context) {
   DoctorQuestion question;
   question.zextras_home = context.zextras_home;
   question.daemon =
@@ -132,8 +132,8 @@ const Command kDoctor = {
     "listed, but is not a problem.",
     "doctor\n"
     "doctor --json",
-    kOptions,
+    kDoctorOptions,
     0,
-    run};
+    run_doctor};
 
 }  // namespace limits

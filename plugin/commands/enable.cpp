@@ -19,7 +19,7 @@ using carbonio::Entry;
 using carbonio::EntryResult;
 using carbonio::ModuleSwitch;
 
-constexpr std::array<Option, 10> kOptions = {{
+constexpr std::array<Option, 10> kEnableOptions = {{
     kServerOption,
     kAllMtaOption,
     {"greylisting", "", "also switch on Greylisting"},
@@ -183,7 +183,7 @@ class Enabling {
   StepReport steps_;
 };
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_enable(const Arguments& arguments, Context& context) {
   if (arguments.has(std::string{kDatabaseOption})) {
     return wrong_use(
         "enable does not accept --database: the daemon's configuration names the database");
@@ -214,9 +214,9 @@ const Command kEnable = {
     "enable\n"
     "enable --greylisting\n"
     "enable --all-mta",
-    kOptions,
+    kEnableOptions,
     0,
-    run,
+    run_enable,
     Takes::other,
     {},
     false};

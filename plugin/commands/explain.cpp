@@ -24,7 +24,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 7> kOptions = {{
+constexpr std::array<Option, 7> kExplainOptions = {{
     {"from", "ADDRESS", "the sender; '<>' for a bounce"},
     {"to", "ADDRESS", "the recipient"},
     {"client", "IP", "the client that sends it to Postfix (default: 127.0.0.1)"},
@@ -293,7 +293,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   }
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_explain(const Arguments& arguments, Context& context) {
   const auto mail = mail_of(arguments);
   if (!mail) return tl::unexpected{mail.error()};
   const DaemonConfig daemon =
@@ -327,8 +327,8 @@ const Command kExplain = {
     "explain --from alice@example.org --to bob@example.com --sasl alice@example.org\n"
     "explain --from spam@example.net --to alice@example.org --client 192.0.2.1 --helo "
     "mx.example.net",
-    kOptions,
+    kExplainOptions,
     0,
-    run};
+    run_explain};
 
 }  // namespace limits

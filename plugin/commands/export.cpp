@@ -29,7 +29,7 @@ Result<void> write_file(const std::string& name, const std::string& text) {
       shown(name), why, user_name(geteuid())));
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_export(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
     const std::string text = format_limit_file(all);
@@ -57,7 +57,7 @@ const Command kExport = {
     "export /var/tmp/limits.txt",
     {},
     1,
-    run,
+    run_export,
     Takes::file};
 
 }  // namespace limits

@@ -10,7 +10,7 @@
 namespace limits {
 namespace {
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_hook(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   const bool created = !words.empty() && words.front() == "domain-created";
   if (words.size() != 2 || (!created && words.front() != "domain-deleted")) {
@@ -46,7 +46,7 @@ const Command kHook = {
     "hook domain-deleted example.org",
     {},
     2,
-    run,
+    run_hook,
     Takes::other,
     "domain-created domain-deleted"};
 

@@ -22,7 +22,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 2> kOptions = {{
+constexpr std::array<Option, 2> kImportOptions = {{
     {"remove-others", "", "remove the limits that are not in the file"},
     {"dry-run", "", "show the differences without changing anything"},
 }};
@@ -146,7 +146,7 @@ void print(const Difference& difference, bool dry, Context& context) {
                           count == 1 ? "it" : "them"));
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_import(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (words.empty()) return wrong_use("the file is missing; 'import -' reads standard input");
   const auto text = read_input(words.front());
@@ -184,9 +184,9 @@ const Command kImport = {
     "import limits.txt --dry-run\n"
     "import limits.txt\n"
     "import limits.txt --remove-others",
-    kOptions,
+    kImportOptions,
     1,
-    run,
+    run_import,
     Takes::file};
 
 }  // namespace limits

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<Option, 3> kOptions = {{
+constexpr std::array<Option, 3> kInitOptions = {{
     {"force", "", "replace the contents of an existing database, after making a copy"},
     {"no-prov", "", "do not ask Carbonio for its domains and networks"},
     kProvTimeoutOption,
@@ -99,7 +99,7 @@ Outcome fill_groups(const DaemonConfig& daemon, const carbonio::WantedMembers& w
   return {};
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_init(const Arguments& arguments, Context& context) {
   const auto daemon = database_of(arguments, context);
   if (!daemon) return failed(daemon.error());
   const std::string file = daemon->config.database.string();
@@ -147,8 +147,8 @@ const Command kInit = {
     "On a Carbonio host its domains and networks are added to the groups, as sync does.",
     "init\n"
     "init --force --database /tmp/try.sqlitedb --no-prov",
-    kOptions,
+    kInitOptions,
     0,
-    run};
+    run_init};
 
 }  // namespace limits

@@ -15,7 +15,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 1> kOptions = {{{"json", "", "print JSON"}}};
+constexpr std::array<Option, 1> kListOptions = {{{"json", "", "print JSON"}}};
 
 nlohmann::json json_of(const AllLimits& all) {
   nlohmann::json limits = nlohmann::json::array();
@@ -67,7 +67,7 @@ void print_table(const AllLimits& all, Context& context) {
   }
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_list(const Arguments& arguments, Context& context) {
   return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
     if (arguments.has("json")) {
       context.output.print(json_of(all));
@@ -92,8 +92,8 @@ const Command kList = {
     "what IPv4 addresses have used is kept.",
     "list\n"
     "list --json",
-    kOptions,
+    kListOptions,
     0,
-    run};
+    run_list};
 
 }  // namespace limits

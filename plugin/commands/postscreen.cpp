@@ -17,7 +17,7 @@ namespace {
 using carbonio::AttributeChange;
 using carbonio::Entry;
 
-constexpr std::array<Option, 7> kOptions = {{
+constexpr std::array<Option, 7> kPostscreenOptions = {{
     kServerOption,
     kAllMtaOption,
     {"global", "", "the global configuration, for servers without values of their own"},
@@ -183,7 +183,7 @@ Outcome wrong_words(const std::string& action, const std::vector<std::string>& s
   return {};
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_postscreen(const Arguments& arguments, Context& context) {
   const std::string action = arguments.words().empty() ? "" : arguments.words().front();
   const auto sites = arguments.values("dnsbl");
   if (auto right = wrong_words(action, sites); !right) return right;
@@ -226,9 +226,9 @@ const Command kPostscreen = {
     "postscreen status\n"
     "postscreen enable --dnsbl zen.spamhaus.org bl.spamcop.net\n"
     "postscreen disable --global --dry-run",
-    kOptions,
+    kPostscreenOptions,
     1,
-    run,
+    run_postscreen,
     Takes::other,
     "status enable disable"};
 

@@ -24,7 +24,7 @@ Result<void> leave_wal_mode(sqlite3* db) {
                   policyd::sql::message_of(db)));
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_release(const Arguments& arguments, Context& context) {
   const auto daemon = database_of(arguments, context);
   if (!daemon) return failed(daemon.error());
   const std::string file = daemon->config.database.string();
@@ -55,6 +55,6 @@ const Command kRelease = {
     "release",
     {},
     0,
-    run};
+    run_release};
 
 }  // namespace limits

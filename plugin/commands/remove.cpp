@@ -12,10 +12,10 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 1> kOptions = {{kDryRunOption}};
+constexpr std::array<Option, 1> kRemoveOptions = {{kDryRunOption}};
 
-Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                                        bool dry) {
+Result<std::vector<std::string>> remove_one(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                                            bool dry) {
   const std::string what = describe(all, *find_limit(all, id));
   const auto result = remove_limit(changes, all, id);
   if (!result) return tl::unexpected{result.error()};
@@ -25,10 +25,10 @@ Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std:
   return out;
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_remove(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return change_each(*ids, arguments, context, change);
+  return change_each(*ids, arguments, context, remove_one);
 }
 
 }  // namespace
@@ -42,9 +42,9 @@ const Command kRemove = {
     "a limit without removing it, use 'off'.",
     "remove 3\n"
     "remove 3 4 5 --dry-run",
-    kOptions,
+    kRemoveOptions,
     kMaxIds,
-    run,
+    run_remove,
     Takes::id};
 
 }  // namespace limits

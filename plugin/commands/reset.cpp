@@ -15,7 +15,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 2> kOptions = {{
+constexpr std::array<Option, 2> kResetOptions = {{
     {"limit", "ID", "clear only the counters of this limit; without ADDRESS, all of them"},
     kDryRunOption,
 }};
@@ -134,7 +134,7 @@ Result<Report> reset(ChangeSet& changes, const AllLimits& all, const Request& re
   return out;
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_reset(const Arguments& arguments, Context& context) {
   const auto request = request_of(arguments);
   if (!request) return tl::unexpected{request.error()};
   Report report;
@@ -167,8 +167,8 @@ const Command kReset = {
     "reset alice@example.org\n"
     "reset example.org --limit 5\n"
     "reset --limit 3",
-    kOptions,
+    kResetOptions,
     1,
-    run};
+    run_reset};
 
 }  // namespace limits

@@ -12,7 +12,7 @@
 namespace limits {
 namespace {
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_restore(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (words.empty()) {
     return wrong_use("the file is missing; give a copy created by 'carbonio-limits backup'");
@@ -49,7 +49,7 @@ const Command kRestore = {
     "restore /var/tmp/limits.sqlitedb",
     {},
     1,
-    run,
+    run_restore,
     Takes::file};
 
 }  // namespace limits

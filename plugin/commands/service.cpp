@@ -28,7 +28,7 @@ using carbonio::ServiceFiles;
 
 constexpr std::chrono::seconds kAnswerWithin{3};
 
-constexpr std::array<Option, 1> kOptions = {{
+constexpr std::array<Option, 1> kServiceOptions = {{
     {"json", "", "with status: print JSON"},
 }};
 
@@ -169,7 +169,7 @@ Outcome report(const policyd::Result<void>& done, std::string_view what, Output&
   return {};
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_service(const Arguments& arguments, Context& context) {
   constexpr const char* kWords = "run, start, stop, restart, reload or status";
   if (arguments.words().empty()) {
     return wrong_use(fmt::format("missing action: service {}", kWords));
@@ -214,9 +214,9 @@ const Command kService = {
     "run stays in the foreground as the supervisor, for service managers other than systemd.",
     "service restart\n"
     "service status --json",
-    kOptions,
+    kServiceOptions,
     1,
-    run,
+    run_service,
     Takes::other,
     "run start stop restart reload status",
     false};

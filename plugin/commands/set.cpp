@@ -10,9 +10,9 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 1> kOptions = {{kDryRunOption}};
+constexpr std::array<Option, 1> kSetOptions = {{kDryRunOption}};
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_set(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (words.empty()) return wrong_use("the ID is missing; example: carbonio-limits set 3 200/h");
   const auto id = parse_id(words.front());
@@ -44,9 +44,9 @@ const Command kSet = {
     "same.",
     "set 3 200/h\n"
     "set 3 20/min,200/h,1000/day",
-    kOptions,
+    kSetOptions,
     1 + kMaxRates,
-    run,
+    run_set,
     Takes::id};
 
 }  // namespace limits

@@ -64,7 +64,7 @@ void print(const Written& written, bool may_refuse_wanted_mail, Context& context
   for (const std::string& note : written.notes) output.note(context.advice.complete(note) + ".");
 }
 
-Outcome run(Direction direction, const Arguments& arguments, Context& context) {
+Outcome set_limits(Direction direction, const Arguments& arguments, Context& context) {
   const auto wanted = wanted_limits(direction, arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
   const bool sql = arguments.has("print-sql");
@@ -91,11 +91,11 @@ Outcome run(Direction direction, const Arguments& arguments, Context& context) {
 }
 
 Outcome run_send(const Arguments& arguments, Context& context) {
-  return run(Direction::send, arguments, context);
+  return set_limits(Direction::send, arguments, context);
 }
 
 Outcome run_receive(const Arguments& arguments, Context& context) {
-  return run(Direction::receive, arguments, context);
+  return set_limits(Direction::receive, arguments, context);
 }
 
 }  // namespace

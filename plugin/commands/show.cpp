@@ -16,7 +16,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 1> kOptions = {{{"json", "", "print JSON"}}};
+constexpr std::array<Option, 1> kShowOptions = {{{"json", "", "print JSON"}}};
 
 std::string list_of(std::vector<std::int64_t> numbers) {
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
@@ -80,7 +80,7 @@ void print(const AllLimits& all, const StoredLimit& limit, Output& output) {
   }
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_show(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
   return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
@@ -106,9 +106,9 @@ const Command kShow = {
     "apply to, with the limit that replaces it; 'exempt' means none does. 'Rows' are the IDs in "
     "the database's tables.",
     "show 3",
-    kOptions,
+    kShowOptions,
     1,
-    run,
+    run_show,
     Takes::id};
 
 }  // namespace limits

@@ -12,7 +12,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 1> kOptions = {{kDryRunOption}};
+constexpr std::array<Option, 1> kSwitchOptions = {{kDryRunOption}};
 
 Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std::int64_t id,
                                         bool dry, bool on) {
@@ -30,7 +30,7 @@ Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std:
   return out;
 }
 
-Outcome run(const Arguments& arguments, Context& context, bool on) {
+Outcome run_switch(const Arguments& arguments, Context& context, bool on) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
   return change_each(*ids, arguments, context,
@@ -40,10 +40,10 @@ Outcome run(const Arguments& arguments, Context& context, bool on) {
 }
 
 Outcome run_on(const Arguments& arguments, Context& context) {
-  return run(arguments, context, true);
+  return run_switch(arguments, context, true);
 }
 Outcome run_off(const Arguments& arguments, Context& context) {
-  return run(arguments, context, false);
+  return run_switch(arguments, context, false);
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ const Command kOn = {
     "IDs are in the first column of 'list'. If the limit replaces a more general one for its "
     "target, it does so again.",
     "on 3",
-    kOptions,
+    kSwitchOptions,
     kMaxIds,
     run_on,
     Takes::id};
@@ -68,7 +68,7 @@ const Command kOff = {
     "replaced applies to its target. Its counters are kept.",
     "off 3\n"
     "off 3 4 5",
-    kOptions,
+    kSwitchOptions,
     kMaxIds,
     run_off,
     Takes::id};

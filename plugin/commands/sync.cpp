@@ -9,12 +9,12 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 2> kOptions = {{
+constexpr std::array<Option, 2> kSyncOptions = {{
     {"dry-run", "", "show what would change, and change nothing"},
     kProvTimeoutOption,
 }};
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_sync(const Arguments& arguments, Context& context) {
   const auto wanted = ask_carbonio(context.zextras_home, arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
   const bool dry_run = arguments.has("dry-run");
@@ -41,8 +41,8 @@ const Command kSync = {
     "The package runs it once an hour while the service is switched on.",
     "sync\n"
     "sync --dry-run",
-    kOptions,
+    kSyncOptions,
     0,
-    run};
+    run_sync};
 
 }  // namespace limits

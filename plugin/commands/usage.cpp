@@ -16,7 +16,7 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 3> kOptions = {{
+constexpr std::array<Option, 3> kUsageOptions = {{
     {"top", "N", "show only the N fullest (default: 20, or all with --json)"},
     {"watch", "", "refresh every two seconds until Ctrl-C"},
     {"json", "", "print JSON"},
@@ -82,7 +82,7 @@ Result<void> watch(const Tables& tables, const DaemonConfig& daemon, UsageQuery 
   }
 }
 
-Outcome run(const Arguments& arguments, Context& context) {
+Outcome run_usage(const Arguments& arguments, Context& context) {
   auto query = query_of(arguments);
   if (!query) return tl::unexpected{query.error()};
   return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
@@ -108,8 +108,8 @@ const Command kUsage = {
     "usage --top 10\n"
     "usage alice@example.org\n"
     "usage --watch",
-    kOptions,
+    kUsageOptions,
     1,
-    run};
+    run_usage};
 
 }  // namespace limits

@@ -6,8 +6,8 @@
 namespace limits {
 namespace {
 
-Outcome run(const Arguments& arguments, const Context& context, const DatabaseAction& action,
-            std::string_view afterword) {
+Outcome act_on_database(const Arguments& arguments, const Context& context,
+                        const DatabaseAction& action, std::string_view afterword) {
   const auto daemon = database_of(arguments, context);
   if (!daemon) return failed(daemon.error());
   const auto database = open_as_owner(*daemon);
@@ -23,12 +23,12 @@ Outcome run(const Arguments& arguments, const Context& context, const DatabaseAc
 
 Outcome with_database(const Arguments& arguments, const Context& context,
                       const DatabaseAction& action) {
-  return run(arguments, context, action, "");
+  return act_on_database(arguments, context, action, "");
 }
 
 Outcome change_database(const Arguments& arguments, const Context& context,
                         const DatabaseAction& action) {
-  return run(arguments, context, action, "; nothing was changed");
+  return act_on_database(arguments, context, action, "; nothing was changed");
 }
 
 Outcome with_limits(const Arguments& arguments, const Context& context,
