@@ -26,8 +26,8 @@ constexpr std::array<Option, 5> kDisableOptions = {{
     kRewriteTimeoutOption,
 }};
 
-void dry_run(const carbonio::Directory& directory, const Entry* here, const HostService& host,
-             const carbonio::Configd& configd, Context& context) {
+void print_disabling(const carbonio::Directory& directory, const Entry* here,
+                     const HostService& host, const carbonio::Configd& configd, Context& context) {
   const auto changes = carbonio::disabling();
   std::vector<std::string> commands = commands_for(directory, changes);
   if (here != nullptr && !carbonio::command_for(*here, directory.global, changes).empty()) {
@@ -41,8 +41,8 @@ void dry_run(const carbonio::Directory& directory, const Entry* here, const Host
   print_dry_run(commands, context.output);
 }
 
-Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
-               const Entry* here, const HostService& host, Context& context) {
+Outcome disable_servers(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
+                        const Entry* here, const HostService& host, Context& context) {
   StepReport steps{context.output};
   const auto changes = carbonio::disabling();
   const auto all = carbonio::change_all(carbonio.prov, directory, changes);
@@ -83,9 +83,9 @@ Outcome run_disable(const Arguments& arguments, Context& context) {
   const Entry* here = entry_of(answers->directory, task->carbonio.server);
   const HostService host{context, task->configd};
   if (!arguments.has("dry-run")) {
-    return change(task->carbonio, answers->directory, here, host, context);
+    return disable_servers(task->carbonio, answers->directory, here, host, context);
   }
-  dry_run(answers->directory, here, host, task->configd, context);
+  print_disabling(answers->directory, here, host, task->configd, context);
   return {};
 }
 

@@ -55,7 +55,7 @@ void print_fix(Output& output, const std::string& fix) {
   }
 }
 
-void print_text(const Findings& findings, Output& output) {
+void print_findings(const Findings& findings, Output& output) {
   for (const Finding& finding : findings.all()) {
     if (finding.health == Health::well) {
       print_wrapped(output, {"  ok           ", Colour::green}, {finding.what});
@@ -83,7 +83,7 @@ void print_text(const Findings& findings, Output& output) {
   }
 }
 
-nlohmann::json json_of(const Findings& findings) {
+nlohmann::json findings_json(const Findings& findings) {
   constexpr std::array kNames = {"ok", "wrong", "not checked"};
   nlohmann::json list = nlohmann::json::array();
   for (const Finding& finding : findings.all()) {
@@ -112,9 +112,9 @@ Outcome run_doctor(const Arguments& arguments, Context& context) {
   if (!findings) return failed(findings.error());
   findings->edit_fixes([&](const std::string& fix) { return context.advice.complete(fix); });
   if (arguments.has("json")) {
-    context.output.print(json_of(*findings));
+    context.output.print(findings_json(*findings));
   } else {
-    print_text(*findings, context.output);
+    print_findings(*findings, context.output);
   }
   if (findings->count(Health::wrong) != 0) return found_wrong();
   return {};

@@ -118,7 +118,7 @@ Result<void> apply_all(ChangeSet& changes, AllLimits& all, const std::vector<Fil
   return done;
 }
 
-void print(const Difference& difference, bool dry, Context& context) {
+void print_difference(const Difference& difference, bool dry, Context& context) {
   Output& output = context.output;
   for (const std::string& line : difference.lines) {
     const Colour colour = line[0] == '+'   ? Colour::green
@@ -166,7 +166,7 @@ Outcome run_import(const Arguments& arguments, Context& context) {
                             [&](ChangeSet& changes, AllLimits& all, const DaemonConfig&) {
                               return apply_all(changes, all, *file, remove_others, difference);
                             });
-  if (done) print(difference, dry, context);
+  if (done) print_difference(difference, dry, context);
   return done;
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::array<Option, 1> kListOptions = {{{"json", "", "print JSON"}}};
 
-nlohmann::json json_of(const AllLimits& all) {
+nlohmann::json limits_json(const AllLimits& all) {
   nlohmann::json limits = nlohmann::json::array();
   for (const StoredLimit& limit : all.limits) limits.push_back(json_of(all, limit));
   return {{"limits", limits}, {"unreadable_quotas", all.unreadable}};
@@ -70,7 +70,7 @@ void print_table(const AllLimits& all, Context& context) {
 Outcome run_list(const Arguments& arguments, Context& context) {
   return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
     if (arguments.has("json")) {
-      context.output.print(json_of(all));
+      context.output.print(limits_json(all));
     } else {
       print_table(all, context);
     }

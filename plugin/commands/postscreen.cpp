@@ -134,8 +134,9 @@ void print_status(const carbonio::Directory& directory, Output& output) {
   }
 }
 
-Outcome dry_run(const carbonio::Directory& directory, const std::vector<AttributeChange>& changes,
-                bool affects_this_host, const carbonio::Configd& configd, Output& output) {
+Outcome print_switching(const carbonio::Directory& directory,
+                        const std::vector<AttributeChange>& changes, bool affects_this_host,
+                        const carbonio::Configd& configd, Output& output) {
   std::vector<std::string> commands = commands_for(directory, changes);
   if (!commands.empty() && affects_this_host) {
     commands.push_back(rewrite_as_typed(configd, "mta"));
@@ -144,9 +145,9 @@ Outcome dry_run(const carbonio::Directory& directory, const std::vector<Attribut
   return {};
 }
 
-Outcome change(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
-               const std::vector<AttributeChange>& changes, bool affects_this_host,
-               const carbonio::Configd& configd, Output& output) {
+Outcome switch_postscreen(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
+                          const std::vector<AttributeChange>& changes, bool affects_this_host,
+                          const carbonio::Configd& configd, Output& output) {
   StepReport steps{output};
   auto changed = report_changes(carbonio::change_all(carbonio.prov, directory, changes), steps);
   if (!changed) return changed;
@@ -204,9 +205,10 @@ Outcome run_postscreen(const Arguments& arguments, Context& context) {
   const auto changes = changes_for(action == "enable", sites);
   const bool here = global || entry_of(answers->directory, task->carbonio.server) != nullptr;
   if (arguments.has("dry-run")) {
-    return dry_run(answers->directory, changes, here, task->configd, context.output);
+    return print_switching(answers->directory, changes, here, task->configd, context.output);
   }
-  return change(task->carbonio, answers->directory, changes, here, task->configd, context.output);
+  return switch_postscreen(task->carbonio, answers->directory, changes, here, task->configd,
+                           context.output);
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ struct DaemonState {
   std::optional<policyd::Status> status;
 };
 
-std::string address_of(const policyd::Config& config) {
+std::string served_address(const policyd::Config& config) {
   return config.unix_socket ? config.port : fmt::format("{}:{}", config.host, config.port);
 }
 
@@ -62,7 +62,7 @@ DaemonState inspect(const ServiceFiles& files) {
   }
   const auto answer = carbonio::probe_daemon(loaded->config, kAnswerWithin);
   if (!answer) {
-    state.problem = fmt::format("it does not answer on {}: {}", address_of(loaded->config),
+    state.problem = fmt::format("it does not answer on {}: {}", served_address(loaded->config),
                                 answer.error().message);
   } else if (state.status && state.status->trouble) {
     state.problem = fmt::format("it cannot use its database: {}{}", state.status->trouble->what,
@@ -97,7 +97,7 @@ nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
   return out;
 }
 
-void print(const ServiceFiles& files, const DaemonState& state, Output& output) {
+void print_state(const ServiceFiles& files, const DaemonState& state, Output& output) {
   if (!state.pid) return output.line("The policy daemon is not running.");
   std::string how = "without a supervisor";
   if (state.worker) {
@@ -120,7 +120,7 @@ Outcome status(const ServiceFiles& files, bool json, Output& output) {
   if (json) {
     output.print(as_json(files, state));
   } else {
-    print(files, state, output);
+    print_state(files, state, output);
   }
   if (state.problem) return found_wrong();
   return {};

@@ -53,7 +53,7 @@ void print_sql(const Written& written, Output& output) {
   output.line("COMMIT;");
 }
 
-void print(const Written& written, bool may_refuse_wanted_mail, Context& context) {
+void print_written(const Written& written, bool may_refuse_wanted_mail, Context& context) {
   Output& output = context.output;
   for (const std::string& line : written.lines) output.line(line);
   if (written.changed && may_refuse_wanted_mail) {
@@ -85,7 +85,7 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
     print_sql(written, context.output);
     return {};
   }
-  print(written, may_refuse_wanted_mail, context);
+  print_written(written, may_refuse_wanted_mail, context);
   if (dry) context.output.line("Nothing was changed (--dry-run).");
   return {};
 }

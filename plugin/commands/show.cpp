@@ -42,7 +42,7 @@ std::string reason_for(const AllLimits& all, const StoredLimit& limit, const std
   return "exempt";
 }
 
-void print_field(Output& output, std::string_view name, std::string_view text) {
+void print_named(Output& output, std::string_view name, std::string_view text) {
   output.line(fmt::format("  {:<9} {}", name, text));
 }
 
@@ -53,30 +53,30 @@ void print_rows(const StoredLimit& limit, Output& output) {
   for (const StoredMember& member : limit.members) members.push_back(member.id);
   for (const StoredRate& rate : limit.rates) quotas.push_back(rate.quota_id);
   for (const StoredRate& rate : limit.rates) rows.push_back(rate.limit_id);
-  print_field(output, "Rows",
+  print_named(output, "Rows",
               fmt::format("policies {}, policy_members {}, quotas {}, quotas_limits {}",
                           limit.policy_id, list_of(members), list_of(quotas), list_of(rows)));
 }
 
-void print(const AllLimits& all, const StoredLimit& limit, Output& output) {
+void print_limit(const AllLimits& all, const StoredLimit& limit, Output& output) {
   output.line(fmt::format("Limit {}: {}.", limit.id, describe(all, limit)));
-  print_field(output, "State", state_text(limit));
+  print_named(output, "State", state_text(limit));
   for (const StoredRate& rate : limit.rates) {
-    print_field(output, "Limit",
+    print_named(output, "Limit",
                 format_rate(rate.rate) + (rate.enabled || limit.enabled() ? "" : " (off)"));
     if (verdict_word(limit.verdict) == "none") continue;
     const std::string text = rate.data.value_or("");
-    print_field(output, "Message", text.empty() ? "(the daemon's default text)" : escaped(text));
+    print_named(output, "Message", text.empty() ? "(the daemon's default text)" : escaped(text));
   }
   for (const std::string& item : limit.except) {
-    print_field(output, "Except",
+    print_named(output, "Except",
                 fmt::format("{} ({})", escaped(item), reason_for(all, limit, item)));
   }
-  print_field(output, "Counts", limit.track == "Policy" ? "all together" : escaped(limit.track));
-  print_field(output, "Name", escaped(limit.policy_name));
+  print_named(output, "Counts", limit.track == "Policy" ? "all together" : escaped(limit.track));
+  print_named(output, "Name", escaped(limit.policy_name));
   print_rows(limit, output);
   if (const auto wanted = wanted_of(all, limit)) {
-    print_field(output, "Command", "carbonio-limits " + line_of(*wanted));
+    print_named(output, "Command", "carbonio-limits " + line_of(*wanted));
   }
 }
 
@@ -90,7 +90,7 @@ Outcome run_show(const Arguments& arguments, Context& context) {
     if (arguments.has("json")) {
       context.output.print(json_of(all, limit));
     } else {
-      print(all, limit, context.output);
+      print_limit(all, limit, context.output);
     }
     return {};
   });

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::array<Option, 1> kSwitchOptions = {{kDryRunOption}};
 
-Result<std::vector<std::string>> change(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                                        bool dry, bool on) {
+Result<std::vector<std::string>> switch_one(ChangeSet& changes, AllLimits& all, std::int64_t id,
+                                            bool dry, bool on) {
   const auto result = switch_limit(changes, all, id, on);
   if (!result) return tl::unexpected{result.error()};
   const std::string_view word = on ? "on" : "off";
@@ -35,7 +35,7 @@ Outcome run_switch(const Arguments& arguments, Context& context, bool on) {
   if (!ids) return tl::unexpected{ids.error()};
   return change_each(*ids, arguments, context,
                      [on](ChangeSet& changes, AllLimits& all, std::int64_t id, bool dry) {
-                       return change(changes, all, id, dry, on);
+                       return switch_one(changes, all, id, dry, on);
                      });
 }
 

@@ -54,6 +54,22 @@ class Layering(unittest.TestCase):
                 with self.subTest(path=str(path)):
                     self.assertTrue((ROOT / path).with_suffix(".hpp").exists())
 
+    def test_local_functions_of_a_folder_differ_by_name(self):
+        # Files of a folder are compiled together (UNITY in CMakeLists.txt), where a function of a
+        # neighbour could be called without a word.
+        alone = re.search(r"set\(UNITY_ALONE(.*?)\)", (ROOT / "CMakeLists.txt").read_text(),
+                          re.DOTALL)[1].split()
+        seen = {}
+        for path in sources("daemon", "hooks", "plugin"):
+            if path.suffix != ".cpp" or str(path) in alone or path.name == "main.cpp":
+                continue
+            local = re.findall(r"^namespace \{$(.*?)^\}  // namespace$", (ROOT / path).read_text(),
+                               re.DOTALL | re.MULTILINE)
+            for name in set(re.findall(r"^(?=\w)[\w:<>,&*\[\] ]+[ &*](\w+)\(", "\n".join(local),
+                                       re.MULTILINE)):
+                with self.subTest(path=str(path), name=name):
+                    self.assertEqual(seen.setdefault((path.parent, name), path), path)
+
     def test_unit_tests_lie_in_folders_of_the_same_names(self):
         for path in sources("tests/unit"):
             with self.subTest(path=str(path)):
