@@ -184,9 +184,10 @@ Result<sql::Handle> open_database(const fs::path& file, OpenMode mode,
                                  sql::message_of(db->get())));
     }
   }
-  // With SQLite's default of 2 MB most new senders need a page of an index that is not in memory.
+  // Far more than the default of 2 MB, so that most pages of the counters of 100,000 senders are in
+  // memory: 1.03 of the speed of 8 MB (scripts/bench).
   if (mode == OpenMode::serve) {
-    sql::execute(db->get(), "PRAGMA cache_spill=OFF; PRAGMA cache_size=-8000");
+    sql::execute(db->get(), "PRAGMA cache_spill=OFF; PRAGMA cache_size=-32000");
   }
   // synchronous=NORMAL: the log is synced when it restarts, and survives kill -9 in the kernel.
   sql::execute(db->get(), "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0");
