@@ -12,6 +12,7 @@ Result<void> DatabaseSession::open(const std::filesystem::path& file, Millis pat
   auto db = open_database(file, OpenMode::serve, patience);
   if (!db) return tl::unexpected{db.error()};
   db_ = std::move(*db);
+  index_.attach(db_.get());
   auto done = begin_.assign(db_.get(), "BEGIN IMMEDIATE");
   if (done) done = commit_.assign(db_.get(), "COMMIT");
   if (done) done = rollback_.assign(db_.get(), "ROLLBACK");
@@ -42,6 +43,7 @@ void DatabaseSession::close() {
   }
   known_version_ = -1;
   known_schema_ = -1;
+  index_.attach(nullptr);
   // It may no longer be a sound database, or no longer the one of its name.
   if (db_) keep_log_on_close(db_.get());
   db_.reset();
@@ -61,6 +63,7 @@ void DatabaseSession::roll_back() {
   if (sqlite3_get_autocommit(db_.get()) == 0) rollback_.run();
   known_version_ = -1;
   known_schema_ = -1;
+  index_.forget();
 }
 
 int DatabaseSession::restart_log() {
@@ -68,10 +71,18 @@ int DatabaseSession::restart_log() {
 }
 
 std::optional<bool> DatabaseSession::foreign_commit() {
+  if (index_.is_as_remembered()) return false;
   const sql::Resetting resetting{data_version_};
   if (data_version_.step() != SQLITE_ROW) return std::nullopt;
   version_ = data_version_.integer(0);
-  return version_ != known_version_;
+  if (version_ != known_version_) return true;
+  if (sqlite3_get_autocommit(db_.get()) == 0) index_.remember();
+  return false;
+}
+
+void DatabaseSession::remember_version() {
+  known_version_ = version_;
+  index_.remember();
 }
 
 bool DatabaseSession::schema_changed() {

@@ -11,6 +11,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/sqlite/sqlite.hpp"
+#include "daemon/sqlite/wal_index.hpp"
 
 namespace policyd {
 
@@ -39,13 +40,11 @@ class DatabaseSession {
 
   // Whether another connection has committed since remember_version(); nullopt if that cannot be
   // read. Outside of a transaction false only means that it had not at that moment: whatever is
-  // written later needs to be checked again, within its transaction. Costs two fcntl() then, some
-  // 3 us on the machine of wal_batch_vfs.hpp; reading the log's index without its locks would make
-  // a single connection 3 to 10 % faster.
+  // written later needs to be checked again, within its transaction.
   std::optional<bool> foreign_commit();
   // Only within the transaction in which foreign_commit() was called: called outside, a commit in
   // between would be missed, and overwritten.
-  void remember_version() { known_version_ = version_; }
+  void remember_version();
   // Whether tables were dropped or created since remember_schema().
   bool schema_changed();
   void remember_schema();
@@ -56,6 +55,7 @@ class DatabaseSession {
   std::int64_t version_ = -1;        // PRAGMA data_version as last read
   std::int64_t known_version_ = -1;  // -1: none
   std::int64_t known_schema_ = -1;   // PRAGMA schema_version; -1: none
+  WalIndex index_;                   // as it was when nothing but known_version_ was committed
   std::int64_t page_bytes_ = 4096;
   OnWalSize on_wal_size_;
 };
