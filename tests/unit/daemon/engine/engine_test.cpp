@@ -1,28 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/engine/engine.hpp"
-#include "daemon/base/ip_address.hpp"
 #include "daemon/counting/counters.hpp"
 
+#include "tests/unit/daemon/engine/asker.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
 
 namespace policyd {
 namespace {
-
-// A connection that keeps its request and the answer.
-class Asker final : public Pending {
- public:
-  explicit Asker(Request request) : request_(request) {}
-  [[nodiscard]] const Request& request() const override { return request_; }
-  void answer(const Verdict& verdict) override {
-    ++answers;
-    received = verdict;
-  }
-  int answers = 0;
-  Verdict received;
-
- private:
-  Request request_;
-};
 
 class EngineTest : public StoreTest {
  protected:
@@ -31,24 +15,6 @@ class EngineTest : public StoreTest {
     open_store();
     config_.quotas = true;
     engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_);
-  }
-
-  static Request rcpt(std::string_view instance, std::string_view recipient = "bob@example.com") {
-    Request request;
-    request.state = ProtocolState::rcpt;
-    request.instance = instance;
-    request.sender = "alice@example.org";
-    request.recipient = recipient;
-    request.client_address = *IpAddress::parse("192.0.2.1");
-    request.size_bytes = 2048;
-    return request;
-  }
-
-  static Request end(std::string_view instance, std::uint64_t bytes) {
-    Request request = rcpt(instance, "");
-    request.state = ProtocolState::end_of_message;
-    request.size_bytes = bytes;
-    return request;
   }
 
   std::shared_ptr<Asker> ask(const Request& request) {

@@ -7,25 +7,11 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/counting/counters.hpp"
 #include "daemon/engine/engine.hpp"
+#include "tests/unit/daemon/engine/asker.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
 
 namespace policyd {
 namespace {
-
-class Asker final : public Pending {
- public:
-  explicit Asker(Request request) : request_(request) {}
-  [[nodiscard]] const Request& request() const override { return request_; }
-  void answer(const Verdict& verdict) override {
-    ++answers;
-    received = verdict;
-  }
-  int answers = 0;
-  Verdict received;
-
- private:
-  Request request_;
-};
 
 class FakeLookups final : public LookupService {
  public:
@@ -63,12 +49,8 @@ class CheckHeloTest : public StoreTest {
 
   static Request rcpt(std::string_view instance, std::string_view helo,
                       std::string_view address = "192.0.2.1") {
-    Request request;
-    request.state = ProtocolState::rcpt;
-    request.instance = instance;
+    Request request = policyd::rcpt(instance);
     request.helo_name = helo;
-    request.sender = "alice@example.org";
-    request.recipient = "bob@example.com";
     request.client_address = *IpAddress::parse(address);
     return request;
   }

@@ -12,6 +12,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
+#include "tests/unit/daemon/engine/asker.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
 
 namespace policyd {
@@ -48,40 +49,15 @@ class EngineFixture : public StoreTest {
           " VALUES ((SELECT max(ID) FROM policies), 'any', 'any');");
   }
 
-  static Request rcpt(std::string_view instance, std::string_view recipient = "bob@example.com") {
-    Request request;
-    request.state = ProtocolState::rcpt;
-    request.instance = instance;
-    request.sender = "alice@example.org";
-    request.recipient = recipient;
-    request.helo_name = "mail.example.org";
-    request.client_address = *IpAddress::parse("192.0.2.1");
-    return request;
-  }
-
-  static Request end(std::string_view instance, std::uint64_t bytes) {
-    Request request = rcpt(instance, "");
-    request.state = ProtocolState::end_of_message;
-    request.size_bytes = bytes;
-    return request;
-  }
-
   // "REJECT text", "DUNNO": what Postfix reads.
   std::string answer(const Request& request) {
-    struct Asker final : Pending {
-      explicit Asker(Request asked) : request_(asked) {}
-      [[nodiscard]] const Request& request() const override { return request_; }
-      void answer(const Verdict& verdict) override { append_action(received, verdict); }
-      Request request_;
-      std::string received;
-    };
     auto asker = std::make_shared<Asker>(request);
     engine_->ask(asker);
     loop_.run_posted();
-    const std::string_view received = asker->received;
+    std::string received;
+    append_action(received, asker->received);
     EXPECT_TRUE(received.starts_with("action=") && received.ends_with("\n\n")) << received;
-    return received.size() < 9 ? std::string{received}
-                               : std::string{received.substr(7, received.size() - 9)};
+    return received.size() < 9 ? received : received.substr(7, received.size() - 9);
   }
 
   // The log so far, each line without what stands in front of "module=".

@@ -3,21 +3,11 @@
 #include "daemon/counting/counters.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/session/session_row.hpp"
+#include "tests/unit/daemon/engine/asker.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
 
 namespace policyd {
 namespace {
-
-class Asker final : public Pending {
- public:
-  explicit Asker(Request request) : request_(request) {}
-  [[nodiscard]] const Request& request() const override { return request_; }
-  void answer(const Verdict& verdict) override { said = verdict; }
-  std::optional<Verdict> said;
-
- private:
-  Request request_;
-};
 
 Rules two_priorities() {
   Rules rules;
@@ -117,11 +107,7 @@ class SessionTrackingTest : public StoreTest {
   }
 
   static Request rcpt(std::string_view recipient, std::string_view instance = "1.1") {
-    Request request;
-    request.state = ProtocolState::rcpt;
-    request.instance = instance;
-    request.sender = "alice@example.org";
-    request.recipient = recipient;
+    Request request = policyd::rcpt(instance, recipient);
     request.client_address = *IpAddress::parse("2001:db8::1");
     request.sasl_username = "alice";
     request.helo_name = "client.example.net";
@@ -143,7 +129,7 @@ class SessionTrackingTest : public StoreTest {
     auto asker = std::make_shared<Asker>(request);
     engine_->ask(asker);
     loop_.run_posted();
-    return asker->said ? asker->said->action : Action::reject;
+    return asker->answers == 1 ? asker->received.action : Action::reject;
   }
 
   std::string counter() {
