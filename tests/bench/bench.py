@@ -188,6 +188,10 @@ def main() -> int:
     many = 100_000 if arguments.quick else 1_000_000
     if rounds < 1 or seconds <= 0:
         parser.error("--rounds and --seconds are positive")
+    try:
+        re.compile(arguments.rows)
+    except re.error as error:
+        parser.error(f"--rows: not a valid regular expression: '{arguments.rows}': {error}")
 
     def wanted(name: str) -> bool:
         return re.search(arguments.rows, name) is not None
