@@ -152,7 +152,7 @@ class Enabling {
     if (!changed) return changed;
     if (!steps_.any_wrong()) return {};
     return failed(
-        "some steps failed (see WRONG above); fix them and rerun the command, or run "
+        "some steps failed (see PROBLEM above); fix them and rerun the command, or run "
         "'carbonio-limits doctor'");
   }
 

@@ -22,7 +22,7 @@ class StepReport {
   void not_checked(const std::string& what) { print("  not checked  ", Colour::dim, what); }
   void wrong(const std::string& what) {
     any_wrong_ = true;
-    print("  WRONG        ", Colour::red, what);
+    print("  PROBLEM      ", Colour::red, what);
   }
   [[nodiscard]] bool any_done() const { return any_done_; }
   [[nodiscard]] bool any_wrong() const { return any_wrong_; }

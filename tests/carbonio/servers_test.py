@@ -61,7 +61,7 @@ class Servers(EnableCase):
                       "to modify attrs))", err)
         self.assertIn(f"{SERVER} and mta3.example.com are correct", err)
         self.assertIn("rerun the command", err)
-        self.assertRegex(out, "WRONG +mta2.example.com was not changed")
+        self.assertRegex(out, "PROBLEM +mta2.example.com was not changed")
         self.assertEqual(self.are_on(), [True, False, True])
         self.assert_runs()
         self.put("fault")
