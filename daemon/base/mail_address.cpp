@@ -2,7 +2,6 @@
 #include "daemon/base/mail_address.hpp"
 
 #include "daemon/base/ascii.hpp"
-#include "daemon/base/ascii_run.hpp"
 
 namespace policyd {
 namespace {
@@ -15,9 +14,9 @@ std::size_t at_sign(std::string_view address) {
 }  // namespace
 
 bool is_mail_address(std::string_view text) {
+  if (text.empty() || text == "@") return false;
   const auto at = at_sign(text);
-  if (at == std::string_view::npos || at == 0) return false;
-  return run_from<'!'>(text).size() == text.size() || !has_white_space(text);
+  return at == std::string_view::npos || (at > 0 && !has_white_space(text.substr(at)));
 }
 
 std::string_view domain_of(std::string_view address) {
@@ -27,6 +26,12 @@ std::string_view domain_of(std::string_view address) {
 
 std::string_view local_part_of(std::string_view address) {
   return address.substr(0, at_sign(address));
+}
+
+std::string_view without_outer_blanks(std::string_view text) {
+  while (!text.empty() && is_white_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_white_space(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 std::string_view problem_with_domain(std::string_view text) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/base/clock.hpp"
+#include "daemon/base/printable.hpp"
 
 namespace policyd {
 
@@ -113,9 +114,9 @@ void Connection::process() {
     case Frame::too_large:
       return refuse(fmt::format("request larger than {} bytes", kMaxRequestBytes));
     case Frame::not_name_value:
-      return refuse(fmt::format(
-          "not a valid name=value line: '{}'",
-          std::string_view{in_.data() + framing_.line, framing_.scanned - framing_.line}));
+      return refuse(
+          fmt::format("not a valid name=value line: {}",
+                      in_quotes({in_.data() + framing_.line, framing_.scanned - framing_.line})));
     case Frame::complete:
       return ask();
   }
@@ -125,7 +126,13 @@ void Connection::ask() {
   const std::string_view problem =
       parse_request({in_.data(), framing_.scanned}, framing_, request_);
   if (!problem.empty()) {
-    context_.log.error(fmt::format("{}: request refused: {}", peer_, problem));
+    const auto value = [this](Attribute attribute) {
+      return in_quotes(value_of({in_.data(), framing_.scanned}, framing_, attribute));
+    };
+    note_refusal(fmt::format("{}: request refused: {} (client {}, sender {}, recipient {})", peer_,
+                             problem, value(Attribute::client_address), value(Attribute::sender),
+                             value(Attribute::recipient)));
+    context_.log.error(context_.refused.last);
     close_after_answer_ = true;
     return answer({Action::defer, {}});
   }
@@ -135,8 +142,15 @@ void Connection::ask() {
 }
 
 void Connection::refuse(std::string_view why) {
-  context_.log.warning(fmt::format("{}: closed: {}", peer_, why));
+  note_refusal(fmt::format("{}: closed: {}", peer_, why));
+  context_.log.warning(context_.refused.last);
   close();
+}
+
+void Connection::note_refusal(std::string why) {
+  ++context_.refused.count;
+  context_.refused.last = std::move(why);
+  context_.refused.last_at = wall_clock();
 }
 
 void Connection::answer(const Verdict& verdict) {

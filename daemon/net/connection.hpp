@@ -16,6 +16,7 @@
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/epoll_loop.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
+#include "daemon/protocol/refused_requests.hpp"
 
 namespace policyd {
 
@@ -23,6 +24,7 @@ namespace policyd {
 struct ConnectionContext {
   Engine& engine;
   Maillog& log;
+  RefusedRequests& refused;
   std::chrono::seconds timeout_idle{1020};
   std::chrono::seconds timeout_busy{120};
 };
@@ -61,6 +63,7 @@ class Connection final : public Pending,
   void send();
   void sent();
   void refuse(std::string_view why);
+  void note_refusal(std::string why);
   void now_doing(Doing doing);
 
   UniqueFd socket_;

@@ -98,7 +98,7 @@ class Server::Impl {
         engine_(engine),
         log_(log),
         handlers_(std::move(handlers)),
-        context_{engine, log, {}, {}} {
+        context_{engine, log, refused_, {}, {}} {
     configure(config);
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [this](int signal) { on(signal); });
     loop_.after(kSweepEvery, [this] { sweep(); });
@@ -123,6 +123,7 @@ class Server::Impl {
 
   void run() { loop_.run(); }
   [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+  [[nodiscard]] const RefusedRequests& refused_requests() const { return refused_; }
 
  private:
   struct Acceptor final : EpollLoop::Client {
@@ -260,6 +261,7 @@ class Server::Impl {
   Engine& engine_;
   Maillog& log_;
   Handlers handlers_;
+  RefusedRequests refused_;
   ConnectionContext context_;
   std::size_t max_connections_ = 0;
   std::vector<IpNetwork> allowed_;
@@ -283,6 +285,7 @@ Server::Server(EpollLoop& loop, Engine& engine, Maillog& log, const Config& conf
 Server::~Server() = default;
 void Server::configure(const Config& config) { impl_->configure(config); }
 std::size_t Server::connection_count() const { return impl_->connection_count(); }
+const RefusedRequests& Server::refused_requests() const { return impl_->refused_requests(); }
 void Server::run() { impl_->run(); }
 
 }  // namespace policyd

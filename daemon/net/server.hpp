@@ -12,6 +12,7 @@
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/epoll_loop.hpp"
 #include "daemon/net/listeners.hpp"
+#include "daemon/protocol/refused_requests.hpp"
 
 namespace policyd {
 
@@ -31,6 +32,7 @@ class Server {
   // Applies the timeouts and bounds of a reloaded configuration; the listeners stay.
   void configure(const Config& config);
   [[nodiscard]] std::size_t connection_count() const;
+  [[nodiscard]] const RefusedRequests& refused_requests() const;
 
   // Serves until SIGTERM or SIGINT, and then until pending requests are answered.
   void run();

@@ -214,6 +214,7 @@ class Worker {
     now.requests = counted.requests;
     now.batches = counted.batches;
     now.refused = counted.refused;
+    now.refused_requests = server_->refused_requests();
     now.refusals = refusals_.all();
     return now;
   }

@@ -124,11 +124,7 @@ struct Values {
     if (value.begin == 0) return std::nullopt;
     return text.substr(value.begin, value.size);
   }
-  // Empty if absent.
-  std::string_view operator[](Attribute attribute) const {
-    const Framing::Value value = at.values[static_cast<std::size_t>(attribute)];
-    return text.substr(value.begin, value.size);
-  }
+  std::string_view operator[](Attribute attribute) const { return value_of(text, at, attribute); }
 };
 
 // What is missing or malformed; empty if nothing. CBPolicyD, "The Postfix side".
@@ -138,13 +134,13 @@ std::string_view problem_in(const Values& values, const std::optional<IpAddress>
   const auto sender = values.given(Attribute::sender);
   if (!sender) return "sender is missing";
   if (!sender->empty() && !is_mail_address(*sender)) {
-    return "sender is neither empty nor user@domain";
+    return "sender is not a mail address";
   }
   if (values[Attribute::instance].empty()) return "instance is missing or empty";
   if (values[Attribute::state] != "RCPT") return {};
   const auto recipient = values.given(Attribute::recipient);
   if (!recipient) return "recipient is missing";
-  if (!is_mail_address(*recipient)) return "recipient is not user@domain";
+  if (!is_mail_address(*recipient)) return "recipient is not a mail address";
   return {};
 }
 
@@ -212,6 +208,7 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
   out.sender = values[Attribute::sender];
   out.recipient = values[Attribute::recipient];
   out.sasl_username = values.given(Attribute::sasl_username);
+  if (out.sasl_username) out.sasl_username = without_outer_blanks(*out.sasl_username);
   out.size_bytes = size_of(values[Attribute::size]);
   out.queue_id = values[Attribute::queue_id];
   out.helo_name = values[Attribute::helo_name];
@@ -227,6 +224,11 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
   lower_case_in_place(text, out.recipient);
   lower_case_in_place(text, out.sasl_username.value_or(""));
   return {};
+}
+
+std::string_view value_of(std::string_view text, const Framing& at, Attribute attribute) {
+  const Framing::Value value = at.values[static_cast<std::size_t>(attribute)];
+  return text.substr(value.begin, value.size);
 }
 
 void append_action(std::string& out, const Verdict& verdict) {

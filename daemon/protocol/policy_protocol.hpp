@@ -80,6 +80,10 @@ enum class Frame : std::uint8_t {
 // are always answered DUNNO: there `client_address` is 0.0.0.0 if it is not valid.
 [[nodiscard]] std::string_view parse_request(std::span<char> text, const Framing& at, Request& out);
 
+// The value of one attribute of a request; empty if absent.
+[[nodiscard]] std::string_view value_of(std::string_view text, const Framing& at,
+                                        Attribute attribute);
+
 // Appends "action=DEFER text\n\n". A REJECT whose text begins with "5xx ", and a DEFER whose text
 // begins with "4xx ", are sent as that code and text, without the word (access(5)). Control
 // characters in the text become spaces, so that a text from the database cannot end the answer.

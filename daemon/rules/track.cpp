@@ -62,27 +62,31 @@ std::optional<Track> track_of(std::string_view method, std::string_view spec) {
 // The part of a mail address that is counted.
 enum class Part : std::uint8_t { address, domain, user };
 
-// `alice@example.org`, `@example.org` or `alice@`.
-std::string_view part_of(std::string_view address, Part part) {
-  switch (part) {
-    case Part::address:
-      return address;
-    case Part::domain:
-      return address.substr(local_part_of(address).size());
-    case Part::user:
-      return address.substr(0, address.size() - domain_of(address).size());
+// `alice@example.org`, `@example.org` or `alice@`; of an address without a domain `root`, `@` or
+// `root@`.
+void append_part(std::string& out, std::string_view address, Part part) {
+  const std::string_view local_part = local_part_of(address);
+  if (part != Part::domain) out += local_part;
+  if (part == Part::address) {
+    out += address.substr(local_part.size());
+    return;
   }
-  return address;
+  out += '@';
+  if (part == Part::domain) out += domain_of(address);
 }
 
 void append_sender(std::string& out, std::string_view sender, Part part) {
   out += "Sender:";
-  out += sender.empty() ? "<>" : part_of(sender, part);
+  if (sender.empty()) {
+    out += "<>";
+  } else {
+    append_part(out, sender, part);
+  }
 }
 
 void append_recipient(std::string& out, std::string_view recipient, Part part) {
   out += "Recipient:";
-  out += recipient.empty() ? "@" : part_of(recipient, part);
+  append_part(out, recipient.empty() ? "@" : recipient, recipient.empty() ? Part::address : part);
 }
 
 void append_network(std::string& out, const IpAddress& address, int prefix_length) {

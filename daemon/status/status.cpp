@@ -72,6 +72,12 @@ Status status_of(const json& from) {
   status.requests = from.at("requests").get<std::uint64_t>();
   status.batches = from.at("batches").get<std::uint64_t>();
   status.refused = from.at("refused").get<std::uint64_t>();
+  // A daemon of an earlier version may still be running.
+  if (const auto unusable = from.find("refused_requests"); unusable != from.end()) {
+    status.refused_requests = {unusable->at("count").get<std::uint64_t>(),
+                               unusable->at("last").get<std::string>(),
+                               from_seconds(unusable->at("last_at").get<double>())};
+  }
   for (const json& refusal : from.at("refusals")) status.refusals.push_back(refusal_of(refusal));
   return status;
 }
@@ -112,7 +118,11 @@ std::string status_json(const Status& status) {
               {"sessions", status.sessions},
               {"requests", status.requests},
               {"batches", status.batches},
-              {"refused", status.refused}};
+              {"refused", status.refused},
+              {"refused_requests",
+               {{"count", status.refused_requests.count},
+                {"last", status.refused_requests.last},
+                {"last_at", to_seconds(status.refused_requests.last_at)}}}};
   out["refusals"] = std::move(refusals);  // a list in braces would copy them
   // Keys may contain any bytes; invalid UTF-8 becomes U+FFFD.
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";

@@ -14,6 +14,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
 #include "daemon/modules/refusal_log.hpp"
+#include "daemon/protocol/refused_requests.hpp"
 
 namespace policyd {
 
@@ -40,7 +41,8 @@ struct Status {
   std::uint64_t sessions = 0;        // currently
   std::uint64_t requests = 0;
   std::uint64_t batches = 0;
-  std::uint64_t refused = 0;      // answered REJECT or DEFER, by any module
+  std::uint64_t refused = 0;  // answered REJECT or DEFER, by any module
+  RefusedRequests refused_requests;
   std::vector<Refusal> refusals;  // by limits, the latest first
 
   bool operator==(const Status&) const = default;

@@ -46,7 +46,7 @@ tl::expected<std::string, Failure> address_of(const Arguments& arguments, const 
   std::string address = lower_cased(*text);
   const bool bounce = std::string_view{option} == "from" && (address == "<>" || address.empty());
   if (bounce) return std::string{};
-  if (!policyd::is_mail_address(address) || !policyd::is_printable(address)) {
+  if (!policyd::is_mail_address(address) || address == "<>" || !policyd::is_printable(address)) {
     return wrong_use(
         fmt::format("--{0}: not a valid mail address: '{1}'; use --{0} user@example.org", option,
                     shown(*text)));
@@ -86,7 +86,8 @@ tl::expected<Mail, Failure> mail_of(const Arguments& arguments) {
   mail.from = std::move(*from);
   mail.to = std::move(*to);
   mail.client = *address;
-  if (const auto sasl = arguments.value("sasl")) mail.sasl = lower_cased(*sasl);
+  if (const auto sasl = arguments.value("sasl"))
+    mail.sasl = lower_cased(policyd::without_outer_blanks(*sasl));
   mail.helo = arguments.value("helo").value_or("");
   mail.size_bytes = *size;
   for (const std::string& text : {mail.sasl.value_or(""), mail.helo}) {

@@ -93,6 +93,12 @@ nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
     out["started"] = std::chrono::system_clock::to_time_t(state.status->started);
     out["requests"] = state.status->requests;
     out["refused"] = state.status->refused;
+    const auto& unusable = state.status->refused_requests;
+    out["refused_requests"] = {{"count", unusable.count}};
+    if (unusable.count != 0) {
+      out["refused_requests"]["last"] = unusable.last;
+      out["refused_requests"]["last_at"] = std::chrono::system_clock::to_time_t(unusable.last_at);
+    }
   }
   return out;
 }
@@ -111,6 +117,14 @@ void print_state(const ServiceFiles& files, const DaemonState& state, Output& ou
         "cbpolicyd {}, since {:%Y-%m-%d %H:%M:%S}: {} requests, {} refused.", state.status->version,
         fmt::localtime(std::chrono::system_clock::to_time_t(state.status->started)),
         state.status->requests, state.status->refused));
+    if (const auto& unusable = state.status->refused_requests; unusable.count != 0) {
+      output.line(fmt::format(
+          "{} that could not be used and were answered DEFER or not at all; the last, at "
+          "{:%Y-%m-%d %H:%M:%S}: {}.",
+          unusable.count == 1 ? "1 more request" : fmt::format("{} more requests", unusable.count),
+          fmt::localtime(std::chrono::system_clock::to_time_t(unusable.last_at)),
+          escaped(unusable.last)));
+    }
   }
   if (state.problem) output.line(fmt::format("Problem: {}.", escaped(*state.problem)));
 }

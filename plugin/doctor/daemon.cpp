@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `doctor`: the daemon's configuration, its process and its status file.
+#include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -117,6 +118,23 @@ std::string effect_of_trouble(const policyd::Status& status, const DoctorQuestio
              : "it could not read any limits, so all mail passes unlimited (bypass_mode=pass)";
 }
 
+// Requests that the daemon could not use: wrong if the last one was within a day.
+void check_refused_requests(const policyd::RefusedRequests& refused, Findings& findings) {
+  constexpr const char* kCheck = "daemon.requests";
+  if (refused.count == 0 || refused.last_at + std::chrono::hours{24} < policyd::wall_clock()) {
+    findings.well(kCheck, "the daemon could use all requests of the last 24 hours");
+    return;
+  }
+  const auto last_at = std::chrono::system_clock::to_time_t(refused.last_at);
+  findings.wrong(kCheck,
+                 fmt::format("requests that the daemon could not use since its start: {}; the "
+                             "last, at {:%Y-%m-%d %H:%M:%S}: {}",
+                             refused.count, fmt::localtime(last_at), escaped(refused.last)),
+                 "Postfix defers such mail, and nothing is counted",
+                 "find the program that sent it by the address above; only Postfix should connect "
+                 "to this port");
+}
+
 void check_status(const policyd::Status& status, const fs::path& file, sqlite3* db,
                   const DoctorQuestion& question, Findings& findings) {
   findings.well(check::kDaemonRunning,
@@ -136,6 +154,7 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
   } else {
     findings.well("daemon.trouble", "the daemon can store its counters");
   }
+  check_refused_requests(status.refused_requests, findings);
   std::error_code code;
   if (!fs::equivalent(status.database, question.daemon.config.database, code)) {
     findings.wrong("daemon.database",

@@ -19,6 +19,7 @@ a request over 16 KiB closes the connection     | daemon/protocol_test.py | test
 so does a line that is not name=value           | daemon/protocol_test.py | test_a_line_without_equals_sign_closes_before_the_request_ends
 states before RCPT are DUNNO unchecked          | daemon/protocol_test.py | test_states_before_rcpt_are_dunno_unchecked
 mapped addresses are IPv4                       | daemon/protocol_test.py | test_mapped_addresses_are_ipv4
+names without a domain, blanks, are addresses   | daemon/protocol_test.py | test_names_without_a_domain_or_with_a_blank_are_addresses
 pipelined requests work                         | daemon/protocol_test.py | test_several_requests_in_one_packet_are_answered_in_order
 bytes behind a request belong to the next       | daemon/protocol_test.py | test_bytes_after_the_empty_line_belong_to_the_next_request
 no ceiling of 25 connections                    | daemon/connections_test.py | test_300_connections_at_once
@@ -80,6 +81,14 @@ class Matching(DaemonTest):
             ("a question mark is one", "ab?@x.example", [], {"sender": "a@x.example"}, False),
             ("a dot is a dot", "a.b@x.example", [], {"sender": "axb@x.example"}, False),
             ("in SASL names too", "$bob+tag", [], {"sasl_username": "bob+tag"}, True),
+            ("a star takes blanks", "$m*x", [], {"sasl_username": "Max Max"}, True),
+            ("any login is $*", "$*", [], {"sasl_username": "max m"}, True),
+            ("blanks around a login are no part", "$bob", [], {"sasl_username": " Bob "}, True),
+            ("a login of blanks is none", "$*", [], {"sasl_username": "  "}, False),
+            ("a star takes blanks in addresses", "m*@x.example", [],
+             {"sender": "m x@x.example"}, True),
+            ("no domain, no match of it", "@x.example", [], {"sender": "x.example"}, False),
+            ("any domain or none", "root@*", [], {"sender": "root"}, True),
         ])
 
     def test_members(self):

@@ -2,10 +2,13 @@
 """SMTPD_POLICY_README as cbpolicyd speaks it: how requests are found in the stream, what they must
 contain, and how invalid ones are handled."""
 
+import json
 import random
+import time
 import unittest
 
-from daemon_case import ALICE, ATTRIBUTES, DaemonTest, always, format_request, policy, quota
+from daemon_case import (
+    ALICE, ATTRIBUTES, DaemonTest, always, eventually, format_request, policy, quota)
 
 BOUND = 16 * 1024
 THREE = "".join(always(f"{name} text", destination=f"{name}@example.com")
@@ -178,10 +181,10 @@ class Attributes(DaemonTest):
             {"client_address": None}, {"client_address": ""}, {"client_address": "unknown"},
             {"client_address": "300.1.1.1"}, {"client_address": "192.0.2"},
             {"client_address": "2001:db8::zz"}, {"client_address": "192.0.2.1 "},
-            {"sender": None}, {"sender": "alice"}, {"sender": "al ice@example.org"},
-            {"sender": "alice@example .org"}, {"sender": "alice\t@example.org"},
+            {"sender": None}, {"sender": "@example.org"}, {"sender": "@"},
+            {"sender": "alice@example .org"}, {"sender": "alice@example.org\t"},
             {"instance": None}, {"instance": ""},
-            {"recipient": None}, {"recipient": ""}, {"recipient": "bob"},
+            {"recipient": None}, {"recipient": ""}, {"recipient": "@example.com"},
         ]
         for number, attributes in enumerate(wrong, start=1):
             with self.subTest(**attributes), self.daemon.connect() as connection:
@@ -192,12 +195,62 @@ class Attributes(DaemonTest):
         self.assertEqual(self.counted(), [])
         self.assert_serving(self.daemon)
 
+    def test_requests_that_cannot_be_used_are_told(self):
+        with self.daemon.connect() as connection:
+            connection.send(self.request(sender="alice@example .org"))
+            self.assertEqual(connection.answer(), "DEFER")
+        with self.daemon.connect() as connection:
+            connection.send(b"GET / HTTP/1.1\r\n")
+            self.assert_closed(connection)
+        done = None
+
+        def told():
+            nonlocal done
+            done = self.daemon.command("service", "status", "--json", check=False)
+            return json.loads(done.stdout).get("refused_requests", {}).get("count") == 2
+
+        self.assertTrue(eventually(told), done and done.stdout)
+        told = json.loads(done.stdout)["refused_requests"]
+        self.assertRegex(told["last"], r"127\.0\.0\.1:\d+: closed: not a valid name=value line: "
+                                       r"'GET / HTTP/1.1\\x0d\\x0a'")
+        self.assertAlmostEqual(told["last_at"], time.time(), delta=60)
+        text = self.daemon.command("service", "status", check=False).stdout
+        self.assertIn("2 more requests that could not be used", text)
+        findings = json.loads(self.daemon.command("doctor", "--json", check=False).stdout)
+        [finding] = [f for f in findings["findings"] if f["check"] == "daemon.requests"]
+        self.assertEqual(finding["state"], "wrong", finding)
+        self.assertIn("name=value", finding["what"])
+
+    def test_the_last_request_that_cannot_be_used_is_told_with_its_mail(self):
+        with self.daemon.connect() as connection:
+            connection.send(self.request(sender="alice@example .org"))
+            self.assertEqual(connection.answer(), "DEFER")
+        self.daemon.wait_for_log("request refused: sender is not a mail address (client "
+                                 "'192.0.2.10', sender 'alice@example .org', recipient "
+                                 "'bob@example.com')")
+
+    def test_names_without_a_domain_or_with_a_blank_are_addresses(self):
+        """Which addresses are addresses is Postfix's matter: it passes root, MAILER-DAEMON and
+        "max mustermann"@example.org."""
+        with self.daemon.connect() as connection:
+            for attributes in ({"sender": "root"}, {"sender": "MAILER-DAEMON"},
+                               {"sender": "max mustermann@example.org"}, {"sender": "max m"},
+                               {"sender": "alice\t@example.org"}, {"recipient": "bob"},
+                               {"recipient": "bob b@example.com"},
+                               {"sender": "root", "protocol_state": "END-OF-MESSAGE"}):
+                with self.subTest(**attributes):
+                    connection.send(self.request(**attributes))
+                    self.assertEqual(connection.answer(), "DUNNO")
+        self.assertEqual(dict(self.counted()), {
+            "Sender:root": 1, "Sender:mailer-daemon": 1, "Sender:max mustermann@example.org": 1,
+            "Sender:max m": 1, "Sender:alice\t@example.org": 1, ALICE: 2})
+
     def test_end_of_message_needs_the_same_but_a_recipient(self):
         with self.daemon.connect() as connection:
             for recipient in ("", None):
                 connection.send(self.request(protocol_state="END-OF-MESSAGE", recipient=recipient))
                 self.assertEqual(connection.answer(), "DUNNO")
-            connection.send(self.request(protocol_state="END-OF-MESSAGE", sender="alice"))
+            connection.send(self.request(protocol_state="END-OF-MESSAGE", sender="@x"))
             self.assertEqual(connection.answer(), "DEFER")
             self.assert_closed(connection)
 

@@ -180,7 +180,7 @@ class ExplainTest(DaemonTest):
     def test_a_usage_error_is_one_line(self):
         daemon = self.make_daemon(start=False)
         good = {"--from": "a@x.org", "--to": "b@y.org"}
-        for option, value in (("--from", "nobody"), ("--to", ""), ("--to", "<>"),
+        for option, value in (("--from", "@x.org"), ("--from", "a@x .org"), ("--to", ""), ("--to", "<>"),
                               ("--client", "300.1.1.1"), ("--size", "-1"), ("--size", "1T"),
                               ("--size", "99999999999999999999"), ("--sasl", "a\nb")):
             words = [word for pair in {**good, option: value}.items() for word in pair]

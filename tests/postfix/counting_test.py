@@ -59,6 +59,23 @@ class EachPlaceThatAsks(PostfixTest):
         self.assertTrue(self.send(sender="").passed)
         self.assertEqual(self.daemon.counter("Sender:<>", 4), 1)
 
+    def test_names_without_a_domain_or_with_a_blank_are_counted(self):
+        for sender, key in (("root", "root"), ("MAILER-DAEMON", "mailer-daemon"),
+                            ('"max mustermann"@example.org', "max mustermann@example.org")):
+            with self.subTest(sender):
+                mails = self.send_many(11, sender=sender)
+                self.assertEqual([m.passed for m in mails], [True] * 10 + [False])
+                self.assertEqual(self.daemon.counter(f"Sender:{key}", 4), 10)
+        self.assertNotIn("ERROR", self.daemon.log())
+
+    def test_a_login_is_counted_without_the_blanks_around_it(self):
+        self.daemon.sql("UPDATE quotas SET Track = 'SASLUsername' WHERE ID = 3;"
+                        "UPDATE policy_members SET Source = '$*' WHERE PolicyID = 6;")
+        for login in ("anna@example.org", "anna@example.org+20", "+20Anna@example.org"):
+            sent = self.send(listener="submission", xclient=f"ADDR=192.0.2.7 LOGIN={login}")
+            self.assertTrue(sent.passed)
+        self.assertEqual(self.daemon.counter("SASLUsername:anna@example.org", 4), 3)
+
 
 class MessageSizes(PostfixTest):
     def setUp(self):

@@ -166,7 +166,7 @@ void AtomTable::find(const Request& request, std::string& buffer, Found& found) 
 
 void AtomTable::find_address(std::string_view address, Side side, Found& found) const {
   const bool source = side == Side::source;
-  if (!is_mail_address(address)) return;
+  if (address.empty()) return;
   const auto domain = domain_of(address);
   const auto local_part = local_part_of(address);
   find_text(source ? Kind::source_address : Kind::destination_address, address, found);
@@ -188,9 +188,7 @@ void AtomTable::find_sasl(const Request& request, Found& found) const {
   if (name.empty()) return find_text(Kind::sasl_user, "-", found);  // `$-`
   find_text(Kind::sasl_user, name, found);
   const auto at = name.rfind('@');
-  if (at != std::string_view::npos && !has_white_space(name.substr(0, at))) {
-    find_text(Kind::sasl_domain, name.substr(at + 1), found);
-  }
+  if (at != std::string_view::npos) find_text(Kind::sasl_domain, name.substr(at + 1), found);
   for (const auto& wildcard : wildcards_.at(index_of(Kind::sasl_wildcard))) {
     if (wildcard_match(wildcard.pattern, name)) found.push_back(wildcard.atom);
   }

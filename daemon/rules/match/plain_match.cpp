@@ -12,7 +12,7 @@ namespace policyd {
 namespace {
 
 bool address_matches(std::string_view pattern, std::string_view address) {
-  if (!is_mail_address(address)) return false;
+  if (address.empty()) return false;
   const auto local_part = local_part_of(pattern);
   return wildcard_match(domain_of(pattern), domain_of(address)) &&
          (local_part.empty() || wildcard_match(local_part, local_part_of(address)));

@@ -28,11 +28,15 @@ const std::vector<MailCase> kMail = {
     {"TwoAtSigns", "a@b@c", true, "a@b", "c"},
     {"EndsInAtSign", "a@b@", true, "a", "b@"},
     {"NoLocalPart", "@example.org", false, "", "example.org"},
-    {"NoDomain", "alice@", false, "alice@", ""},
-    {"NoAtSign", "alice", false, "alice", ""},
+    {"NoDomain", "alice@", true, "alice@", ""},
+    {"NoAtSign", "alice", true, "alice", ""},
     {"NoText", "", false, "", ""},
     {"OnlyAtSign", "@", false, "@", ""},
-    {"WhiteSpace", "a b@example.org", false, "a b", "example.org"},
+    {"OnlyAtSigns", "@@", false, "", "@"},
+    {"Blank", "a b@example.org", true, "a b", "example.org"},
+    {"BlankWithoutDomain", "a b", true, "a b", ""},
+    {"BlankInTheDomain", "a@example .org", false, "a", "example .org"},
+    {"BlankAfterTheDomain", "a@example.org ", false, "a", "example.org "},
     {"LineBreakInside", "a@exam\nple.org", false, "a", "exam\nple.org"},
 };
 class MailAddress : public testing::TestWithParam<MailCase> {};
@@ -46,6 +50,14 @@ INSTANTIATE_TEST_SUITE_P(Mail, MailAddress, testing::ValuesIn(kMail),
                          [](const testing::TestParamInfo<MailCase>& row) {
                            return row.param.name;
                          });
+
+TEST(MailAddress, LosesTheBlanksAroundALogin) {
+  for (const char* text : {"anna", " anna", "anna\t", "  anna\r "}) {
+    EXPECT_EQ(without_outer_blanks(text), "anna");
+  }
+  EXPECT_EQ(without_outer_blanks(" max m "), "max m");
+  EXPECT_EQ(without_outer_blanks(" \t"), "");
+}
 
 }  // namespace
 }  // namespace policyd

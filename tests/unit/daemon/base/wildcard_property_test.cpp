@@ -17,7 +17,7 @@
 namespace policyd {
 namespace {
 
-bool is_no_white_space(char c) { return !is_white_space(c); }
+bool is_any(char) { return true; }
 
 bool is_host_character(char c) {
   return std::string_view{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."}.find(
@@ -83,7 +83,7 @@ TEST(PatternProperty, RandomPatternsMatchWhatAPlainAlgorithmMatches) {
     const std::string pattern = random.text("ab ***", 10);
     const std::string text =
         round % 2 == 0 ? random.text("aab ", 14) : random.filled(pattern, "ab ");
-    const bool expected = plain_glob(pattern, text, is_no_white_space);
+    const bool expected = plain_glob(pattern, text, is_any);
     ASSERT_EQ(wildcard_match(pattern, text), expected) << '"' << pattern << "\" \"" << text << '"';
     matched += expected ? 1 : 0;
   }

@@ -28,10 +28,10 @@ const std::vector<PatternCase> kWildcards = {
     {"OnlyStarsNoText", "***", "", true},
     {"NoPatternNoText", "", "", true},
     {"NoPattern", "", "a", false},
-    {"StarTakesNoWhiteSpace", "a*c", "a c", false},
-    {"LastStarTakesNoWhiteSpace", "a*", "a b", false},
-    {"WhiteSpaceItself", "*a *b", "xa yb", true},
-    {"LaterWhiteSpaceItself", "*x *x", "x x x", false},
+    {"StarTakesBlanks", "a*c", "a c", true},
+    {"LastStarTakesBlanks", "a*", "a b\t", true},
+    {"BlankItself", "*a *b", "xa yb", true},
+    {"NoBlankWhereTheLetterIs", "*x *x", "xx", false},
 };
 const std::vector<PatternCase> kHosts = {
     {"Exact", "mx1.corp.test", "mx1.corp.test", true},

@@ -80,6 +80,20 @@ TEST(Track, HasOneKeyForAllEmptySenders) {
   }
 }
 
+TEST(Track, CountsAddressesWithoutADomainOrWithABlank) {
+  Request request = request_from("192.0.2.77");
+  request.sender = request.recipient = "root";
+  for (const std::string method : {"Sender", "Recipient"}) {
+    EXPECT_EQ(key_of(method + ":user@domain", request), method + ":root");
+    EXPECT_EQ(key_of(method + ":@domain", request), method + ":@");
+    EXPECT_EQ(key_of(method + ":user@", request), method + ":root@");
+  }
+  request.sender = "max m@example.org";
+  EXPECT_EQ(key_of("Sender:user@domain", request), "Sender:max m@example.org");
+  EXPECT_EQ(key_of("Sender:@domain", request), "Sender:@example.org");
+  EXPECT_EQ(key_of("Sender:user@", request), "Sender:max m@");
+}
+
 TEST(Track, HasOneKeyForAllEmptyRecipients) {
   Request request = request_from("192.0.2.77");
   request.recipient = "";

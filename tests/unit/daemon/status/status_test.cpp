@@ -36,6 +36,8 @@ Status full_status() {
   status.requests = 100;
   status.batches = 50;
   status.refused = 4;
+  status.refused_requests = {2, "127.0.0.1:4711: closed: 'x'",
+                             TimePoint{milliseconds{1795348800500}}};
   status.refusals = {{4, "Sender:a\"\n@x", "defer", 3, TimePoint{milliseconds{1795348800001}},
                       TimePoint{milliseconds{1795348800999}}}};
   return status;
@@ -90,6 +92,15 @@ TEST_F(StatusTest, ReadsWhatItWrote) {
   EXPECT_EQ(*parsed, full_status());
   Status least;
   EXPECT_EQ(parse_status(status_json(least)).value(), least);
+}
+
+TEST_F(StatusTest, ReadsWhatAnEarlierVersionWrote) {
+  std::string text = status_json(Status{});
+  const std::string added = R"("refused_requests":{"count":0,"last":"","last_at":0.0},)";
+  const auto at = text.find(added);
+  ASSERT_NE(at, std::string::npos);
+  text.erase(at, added.size());
+  EXPECT_EQ(parse_status(text).value(), Status{});
 }
 
 TEST_F(StatusTest, InvalidUtf8DoesNotPreventWriting) {
