@@ -177,7 +177,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   Session& session = sessions_.open(request);
   session.last_rcpt = store.now();
   if (session.first_rcpt == TimePoint{}) session.first_rcpt = store.now();
-  if (const auto known = session.find(request.recipient)) return repeated(known->verdict());
+  if (const auto known = session.find(request.recipient)) return repeated(known->answer.verdict());
   session.end_of_message.reset();
 
   const Rules& rules = *store.rules();
@@ -194,7 +194,8 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   if (session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
   policy_ids_.clear();
   for (const std::uint32_t index : policies) policy_ids_.push_back(rules.policies[index].id);
-  session.add_recipient(request.recipient, policy_ids_, question.verdict, question.reached_quotas);
+  session.add_recipient(request.recipient, policy_ids_, sessions_.remember(question.verdict),
+                        question.reached_quotas);
   return std::move(question.verdict);
 }
 
@@ -238,7 +239,7 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
   Session* session = sessions_.find(request.instance);
   if (session == nullptr) session = resume_session(request, store);
   if (session == nullptr) return {};
-  if (session->end_of_message) return repeated(*session->end_of_message);
+  if (session->end_of_message) return repeated(session->end_of_message->verdict());
 
   const std::uint64_t hash = question_hash(request);
   MessageQuestion question{{request, *store.rules(), store, log_, store.begin_question(hash), {}},
@@ -249,7 +250,7 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
   if (track_sessions_) {
     store.put_session(ended_row(request, *session, question.rules));
   }
-  session->end_of_message = question.verdict;
+  session->end_of_message = sessions_.remember(question.verdict);
   session->forget_recipients();
   return std::move(question.verdict);
 }

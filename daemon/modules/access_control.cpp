@@ -39,6 +39,13 @@ Next AccessControl::decide_rcpt(RcptQuestion& question) {
       return Next::stop;
     }
     question.reason.kind = Reason::Kind::verdict;
+    if (check_data_ && !row.verdict.data_fits) {
+      log_decision(question, "defer");
+      errors_.refuse(question, "AccessControl",
+                     fmt::format("access_control={}: {}", row.id,
+                                 describe_unfit_data(row.verdict.text, row.data)));
+      return Next::stop;
+    }
     log_decision(question, name_of(row.verdict.action));
     question.verdict = {row.verdict.action, row.data};
     return row.verdict.action == Action::pass ? Next::go_on : Next::stop;

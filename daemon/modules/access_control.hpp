@@ -10,10 +10,15 @@ namespace policyd {
 
 class AccessControl final : public Module {
  public:
+  // `check_data`: a REDIRECT or FILTER that Postfix would ignore for its Data is answered DEFER;
+  // otherwise as it stands, like the Perl daemon does.
+  explicit AccessControl(bool check_data = true) : check_data_(check_data) {}
+
   [[nodiscard]] std::string_view name() const override { return "AccessControl"; }
   Next decide_rcpt(RcptQuestion& question) override;
 
  private:
+  bool check_data_;
   RowErrors errors_;
 };
 

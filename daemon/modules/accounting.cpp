@@ -106,6 +106,10 @@ Accounting::Walk Accounting::exceeded(RcptQuestion& question, const Touched& tou
                describe_invalid_value("accounting", "Verdict", verdict.text));
     return Walk::refused;
   }
+  if (check_data_ && !verdict.data_fits) {
+    refuse_row(question, *touched.row, describe_unfit_data(verdict.text, touched.row->data));
+    return Walk::refused;
+  }
   question.verdict = {verdict.action, accounting_answer(*touched.row, limit)};
   return Walk::refused;
 }

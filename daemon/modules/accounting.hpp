@@ -18,6 +18,9 @@ namespace policyd {
 
 class Accounting final : public Module {
  public:
+  // `check_data`: see AccessControl.
+  explicit Accounting(bool check_data = true) : check_data_(check_data) {}
+
   [[nodiscard]] std::string_view name() const override { return "Accounting"; }
   // Counts the recipient in all rows of all matched policies, or refuses and counts it in none.
   Next decide_rcpt(RcptQuestion& question) override;
@@ -48,6 +51,7 @@ class Accounting final : public Module {
   bool check_row(Question& question, const Request& about, const AccountingRow& row);
   void refuse_row(Question& question, const AccountingRow& row, std::string_view problem);
 
+  bool check_data_;
   RowErrors errors_;
   std::string key_;               // scratch
   std::vector<Touched> touched_;  // scratch

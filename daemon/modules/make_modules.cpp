@@ -11,8 +11,9 @@
 namespace policyd {
 
 std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalLog* refusals) {
+  const bool check_data = config.quotas_algorithm != Algorithm::decay;
   std::vector<std::unique_ptr<Module>> modules;
-  if (config.access_control) modules.push_back(std::make_unique<AccessControl>());
+  if (config.access_control) modules.push_back(std::make_unique<AccessControl>(check_data));
   if (config.check_helo) modules.push_back(std::make_unique<CheckHelo>());
   if (config.check_spf) modules.push_back(std::make_unique<CheckSpf>());
   if (config.greylisting) {
@@ -21,7 +22,7 @@ std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalL
                               config.greylisting_blacklist_message}));
   }
   if (config.quotas) modules.push_back(std::make_unique<Quotas>(config.quotas_algorithm, refusals));
-  if (config.accounting) modules.push_back(std::make_unique<Accounting>());
+  if (config.accounting) modules.push_back(std::make_unique<Accounting>(check_data));
   return modules;
 }
 

@@ -187,6 +187,13 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
     refuse_row(question, quota, describe_invalid_value("quotas", "Verdict", quota.verdict.text));
     return Walk::refuse;
   }
+  // With `decay` they are answered as the Perl daemon does, and Postfix lets the mail pass.
+  if (windowed_ && !quota.verdict.data_fits) {
+    observe("defer");
+    log("defer");
+    refuse_row(question, quota, describe_unfit_data(quota.verdict.text, quota.data));
+    return Walk::refuse;
+  }
   observe(name_of(quota.verdict.action));
   log(name_of(quota.verdict.action));
   question.verdict = {quota.verdict.action, answer_of(question, by)};

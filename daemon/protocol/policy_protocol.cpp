@@ -158,14 +158,6 @@ bool is_code_and_text(Action action, std::string_view text) {
          text[3] == ' ';
 }
 
-// At most `limit` bytes, without an incomplete UTF-8 character at the end.
-std::string_view cut(std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return text;
-  std::size_t end = limit;
-  while (end > limit - 3 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end);
-}
-
 char space_if_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte < 0x20 || byte == 0x7F ? ' ' : c;
@@ -231,8 +223,17 @@ std::string_view value_of(std::string_view text, const Framing& at, Attribute at
   return text.substr(value.begin, value.size);
 }
 
+std::string_view answerable(std::string_view text) {
+  if (text.size() <= kMaxAnswerText) return text;
+  std::size_t end = kMaxAnswerText;
+  while (end > kMaxAnswerText - 3 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) {
+    --end;
+  }
+  return text.substr(0, end);
+}
+
 void append_action(std::string& out, const Verdict& verdict) {
-  std::string_view text = cut(verdict.text, kMaxAnswerText);
+  std::string_view text = answerable(verdict.text);
   out += "action=";
   if (!is_code_and_text(verdict.action, text)) {
     append_word(out, verdict.action);

@@ -84,6 +84,10 @@ enum class Frame : std::uint8_t {
 [[nodiscard]] std::string_view value_of(std::string_view text, const Framing& at,
                                         Attribute attribute);
 
+// The part of a text that an answer can have: at most kMaxAnswerText bytes, without an incomplete
+// UTF-8 character at the end.
+[[nodiscard]] std::string_view answerable(std::string_view text);
+
 // Appends "action=DEFER text\n\n". A REJECT whose text begins with "5xx ", and a DEFER whose text
 // begins with "4xx ", are sent as that code and text, without the word (access(5)). Control
 // characters in the text become spaces, so that a text from the database cannot end the answer.

@@ -10,12 +10,15 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
+#include "daemon/protocol/policy_protocol.hpp"
 #include "daemon/rules/match/row_problem.hpp"
 
 namespace policyd {
 namespace {
 
 using Kind = RowProblem::Kind;
+
+bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
 
 // A century. Longer periods mean the same, and could not be counted in milliseconds.
 constexpr std::int64_t kMaxPeriodS = 100LL * 366 * 86400;
@@ -75,7 +78,13 @@ class RowReader {
       : reader_(reader), table_(table), row_(row) {}
 
   void read(std::string_view, bool& value, int index) { value = row_.text(index) == "1"; }
-  void read(std::string_view, std::string& value, int index) { value = row_.text(index); }
+  void read(std::string_view column, std::string& value, int index) {
+    const std::string_view text = row_.text(index);
+    value = answerable(text);
+    if (column != "Data" || value.size() == text.size()) return;
+    reader_.problem(Kind::too_long, table_, id(), column, text,
+                    std::to_string(std::count_if(value.begin(), value.end(), begins_character)));
+  }
 
   void read(std::string_view column, OptionalInteger& value, int index) {
     reader_.check_number(table_, id(), column, row_, index);
@@ -158,6 +167,12 @@ void load_rows(RuleReader& reader, std::string_view table, std::vector<Row> Poli
           (values.read(column.name, row.*column.member, index++), ...);
         },
         columns);
+    if constexpr (requires { row.data; }) {
+      row.verdict.data_fits =
+          row.verdict.kind != RowVerdict::Kind::action || fits(row.verdict.action, row.data);
+      if (row.verdict.data_fits) return;
+      reader.problem(Kind::unfit_data, table, row.id, "Data", row.data, row.verdict.text);
+    }
   });
 }
 

@@ -44,9 +44,10 @@ class RuleReader {
   }
 
   void problem(RowProblem::Kind kind, std::string_view table, std::int64_t id,
-               std::string_view column, std::string_view value = {}) {
+               std::string_view column, std::string_view value = {}, std::string_view other = {}) {
     rules_.problems.push_back({kind, std::string{table}, id, std::string{column},
-                               std::string{value.substr(0, RowProblem::kMaxValue)}});
+                               std::string{value.substr(0, RowProblem::kMaxValue)},
+                               std::string{other}});
   }
 
   // Text in a number column counts as the number it begins with, else as 0, as in the Perl daemon.

@@ -1,7 +1,30 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/rules/rules.hpp"
 
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/mail_address.hpp"
+
 namespace policyd {
+namespace {
+
+bool is_redirect_target(std::string_view data) {
+  const bool quoted = data.starts_with('"');
+  return is_mail_address(data) && !domain_of(data).empty() &&
+         data.find_first_of(",<>") == std::string_view::npos && (quoted || !has_white_space(data));
+}
+
+bool is_transport_and_destination(std::string_view data) {
+  const auto colon = data.find(':');
+  return colon != std::string_view::npos && colon > 0 && !has_white_space(data);
+}
+
+}  // namespace
+
+bool fits(Action action, std::string_view data) {
+  data = without_outer_blanks(data);
+  if (action == Action::redirect) return is_redirect_target(data);
+  return action != Action::filter || is_transport_and_destination(data);
+}
 
 bool RowVerdict::is_for_access_control() const {
   return kind == Kind::action && action != Action::dunno && action != Action::defer &&

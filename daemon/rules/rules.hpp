@@ -26,6 +26,9 @@ struct RowVerdict {
   Kind kind = Kind::none;
   Action action = Action::dunno;
   std::string text;  // as written
+  // False for REDIRECT and FILTER with Data that Postfix does not accept: it would only warn, and
+  // let the mail pass. Such a verdict is answered DEFER.
+  bool data_fits = true;
 
   // An action AccessControl may give: OK, PASS, REJECT, HOLD, DISCARD, FILTER or REDIRECT.
   [[nodiscard]] bool is_for_access_control() const;
@@ -33,6 +36,10 @@ struct RowVerdict {
   [[nodiscard]] bool is_for_limits() const;
   static RowVerdict parse(std::string_view text);
 };
+
+// Whether Postfix accepts `data` after this action: REDIRECT needs a mail address, FILTER
+// transport:destination, others take any text (access(5)).
+[[nodiscard]] bool fits(Action action, std::string_view data);
 
 enum class LimitType : std::uint8_t { message_count, message_cumulative_size };
 

@@ -84,8 +84,8 @@ Request Session::request_for(const SessionRecipient& recipient) const {
 SessionRecipient Session::recipient(std::size_t number) const {
   const Recipient& found = recipients_[number];
   return {text_of(found.address),
-          std::span{policies_}.subspan(found.policies.begin, found.policies.size), found.action,
-          text_of(found.text), found.reached_quotas};
+          std::span{policies_}.subspan(found.policies.begin, found.policies.size), found.answer,
+          found.reached_quotas};
 }
 
 std::optional<SessionRecipient> Session::find(std::string_view address) const {
@@ -103,11 +103,10 @@ Session::Slice Session::keep(std::string_view text) {
 }
 
 void Session::add_recipient(std::string_view address, std::span<const std::int64_t> policies,
-                            const Verdict& verdict, bool reached_quotas) {
+                            RememberedAnswer answer, bool reached_quotas) {
   Recipient& added = recipients_.emplace_back();
   added.address = keep(address);
-  added.text = keep(verdict.text);
-  added.action = verdict.action;
+  added.answer = std::move(answer);
   added.reached_quotas = reached_quotas;
   added.policies = {static_cast<std::uint32_t>(policies_.size()),
                     static_cast<std::uint32_t>(policies.size())};

@@ -17,7 +17,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/lru_table.hpp"
 #include "daemon/protocol/request.hpp"
-#include "daemon/protocol/verdict.hpp"
+#include "daemon/session/answer_texts.hpp"
 
 namespace policyd {
 
@@ -25,16 +25,14 @@ namespace policyd {
 struct SessionRecipient {
   std::string_view address;
   std::span<const std::int64_t> policies;  // IDs, in the order in which they applied
-  Action action = Action::dunno;
-  std::string_view text;  // of the answer
+  RememberedAnswer answer;
   bool reached_quotas = true;
 
-  [[nodiscard]] Verdict verdict() const { return {action, std::string{text}}; }
-  [[nodiscard]] bool refuses() const { return Verdict{action, {}}.refuses(); }
+  [[nodiscard]] bool refuses() const { return answer.refuses(); }
 };
 
-// All texts are in one string, which the next message in the same slot reuses: a message costs no
-// allocation, and little of the processor's cache.
+// All texts but the answers' are in one string, which the next message in the same slot reuses: a
+// message costs no allocation, and little of the processor's cache.
 class Session {
  public:
   static constexpr std::size_t kMaxRecipients = 10'000;
@@ -54,13 +52,14 @@ class Session {
   [[nodiscard]] SessionRecipient recipient(std::size_t number) const;
   [[nodiscard]] std::optional<SessionRecipient> find(std::string_view address) const;
   void add_recipient(std::string_view address, std::span<const std::int64_t> policies,
-                     const Verdict& verdict, bool reached_quotas = true);
+                     RememberedAnswer answer, bool reached_quotas = true);
   void forget_recipients();
   // Bytes that its texts and lists take.
   [[nodiscard]] std::size_t memory() const;
 
   TimePoint first_rcpt{}, last_rcpt{};
-  std::optional<Verdict> end_of_message;  // the answer, once given; then there are no recipients
+  std::optional<RememberedAnswer>
+      end_of_message;  // the answer, once given; then there are no recipients
 
  private:
   static constexpr std::size_t kTexts = 12;
@@ -69,9 +68,9 @@ class Session {
     std::uint32_t size = 0;
   };
   struct Recipient {
-    Slice address, text;  // in texts_
-    Slice policies;       // in policies_
-    Action action = Action::dunno;
+    Slice address;   // in texts_
+    Slice policies;  // in policies_
+    RememberedAnswer answer;
     bool reached_quotas = true;
   };
 
@@ -104,6 +103,9 @@ class Sessions {
     sessions_.each(visit);
   }
 
+  // A verdict, to be remembered with one of the messages.
+  RememberedAnswer remember(const Verdict& verdict) { return answers_.remember(verdict); }
+
   void set_capacity(std::size_t capacity);
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
 
@@ -111,6 +113,7 @@ class Sessions {
   Session& slot_for(std::string_view instance);
 
   std::size_t capacity_;
+  AnswerTexts answers_;
   LruTable<Session> sessions_;
 };
 

@@ -90,10 +90,15 @@ std::string fixing_change(const policyd::RowProblem& problem) {
     std::string_view column;
     const char* change;
   };
+  if (problem.kind == policyd::RowProblem::Kind::too_long) {
+    return fmt::format("SET {0} = substr({0}, 1, {1})", problem.column, problem.other);
+  }
   constexpr std::array kChanges = {
       Change{"quotas", "Track", "SET Track = 'Sender:user@domain'"},
       Change{"quotas", "Period", "SET Period = 60"},
       Change{"quotas", "Verdict", "SET Verdict = 'DEFER'"},
+      Change{"quotas", "Data", "SET Verdict = 'DEFER', Data = NULL"},  // what is in force
+      Change{"accounting", "Data", "SET Verdict = 'DEFER', Data = NULL"},
       Change{"quotas_limits", "Type", "SET Type = 'MessageCount'"},
       Change{"quotas_limits", "CounterLimit", "SET CounterLimit = 100"},
       Change{"accounting", "Track", "SET Track = 'Sender:user@domain'"},
@@ -128,6 +133,11 @@ std::string_view consequence(const policyd::RowProblem& problem) {
       return problem.table == "policy_members"
                  ? "the policy does not match the mail it is meant for"
                  : "the group does not contain everyone it should";
+    case Kind::too_long:
+      return "users see only the beginning of the text";
+    case Kind::unfit_data:
+      return "Postfix ignores such a verdict, so that mail it applies to is deferred instead (with "
+             "algorithm=decay it passes)";
     case Kind::not_a_number:
     case Kind::not_positive:
     case Kind::invalid_value:

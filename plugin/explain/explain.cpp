@@ -220,7 +220,8 @@ class Explainer {
     for (const std::uint32_t index : matched) {
       policies.push_back(store_.rules()->policies[index].id);
     }
-    session.add_recipient(request_.recipient, policies, out_.verdict, reached_quotas_);
+    session.add_recipient(request_.recipient, policies, {out_.verdict.action, nullptr},
+                          reached_quotas_);
 
     policyd::Request request = request_;
     request.state = policyd::ProtocolState::end_of_message;

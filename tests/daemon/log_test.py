@@ -64,7 +64,7 @@ class Lines(LogTest):
     def test_a_refusal_names_its_verdict(self):
         for verdict in ("DEFER", "REJECT", "HOLD", "DISCARD", "FILTER", "REDIRECT"):
             with self.subTest(verdict=verdict):
-                daemon = self.make_daemon(always("x@example.org", verdict=verdict))
+                daemon = self.make_daemon(always("smtp:x@example.org", verdict=verdict))
                 daemon.ask()
                 text = self.texts(daemon, "reason=quota_match")[0]
                 self.assertTrue(text.startswith(f"module=Quotas, action={verdict.lower()}, {MAIL}, "
@@ -157,7 +157,7 @@ class File(LogTest):
                 with daemon.connect() as connection:
                     connection.send(b"nonsense\n")  # a warning
                     self.assert_closed(connection)
-                daemon.ask(sender="malformed")  # an error
+                daemon.ask(sender="@malformed")  # an error
                 daemon.wait_for_log("ERROR")
                 found = {level for level, _ in self.lines(daemon)}
                 self.assertLessEqual(present, found)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """The rows of quotas and quotas_limits: what each column does, and what a row with an error does."""
 
+import json
+import subprocess
 import unittest
+from pathlib import Path
 
 from daemon_case import (
-    ALICE, DaemonTest, always, insert, last, limit, literal, policy, quota)
+    ALICE, SANITIZED, DaemonTest, always, insert, last, limit, literal, policy, quota)
 
 COUNT_TEXT = "Policy rejection; Message count quota exceeded"
 SIZE_TEXT = "Policy rejection; Cumulative message size quota exceeded"
@@ -105,6 +108,71 @@ class Verdicts(DaemonTest):
                 with self.subTest(verdict=spelling, data=data):
                     self.assertEqual(self.refusal(spelling, data), answer)
         self.assertEqual(self.daemon.counter("Policy"), 1)
+
+    def test_a_verdict_that_postfix_would_ignore_for_its_data_defers(self):
+        wrong = [("REDIRECT", data) for data in (
+                     None, "", "0", "Too many", "@example.org", "abuse@", "root",
+                     "tell abuse@example.org", "a@example.org,b@example.org",
+                     "Abuse <abuse@example.org>", "abuse@exam ple.org")]
+        wrong += [("FILTER", data) for data in (
+                     None, "", "1", "smtp", "abuse@example.org", ":10025", "Sorry: too many")]
+        for verdict, data in wrong:
+            for spelling in (verdict, verdict.lower()):
+                with self.subTest(verdict=spelling, data=data):
+                    self.assertEqual(self.refusal(spelling, data), "DEFER")
+        for verdict, data in (("REDIRECT", " abuse@[192.0.2.1] "), ("FILTER", "dummy:"),
+                              ("REDIRECT", '"a b"@example.org'), ("FILTER", " smtp:[::1]:25")):
+            with self.subTest(verdict=verdict, data=data):
+                self.assertEqual(self.refusal(verdict, data), f"{verdict} {data}")
+
+    def test_that_is_said_when_the_rules_are_read_and_by_doctor(self):
+        self.refusal("REDIRECT", "0")
+        text = ("'0' is not a valid Data for REDIRECT; use a mail address, like "
+                "postmaster@example.org")
+        self.daemon.wait_for_log(f"quotas 3: {text}")
+        self.daemon.wait_for_log(f"module=Quotas, quota=3: {text}")
+        found = json.loads(self.daemon.command("doctor", "--json", check=False).stdout)["findings"]
+        [row] = [f for f in found if f["check"] == "rules.rows"]
+        self.assertIn(text, row["what"])
+        self.assertEqual(self.daemon.ask(), "DEFER")
+        subprocess.run(row["fix"], shell=True, check=True)
+        self.assertEqual(self.daemon.ask(), f"DEFER {COUNT_TEXT}", "as before, now on purpose")
+        found = json.loads(self.daemon.command("doctor", "--json", check=False).stdout)["findings"]
+        self.assertEqual([f for f in found if f["check"] == "rules.rows" and "why" in f], [])
+
+    def test_decay_answers_it_as_the_perl_daemon_does(self):
+        daemon = self.make_daemon(policy() + quota(1, verdict="REDIRECT", data="0"),
+                                  options={"Quotas": {"algorithm": "decay"}})
+        self.assertEqual(self.ask_many(daemon, 3)[2], "REDIRECT 0")
+
+    def test_a_text_longer_than_an_answer_is_cut_and_reported(self):
+        """Memory grows neither with the messages refused nor with the length of the text."""
+        text = "ü" * 50_000
+        self.daemon.sql("UPDATE quotas SET Verdict = 'REJECT', "
+                        f"Data = '{text}' WHERE ID = 3;")
+        self.assertEqual(self.daemon.ask(), "REJECT " + "ü" * 2048)
+        why = "quotas 3: Data is too long; only its first 2048 characters are used"
+        self.daemon.wait_for_log(why)
+        before = self.resident_kib()
+        with self.daemon.connect() as connection:
+            for _ in range(40):
+                for _ in range(100):
+                    connection.send(self.request())
+                for _ in range(100):
+                    self.assertEqual(connection.answer(), "REJECT " + "ü" * 2048)
+        self.assertLess(self.resident_kib() - before, 8_000 * (10 if SANITIZED else 1))
+        found = json.loads(self.daemon.command("doctor", "--json", check=False).stdout)["findings"]
+        [row] = [f for f in found if f["check"] == "rules.rows"]
+        self.assertEqual(row["what"], why)
+        subprocess.run(row["fix"], shell=True, check=True)
+        self.assertEqual(self.daemon.ask(), "REJECT " + "ü" * 2048)
+        found = json.loads(self.daemon.command("doctor", "--json", check=False).stdout)["findings"]
+        self.assertEqual([f for f in found if f["check"] == "rules.rows" and "why" in f], [])
+
+    def resident_kib(self):
+        pid = json.loads(self.daemon.status_file.read_text())["pid"]
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
 
     def test_the_text_never_breaks_the_answer_in_two(self):
         answer = self.refusal("REJECT", "one\n\naction=OK\r\ntwo")

@@ -8,8 +8,11 @@ from daemon_case import KIB, DaemonTest, insert, last, policy, quota
 CLIENT = "2001:db8::1"
 
 
+DATA = "smtp:ok@example.org"  # what any verdict takes
+
+
 def access(verdict: str) -> str:
-    return insert("access_control", PolicyID=last("policies"), Name="a", Verdict=verdict, Data="ok")
+    return insert("access_control", PolicyID=last("policies"), Name="a", Verdict=verdict, Data=DATA)
 
 
 class Final(DaemonTest):
@@ -29,9 +32,9 @@ class Final(DaemonTest):
                     policy() + quota(10, "MessageCumulativeSize", verdict="REJECT"),
                     modules=("AccessControl", "Quotas"))
                 self.assertEqual(self.mail(daemon, "a", sender="boss@example.org"),
-                                 (f"{verdict} ok", "DUNNO"))
+                                 (f"{verdict} {DATA}", "DUNNO"))
                 self.assertEqual(self.mail(daemon, "b", 2 * KIB, sender="boss@example.org"),
-                                 (f"{verdict} ok", "DUNNO"))
+                                 (f"{verdict} {DATA}", "DUNNO"))
                 self.assertEqual(daemon.query("SELECT * FROM quotas_tracking"), [])
                 self.assertEqual(self.mail(daemon, "c"), ("DUNNO", "REJECT later"))
 
@@ -39,7 +42,7 @@ class Final(DaemonTest):
         daemon = self.make_daemon(
             policy() + access("PASS") + quota(10, "MessageCumulativeSize", verdict="REJECT"),
             modules=("AccessControl", "Quotas"))
-        self.assertEqual(self.mail(daemon, "a"), ("DUNNO ok", "REJECT later"))
+        self.assertEqual(self.mail(daemon, "a"), (f"DUNNO {DATA}", "REJECT later"))
 
 
 class LogLines(DaemonTest):

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/base/ascii.hpp"
 #include "daemon/base/printable.hpp"
 
 namespace policyd {
@@ -46,6 +47,11 @@ std::string sentence(const RowProblem& problem) {
       return fmt::format("{} must be greater than 0", problem.column);
     case Kind::invalid_value:
       return describe_invalid_value(problem.table, problem.column, problem.value);
+    case Kind::unfit_data:
+      return describe_unfit_data(problem.other, problem.value);
+    case Kind::too_long:
+      return fmt::format("{} is too long; only its first {} characters are used", problem.column,
+                         problem.other);
     case Kind::missing:
       return describe_missing(problem.other, problem.column);
     case Kind::missing_for_some:
@@ -88,6 +94,14 @@ std::string describe_invalid_value(std::string_view table, std::string_view colu
   std::string out = fmt::format("{} is not a valid {}", in_quotes(value), column);
   if (accepted != kAccepted.end()) out += fmt::format("; use {}", accepted->values);
   return out;
+}
+
+std::string describe_unfit_data(std::string_view verdict, std::string_view data) {
+  std::string word{verdict};
+  lower_case(word);
+  return fmt::format("{} is not a valid Data for {}; use {}", in_quotes(data), verdict,
+                     word == "filter" ? "transport:destination, like smtp:[192.0.2.1]:25"
+                                      : "a mail address, like postmaster@example.org");
 }
 
 std::string describe_missing(std::string_view switch_column, std::string_view column) {

@@ -15,6 +15,8 @@ struct RowProblem {
     not_a_number,   // text in a number column; `value` is the text
     not_positive,   // 0, NULL or negative where a number above 0 is needed
     invalid_value,  // `value` is not one that the column takes
+    unfit_data,     // `value` is not what the verdict `other` needs in Data
+    too_long,       // of `column` only the first `other` characters are used
     // The switch `other` is on, but `column`, which it needs, is not set.
     missing,
     missing_for_some,  // likewise, but another policy that matches the mail may set it
@@ -46,6 +48,7 @@ struct RowProblem {
 // The part of it after the colon, for log lines that name the row in their own way.
 [[nodiscard]] std::string describe_invalid_value(std::string_view table, std::string_view column,
                                                  std::string_view value);
+[[nodiscard]] std::string describe_unfit_data(std::string_view verdict, std::string_view data);
 [[nodiscard]] std::string describe_missing(std::string_view switch_column, std::string_view column);
 
 }  // namespace policyd

@@ -36,6 +36,8 @@ TEST_F(AccessControlTest, AnswersWithVerdictAndData) {
            Row{"'DISCARD'", "NULL", "DISCARD"},
            Row{"'FILTER'", "'smtp:[127.0.0.1]:10025'", "FILTER smtp:[127.0.0.1]:10025"},
            Row{"'REDIRECT'", "'admin@example.org'", "REDIRECT admin@example.org"},
+           Row{"'REDIRECT'", "'admin'", "DEFER"},
+           Row{"'FILTER'", "NULL", "DEFER"},
            Row{"'OK'", "''", "OK"},
            Row{"'PASS'", "'seen'", "DUNNO seen"},
            Row{"NULL", "'seen'", "DUNNO"},
@@ -106,6 +108,13 @@ TEST_F(AccessControlTest, LogsToTheLetter) {
       "module=AccessControl, action=none, " + who + "reason=invalid_verdict\n" +
       "module=AccessControl, access_control=1: 'what?' is not a valid Verdict; "
       "use HOLD, REJECT, DISCARD, FILTER, REDIRECT, OK or PASS\n"))
+      << log_text();
+  admin("UPDATE access_control SET Verdict = 'FILTER', Data = 'seen' WHERE ID = 1");
+  answer(rcpt("3"));
+  EXPECT_TRUE(log_text().ends_with(
+      "module=AccessControl, action=defer, " + who + "reason=verdict\n" +
+      "module=AccessControl, access_control=1: 'seen' is not a valid Data for FILTER; use "
+      "transport:destination, like smtp:[192.0.2.1]:25\n"))
       << log_text();
 }
 

@@ -128,19 +128,32 @@ TEST_F(AccountingTest, AnswersWithDataAndAnyVerdict) {
   };
   start();
   add_policy();
-  add_row("MessageCountLimit = 1, Data = 'enough'");
+  add_row("MessageCountLimit = 1, Data = 'smtp:enough@b'");
   answer(rcpt("0"));
   int instance = 0;
-  for (const Row& row : {Row{"'defer'", "DEFER enough"}, Row{"'HOLD'", "HOLD enough"},
-                         Row{"'Reject'", "REJECT enough"}, Row{"'DISCARD'", "DISCARD enough"},
-                         Row{"'FILTER'", "FILTER enough"}, Row{"'REDIRECT'", "REDIRECT enough"},
-                         Row{"NULL", "DUNNO"}, Row{"''", "DUNNO"}, Row{"'OK'", "DEFER"},
-                         Row{"'PASS'", "DEFER"}, Row{"'what?'", "DEFER"}}) {
+  for (const Row& row :
+       {Row{"'defer'", "DEFER smtp:enough@b"}, Row{"'HOLD'", "HOLD smtp:enough@b"},
+        Row{"'Reject'", "REJECT smtp:enough@b"}, Row{"'DISCARD'", "DISCARD smtp:enough@b"},
+        Row{"'FILTER'", "FILTER smtp:enough@b"}, Row{"'REDIRECT'", "REDIRECT smtp:enough@b"},
+        Row{"NULL", "DUNNO"}, Row{"''", "DUNNO"}, Row{"'OK'", "DEFER"}, Row{"'PASS'", "DEFER"},
+        Row{"'what?'", "DEFER"}}) {
     SCOPED_TRACE(row.verdict);
     admin(std::string{"UPDATE accounting SET Verdict = "} + row.verdict);
     EXPECT_EQ(answer(rcpt(std::to_string(++instance))), row.answer);
     EXPECT_EQ(used(), "1/0");
   }
+}
+
+TEST_F(AccountingTest, DefersWhereDataIsNotWhatTheVerdictNeeds) {
+  start();
+  add_policy();
+  add_row("MessageCountLimit = 1, Verdict = 'redirect', Data = 'enough'");
+  EXPECT_EQ(answer(rcpt("0")), "DUNNO");
+  EXPECT_EQ(answer(rcpt("1")), "DEFER");
+  EXPECT_NE(
+      log_text().find("module=Accounting, accounting=1: 'enough' is not a valid Data for redirect; "
+                      "use a mail address, like postmaster@example.org"),
+      std::string::npos);
 }
 
 TEST_F(AccountingTest, HasNoLimitWithoutANumber) {

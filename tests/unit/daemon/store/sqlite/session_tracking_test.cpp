@@ -33,7 +33,7 @@ TEST(RecipientData, NamesThePoliciesByPriority) {
   const Rules rules = two_priorities();
   Session session;
   session.add_recipient("a@x", std::vector<std::int64_t>{9, 1, 6, 7}, {});
-  session.add_recipient("b@x", {}, {Action::defer, {}});
+  session.add_recipient("b@x", {}, {Action::defer, nullptr});
   session.add_recipient("c@x", std::vector<std::int64_t>{7, 99}, {});
   EXPECT_EQ(recipient_data(session, rules, Which::all),
             "/<a@x>#-2=9;0=1,6;10=7;/<b@x>#/<c@x>#10=7;");
