@@ -29,7 +29,8 @@ class SignalsBlocked {
 
 WorkerThread::WorkerThread(const char* name, std::function<void()> work) {
   const SignalsBlocked blocked;
-  thread_ = std::thread([name, work = std::move(work)] {
+  thread_ = std::thread([this, name, work = std::move(work)] {
+    id_ = std::this_thread::get_id();
     pthread_setname_np(pthread_self(), name);
     work();
   });

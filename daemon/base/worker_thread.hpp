@@ -76,12 +76,13 @@ class WorkerThread {
   }
   // Long work checks this without the lock.
   [[nodiscard]] const std::atomic<bool>& stopping() const { return stopping_; }
-  [[nodiscard]] bool is_current() const { return std::this_thread::get_id() == thread_.get_id(); }
+  [[nodiscard]] bool is_current() const { return std::this_thread::get_id() == id_; }
 
  private:
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<bool> stopping_ = false;
+  std::atomic<std::thread::id> id_;  // set by the thread, since it may run before thread_ is set
   std::thread thread_;
 };
 
