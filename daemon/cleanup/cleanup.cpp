@@ -36,20 +36,17 @@ class Cleanup {
     if (stop_) return {};
     if (!opened) return opened;
     auto rules = cleanup_rules(db_.get(), settings_.table_prefix, settings_.sessions, now);
-    if (!rules) return tl::unexpected{rules.error()};
-    for (CleanupRule& rule : *rules) {
-      auto counted = count(rule);
-      if (!counted) return counted;
-    }
+    for (CleanupRule& rule : rules) count(rule);
     if (stop_) return {};
     report(fmt::format("clean-up of {} is about to remove:", settings_.database.string()));
-    report_rows(*rules, report);
+    report_rows(rules, report);
     const auto began = Steady::now();
-    auto done = remove_all(*rules);
+    remove_all(rules);
     const std::chrono::duration<double> took = Steady::now() - began;
+    auto done = problems_of(rules);
     report(fmt::format("{} in {:.1f} s:", stop_ || !done ? "interrupted; removed" : "removed",
                        took.count()));
-    report_rows(*rules, report);
+    report_rows(rules, report);
     return done;
   }
 
@@ -98,25 +95,37 @@ class Cleanup {
     }
   }
 
-  Result<void> count(CleanupRule& rule) {
-    if (!rule.removes) return {};
+  void count(CleanupRule& rule) {
+    if (!rule.removes) return;
     auto query = sql::Statement::prepare(
         db_.get(), fmt::format("SELECT count(*) FROM {} WHERE {}", rule.table, rule.condition));
-    if (!query) return tl::unexpected{query.error()};
-    query->bind(1, rule.before_s).bind(2, rule.now_s);
-    if (query->step() != SQLITE_ROW) return stop_ ? Result<void>{} : failed(rule);
-    rule.rows = query->integer(0);
-    return {};
+    if (query) {
+      query->bind(1, rule.before_s).bind(2, rule.now_s);
+      if (query->step() == SQLITE_ROW) rule.rows = query->integer(0);
+    }
+    if (!stop_ && sqlite3_errcode(db_.get()) != SQLITE_ROW) {
+      rule.problem = sql::message_of(db_.get());
+    }
   }
 
-  Result<void> remove_all(std::vector<CleanupRule>& rules) {
-    Result<void> done;
+  // A table that cannot be cleaned does not keep the others from it.
+  void remove_all(std::vector<CleanupRule>& rules) {
     for (CleanupRule& rule : rules) {
       const bool removes = std::exchange(rule.rows, 0) > 0;
-      if (removes && done && !stop_) done = remove(rule);
+      if (!removes || stop_) continue;
+      if (const auto done = remove(rule); !done) rule.problem = done.error().message;
     }
     checkpoint();
-    return done;
+  }
+
+  static Result<void> problems_of(const std::vector<CleanupRule>& rules) {
+    std::string problems;
+    for (const CleanupRule& rule : rules) {
+      if (rule.problem.empty()) continue;
+      problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", rule.table, rule.problem);
+    }
+    if (problems.empty()) return {};
+    return failure(std::move(problems));
   }
 
   Result<void> remove(CleanupRule& rule) {
@@ -130,7 +139,7 @@ class Cleanup {
     std::int64_t last = std::numeric_limits<std::int64_t>::min();
     while (!stop_) {
       const auto rowids = find_old(*select, rule, last);
-      if (!rowids && !stop_) return failed(rule);
+      if (!rowids && !stop_) return failed();
       if (!rowids || rowids->empty()) return {};
       const std::int64_t before = rule.rows;
       for (std::size_t done = 0; done < rowids->size() && !stop_;) {
@@ -168,7 +177,7 @@ class Cleanup {
     while (result && done < rowids.size()) {
       erase.bind(1, rule.before_s).bind(2, rule.now_s).bind(3, rowids[done++]);
       if (erase.run() != SQLITE_DONE) {
-        result = failed(rule);
+        result = failed();
       } else {
         removed += sqlite3_changes(db_.get());
       }
@@ -184,9 +193,7 @@ class Cleanup {
     sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   }
 
-  [[nodiscard]] Result<void> failed(const CleanupRule& rule) const {
-    return failure(fmt::format("{}: {}", rule.table, sql::message_of(db_.get())));
-  }
+  [[nodiscard]] Result<void> failed() const { return failure(sql::message_of(db_.get())); }
 
   static void report_rows(const std::vector<CleanupRule>& rules, const Report& report) {
     std::size_t table_width = 0;
@@ -197,7 +204,8 @@ class Cleanup {
     }
     for (const CleanupRule& rule : rules) {
       report(fmt::format("  {:<{}}  {:>{}} {}  {}", rule.table, table_width, rule.rows,
-                         number_width, rule.rows == 1 ? "row, " : "rows,", rule.reason));
+                         number_width, rule.rows == 1 ? "row, " : "rows,",
+                         rule.problem.empty() ? rule.reason : "since: " + rule.problem));
     }
   }
 

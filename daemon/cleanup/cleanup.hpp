@@ -34,7 +34,8 @@ struct CleanupSettings {
 using Report = std::function<void(std::string_view)>;
 
 // Reports what it is about to remove, removes it, and reports the number of removed rows per table.
-// It first records its start in the table limits_cleanup. `stop` ends it between two slices, which
+// It first records its start in the table limits_cleanup. A table that cannot be cleaned is an
+// Error in the end, after the others. `stop` ends it between two slices, which
 // is not an Error; rows removed by then stay removed.
 Result<void> clean_up(const CleanupSettings& settings, TimePoint now, const Report& report,
                       const std::atomic<bool>& stop);

@@ -54,6 +54,14 @@ std::string age_in_words(std::int64_t seconds) {
   return fmt::format("{} {}{}", count, unit, count == 1 ? "" : "s");
 }
 
+bool has_table(sqlite3* db, const std::string& table) {
+  auto query = sql::Statement::prepare(
+      db, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE");
+  if (!query) return true;  // the error shows when it is read
+  query->bind(1, table);
+  return query->step() != SQLITE_DONE;
+}
+
 bool has_index(sqlite3* db, const std::string& table, std::string_view column) {
   auto query = sql::Statement::prepare(
       db,
@@ -74,16 +82,23 @@ Result<std::int64_t> largest_age(sqlite3* db, std::string_view query,
 
 }  // namespace
 
-Result<std::vector<CleanupRule>> cleanup_rules(sqlite3* db, std::string_view table_prefix,
-                                               std::chrono::hours sessions, TimePoint now) {
+std::vector<CleanupRule> cleanup_rules(sqlite3* db, std::string_view table_prefix,
+                                       std::chrono::hours sessions, TimePoint now) {
   const std::int64_t now_s = now.time_since_epoch() / std::chrono::seconds{1};
   std::vector<CleanupRule> rules;
   for (const Table& table : kTables) {
-    Result<std::int64_t> age_s = std::chrono::seconds{sessions}.count();
-    if (table.age != nullptr) age_s = largest_age(db, table.age, table_prefix);
-    if (!age_s) return tl::unexpected{age_s.error()};
     CleanupRule& rule = rules.emplace_back();
     rule.table = fmt::format("{}{}", table_prefix, table.name);
+    rule.removes = has_table(db, rule.table);
+    rule.reason = "since there is no such table";
+    if (!rule.removes) continue;
+    Result<std::int64_t> age_s = std::chrono::seconds{sessions}.count();
+    if (table.age != nullptr) age_s = largest_age(db, table.age, table_prefix);
+    if (!age_s) {
+      rule.removes = false;
+      rule.problem = age_s.error().message;
+      continue;
+    }
     const std::string more = sql::with_prefix(table.more, table_prefix);
     rule.by_age = more.empty() && has_index(db, rule.table, table.column);
     // The + prevents the use of an index whose rows would have to be sorted again for each slice.

@@ -19,15 +19,16 @@ struct CleanupRule {
   std::string condition;  // with ?1, the time before which rows are removed, and ?2, now
   std::string order;      // follows AND: by age if there is an index, otherwise by rowid from ?3 on
   bool by_age = false;
-  bool removes = true;  // false: no row sets a period, so nothing is removed
+  bool removes = true;  // false: no row sets a period or there is no such table
   std::int64_t before_s = 0;
   std::int64_t now_s = 0;
-  std::string reason;     // "older than 30 days"
+  std::string reason;     // "ended more than 30 days ago"
+  std::string problem;    // why this table cannot be cleaned; the others can
   std::int64_t rows = 0;  // to be removed, then removed
 };
 
 // A period is the largest of all rows, including disabled ones; if none or 0, nothing is removed.
-Result<std::vector<CleanupRule>> cleanup_rules(sqlite3* db, std::string_view table_prefix,
-                                               std::chrono::hours sessions, TimePoint now);
+std::vector<CleanupRule> cleanup_rules(sqlite3* db, std::string_view table_prefix,
+                                       std::chrono::hours sessions, TimePoint now);
 
 }  // namespace policyd

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "daemon/sqlite/missing_parts.hpp"
 #include "daemon/sqlite/wal_batch_vfs.hpp"
 #include "schema_sql.hpp"
 
@@ -79,11 +80,17 @@ bool has_triggers(sqlite3* db, std::string_view table_prefix) {
                                  table_prefix, kRuleTables.size() * kEvents.size()));
 }
 
+bool is_complete(sqlite3* db, std::string_view table_prefix) {
+  const auto missing = missing_parts(db, table_prefix);
+  return missing && missing->empty();
+}
+
 bool is_prepared(sqlite3* db, std::string_view table_prefix) {
   return has_table(db, fmt::format("{}limits_rules_version", table_prefix)) &&
          has_row(db, fmt::format("SELECT 1 FROM {}limits_rules_version WHERE SchemaVersion = {}",
                                  table_prefix, kOurSchemaVersion)) &&
-         has_state(db, table_prefix) && has_triggers(db, table_prefix);
+         has_state(db, table_prefix) && has_triggers(db, table_prefix) &&
+         is_complete(db, table_prefix);
 }
 
 bool is_write_ahead(sqlite3* db) {
@@ -93,15 +100,8 @@ bool is_write_ahead(sqlite3* db) {
 
 // Everything of ours, in the open transaction.
 Result<void> add_ours(sqlite3* db, std::string_view table_prefix) {
-  for (const char* table : kRuleTables) {
-    if (!has_table(db, fmt::format("{}{}", table_prefix, table))) {
-      return failure(
-          fmt::format("this is not a CBPolicyD database: it has no table {}{}; create one with "
-                      "'carbonio-limits init'",
-                      table_prefix, table));
-    }
-  }
-  auto done = sql::execute_or_explain(db, sql::with_prefix(kOurTables, table_prefix));
+  auto done = add_missing_parts(db, table_prefix);
+  if (done) done = sql::execute_or_explain(db, sql::with_prefix(kOurTables, table_prefix));
   const std::string tracking = fmt::format("{}quotas_tracking", table_prefix);
   if (done && !has_state(db, table_prefix)) {
     done =

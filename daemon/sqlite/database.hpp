@@ -37,13 +37,14 @@ Result<sql::Handle> connect_database(const std::filesystem::path& file);
 // Closing this connection leaves the write-ahead log unchanged.
 void keep_log_on_close(sqlite3* db);
 
-// Adds what we need to a CBPolicyD database: write-ahead log, column State, triggers, our tables.
-// Writes nothing if everything is there. In one transaction.
+// Adds what we need to a CBPolicyD database: missing parts (missing_parts.hpp), the write-ahead
+// log, column State, triggers, our tables. Writes nothing if everything is there. In one
+// transaction.
 Result<void> prepare_database(sqlite3* db, std::string_view table_prefix = {});
 
 // The same within the caller's transaction: a table that was dropped and recreated has lost its
-// triggers. True if something was missing; the rules version then exceeds `version`, so that all
-// rules are reloaded.
+// triggers, one that was only dropped is missing. True if something was missing; the rules version
+// then exceeds `version`, so that all rules are reloaded.
 Result<bool> repair_schema(sqlite3* db, std::string_view table_prefix, std::int64_t version);
 
 // The tables whose rows decide; a change to any of them raises the rules version.

@@ -4,12 +4,12 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
 #include "daemon/sqlite/database.hpp"
+#include "daemon/sqlite/missing_parts.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/database/backup.hpp"
 
@@ -71,16 +71,7 @@ Result<void> check(const Tables& copy) {
   const auto verdict = answer(copy.db, "PRAGMA quick_check(1)");
   if (!verdict) return tl::unexpected{verdict.error()};
   if (*verdict != "ok") return failure(fmt::format("it is damaged: {}", *verdict));
-  constexpr std::array<std::string_view, 7> kTables = {
-      "policies", "policy_members", "policy_groups",  "policy_group_members",
-      "quotas",   "quotas_limits",  "quotas_tracking"};
-  for (const std::string_view table : kTables) {
-    if (!copy.has_table(table)) {
-      return failure(
-          fmt::format("it has no table {}{}; is it a database of CBPolicyD?", copy.prefix, table));
-    }
-  }
-  return {};
+  return policyd::check_is_policyd(copy.db, copy.prefix);
 }
 
 // Prepares the copy for the live database: our tables, the version, pages of the same size.

@@ -112,7 +112,7 @@ void check_rules_in_force(const fs::path& file, policyd::Status status, sqlite3*
 
 // What database trouble means for mail.
 std::string effect_of_trouble(const policyd::Status& status, const DoctorQuestion& question) {
-  if (status.rules_version) return "it counts in memory only, and loses that when it stops";
+  if (status.rules_version) return "it counts in memory only";
   return question.daemon.config.bypass_mode == policyd::Bypass::tempfail
              ? "it could not read any limits, so ALL MAIL IS DEFERRED (bypass_mode=tempfail)"
              : "it could not read any limits, so all mail passes unlimited (bypass_mode=pass)";

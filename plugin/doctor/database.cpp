@@ -6,14 +6,12 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include "daemon/sqlite/database.hpp"
+#include "daemon/sqlite/missing_parts.hpp"
 #include "hooks/system/users.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/terminal/text.hpp"
-#include "schema_sql.hpp"
 
 namespace limits {
 namespace {
@@ -56,7 +54,7 @@ void check_space(const DoctorQuestion& question, Findings& findings) {
   if (free >= kMinFreeBytes) return;
   findings.wrong("database.space",
                  fmt::format("only {} MiB free in {}", free >> 20, folder.string()),
-                 "on a full disk the daemon counts in memory only, and loses that when it stops",
+                 "on a full disk the daemon counts in memory only",
                  fmt::format("free space there (df -h {})", folder.string()));
 }
 
@@ -93,58 +91,27 @@ void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findin
                    fmt::format("end the sqlite3 or script that 'fuser -v {}' shows", file));
   } else {
     findings.wrong("database.writable", fmt::format("the database is not writable: {}", why),
-                   "the daemon counts in memory only, and loses that when it stops",
+                   "the daemon counts in memory only",
                    fmt::format("ls -l {0}*; chmod u+w {0}", file));
   }
 }
 
-std::map<std::string, std::set<std::string>> columns_of(sqlite3* db) {
-  std::map<std::string, std::set<std::string>> tables;
-  auto rows = Statement::prepare(db,
-                                 "SELECT m.name, c.name FROM sqlite_master m, "
-                                 "pragma_table_info(m.name) c WHERE m.type = 'table'");
-  while (rows && rows->step() == SQLITE_ROW) {
-    tables[lower_cased(rows->text(0))].insert(lower_cased(rows->text(1)));
-  }
-  return tables;
-}
-
-// Tables and columns that a fresh database has and this one lacks.
-std::vector<std::string> missing_parts(sqlite3* db, const std::string& table_prefix) {
-  sqlite3* raw = nullptr;
-  sqlite3_open(":memory:", &raw);
-  const policyd::sql::Handle fresh{raw};
-  if (!policyd::sql::execute_or_explain(
-          raw, policyd::sql::with_prefix(policyd::kSchemaSql, table_prefix))) {
-    return {};
-  }
-  std::vector<std::string> missing;
-  const auto present = columns_of(db);
-  for (const auto& [table, columns] : columns_of(raw)) {
-    const auto found = present.find(table);
-    if (found == present.end()) {
-      missing.push_back("table " + table);
-      continue;
-    }
-    for (const std::string& column : columns) {
-      // Ours, added when the daemon first opens a database.
-      if (column == "state") continue;
-      if (!found->second.contains(column)) missing.push_back(fmt::format("{}.{}", table, column));
-    }
-  }
-  return missing;
-}
-
 void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& findings) {
   const std::string& prefix = question.daemon.config.table_prefix;
-  const auto missing = missing_parts(db, prefix);
-  if (!missing.empty()) {
-    findings.wrong(
-        "database.schema",
-        fmt::format("the database is not complete: {} missing", join_with_and(missing)),
-        "the daemon cannot read its rules, and mail is deferred or passes unlimited (bypass_mode); "
-        "'init --force' keeps a copy of this database next to it",
-        "carbonio-limits init --force");
+  const std::string file = question.daemon.config.database.string();
+  if (const auto known = policyd::check_is_policyd(db, prefix); !known) {
+    findings.wrong("database.schema", fmt::format("{}: {}", file, known.error().message),
+                   "the daemon cannot read its rules, and mail is deferred or passes unlimited "
+                   "(bypass_mode)",
+                   fmt::format("set DSN in {} to the right file", question.daemon.file.string()));
+    return;
+  }
+  const auto missing = policyd::missing_parts(db, prefix);
+  if (missing && !missing->empty()) {
+    findings.wrong("database.schema",
+                   fmt::format("the database is not complete: {} missing", join_with_and(*missing)),
+                   "the daemon adds empty tables and columns for them when it opens the database",
+                   kRestart);
     return;
   }
   findings.well("database.schema", "the database has all tables and columns");
@@ -198,7 +165,7 @@ policyd::sql::Handle check_database(const DoctorQuestion& question, Findings& fi
                    "the daemon cannot read its rules, and mail is deferred or passes unlimited "
                    "(bypass_mode)",
                    fmt::format("ls -l {}*; if it is damaged: carbonio-limits restore FILE with the "
-                               "latest copy, or carbonio-limits init --force",
+                               "latest copy",
                                file.string()));
     return nullptr;
   }

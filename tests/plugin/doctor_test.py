@@ -322,7 +322,7 @@ class Database(DoctorTest):
         self.daemon.stop()
         self.daemon.sql("DROP TABLE quotas_tracking; ALTER TABLE quotas DROP COLUMN LastQuota;")
         what = self.wrong()["database.schema"][0]["what"]
-        self.assertIn("quotas.lastquota", what)
+        self.assertIn("quotas.LastQuota", what)
         self.assertIn("table quotas_tracking", what)
 
     def test_locked_by_another(self):

@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 
@@ -31,6 +32,24 @@ struct DatabaseIds {
     return {FileId::of(database), FileId::of(std::filesystem::path{database} += "-wal"),
             FileId::of(std::filesystem::path{database} += "-shm")};
   }
+};
+
+// What stat() says of a database and its folder: equal only if nobody has changed its content, its
+// owner or who may write it.
+struct DatabaseState {
+  struct File {
+    FileId id;
+    off_t size = 0;
+    std::int64_t written_ns = 0;
+    std::int64_t changed_ns = 0;
+    bool operator==(const File&) const = default;
+  };
+  std::optional<File> file, log;
+  uid_t folder_owner = 0;
+  mode_t folder_mode = 0;
+  bool operator==(const DatabaseState&) const = default;
+
+  static DatabaseState of(const std::filesystem::path& database);
 };
 
 }  // namespace policyd

@@ -24,6 +24,7 @@ Soundness judge(sqlite3* db, int code) {
       return {State::damaged, sql::message_of(db)};
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_ERROR:  // a table is missing
       return {};
     default:
       return {State::unreadable, sql::message_of(db)};

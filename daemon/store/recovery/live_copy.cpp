@@ -65,15 +65,27 @@ Result<void> LiveCopy::keep_rules() {
   return {};
 }
 
+// By their names: a database that was completed when it was taken over has them in another order.
+std::string LiveCopy::columns_of(const std::string& table) const {
+  std::string names;
+  auto rows =
+      sql::Statement::prepare(memory_.get(), fmt::format("PRAGMA main.table_info('{}')", table));
+  while (rows && rows->step() == SQLITE_ROW) {
+    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", rows->text(1));
+  }
+  return names;
+}
+
 Result<void> LiveCopy::put_rules(const std::filesystem::path& into) {
   if (!kept_version_) return failure("there is no copy of the rules");
   auto done = attach_as(into, "other");
   if (!done) return done;
   std::string statements;
   for (const char* table : rule_tables()) {
-    statements +=
-        fmt::format("DELETE FROM other.{0}; INSERT INTO other.{0} SELECT * FROM main.{0};\n",
-                    table_prefix_ + table);
+    const std::string name = table_prefix_ + table;
+    statements += fmt::format(
+        "DELETE FROM other.{0}; INSERT INTO other.{0} ({1}) SELECT {1} FROM main.{0};\n", name,
+        columns_of(name));
   }
   statements +=
       fmt::format("UPDATE other.{}limits_rules_version SET Version = max(Version, {}) + 1",

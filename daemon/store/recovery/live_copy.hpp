@@ -38,6 +38,7 @@ class LiveCopy {
 
  private:
   Result<void> attach_as(const std::filesystem::path& file, const char* name);
+  [[nodiscard]] std::string columns_of(const std::string& table) const;  // "ID", "Name"
   Result<void> in_transaction(const std::string& statements);
 
   std::filesystem::path file_;

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "daemon/sqlite/database.hpp"
+#include "daemon/sqlite/missing_parts.hpp"
 #include "daemon/store/recovery/integrity_check.hpp"
 
 namespace policyd {
@@ -61,13 +62,7 @@ Result<void> check_sound(const fs::path& file, std::string_view table_prefix) {
   if (!db) return tl::unexpected{db.error()};
   const Soundness found = check_soundness(db->get(), table_prefix, Care::thorough);
   if (found.state != Soundness::State::sound) return failure(found.what);
-  for (const char* table : rule_tables()) {
-    const std::string query = fmt::format("SELECT count(*) FROM {}{}", table_prefix, table);
-    if (auto exists = sql::Statement::prepare(db->get(), query); !exists) {
-      return tl::unexpected{exists.error()};
-    }
-  }
-  return {};
+  return check_is_policyd(db->get(), table_prefix);
 }
 
 Result<void> copy_backup(const fs::path& database, const fs::path& to, const FileAccess& access) {

@@ -27,10 +27,12 @@ class Trouble {
 
   Trouble(Maillog& log, Millis remind_every) : log_(log), remind_every_(remind_every) {}
 
-  // `what` is a sentence without a full stop, `consequence` what it means for the mail.
-  void begin(Kind kind, std::string what, std::string_view consequence);
-  void end(Kind kind) { now_[static_cast<std::size_t>(kind)].clear(); }
-  // Logs that it continues, if that is due.
+  // `what` is a sentence without a full stop, `consequence` what it means for the mail. One that
+  // ends within `unnoticed`, as a short lock does, is not logged.
+  void begin(Kind kind, std::string what, std::string_view consequence, Millis unnoticed = {});
+  // Whether it had been logged.
+  bool end(Kind kind);
+  // Logs what has lasted long enough, or that it continues, if that is due.
   void remind(std::size_t unstored);
 
   [[nodiscard]] bool is(Kind kind) const { return !now_[static_cast<std::size_t>(kind)].empty(); }
@@ -41,6 +43,8 @@ class Trouble {
   Millis remind_every_;
   std::array<std::string, 3> now_;
   std::chrono::steady_clock::time_point reminded_;
+  std::string unlogged_;  // of Kind::writing, the line that may be due
+  std::chrono::steady_clock::time_point due_;
 };
 
 }  // namespace policyd

@@ -7,6 +7,8 @@
 
 #include "daemon/rules/match/rows.hpp"
 #include "daemon/sqlite/database.hpp"
+#include "daemon/sqlite/missing_parts.hpp"
+#include "daemon/sqlite/read_only.hpp"
 
 namespace policyd {
 
@@ -30,6 +32,15 @@ Result<void> RulesSource::load_first(sqlite3* db) {
   adopt(std::move(*rules));
   return {};
 }
+
+Result<void> RulesSource::load_first_unwritable() {
+  auto rules = load(From::unwritable);
+  if (!rules) return failure(rules.error().message);
+  adopt(std::move(*rules));
+  return {};
+}
+
+void RulesSource::reload_unwritable() { request(-1, From::unwritable); }
 
 void RulesSource::detach(const sqlite3* db) {
   if (version_db_ != db) return;
@@ -57,7 +68,7 @@ void RulesSource::refresh(sqlite3* db) {
     adopt(std::move(*rules));
   } else if (rules.error().too_many_rows) {
     force_reload_ = false;
-    request(version);
+    request(version, From::database);
   } else {
     log_.error(
         fmt::format("cannot read the rules; keeping the previous ones: {}", rules.error().message));
@@ -92,31 +103,40 @@ void RulesSource::log_problems(const Rules& rules) {
   known_problems_ = std::move(problems);
 }
 
-void RulesSource::request(std::int64_t version) {
+void RulesSource::request(std::int64_t version, From from) {
   if (requested_ == version) return;
   requested_ = version;
-  thread_.change([this] { load_ = true; });
+  thread_.change([this, from] { load_ = from; });
 }
 
 void RulesSource::work() {
   auto lock = thread_.lock();
   while (thread_.wait(lock, [this] { return load_ || !to_free_.empty(); })) {
     auto freed = std::exchange(to_free_, {});
-    const bool load = std::exchange(load_, false);
+    const auto from = std::exchange(load_, std::nullopt);
     lock.unlock();
     freed.clear();
-    if (load) load_and_post();
+    if (from) load_and_post(*from);
     lock.lock();
   }
 }
 
-void RulesSource::load_and_post() {
-  Loaded rules = [&]() -> Loaded {
-    auto db = open_database(file_, OpenMode::read_only, std::chrono::seconds{1});
-    if (!db) return tl::unexpected{RulesFailure{false, db.error().message}};
-    return load_rules(db->get(), table_prefix_, std::nullopt);
-  }();
-  loop_.post(guard_.wrap([this, rules = std::move(rules)] { loaded(rules); }));
+void RulesSource::load_and_post(From from) {
+  loop_.post(guard_.wrap([this, rules = load(from)] { loaded(rules); }));
+}
+
+RulesSource::Loaded RulesSource::load(From from) const {
+  constexpr std::chrono::seconds kBusyTimeout{1};
+  auto db = from == From::database ? open_database(file_, OpenMode::read_only, kBusyTimeout)
+                                   : open_unwritable(file_, {});
+  if (!db) return tl::unexpected{RulesFailure{false, db.error().message}};
+  auto rules = load_rules(db->get(), table_prefix_, std::nullopt);
+  // One that can be written gets what it lacks; until then the previous rules apply.
+  if (rules || from == From::database) return rules;
+  if (const auto supplied = supply_missing_parts(db->get(), table_prefix_); !supplied) {
+    return tl::unexpected{RulesFailure{false, supplied.error().message}};
+  }
+  return load_rules(db->get(), table_prefix_, std::nullopt);
 }
 
 void RulesSource::loaded(const Loaded& rules) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -30,6 +31,10 @@ class RulesSource {
 
   // At the start: on the caller's thread, whatever their number.
   Result<void> load_first(sqlite3* db);
+  // The same for a database that cannot be written, and may lack tables or columns.
+  Result<void> load_first_unwritable();
+  // Reads such a one again on the thread: it has changed.
+  void reload_unwritable();
   // The next refresh reloads them whatever their version, since the database is now another file.
   void force_reload() { force_reload_ = true; }
   // The connection is about to close.
@@ -42,9 +47,11 @@ class RulesSource {
 
   void adopt(std::shared_ptr<const Rules> rules);
   void log_problems(const Rules& rules);
-  void request(std::int64_t version);
-  void work();           // the thread
-  void load_and_post();  // the thread
+  enum class From : std::uint8_t { database, unwritable };
+  void request(std::int64_t version, From from);
+  void work();                    // the thread
+  void load_and_post(From from);  // the thread
+  [[nodiscard]] Loaded load(From from) const;
   void loaded(const Loaded& rules);
 
   EventLoop& loop_;
@@ -59,7 +66,7 @@ class RulesSource {
   std::unordered_set<std::string> known_problems_;
 
   // Shared with the thread.
-  bool load_ = false;
+  std::optional<From> load_;
   std::vector<std::shared_ptr<const Rules>> to_free_;
 
   EventLoop::Guard guard_;

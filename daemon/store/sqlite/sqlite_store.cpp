@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/store/sqlite/sqlite_store.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <system_error>
@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "daemon/sqlite/database.hpp"
+#include "daemon/sqlite/missing_parts.hpp"
+#include "daemon/sqlite/read_only.hpp"
 
 namespace policyd {
 
@@ -63,23 +65,45 @@ void SqliteStore::open() {
     return;
   }
   close_file();
-  report_trouble(opened.error().message);
-  loop_.after(settings_.reopen_after, guard_.wrap([this] {
-    if (!session_ && !file_.is_being_replaced()) open();
-  }));
+  read_only();
+  const bool known = trouble_.is(Kind::writing);
+  report_trouble(opened.error().message + (known ? "" : why_unwritable(settings_.file)));
 }
 
 Result<void> SqliteStore::try_open() {
-  const bool first = rules() == nullptr;
   if (auto exists = ensure_exists(); !exists) return exists;
   auto opened = open_existing();
-  if (opened || !first) return opened;
+  if (opened || rules()) return opened;
   close_file();
-  const auto replaced = replace_damaged_by_backup(settings_.file);
-  if (!replaced) return opened;
-  log_.error(fmt::format("{}; {}", opened.error().message, replaced->what));
-  rules_.force_reload();  // some may have been read
+  if (!replace_if_damaged(opened.error().message)) return opened;
   return open_existing();
+}
+
+// Reads the whole file, so not each time that it is tried.
+Result<void> SqliteStore::replace_if_damaged(std::string_view why) {
+  const auto state = DatabaseState::of(settings_.file);
+  const auto now = Steady::now();
+  if (examined_state_ == state && now - examined_ < settings_.reopen_after) {
+    return failure("examined already");
+  }
+  examined_state_ = state;
+  examined_ = now;
+  const auto replaced = replace_damaged_by_backup(settings_.file);
+  if (!replaced) return tl::unexpected{replaced.error()};
+  log_.error(fmt::format("{}; {}", why, replaced->what));
+  return {};
+}
+
+// A database that cannot be opened for writing still has rules, and new ones when it changes.
+void SqliteStore::read_only() {
+  const auto state = DatabaseState::of(settings_.file);
+  if (rules() && read_state_ == state) return;
+  read_state_ = state;
+  if (rules()) {
+    rules_.reload_unwritable();
+  } else {
+    static_cast<void>(rules_.load_first_unwritable());  // why it cannot be opened is reported
+  }
 }
 
 Result<void> SqliteStore::ensure_exists() {
@@ -106,6 +130,9 @@ Result<void> SqliteStore::ensure_exists() {
 Result<void> SqliteStore::open_existing() {
   const Millis patience = std::exchange(at_start_, false) ? kPatienceAtStart : Millis{0};
   if (auto opened = session_.open(settings_.file, patience); !opened) return opened;
+  if (sqlite3_db_readonly(session_.db(), "main") == 1) {
+    return failure(fmt::format("{} cannot be written", settings_.file.string()));
+  }
   if (auto prepared = prepare(); !prepared) {
     return failure(fmt::format("{}: {}", settings_.file.string(), prepared.error().message));
   }
@@ -116,15 +143,20 @@ Result<void> SqliteStore::open_existing() {
   loop_.after(kForgetCountedAfter, guard_.wrap([this] { pending_.forget_counted(); }));
   file_.opened();
   if (rules()) file_.on_rules_version(rules()->version);
+  if (std::exchange(read_state_, std::nullopt)) rules_.force_reload();
   return {};
 }
 
 Result<void> SqliteStore::prepare() {
+  const auto missing = missing_parts(session_.db(), settings_.table_prefix);
+  if (!missing) return tl::unexpected{missing.error()};
   auto done = prepare_database(session_.db(), settings_.table_prefix);
-  // Even if that failed: a database that cannot be written still has rules. Later the next batch
-  // reloads them, as after a commit by another connection: perhaps on another thread.
-  auto loaded = rules() ? Result<void>{} : rules_.load_first(session_.db());
-  if (done) done = std::move(loaded);
+  if (done && !missing->empty()) {
+    log_.notice(fmt::format("added to the database: {}", fmt::join(*missing, ", ")));
+  }
+  // Later the next batch reloads them, as after a commit by another connection: perhaps on another
+  // thread.
+  if (done && !rules()) done = rules_.load_first(session_.db());
   if (done) done = pending_.attach(session_.db(), settings_.table_prefix);
   return done;
 }
@@ -210,6 +242,7 @@ void SqliteStore::attempt() {
   }
   last_error_ = session_.error();
   const int kind = code & 0xFF;
+  was_locked_ = kind == SQLITE_BUSY;
   if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB) file_.check_now();
   roll_back();
   wait_or_remember();
@@ -230,7 +263,7 @@ void SqliteStore::wait_or_remember() {
     return;
   }
   if (!std::exchange(decided_, true)) decide_(pending_);
-  if (may_write()) report_trouble(last_error_);
+  if (may_write()) report_trouble(last_error_, was_locked_ ? settings_.short_lock : Millis{0});
   finish(Outcome::remembered);
 }
 
@@ -249,7 +282,7 @@ int SqliteStore::begin() {
 int SqliteStore::refresh() {
   const auto foreign_commit = session_.foreign_commit();
   if (!foreign_commit) return sqlite3_errcode(session_.db());
-  if (!*foreign_commit) return SQLITE_OK;
+  if (!*foreign_commit && !recreation_is_due()) return SQLITE_OK;
   if (const int code = repair_tables(); code != SQLITE_OK) return code;
   session_.remember_version();
   pending_.on_foreign_commit();
@@ -258,10 +291,24 @@ int SqliteStore::refresh() {
   return SQLITE_OK;
 }
 
+bool SqliteStore::recreation_is_due() const {
+  return incomplete_since_ && Steady::now() - *incomplete_since_ >= settings_.recreate_after;
+}
+
 // A rule table that was dropped and recreated has lost its triggers: creates them again, after
-// which all rules are reloaded. A failure is logged and does not stop the batch.
+// which all rules are reloaded. One that was only dropped is recreated a little later, since the
+// script that drops it may be about to do that; until then the previous rules apply. A failure is
+// logged and does not stop the batch.
 int SqliteStore::repair_tables() {
   if (!session_.schema_changed()) return SQLITE_OK;
+  const auto missing = missing_parts(session_.db(), settings_.table_prefix);
+  if (!missing) return SQLITE_OK;
+  if (missing->empty()) {
+    incomplete_since_.reset();
+  } else {
+    if (!incomplete_since_) incomplete_since_ = Steady::now();
+    if (!recreation_is_due()) return SQLITE_OK;
+  }
   const auto repaired =
       repair_schema(session_.db(), settings_.table_prefix, rules() ? rules()->version : 0);
   if (sqlite3_get_autocommit(session_.db()) != 0) return SQLITE_ABORT;  // SQLite rolled back
@@ -274,6 +321,11 @@ int SqliteStore::repair_tables() {
     return SQLITE_OK;
   }
   repair_error_.clear();
+  incomplete_since_.reset();
+  if (!missing->empty()) {
+    log_.warning(
+        fmt::format("missing in the database, added empty: {}", fmt::join(*missing, ", ")));
+  }
   if (*repaired) log_.notice("database tables were recreated: reloading all rules");
   session_.remember_schema();
   return SQLITE_OK;
@@ -310,27 +362,31 @@ void SqliteStore::store_some() {
   loop_.post(guard_.wrap([this] { store_some(); }));
 }
 
-// A timer: many rules are loaded on another thread, which is to start when they change, not with
-// the next batch.
+// A timer: a file that could not be opened is tried again; and many rules are loaded on another
+// thread, which is to start when they change, not with the next batch.
 void SqliteStore::poll_for_changes() {
-  if (done_ || storing_later_ || !may_write()) return;
-  if (session_.foreign_commit() != true) return;
+  if (done_) return;
+  if (!session_ && !file_.is_being_replaced()) return open();
+  if (storing_later_ || !may_write()) return;
+  if (session_.foreign_commit() != true && !recreation_is_due()) return;
   if (begin() == SQLITE_OK && session_.commit() == SQLITE_OK) return;
   roll_back();
 }
 
-void SqliteStore::report_trouble(std::string what) {
+void SqliteStore::report_trouble(std::string what, Millis unnoticed) {
   storing_later_ = true;
   trouble_.begin(
       Kind::writing, std::move(what),
-      rules() ? "counting in memory" : "no rules could be read: answering as bypass_mode says");
+      rules() ? "counting in memory" : "no rules could be read: answering as bypass_mode says",
+      unnoticed);
   trouble_.remind(pending_.dirty());
 }
 
 void SqliteStore::on_all_stored() {
   storing_later_ = false;
-  trouble_.end(Kind::writing);
-  log_.notice("database writable again; all pending counters are stored");
+  if (trouble_.end(Kind::writing)) {
+    log_.notice("database writable again; all pending counters are stored");
+  }
   if (const std::size_t lost = pending_.take_lost(); lost > 0) {
     log_.error(
         fmt::format("{} counter updates were lost while the database was unavailable", lost));

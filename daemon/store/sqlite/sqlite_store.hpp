@@ -13,10 +13,13 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
+#include "daemon/store/recovery/file_ids.hpp"
 #include "daemon/store/recovery/lost_file.hpp"
 #include "daemon/store/recovery/trouble.hpp"
 #include "daemon/store/sqlite/checkpoint.hpp"
@@ -32,16 +35,18 @@ struct SqliteStoreSettings {
   std::string table_prefix;
   bool sync_each_commit = false;  // durability=full
   std::size_t cache_entries = 200'000;
-  Millis reopen_after{30'000};  // bypass_timeout
+  Millis reopen_after{30'000};  // bypass_timeout: a damaged file is examined again
   std::chrono::seconds backup_every{3600};
   std::int64_t largest_log = 256 * 1024 * 1024;  // bytes; beyond it nothing is written
   // Parameters, so that tests need not wait.
-  Millis patience{50};          // until a batch is answered from memory
-  Millis first_retry{2};        // of a batch that waits
-  Millis retry_every{500};      // while there is trouble
-  Millis poll_every{1'000};     // for rules that changed between batches, and for a lost file
-  Millis check_every{10'000};   // the file, through another connection
-  Millis remind_every{60'000};  // of trouble, in the log
+  Millis patience{50};           // until a batch is answered from memory
+  Millis first_retry{2};         // of a batch that waits
+  Millis retry_every{500};       // while there is trouble
+  Millis poll_every{1'000};      // for rules that changed between batches, and for a lost file
+  Millis check_every{10'000};    // the file, through another connection
+  Millis remind_every{60'000};   // of trouble, in the log
+  Millis short_lock{5'000};      // which is not logged
+  Millis recreate_after{5'000};  // a dropped table: scripts recreate it at once
 };
 
 class SqliteStore final : public Store {
@@ -67,6 +72,8 @@ class SqliteStore final : public Store {
   Result<void> ensure_exists();
   Result<void> open_existing();
   Result<void> prepare();
+  Result<void> replace_if_damaged(std::string_view why);
+  void read_only();
   void close_file();
   void reopen(bool adopted);
   void on_wal_size(std::int64_t bytes);
@@ -82,6 +89,7 @@ class SqliteStore final : public Store {
   // Transactions.
   int begin();
   int refresh();
+  [[nodiscard]] bool recreation_is_due() const;
   int repair_tables();
   int write_and_commit(std::size_t max_rows);  // of each table
   void roll_back();
@@ -91,7 +99,7 @@ class SqliteStore final : public Store {
   void retry_pending();
   void store_some();
   void poll_for_changes();
-  void report_trouble(std::string what);
+  void report_trouble(std::string what, Millis unnoticed = {});
   void on_all_stored();
 
   EventLoop& loop_;
@@ -104,6 +112,11 @@ class SqliteStore final : public Store {
   std::unique_ptr<Checkpoint> checkpoint_;  // while a file is open
   LostFile file_;
   bool at_start_ = true;
+  // While it cannot be opened: as it was when its rules were read, and when damage was looked for.
+  std::optional<DatabaseState> read_state_, examined_state_;
+  std::chrono::steady_clock::time_point examined_;
+  // Since when tables are missing; they are not recreated at once.
+  std::optional<std::chrono::steady_clock::time_point> incomplete_since_;
 
   Uses uses_ = Uses::everything;
   Decide decide_;
@@ -116,6 +129,7 @@ class SqliteStore final : public Store {
   bool wrote_nothing_ = false;  // the last transaction
   bool storing_later_ = false;  // more waits to be stored than one batch may write
   std::string last_error_;
+  bool was_locked_ = false;   // the last error was another connection's lock
   std::string repair_error_;  // logged already
   EventLoop::Guard guard_;
 };
