@@ -28,6 +28,16 @@ inline void put_varint(std::string& out, std::uint64_t value) {
   out += static_cast<char>(value);
 }
 
+// Eight bytes, in two's complement.
+inline void put_integer(std::string& out, std::int64_t value) {
+  put_double(out, std::bit_cast<double>(value));
+}
+
+inline void put_text(std::string& out, std::string_view text) {
+  put_varint(out, text.size());
+  out += text;
+}
+
 inline void put_millis(std::string& out, Millis span) {
   put_varint(out, static_cast<std::uint64_t>(span.count()));
 }
@@ -37,6 +47,7 @@ class StateReader {
  public:
   explicit StateReader(std::string_view blob) : left_(blob) {}
   [[nodiscard]] bool at_end() const { return left_.empty(); }
+  [[nodiscard]] std::string_view rest() const { return left_; }
 
   std::optional<std::uint8_t> byte() {
     if (left_.empty()) return std::nullopt;
@@ -62,6 +73,21 @@ class StateReader {
       if ((*next & 0x80u) == 0) return value <= max ? std::optional(value) : std::nullopt;
     }
     return std::nullopt;
+  }
+
+  std::optional<std::int64_t> integer() {
+    const auto bits = number();
+    if (!bits) return std::nullopt;
+    return std::bit_cast<std::int64_t>(*bits);
+  }
+
+  // Of the blob's bytes.
+  std::optional<std::string_view> text(std::size_t max) {
+    const auto size = varint(max);
+    if (!size || *size > left_.size()) return std::nullopt;
+    const std::string_view text = left_.substr(0, *size);
+    left_.remove_prefix(*size);
+    return text;
   }
 
   std::optional<Millis> millis(Millis max) {

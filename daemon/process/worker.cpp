@@ -56,6 +56,7 @@ SqliteStoreSettings store_settings(const Config& config) {
   SqliteStoreSettings settings;
   settings.file = config.database;
   settings.table_prefix = config.table_prefix;
+  settings.run_folder = config.pid_file.parent_path();
   settings.sync_each_commit = config.durability == Durability::full;
   settings.cache_entries = config.cache_entries;
   settings.reopen_after = config.bypass_timeout;

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <memory>
 #include <system_error>
 
 #include "daemon/rules/rules.hpp"
@@ -63,8 +64,21 @@ void Backups::on_rules_version(std::int64_t version) {
 }
 
 void Backups::replace(FileFinding::Kind lost, Replaced replaced) {
-  thread_.change([this, lost, &replaced] {
-    lost_.emplace(lost, std::move(replaced));
+  request(lost, [this, replaced = std::move(replaced)](const Result<Replacement>& result) {
+    loop_.post(guard_.wrap([replaced, result] { replaced(result); }));
+  });
+}
+
+std::future<Result<Replacement>> Backups::replace_at_end(FileFinding::Kind lost) {
+  // shared_ptr: the thread may hold it longer than the caller waits.
+  const auto promise = std::make_shared<std::promise<Result<Replacement>>>();
+  request(lost, [promise](const Result<Replacement>& result) { promise->set_value(result); });
+  return promise->get_future();
+}
+
+void Backups::request(FileFinding::Kind lost, Replaced done) {
+  thread_.change([this, lost, &done] {
+    lost_.emplace(lost, std::move(done));
     hurry_ = true;
   });
 }
@@ -95,7 +109,10 @@ void Backups::work() {
       ids_ = *opened;
       hold_open();
     }
-    if (lost) do_replace(lost->first, lost->second);
+    if (lost) {
+      lost->second(
+          replace_database(file_, table_prefix_, lost->first, ids_, access_, live_, hurry_));
+    }
     if (changed) keep_rules(*changed);
     if (to_back_up_ && Steady::now() >= due_) back_up();
     lock.lock();
@@ -158,11 +175,6 @@ Result<void> Backups::make_backup() {
   if (!code) return {};
   remove_database(fresh);
   return failure(fmt::format("cannot rename {}: {}", fresh.string(), code.message()));
-}
-
-void Backups::do_replace(FileFinding::Kind lost, const Replaced& replaced) {
-  auto result = replace_database(file_, table_prefix_, lost, ids_, access_, live_, hurry_);
-  loop_.post(guard_.wrap([replaced, result = std::move(result)] { replaced(result); }));
 }
 
 }  // namespace policyd

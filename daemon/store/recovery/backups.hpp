@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,6 +37,8 @@ class Backups {
   // The open file is lost: replaces it by the best that can be recovered, and calls `replaced` on
   // the loop.
   void replace(FileFinding::Kind lost, Replaced replaced);
+  // The same when the loop has ended.
+  std::future<Result<Replacement>> replace_at_end(FileFinding::Kind lost);
 
  private:
   using Steady = std::chrono::steady_clock;
@@ -45,7 +48,7 @@ class Backups {
   void keep_rules(std::int64_t version);
   void back_up();
   Result<void> make_backup();
-  void do_replace(FileFinding::Kind lost, const Replaced& replaced);
+  void request(FileFinding::Kind lost, Replaced done);  // `done` is called on the thread
   [[nodiscard]] std::optional<Steady::time_point> next() const;
   [[nodiscard]] Steady::time_point backup_due();
 

@@ -16,6 +16,15 @@ namespace fs = std::filesystem;
 using Steady = std::chrono::steady_clock;
 using Kind = FileFinding::Kind;
 
+fs::path log_of(const fs::path& database) { return fs::path{database} += "-wal"; }
+
+// 0 if there is no such file.
+std::uintmax_t size_of(const fs::path& file) {
+  std::error_code code;
+  const std::uintmax_t size = fs::file_size(file, code);
+  return code ? 0 : size;
+}
+
 }  // namespace
 
 FileWatch::FileWatch(EventLoop& loop, FileWatchSettings settings, Found found)
@@ -57,6 +66,7 @@ void FileWatch::inspect(const Watched& watched) {
   if (std::exchange(seen_number_, watched.number) != watched.number) {
     next_check_ = Steady::now() + settings_.check_every;
     seen_size_ = 0;
+    seen_log_size_ = 0;
     was_wrong_ = false;
   }
   bool thorough = was_wrong_;
@@ -68,15 +78,24 @@ void FileWatch::inspect(const Watched& watched) {
     was_wrong_ = true;
     return post(watched, std::move(*finding));
   }
-  std::error_code code;
-  const std::uintmax_t size = fs::file_size(settings_.file, code);
-  if (!code && size < seen_size_) thorough = true;
-  if (!code) seen_size_ = size;
+  // Others may shorten the log after a checkpoint, which is no damage.
+  const std::uintmax_t size = size_of(settings_.file);
+  const std::uintmax_t log_size = size_of(log_of(settings_.file));
+  thorough |= size < std::exchange(seen_size_, size);
+  thorough |= log_size < std::exchange(seen_log_size_, log_size);
   if (!thorough && Steady::now() < next_check_) return;
   next_check_ = Steady::now() + settings_.check_every;
   FileFinding finding = check(watched.ids, thorough);
   was_wrong_ = finding.kind == Kind::damaged;
   post(watched, std::move(finding));
+}
+
+std::optional<FileFinding> FileWatch::look(const DatabaseIds& ids, std::uintmax_t log_bytes) const {
+  if (auto finding = compare(ids)) return finding;
+  if (size_of(log_of(settings_.file)) >= log_bytes) return std::nullopt;
+  FileFinding finding = check(ids, true);
+  if (finding.kind == Kind::sound) return std::nullopt;
+  return finding;
 }
 
 void FileWatch::post(const Watched& watched, FileFinding finding) {

@@ -50,6 +50,10 @@ class FileWatch {
   void closed();
   // Reads the whole file immediately, after an error that suggests damage.
   void check_now();
+  // At the end, on the loop's thread: what is wrong at this moment, if anything is. Reads the file
+  // only if its log is shorter than the `log_bytes` that were committed to it.
+  [[nodiscard]] std::optional<FileFinding> look(const DatabaseIds& ids,
+                                                std::uintmax_t log_bytes) const;
 
  private:
   struct Watched {
@@ -76,6 +80,7 @@ class FileWatch {
   std::chrono::steady_clock::time_point next_check_;
   std::uint64_t seen_number_ = 0;
   std::uintmax_t seen_size_ = 0;
+  std::uintmax_t seen_log_size_ = 0;
   bool was_wrong_ = false;
 
   EventLoop::Guard guard_;

@@ -18,6 +18,8 @@ using State = Soundness::State;
 constexpr std::int64_t kSmallBytes = 32 * 1024 * 1024;
 
 Soundness judge(sqlite3* db, int code) {
+  // The log is shorter than its index says.
+  if (code == SQLITE_IOERR_SHORT_READ) return {State::damaged, sql::message_of(db)};
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

@@ -25,9 +25,9 @@ LostFile::LostFile(EventLoop& loop, Maillog& log, Trouble& trouble, const FileWa
 
 void LostFile::opened() {
   open_ = true;
-  const DatabaseIds ids = DatabaseIds::of(file_);
-  backups_.opened(ids);
-  watch_.opened(ids);
+  ids_ = DatabaseIds::of(file_);
+  backups_.opened(ids_);
+  watch_.opened(ids_);
 }
 
 void LostFile::closed() {
@@ -53,11 +53,25 @@ void LostFile::found(const FileFinding& finding) {
   const auto now = std::chrono::steady_clock::now();
   if (lost_ && now - tried_ < retry_every_) return;
   tried_ = now;
+  remember(finding);
+  replace(finding.kind);
+}
+
+void LostFile::remember(const FileFinding& finding) {
   lost_ = true;
+  lost_as_ = finding.kind;
   if (!trouble_.is(Kind::file)) {
     trouble_.begin(Kind::file, finding.what, "counting in memory while it is replaced");
   }
-  replace(finding.kind);
+}
+
+void LostFile::replace_at_end(std::uintmax_t log_bytes, Millis patience) {
+  if (!open_) return;
+  const auto finding = lost_ ? std::nullopt : watch_.look(ids_, log_bytes);
+  if (finding && finding->kind != FileFinding::Kind::unfit) remember(*finding);
+  if (!lost_) return;
+  auto result = backups_.replace_at_end(lost_as_);
+  if (result.wait_for(patience) == std::future_status::ready) replaced(result.get());
 }
 
 void LostFile::replace(FileFinding::Kind lost) {

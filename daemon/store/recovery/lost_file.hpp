@@ -40,6 +40,11 @@ class LostFile {
   // It was found missing when it was to be opened.
   void replace_missing() { replace(FileFinding::Kind::gone); }
 
+  // At the end, when the loop no longer runs: replaces it within `patience` if it is lost at this
+  // moment, or its log is shorter than the `log_bytes` that were committed to it. Afterwards
+  // is_lost() tells whether it still is.
+  void replace_at_end(std::uintmax_t log_bytes, Millis patience);
+
   // What is open no longer has a name, or is damaged.
   [[nodiscard]] bool is_lost() const { return lost_; }
   [[nodiscard]] bool is_being_replaced() const { return replacing_; }
@@ -48,6 +53,7 @@ class LostFile {
   void found(const FileFinding& finding);
   void replace(FileFinding::Kind lost);
   void replaced(const Result<Replacement>& result);
+  void remember(const FileFinding& finding);
 
   Maillog& log_;
   Trouble& trouble_;
@@ -56,7 +62,9 @@ class LostFile {
   Handlers handlers_;
   bool open_ = false;
   bool lost_ = false;
+  FileFinding::Kind lost_as_ = FileFinding::Kind::gone;
   bool replacing_ = false;
+  DatabaseIds ids_;
   std::chrono::steady_clock::time_point tried_;
   Backups backups_;
   FileWatch watch_;

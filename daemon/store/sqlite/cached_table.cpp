@@ -10,6 +10,12 @@ namespace {
 // While nothing can be written; some 300 bytes each.
 constexpr std::size_t kMaxDirtyRows = 1'000'000;
 constexpr int kEvictionsPerBatch = 4096;
+// The generation of rows that another process read; ours begin with 1.
+constexpr std::uint64_t kLoaded = ~std::uint64_t{0};
+// Of a saved row.
+constexpr int kKnown = 1;
+constexpr int kOverwrites = 2;
+constexpr std::size_t kMaxTextBytes = 64 * 1024;
 }  // namespace
 
 template <typename Record>
@@ -60,13 +66,18 @@ void CachedTable<Record>::changed(Value& value, const Units& units) {
   auto& row = static_cast<Row&>(value);
   row.pending += units;
   row.exists = true;
-  if (row.dirty) return;
+  if (!row.dirty) make_dirty(row);
+}
+
+template <typename Record>
+bool CachedTable<Record>::make_dirty(Row& row) {
   if (dirty_.size() >= kMaxDirtyRows) {
     ++lost_;
-    return;
+    return false;
   }
   row.dirty = true;
   dirty_.push_back(&row);
+  return true;
 }
 
 template <typename Record>
@@ -101,14 +112,17 @@ bool CachedTable<Record>::read(Row& row) {
 // table says.
 template <typename Record>
 bool CachedTable<Record>::rebase(Row& row) {
-  const bool was_known = row.generation != 0;
+  const std::uint64_t generation = row.generation;
+  const bool was_known = generation != 0;
   const auto base = row.base;
   const Units units = row.pending;
   const Value ours = static_cast<const Value&>(row);
   if (!read(row)) return false;
   row.pending = units;
   const bool untouched = was_known && row.base == base;
-  if (untouched || row.overwrites) {
+  // Another process may have been killed after it stored a row that it had loaded.
+  const bool stored = generation == kLoaded && row.base == Record::columns(ours);
+  if (untouched || stored || row.overwrites) {
     static_cast<Value&>(row) = ours;
   } else {
     Record::rebase(row, ours, units, now_);
@@ -122,15 +136,48 @@ void CachedTable<Record>::overwrite_table() {
   rows_.each([this](Row& row) {
     // A row that could never be read holds only units counted since: they are added.
     row.overwrites = row.exists && row.generation != 0;
-    if (!row.overwrites || row.dirty) return true;
-    if (dirty_.size() >= kMaxDirtyRows) {
-      ++lost_;
-      return true;
-    }
-    row.dirty = true;
-    dirty_.push_back(&row);
+    if (row.overwrites && !row.dirty) make_dirty(row);
     return true;
   });
+}
+
+template <typename Record>
+void CachedTable<Record>::save(std::string& out, char mark) const {
+  for (const Row* row : dirty_) {
+    out += mark;
+    put_integer(out, row->id);
+    for (const std::string& text : row->texts) put_text(out, text);
+    const bool known = row->generation != 0;
+    out += static_cast<char>((known ? kKnown : 0) | (row->overwrites ? kOverwrites : 0));
+    Record::save(out, *row, row->pending, row->base);
+  }
+}
+
+template <typename Record>
+bool CachedTable<Record>::load(StateReader& in) {
+  const auto id = in.integer();
+  std::array<std::string_view, Record::kKeyTexts> texts;
+  for (std::string_view& text : texts) {
+    const auto read = in.text(kMaxTextBytes);
+    if (!read) return false;
+    text = *read;
+  }
+  const auto flags = in.byte();
+  Row loaded;
+  if (!id || !flags || !Record::load(in, loaded, loaded.pending, loaded.base)) return false;
+  const Key key{*id, texts};
+  const std::size_t hash = hash_of(key);
+  if (rows_.find(hash, [&key](const Row& row) { return row.is(key); })) return true;
+  Row& row = rows_.add(hash);
+  row = std::move(loaded);
+  row.id = key.id;
+  std::copy(texts.begin(), texts.end(), row.texts.begin());
+  row.exists = true;
+  row.overwrites = (*flags & kOverwrites) != 0;
+  // Never the current generation: the row is compared with the table when it is written.
+  row.generation = (*flags & kKnown) != 0 ? kLoaded : 0;
+  make_dirty(row);
+  return true;
 }
 
 template <typename Record>

@@ -15,6 +15,7 @@
 //   kInsert, kUpdate    by the key, or by rowid ?1; values are bound from kKeyTexts + 2 on
 //   read, bind          a Value from a row, and into a statement
 //   columns             of a Value
+//   save, load          what of a Value is stored, Columns and Units, as bytes (saved_counters)
 //   rebase              adds `units` to `edited`, a row as an edit left it; `ours` is the Value in
 //                       which they were counted
 #pragma once
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include "daemon/base/lru_table.hpp"
+#include "daemon/counting/state_bytes.hpp"
 #include "daemon/sqlite/sqlite.hpp"
 #include "daemon/store/sqlite/counter_records.hpp"
 
@@ -58,6 +60,11 @@ class CachedTable {
   // rows.
   void overwrite_table();
 
+  // Appends all dirty rows to `out`, each after `mark`, for another process to load().
+  void save(std::string& out, char mark) const;
+  // One row, which becomes dirty, if nothing is known of it. False if the bytes are no row.
+  bool load(StateReader& in);
+
   // Writes at most `max` dirty rows in the open transaction. SQLITE_OK or the first error.
   int write_dirty(std::size_t max = static_cast<std::size_t>(-1));
   void committed();  // the rows just written are stored
@@ -84,6 +91,8 @@ class CachedTable {
 
   // Takes the row from the table; false if it cannot be read.
   bool read(Row& row);
+  // False if too many rows are dirty already.
+  bool make_dirty(Row& row);
   bool rebase(Row& row);
   int write(Row& row);
   static void bind_key(sql::Statement& statement, const Row& row);

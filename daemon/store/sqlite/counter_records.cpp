@@ -9,6 +9,12 @@
 
 namespace policyd {
 
+namespace {
+// Bounds for what another process saved.
+constexpr Millis kLongestPeriod{std::int64_t{1} << 60};
+constexpr std::size_t kMaxWindowBytes = 4096;
+}  // namespace
+
 void QuotaRecord::read(Counter& counter, const sql::Statement& row, TimePoint now) {
   counter.value = row.real(1);
   counter.last_update_s = row.real(2);
@@ -63,6 +69,55 @@ void AccountingRecord::rebase(AccountingCounter& edited, const AccountingCounter
                               const AccountingUnits& units, TimePoint) {
   edited.used += units;
   edited.last_update_s = ours.last_update_s;
+}
+
+void QuotaRecord::save(std::string& out, const Counter& counter, double units,
+                       const Columns& base) {
+  for (const double number :
+       {counter.value, counter.last_update_s, units, base.counter, base.last_update_s}) {
+    put_double(out, number);
+  }
+  put_millis(out, counter.period);
+  std::string window;
+  if (counter.windowed) counter.window.serialize(window, counter.value, counter.last_update_s);
+  put_text(out, window);
+}
+
+bool QuotaRecord::load(StateReader& in, Counter& counter, double& units, Columns& base) {
+  for (double* number :
+       {&counter.value, &counter.last_update_s, &units, &base.counter, &base.last_update_s}) {
+    const auto read = in.number();
+    if (!read) return false;
+    *number = *read;
+  }
+  const auto period = in.millis(kLongestPeriod);
+  const auto window = in.text(kMaxWindowBytes);
+  if (!period || !window) return false;
+  counter.period = *period;
+  counter.windowed = !window->empty();
+  if (!counter.windowed) return true;
+  auto parsed = Window::parse(*window, counter.value, counter.last_update_s);
+  if (parsed) counter.window = std::move(*parsed);
+  return parsed.has_value();
+}
+
+void AccountingRecord::save(std::string& out, const AccountingCounter& counter,
+                            const AccountingUnits& units, const Columns& base) {
+  for (const std::int64_t number : {counter.used.messages, counter.used.kib, counter.last_update_s,
+                                    units.messages, units.kib, base.messages, base.kib}) {
+    put_integer(out, number);
+  }
+}
+
+bool AccountingRecord::load(StateReader& in, AccountingCounter& counter, AccountingUnits& units,
+                            Columns& base) {
+  for (std::int64_t* number : {&counter.used.messages, &counter.used.kib, &counter.last_update_s,
+                               &units.messages, &units.kib, &base.messages, &base.kib}) {
+    const auto read = in.integer();
+    if (!read) return false;
+    *number = *read;
+  }
+  return true;
 }
 
 }  // namespace policyd

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "daemon/counting/counters.hpp"
+#include "daemon/counting/state_bytes.hpp"
 #include "daemon/sqlite/sqlite.hpp"
 
 namespace policyd {
@@ -35,6 +36,8 @@ struct QuotaRecord {
   // `blob` holds State until the statement has run.
   static void bind(sql::Statement& statement, const Counter& counter, std::string& blob);
   static void rebase(Counter& edited, const Counter& ours, double units, TimePoint now);
+  static void save(std::string& out, const Counter& counter, double units, const Columns& base);
+  static bool load(StateReader& in, Counter& counter, double& units, Columns& base);
 };
 
 struct AccountingRecord {
@@ -58,6 +61,10 @@ struct AccountingRecord {
   static void bind(sql::Statement& statement, const AccountingCounter& counter, std::string& blob);
   static void rebase(AccountingCounter& edited, const AccountingCounter& ours,
                      const AccountingUnits& units, TimePoint now);
+  static void save(std::string& out, const AccountingCounter& counter, const AccountingUnits& units,
+                   const Columns& base);
+  static bool load(StateReader& in, AccountingCounter& counter, AccountingUnits& units,
+                   Columns& base);
 };
 
 }  // namespace policyd

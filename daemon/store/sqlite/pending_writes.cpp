@@ -9,6 +9,10 @@ namespace {
 // Batches whose questions are remembered for Postfix's retry after a crash. Only questions without
 // an answer are repeated: those of the last batch; the rest is reserve.
 constexpr std::int64_t kRingSlots = 16;
+// Before each row in what is saved.
+constexpr char kQuota = 1;
+constexpr char kAccounting = 2;
+constexpr char kSession = 3;
 }  // namespace
 
 PendingWrites::PendingWrites(Maillog& log, const RulesSource& rules, std::size_t cache_entries)
@@ -81,6 +85,26 @@ void PendingWrites::end_batch() {
   each_counter_table([](auto& table) { table.end_batch(); });
   sessions_.end_batch();
   hashes_.clear();
+}
+
+std::string PendingWrites::save() const {
+  std::string out;
+  quotas_.save(out, kQuota);
+  accounting_.save(out, kAccounting);
+  sessions_.save(out, kSession);
+  return out;
+}
+
+Result<void> PendingWrites::load(std::string_view saved) {
+  for (StateReader in{saved}; !in.at_end();) {
+    const int mark = *in.byte();
+    const bool known = mark == kQuota        ? quotas_.load(in)
+                       : mark == kAccounting ? accounting_.load(in)
+                       : mark == kSession    ? sessions_.load(in)
+                                             : false;
+    if (!known) return failure("it is not of this version");
+  }
+  return {};
 }
 
 int PendingWrites::write(std::size_t max) {

@@ -42,6 +42,7 @@ class PendingWrites final : public Transaction {
   int write(std::size_t max);
   void committed() {
     each_counter_table([](auto& table) { table.committed(); });
+    sessions_.committed();
   }
   void rolled_back() {
     each_counter_table([](auto& table) { table.rolled_back(); });
@@ -53,6 +54,11 @@ class PendingWrites final : public Transaction {
   void overwrite_tables() {
     each_counter_table([](auto& table) { table.overwrite_table(); });
   }
+
+  // All of that as bytes, and back: for the next process, if it cannot be written. An Error if they
+  // are not what save() returned; what was read before the mistake is kept.
+  [[nodiscard]] std::string save() const;
+  Result<void> load(std::string_view saved);
 
   // Counter rows that are not stored yet.
   [[nodiscard]] std::size_t dirty() const { return quotas_.dirty() + accounting_.dirty(); }

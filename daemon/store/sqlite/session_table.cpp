@@ -8,6 +8,32 @@
 
 namespace policyd {
 
+namespace {
+
+// While nothing can be written; a few hundred bytes each.
+constexpr std::size_t kMaxWaiting = 10'000;
+
+// All texts of a row that are never NULL.
+template <typename Row>
+auto texts_of(Row& row) {
+  return std::array{&row.instance,
+                    &row.queue_id,
+                    &row.client_address,
+                    &row.client_name,
+                    &row.client_reverse_name,
+                    &row.protocol,
+                    &row.encryption_protocol,
+                    &row.encryption_cipher,
+                    &row.encryption_keysize,
+                    &row.sasl_method,
+                    &row.sasl_sender,
+                    &row.helo,
+                    &row.sender,
+                    &row.recipient_data};
+}
+
+}  // namespace
+
 void SessionTable::attach(sqlite3* db, const std::string& table_prefix) {
   select_ = {};
   insert_ = {};
@@ -40,6 +66,9 @@ void SessionTable::attach(sqlite3* db, const std::string& table_prefix) {
 // the index on QueueID).
 void SessionTable::read_open_messages(const std::string& table_prefix) {
   under_way_.clear();
+  for (const SessionRow& row : rows_) {
+    if (!row.ended()) under_way_.insert(row.instance);
+  }
   auto select =
       sql::Statement::prepare(db_,
                               "SELECT Instance FROM {p}session_tracking "
@@ -51,6 +80,9 @@ void SessionTable::read_open_messages(const std::string& table_prefix) {
 }
 
 std::optional<SessionRow> SessionTable::find(std::string_view instance) {
+  for (auto row = rows_.rbegin(); row != rows_.rend(); ++row) {
+    if (row->instance == instance) return *row;
+  }
   if (db_ == nullptr) return std::nullopt;
   const sql::Resetting resetting{select_};
   select_.bind(1, instance);
@@ -101,6 +133,42 @@ int SessionTable::insert(const SessionRow& row) {
   insert_.bind(14, row.helo).bind(15, row.sender);
   insert_.bind(16, row.size_kib).bind(17, row.recipient_data);
   return insert_.run();
+}
+
+void SessionTable::end_batch() {
+  if (rows_.size() <= kMaxWaiting) return;
+  rows_.erase(rows_.begin(), rows_.end() - kMaxWaiting / 2);
+}
+
+void SessionTable::save(std::string& out, char mark) const {
+  for (const SessionRow& row : rows_) {
+    out += mark;
+    for (const std::string* text : texts_of(row)) put_text(out, *text);
+    out += row.sasl_username ? '\1' : '\0';
+    put_text(out, row.sasl_username.value_or(std::string{}));
+    put_integer(out, row.unix_time_s);
+    put_integer(out, row.size_kib);
+  }
+}
+
+bool SessionTable::load(StateReader& in) {
+  SessionRow row;
+  for (std::string* text : texts_of(row)) {
+    const auto read = in.text(kMaxRecipientData);
+    if (!read) return false;
+    *text = *read;
+  }
+  const auto has_username = in.byte();
+  const auto username = in.text(kMaxRecipientData);
+  const auto time_s = in.integer();
+  const auto size_kib = in.integer();
+  if (!has_username || !username || !time_s || !size_kib) return false;
+  if (*has_username != 0) row.sasl_username = *username;
+  row.unix_time_s = *time_s;
+  row.size_kib = *size_kib;
+  if (!row.ended()) under_way_.insert(row.instance);
+  rows_.push_back(std::move(row));
+  return true;
 }
 
 }  // namespace policyd

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // session_tracking: a row for each message that ends, added while a batch is decided and written
 // with it; and rows of messages that another process started. Part of the SQLite store; the loop's
-// thread. Reports read these rows, decisions hardly ever: one that cannot be written is dropped.
+// thread. Reports read these rows, decisions hardly ever: while the database cannot be written the
+// latest wait in memory, and the others are dropped.
 #pragma once
 
 #include <optional>
@@ -10,6 +11,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "daemon/counting/state_bytes.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/session/session_row.hpp"
 #include "daemon/sqlite/sqlite.hpp"
@@ -36,7 +38,13 @@ class SessionTable {
   // Writes the added rows in the open transaction, replacing rows of the same Instance. An error
   // only if that ended the transaction, which concerns the counters too.
   int write();
-  void end_batch() { rows_.clear(); }
+  void committed() { rows_.clear(); }
+  void end_batch();
+
+  // Appends the rows that are not written, each after `mark`, for another process to load().
+  void save(std::string& out, char mark) const;
+  // One row. False if the bytes are no row.
+  bool load(StateReader& in);
 
  private:
   void read_open_messages(const std::string& table_prefix);

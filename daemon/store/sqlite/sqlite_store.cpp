@@ -43,7 +43,8 @@ SqliteStore::SqliteStore(EventLoop& loop, Maillog& log, SqliteStoreSettings sett
             {settings_.file, settings_.table_prefix, settings_.poll_every, settings_.check_every},
             settings_.backup_every,
             {[this] { storing_later_ |= pending_.dirty() > 0; },
-             [this](bool adopted) { reopen(adopted); }}) {
+             [this](bool adopted) { reopen(adopted); }}),
+      unstored_file_(log, settings_.file, settings_.run_folder) {
   every(settings_.retry_every, &SqliteStore::retry_pending);
   every(settings_.poll_every, &SqliteStore::poll_for_changes);
 }
@@ -56,12 +57,11 @@ void SqliteStore::every(Millis period, void (SqliteStore::*task)()) {
 }
 
 void SqliteStore::open() {
+  if (at_start_) take_over_unstored();
   const auto opened = try_open();
   if (opened) {
-    if (trouble_.is(Kind::writing)) {
-      storing_later_ = true;
-      store_some();
-    }
+    storing_later_ |= trouble_.is(Kind::writing);
+    store_some();
     return;
   }
   close_file();
@@ -181,6 +181,7 @@ void SqliteStore::reopen(bool adopted) {
 }
 
 void SqliteStore::on_wal_size(std::int64_t bytes) {
+  log_bytes_ = bytes;
   checkpoint_->on_wal_size(bytes);
   if (bytes <= settings_.largest_log || trouble_.is(Kind::log)) return;
   storing_later_ = true;
@@ -387,6 +388,10 @@ void SqliteStore::on_all_stored() {
   if (trouble_.end(Kind::writing)) {
     log_.notice("database writable again; all pending counters are stored");
   }
+  if (std::exchange(took_over_unstored_, false)) {
+    unstored_file_.remove();
+    log_.notice("all counters that were taken over are stored");
+  }
   if (const std::size_t lost = pending_.take_lost(); lost > 0) {
     log_.error(
         fmt::format("{} counter updates were lost while the database was unavailable", lost));
@@ -396,16 +401,47 @@ void SqliteStore::on_all_stored() {
 void SqliteStore::close(std::chrono::milliseconds patience) {
   const auto until = Steady::now() + patience;
   trouble_.end(Kind::log);
-  while (may_write() && pending_.dirty() > 0) {
+  file_.replace_at_end(static_cast<std::uintmax_t>(log_bytes_), patience);
+  if (file_.is_lost()) pending_.overwrite_tables();
+  store_at_end(until);
+  if (!pending_.nothing_to_write()) return keep_unstored();
+  if (took_over_unstored_) unstored_file_.remove();
+}
+
+void SqliteStore::store_at_end(Steady::time_point until) {
+  while (may_write() && !pending_.nothing_to_write()) {
     if (begin() == SQLITE_OK && write_and_commit(kRowsAtTheEnd) == SQLITE_OK) continue;
     last_error_ = session_.error();
     roll_back();
-    if (Steady::now() >= until) break;
+    if (Steady::now() >= until) return;
     std::this_thread::sleep_for(kRetryAfter);
   }
-  if (pending_.dirty() > 0) {
-    log_.error(fmt::format("{} counters could not be stored and are lost: {}", pending_.dirty(),
-                           may_write() ? last_error_ : trouble_.what()));
+}
+
+// For the next process.
+void SqliteStore::keep_unstored() {
+  const std::string& why = may_write() ? last_error_ : trouble_.what();
+  if (const auto kept = unstored_file_.write(pending_.save()); kept) {
+    log_.warning(
+        fmt::format("{} counters could not be stored and are kept in {} for the next start: {}",
+                    pending_.dirty(), kept->string(), why));
+  } else {
+    log_.error(
+        fmt::format("{} counters could not be stored and are lost: {}; nor could they be kept: {}",
+                    pending_.dirty(), why, kept.error().message));
+  }
+}
+
+void SqliteStore::take_over_unstored() {
+  const auto content = unstored_file_.read();
+  if (!content) return;
+  took_over_unstored_ = true;
+  storing_later_ = true;
+  const auto loaded = pending_.load(content->bytes);
+  log_.notice(fmt::format("took over {} counters from {}, which could not be stored before",
+                          pending_.dirty(), content->file.string()));
+  if (!loaded) {
+    log_.error(fmt::format("{}: {}", content->file.string(), loaded.error().message));
   }
 }
 

@@ -22,6 +22,7 @@
 #include "daemon/store/recovery/file_ids.hpp"
 #include "daemon/store/recovery/lost_file.hpp"
 #include "daemon/store/recovery/trouble.hpp"
+#include "daemon/store/recovery/unstored_file.hpp"
 #include "daemon/store/sqlite/checkpoint.hpp"
 #include "daemon/store/sqlite/database_session.hpp"
 #include "daemon/store/sqlite/pending_writes.hpp"
@@ -33,7 +34,8 @@ namespace policyd {
 struct SqliteStoreSettings {
   std::filesystem::path file;
   std::string table_prefix;
-  bool sync_each_commit = false;  // durability=full
+  std::filesystem::path run_folder;  // of the pid file; may be empty
+  bool sync_each_commit = false;     // durability=full
   std::size_t cache_entries = 200'000;
   Millis reopen_after{30'000};  // bypass_timeout: a damaged file is examined again
   std::chrono::seconds backup_every{3600};
@@ -101,6 +103,9 @@ class SqliteStore final : public Store {
   void poll_for_changes();
   void report_trouble(std::string what, Millis unnoticed = {});
   void on_all_stored();
+  void take_over_unstored();
+  void store_at_end(std::chrono::steady_clock::time_point until);
+  void keep_unstored();
 
   EventLoop& loop_;
   Maillog& log_;
@@ -111,6 +116,9 @@ class SqliteStore final : public Store {
   PendingWrites pending_;
   std::unique_ptr<Checkpoint> checkpoint_;  // while a file is open
   LostFile file_;
+  UnstoredFile unstored_file_;
+  bool took_over_unstored_ = false;  // it stays until its content is in the database
+  std::int64_t log_bytes_ = 0;       // of the write-ahead log, as of the last commit
   bool at_start_ = true;
   // While it cannot be opened: as it was when its rules were read, and when damage was looked for.
   std::optional<DatabaseState> read_state_, examined_state_;
