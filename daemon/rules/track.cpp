@@ -31,6 +31,8 @@ constexpr std::array kSpellings = {
     Spelling{"recipient", "user@", TrackMethod::recipient_user},
 };
 
+constexpr std::string_view kPerAccount = "user@domain per account";
+
 constexpr int kMaxPrefixLength = 128;
 
 // `/24` → 24.
@@ -106,6 +108,7 @@ Result<Track> Track::parse(std::string_view text) {
   const std::string_view method = all.substr(0, colon);
   // As in the Perl daemon the specification ends at white space, so `SenderIP:/24 ` is valid.
   std::string_view spec = colon == std::string_view::npos ? "" : all.substr(colon + 1);
+  if (method == "sender" && spec == kPerAccount) return Track{TrackMethod::account};
   spec = spec.substr(0, static_cast<std::size_t>(
                             std::find_if(spec.begin(), spec.end(), is_white_space) - spec.begin()));
   if (const auto track = track_of(method, spec)) return *track;
@@ -146,6 +149,15 @@ void append_track_key(std::string& out, const Track& track, const Request& reque
     case TrackMethod::sasl_username:
       out += "SASLUsername:";
       out += request.sasl_username.value_or("-");
+      return;
+    // One counter where login and address are the same.
+    case TrackMethod::account:
+      out += "SASLUsername:";
+      if (request.sasl_username && !request.sasl_username->empty()) {
+        out += *request.sasl_username;
+      } else {
+        out += request.sender.empty() ? "<>" : std::string_view{request.sender};
+      }
       return;
   }
 }

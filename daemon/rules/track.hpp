@@ -22,13 +22,15 @@ enum class TrackMethod : std::uint8_t {
   recipient_domain,
   recipient_user,
   sasl_username,
+  account,  // the SASL user name, or without one the sender; ours
 };
 
 struct Track {
   TrackMethod method = TrackMethod::policy;
   int prefix_length = 0;  // of sender_ip
 
-  // `method` or `method:spec`, case ignored.
+  // `method` or `method:spec`, case ignored. What follows white space is ignored too, but after
+  // `Sender:user@domain` the words `per account` make it ours, which the Perl daemon does not see.
   static Result<Track> parse(std::string_view text);
 };
 

@@ -109,6 +109,24 @@ TEST(Track, DistinguishesAnAbsentSaslUsernameFromAnEmptyOne) {
   EXPECT_EQ(key_of("SASLUsername", request), "SASLUsername:");
 }
 
+// Web mail has no login, so its sender stands for it. The Perl daemon reads no further than
+// `domain`.
+TEST(Track, CountsAccountsByLoginOrElseBySender) {
+  Request request = request_from("192.0.2.77");
+  const auto key = [&] { return key_of("Sender:user@domain per account", request); };
+  EXPECT_EQ(key(), "SASLUsername:alice@example.org");
+  request.sasl_username = "";
+  EXPECT_EQ(key(), "SASLUsername:alice@example.org");
+  request.sasl_username = "alice@example.org";
+  EXPECT_EQ(key(), "SASLUsername:alice@example.org");  // one counter for both
+  request.sender = "forged@example.net";
+  EXPECT_EQ(key(), "SASLUsername:alice@example.org");
+  request.sasl_username.reset();
+  request.sender = "";
+  EXPECT_EQ(key(), "SASLUsername:<>");
+  EXPECT_EQ(key_of("Sender:user@domain per accounts", request), "Sender:<>");
+}
+
 // Otherwise anyone could get a fresh counter by putting an `@` before their domain.
 TEST(Track, TakesTheDomainAfterTheLastAt) {
   Request request = request_from("192.0.2.77");
