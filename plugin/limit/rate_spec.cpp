@@ -56,6 +56,28 @@ Leading leading_number(std::string_view text) {
   return {number, text.substr(length)};
 }
 
+// "1,000" → "1000" if that is how the text begins: digits in groups of three behind a separator.
+std::optional<std::string> without_separators(std::string_view text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const std::size_t end = std::min(text.find_first_not_of("0123456789,.'_ "), slash);
+  if (end == 0 || !policyd::is_digit(text.front())) return std::nullopt;
+  std::string digits;
+  std::size_t group = 0;
+  bool separated = false;
+  for (const char c : text.substr(0, end)) {
+    if (policyd::is_digit(c)) {
+      digits += c;
+      ++group;
+      continue;
+    }
+    if (group == 0 || group > 3 || (separated && group != 3)) return std::nullopt;
+    separated = true;
+    group = 0;
+  }
+  if (!separated || group != 3) return std::nullopt;
+  return digits + std::string{text.substr(end)};
+}
+
 Result<Rate> parse_rate(std::string_view text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) return refuse(text, "the period is missing");
@@ -70,6 +92,14 @@ Result<Rate> parse_rate(std::string_view text) {
   if (suffix == "k" || suffix == "kb" || suffix == "kib") kib = 1;
   if (suffix == "m" || suffix == "mb" || suffix == "mib") kib = kKibPerMib;
   if (suffix == "g" || suffix == "gb" || suffix == "gib") kib = kKibPerGib;
+  // Too small for mail: rather thousands of messages.
+  if (suffix == "k" && *amount < kKibPerMib) {
+    const std::string_view period = text.substr(slash);
+    return failure(
+        fmt::format("not a valid limit: '{}': did you mean {}000{}? For a size of {} KiB "
+                    "write {}KiB{}",
+                    shown(text), *amount, shown(period), *amount, *amount, shown(period)));
+  }
   if (suffix.substr(0, 1) == ".") return refuse(text, "the amount is not a whole number");
   if (!suffix.empty() && kib == 0) {
     return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)", shown(suffix_text)));
@@ -128,6 +158,13 @@ std::string amount_text(const Rate& rate) {
 Result<std::vector<Rate>> parse_limit(std::string_view text) {
   std::vector<Rate> rates;
   for (std::size_t at = 0; at <= text.size();) {
+    if (const auto plain = without_separators(text.substr(at))) {
+      const std::string_view written = text.substr(at);
+      const std::size_t slash = std::min(written.find('/'), written.size());
+      return failure(fmt::format("not a valid limit: '{}': write {}, without separators",
+                                 shown(written.substr(0, written.find(',', slash))),
+                                 shown(std::string_view{*plain}.substr(0, plain->find(',')))));
+    }
     const std::size_t comma = std::min(text.find(',', at), text.size());
     auto rate = parse_rate(text.substr(at, comma - at));
     if (!rate) return tl::unexpected{rate.error()};
@@ -176,6 +213,9 @@ std::string format_period(seconds period) {
 }
 
 std::string format_rate(const Rate& rate) {
+  if (rate.unit == Unit::kib && rate.amount < kKibPerMib) {
+    return fmt::format("{}KiB/{}", rate.amount, format_period(rate.period));
+  }
   return fmt::format("{}/{}", format_amount(rate.unit, rate.amount), format_period(rate.period));
 }
 
