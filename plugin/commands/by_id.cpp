@@ -45,25 +45,36 @@ Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id) {
 }
 
 Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& arguments,
-                    Context& context, const Change& change) {
+                    Context& context, const ChangeOfEach& change) {
   const bool dry = arguments.has(std::string{kDryRunOption.name});
-  std::vector<std::string> out;
-  auto done =
-      change_limits(arguments, context, dry,
-                    [&](ChangeSet& changes, AllLimits& all, const DaemonConfig&) -> Result<void> {
-                      for (const std::int64_t wanted : ids) {
-                        const auto id = existing_limit(all, wanted);
-                        if (!id) return tl::unexpected{id.error()};
-                        auto lines = change(changes, all, *id, dry);
-                        if (!lines) return tl::unexpected{lines.error()};
-                        std::move(lines->begin(), lines->end(), std::back_inserter(out));
-                      }
-                      return {};
-                    });
-  if (!done) return done;
-  for (const std::string& line : out) context.output.line(line);
-  if (dry) context.output.line("Nothing was changed (--dry-run).");
-  return {};
+  return change_limits(arguments, context, dry,
+                       [&](LimitPlan plan, const Tables&) -> Result<LimitsChange> {
+                         std::vector<std::int64_t> done;
+                         for (const std::int64_t wanted : ids) {
+                           const auto id = existing_limit(plan.before(), wanted);
+                           if (!id) return tl::unexpected{id.error()};
+                           if (std::find(done.begin(), done.end(), *id) != done.end()) continue;
+                           done.push_back(*id);
+                           change.change(plan, *id);
+                         }
+                         PlannedChange planned = plan.finish();
+                         LimitsChange out;
+                         std::vector<std::string> lines;
+                         for (const ApplyResult& result : planned.results) {
+                           for (std::string& line : change.lines(result, dry))
+                             lines.push_back(std::move(line));
+                           if (!change.warnings) continue;
+                           for (const std::string& warning : change.warnings(result)) {
+                             out.warnings.push_back(context.advice.complete(warning));
+                           }
+                         }
+                         out.rows = std::move(planned.changes);
+                         out.report = [lines, dry, &context] {
+                           for (const std::string& line : lines) context.output.line(line);
+                           if (dry) context.output.line("Nothing was changed (--dry-run).");
+                         };
+                         return out;
+                       });
 }
 
 }  // namespace limits

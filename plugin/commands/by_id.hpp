@@ -21,12 +21,16 @@ tl::expected<std::vector<std::int64_t>, Failure> parse_ids(const std::vector<std
 // The first quota ID of the limit that has a quota `id`; otherwise an Error that says why not.
 Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id);
 
-// Changes the limit `id` of `all`, which exists, and returns the lines to print.
-using Change = std::function<Result<std::vector<std::string>>(ChangeSet& changes, AllLimits& all,
-                                                              std::int64_t id, bool dry)>;
+// What a command does to each limit, and what it says about it.
+struct ChangeOfEach {
+  std::function<void(LimitPlan& plan, std::int64_t id)> change;
+  std::function<std::vector<std::string>(const ApplyResult& result, bool dry)> lines;
+  // May be empty.
+  std::function<std::vector<std::string>(const ApplyResult& result)> warnings;
+};
 
 // Changes all of `ids`, or none of them.
 Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& arguments,
-                    Context& context, const Change& change);
+                    Context& context, const ChangeOfEach& change);
 
 }  // namespace limits

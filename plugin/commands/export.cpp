@@ -31,16 +31,25 @@ Result<void> write_file(const std::string& name, const std::string& text) {
 
 Outcome run_export(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
-  return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
-    const std::string text = format_limit_file(all);
-    if (words.empty() || words.front() == "-") {
-      context.output.text(text);
-      return {};
-    }
-    if (auto written = write_file(words.front(), text); !written) return written;
-    context.output.line(fmt::format("Wrote {}.", shown(words.front())));
-    return {};
-  });
+  return with_database(arguments, context,
+                       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+                         const auto all = read_limits(tables);
+                         if (!all) return tl::unexpected{all.error()};
+                         const auto special = read_special_quotas(tables);
+                         if (!special) return tl::unexpected{special.error()};
+                         const InWords expressed = in_words(*all, *special);
+                         const auto carried = read_carried(tables, expressed);
+                         if (!carried) return tl::unexpected{carried.error()};
+                         const std::string text = format_limit_file(*all, expressed, *carried);
+                         if (words.empty() || words.front() == "-") {
+                           context.output.text(text);
+                           return {};
+                         }
+                         if (auto written = write_file(words.front(), text); !written)
+                           return written;
+                         context.output.line(fmt::format("Wrote {}.", shown(words.front())));
+                         return {};
+                       });
 }
 
 }  // namespace
@@ -50,7 +59,10 @@ const Command kExport = {
     "[FILE]",
     "Write all limits to a file that 'import' reads",
     "The file has one line per limit, exactly as you would type it, so it can be kept in version "
-    "control. Rows that cannot be expressed this way are included as comments. Without FILE the "
+    "control. Groups, with the members that 'sync' did not write, are lines that begin with "
+    "'group'; "
+    "what no command can express is carried as rows of the tables, in lines that begin with 'row'. "
+    "Without FILE the "
     "limits go to standard output. FILE is written by the user who owns the database, who must be "
     "able to write to its folder.",
     "export\n"

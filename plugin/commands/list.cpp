@@ -19,7 +19,7 @@ constexpr std::array<Option, 1> kListOptions = {{{"json", "", "print JSON"}}};
 
 nlohmann::json limits_json(const AllLimits& all) {
   nlohmann::json limits = nlohmann::json::array();
-  for (const StoredLimit& limit : all.limits) limits.push_back(json_of(all, limit));
+  for (const StoredLimit& limit : all.limits) limits.push_back(json_of(limit));
   return {{"limits", limits}, {"unreadable_quotas", all.unreadable}};
 }
 
@@ -84,8 +84,11 @@ const Command kList = {
     "list",
     "[--json]",
     "Show all limits, including those created with SQL",
-    "The ID is that of the limit's first row in table quotas. 'everyone, except 2' means that two "
-    "targets have limits of their own or are exempt; 'show ID' names them. Limits with a different "
+    "The ID is that of the limit's first row in table quotas. 'everyone, 1 exempt, 2 with own "
+    "limit': "
+    "'show ID' names them. The log and 'explain' name the row of table quotas, which may be "
+    "another "
+    "one of the same limit; 'show' takes that too. Limits with a different "
     "direction or PER add up. PER 'client, IPv6 /32' is a limit by SenderIP:/32, created by hand "
     "or by an earlier version: it counts each IPv4 address separately, but IPv6 by networks as "
     "large as a provider's. To count each IPv6 address too, run the command that 'show ID' prints; "

@@ -14,21 +14,20 @@ namespace {
 
 constexpr std::array<Option, 1> kRemoveOptions = {{kDryRunOption}};
 
-Result<std::vector<std::string>> remove_one(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                                            bool dry) {
-  const std::string what = describe(all, *find_limit(all, id));
-  const auto result = remove_limit(changes, all, id);
-  if (!result) return tl::unexpected{result.error()};
-  std::vector<std::string> out = {
-      fmt::format("{} limit {}: {}.", dry ? "Would remove" : "Removed", id, what)};
-  for (const std::string& text : result->consequences) out.push_back(consequence_line(text));
+std::vector<std::string> removal_lines(const ApplyResult& result, bool dry) {
+  std::vector<std::string> out = {fmt::format("{} limit {}: {}.", dry ? "Would remove" : "Removed",
+                                              result.limit.id, describe(result.limit))};
+  for (const std::string& text : result.consequences) out.push_back(consequence_line(text));
   return out;
 }
 
 Outcome run_remove(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return change_each(*ids, arguments, context, remove_one);
+  ChangeOfEach change;
+  change.change = [](LimitPlan& plan, std::int64_t id) { plan.remove(id); };
+  change.lines = removal_lines;
+  return change_each(*ids, arguments, context, change);
 }
 
 }  // namespace

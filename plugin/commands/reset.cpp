@@ -138,13 +138,16 @@ Outcome run_reset(const Arguments& arguments, Context& context) {
   const auto request = request_of(arguments);
   if (!request) return tl::unexpected{request.error()};
   Report report;
-  auto done = change_limits(
-      arguments, context, request->dry,
-      [&](ChangeSet& changes, const AllLimits& all, const DaemonConfig& daemon) -> Result<void> {
-        auto result = reset(changes, all, *request, daemon, context.now);
+  auto done = change_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        ChangeSet changes{tables};
+        if (auto begun = changes.begin(); !begun) return begun;
+        const auto all = read_limits(tables);
+        if (!all) return tl::unexpected{all.error()};
+        auto result = reset(changes, *all, *request, daemon, context.now);
         if (!result) return tl::unexpected{result.error()};
         report = std::move(*result);
-        return {};
+        return request->dry ? changes.result() : changes.commit();
       });
   if (!done) return done;
   context.output.line(report.sentence);

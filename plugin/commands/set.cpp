@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `set`: changes the figures of a limit, given by its ID, and nothing else.
+#include <fmt/core.h>
+
 #include <array>
 
 #include "plugin/commands/by_id.hpp"
@@ -24,13 +26,17 @@ Outcome run_set(const Arguments& arguments, Context& context) {
   for (std::size_t i = 1; i < words.size(); ++i) text += (i > 1 ? "," : "") + words[i];
   const auto rates = parse_limit(text);
   if (!rates) return wrong_use(rates.error().message);
-  return change_each({*id}, arguments, context,
-                     [&](ChangeSet& changes, AllLimits& all, std::int64_t limit,
-                         bool dry) -> Result<std::vector<std::string>> {
-                       const auto result = set_rates(changes, all, limit, *rates);
-                       if (!result) return tl::unexpected{result.error()};
-                       return report_change(describe(all, result->limit), *result, dry);
-                     });
+  ChangeOfEach change;
+  change.change = [&](LimitPlan& plan, std::int64_t limit) { plan.set_rates(limit, *rates); };
+  change.lines = [](const ApplyResult& result, bool dry) {
+    return report_change(describe(result.limit), result, dry);
+  };
+  change.warnings = [](const ApplyResult& result) {
+    return warnings_of(result, [&](const std::vector<Rate>& all) {
+      return fmt::format("carbonio-limits set {} {}", result.limit.id, format_limit(all));
+    });
+  };
+  return change_each({*id}, arguments, context, change);
 }
 
 }  // namespace

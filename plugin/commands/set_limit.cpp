@@ -6,7 +6,9 @@
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/change_report.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
+#include "plugin/limit_text/limit_line.hpp"
 #include "plugin/limit_text/limit_options.hpp"
+#include "plugin/limit_text/target_notes.hpp"
 #include "plugin/rows/example_groups.hpp"
 #include "plugin/rows/limits.hpp"
 #include "plugin/terminal/text.hpp"
@@ -17,31 +19,29 @@ namespace {
 struct Written {
   std::vector<std::string> lines;
   std::vector<std::string> notes;
-  std::vector<std::string> statements;
+  std::vector<std::string> statements;  // for --print-sql
   bool changed = false;
 };
 
-Result<Written> write(ChangeSet& changes, AllLimits& limits, const std::vector<WantedLimit>& all,
-                      bool dry) {
-  Written out;
-  for (const WantedLimit& wanted : all) {
-    auto result = apply_limit(changes, limits, wanted);
-    if (!result) return tl::unexpected{result.error()};
-    for (std::string& line : report_change(describe(wanted), *result, dry)) {
-      out.lines.push_back(std::move(line));
-    }
-    out.changed = out.changed || result->kind != ApplyResult::Kind::unchanged;
-    if (auto gap = forgery_gap_note(limits, result->limit.id, dry); !gap.empty()) {
-      out.notes.push_back(std::move(gap));
-    }
+std::string command_with(WantedLimit wanted, const std::vector<Rate>& rates) {
+  wanted.rates = rates;
+  return "carbonio-limits " + line_of(wanted);
+}
+
+Result<std::vector<std::string>> notes_on(const Tables& tables, const PlannedChange& planned,
+                                          const std::vector<WantedLimit>& all, bool dry) {
+  std::vector<std::string> out;
+  for (const ApplyResult& result : planned.results) {
+    auto gap = forgery_gap_note(planned.after, result.limit.id, dry);
+    if (!gap.empty()) out.push_back(std::move(gap));
   }
-  auto notes = example_groups(changes.tables(), all.front());
+  for (std::string& note : target_notes(all, planned.after)) out.push_back(std::move(note));
+  auto notes = example_groups(tables, all.front());
   if (!notes) return tl::unexpected{notes.error()};
-  for (std::string& note : *notes) out.notes.push_back(std::move(note));
-  auto foreign = foreign_domains(changes.tables(), all);
+  for (std::string& note : *notes) out.push_back(std::move(note));
+  auto foreign = foreign_domains(tables, all);
   if (!foreign) return tl::unexpected{foreign.error()};
-  if (!foreign->empty()) out.notes.push_back(std::move(*foreign));
-  out.statements = changes.typed();
+  if (!foreign->empty()) out.push_back(std::move(*foreign));
   return out;
 }
 
@@ -64,6 +64,7 @@ void print_written(const Written& written, bool may_refuse_wanted_mail, Context&
   for (const std::string& note : written.notes) output.note(context.advice.complete(note) + ".");
 }
 
+// The values, the change they make, and the same change in words and as statements.
 Outcome set_limits(Direction direction, const Arguments& arguments, Context& context) {
   const auto wanted = wanted_limits(direction, arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
@@ -71,23 +72,52 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
   const bool dry = sql || arguments.has("dry-run");
   const bool may_refuse_wanted_mail =
       direction == Direction::receive && wanted->front().verdict.has_value();
-  Written written;
-  auto done =
-      change_limits(arguments, context, dry,
-                    [&](ChangeSet& changes, AllLimits& all, const DaemonConfig&) -> Result<void> {
-                      auto result = write(changes, all, *wanted, dry);
-                      if (!result) return tl::unexpected{result.error()};
-                      written = std::move(*result);
-                      return {};
-                    });
-  if (!done) return done;
-  if (sql) {
-    print_sql(written, context.output);
-    return {};
-  }
-  print_written(written, may_refuse_wanted_mail, context);
-  if (dry) context.output.line("Nothing was changed (--dry-run).");
-  return {};
+  const auto make = [&](LimitPlan plan, const Tables& tables) -> Result<LimitsChange> {
+    for (const WantedLimit& limit : *wanted) {
+      if (auto put = plan.put(limit); !put) return tl::unexpected{put.error()};
+    }
+    PlannedChange planned = plan.finish();
+    Written written;
+    LimitsChange out;
+    for (const ApplyResult& result : planned.results) {
+      for (std::string& line : report_change(describe(result.wanted), result, dry)) {
+        written.lines.push_back(std::move(line));
+      }
+      written.changed = written.changed || result.kind != ApplyResult::Kind::unchanged;
+      const auto warnings = warnings_of(result, [&](const std::vector<Rate>& rates) {
+        return command_with(result.wanted, rates);
+      });
+      for (const std::string& warning : warnings) {
+        out.warnings.push_back(context.advice.complete(warning));
+      }
+    }
+    auto notes = notes_on(tables, planned, *wanted, dry);
+    if (!notes) return tl::unexpected{notes.error()};
+    written.notes = std::move(*notes);
+    const auto daemon = database_of(arguments, context);
+    if (!wanted->front().verdict && daemon && daemon->decays()) {
+      written.notes.emplace_back(
+          "with algorithm=decay, as in the Perl daemon, a limit that only monitors ends the check "
+          "once it is used up: further mail is then counted and refused by no limit. With "
+          "algorithm=window it is");
+    }
+    if (sql) {
+      auto statements = typed(tables, planned.changes);
+      if (!statements) return tl::unexpected{statements.error()};
+      written.statements = std::move(*statements);
+      // As comments, like all that is no statement.
+      for (std::string& warning : out.warnings) written.lines.push_back("Warning: " + warning);
+      out.warnings.clear();
+    }
+    out.rows = std::move(planned.changes);
+    out.report = [written, sql, dry, may_refuse_wanted_mail, &context] {
+      if (sql) return print_sql(written, context.output);
+      print_written(written, may_refuse_wanted_mail, context);
+      if (dry) context.output.line("Nothing was changed (--dry-run).");
+    };
+    return out;
+  };
+  return change_limits(arguments, context, dry, make);
 }
 
 Outcome run_send(const Arguments& arguments, Context& context) {
@@ -103,11 +133,16 @@ Outcome run_receive(const Arguments& arguments, Context& context) {
 const Command kSend = {
     "send",
     "LIMIT... [--everyone | [--anyone] [--domain DOMAIN...] [--user ADDRESS...] "
-    "[--group GROUP...] [--client NETWORK...]] [options]",
+    "[--login NAME...] [--group GROUP...] [--client NETWORK...]] [--from NETWORK...] [options]",
     "Limit what users of this server may send",
     "LIMIT is AMOUNT/PERIOD: 100/h, 10/60s, 2000/day, or a size with K, M or G: 50M/h. Several "
     "can be combined: 20/min,200/h. Each recipient of a message counts.\n"
-    "You can name several targets, also of different kinds; each gets a limit of its own.\n"
+    "You can name several targets, also of different kinds; each gets a limit of its own. --from "
+    "is "
+    "no target but a condition: only mail from there counts. A limit with --from replaces none "
+    "without it, so both apply.\n"
+    "--user is the sender address. --login is the account that sends, whatever the sender address "
+    "it uses; it counts per account.\n"
     "Only mail that is authenticated or comes from this server's networks counts, so outsiders "
     "cannot use up a user's limit by forging the sender address. With --anyone all mail counts, "
     "also for the targets named with it. If there is a limit for anyone, give --anyone for targets "
@@ -116,17 +151,19 @@ const Command kSend = {
     "The command defines the whole limit: running it again with other figures replaces the limit, "
     "and options you omit return to their defaults (only the name stays). Among limits with the "
     "same --per, one for a user replaces those for the user's domain, groups and everyone; one "
-    "for a domain or group replaces the one for everyone. All other limits add up.\n"
-    "Take care with --verdict none: it only monitors, so it removes protection if it replaces a "
-    "limit with the same --per. To try out figures next to such a limit, use a different --per: "
-    "account if it counts per user.",
+    "for a domain or group replaces the one for everyone. All other limits add up; so do a number "
+    "of messages and a size for the same target, given by separate commands.\n"
+    "With --verdict none a limit only monitors. Such a limit stands beside those that refuse mail "
+    "and never replaces one, so it is safe to try out figures with it.",
     "send 100/h\n"
     "send 20/min,200/h,1000/day --domain example.org\n"
     "send 5000/day --user newsletter@example.org\n"
     "send 10000/day --domain example.org --per domain\n"
     "send 500/h --client 192.0.2.10 --per client\n"
+    "send 5000/day --user newsletter@example.org --from 192.0.2.10\n"
+    "send 1/day --login carl@example.org --verdict reject\n"
     "send 100/h --except boss@example.org postmaster@example.org\n"
-    "send 50/h --verdict none --per account  # only monitors",
+    "send 50/h --verdict none  # only monitors",
     limit_options(Direction::send),
     32,
     run_send};
@@ -134,10 +171,13 @@ const Command kSend = {
 const Command kReceive = {
     "receive",
     "LIMIT... [--everyone | --anyone | [--domain DOMAIN...] [--user ADDRESS...] "
-    "[--group GROUP...] [--client NETWORK...]] [options]",
+    "[--group GROUP...] [--client NETWORK...]] [--from NETWORK...] [options]",
     "Limit what users of this server may receive",
     "LIMIT is AMOUNT/PERIOD: 125/min or 50M/h. Several can be combined: 125/min,2000/h.\n"
-    "You can name several targets, also of different kinds; each gets a limit of its own.\n"
+    "You can name several targets, also of different kinds; each gets a limit of its own. --from "
+    "is "
+    "no target but a condition: only mail from there counts. A limit with --from replaces none "
+    "without it, so both apply.\n"
     "Take care: a flood of mail to an address or domain uses up its limit, and then wanted mail is "
     "rejected too. Against floods Carbonio recommends Postscreen: 'carbonio-limits postscreen "
     "enable'.\n"

@@ -5,12 +5,16 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/limit_json.hpp"
 #include "plugin/limit_text/limit_line.hpp"
+#include "plugin/rows/replacements.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -27,19 +31,24 @@ std::string list_of(std::vector<std::int64_t> numbers) {
   return out;
 }
 
-// The limit that replaces this one for an exception.
-std::string reason_for(const AllLimits& all, const StoredLimit& limit, const std::string& item) {
-  for (const StoredLimit& other : all.limits) {
-    if (other.id == limit.id || !other.what.target ||
-        other.what.direction != limit.what.direction || other.what.per != limit.what.per ||
-        !other.enabled()) {
-      continue;
-    }
-    if (equal_ignoring_case(item_of(*other.what.target), item)) {
-      return fmt::format("limit {}, {}", other.id, format_limit(other.plain_rates()));
-    }
-  }
-  return "exempt";
+// The limits that replace this one, by their item in lower case.
+using Reasons = std::unordered_map<std::string, const StoredLimit*>;
+
+Reasons reasons_for(const AllLimits& all, const StoredLimit& limit) {
+  std::vector<const StoredLimit*> limits;
+  for (const StoredLimit& each : all.limits) limits.push_back(&each);
+  Reasons out;
+  each_pair(limits, [&](std::size_t general, std::size_t special) {
+    if (limits[general] != &limit || !replaces(limit, *limits[special])) return;
+    out.emplace(lower_cased(item_of(*limits[special]->what.target)), limits[special]);
+  });
+  return out;
+}
+
+std::string reason_for(const Reasons& reasons, const std::string& item) {
+  const auto found = reasons.find(lower_cased(item));
+  if (found == reasons.end()) return "exempt";
+  return fmt::format("limit {}, {}", found->second->id, format_limit(found->second->plain_rates()));
 }
 
 void print_named(Output& output, std::string_view name, std::string_view text) {
@@ -59,7 +68,7 @@ void print_rows(const StoredLimit& limit, Output& output) {
 }
 
 void print_limit(const AllLimits& all, const StoredLimit& limit, Output& output) {
-  output.line(fmt::format("Limit {}: {}.", limit.id, describe(all, limit)));
+  output.line(fmt::format("Limit {}: {}.", limit.id, describe(limit)));
   print_named(output, "State", state_text(limit));
   for (const StoredRate& rate : limit.rates) {
     print_named(output, "Limit",
@@ -68,14 +77,14 @@ void print_limit(const AllLimits& all, const StoredLimit& limit, Output& output)
     const std::string text = rate.data.value_or("");
     print_named(output, "Message", text.empty() ? "(the daemon's default text)" : escaped(text));
   }
+  const Reasons reasons = limit.except.empty() ? Reasons{} : reasons_for(all, limit);
   for (const std::string& item : limit.except) {
-    print_named(output, "Except",
-                fmt::format("{} ({})", escaped(item), reason_for(all, limit, item)));
+    print_named(output, "Except", fmt::format("{} ({})", escaped(item), reason_for(reasons, item)));
   }
   print_named(output, "Counts", limit.track == "Policy" ? "all together" : escaped(limit.track));
   print_named(output, "Name", escaped(limit.policy_name));
   print_rows(limit, output);
-  if (const auto wanted = wanted_of(all, limit)) {
+  if (const auto wanted = wanted_of(limit)) {
     print_named(output, "Command", "carbonio-limits " + line_of(*wanted));
   }
 }
@@ -88,9 +97,15 @@ Outcome run_show(const Arguments& arguments, Context& context) {
     if (!id) return tl::unexpected{id.error()};
     const StoredLimit& limit = *find_limit(all, *id);
     if (arguments.has("json")) {
-      context.output.print(json_of(all, limit));
+      context.output.print(json_of(limit));
     } else {
       print_limit(all, limit, context.output);
+      if (ids->front() != limit.id) {
+        context.output.note(fmt::format(
+            "{} is another row of limit {} in table quotas; the log and 'explain' name the rows, "
+            "'list' the first of them.",
+            ids->front(), limit.id));
+      }
     }
     return {};
   });

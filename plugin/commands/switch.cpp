@@ -14,29 +14,29 @@ namespace {
 
 constexpr std::array<Option, 1> kSwitchOptions = {{kDryRunOption}};
 
-Result<std::vector<std::string>> switch_one(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                                            bool dry, bool on) {
-  const auto result = switch_limit(changes, all, id, on);
-  if (!result) return tl::unexpected{result.error()};
+std::vector<std::string> switch_lines(const ApplyResult& result, bool dry, bool on) {
+  const std::int64_t id = result.limit.id;
   const std::string_view word = on ? "on" : "off";
   std::string what;
-  if (result->kind == ApplyResult::Kind::unchanged) {
+  if (result.kind == ApplyResult::Kind::unchanged) {
     what = fmt::format("Nothing to change, limit {} is already {}", id, word);
   } else {
     what = fmt::format("{} limit {} {}", dry ? "Would switch" : "Switched", id, word);
   }
-  std::vector<std::string> out = {fmt::format("{}: {}.", what, describe(all, result->limit))};
-  for (const std::string& text : result->consequences) out.push_back(consequence_line(text));
+  std::vector<std::string> out = {fmt::format("{}: {}.", what, describe(result.limit))};
+  for (const std::string& text : result.consequences) out.push_back(consequence_line(text));
   return out;
 }
 
 Outcome run_switch(const Arguments& arguments, Context& context, bool on) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return change_each(*ids, arguments, context,
-                     [on](ChangeSet& changes, AllLimits& all, std::int64_t id, bool dry) {
-                       return switch_one(changes, all, id, dry, on);
-                     });
+  ChangeOfEach change;
+  change.change = [on](LimitPlan& plan, std::int64_t id) { plan.switch_limit(id, on); };
+  change.lines = [on](const ApplyResult& result, bool dry) {
+    return switch_lines(result, dry, on);
+  };
+  return change_each(*ids, arguments, context, change);
 }
 
 Outcome run_on(const Arguments& arguments, Context& context) {

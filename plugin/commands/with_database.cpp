@@ -19,6 +19,40 @@ Outcome act_on_database(const Arguments& arguments, const Context& context,
   return {};
 }
 
+// Raised by each change of rules; where an old database does not have it, by each commit of another
+// connection.
+std::int64_t rules_version(const Tables& tables) {
+  std::int64_t version = -1;
+  const bool ours = tables.has_table("limits_rules_version");
+  const auto done =
+      tables.each(ours ? "SELECT Version FROM {p}limits_rules_version" : "PRAGMA data_version", {},
+                  [&](const policyd::sql::Statement& row) { version = row.integer(0); });
+  return done ? version : -1;
+}
+
+Result<void> make_change(const Tables& tables, const MakeChange& make, LimitsChange& out) {
+  auto all = read_limits(tables);
+  if (!all) return tl::unexpected{all.error()};
+  auto around = read_surroundings(tables);
+  if (!around) return tl::unexpected{around.error()};
+  auto change = make(LimitPlan{std::move(*all), std::move(*around)}, tables);
+  if (!change) return tl::unexpected{change.error()};
+  out = std::move(*change);
+  return {};
+}
+
+// Reads all that it needs at one moment, which the version in the result names.
+Result<std::int64_t> plan(const Tables& tables, const MakeChange& make, LimitsChange& out) {
+  if (policyd::sql::execute(tables.db, "BEGIN") != SQLITE_OK) {
+    return tl::unexpected{tables.error(sqlite3_errcode(tables.db))};
+  }
+  const std::int64_t version = rules_version(tables);
+  auto done = make_change(tables, make, out);
+  policyd::sql::execute(tables.db, "ROLLBACK");
+  if (!done) return tl::unexpected{done.error()};
+  return version;
+}
+
 }  // namespace
 
 Outcome with_database(const Arguments& arguments, const Context& context,
@@ -42,17 +76,33 @@ Outcome with_limits(const Arguments& arguments, const Context& context,
 }
 
 Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
-                      const LimitsChange& action) {
-  return change_database(arguments, context,
-                         [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
-                           ChangeSet changes{tables};
-                           if (auto begun = changes.begin(); !begun) return begun;
-                           auto all = read_limits(tables);
-                           if (!all) return tl::unexpected{all.error()};
-                           auto done = action(changes, *all, daemon);
-                           if (done) done = dry ? changes.result() : changes.commit();
-                           return done;
-                         });
+                      const MakeChange& make) {
+  Output output = context.output;
+  LimitsChange change;
+  const auto warn = [&] {
+    for (const std::string& warning : change.warnings) output.line("Warning: " + warning);
+    output.flush();
+  };
+  auto done = change_database(arguments, context,
+                              [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+                                const auto planned = plan(tables, make, change);
+                                if (!planned || dry || change.rows.empty()) {
+                                  if (planned) warn();
+                                  return planned ? Result<void>{} : tl::unexpected{planned.error()};
+                                }
+                                ChangeSet changes{tables};
+                                if (auto begun = changes.begin(); !begun) return begun;
+                                if (rules_version(tables) != *planned) {
+                                  if (auto again = make_change(tables, make, change); !again)
+                                    return again;
+                                }
+                                for (const RowChange& row : change.rows) changes.run(row);
+                                if (!changes.result()) return changes.result();
+                                warn();
+                                return changes.commit();
+                              });
+  if (done) change.report();
+  return done;
 }
 
 Result<DaemonConfig> database_of(const Arguments& arguments, const Context& context) {

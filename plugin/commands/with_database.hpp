@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "plugin/cli/command.hpp"
 #include "plugin/database/database_file.hpp"
@@ -26,11 +28,18 @@ Outcome change_database(const Arguments& arguments, const Context& context,
 Outcome with_limits(const Arguments& arguments, const Context& context,
                     const std::function<Result<void>(const AllLimits& all)>& action);
 
-// The same for an action that changes limits: all in one transaction, which a dry run rolls back.
-using LimitsChange =
-    std::function<Result<void>(ChangeSet& changes, AllLimits& all, const DaemonConfig& daemon)>;
+// What a command makes of the limits.
+struct LimitsChange {
+  std::vector<RowChange> rows;        // all of them, in one transaction
+  std::vector<std::string> warnings;  // printed before it is committed
+  std::function<void()> report;       // prints what was done
+};
+using MakeChange = std::function<Result<LimitsChange>(LimitPlan plan, const Tables& tables)>;
+
+// Plans a change and makes it; a dry run only prints. The database is locked only while rows are
+// written: if another program changed the rules meanwhile, `make` is called again.
 Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
-                      const LimitsChange& action);
+                      const MakeChange& make);
 
 // --database, or the default; the file need not exist.
 Result<DaemonConfig> database_of(const Arguments& arguments, const Context& context);

@@ -85,6 +85,20 @@ policyd::Error Tables::error(int code) const {
   }
 }
 
+Result<std::vector<std::string>> typed(const Tables& tables, std::span<const RowChange> changes) {
+  std::vector<std::string> out;
+  for (const RowChange& change : changes) {
+    auto statement = tables.prepare(change.statement());
+    if (!statement) return tl::unexpected{statement.error()};
+    bind(*statement, change.values);
+    const std::unique_ptr<char, decltype(&sqlite3_free)> expanded{
+        sqlite3_expanded_sql(statement->get()), &sqlite3_free};
+    if (!expanded) return policyd::failure("out of memory");
+    out.push_back(fmt::format("{};", expanded.get()));
+  }
+  return out;
+}
+
 Result<void> ChangeSet::begin() {
   if (auto begun = transaction_.begin_immediate(); !begun) {
     return tl::unexpected{tables_.error(sqlite3_errcode(tables_.db))};
@@ -92,18 +106,33 @@ Result<void> ChangeSet::begin() {
   return {};
 }
 
+policyd::sql::Statement* ChangeSet::compiled(std::string_view text) {
+  const auto [found, is_new] = statements_.try_emplace(std::string{text});
+  if (is_new) {
+    auto statement = tables_.prepare(text);
+    if (!statement) {
+      statements_.erase(found);
+      fail(statement.error());
+      return nullptr;
+    }
+    found->second = std::move(*statement);
+  }
+  return &found->second;
+}
+
 void ChangeSet::run(std::string_view text, const std::vector<Value>& values) {
   if (!result_) return;
-  auto statement = tables_.prepare(text);
-  if (!statement) return fail(statement.error());
+  policyd::sql::Statement* statement = compiled(text);
+  if (statement == nullptr) return;
   bind(*statement, values);
-  const std::unique_ptr<char, decltype(&sqlite3_free)> expanded{
-      sqlite3_expanded_sql(statement->get()), &sqlite3_free};
-  if (!expanded) return fail({"out of memory"});
-  if (const int code = statement->run(); code != SQLITE_DONE) {
-    return fail(tables_.error(code));
-  }
-  typed_.push_back(fmt::format("{};", expanded.get()));
+  if (const int code = statement->run(); code != SQLITE_DONE) fail(tables_.error(code));
+}
+
+void ChangeSet::run(const RowChange& change) {
+  run(change.statement(), change.values);
+  if (!result_ || change.new_id == 0) return;
+  if (sqlite3_last_insert_rowid(tables_.db) == change.new_id) return;
+  fail({"a new row got another ID than expected; try again"});
 }
 
 bool ChangeSet::has_row(std::string_view query, const std::vector<Value>& values) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -36,9 +38,23 @@ struct Tables {
   [[nodiscard]] policyd::Error error(int code) const;
 };
 
+// A statement that changes rows, with its values. `text` lives as long as the program, unless it is
+// `made` for this one. `new_id`: the ID that the new row will have; 0: none, or it does not matter.
+struct RowChange {
+  std::string_view text;
+  std::vector<Value> values;
+  std::int64_t new_id = 0;
+  std::string made = {};
+
+  [[nodiscard]] std::string_view statement() const { return made.empty() ? text : made; }
+};
+
+// As typed in sqlite3: with its values filled in, and a semicolon.
+Result<std::vector<std::string>> typed(const Tables& tables, std::span<const RowChange> changes);
+
 // Rolls back unless committed. The statements that run are exactly those that are printed, so IDs
 // of new rows are not inserted as values: statements take them from the database, as
-// `(SELECT max(ID) FROM ...)` right after the INSERT.
+// `(SELECT max(ID) FROM ...)` right after the INSERT. Each text is compiled once.
 class ChangeSet {
  public:
   // NULL for nullopt.
@@ -51,6 +67,7 @@ class ChangeSet {
   Result<void> begin();  // waits for other writers up to the connection's busy_timeout
   // After a failure nothing more is run, so that callers need to check only the result.
   void run(std::string_view text, const std::vector<Value>& values);
+  void run(const RowChange& change);
   // Whether a query has a row; false after a failure.
   bool has_row(std::string_view query, const std::vector<Value>& values);
   void fail(policyd::Error error);
@@ -59,13 +76,13 @@ class ChangeSet {
   Result<void> commit();  // an Error if anything has failed
 
   [[nodiscard]] const Tables& tables() const { return tables_; }
-  // The statements run so far, with their values filled in, each ending with a semicolon.
-  [[nodiscard]] const std::vector<std::string>& typed() const { return typed_; }
 
  private:
+  policyd::sql::Statement* compiled(std::string_view text);
+
   Tables tables_;
   policyd::sql::Transaction transaction_;
-  std::vector<std::string> typed_;
+  std::unordered_map<std::string, policyd::sql::Statement> statements_;
   Result<void> result_;
 };
 

@@ -115,7 +115,9 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
       "reject_authenticated_sender_login_mismatch before permit_sasl_authenticated)",
       "limits count by sender: a hacked account evades its own limit by using other addresses, and "
       "uses up theirs",
-      "carbonio-limits send LIMIT --per account, which counts by login name; or have Postfix "
+      "carbonio-limits send LIMIT --per account, which counts by login name, and web mail, which "
+      "has "
+      "none, by sender; or have Postfix "
       "refuse such mail: reject_authenticated_sender_login_mismatch in smtpd_sender_restrictions, "
       "before permit_sasl_authenticated");
 }

@@ -171,7 +171,7 @@ void check_clients(const DoctorQuestion& question, const Tables& tables, const A
                    Findings& findings) {
   for (const StoredLimit& limit : all.limits) {
     if (!limit.partly_enabled() || !joins_v6_clients(limit.track, limit.what.target)) continue;
-    const auto wanted = wanted_of(all, limit);
+    const auto wanted = wanted_of(limit);
     findings.wrong(
         "rules.clients",
         fmt::format("limit {} counts IPv4 clients one by one, but IPv6 clients by /32 network",

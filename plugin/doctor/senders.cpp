@@ -203,7 +203,7 @@ std::map<std::int64_t, std::int64_t> created_with_anyone(const Tables& tables,
 bool refuses_by_account(const AllLimits& all) {
   return std::any_of(all.limits.begin(), all.limits.end(), [](const StoredLimit& limit) {
     const Recognised& what = limit.what;
-    return limit.enabled() && limit.verdict && what.per == Per::account && what.target &&
+    return limit.enabled() && limit.verdict && what.per && is_account(*what.per) && what.target &&
            what.target->who == Who::anyone;
   });
 }

@@ -11,25 +11,36 @@
 namespace limits {
 namespace {
 
+std::string account_subject(const Target& target, const std::string& whose) {
+  if (target.who == Who::login) return "the account " + escaped(target.name);
+  if (target.who == Who::anyone) return "each account";
+  if (target.who == Who::user) return "each account that sends as " + target.name;
+  return "each account " + whose;
+}
+
 // "alice@example.org", "each user of example.org", "All of this server together".
 std::string subject(const Target& target, Per per) {
   const bool one_user = target.who == Who::user;
-  std::string whose = "of " + name_of(target);
+  const bool login = target.who == Who::login;
+  const Target named{target.who, target.name, target.from_anywhere};  // `from` follows later
+  std::string whose = "of " + name_of(named);
   if (target.who == Who::anyone) whose = "in the world";
   if (target.who == Who::everyone) whose = "of this server";
   if (target.who == Who::client) whose = "at " + target.name;
+  if (login) whose = "that logs in as " + escaped(target.name);
   switch (per) {
     case Per::user:
-      return one_user ? name_of(target) : "each user " + whose;
+      return one_user ? name_of(named) : "each user " + whose;
     case Per::domain:
-      if (one_user) return name_of(target);
-      return target.who == Who::domain ? "the domain " + name_of(target) + " as a whole"
+      if (one_user) return name_of(named);
+      return target.who == Who::domain ? "the domain " + name_of(named) + " as a whole"
                                        : "each domain " + whose;
     case Per::account:
-      if (target.who == Who::anyone) return "each account";
-      return one_user ? "each account that sends as " + target.name : "each account " + whose;
+    case Per::login:
+      return account_subject(target, whose) + (per == Per::login ? " (web mail not counted)" : "");
     case Per::everyone:
-      if (one_user) return name_of(target);
+      if (one_user) return name_of(named);
+      if (login) return "all mail of " + name_of(named) + " together";
       return target.who == Who::anyone ? "the whole world together"
                                        : "all users " + whose + " together";
     case Per::client:
@@ -43,7 +54,9 @@ std::string subject(const Target& target, Per per) {
 std::string object(Direction direction, const Target& target, Per per) {
   if (target.who == Who::client) return {};
   if (per != Per::client || target.who == Who::anyone) return {};
-  const std::string users = target.who == Who::everyone ? "this server's users" : name_of(target);
+  const std::string users = target.who == Who::everyone
+                                ? "this server's users"
+                                : name_of(Target{target.who, target.name, target.from_anywhere});
   return (direction == Direction::send ? " for " : " to ") + users;
 }
 
@@ -72,10 +85,24 @@ const VerdictWords& words_for(policyd::Action verdict) {
   return found == kVerdictWords.end() ? kVerdictWords.back() : *found;
 }
 
+std::string key_of(Direction direction, Per per, const Target& target, bool only_monitors) {
+  // One limit counts accounts with or without web mail.
+  std::string out = fmt::format(
+      "{} {} {} {}{} {}", name_of(direction), name_of(per == Per::login ? Per::account : per),
+      static_cast<int>(target.who), target.from_anywhere ? "anywhere" : "",
+      only_monitors ? "monitors" : "", target.name);
+  for (const std::string& network : target.from) out += ' ' + network;
+  return out;
+}
+
 }  // namespace
 
 Per default_per(Direction direction) {
   return direction == Direction::send ? Per::user : Per::domain;
+}
+
+Per default_per(Direction direction, const Target& target) {
+  return target.who == Who::login ? Per::account : default_per(direction);
 }
 
 policyd::Action default_verdict(Direction direction) {
@@ -93,6 +120,8 @@ bool StoredLimit::partly_enabled() const {
          std::any_of(rates.begin(), rates.end(), [](const auto& rate) { return rate.enabled; }) &&
          std::any_of(members.begin(), members.end(), [](const auto& m) { return m.enabled; });
 }
+
+bool StoredLimit::only_monitors() const { return !verdict || verdict->empty(); }
 
 std::vector<Rate> StoredLimit::plain_rates() const {
   std::vector<Rate> out;
@@ -130,20 +159,24 @@ std::optional<std::string> message_for(Direction direction, const Rate& rate,
 std::string default_name(Direction direction, const Target& target, Per per) {
   std::string name = name_of(target);
   std::replace(name.begin(), name.end(), ' ', '-');  // "group sales"
+  std::erase(name, ',');
   return fmt::format("{}-{}-per-{}", name_of(direction), name, name_of(per));
 }
 
 std::string description(Direction direction, const Target& target, Per per) {
-  return fmt::format("Limit on what {} may {}{}", subject(target, per),
-                     verb(direction, target, per), object(direction, target, per));
+  return fmt::format("Limit on what {} may {}{}{}", subject(target, per),
+                     verb(direction, target, per), object(direction, target, per),
+                     target.from.empty() ? "" : " from " + join_with_and(target.from));
 }
 
 std::string describe(const WantedLimit& limit) {
   std::vector<std::string> except;
   for (const Target& target : limit.except) except.push_back(name_of(target));
-  return fmt::format("{} may {} {}{}{}; {}{}", subject(limit.target, limit.per),
+  const auto& from = limit.target.from;
+  return fmt::format("{} may {} {}{}{}{}; {}{}", subject(limit.target, limit.per),
                      verb(limit.direction, limit.target, limit.per), rates_text(limit.rates),
                      object(limit.direction, limit.target, limit.per),
+                     from.empty() ? "" : " from " + join_with_and(from),
                      except.empty() ? "" : ", except " + join_with_and(except),
                      limit.verdict ? words_for(*limit.verdict).consequence
                                    : "more is let through (verdict none only monitors)",
@@ -161,7 +194,11 @@ std::string_view state_text(const StoredLimit& limit) {
 
 std::string who_text(const StoredLimit& limit) {
   std::string out = target_text(limit);
-  if (!limit.except.empty()) out += fmt::format(", except {}", limit.except.size());
+  if (limit.except.empty()) return out;
+  const std::size_t exempt = limit.exempt.size();
+  const std::size_t own = limit.except.size() - std::min(exempt, limit.except.size());
+  out += exempt == 0 ? "" : fmt::format(", {} exempt", exempt);
+  out += own == 0 ? "" : fmt::format(", {} with own limit", own);
   return out;
 }
 
@@ -175,12 +212,35 @@ std::string per_word(const StoredLimit& limit) {
 
 std::string per_text(const StoredLimit& limit) {
   const bool joined = joins_v6_clients(limit.track, limit.what.target);
-  return per_word(limit) + (joined ? ", IPv6 /32" : "");
+  std::string out = per_word(limit);
+  // For members that our options cannot express, "domain" could be one's own or another's.
+  if (!limit.what.target && limit.what.per) {
+    const bool recipient = lower_cased(limit.track).starts_with("recipient");
+    if (*limit.what.per == Per::user) out = recipient ? "recipient" : "sender";
+    if (*limit.what.per == Per::domain) out = recipient ? "recipient's domain" : "sender's domain";
+  }
+  return out + (joined ? ", IPv6 /32" : "");
 }
 
-bool is_for(const StoredLimit& limit, const WantedLimit& wanted) {
-  return limit.what.target == wanted.target && limit.what.direction == wanted.direction &&
-         limit.what.per == wanted.per;
+std::string key_of(const StoredLimit& limit) {
+  const Recognised& what = limit.what;
+  if (!what.target || !what.direction || !what.per) return {};
+  return key_of(*what.direction, *what.per, *what.target, limit.only_monitors());
+}
+
+std::string key_of(const WantedLimit& wanted) {
+  return key_of(wanted.direction, wanted.per, wanted.target, !wanted.verdict);
+}
+
+Units units_of(std::span<const Rate> rates) {
+  Units out;
+  for (const Rate& rate : rates) (rate.unit == Unit::messages ? out.messages : out.kib) = true;
+  return out;
+}
+
+Units units_of(const StoredLimit& limit) {
+  const auto rates = limit.plain_rates();
+  return units_of(rates);
 }
 
 }  // namespace limits

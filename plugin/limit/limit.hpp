@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct WantedLimit {
 
 // What applies without --per and --verdict.
 Per default_per(Direction direction);
+Per default_per(Direction direction, const Target& target);  // of a login its account
 policyd::Action default_verdict(Direction direction);
 
 // A row of quotas_limits with its quota.
@@ -62,20 +64,38 @@ struct StoredLimit {
   std::vector<StoredMember> members;
   Recognised what;  // no target: created by hand in a way that our options cannot express
   // Members of the except-group, to which the limit does not apply: they have limits of their own,
-  // or (also listed in `exempt`) the admin exempted them.
+  // or (also listed in `exempt`, which is sorted) the admin exempted them.
   std::vector<std::string> except;
   std::vector<std::string> exempt;
+  bool has_twin = false;  // another limit is for the same and has a rate of the same unit
 
   // All of it is active.
   [[nodiscard]] bool enabled() const;
   [[nodiscard]] bool partly_enabled() const;
+  [[nodiscard]] bool only_monitors() const;  // the verdict is none
   [[nodiscard]] std::vector<Rate> plain_rates() const;
   // The members that define the target: the enabled ones, or all if none is enabled.
   [[nodiscard]] std::vector<MemberText> member_texts() const;
 };
 
-// Whether both have the same direction, target and --per.
-bool is_for(const StoredLimit& limit, const WantedLimit& wanted);
+// What a limit is for: direction, target, --per, and whether it only monitors. Empty for a limit
+// that our options cannot express. Limits for the same that count in different units stand side by
+// side.
+std::string key_of(const StoredLimit& limit);
+std::string key_of(const WantedLimit& wanted);
+
+// The units that a limit counts in.
+struct Units {
+  bool messages = false;
+  bool kib = false;
+
+  [[nodiscard]] bool has(Unit unit) const { return unit == Unit::messages ? messages : kib; }
+  [[nodiscard]] bool overlap(Units other) const {
+    return (messages && other.messages) || (kib && other.kib);
+  }
+};
+Units units_of(std::span<const Rate> rates);
+Units units_of(const StoredLimit& limit);
 
 // "defer", "none", or any other word in the row.
 std::string verdict_word(const std::optional<std::string>& verdict);
@@ -94,8 +114,8 @@ std::string description(Direction direction, const Target& target, Per per);
 // "each user of this server may send 100 messages an hour; more is deferred".
 std::string describe(const WantedLimit& limit);
 
-// "everyone, except 2", "example.org", or "@example.net to anyone" for rows that are not
-// recognised.
+// "everyone, 1 exempt, 2 with own limit", "example.org", or "@example.net to anyone" for rows that
+// are not recognised.
 std::string who_text(const StoredLimit& limit);
 // "everyone" without the exceptions.
 std::string target_text(const StoredLimit& limit);

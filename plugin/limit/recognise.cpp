@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kAny = "any";
 constexpr std::string_view kOwnNetworks = "%internal_ips";
 constexpr std::string_view kAuthenticated = "$*";
+constexpr std::string_view kNoLogin = "$-";
 constexpr std::string_view kExceptEnd = "-except";
 
 // Written by admins, and by earlier versions of this command.
@@ -26,7 +27,7 @@ struct TrackText {
   std::optional<Direction> direction;  // none: both
   Per per;
 };
-constexpr std::array<TrackText, 8> kTracks = {{
+constexpr std::array<TrackText, 9> kTracks = {{
     {"Sender:user@domain", Direction::send, Per::user},
     {"Sender:@domain", Direction::send, Per::domain},
     {"Recipient:user@domain", Direction::receive, Per::user},
@@ -34,7 +35,9 @@ constexpr std::array<TrackText, 8> kTracks = {{
     // For IPv4 too: the daemon uses no more bits than an address has.
     {"SenderIP:/128", std::nullopt, Per::client},
     {kHostsOfV4, std::nullopt, Per::client},
-    {"SASLUsername", Direction::send, Per::account},
+    // The Perl daemon reads no further than `domain`, and counts by sender.
+    {"Sender:user@domain per account", Direction::send, Per::account},
+    {"SASLUsername", Direction::send, Per::login},
     {"Policy", std::nullopt, Per::everyone},
 }};
 
@@ -88,46 +91,73 @@ bool is_any_network(std::string_view item) {
   return std::find(kAnyNetworks.begin(), kAnyNetworks.end(), item) != kAnyNetworks.end();
 }
 
-// The target that one side of a member names: its only item that we do not add ourselves. "All
-// networks" is one of ours if something else is named.
-std::optional<Target> target_in(const std::optional<std::string>& list) {
-  if (is_any(list)) return Target{Who::anyone, {}};
-  std::optional<Target> found;
+// What one side of a member names, apart from items that we add ourselves. "All networks" is one of
+// ours if something else is named.
+struct Named {
+  Target target{Who::anyone, {}};
+  std::vector<std::string> networks;
+};
+
+// Nullopt if it names two targets, or what is not one of ours.
+std::optional<Named> named_in(const std::optional<std::string>& list) {
+  Named out;
+  if (is_any(list)) return out;
   const auto items = split(*list, ',');
   const bool others = std::any_of(items.begin(), items.end(), [](std::string_view item) {
     return !is_any_network(item) && item != kAuthenticated && !except_group_in(item);
   });
-  bool from_anywhere = false;
   for (const std::string_view item : items) {
-    if (item == kAuthenticated || item == kOwnNetworks || except_group_in(item)) continue;
-    if (others && is_any_network(item)) {
-      from_anywhere = true;
+    if (item == kAuthenticated || item == kNoLogin || item == kOwnNetworks ||
+        except_group_in(item)) {
       continue;
     }
-    if (found) return std::nullopt;
-    found = parse_item(item);
-    if (!found) return std::nullopt;
+    if (others && is_any_network(item)) {
+      out.target.from_anywhere = true;
+      continue;
+    }
+    auto target = parse_item(item);
+    if (!target) return std::nullopt;
+    if (target->who == Who::client) {
+      out.networks.push_back(std::move(target->name));
+      continue;
+    }
+    if (out.target.who != Who::anyone) return std::nullopt;
+    target->from_anywhere = out.target.from_anywhere;
+    out.target = std::move(*target);
   }
-  if (found) found->from_anywhere = from_anywhere;
-  return found ? found : Target{Who::anyone, {}};
+  return out;
 }
 
-std::optional<Target> recognise_target(std::span<const MemberText> members, Direction direction,
-                                       Per per, std::optional<std::string>& except_group) {
-  if (members.empty()) return std::nullopt;
-  const auto side = [&](const MemberText& member) -> const std::optional<std::string>& {
-    return direction == Direction::send ? member.source : member.destination;
-  };
-  auto target = target_in(side(members.front()));
-  if (target && target->who == Who::everyone && direction == Direction::receive) {
-    const auto client = target_in(members.front().source);
-    if (client && client->who == Who::client) target = client;
+// A limit for a single network is one for a client, whoever it is that sends, or receives.
+Target with_networks(Direction direction, Target target, std::vector<std::string> networks) {
+  std::sort(networks.begin(), networks.end());
+  networks.erase(std::unique(networks.begin(), networks.end()), networks.end());
+  const Who whole = direction == Direction::send ? Who::anyone : Who::everyone;
+  if (networks.size() == 1 && target.who == whole) {
+    return Target{Who::client, std::move(networks.front())};
   }
-  if (!target) return std::nullopt;
+  target.from = std::move(networks);
+  return target;
+}
+
+// The target that `main`, one of the members, names, if all of them are those of a limit for it.
+std::optional<Target> target_of(const MemberText& main, std::span<const MemberText> members,
+                                Direction direction, Per per,
+                                std::optional<std::string>& except_group) {
+  const auto& side = direction == Direction::send ? main.source : main.destination;
+  const auto named = named_in(side);
+  if (!named) return std::nullopt;
+  std::vector<std::string> networks;
+  for (const MemberText& member : members) {
+    auto source = named_in(member.source);
+    if (!source) return std::nullopt;
+    std::move(source->networks.begin(), source->networks.end(), std::back_inserter(networks));
+  }
+  const Target target = with_networks(direction, named->target, std::move(networks));
 
   std::optional<std::string> group;
-  if (!is_any(side(members.front()))) {
-    for (const std::string_view item : split(*side(members.front()), ',')) {
+  if (!is_any(side)) {
+    for (const std::string_view item : split(*side, ',')) {
       if (!group) group = except_group_in(item);
     }
   }
@@ -139,11 +169,37 @@ std::optional<Target> recognise_target(std::span<const MemberText> members, Dire
       member = without;
     }
   }
-  if (plain_members(bare) != plain_members(members_of(direction, *target, per))) {
+  if (plain_members(bare) != plain_members(members_of(direction, target, per))) {
     return std::nullopt;
   }
   except_group = group;
   return target;
+}
+
+// Whether all members are for mail from one's own senders, or to others' domains.
+bool leave_this_server(std::span<const MemberText> members) {
+  const auto names = [](const std::optional<std::string>& list, std::string_view wanted) {
+    if (is_any(list)) return false;
+    const auto items = split(*list, ',');
+    return std::find(items.begin(), items.end(), wanted) != items.end();
+  };
+  return !members.empty() &&
+         std::all_of(members.begin(), members.end(), [&](const MemberText& member) {
+           const bool own = names(member.source, kOwnNetworks) ||
+                            names(member.source, "%internal_domains") ||
+                            names(member.source, kAuthenticated);
+           return names(member.destination, "!%internal_domains") ||
+                  (own && is_any(member.destination));
+         });
+}
+
+std::optional<Target> recognise_target(std::span<const MemberText> members, Direction direction,
+                                       Per per, std::optional<std::string>& except_group) {
+  // The member for mail without a login names more than the one that says what the target is.
+  for (const MemberText& main : members.first(std::min<std::size_t>(members.size(), 2))) {
+    if (auto target = target_of(main, members, direction, per, except_group)) return target;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -200,9 +256,11 @@ Recognised recognise(std::span<const MemberText> members, std::string_view track
     out.target = recognise_target(members, direction, known->per, out.except_group);
     if (out.target) {
       out.direction = direction;
-      break;
+      return out;
     }
   }
+  // What leaves this server is sent, whatever counts it.
+  if (out.direction && leave_this_server(members)) out.direction = Direction::send;
   return out;
 }
 

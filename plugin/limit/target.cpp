@@ -20,9 +20,11 @@ constexpr std::string_view kAny = "any";
 constexpr std::string_view kOwnDomains = "%internal_domains";
 constexpr std::string_view kOwnNetworks = "%internal_ips";
 constexpr std::string_view kAuthenticated = "$*";
+constexpr std::string_view kNoLogin = "$-";
 
 constexpr std::size_t kMaxAddress = 320;
 constexpr std::size_t kMaxGroup = 200;
+constexpr std::size_t kMaxLogin = 255;
 
 // Local parts without quotation marks (RFC 5321, dot-string) and without what is special in an
 // item.
@@ -46,6 +48,25 @@ std::string_view problem_with_local_part(std::string_view text) {
 std::string joined(std::string_view list, std::string_view item) {
   if (list.empty() || equal_ignoring_case(list, kAny)) return std::string{item};
   return fmt::format("{},{}", list, item);
+}
+
+// The Sources of a limit on sending, each to be joined with a network if there is a condition.
+std::vector<std::string> sources_of(const Target& target, const std::string& item, Per per,
+                                    bool from_all_networks) {
+  const bool login = target.who == Who::login;
+  if (is_account(per) || login) {
+    std::vector<std::string> out = {login ? item : joined(item, kAuthenticated)};
+    // Web mail has no login.
+    const std::string sender = login ? target.name : item.empty() ? std::string{kOwnDomains} : item;
+    if (per == Per::account && (!login || parse_user(sender))) {
+      out.push_back(joined(joined(sender, kNoLogin), kOwnNetworks));
+    }
+    return out;
+  }
+  if (!from_all_networks) return {item};
+  if (target.who == Who::anyone) return {std::string{kAny}};
+  if (target.from_anywhere) return {joined(item, kAnyNetworks[0]), joined(item, kAnyNetworks[1])};
+  return {joined(item, kAuthenticated), joined(item, kOwnNetworks)};
 }
 
 }  // namespace
@@ -98,6 +119,28 @@ Result<Target> parse_group(std::string_view text) {
   return Target{Who::group, std::string{name}};
 }
 
+Result<Target> parse_login(std::string_view text) {
+  const auto refuse = [&](std::string_view why) {
+    return failure(fmt::format("not a valid login: '{}': {}", shown(text), why));
+  };
+  std::string_view name = text;
+  while (!name.empty() && policyd::is_white_space(name.front())) name.remove_prefix(1);
+  while (!name.empty() && policyd::is_white_space(name.back())) name.remove_suffix(1);
+  if (name.substr(0, 1) == "$") name.remove_prefix(1);
+  if (name.empty()) return refuse("it is empty");
+  if (name.size() > kMaxLogin) return refuse("it is longer than 255 characters");
+  if (name == "-") return refuse("'-' stands for mail without a login");
+  if (name == "*") return refuse("for all logins use --anyone --per account");
+  if (!policyd::is_valid_utf8(name) || !policyd::is_printable(name)) {
+    return refuse("control characters are not allowed");
+  }
+  if (std::any_of(name.begin(), name.end(),
+                  [](char c) { return policyd::is_white_space(c) || c == ',' || c == '*'; })) {
+    return refuse("white space, commas and '*' are not allowed, as a policy cannot name them");
+  }
+  return Target{Who::login, lower_cased(name)};
+}
+
 Result<Target> parse_client(std::string_view text) {
   const auto refuse = [&](std::string_view why) {
     return failure(
@@ -137,6 +180,7 @@ bool covers(Direction direction, const Target& general, const Target& special) {
     case Who::domain:
       return whole;
     case Who::user:
+    case Who::login:
       return whole || general.who == Who::group ||
              (general.who == Who::domain && policyd::domain_of(special.name) == general.name);
     case Who::client: {
@@ -153,8 +197,11 @@ bool covers(Direction direction, const Target& general, const Target& special) {
 
 std::string item_of(const Target& target) {
   if (target.who == Who::everyone) return std::string{kOwnDomains};
-  const char* const mark = target.who == Who::group ? "%" : target.who == Who::domain ? "@" : "";
-  return mark + target.name;
+  std::string_view mark;
+  if (target.who == Who::group) mark = "%";
+  if (target.who == Who::domain) mark = "@";
+  if (target.who == Who::login) mark = "$";
+  return fmt::format("{}{}", mark, target.name);
 }
 
 std::optional<Target> parse_item(std::string_view item) {
@@ -162,6 +209,7 @@ std::optional<Target> parse_item(std::string_view item) {
   const auto first = item.substr(0, 1);
   auto target = first == "%"                               ? parse_group(item.substr(1))
                 : first == "@"                             ? parse_domain(item)
+                : first == "$"                             ? parse_login(item)
                 : item.find('@') == std::string_view::npos ? parse_client(item)
                                                            : parse_user(item);
   return target ? std::optional{std::move(*target)} : std::nullopt;
@@ -174,29 +222,42 @@ std::string_view name_of(Direction direction) {
 std::string_view name_of(Per per) { return kPerNames.at(static_cast<std::size_t>(per)); }
 
 std::string name_of(const Target& target) {
-  if (target.who == Who::anyone) return "anyone";
-  if (target.who == Who::everyone) return "everyone";
-  const std::string name = target.who == Who::group ? "group " + escaped(target.name) : target.name;
-  return target.from_anywhere ? name + " from anywhere" : name;
+  std::string name = target.name;
+  if (target.who == Who::anyone) name = "anyone";
+  if (target.who == Who::everyone) name = "everyone";
+  if (target.who == Who::group) name = "group " + escaped(target.name);
+  if (target.who == Who::login) name = "login " + escaped(target.name);
+  if (target.from_anywhere) name += " from anywhere";
+  if (!target.from.empty()) name += " from " + join_with_and(target.from);
+  return name;
 }
+
+bool is_account(Per per) { return per == Per::account || per == Per::login; }
 
 std::vector<MemberText> members_of(Direction direction, const Target& target, Per per) {
   const std::string any{kAny};
-  const std::string item = item_of(target);
-  if (target.who == Who::client) {  // an IP address cannot be forged, so it is enough
-    const bool sending = direction == Direction::send;
-    const std::string source = per == Per::account ? joined(item, kAuthenticated) : item;
-    return {MemberText{source, sending ? any : std::string{kOwnDomains}}};
+  const std::string item = target.who == Who::client ? std::string{} : item_of(target);
+  std::vector<std::string> networks = target.from;
+  if (target.who == Who::client) networks = {target.name};
+  if (direction == Direction::receive) {
+    if (networks.empty()) return {MemberText{any, item.empty() ? any : item}};
+    std::string to = item.empty() ? any : item;
+    if (target.who == Who::client) to = kOwnDomains;
+    std::vector<MemberText> out;
+    for (const std::string& network : networks) out.push_back({network, to});
+    return out;
   }
-  if (direction == Direction::receive) return {MemberText{any, item.empty() ? any : item}};
-  if (per == Per::account) return {MemberText{joined(item, kAuthenticated), any}};
-  if (target.who == Who::anyone) return {MemberText{any, any}};
-  if (target.from_anywhere) {
-    return {MemberText{joined(item, kAnyNetworks[0]), any},
-            MemberText{joined(item, kAnyNetworks[1]), any}};
+  std::vector<std::string> sources = sources_of(target, item, per, networks.empty());
+  if (!networks.empty()) {  // an IP address cannot be forged
+    std::vector<std::string> bare;
+    bare.swap(sources);
+    for (const std::string& network : networks) {
+      for (const std::string& source : bare) sources.push_back(joined(source, network));
+    }
   }
-  return {MemberText{joined(item, kAuthenticated), any},
-          MemberText{joined(item, kOwnNetworks), any}};
+  std::vector<MemberText> out;
+  for (const std::string& source : sources) out.push_back({source, any});
+  return out;
 }
 
 MemberText with_exception(const MemberText& member, Direction direction, std::string_view group) {

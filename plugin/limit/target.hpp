@@ -19,10 +19,12 @@ using policyd::Result;
 
 enum class Direction : std::uint8_t { send, receive };
 
-// What has a counter of its own. `account` is the SASL user name, so only of authenticated mail.
-enum class Per : std::uint8_t { user, domain, client, account, everyone };
-inline constexpr std::array<std::string_view, 5> kPerNames = {"user", "domain", "client", "account",
-                                                              "everyone"};
+// What has a counter of its own. `account` is the SASL user name, and for mail without one that
+// comes from this server's own networks with an own domain as sender, such as web mail, the sender.
+// `login` is the SASL user name alone.
+enum class Per : std::uint8_t { user, domain, client, account, everyone, login };
+inline constexpr std::array<std::string_view, 6> kPerNames = {"user",    "domain",   "client",
+                                                              "account", "everyone", "login"};
 
 enum class Who : std::uint8_t {
   anyone,    // the whole world
@@ -31,6 +33,7 @@ enum class Who : std::uint8_t {
   client,    // a network, regardless of the sender
   domain,
   user,
+  login,  // a SASL user name, whatever the sender
 };
 
 struct Target {
@@ -41,6 +44,8 @@ struct Target {
   // For sending users, domains and groups: counts all mail with such a sender, wherever it comes
   // from, not only mail that is authenticated or comes from this server's networks.
   bool from_anywhere = false;
+  // Only mail from one of these networks counts; sorted. Empty: no such condition.
+  std::vector<std::string> from = {};
 
   bool operator==(const Target&) const = default;
 };
@@ -54,13 +59,18 @@ Result<Target> parse_user(std::string_view text);
 // The name of a group as it can be used in a list: no commas or white space; at most 200
 // characters. The two groups for which there are other options are refused.
 Result<Target> parse_group(std::string_view text);
+// A SASL user name, at most 255 characters, in lower case. A leading '$' is accepted, and so are
+// blanks around it; what an item of a policy cannot contain or gives a meaning is refused: white
+// space, commas, '*', and the name "-".
+Result<Target> parse_login(std::string_view text);
 // "192.0.2.1", "10.0.0.0/8", "2001:db8::/32": only complete addresses, unlike in the tables.
 Result<Target> parse_client(std::string_view text);
 
-// Whether a limit for `special` replaces one for `general` for its target: users replace their
-// domain and groups, all of these replace everyone, and everyone replaces anyone. Groups and
-// domains may overlap, so neither replaces the other. Networks replace everyone and larger
-// networks, but only for sending, because a Destination cannot name them.
+// Whether a limit for `special` replaces one for `general` for its target, both with the same
+// `from`: users replace their domain and groups, and so do logins that are addresses; all of these
+// replace everyone, and everyone replaces anyone. Groups and domains may overlap, so neither
+// replaces the other; nor do a sender and a login. Networks replace everyone and larger networks,
+// but only for sending, because a Destination cannot name them.
 bool covers(Direction direction, const Target& general, const Target& special);
 
 // The item that stands for it in a policy's list or in a group: "%internal_domains",
@@ -91,6 +101,9 @@ inline constexpr std::array<std::string_view, 2> kAnyNetworks = {"0.0.0.0/0", ":
 // The members of a limit's policy. Sending is limited if the mail is authenticated (`$*`) or comes
 // from this server's networks: Postfix asks us before it has checked whether the sender is genuine.
 std::vector<MemberText> members_of(Direction direction, const Target& target, Per per);
+
+// Whether it is a SASL user name.
+bool is_account(Per per);
 
 // "Sender:user@domain". Nullopt if impossible: there is no account for receiving.
 std::optional<std::string> track_of(Direction direction, Per per);

@@ -3,6 +3,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
+#include "plugin/terminal/text.hpp"
+
 namespace limits {
 namespace {
 
@@ -13,28 +17,56 @@ std::string capitalised(std::string text) {
   return text;
 }
 
-// Trying out a limit with verdict none must not silently disable one that protects.
-std::vector<std::string> warnings(const ApplyResult& result, bool dry) {
-  const std::int64_t id = result.limit.id;
-  std::vector<std::string> out;
-  if (!result.lost_verdict.empty()) {
-    out.push_back(fmt::format(
-        fmt::runtime(dry ? "Warning: limit {} would no longer {} mail; it would only monitor."
-                         : "Warning: limit {} no longer {}s mail; it only monitors."),
-        id, result.lost_verdict));
+std::string rates_in_words(const std::vector<Rate>& rates) {
+  std::vector<std::string> parts;
+  for (const Rate& rate : rates) parts.push_back(format_rate(rate));
+  return join_with_and(parts);
+}
+
+bool same_window(const Rate& a, const Rate& b) { return a.unit == b.unit && a.period == b.period; }
+
+// The rates of the limit and those that it loses; of two for the same period the smaller.
+std::vector<Rate> all_rates(const ApplyResult& result) {
+  std::vector<Rate> out = result.limit.plain_rates();
+  for (const Loss& loss : result.losses) {
+    for (const Rate& rate : loss.rates) {
+      const auto known = std::find_if(out.begin(), out.end(),
+                                      [&](const Rate& other) { return same_window(rate, other); });
+      if (known == out.end()) {
+        out.push_back(rate);
+      } else {
+        known->amount = std::min(known->amount, rate.amount);
+      }
+    }
   }
-  for (const std::int64_t overruled : result.overruled) {
-    out.push_back(fmt::format(
-        fmt::runtime(dry ? "Warning: limit {} would no longer apply to {}: limit {}, which only "
-                           "monitors, would replace it for them."
-                         : "Warning: limit {} no longer applies to {}: limit {}, which only "
-                           "monitors, replaces it for them."),
-        overruled, target_text(result.limit), id));
-  }
+  std::sort(out.begin(), out.end(), [](const Rate& a, const Rate& b) {
+    return a.period != b.period ? a.period < b.period : a.unit < b.unit;
+  });
   return out;
 }
 
 }  // namespace
+
+std::vector<std::string> warnings_of(
+    const ApplyResult& result,
+    const std::function<std::string(const std::vector<Rate>& rates)>& command) {
+  std::vector<std::string> out;
+  for (const Loss& loss : result.losses) {
+    out.push_back(
+        loss.replaced
+            ? fmt::format("{} of limit {} (for {}) no longer applies to {}, which now has a limit "
+                          "of its own.",
+                          rates_in_words(loss.rates), loss.of, loss.target,
+                          target_text(result.limit))
+            : fmt::format("this takes {} away from limit {}.", rates_in_words(loss.rates),
+                          loss.of));
+  }
+  const auto rates = all_rates(result);
+  if (!out.empty() && rates.size() <= kMaxRates) {
+    out.back() += fmt::format(" To keep {}: '{}'", out.size() > 1 ? "all" : "both", command(rates));
+  }
+  return out;
+}
 
 std::string consequence_line(const std::string& consequence) {
   return fmt::format("  {}.", capitalised(consequence));
@@ -64,7 +96,6 @@ std::vector<std::string> report_change(const std::string& limit, const ApplyResu
   for (const std::string& consequence : result.consequences) {
     out.push_back(consequence_line(consequence));
   }
-  for (std::string& warning : warnings(result, dry)) out.push_back(std::move(warning));
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "plugin/rows/limits.hpp"
@@ -18,10 +19,24 @@ struct FileLimit {
   WantedLimit wanted;
 };
 
-// Fully checked; the Error names the line. Two lines for the same limit are refused.
-Result<std::vector<FileLimit>> parse_limit_file(std::string_view text);
+struct LimitFile {
+  std::vector<FileLimit> limits;
+  Carried carried;
+  // How many limits come before each carried policy: their order decides which of two answers
+  // first.
+  std::vector<std::size_t> places;
+};
 
-// A limit that no line can express becomes a comment that describes it.
-std::string format_limit_file(const AllLimits& all);
+// Fully checked; the Error names the line. Two lines for the same limit are refused.
+Result<LimitFile> parse_limit_file(std::string_view text);
+
+// Whether it begins with a statement for sqlite3.
+bool is_sql_file(std::string_view text);
+
+// The quotas and groups that lines express. `special`: see read_special_quotas.
+InWords in_words(const AllLimits& all, const std::unordered_set<std::int64_t>& special);
+
+// A limit that no line can express is carried as rows after a comment that describes it.
+std::string format_limit_file(const AllLimits& all, const InWords& words, const Carried& carried);
 
 }  // namespace limits

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "plugin/limit_text/limit_line.hpp"
-#include "plugin/rows/overrides.hpp"
 
 namespace limits {
 namespace {
@@ -15,8 +14,8 @@ nlohmann::json text_or_null(const std::optional<std::string>& text) {
 
 }  // namespace
 
-nlohmann::json json_of(const AllLimits& all, const StoredLimit& limit) {
-  const auto wanted = wanted_of(all, limit);
+nlohmann::json json_of(const StoredLimit& limit) {
+  const auto wanted = wanted_of(limit);
   nlohmann::json rates = nlohmann::json::array();
   for (const StoredRate& rate : limit.rates) {
     rates.push_back({{"quota_id", rate.quota_id},
@@ -46,7 +45,7 @@ nlohmann::json json_of(const AllLimits& all, const StoredLimit& limit) {
           {"enabled", limit.enabled()},
           {"state", state_text(limit)},
           {"except", limit.except},
-          {"exempt", exempt_items(all, limit)},
+          {"exempt", limit.exempt},
           {"typed", wanted ? nlohmann::json(line_of(*wanted)) : nlohmann::json(nullptr)},
           {"rates", rates},
           {"members", members}};

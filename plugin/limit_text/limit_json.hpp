@@ -9,6 +9,6 @@
 
 namespace limits {
 
-nlohmann::json json_of(const AllLimits& all, const StoredLimit& limit);
+nlohmann::json json_of(const StoredLimit& limit);
 
 }  // namespace limits

@@ -8,8 +8,7 @@
 
 #include "daemon/base/printable.hpp"
 #include "daemon/base/shell_words.hpp"
-#include "plugin/rows/overrides.hpp"
-#include "plugin/rows/write_limit.hpp"
+#include "plugin/rows/limit_rows.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -39,8 +38,8 @@ bool take_message(const StoredLimit& limit, WantedLimit& wanted) {
   return true;
 }
 
-bool take_except(const AllLimits& all, const StoredLimit& limit, WantedLimit& wanted) {
-  for (const std::string& item : exempt_items(all, limit)) {
+bool take_except(const StoredLimit& limit, WantedLimit& wanted) {
+  for (const std::string& item : limit.exempt) {
     const auto target = parse_item(item);
     if (!target || target->who == Who::everyone || target->who == Who::client) return false;
     wanted.except.push_back(*target);
@@ -49,24 +48,23 @@ bool take_except(const AllLimits& all, const StoredLimit& limit, WantedLimit& wa
 }
 
 std::string who_words(const Target& target) {
-  constexpr std::array<std::string_view, 6> kOptions = {"anyone", "everyone", "group",
-                                                        "client", "domain",   "user"};
+  constexpr std::array<std::string_view, 7> kOptions = {"anyone", "everyone", "group", "client",
+                                                        "domain", "user",     "login"};
   std::string out = fmt::format("--{}", kOptions.at(static_cast<std::size_t>(target.who)));
   if (!target.name.empty()) out += ' ' + policyd::shell_word(target.name);
-  return out + (target.from_anywhere ? " --anyone" : "");
+  if (target.from_anywhere) out += " --anyone";
+  if (!target.from.empty()) out += " --from";
+  for (const std::string& network : target.from) out += ' ' + network;
+  return out;
 }
 
 }  // namespace
 
-std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& limit) {
+std::optional<WantedLimit> wanted_of(const StoredLimit& limit) {
   const Recognised& what = limit.what;
   const auto verdict = verdict_of(limit);
   if (!what.target || !what.direction || !what.per || !verdict) return std::nullopt;
-  const auto same = std::count_if(all.limits.begin(), all.limits.end(), [&](const auto& other) {
-    return other.what.target == what.target && other.what.direction == what.direction &&
-           other.what.per == what.per;
-  });
-  if (same != 1) return std::nullopt;
+  if (limit.has_twin) return std::nullopt;
   WantedLimit wanted;
   wanted.direction = *what.direction;
   wanted.target = *what.target;
@@ -77,7 +75,7 @@ std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& li
   if (!parsed || *parsed != wanted.rates) return std::nullopt;
   wanted.verdict = *verdict;
   wanted.enabled = limit.enabled();
-  if (!take_message(limit, wanted) || !take_except(all, limit, wanted)) return std::nullopt;
+  if (!take_message(limit, wanted) || !take_except(limit, wanted)) return std::nullopt;
   const std::string& name = limit.policy_name;
   if (name != default_name(wanted.direction, wanted.target, wanted.per) && !name.empty() &&
       policyd::is_printable(name)) {
@@ -89,7 +87,7 @@ std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& li
 std::string line_of(const WantedLimit& wanted) {
   std::string out = fmt::format("{} {} {}", name_of(wanted.direction), format_limit(wanted.rates),
                                 who_words(wanted.target));
-  if (wanted.per != default_per(wanted.direction)) {
+  if (wanted.per != default_per(wanted.direction, wanted.target)) {
     out += fmt::format(" --per {}", name_of(wanted.per));
   }
   if (wanted.verdict != default_verdict(wanted.direction)) {
@@ -141,8 +139,8 @@ std::optional<std::vector<std::string>> words_of(std::string_view line) {
   return words;
 }
 
-std::string describe(const AllLimits& all, const StoredLimit& limit) {
-  if (const auto wanted = wanted_of(all, limit)) return describe(*wanted);
+std::string describe(const StoredLimit& limit) {
+  if (const auto wanted = wanted_of(limit)) return describe(*wanted);
   return fmt::format("{}: {}, each {}, {}", target_text(limit), format_limit(limit.plain_rates()),
                      per_text(limit), verdict_word(limit.verdict));
 }

@@ -14,7 +14,7 @@ namespace limits {
 // What `send` or `receive` needs to create this limit; nullopt if they cannot: members or Tracks
 // other than ours, verdicts such as FILTER, texts that differ from each other, or another limit
 // with the same direction, target and --per.
-std::optional<WantedLimit> wanted_of(const AllLimits& all, const StoredLimit& limit);
+std::optional<WantedLimit> wanted_of(const StoredLimit& limit);
 
 // "send 100/h --domain example.org": wanted_limits reads it back as the same limit. Defaults are
 // omitted, except --everyone.
@@ -26,6 +26,6 @@ std::optional<std::vector<std::string>> words_of(std::string_view line);
 
 // "each user of this server may send 100 messages an hour; more is deferred", or for limits that
 // have no command line "@example.net to anyone: 10/h, each Recipient:user@domain, reject".
-std::string describe(const AllLimits& all, const StoredLimit& limit);
+std::string describe(const StoredLimit& limit);
 
 }  // namespace limits

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxMessage = 400;
 constexpr std::size_t kMaxName = 200;
 
-constexpr std::array<Option, 14> options_of(Direction direction) {
+constexpr std::array<Option, 16> options_of(Direction direction) {
   const bool sending = direction == Direction::send;
   return {{
       {"everyone", "", "users of this server's own domains (the default)"},
@@ -30,14 +30,23 @@ constexpr std::array<Option, 14> options_of(Direction direction) {
       {"client", "NETWORK",
        "mail from a host or network, such as 192.0.2.1 or 10.0.0.0/8, regardless of the sender",
        true},
-      {"except", "WHO", "exempt these addresses, domains or groups (%NAME)", true},
+      {"from", "NETWORK",
+       "count only mail from these hosts or networks; a condition for every target, whereas "
+       "--client is a target itself",
+       true},
+      {"except", "WHO",
+       sending ? "exempt these addresses, domains, groups (%NAME) or logins ('$NAME')"
+               : "exempt these addresses, domains or groups (%NAME)",
+       true},
       {"per", "WHAT",
-       sending ? "what has a counter of its own: user (the default), domain, client (IP address), "
-                 "account (login name; without a named target, whatever the sender address) or "
-                 "everyone"
-               : "what has a counter of its own: domain (the default), user, client (IP address) "
-                 "or everyone",
-       false, sending ? "user domain client account everyone" : "user domain client everyone"},
+       sending
+           ? "what has a counter of its own: user (the default), domain, client (IP address), "
+             "account (login name, and of web mail, which has none, the sender; without a named "
+             "target, whatever the sender address), login (login name only) or everyone"
+           : "what has a counter of its own: domain (the default), user, client (IP address) "
+             "or everyone",
+       false,
+       sending ? "user domain client account login everyone" : "user domain client everyone"},
       {"verdict", "WHAT",
        sending ? "what happens to mail over the limit: defer (the default), reject, hold, discard "
                  "or none (count only)"
@@ -54,10 +63,15 @@ constexpr std::array<Option, 14> options_of(Direction direction) {
       {"off", "", "create the limit switched off; 'on ID' switches it on"},
       {"dry-run", "", "show what would be done without changing anything"},
       {"print-sql", "", "print SQL statements for sqlite3 without changing anything"},
+      // Only of send.
+      {"login", "NAME", "an account, by the name it logs in with, whatever the sender address",
+       true},
   }};
 }
 constexpr auto kSendOptions = options_of(Direction::send);
 constexpr auto kReceiveOptions = options_of(Direction::receive);
+constexpr std::size_t kSharedOptions = kReceiveOptions.size() - 1;
+constexpr std::size_t kMaxFrom = 100;
 
 constexpr std::array<std::string_view, 5> kVerdicts = {"defer", "reject", "hold", "discard",
                                                        "none"};
@@ -95,10 +109,11 @@ struct Naming {
   std::string_view what;
   Parse parse;
 };
-constexpr std::array<Naming, 4> kNamings = {{{"domain", "domain", &parse_domain},
+constexpr std::array<Naming, 5> kNamings = {{{"domain", "domain", &parse_domain},
                                              {"user", "address", &parse_user},
                                              {"group", "group", &parse_group},
-                                             {"client", "network", &parse_client}}};
+                                             {"client", "network", &parse_client},
+                                             {"login", "name", &parse_login}}};
 
 // The named targets, and the limits found among the values.
 struct Named {
@@ -138,23 +153,72 @@ Outcome take_whole(Direction direction, Per per, const Arguments& arguments,
   const bool everyone = arguments.has("everyone");
   const bool anyone = arguments.has("anyone");
   const bool named = !targets.empty();
-  const bool senders = direction == Direction::send && !arguments.has("client");
+  const bool senders =
+      direction == Direction::send && !arguments.has("client") && !arguments.has("login");
   if ((everyone && (anyone || named)) || (anyone && named && !senders)) {
     return wrong_use(
-        "--everyone, --anyone and named targets (domains, users, groups, clients) cannot be "
+        "--everyone, --anyone and named targets (domains, users, groups, clients, logins) cannot "
+        "be "
         "combined, except --anyone with domains, users and groups of 'send'; use a command for "
         "each");
   }
   for (Target& target : targets) target.from_anywhere = anyone;
   if (anyone && !named) targets.push_back({Who::anyone, {}});
   if (targets.empty()) {
-    targets.push_back({per == Per::account && !everyone ? Who::anyone : Who::everyone, {}});
+    targets.push_back({is_account(per) && !everyone ? Who::anyone : Who::everyone, {}});
+  }
+  return {};
+}
+
+// --from: the same condition for all targets. Moves limits among its values to `limits`.
+Outcome take_from(Direction direction, const Arguments& arguments, std::vector<Target>& targets,
+                  std::vector<std::string>& limits) {
+  std::vector<std::string> values = arguments.values("from");
+  for (std::string& limit : take_limits(values)) limits.push_back(std::move(limit));
+  if (!arguments.has("from")) return {};
+  if (values.empty()) return wrong_use("--from needs at least one network");
+  if (arguments.has("client")) {
+    return wrong_use(
+        "--client and --from both say where mail comes from; use --client alone for all mail from "
+        "there, and --from with other targets");
+  }
+  std::vector<std::string> from;
+  for (const std::string& text : values) {
+    const auto network = parse_client(text);
+    if (!network) return wrong_use(network.error().message);
+    if (network->name.ends_with("/0")) {
+      return wrong_use(
+          fmt::format("--from {} is no condition, as it contains every address; leave "
+                      "it out",
+                      shown(text)));
+    }
+    from.push_back(network->name);
+  }
+  std::sort(from.begin(), from.end());
+  from.erase(std::unique(from.begin(), from.end()), from.end());
+  if (from.size() > kMaxFrom) {
+    return wrong_use(fmt::format("--from takes at most {} networks", kMaxFrom));
+  }
+  const Who whole = direction == Direction::send ? Who::anyone : Who::everyone;
+  for (Target& target : targets) {
+    if (target.from_anywhere) {
+      return wrong_use(
+          "--anyone counts mail from anywhere, and --from only mail from some hosts; give one of "
+          "them");
+    }
+    // All mail from one network: the same as --client.
+    if (target.who == whole && from.size() == 1) {
+      target = Target{Who::client, from.front()};
+    } else {
+      target.from = from;
+    }
   }
   return {};
 }
 
 // --except: addresses, domains and groups (%NAME). Moves limits among its values to `limits`.
-tl::expected<std::vector<Target>, Failure> except_of(const Arguments& arguments,
+tl::expected<std::vector<Target>, Failure> except_of(Direction direction,
+                                                     const Arguments& arguments,
                                                      std::vector<std::string>& limits) {
   std::vector<std::string> values = arguments.values("except");
   for (std::string& limit : take_limits(values)) limits.push_back(std::move(limit));
@@ -163,9 +227,14 @@ tl::expected<std::vector<Target>, Failure> except_of(const Arguments& arguments,
   std::vector<Target> out;
   for (const std::string& text : values) {
     const bool user = text.find('@', 1) != std::string::npos;
-    auto target = text.substr(0, 1) == "%" ? parse_group(text)
-                  : user                   ? parse_user(text)
-                                           : parse_domain(text);
+    const bool login = text.substr(0, 1) == "$";
+    if (login && direction == Direction::receive) {
+      return wrong_use("a login ($NAME) sends, so it can only be exempt from limits of 'send'");
+    }
+    auto target = login                      ? parse_login(text)
+                  : text.substr(0, 1) == "%" ? parse_group(text)
+                  : user                     ? parse_user(text)
+                                             : parse_domain(text);
     if (!target) return wrong_use(target.error().message);
     add(out, *target);
   }
@@ -233,7 +302,8 @@ Outcome take_texts(const Arguments& arguments, WantedLimit& wanted) {
 }  // namespace
 
 std::span<const Option> limit_options(Direction direction) {
-  return direction == Direction::send ? kSendOptions : kReceiveOptions;
+  if (direction == Direction::send) return kSendOptions;
+  return std::span{kReceiveOptions}.first(kSharedOptions);
 }
 
 tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction direction,
@@ -241,33 +311,40 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   auto named = named_in(arguments);
   if (!named) return tl::unexpected{named.error()};
   WantedLimit wanted;
-  wanted.per = default_per(direction);
+  std::optional<Per> per;
   if (const auto text = arguments.value("per")) {
     const auto index = choice(kPerNames, "per", *text);
     if (!index) return tl::unexpected{index.error()};
-    wanted.per = static_cast<Per>(*index);
+    per = static_cast<Per>(*index);
   }
-  if (auto checked = take_whole(direction, wanted.per, arguments, named->targets); !checked) {
+  if (auto checked =
+          take_whole(direction, per.value_or(default_per(direction)), arguments, named->targets);
+      !checked) {
     return tl::unexpected{checked.error()};
   }
   std::vector<std::string> limits = arguments.words();
   limits.insert(limits.end(), named->limits.begin(), named->limits.end());
+  if (auto checked = take_from(direction, arguments, named->targets, limits); !checked) {
+    return tl::unexpected{checked.error()};
+  }
   wanted.direction = direction;
   wanted.enabled = !arguments.has("off");
-  auto except = except_of(arguments, limits);
+  auto except = except_of(direction, arguments, limits);
   if (!except) return tl::unexpected{except.error()};
   wanted.except = std::move(*except);
   auto rates = rates_of(limits, direction);
   if (!rates) return tl::unexpected{rates.error()};
   wanted.rates = std::move(*rates);
 
-  if (!track_of(direction, wanted.per)) {
-    return wrong_use("--per account counts what accounts send, so it can only be used with 'send'");
+  if (per && !track_of(direction, *per)) {
+    return wrong_use(fmt::format(
+        "--per {} counts what accounts send, so it can only be used with 'send'", name_of(*per)));
   }
-  if (wanted.per == Per::account && named->targets.front().from_anywhere) {
+  if (per && is_account(*per) && named->targets.front().from_anywhere) {
     return wrong_use(
-        "--per account counts only authenticated mail, so --anyone cannot be combined with named "
-        "targets");
+        "--per account and --per login count only mail of this server's users, so --anyone cannot "
+        "be "
+        "combined with named targets");
   }
   wanted.verdict = default_verdict(direction);
   if (const auto text = arguments.value("verdict")) {
@@ -285,6 +362,7 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   for (const Target& target : named->targets) {
     out.push_back(wanted);
     out.back().target = target;
+    out.back().per = per.value_or(default_per(direction, target));
   }
   return out;
 }

@@ -54,12 +54,13 @@ Result<std::vector<std::string>> example_groups(const Tables& tables, const Want
       {kOwnDomains,
        "this server's own domains",
        {"@example.com", "@example.org"},
-       wanted.target.who == Who::everyone},
+       wanted.target.who == Who::everyone ||
+           (wanted.target.who == Who::anyone && wanted.per == Per::account)},
       {kOwnNetworks,
        "this server's own networks",
        {"10.0.0.0/8"},
-       wanted.direction == Direction::send && wanted.per != Per::account &&
-           wanted.target.who != Who::anyone}};
+       wanted.direction == Direction::send && wanted.per != Per::login &&
+           (wanted.target.who != Who::anyone || wanted.per == Per::account)}};
   std::vector<std::string> notes;
   for (const Example& example : examples) {
     if (!example.needed) continue;
@@ -102,9 +103,15 @@ Result<std::string> foreign_domains(const Tables& tables, const std::vector<Want
     domains.resize(kMaxNamed);
     domains.push_back(fmt::format("{} more", others));
   }
+  const bool outside_missing = std::any_of(wanted.begin(), wanted.end(), [](const auto& limit) {
+    return limit.direction == Direction::send && !limit.target.from_anywhere &&
+           limit.target.from.empty() && !is_account(limit.per) &&
+           (limit.target.who == Who::domain || limit.target.who == Who::user);
+  });
   return fmt::format(
-      "{} {} among this server's own domains (group {}); 'carbonio-limits sync' adds new domains",
-      join_with_and(domains), domains.size() == 1 ? "is not" : "are not", kOwnDomains);
+      "{} {} among this server's own domains (group {}); 'carbonio-limits sync' adds new domains{}",
+      join_with_and(domains), domains.size() == 1 ? "is not" : "are not", kOwnDomains,
+      outside_missing ? ". Mail from outside is not counted; with --anyone it is" : "");
 }
 
 }  // namespace limits

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
-#include "plugin/rows/overrides.hpp"
-#include "plugin/rows/write_limit.hpp"
+#include "plugin/rows/exceptions.hpp"
+#include "plugin/rows/limit_rows.hpp"
+#include "plugin/rows/plan_entry.hpp"
+#include "plugin/rows/plan_report.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -14,49 +16,11 @@ namespace {
 
 using policyd::failure;
 
-std::vector<std::string> differences(const StoredLimit& before, const StoredLimit& after) {
-  std::vector<std::string> out;
-  const auto add = [&](std::string_view what, const std::string& from, const std::string& to) {
-    if (from != to) out.push_back(fmt::format("{}{} → {}", what, from, to));
-  };
-  add("", format_limit(before.plain_rates()), format_limit(after.plain_rates()));
-  if (!equal_ignoring_case(before.track, after.track)) add("counts ", before.track, after.track);
-  add("verdict ", verdict_word(before.verdict), verdict_word(after.verdict));
-  add("", before.enabled() ? "on" : "off", after.enabled() ? "on" : "off");
-  if (!has_default_texts(before) || !has_default_texts(after)) {
-    add("message ", fmt::format("\"{}\"", escaped(before.rates.front().data.value_or(""))),
-        fmt::format("\"{}\"", escaped(after.rates.front().data.value_or(""))));
-  }
-  add("name ", escaped(before.policy_name), escaped(after.policy_name));
-  add("ID ", fmt::format("{}", before.id), fmt::format("{}", after.id));
-  return out;
-}
-
-// The existing limit, nullptr if there is none.
-Result<const StoredLimit*> find_wanted(const AllLimits& all, const WantedLimit& wanted) {
-  std::vector<std::string> ids;
-  const StoredLimit* stored = nullptr;
-  for (const StoredLimit& limit : all.limits) {
-    if (!is_for(limit, wanted)) continue;
-    stored = &limit;
-    ids.push_back(fmt::format("{}", limit.id));
-  }
-  if (ids.size() <= 1) return stored;
-  return failure(
-      fmt::format("{} such limits for {} exist already (IDs {}), so it is not clear which one to "
-                  "change; remove all but one of them with 'carbonio-limits remove ID'",
-                  ids.size(), name_of(wanted.target), join_with_and(ids)));
-}
-
-Result<void> check_groups(const Tables& tables, const WantedLimit& wanted) {
+Result<void> check_groups(const Surroundings& around, const WantedLimit& wanted) {
   std::vector<Target> targets = wanted.except;
   targets.push_back(wanted.target);
   for (const Target& target : targets) {
-    if (target.who != Who::group) continue;
-    const auto exists =
-        tables.has_row("SELECT 1 FROM {p}policy_groups WHERE Name = ?", {target.name});
-    if (!exists) return tl::unexpected{exists.error()};
-    if (*exists) continue;
+    if (target.who != Who::group || around.groups.contains(target.name)) continue;
     return failure(
         fmt::format("there is no {} in table policy_groups; create it, with its members in "
                     "policy_group_members, and try again",
@@ -65,161 +29,254 @@ Result<void> check_groups(const Tables& tables, const WantedLimit& wanted) {
   return {};
 }
 
-// Updates the exceptions according to whether the limit is enabled.
-Sentences update_exceptions(ChangeSet& changes, AllLimits& all, std::int64_t id) {
-  const StoredLimit& limit = *find_limit(all, id);
-  if (!limit.what.target) return {};
-  return limit.enabled() ? override_general(changes, all, id) : restore_general(changes, all, id);
-}
-
-// Handles the consequences of a changed limit and fills in the result.
-ApplyResult finish(ChangeSet& changes, AllLimits& all, const StoredLimit& before, std::int64_t id,
-                   std::size_t statements_before) {
-  ApplyResult out;
-  out.consequences = update_exceptions(changes, all, id);
-  out.limit = *find_limit(all, id);
-  out.differences = differences(before, out.limit);
-  if (changes.typed().size() != statements_before) out.kind = ApplyResult::Kind::changed;
-  return out;
-}
-
-Result<ApplyResult> create(ChangeSet& changes, AllLimits& all, const WantedLimit& wanted) {
-  insert_limit(changes, wanted);
-  read_newest(changes, all);
-  if (!changes.result()) return tl::unexpected{changes.result().error()};
-  const auto created = find_wanted(all, wanted);
-  if (!created || *created == nullptr)
-    return failure("internal error: the limit cannot be found after writing it");
-  const StoredLimit limit = **created;
-  update_exempt(changes, all, limit.id, wanted.except);
-  ApplyResult result = finish(changes, all, limit, limit.id, changes.typed().size());
-  result.kind = ApplyResult::Kind::created;
-  result.differences.clear();
-  return result;
-}
-
-bool enforces(const StoredLimit& limit) {
-  return limit.partly_enabled() && verdict_word(limit.verdict) != "none";
-}
-
-// Enforced limits that no longer apply to the target of a limit that only monitors.
-std::vector<std::int64_t> overruled_by(const AllLimits& all, const WantedLimit& wanted) {
-  std::vector<std::int64_t> out;
-  if (wanted.verdict || !wanted.enabled) return out;
-  for (const StoredLimit& limit : all.limits) {
-    const bool general = limit.what.target && limit.what.direction == wanted.direction &&
-                         limit.what.per == wanted.per &&
-                         covers(wanted.direction, *limit.what.target, wanted.target);
-    if (general && enforces(limit)) out.push_back(limit.id);
-  }
-  return out;
-}
-
-// `change` writes rows of this limit's policy, and may change its Track to `track`.
-template <typename Change>
-Result<ApplyResult> edit(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                         std::string_view track, Change change) {
-  const StoredLimit before = *find_limit(all, id);
-  const std::size_t statements_before = changes.typed().size();
-  change(before);
-  if (changes.typed().size() != statements_before) reread_policy(changes, all, before.policy_id);
-  if (!changes.result()) return tl::unexpected{changes.result().error()};
-  // Its first quota may be deleted; then its ID is that of another one.
-  const auto now = std::find_if(all.limits.begin(), all.limits.end(), [&](const auto& limit) {
-    return limit.policy_id == before.policy_id &&
-           (limit.track == before.track || equal_ignoring_case(limit.track, track)) &&
-           (limit.id == id || find_limit(all, id) == nullptr);
-  });
-  if (now == all.limits.end())
-    return failure("internal error: the limit cannot be found after writing it");
-  return finish(changes, all, before, now->id, statements_before);
-}
-
-// `limits`: const or not. By ID they are sorted, but any quota of a limit may be given.
-template <typename Limits>
-auto find_in(Limits& limits, std::int64_t id) -> decltype(limits.data()) {
-  const auto found =
-      std::lower_bound(limits.begin(), limits.end(), id,
-                       [](const auto& limit, auto value) { return limit.id < value; });
-  if (found != limits.end() && found->id == id) return &*found;
-  for (auto& limit : limits) {
-    for (const StoredRate& rate : limit.rates) {
-      if (rate.quota_id == id) return &limit;
-    }
-  }
-  return nullptr;
-}
+// Which existing limit the rates of each unit belong to.
+struct Place {
+  std::optional<std::size_t> entry;  // none: a new limit
+  std::vector<Rate> rates;
+};
 
 }  // namespace
 
-StoredLimit* find_limit(AllLimits& all, std::int64_t id) { return find_in(all.limits, id); }
+struct LimitPlan::State {
+  AllLimits before;
+  Surroundings around;
+  std::vector<PlanEntry> entries;  // first those of `before`, in their order
+  std::unordered_map<std::string, std::vector<std::size_t>> by_key;
+  std::unordered_map<std::int64_t, std::vector<std::size_t>> by_policy;
 
-const StoredLimit* find_limit(const AllLimits& all, std::int64_t id) {
-  return find_in(all.limits, id);
-}
+  struct Operation {
+    std::size_t entry = 0;
+    std::optional<WantedLimit> wanted;
+    bool enables_policy = false;  // that others use too
+  };
+  std::vector<Operation> operations;
 
-Result<ApplyResult> apply_limit(ChangeSet& changes, AllLimits& all, const WantedLimit& wanted) {
-  if (auto checked = check_groups(changes.tables(), wanted); !checked) {
-    return tl::unexpected{checked.error()};
+  std::vector<GroupChange> groups;
+  struct Policy {
+    std::size_t place = 0;  // before this entry
+    CarriedPolicy policy;
+  };
+  std::vector<Policy> policies;
+  std::vector<CarriedRow> rows;
+
+  [[nodiscard]] std::size_t entry_of(std::int64_t id) const {
+    const StoredLimit* limit = find_limit(before, id);
+    return static_cast<std::size_t>(limit - before.limits.data());
   }
-  const auto stored = find_wanted(all, wanted);
-  if (!stored) return tl::unexpected{stored.error()};
-  if (*stored == nullptr) {
-    auto created = create(changes, all, wanted);
-    if (created) created->overruled = overruled_by(all, wanted);
-    return created;
+  [[nodiscard]] Result<std::optional<std::size_t>> find(const WantedLimit& wanted, Unit unit) const;
+  [[nodiscard]] Result<std::vector<Place>> places(const WantedLimit& wanted) const;
+  std::size_t create(const WantedLimit& wanted);
+  void edit(std::size_t entry, StoredLimit now);
+  void write_rows(RowChanges& changes);
+};
+
+LimitPlan::LimitPlan(AllLimits all, Surroundings around) : state_(std::make_unique<State>()) {
+  State& state = *state_;
+  state.before = std::move(all);
+  state.around = std::move(around);
+  state.entries.reserve(state.before.limits.size());
+  for (std::size_t i = 0; i < state.before.limits.size(); ++i) {
+    const StoredLimit& limit = state.before.limits[i];
+    state.entries.push_back({&limit, limit});
+    state.by_policy[limit.policy_id].push_back(i);
+    if (auto key = key_of(limit); !key.empty()) state.by_key[std::move(key)].push_back(i);
   }
-  const std::int64_t id = (*stored)->id;
-  const std::string lost =
-      !wanted.verdict && enforces(**stored) ? verdict_word((*stored)->verdict) : std::string{};
-  const std::size_t statements_before = changes.typed().size();
-  const DesiredRows desired = desired_rows(wanted);
-  auto result = edit(changes, all, id, desired.track,
-                     [&](const StoredLimit& before) { update_limit(changes, desired, before); });
-  if (!result) return result;
-  // After the exceptions for other limits, which explain some of them.
-  update_exempt(changes, all, result->limit.id, wanted.except);
-  result->limit = *find_limit(all, result->limit.id);
-  if (changes.typed().size() != statements_before) result->kind = ApplyResult::Kind::changed;
-  result->lost_verdict = lost;
-  return result;
 }
 
-Result<ApplyResult> set_rates(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                              const std::vector<Rate>& rates) {
-  const std::string track = find_limit(all, id)->track;
-  return edit(changes, all, id, track, [&](const StoredLimit& before) {
-    update_limit(changes, desired_rows(before, rates), before);
-  });
-}
+LimitPlan::~LimitPlan() = default;
+LimitPlan::LimitPlan(LimitPlan&&) noexcept = default;
 
-Result<ApplyResult> switch_limit(ChangeSet& changes, AllLimits& all, std::int64_t id, bool on) {
-  const StoredLimit& limit = *find_limit(all, id);
-  const bool enables_policy = on && !limit.policy_enabled;
-  const bool shared = shares_policy(changes, limit);
-  const std::string track = limit.track;
-  auto result = edit(changes, all, id, track, [&](const StoredLimit& before) {
-    if (on && !before.enabled()) switch_on(changes, before);
-    if (!on && before.partly_enabled()) switch_off(changes, before);
-  });
-  if (result && enables_policy && shared) {
-    result->consequences.push_back(
-        fmt::format("policy {} was switched off as a whole; its other limits and rules are "
-                    "switched on again too",
-                    result->limit.policy_id));
+const AllLimits& LimitPlan::before() const { return state_->before; }
+
+Result<std::optional<std::size_t>> LimitPlan::State::find(const WantedLimit& wanted,
+                                                          Unit unit) const {
+  const auto found = by_key.find(key_of(wanted));
+  if (found == by_key.end()) return std::optional<std::size_t>{};
+  std::vector<std::string> ids;
+  std::optional<std::size_t> out;
+  for (const std::size_t entry : found->second) {
+    const StoredLimit& limit = entries[entry].now;
+    if (entries[entry].gone || !units_of(limit).has(unit)) continue;
+    out = entry;
+    ids.push_back(fmt::format("{}", limit.id));
   }
-  return result;
+  if (ids.size() <= 1) return out;
+  return failure(
+      fmt::format("{} such limits for {} exist already (IDs {}), so it is not clear which one to "
+                  "change; remove all but one of them with 'carbonio-limits remove ID'",
+                  ids.size(), name_of(wanted.target), join_with_and(ids)));
 }
 
-Result<ApplyResult> remove_limit(ChangeSet& changes, AllLimits& all, std::int64_t id) {
-  ApplyResult out;
-  out.kind = ApplyResult::Kind::changed;
-  if (find_limit(all, id)->what.target) out.consequences = restore_general(changes, all, id);
-  out.limit = *find_limit(all, id);
-  delete_limit(changes, out.limit);
-  if (out.limit.what.except_group) delete_unused_group(changes, *out.limit.what.except_group);
-  reread_policy(changes, all, out.limit.policy_id);
-  if (!changes.result()) return tl::unexpected{changes.result().error()};
+// A size and a count for the same may be two limits.
+Result<std::vector<Place>> LimitPlan::State::places(const WantedLimit& wanted) const {
+  std::vector<Place> out;
+  std::vector<Rate> homeless;
+  for (const Unit unit : {Unit::messages, Unit::kib}) {
+    std::vector<Rate> rates;
+    std::copy_if(wanted.rates.begin(), wanted.rates.end(), std::back_inserter(rates),
+                 [&](const Rate& rate) { return rate.unit == unit; });
+    if (rates.empty()) continue;
+    const auto found = find(wanted, unit);
+    if (!found) return tl::unexpected{found.error()};
+    if (!*found) {
+      homeless.insert(homeless.end(), rates.begin(), rates.end());
+    } else if (!out.empty() && out.front().entry == *found) {
+      out.front().rates.insert(out.front().rates.end(), rates.begin(), rates.end());
+    } else {
+      out.push_back({*found, std::move(rates)});
+    }
+  }
+  if (out.empty()) {
+    out.push_back({std::nullopt, wanted.rates});
+  } else {
+    auto& rates = out.front().rates;
+    rates.insert(rates.end(), homeless.begin(), homeless.end());
+  }
+  return out;
+}
+
+std::size_t LimitPlan::State::create(const WantedLimit& wanted) {
+  PlanEntry entry;
+  entry.now = new_limit(wanted);
+  entry.description = description(wanted.direction, wanted.target, wanted.per);
+  entries.push_back(std::move(entry));
+  by_key[key_of(wanted)].push_back(entries.size() - 1);
+  return entries.size() - 1;
+}
+
+// Other limits of the policy have the same members.
+void LimitPlan::State::edit(std::size_t entry, StoredLimit now) {
+  PlanEntry& edited = entries[entry];
+  edited.touched = true;
+  if (edited.before != nullptr && !edited.moves) {
+    for (const std::size_t other : by_policy[now.policy_id]) {
+      entries[other].now.policy_enabled = now.policy_enabled;
+      entries[other].now.members = now.members;
+    }
+  }
+  edited.now = std::move(now);
+}
+
+Result<void> LimitPlan::put(const WantedLimit& wanted, bool whole) {
+  State& state = *state_;
+  if (auto checked = check_groups(state.around, wanted); !checked) return checked;
+  const auto places = state.places(wanted);
+  if (!places) return tl::unexpected{places.error()};
+  for (const Place& place : *places) {
+    WantedLimit here = wanted;
+    here.rates = place.rates;
+    std::size_t entry = 0;
+    if (place.entry) {
+      entry = *place.entry;
+      const StoredLimit& now = state.entries[entry].now;
+      const Units named = whole ? Units{true, true} : units_of(wanted.rates);
+      here.rates = with_other_units(std::move(here.rates), now, named);
+      StoredLimit changed = changed_limit(now, desired_rows(here));
+      if (now.what.per != here.per) {
+        changed = counted_per(std::move(changed), here.per);
+        state.entries[entry].moves = is_shared(state.entries[entry], state.around);
+      }
+      state.edit(entry, std::move(changed));
+    } else {
+      entry = state.create(here);
+    }
+    PlanEntry& put = state.entries[entry];
+    put.touched = true;
+    put.exempt.emplace();
+    for (const Target& target : wanted.except) put.exempt->push_back(item_of(target));
+    state.operations.push_back({entry, std::move(here)});
+  }
+  return {};
+}
+
+void LimitPlan::set_rates(std::int64_t id, const std::vector<Rate>& rates) {
+  const std::size_t entry = state_->entry_of(id);
+  const StoredLimit& now = state_->entries[entry].now;
+  state_->edit(entry, changed_limit(now, desired_rows(now, rates)));
+  state_->operations.push_back({entry, std::nullopt});
+}
+
+void LimitPlan::switch_limit(std::int64_t id, bool on) {
+  const std::size_t entry = state_->entry_of(id);
+  const StoredLimit now = state_->entries[entry].now;
+  const bool enables_policy =
+      on && !now.policy_enabled && is_shared(state_->entries[entry], state_->around);
+  const bool differs = on ? !now.enabled() : now.partly_enabled();
+  state_->edit(entry, differs ? switched_limit(now, on) : now);
+  state_->operations.push_back({entry, std::nullopt, enables_policy});
+}
+
+void LimitPlan::remove(std::int64_t id) {
+  PlanEntry& entry = state_->entries[state_->entry_of(id)];
+  entry.touched = true;
+  entry.gone = true;
+  state_->operations.push_back({state_->entry_of(id), std::nullopt});
+}
+
+void LimitPlan::add_group(GroupChange group) {
+  state_->around.groups.insert(group.name);
+  state_->groups.push_back(std::move(group));
+}
+
+void LimitPlan::add_policy(CarriedPolicy policy) {
+  state_->policies.push_back({state_->entries.size(), std::move(policy)});
+}
+
+void LimitPlan::add_row(CarriedRow row) { state_->rows.push_back(std::move(row)); }
+
+void LimitPlan::State::write_rows(RowChanges& changes) {
+  for (const PlanEntry& entry : entries) {
+    if (entry.gone) changes.delete_rows(*entry.before);
+  }
+  for (const PlanEntry* entry : last_of_policies(entries, around)) {
+    changes.delete_policy(*entry->before);
+  }
+  auto policy = policies.begin();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    PlanEntry& entry = entries[i];
+    for (; policy != policies.end() && policy->place <= i; ++policy) {
+      changes.insert_policy(policy->policy);
+    }
+    if (!entry.touched || entry.gone) continue;
+    const std::size_t size = changes.size();
+    if (entry.before == nullptr) {
+      changes.insert_limit(entry.now, entry.description);
+    } else {
+      if (entry.moves) changes.move_limit(*entry.before, entry.now);
+      changes.update_limit(*entry.before, entry.now);
+    }
+    entry.changed = changes.size() != size;
+  }
+  for (; policy != policies.end(); ++policy) changes.insert_policy(policy->policy);
+  for (const CarriedRow& row : rows) changes.insert_row(row);
+}
+
+PlannedChange LimitPlan::finish() {
+  State& state = *state_;
+  Exceptions exceptions = find_exceptions(state.entries, state.before.except_groups, state.around);
+  RowChanges changes{std::move(state.around.ids)};
+  for (const GroupChange& group : state.groups) changes.change_group(group);
+  state.write_rows(changes);
+  for (const GroupChange& group : exceptions.groups) changes.change_group(group);
+
+  PlannedChange out;
+  out.after = limits_after(state.entries, state.before, std::move(exceptions.after));
+  std::vector<std::size_t> entries;
+  for (const State::Operation& operation : state.operations) {
+    const PlanEntry& entry = state.entries[operation.entry];
+    entries.push_back(operation.entry);
+    ApplyResult result = result_of(entry, out.after);
+    if (operation.wanted) result.wanted = *operation.wanted;
+    if (operation.enables_policy) {
+      result.consequences.push_back(
+          fmt::format("policy {} was switched off as a whole; its other limits and rules are "
+                      "switched on again too",
+                      result.limit.policy_id));
+    }
+    out.results.push_back(std::move(result));
+  }
+  report_exceptions(state.entries, exceptions, entries, out.results);
+  out.changes = std::move(changes).take();
   return out;
 }
 

@@ -1,49 +1,88 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A limit and its rows: policies, policy_members, quotas, quotas_limits, and the except-group by
-// which a more specific limit replaces a more general one. A limit is one policy; each of its
-// periods is one quota with one quotas_limits row. Rows created by hand are read and changed the
-// same way.
+// A change of limits, from values to statements: the limits as they are, what commands make of
+// them, and the difference between their rows. A limit is one policy; each of its periods is one
+// quota with one quotas_limits row; an except-group names those to whom it does not apply, because
+// a more special limit does or because the admin said so. Rows created by hand are changed the same
+// way.
 //
-// All changes work on the limits that were read in the same transaction, and keep them up to date,
-// so that a thousand changes do not read everything a thousand times.
+// Nothing here reads or writes: plugin/commands/with_database.hpp reads what a plan starts from and
+// runs the statements that it ends with.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "plugin/database/change_set.hpp"
 #include "plugin/limit/limit.hpp"
+#include "plugin/rows/carried.hpp"
 #include "plugin/rows/read_limits.hpp"
+#include "plugin/rows/surroundings.hpp"
 
 namespace limits {
+
+// Rates that no longer hold, which the command did not name, and which the new ones do not imply.
+struct Loss {
+  std::int64_t of = 0;      // the limit that had them
+  std::vector<Rate> rates;  // by period
+  bool replaced = false;    // the limit stays, but another one replaces it for a target
+  std::string target;       // of the limit that had them
+};
 
 struct ApplyResult {
   enum class Kind : std::uint8_t { created, changed, unchanged };
   Kind kind = Kind::unchanged;
-  StoredLimit limit;  // after the change
+  StoredLimit limit;                  // after the change; before it if the limit was removed
+  std::optional<StoredLimit> before;  // none if it was created
+  WantedLimit wanted;                 // of `put`: with the rates that the limit has now
   // "100/h → 200/h", "verdict defer → reject", "off → on": what changed.
   std::vector<std::string> differences;
   // "limit 3 (100/h for everyone) no longer applies to alice@example.org; limit 4 does".
   std::vector<std::string> consequences;
-  // The previous verdict ("defer") of a limit that was enforced before and now only monitors.
-  std::string lost_verdict;
-  // Enforced limits that no longer apply to its target, although this limit only monitors.
-  std::vector<std::int64_t> overruled;
+  std::vector<Loss> losses;
 };
 
-// Creates the limit, or changes the existing one with the same direction, target and --per. More
-// specific limits with the same direction and --per override it, and it overrides more general
-// ones. If several such limits exist already, nothing is changed and the Error names them. Call it
-// inside a transaction, which the caller ends.
-Result<ApplyResult> apply_limit(ChangeSet& changes, AllLimits& all, const WantedLimit& wanted);
+struct PlannedChange {
+  AllLimits after;
+  std::vector<ApplyResult> results;  // in the order of the calls; `put` may have two for one call
+  std::vector<RowChange> changes;    // to be run in this order, in one transaction
+};
 
-// Changes the limit of `all` with this ID, even if our options cannot express it.
-Result<ApplyResult> set_rates(ChangeSet& changes, AllLimits& all, std::int64_t id,
-                              const std::vector<Rate>& rates);
-Result<ApplyResult> switch_limit(ChangeSet& changes, AllLimits& all, std::int64_t id, bool on);
-// Deletes its rows, counters and except-group; more general limits apply to its target again. The
-// result has the limit as it was before.
-Result<ApplyResult> remove_limit(ChangeSet& changes, AllLimits& all, std::int64_t id);
+class LimitPlan {
+ public:
+  LimitPlan(AllLimits all, Surroundings around);
+  ~LimitPlan();
+  LimitPlan(LimitPlan&&) noexcept;
+  LimitPlan& operator=(LimitPlan&&) = delete;
+  LimitPlan(const LimitPlan&) = delete;
+  LimitPlan& operator=(const LimitPlan&) = delete;
+
+  // The limits before the change.
+  [[nodiscard]] const AllLimits& before() const;
+
+  // Creates the limit, or changes the one for the same; rates in units that it does not name stay,
+  // unless it is to be `whole`. If several are for the same, nothing is changed and the Error names
+  // them.
+  Result<void> put(const WantedLimit& wanted, bool whole = false);
+  // These take the ID of a limit of before(), even one that our options cannot express.
+  void set_rates(std::int64_t id, const std::vector<Rate>& rates);
+  void switch_limit(std::int64_t id, bool on);
+  // With its rows, counters and except-group; more general limits apply to its target again.
+  void remove(std::int64_t id);
+
+  // What import carries: groups before all limits, policies between the calls of `put`, other rows.
+  void add_group(GroupChange group);
+  void add_policy(CarriedPolicy policy);
+  void add_row(CarriedRow row);
+
+  // The exceptions follow from all limits as they are now. To be called once, at the end.
+  PlannedChange finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace limits

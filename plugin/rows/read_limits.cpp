@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "plugin/limit/recognise.hpp"
-#include "plugin/rows/overrides.hpp"
+#include "plugin/rows/replacements.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -15,24 +16,14 @@ namespace {
 
 using policyd::sql::Statement;
 using MembersByPolicy = std::unordered_map<std::int64_t, std::vector<StoredMember>>;
-struct Excepted {
-  std::vector<std::string> items;
-  std::vector<std::string> exempt;
-};
-using MembersByGroup = std::unordered_map<std::string, Excepted>;
+using ExceptGroups = std::unordered_map<std::string, ExceptGroup>;
 
-std::vector<Value> values_of(std::optional<std::int64_t> policy) {
-  return policy ? std::vector<Value>{*policy} : std::vector<Value>{};
-}
-
-// `policy`: a single one; nullopt: all that have quotas.
-Result<MembersByPolicy> read_members(const Tables& tables, std::optional<std::int64_t> policy) {
+Result<MembersByPolicy> read_members(const Tables& tables) {
   MembersByPolicy out;
   const auto done = tables.each(
-      fmt::format("SELECT PolicyID, ID, Source, Destination, Disabled FROM {{p}}policy_members "
-                  "WHERE PolicyID {} ORDER BY ID",
-                  policy ? "= ?" : "IN (SELECT PolicyID FROM {p}quotas)"),
-      values_of(policy), [&](const Statement& row) {
+      "SELECT PolicyID, ID, Source, Destination, Disabled IS NOT 0 FROM {p}policy_members "
+      "WHERE PolicyID IN (SELECT PolicyID FROM {p}quotas) ORDER BY ID",
+      {}, [&](const Statement& row) {
         out[row.integer(0)].push_back(
             {row.integer(1), {row.optional_text(2), row.optional_text(3)}, row.integer(4) == 0});
       });
@@ -40,16 +31,26 @@ Result<MembersByPolicy> read_members(const Tables& tables, std::optional<std::in
   return out;
 }
 
-Result<MembersByGroup> read_except_groups(const Tables& tables) {
-  MembersByGroup out;
+Result<ExceptGroups> read_except_groups(const Tables& tables) {
+  ExceptGroups out;
   const auto done = tables.each(
-      "SELECT g.Name, m.Member, m.Comment = ? FROM {p}policy_groups g "
-      "JOIN {p}policy_group_members m ON m.PolicyGroupID = g.ID "
-      "WHERE g.Name LIKE '%-except' AND g.Disabled = 0 AND m.Disabled = 0 ORDER BY m.ID",
-      {std::string{kExemptComment}}, [&](const Statement& row) {
-        Excepted& group = out[std::string{row.text(0)}];
-        group.items.emplace_back(row.text(1));
-        if (row.integer(2) != 0) group.exempt.emplace_back(row.text(1));
+      "SELECT g.Name, g.Disabled IS NOT 0, g.Comment = ?, m.ID, m.Member, m.Comment = ?, "
+      "m.Disabled IS NOT 0 "
+      "FROM {p}policy_groups g LEFT JOIN {p}policy_group_members m ON m.PolicyGroupID = g.ID "
+      "WHERE g.Name LIKE '%-except' ORDER BY m.ID",
+      {std::string{kGroupComment}, std::string{kExemptComment}}, [&](const Statement& row) {
+        const auto [found, is_new] = out.try_emplace(std::string{row.text(0)});
+        ExceptGroup& group = found->second;
+        if (is_new) {
+          group.enabled = row.integer(1) == 0;
+          group.ours = row.integer(2) != 0;
+        }
+        if (row.is_null(3)) return;  // it has no members
+        if (row.integer(6) != 0) {
+          group.ours = false;
+        } else {
+          group.items.push_back({row.integer(3), std::string{row.text(4)}, row.integer(5) != 0});
+        }
       });
   if (!done) return tl::unexpected{done.error()};
   return out;
@@ -98,12 +99,13 @@ StoredLimit limit_of(const Statement& row, const MembersByPolicy& members) {
   return limit;
 }
 
-Result<Read> read_rows(const Tables& tables, const MembersByPolicy& members,
-                       std::optional<std::int64_t> policy) {
+Result<Read> read_rows(const Tables& tables, const MembersByPolicy& members) {
   Read out;
   std::vector<StoredLimit>& limits = out.all.limits;
+  std::unordered_map<std::int64_t, int> rows_of_quota;
   std::size_t first_of_policy = 0;
   const auto take = [&](const Statement& row) {
+    ++rows_of_quota[row.integer(1)];
     auto rate = rate_of(row);
     if (!rate) {
       auto& unreadable = out.all.unreadable;
@@ -127,23 +129,19 @@ Result<Read> read_rows(const Tables& tables, const MembersByPolicy& members,
     limit->rates.push_back(std::move(*rate));
   };
   const auto done = tables.each(
-      fmt::format(
-          "SELECT q.PolicyID, q.ID, q.Track, q.Period, q.Verdict, q.Data, q.Disabled, q.Name, "
-          "l.ID, l.Type, l.CounterLimit, l.Disabled, p.Name, p.Disabled "
-          "FROM {{p}}quotas q JOIN {{p}}policies p ON p.ID = q.PolicyID "
-          "LEFT JOIN {{p}}quotas_limits l ON l.QuotasID = q.ID {} ORDER BY q.PolicyID, q.ID, l.ID",
-          policy ? "WHERE q.PolicyID = ?" : ""),
-      values_of(policy), take);
+      "SELECT q.PolicyID, q.ID, q.Track, q.Period, q.Verdict, q.Data, q.Disabled IS NOT 0, q.Name, "
+      "l.ID, l.Type, l.CounterLimit, l.Disabled IS NOT 0, p.Name, p.Disabled IS NOT 0 "
+      "FROM {p}quotas q JOIN {p}policies p ON p.ID = q.PolicyID "
+      "LEFT JOIN {p}quotas_limits l ON l.QuotasID = q.ID ORDER BY q.PolicyID, q.ID, l.ID",
+      {}, take);
   if (!done) return tl::unexpected{done.error()};
+  for (StoredLimit& limit : limits) {
+    for (StoredRate& rate : limit.rates) rate.alone = rows_of_quota[rate.quota_id] == 1;
+  }
   return out;
 }
 
-void complete(StoredLimit& limit, Direction hint, const MembersByGroup& groups) {
-  for (StoredRate& rate : limit.rates) {
-    rate.alone = std::count_if(limit.rates.begin(), limit.rates.end(), [&](const auto& other) {
-                   return other.quota_id == rate.quota_id;
-                 }) == 1;
-  }
+void complete(StoredLimit& limit, Direction hint, const ExceptGroups& groups) {
   std::stable_sort(limit.rates.begin(), limit.rates.end(), [](const auto& a, const auto& b) {
     return a.rate.period != b.rate.period ? a.rate.period < b.rate.period
                                           : a.rate.unit < b.rate.unit;
@@ -151,58 +149,92 @@ void complete(StoredLimit& limit, Direction hint, const MembersByGroup& groups) 
   limit.what = recognise(limit.member_texts(), limit.track, hint);
   if (!limit.what.except_group) return;
   const auto found = groups.find(*limit.what.except_group);
-  if (found == groups.end()) return;
-  limit.except = found->second.items;
-  limit.exempt = found->second.exempt;
+  if (found == groups.end() || !found->second.enabled) return;
+  for (const ExceptGroup::Item& item : found->second.items) limit.except.push_back(item.text);
 }
 
-Result<AllLimits> read(const Tables& tables, std::optional<std::int64_t> policy,
-                       const MembersByGroup& groups) {
-  const auto members = read_members(tables, policy);
-  if (!members) return tl::unexpected{members.error()};
-  auto out = read_rows(tables, *members, policy);
-  if (!out) return tl::unexpected{out.error()};
-  for (std::size_t i = 0; i < out->hints.size(); ++i) {
-    complete(out->all.limits[i], out->hints[i], groups);
+// Exempt are those that the admin marked so, and those that no other limit explains.
+void find_exempt(AllLimits& all) {
+  std::vector<const StoredLimit*> limits;
+  limits.reserve(all.limits.size());
+  for (const StoredLimit& limit : all.limits) limits.push_back(&limit);
+  std::unordered_map<std::size_t, std::unordered_set<std::string>> explained;
+  each_pair(limits, [&](std::size_t general, std::size_t special) {
+    if (limits[general]->except.empty() || !replaces(*limits[general], *limits[special])) return;
+    explained[general].insert(lower_cased(item_of(*limits[special]->what.target)));
+  });
+  for (std::size_t i = 0; i < all.limits.size(); ++i) {
+    StoredLimit& limit = all.limits[i];
+    limit.exempt.clear();
+    if (limit.except.empty()) continue;
+    const auto& others = explained[i];
+    for (const ExceptGroup::Item& item : all.except_groups[*limit.what.except_group].items) {
+      if (item.exempt || !others.contains(lower_cased(item.text))) {
+        limit.exempt.push_back(item.text);
+      }
+    }
+    std::sort(limit.exempt.begin(), limit.exempt.end());
   }
-  std::sort(out->all.limits.begin(), out->all.limits.end(),
-            [](const StoredLimit& a, const StoredLimit& b) { return a.id < b.id; });
-  return std::move(out->all);
+}
+
+void find_twins(AllLimits& all) {
+  struct Count {
+    int messages = 0;
+    int kib = 0;
+  };
+  std::unordered_map<std::string, Count> counts;
+  std::vector<std::string> keys;
+  keys.reserve(all.limits.size());
+  for (const StoredLimit& limit : all.limits) {
+    keys.push_back(key_of(limit));
+    Count& count = counts[keys.back()];
+    const Units units = units_of(limit);
+    count.messages += units.messages ? 1 : 0;
+    count.kib += units.kib ? 1 : 0;
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const Units units = units_of(all.limits[i]);
+    const Count& count = counts[keys[i]];
+    all.limits[i].has_twin = !keys[i].empty() && ((units.messages && count.messages > 1) ||
+                                                  (units.kib && count.kib > 1));
+  }
 }
 
 }  // namespace
 
 Result<AllLimits> read_limits(const Tables& tables) {
-  const auto groups = read_except_groups(tables);
+  auto groups = read_except_groups(tables);
   if (!groups) return tl::unexpected{groups.error()};
-  return read(tables, std::nullopt, *groups);
+  const auto members = read_members(tables);
+  if (!members) return tl::unexpected{members.error()};
+  auto out = read_rows(tables, *members);
+  if (!out) return tl::unexpected{out.error()};
+  for (std::size_t i = 0; i < out->hints.size(); ++i) {
+    complete(out->all.limits[i], out->hints[i], *groups);
+  }
+  out->all.except_groups = std::move(*groups);
+  std::sort(out->all.limits.begin(), out->all.limits.end(),
+            [](const StoredLimit& a, const StoredLimit& b) { return a.id < b.id; });
+  relate(out->all);
+  return std::move(out->all);
 }
 
-void reread_policy(ChangeSet& changes, AllLimits& all, std::int64_t policy_id) {
-  MembersByGroup groups;
-  const auto of_policy = [&](const StoredLimit& limit) { return limit.policy_id == policy_id; };
+void relate(AllLimits& all) {
+  find_exempt(all);
+  find_twins(all);
+}
+
+const StoredLimit* find_limit(const AllLimits& all, std::int64_t id) {
+  const auto found =
+      std::lower_bound(all.limits.begin(), all.limits.end(), id,
+                       [](const auto& limit, auto value) { return limit.id < value; });
+  if (found != all.limits.end() && found->id == id) return &*found;
   for (const StoredLimit& limit : all.limits) {
-    if (of_policy(limit) && limit.what.except_group) {
-      groups[*limit.what.except_group] = Excepted{limit.except, limit.exempt};
+    for (const StoredRate& rate : limit.rates) {
+      if (rate.quota_id == id) return &limit;
     }
   }
-  auto fresh = read(changes.tables(), policy_id, groups);
-  if (!fresh) return changes.fail(fresh.error());
-  auto& limits = all.limits;
-  limits.erase(std::remove_if(limits.begin(), limits.end(), of_policy), limits.end());
-  for (StoredLimit& limit : fresh->limits) {
-    const auto before = std::find_if(limits.rbegin(), limits.rend(),
-                                     [&](const auto& known) { return known.id < limit.id; });
-    limits.insert(before.base(), std::move(limit));
-  }
-}
-
-void read_newest(ChangeSet& changes, AllLimits& all) {
-  std::int64_t policy = 0;
-  const auto done = changes.tables().each("SELECT max(ID) FROM {p}policies", {},
-                                          [&](const Statement& row) { policy = row.integer(0); });
-  if (!done) return changes.fail(done.error());
-  reread_policy(changes, all, policy);
+  return nullptr;
 }
 
 }  // namespace limits

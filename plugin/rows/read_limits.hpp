@@ -3,26 +3,40 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "plugin/database/change_set.hpp"
 #include "plugin/limit/limit.hpp"
+#include "plugin/rows/group_comments.hpp"
 
 namespace limits {
+
+// A group whose members a limit does not apply to.
+struct ExceptGroup {
+  struct Item {
+    std::int64_t id = 0;
+    std::string text;
+    bool exempt = false;  // by the admin, not because another limit applies
+  };
+  bool enabled = true;
+  bool ours = false;        // we created it, and it has no disabled members
+  std::vector<Item> items;  // the enabled ones
+};
 
 struct AllLimits {
   std::vector<StoredLimit> limits;       // by their ID
   std::vector<std::int64_t> unreadable;  // IDs of quotas without a period, amount or type
+  std::unordered_map<std::string, ExceptGroup> except_groups;  // by name
 };
 
 Result<AllLimits> read_limits(const Tables& tables);
-// Rereads the limits of one policy, or of the one inserted last, after its rows were changed. This
-// invalidates pointers into `all`. The members of their except-groups are not read again.
-void reread_policy(ChangeSet& changes, AllLimits& all, std::int64_t policy_id);
-void read_newest(ChangeSet& changes, AllLimits& all);
+
+// Fills in what limits owe to each other: who is exempt from each, and which have a twin.
+void relate(AllLimits& all);
 
 // By the ID of any of its quotas; nullptr if there is none.
-StoredLimit* find_limit(AllLimits& all, std::int64_t id);
 const StoredLimit* find_limit(const AllLimits& all, std::int64_t id);
 
 }  // namespace limits

@@ -54,6 +54,8 @@ void Output::line(const Cell& left, const Cell& right) {
 
 void Output::text(std::string_view text) { out_ << text; }
 
+void Output::flush() { out_.flush(); }
+
 void Output::note(std::string_view text) {
   print_wrapped(*this, {"Note: ", Colour::yellow}, {std::string{text}});
 }

@@ -61,6 +61,7 @@ class Output {
   void note(std::string_view text);  // "Note: ..."
   void print(const Table& table);
   void print(const nlohmann::json& value);
+  void flush();
 
  private:
   void print_cell(const Cell& cell);

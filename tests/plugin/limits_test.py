@@ -10,8 +10,10 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
+import time
 import unittest
 
 from plugin_case import ARTICLE, NOBODY, PROGRAM, Plugin
@@ -43,7 +45,7 @@ class Limits(Plugin):
 
     def export(self):
         return "".join(line + "\n" for line in self.run_it("export").splitlines()
-                       if not line.startswith("#"))
+                       if not line.startswith(("#", "group ")))
 
     def import_(self, text, *options, status=0):
         return self.run_it("import", "-", *options, status=status, input=text.encode())
@@ -100,13 +102,77 @@ class Limits(Plugin):
                               ("send 1/h --message 'x\n", "line 1: missing closing quotation mark"),
                               ("send 1/h --dry-run\n", "cannot be used in a file"), ("send\n", "line 1"),
                               ("send 1/h --group nobody\n", "no group nobody"),
-                              ("\xff\x00\n", "line 1"), ("remove 3\n", "neither send nor receive")]:
+                              ("\xff\x00\n", "is not UTF-8"), ("\xff\n", "line 1"), ("remove 3\n", "neither send nor receive")]:
             self.assertIn(because, self.import_("send 7/h --domain first.org\n" + text
                                                 if because == "no group nobody" else text,
                                                 status=2), text)
             self.assertEqual(self.files(), before)
         self.run_it("import", "/nonexistent", status=2)
         self.run_it("import", "/", status=2)
+
+    def test_files_of_other_systems_and_of_other_kinds(self):
+        for text in ("\ufeff" + LINES, LINES.replace("\n", "\r\n"), LINES.replace("\n", "\r")):
+            self.assertIn("9 ", self.import_(text))
+            self.assertEqual(self.export(), LINES)
+        for text in (ARTICLE, "-- limits\nBEGIN;\n", "\ufeffinsert into policies", "PRAGMA x;"):
+            file = self.home / "some file.sql"
+            file.write_text(text)
+            err = self.run_it("import", str(file), status=2)
+            self.assertIn(f"is SQL, not a file of limits; to run it: sqlite3 {self.database} < "
+                          f"'{file}'; nothing was changed", err)
+        self.assertIn("is not UTF-8", self.run_it("import", "-", status=2,
+                                                  input=LINES.encode("utf-16")))
+        self.assertIn("is a database", self.run_it("import", str(self.database), status=2))
+
+    def test_sql_given_to_import_is_run_by_the_command_it_names(self):
+        file = self.home / "article.sql"
+        file.write_text(ARTICLE)
+        err = self.run_it("import", str(file), status=2)
+        command = err.split("to run it: ")[1].split("; nothing")[0]
+        subprocess.run(command, shell=True, check=True)
+        self.assertIn("10/min", self.run_it("list"))
+
+    def test_a_long_file_takes_linear_time(self):
+        lines = "".join(f"send {i + 1}/h --user u{i}@d{i % 100}.org\n" for i in range(20_000))
+        lines += "send 100/h --everyone\n"
+        lines += "".join(f"send 9/h --domain d{i}.org\n" for i in range(100))
+        start = time.monotonic()
+        self.assertIn("20101 created", self.import_(lines))
+        self.assertLess(time.monotonic() - start, 30)
+        start = time.monotonic()
+        self.assertIn("20101 unchanged", self.import_(lines))
+        self.assertEqual(sorted(self.export().splitlines()), sorted(lines.splitlines()))
+        self.run_it("list", "--json")
+        self.assertIn("u19999@d99.org", self.run_it("show", "3") + self.run_it("show", "20003"))
+        self.assertLess(time.monotonic() - start, 30)
+
+    def test_planning_needs_no_lock(self):
+        self.import_(LINES)
+        with contextlib.closing(sqlite3.connect(self.database, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            for command in (["send", "7/h", "--dry-run"], ["remove", "3", "--dry-run"],
+                            ["send", "7/h", "--print-sql"], ["send", "100/h", "--domain", "a.org"]):
+                self.run_it(*command)
+            self.assertIn("0 would be created, 1 changed",
+                          self.import_("send 7/h --domain a.org\n", "--dry-run"))
+            self.assertIn("has locked it", self.run_it("send", "7/h", status=2))
+
+    def test_an_import_that_is_interrupted_leaves_nothing(self):
+        self.import_(LINES)
+        file = self.home / "many"
+        file.write_text("".join(f"send {i + 1}/h --domain d{i}.org\n" for i in range(5000)))
+        before = self.dump()
+        for delay in (0.05, 0.1, 0.2, 0.3, 0.4, 0.6):
+            with subprocess.Popen([PROGRAM, "import", str(file)], stdout=subprocess.PIPE,
+                                  env={"ZEXTRAS_HOME": str(self.home)}) as running:
+                time.sleep(delay)
+                running.send_signal(signal.SIGINT)
+                running.communicate()
+            after = self.dump()
+            if len(after) > len(before) + 20_000:
+                break  # all of it was written before
+            self.assertEqual(after, before)
+        self.assertEqual(self.sql("PRAGMA integrity_check"), ["ok"])
 
     def test_remove_leaves_nothing(self):
         before = self.rows()
@@ -131,7 +197,8 @@ class Limits(Plugin):
 
     def test_limits_created_by_hand(self):
         self.sql(ARTICLE + "UPDATE quotas SET LastQuota=1, Comment='mine' WHERE ID=3;")
-        self.assertIn("send 10/min --anyone --name", self.export())
+        self.assertIn("LastQuota=1", self.export())  # which no command can express
+        self.assertIn("receive 125/min --anyone --name", self.export())
         before = self.files()
         self.import_(self.export())
         self.assertEqual(self.files(), before)
@@ -159,6 +226,8 @@ class Limits(Plugin):
         self.import_(LINES)
         out = self.run_it("show", "3")
         self.assertIn("Except    @a.org (limit 6, 100/h)", out)
+        self.assertNotIn("another row", out)
+        self.assertIn("4 is another row of limit 3 in table quotas", self.run_it("show", "4"))
         shown = json.loads(self.run_it("show", "10", "--json"))
         self.assertEqual(shown["typed"], LINES.splitlines()[5])
 

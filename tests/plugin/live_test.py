@@ -5,6 +5,7 @@ request."""
 
 import json
 import pathlib
+import random
 import re
 import signal
 import subprocess
@@ -62,6 +63,91 @@ class Live(DaemonTest):
         self.assertTrue(self.passes())
         self.say("remove", "3")
         self.assertEqual(self.how_many_pass(30), 30)
+
+    def ask(self, daemon=None, **attributes):
+        self.mails += 1
+        return (daemon or self.daemon).ask(**{"sender": USER, "instance": f"ask.{self.mails}",
+                                              **attributes})
+
+    def test_a_login_is_limited_whatever_the_sender(self):
+        self.say("send", "1/day", "--login", "carl@example.org", "--verdict", "reject")
+        carl = {"sasl_username": "Carl@Example.org"}
+        self.assertEqual(self.ask(sender="a@example.net", **carl), "DUNNO")
+        self.assertIn("REJECT", self.ask(sender="b@example.net", **carl))
+        self.assertEqual(self.ask(sender="carl@example.org", sasl_username="bob"), "DUNNO")
+
+    def test_accounts_count_web_mail_and_logins_together(self):
+        self.say("send", "3/h", "--per", "account")
+        web = {"client_address": "10.1.2.3"}
+        self.assertEqual(self.ask(**web), "DUNNO")
+        self.assertEqual(self.ask(sasl_username=USER), "DUNNO")
+        self.assertEqual(self.ask(sasl_username=USER, sender="forged@example.net"), "DUNNO")
+        self.assertIn("DEFER", self.ask(**web))
+        self.assertIn("DEFER", self.ask(sasl_username=USER))
+        for others in ({"sender": "bob@example.org", **web}, {"sasl_username": "bob"}, {},
+                       {"sender": "relay@example.net", **web}):
+            self.assertEqual(self.ask(**others), "DUNNO")
+        self.assertIn(f"login {USER}", self.say("usage").stdout)
+
+    def test_from_is_a_condition(self):
+        self.say("send", "1/h", "--user", USER, "--from", "192.0.2.10", "2001:db8::/32")
+        self.assertEqual(self.ask(client_address="192.0.2.10"), "DUNNO")
+        self.assertIn("DEFER", self.ask(client_address="2001:db8::7"))
+        self.assertEqual(self.ask(client_address="192.0.2.11", sasl_username="alice"), "DUNNO")
+        self.assertEqual(self.ask(client_address="192.0.2.10", sender="b@example.org"), "DUNNO")
+
+    def test_what_export_carries_decides_the_same_in_another_database(self):
+        modules = ("AccessControl", "Quotas")
+        first = self.make_daemon(modules=modules)
+        first.sql("""
+            INSERT INTO policy_groups (Name) VALUES ('sales'), ('empty');
+            INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (3, 'a@example.org'),
+              (3, '$carl'), (3, '@example.net'), (2, '@example.info');
+            DELETE FROM policy_group_members WHERE ID = 2;
+            INSERT INTO policies (ID, Name, Priority) VALUES (20, 'by hand', 5), (21, 'last', -1),
+              (22, 'access' || char(10), 0);
+            INSERT INTO policy_members (PolicyID, Source, Destination) VALUES
+              (20, '%sales,!b@example.org', '@*.test' || char(13, 10)), (21, '@example.info', 'any'),
+              (22, '192.0.2.0/24', 'c@d.test');
+            INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict, Data, LastQuota) VALUES
+              (20, 'q', 'Recipient:@domain', 3600, 'REJECT', 'too much \\ "it''s" #', 0),
+              (21, 'q', 'Sender:user@domain', 3600, 'DEFER', 'last', 1);
+            INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (3, 'MessageCount', 20),
+              (3, 'MessageCumulativeSize', 90), (4, 'MessageCount', 9);
+            INSERT INTO access_control (PolicyID, Name, Verdict, Data) VALUES (22, 'a', 'HOLD', 'x');
+            """)
+        for words in (["40/h"], ["15/h", "--user", "b@example.org"], ["25/h", "--per", "account"],
+                      ["30/h", "--group", "sales", "--except", "a@example.org"],
+                      ["10/h", "--user", "a@example.org", "--from", "192.0.2.10"],
+                      ["12/h", "--login", "carl", "--verdict", "reject"]):
+            first.command("send", *words)
+        first.command("receive", "60/h", "--domain", "d.test", "--per", "domain", "--verdict", "hold")
+        exported = first.command("export").stdout
+        self.assertIn("group internal_domains @example.com @example.info\n", exported)
+        file = first.folder / "exported"
+        file.write_text(exported)
+        other = self.make_daemon(modules=modules)
+        done = other.command("import", str(file))
+        self.assertIn("7 created", done.stdout)
+        self.assertEqual(other.command("export").stdout, exported)
+        before = other.database.read_bytes()
+        self.assertIn("0 created, 0 changed, 0 removed, 7 unchanged",
+                      other.command("import", str(file), "--remove-others").stdout)
+        self.assertNotIn("Groups and policies", other.command("import", str(file)).stdout)
+        self.assertEqual(other.database.read_bytes(), before)
+        dice = random.Random(13)
+        senders = ["a@example.org", "b@example.org", "c@example.org", "x@example.net",
+                   "y@example.info", "z@example.com", ""]
+        for number in range(2000):
+            request = {"sender": dice.choice(senders),
+                       "recipient": dice.choice(["r@d.test", "c@d.test", "s@e.test", "t@other.org"]),
+                       "client_address": dice.choice(["192.0.2.10", "10.1.2.3", "203.0.113.5"]),
+                       "size": str(dice.choice([100, 5000]))}
+            if dice.random() < 0.5:
+                request["sasl_username"] = dice.choice(["carl", "a@example.org", "bob"])
+            answers = [self.ask(daemon, instance=f"both.{number}", **request)
+                       for daemon in (first, other)]
+            self.assertEqual(answers[0], answers[1], request)
 
     def test_forged_sender_is_limited_too_if_the_limit_is_for_anyone(self):
         outside = {"client_address": "203.0.113.9"}

@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 import pty
+import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -71,17 +73,142 @@ class SendAndReceive(Plugin):
         self.assertEqual(self.sql("SELECT CounterLimit FROM quotas_limits WHERE QuotasID = 3"),
                          ["200"])
 
-    def test_replacing_an_enforced_limit_by_verdict_none_warns(self):
+    def test_what_only_monitors_stands_beside_what_refuses(self):
+        self.run_it("send", "200/h", "--per", "account")
+        self.assertIn("Created limit 4",
+                      self.run_it("send", "50/h", "--per", "account", "--verdict", "none"))
+        self.run_it("send", "5/h", "--user", "a@b.org", "--per", "account", "--verdict", "none")
+        limits = json.loads(self.run_it("list", "--json"))["limits"][2:]
+        self.assertEqual([(one["limit"], one["verdict"], one["except"]) for one in limits],
+                         [("200/h", "defer", []), ("50/h", "none", ["a@b.org"]), ("5/h", "none", [])])
+        self.run_it("send", "300/h", "--per", "account")
+        self.run_it("send", "60/h", "--per", "account", "--verdict", "none")
+        self.assertEqual(self.sql("SELECT CounterLimit FROM quotas_limits WHERE ID > 3"),
+                         ["300", "60", "5"])
+
+    def test_what_only_monitors_is_no_bystander_where_counters_decay(self):
+        command = ["send", "5/h", "--verdict", "none", "--dry-run"]
+        self.assertNotIn("algorithm=", self.run_it(*command))
+        (self.home / "conf").mkdir()
+        (self.home / "conf/cbpolicyd.conf").write_text(
+            f"[database]\nDSN=DBI:SQLite:dbname={self.database}\n")
+        (self.home / "conf/carbonio-limits.conf").write_text("[Quotas]\nalgorithm=decay\n")
+        self.assertIn("refused by no limit", self.run_it(*command))
+
+    def test_a_size_stands_beside_a_count(self):
         self.run_it("send", "100/h")
-        self.assertIn("Warning: limit 3 would no longer defer mail",
-                      self.run_it("send", "50/h", "--verdict", "none", "--dry-run"))
-        other = self.run_it("send", "50/h", "--verdict", "none", "--per", "account")
-        self.assertNotIn("Warning", other)
-        self.assertIn("Warning: limit 3 no longer applies to a@b.org: limit 5, which only monitors,",
-                      self.run_it("send", "50/h", "--verdict", "none", "--user", "a@b.org"))
-        self.assertIn("Warning: limit 3 no longer defers mail; it only monitors.",
-                      self.run_it("send", "50/h", "--verdict", "none"))
-        self.assertNotIn("Warning", self.run_it("send", "60/h", "--verdict", "none"))
+        self.assertIn("Created limit 4", self.run_it("send", "50M/h", "--verdict", "reject"))
+        self.run_it("send", "200/h")
+        self.run_it("send", "60M/day", "--verdict", "reject")
+        self.assertEqual(self.sql("SELECT CounterLimit FROM quotas_limits WHERE ID > 3"),
+                         ["200", "61440"])
+        # Both by one command: each changes the limit of its unit.
+        self.run_it("send", "300/h,70M/day")
+        self.assertEqual(self.sql("SELECT CounterLimit FROM quotas_limits WHERE ID > 3"),
+                         ["300", "71680"])
+        self.run_it("send", "7/h", "--user", "a@b.org")
+        self.assertEqual(self.sql("SELECT count(*) FROM policy_group_members m JOIN policy_groups g "
+                                  "ON g.ID = m.PolicyGroupID WHERE Member = 'a@b.org'"), ["1"])
+        self.run_it("send", "8/h,9M/h", "--user", "c@b.org")
+        out = self.run_it("send", "10/h", "--user", "c@b.org")  # 9M/h stays
+        self.assertIn("10/h,9M/h", out)
+        self.assertNotIn("Warning", out)
+
+    def warned(self, *command):
+        """The command that keeps what this one takes away; the dry run says the same."""
+        before = self.files()
+        out = self.run_it(*command, "--dry-run")
+        self.assertEqual(self.files(), before)
+        warnings = [line for line in out.splitlines() if line.startswith("Warning")]
+        self.assertTrue(warnings, out)
+        done = self.run_it(*command).splitlines()
+        self.assertEqual(done[:len(warnings)], warnings)  # first of all
+        return warnings, re.search("To keep (?:both|all): '(.*)'", warnings[-1])[1]
+
+    def test_what_a_command_takes_away_is_said_first(self):
+        self.run_it("send", "100/h,500/day")
+        warnings, keep = self.warned("send", "50/10min")
+        self.assertIn("takes 100/h and 500/day away from limit 3", warnings[0])
+        self.run_it(*shlex.split(keep)[1:])
+        self.assertIn("send 50/10min,100/h,500/day --everyone", self.run_it("export"))
+        warnings, keep = self.warned("set", "3", "7/min")
+        self.run_it(*shlex.split(keep)[1:])
+        self.assertIn("send 7/min,50/10min,100/h,500/day --everyone", self.run_it("export"))
+        self.assertNotIn("Warning", self.run_it("send", "8/min,50/10min,100/h,400/day"))
+        # 7 a day are no more than 8 a minute, and 1 an hour no more than 24 a day.
+        self.assertNotIn("Warning", self.run_it("send", "7/day"))
+        self.run_it("send", "5/week")
+        self.assertIn("takes 5/week away", self.run_it("send", "24/day"))
+        self.assertNotIn("Warning", self.run_it("send", "1/h"))
+
+    def test_what_a_users_own_limit_takes_away_is_said(self):
+        self.run_it("send", "100/h,500/day")
+        warnings, keep = self.warned("send", "1000/h", "--user", "boss@b.org", "--message", "It's full")
+        self.assertIn("500/day of limit 3 (for everyone) no longer applies to boss@b.org", warnings[0])
+        others = self.run_it("export").splitlines()
+        self.run_it(*shlex.split(keep)[1:])
+        exported = self.run_it("export").splitlines()
+        self.assertEqual([shlex.split(line) for line in exported if line not in others],
+                         [["send", "1000/h,500/day", "--user", "boss@b.org", "--message",
+                           "It's full"]])
+        self.assertNotIn("Warning", self.run_it("send", "1000/h,600/day", "--user", "boss@b.org"))
+
+    def test_two_kinds_of_target_are_two_limits(self):
+        out = self.run_it("send", "5/h", "--user", "a@b.org", "--client", "192.0.2.10", "10.9.0.0/16")
+        self.assertEqual(out.count("Created limit"), 3)
+        self.assertIn("each of these targets has a limit of its own", out)
+        advice = re.search("from there: '(.*?)'", out)[1]
+        self.assertIn("Created limit", self.run_it(*shlex.split(advice)[1:]))
+        self.assertIn(advice.split(" ", 1)[1], self.run_it("export"))
+        self.assertNotIn("limit of its own", self.run_it("send", "5/h", "--user", "a@c.org", "b@c.org"))
+
+    def test_a_sender_is_not_an_account(self):
+        out = self.run_it("send", "1/day", "--user", "carl@b.org", "--per", "account", "--verdict",
+                          "reject")
+        advice = re.search("account sends: '(.*?)'", out)[1]
+        self.assertEqual(advice, "carbonio-limits send 1/day --login carl@b.org --verdict reject")
+        self.assertIn("the account carl@b.org may send 1 message a day; more is rejected",
+                      self.run_it(*shlex.split(advice)[1:]))
+
+    def test_a_limit_with_a_condition_names_those_that_apply_too(self):
+        self.run_it("send", "100/h")
+        command = ["send", "5000/day", "--user", "news@b.org", "--from", "192.0.2.10"]
+        self.assertIn("limit 3 (100/h for everyone) applies to this mail too", self.run_it(*command))
+        self.run_it("send", "100/h", "--except", "news@b.org")
+        self.assertNotIn("applies to this mail too", self.run_it(*command))
+        self.run_it("send", "100/h")
+        out = self.run_it(*command, "192.0.2.11", "10.0.0.0/8")
+        advice = re.search("replaces it: '(.*?)'", out)[1]
+        self.assertEqual(advice, "carbonio-limits send 5000/day --client 10.0.0.0/8 192.0.2.10 192.0.2.11")
+        out = self.run_it(*shlex.split(advice)[1:])
+        self.assertEqual(out.count("Limit 3 (100/h for everyone) no longer applies to"), 3)
+
+    def test_ids_that_rows_name_already_are_not_taken(self):
+        self.sql("INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict) VALUES "
+                 "(6,'x','Sender:user@domain',60,'DEFER');"
+                 "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (3,'MessageCount',2),"
+                 "(4,'MessageCount',1);"
+                 "INSERT INTO policy_members (PolicyID,Source,Destination) VALUES (7,'any','any');"
+                 "INSERT INTO policy_group_members (PolicyGroupID,Member) VALUES (3,'@b.org');"
+                 "INSERT INTO quotas_tracking (QuotasLimitsID,TrackKey,LastUpdate,Counter) VALUES "
+                 "(6,'Sender:a@b.org',1,1)")
+        statements = self.run_it("send", "100/h", "--anyone", "--print-sql")
+        printed = self.home / "printed.db"
+        self.sql(f".backup {printed}")
+        self.sql(statements, printed)
+        self.run_it("send", "100/h", "--anyone")
+        self.assertEqual(self.dump(printed), self.dump())
+        self.run_it("send", "200/h", "--user", "a@b.org")
+        self.assertEqual(self.sql("SELECT ID FROM policies WHERE ID > 5;"
+                                  "SELECT ID, PolicyID FROM quotas WHERE ID > 2;"
+                                  "SELECT ID, QuotasID FROM quotas_limits WHERE ID > 3;"
+                                  "SELECT ID FROM policy_groups WHERE ID > 2"),
+                         ["8", "9", "3|6", "5|8", "6|9", "4|3", "5|4", "7|5", "8|6", "4"])
+        self.assertIn("100/h", self.run_it("list"))
+
+    def test_a_policy_member_that_waits_stops_no_command(self):
+        self.sql("INSERT INTO policy_members (PolicyID,Source,Destination) VALUES (6,'any','any')")
+        self.assertIn("Created limit 3", self.run_it("send", "100/h"))
 
     def test_advice_names_the_database_that_was_given(self):
         given = self.home / "given.db"
@@ -105,8 +232,12 @@ class SendAndReceive(Plugin):
                       ("--anyone",), ("--client", "192.0.2.1")):
             self.assertNotIn("own domains (group", self.run_it("send", "1/h", *words))
         self.assertIn("Note: typo.org is not among this server's own domains (group internal_domains); "
-                      "'carbonio-limits sync' adds new domains.\n",
+                      "'carbonio-limits sync' adds new domains. Mail from outside is not counted; with --anyone it "
+                      "is.\n",
                       self.run_it("send", "1/h", "--domain", "own.org", "typo.org"))
+        self.assertNotIn("from outside",
+                         self.run_it("send", "1/h", "--domain", "typo.org", "--anyone"))
+        self.assertNotIn("Mail from outside", self.run_it("receive", "1/h", "--domain", "typo.org"))
         out = self.run_it("receive", "1/h", "--user", "a@b.org", "b@a.org", "c@a.org")
         self.assertIn("Note: a.org and b.org are not among", out)
         self.sql("UPDATE policy_group_members SET Member = '%others' WHERE ID = 2")
@@ -151,7 +282,7 @@ class SendAndReceive(Plugin):
         self.run_it("send", "100/h")
         out = self.run_it("send", "5000/day", "--user", "news@example.org")
         self.assertIn("Limit 3 (100/h for everyone) no longer applies to news@example.org", out)
-        self.assertIn("everyone, except 1", self.run_it("list"))
+        self.assertIn("everyone, 1 with own limit", self.run_it("list"))
         self.assertEqual(self.sql("SELECT DISTINCT Member FROM policy_group_members m JOIN "
                                   "policy_groups g ON g.ID = m.PolicyGroupID WHERE "
                                   "g.Name = 'send-everyone-per-user-except'"), ["news@example.org"])
@@ -255,7 +386,8 @@ class ListAndUsage(Plugin):
         self.assertEqual(lines[0].split(),
                          ["ID", "DIRECTION", "WHO", "LIMIT", "PER", "VERDICT", "STATE"])
         self.assertEqual(lines[3].split(),
-                         ["3", "send", "anyone,", "except", "1", "10/min", "user", "defer", "on"])
+                         ["3", "send", "anyone,", "1", "with", "own", "limit", "10/min", "user", "defer",
+                          "on"])
         self.assertEqual(lines[4].split(),
                          ["4", "receive", "anyone", "125/min", "domain", "reject", "on"])
         self.assertEqual(lines[5].split(),
@@ -268,9 +400,8 @@ class ListAndUsage(Plugin):
         self.run_it("send", "20/min,50M/h", "--domain", "own.org", "--verdict", "none")
         limits = {limit["id"]: limit for limit in json.loads(self.run_it("list", "--json"))["limits"]}
         self.assertEqual(sorted(limits), [1, 2, 3, 4, 5])
-        self.assertEqual(limits[3]["name"], "\u0421arbonio CBPolicyD"
-                         if not limits[3]["except"] else "send-anyone-per-user")
-        self.assertEqual(limits[3]["except"], ["@own.org"])
+        self.assertEqual(limits[3]["name"], "\u0421arbonio CBPolicyD")
+        self.assertEqual(limits[3]["except"], [])  # limit 5 only monitors
         mine = limits[5]
         self.assertEqual((mine["direction"], mine["who"], mine["per"], mine["verdict"], mine["limit"],
                           mine["enabled"]), ("send", "own.org", "user", "none", "20/min,50M/h", True))

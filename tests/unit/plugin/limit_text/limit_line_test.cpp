@@ -46,14 +46,18 @@ TEST(LimitLine, WrittenLinesAreReadBack) {
         "send 5/week --user \"o'brien@a.org\" --except b.org x@y.z %staff --name 'it'\\''s'",
         "send 5/h --group sales --per everyone --message '{used} of {limit}'",
         "send 5/h --domain a.org --anyone --except x@a.org", "receive 5/h --client 2001:db8::/32",
-        "send 5/h --client 192.0.2.1"}) {
+        "send 5/h --client 192.0.2.1", "send 1/day --login carl@a.org --verdict reject",
+        "send 5/h --login \"o'brien\" --per user",
+        "send 5/h --user a@b.c --from 10.0.0.0/8 192.0.2.1",
+        "send 5/h --anyone --from 10.0.0.0/8 192.0.2.1 --per login",
+        "receive 5/h --domain a.org --from 2001:db8::/32", "send 5KiB/day --everyone"}) {
     const auto read = parse_limit_file(line);
     ASSERT_TRUE(read) << line << ": " << read.error().message;
-    ASSERT_EQ(read->size(), 1U);
-    const std::string written = line_of(read->front().wanted);
+    ASSERT_EQ(read->limits.size(), 1U);
+    const std::string written = line_of(read->limits.front().wanted);
     const auto again = parse_limit_file(written);
     ASSERT_TRUE(again) << written;
-    EXPECT_EQ(line_of(again->front().wanted), written);
+    EXPECT_EQ(line_of(again->limits.front().wanted), written);
   }
 }
 
@@ -73,7 +77,34 @@ TEST(LimitFile, ErrorsNameTheLine) {
   EXPECT_THAT(why(many.c_str()), HasSubstr("; 11 more lines are wrong"));
   EXPECT_THAT(why("usage"), HasSubstr("line 1: 'usage' is neither"));
   EXPECT_THAT(why("send 1/h --database x"), HasSubstr("line 1"));
+  EXPECT_THAT(why("send 1/h --from 10.0.0.0/8 --client 192.0.2.1"), HasSubstr("both say where"));
+  EXPECT_THAT(why("send 1/h --user a@b.c --anyone --from 10.0.0.0/8"), HasSubstr("give one of"));
+  EXPECT_THAT(why("send 1/h --user a@b.c --from 0.0.0.0/0"), HasSubstr("is no condition"));
+  EXPECT_THAT(why("send 1/h --user a@b.c --from mail.a.org"), HasSubstr("not a valid network"));
+  EXPECT_THAT(why("send 1/h --login carl --anyone"), HasSubstr("cannot be combined"));
+  EXPECT_THAT(why("receive 1/h --login carl"), HasSubstr("unknown option '--login'"));
+  EXPECT_THAT(why("receive 1/h --except '$carl'"), HasSubstr("exempt from limits of 'send'"));
+  EXPECT_THAT(why("receive 1/h --per login"), HasSubstr("only be used with 'send'"));
+  EXPECT_EQ(why("send 1/h\nsend 5M/h\n"), "");  // side by side
+  EXPECT_THAT(why("send 1/h\nsend 5M/h,2/day\n"), HasSubstr("line 2: the same limit"));
+  EXPECT_EQ(why("send 1/h\nsend 2/h --verdict none\n"), "");
+  std::string hosts = "send 1/h --user a@b.c --from";
+  for (int i = 1; i <= 101; ++i) hosts += " 192.0.2." + std::to_string(i);
+  EXPECT_THAT(why(hosts.c_str()), HasSubstr("at most 100 networks"));
   EXPECT_EQ(why("carbonio-limits send 1/h\n"), "");
+}
+
+TEST(LimitLine, LoginsAreChecked) {
+  EXPECT_EQ(parse_login(" $Carl@Own.ORG ")->name, "carl@own.org");
+  EXPECT_EQ(parse_login("o'brien+x")->name, "o'brien+x");
+  EXPECT_EQ(item_of(*parse_login("carl")), "$carl");
+  for (const std::string& bad :
+       {std::string{}, std::string{"$"}, std::string{"-"}, std::string{"*"}, std::string{"a b"},
+        std::string{"a,b"}, std::string{"a*"}, std::string{"a\n"} + "b", std::string{"\xff"},
+        std::string(256, 'a')}) {
+    EXPECT_FALSE(parse_login(bad)) << bad;
+  }
+  EXPECT_TRUE(parse_login(std::string(255, 'a')));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "daemon/sqlite/database.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
 #include "plugin/rows/example_groups.hpp"
+#include "plugin/rows/replacements.hpp"
 #include "plugin/usage/usage_report.hpp"
 
 namespace limits {
@@ -79,15 +80,46 @@ class Limits : public testing::Test {
     return out;
   }
 
-  ApplyResult put(const WantedLimit& wanted) const {
+  // What a command plans; nothing is written.
+  template <typename Action>
+  PlannedChange planned(Action action) const {
+    auto all = read_limits(tables_);
+    auto around = read_surroundings(tables_);
+    EXPECT_TRUE(all && around);
+    LimitPlan plan{std::move(*all), std::move(*around)};
+    action(plan);
+    return plan.finish();
+  }
+
+  void write(const PlannedChange& planned) const {
     ChangeSet changes{tables_};
     EXPECT_TRUE(changes.begin());
-    auto all = read_limits(tables_);
-    EXPECT_TRUE(all);
-    auto done = apply_limit(changes, *all, wanted);
+    for (const RowChange& row : planned.changes) changes.run(row);
+    const auto done = changes.commit();
     EXPECT_TRUE(done) << (done ? "" : done.error().message);
-    EXPECT_TRUE(changes.commit());
-    return done.value_or(ApplyResult{});
+    // What the plan says comes true.
+    const auto all = read_limits(tables_);
+    ASSERT_TRUE(all);
+    ASSERT_EQ(all->limits.size(), planned.after.limits.size());
+    for (std::size_t i = 0; i < all->limits.size(); ++i) {
+      const StoredLimit& is = all->limits[i];
+      const StoredLimit& said = planned.after.limits[i];
+      EXPECT_EQ(is.id, said.id);
+      EXPECT_EQ(is.policy_id, said.policy_id);
+      EXPECT_EQ(who_text(is), who_text(said));
+      EXPECT_EQ(is.exempt, said.exempt);
+      EXPECT_EQ(is.plain_rates(), said.plain_rates());
+      EXPECT_EQ(is.enabled(), said.enabled()) << is.id;
+    }
+  }
+
+  ApplyResult put(const WantedLimit& wanted) const {
+    const PlannedChange change = planned([&](LimitPlan& plan) {
+      const auto done = plan.put(wanted);
+      EXPECT_TRUE(done) << (done ? "" : done.error().message);
+    });
+    write(change);
+    return change.results.front();
   }
 
   static WantedLimit desired(Direction direction, const char* rates, const Target& target,
@@ -209,14 +241,26 @@ TEST_F(Limits, VerdictNoneIsNull) {
 TEST_F(Limits, EveryKindIsRecognisedAndRepeatingChangesNothing) {
   std::vector<WantedLimit> all;
   for (const Direction direction : {Direction::send, Direction::receive}) {
-    for (const Target& target : {everyone_, anyone_, domain_, user_, group_, client_}) {
+    std::vector<Target> targets = {everyone_, anyone_, domain_, user_, group_, client_};
+    Target login{Who::login, "carl@own.org"};
+    if (direction == Direction::send) targets.push_back(login);
+    for (const Target& target : std::vector<Target>{targets}) {
+      if (target.who == Who::client) continue;
+      targets.push_back(target);
+      targets.back().from = {"10.0.0.0/8", "192.0.2.9"};
+      const bool whole = target.who == Who::anyone || target.who == Who::everyone;
+      if (whole) continue;
+      targets.push_back(target);
+      targets.back().from = {"192.0.2.9"};
+    }
+    for (const Target& target : targets) {
       for (const Per per : {Per::user, Per::domain, Per::client, Per::account, Per::everyone}) {
         if (!track_of(direction, per)) continue;
         all.push_back(desired(direction, "10/min,30M/day", target, per));
       }
     }
   }
-  ASSERT_EQ(all.size(), 54U);
+  ASSERT_EQ(all.size(), 141U);
   sql("INSERT INTO policy_groups (Name) VALUES ('sales')");
   for (const WantedLimit& wanted : all) {
     EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::created) << describe(wanted);
@@ -262,7 +306,7 @@ TEST_F(Limits, PeriodsComeAndGo) {
 
 TEST_F(Limits, DifferentUnitGetsNewCounters) {
   put(send("100/h"));
-  put(send("50M/h"));
+  write(planned([](LimitPlan& plan) { plan.set_rates(3, *parse_limit("50M/h")); }));
   EXPECT_THAT(listed(), ElementsAre("3 send everyone 50M/h per user defer on"));
   EXPECT_THAT(rows("SELECT ID, QuotasID, Type FROM quotas_limits WHERE ID > 3"),
               ElementsAre("5|3|MessageCumulativeSize"));
@@ -318,13 +362,12 @@ TEST_F(Limits, SeveralSuchLimitsAreNotGuessedAt) {
       "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict) "
       "VALUES (7,'x','sender:USER@domain',60,'defer');"
       "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (5,'messagecount',1)");
-  ChangeSet changes{tables_};
-  ASSERT_TRUE(changes.begin());
-  auto all = *read_limits(tables_);
-  const auto done = apply_limit(changes, all, send("20/min", anyone_));
-  ASSERT_FALSE(done);
-  EXPECT_THAT(done.error().message, HasSubstr("IDs 3 and 5"));
-  EXPECT_THAT(changes.typed(), IsEmpty());
+  const PlannedChange change = planned([&](LimitPlan& plan) {
+    const auto done = plan.put(send("20/min", anyone_));
+    ASSERT_FALSE(done);
+    EXPECT_THAT(done.error().message, HasSubstr("IDs 3 and 5"));
+  });
+  EXPECT_THAT(change.changes, IsEmpty());
 }
 
 TEST_F(Limits, LimitWithOtherMembersIsNotRecognised) {
@@ -334,7 +377,7 @@ TEST_F(Limits, LimitWithOtherMembersIsNotRecognised) {
       "VALUES (6,'q','Sender:user@domain',60,'DEFER');"
       "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (3,'MessageCount',1)");
   put(send("20/min", domain_));
-  EXPECT_THAT(listed(), ElementsAre("3 send @own.org to @x.org 1/min per user defer on",
+  EXPECT_THAT(listed(), ElementsAre("3 send @own.org to @x.org 1/min per sender defer on",
                                     "4 send own.org 20/min per user defer on"));
 }
 
@@ -360,8 +403,8 @@ TEST_F(Limits, SpecificLimitReplacesTheGeneralOneForItsTarget) {
       domain.consequences,
       ElementsAre("limit 3 (100/h for everyone) no longer applies to own.org; limit 4 does"));
   put(send("5000/day", user_));
-  EXPECT_THAT(listed(), ElementsAre("3 send everyone, except 2 100/h per user defer on",
-                                    "4 send own.org, except 1 200/h per user defer on",
+  EXPECT_THAT(listed(), ElementsAre("3 send everyone, 2 with own limit 100/h per user defer on",
+                                    "4 send own.org, 1 with own limit 200/h per user defer on",
                                     "5 send alice@own.org 5000/day per user defer on"));
   const auto policies_of = [&](const char* sender) {
     return policies_for(sender, "x@far.net", sender, "192.0.2.1");
@@ -400,6 +443,119 @@ TEST_F(Limits, MailFromOutsideDoesNotUseUpALimitForSending) {
               ElementsAre("send-everyone-per-user"));
   EXPECT_THAT(policies_for("alice@own.org", "bob@own.org", "alice", "192.0.2.1"),
               ElementsAre("send-everyone-per-user", "send-alice@own.org-per-account"));
+}
+
+TEST_F(Limits, AccountsIncludeWebMail) {
+  put(send("10/h", anyone_, Per::account));
+  EXPECT_THAT(rows("SELECT Track FROM quotas WHERE ID > 2"),
+              ElementsAre("Sender:user@domain per account"));
+  const auto matches = [&](const char* sender, const char* sasl, const char* client) {
+    return !policies_for(sender, "x@far.net", sasl, client).empty();
+  };
+  EXPECT_TRUE(matches("alice@own.org", "alice", "192.0.2.1"));
+  EXPECT_TRUE(matches("forged@far.net", "alice", "192.0.2.1"));
+  EXPECT_TRUE(matches("alice@own.org", nullptr, "10.1.2.3"));   // web mail
+  EXPECT_FALSE(matches("alice@far.net", nullptr, "10.1.2.3"));  // a relay's
+  EXPECT_FALSE(matches("alice@own.org", nullptr, "192.0.2.1"));
+}
+
+TEST_F(Limits, OldLimitsPerAccountCountLoginsOnly) {
+  sql("INSERT INTO policies (Name,Priority) VALUES ('send-anyone-per-account',0);"
+      "INSERT INTO policy_members (PolicyID,Source,Destination) VALUES (6,'$*','any');"
+      "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict,Data) VALUES (6,'send per account',"
+      "'SASLUsername',3600,'DEFER','Deferring: Too many messages sent in last hour');"
+      "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (3,'MessageCount',50)");
+  EXPECT_THAT(listed(), ElementsAre("3 send anyone 50/h per login defer on"));
+  EXPECT_EQ(put(send("50/h", anyone_, Per::login)).kind, ApplyResult::Kind::unchanged);
+  put(send("5/h", user_, Per::login));
+  // The command without it takes the same limit, with its counters.
+  const ApplyResult changed = put(send("60/h", anyone_, Per::account));
+  EXPECT_THAT(changed.differences, ElementsAre("50/h → 60/h", "per login → account"));
+  EXPECT_EQ(put(send("60/h", anyone_, Per::account)).kind, ApplyResult::Kind::unchanged);
+  EXPECT_THAT(rows("SELECT ID, QuotasID FROM quotas_limits WHERE QuotasID = 3"),
+              ElementsAre("4|3"));
+  EXPECT_THAT(policies_for("bob@own.org", "x@far.net", nullptr, "10.1.2.3"),
+              ElementsAre("send-anyone-per-account"));
+  put(send("60/h", anyone_, Per::login));
+  EXPECT_THAT(policies_for("bob@own.org", "x@far.net", nullptr, "10.1.2.3"), IsEmpty());
+}
+
+TEST_F(Limits, LoginsAreLimitedWhateverTheSender) {
+  put(send("100/h", anyone_, Per::account));
+  put(send("1/day", Target{Who::login, "carl@own.org"}, Per::account));
+  const auto policies_of = [&](const char* sender, const char* sasl, const char* client) {
+    return policies_for(sender, "x@far.net", sasl, client);
+  };
+  EXPECT_THAT(policies_of("any@far.net", "carl@own.org", "192.0.2.1"),
+              ElementsAre("send-login-carl@own.org-per-account"));
+  EXPECT_THAT(policies_of("carl@own.org", "bob@own.org", "192.0.2.1"),
+              ElementsAre("send-anyone-per-account"));
+  EXPECT_THAT(policies_of("carl@own.org", nullptr, "10.1.2.3"),
+              testing::Contains("send-login-carl@own.org-per-account"));
+}
+
+TEST_F(Limits, FromIsACondition) {
+  Target news{Who::user, "news@own.org"};
+  news.from = {"192.0.2.10", "2001:db8::/32"};
+  put(send("100/h"));
+  put(send("5/h", news));
+  const auto count = [&](const char* sender, const char* sasl, const char* client) {
+    const auto policies = policies_for(sender, "x@far.net", sasl, client);
+    return std::count_if(policies.begin(), policies.end(), [](const std::string& name) {
+      return name.find("news") != std::string::npos;
+    });
+  };
+  EXPECT_EQ(count("news@own.org", nullptr, "192.0.2.10"), 1);
+  EXPECT_EQ(count("news@own.org", "news", "2001:db8::5"), 1);
+  EXPECT_EQ(count("news@own.org", "news", "192.0.2.11"), 0);
+  EXPECT_EQ(count("other@own.org", "news", "192.0.2.10"), 0);
+  // It replaces nothing: elsewhere the general limit would be missing.
+  EXPECT_THAT(policies_for("news@own.org", "x@far.net", "news", "192.0.2.11"),
+              ElementsAre("send-everyone-per-user"));
+}
+
+// What each_pair finds is what covers() says of every two limits.
+TEST_F(Limits, PairsAreThoseThatCoverEachOther) {
+  std::vector<StoredLimit> limits;
+  const auto add = [&](Direction direction, const Target& target) {
+    StoredLimit limit;
+    limit.what = Recognised{direction, Per::user, target, std::nullopt};
+    limits.push_back(limit);
+  };
+  for (const Direction direction : {Direction::send, Direction::receive}) {
+    for (const char* network : {"0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "192.0.2.1",
+                                "2001:db8::/32", "2001:db8::1/128", "::/0"}) {
+      add(direction, {Who::client, network});
+    }
+    for (const Target& target :
+         {everyone_, anyone_, domain_, user_, group_, Target{Who::domain, "other.org"},
+          Target{Who::user, "x@other.org"}, Target{Who::login, "carl@own.org"},
+          Target{Who::login, "carl"}, Target{Who::group, "staff"}}) {
+      add(direction, target);
+      Target wide = target;
+      wide.from_anywhere = true;
+      add(direction, wide);
+      Target conditional = target;
+      conditional.from = {"10.1.2.3"};
+      add(direction, conditional);
+    }
+  }
+  std::vector<const StoredLimit*> pointers;
+  for (const StoredLimit& limit : limits) pointers.push_back(&limit);
+  std::set<std::pair<std::size_t, std::size_t>> found;
+  each_pair(pointers, [&](std::size_t general, std::size_t special) {
+    EXPECT_TRUE(found.emplace(general, special).second) << general << ' ' << special;
+  });
+  for (std::size_t general = 0; general < limits.size(); ++general) {
+    for (std::size_t special = 0; special < limits.size(); ++special) {
+      const Recognised& a = limits[general].what;
+      const Recognised& b = limits[special].what;
+      const bool expected = a.direction == b.direction && a.target->from == b.target->from &&
+                            covers(*a.direction, *a.target, *b.target);
+      EXPECT_EQ(found.contains({general, special}), expected)
+          << name_of(*a.target) << " and " << name_of(*b.target);
+    }
+  }
 }
 
 TEST_F(Limits, NamedSendersFromAnywhereReplaceAnyone) {
@@ -443,11 +599,7 @@ TEST_F(Limits, ForgeryGapIsReported) {
   EXPECT_EQ(note(put(send("200/10min", wide))), "");
   EXPECT_EQ(note(user), "");
   // The one that goes leaves the other's exception.
-  ChangeSet changes{tables_};
-  ASSERT_TRUE(changes.begin());
-  auto all = read_limits(tables_);
-  ASSERT_TRUE(all && remove_limit(changes, *all, user.limit.id));
-  ASSERT_TRUE(changes.commit());
+  write(planned([&](LimitPlan& plan) { plan.remove(user.limit.id); }));
   EXPECT_THAT(policies_for("alice@own.org", "x@far.net", nullptr, "198.51.100.1"),
               ElementsAre("send-alice@own.org-from-anywhere-per-user"));
 }
@@ -455,7 +607,7 @@ TEST_F(Limits, ForgeryGapIsReported) {
 TEST_F(Limits, SharedPolicyOfTheArticleIsSplitForAnException) {
   sql(kArticle);
   put(send("5000/day", user_));
-  EXPECT_THAT(listed(), ElementsAre("3 send anyone, except 1 10/min per user defer on",
+  EXPECT_THAT(listed(), ElementsAre("3 send anyone, 1 with own limit 10/min per user defer on",
                                     "4 receive anyone 125/min per domain reject on",
                                     "5 send alice@own.org 5000/day per user defer on"));
   // The receiving limit still applies to mail that Alice sends.
@@ -483,56 +635,49 @@ TEST_F(Limits, ExceptGroupDeletedByHandIsRecreated) {
   EXPECT_EQ(put(send("5000/day", user_)).kind, ApplyResult::Kind::unchanged);
 }
 
-TEST_F(Limits, WithoutACommitNothingChanges) {
+TEST_F(Limits, PlanningChangesNothing) {
   const auto before = everything();
-  {
-    ChangeSet changes{tables_};
-    ASSERT_TRUE(changes.begin());
-    auto all = *read_limits(tables_);
-    ASSERT_TRUE(apply_limit(changes, all, send("100/h")));
-  }
+  planned([&](LimitPlan& plan) { ASSERT_TRUE(plan.put(send("100/h"))); });
   EXPECT_EQ(everything(), before);
 }
 
 TEST_F(Limits, AFailureInTheMiddleChangesNothing) {
   sql("CREATE TRIGGER stop BEFORE INSERT ON quotas_limits BEGIN SELECT RAISE(ABORT,'no'); END");
   const auto before = everything();
+  const PlannedChange change =
+      planned([&](LimitPlan& plan) { ASSERT_TRUE(plan.put(send("100/h"))); });
   {
     ChangeSet changes{tables_};
     ASSERT_TRUE(changes.begin());
-    auto all = *read_limits(tables_);
-    EXPECT_FALSE(apply_limit(changes, all, send("100/h")));
+    for (const RowChange& row : change.changes) changes.run(row);
+    EXPECT_FALSE(changes.commit());
   }
   EXPECT_EQ(everything(), before);
 }
 
 TEST_F(Limits, PrintedStatementsCreateTheSameRows) {
   sql(kArticle);
-  std::string typed;
-  {
-    ChangeSet changes{tables_};
-    ASSERT_TRUE(changes.begin());
-    auto all = *read_limits(tables_);
-    for (const Target& target : {everyone_, domain_, user_}) {
-      WantedLimit wanted = send("20/min,5M/h", target);
-      wanted.message = "It's \"too much\", \\ -- ; ?1 :a";
-      ASSERT_TRUE(apply_limit(changes, all, wanted));
-    }
-    for (const std::string& statement : changes.typed()) typed += statement + '\n';
-  }
-  const auto before = everything();
+  std::vector<WantedLimit> all;
   for (const Target& target : {everyone_, domain_, user_}) {
-    WantedLimit wanted = send("20/min,5M/h", target);
-    wanted.message = "It's \"too much\", \\ -- ; ?1 :a";
-    put(wanted);
+    all.push_back(send("20/min,5M/h", target));
+    all.back().message = "It's \"too much\", \\ -- ; ?1 :a";
   }
+  const PlannedChange change = planned([&](LimitPlan& plan) {
+    for (const WantedLimit& wanted : all) ASSERT_TRUE(plan.put(wanted));
+  });
+  const auto texts = typed(tables_, change.changes);
+  ASSERT_TRUE(texts);
+  std::string statements;
+  for (const std::string& statement : *texts) statements += statement + '\n';
+  const auto before = everything();
+  write(change);
   const auto put_rows = everything();
   handle_.reset();
   fs::remove(folder_ / "db");
   SetUp();
   sql(kArticle);
   ASSERT_EQ(everything(), before);
-  sql(typed);
+  sql(statements);
   EXPECT_EQ(everything(), put_rows);
 }
 
@@ -540,7 +685,7 @@ TEST_F(Limits, ExampleGroupsAreReported) {
   const auto notes = [&](const WantedLimit& wanted) { return *example_groups(tables_, wanted); };
   EXPECT_THAT(notes(send("1/h")), ElementsAre(HasSubstr("internal_ips still contains only")));
   EXPECT_THAT(notes(send("1/h", anyone_)), IsEmpty());
-  EXPECT_THAT(notes(send("1/h", everyone_, Per::account)), IsEmpty());
+  EXPECT_THAT(notes(send("1/h", everyone_, Per::login)), IsEmpty());
   sql("DELETE FROM policy_group_members");
   EXPECT_THAT(notes(send("1/h")), ElementsAre(HasSubstr("internal_domains is empty"),
                                               HasSubstr("internal_ips is empty")));

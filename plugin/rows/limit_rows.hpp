@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Writes a limit's rows: one policy with its members, and per period one quota with one
-// quotas_limits row. overrides.hpp handles the effects on other limits; limits.hpp combines both.
+// What the rows of one limit should contain: one policy with its members, and per period one quota
+// with one quotas_limits row. Pure functions on values; rows that do not exist yet have the ID 0.
 #pragma once
 
 #include <functional>
@@ -8,12 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "plugin/database/change_set.hpp"
 #include "plugin/limit/limit.hpp"
 
 namespace limits {
 
-// What the rows of an existing limit should contain.
 struct DesiredRows {
   std::vector<Rate> rates;
   std::string track;                   // replaces a per-client Track that joins IPv6 clients
@@ -27,17 +25,16 @@ DesiredRows desired_rows(const WantedLimit& wanted);
 // The existing limit with other rates: custom texts are kept, default texts follow the rates.
 DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates);
 
-// Inserts a new policy with all its rows.
-void insert_limit(ChangeSet& changes, const WantedLimit& wanted);
-// Rows keep their counters if unit and period stay the same; only differences are written.
-void update_limit(ChangeSet& changes, const DesiredRows& desired, const StoredLimit& stored);
-void switch_on(ChangeSet& changes, const StoredLimit& stored);
-void switch_off(ChangeSet& changes, const StoredLimit& stored);
-// Deletes its counters too, and its policy unless other rows use it.
-void delete_limit(ChangeSet& changes, const StoredLimit& stored);
+StoredLimit new_limit(const WantedLimit& wanted);
+// Rows keep their IDs, and so their counters, if unit and period stay the same.
+StoredLimit changed_limit(StoredLimit stored, const DesiredRows& desired);
+StoredLimit switched_limit(StoredLimit stored, bool on);
 
-// Whether the policy has quotas other than this limit's, or rows of other modules.
-bool shares_policy(ChangeSet& changes, const StoredLimit& limit);
+// With the Track and the members of another --per; the exceptions stay.
+StoredLimit counted_per(StoredLimit stored, Per per);
+
+// The rates of `rates`, and those of the limit that are in another unit, by period.
+std::vector<Rate> with_other_units(std::vector<Rate> rates, const StoredLimit& stored, Units units);
 
 // NULL and the empty string mean the same in Verdict and Data.
 bool same_text(const std::optional<std::string>& a, const std::optional<std::string>& b);
