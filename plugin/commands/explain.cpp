@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
@@ -17,6 +18,7 @@
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/explain/explain_json.hpp"
+#include "plugin/rows/read_limits.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/daemon_news.hpp"
 #include "plugin/usage/usage_report.hpp"
@@ -294,6 +296,21 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   }
 }
 
+// `list` knows a limit by its first row.
+Result<void> note_other_rows(Explanation& explanation, const Tables& tables) {
+  const auto all = read_limits(tables);
+  if (!all) return tl::unexpected{all.error()};
+  std::set<std::int64_t> done;
+  for (const ExplainedLimit& limit : explanation.limits) {
+    if (limit.module != "Quotas" || !done.insert(limit.row_id).second) continue;
+    const StoredLimit* listed = find_limit(*all, limit.row_id);
+    if (listed == nullptr || listed->id == limit.row_id) continue;
+    explanation.notes.push_back(fmt::format(
+        "quota {} belongs to limit {} of 'carbonio-limits list'.", limit.row_id, listed->id));
+  }
+  return {};
+}
+
 Outcome run_explain(const Arguments& arguments, Context& context) {
   const auto mail = mail_of(arguments);
   if (!mail) return tl::unexpected{mail.error()};
@@ -305,6 +322,10 @@ Outcome run_explain(const Arguments& arguments, Context& context) {
   if (!explanation) {
     return failed(fmt::format("database {}: {}", daemon.config.database.string(),
                               explanation.error().message));
+  }
+  if (auto noted = note_other_rows(*explanation, database->tables); !noted) {
+    return failed(
+        fmt::format("database {}: {}", daemon.config.database.string(), noted.error().message));
   }
   add_notes(*explanation, arguments, daemon, *mail);
   if (arguments.has("json")) {
