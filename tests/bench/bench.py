@@ -21,7 +21,7 @@ from pathlib import Path
 
 import mail
 import servers
-from command import measure_command
+from command import measure_command, measure_growth
 from report import machine, print_report, spread, summary
 from servers import ALL_COUNTED, BenchDaemon, NullServer, article, bin_dir, cpu_seconds, memory_mib
 
@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
     parser.add_argument("--rows", metavar="PATTERN", default="",
                         help="measure only the rows whose names match this regular expression; also "
-                        "'memory', 'start', 'command' and 'mails through Postfix' are such names")
+                        "'memory', 'start', 'command', 'growth' and 'mails through Postfix' are such names")
     parser.add_argument("--against", metavar="DIR", type=Path,
                         help="measure the speed of this build against the programs of another one "
                         "in DIR")
@@ -227,6 +227,7 @@ def main() -> int:
         "memory_mib": part("memory", measure_memory, many),
         "start": part("start", measure_start, many, rounds),
         "command": part("command", measure_command, many, rounds),
+        "growth": part("growth", measure_growth),
         "mails": None,
     }
     if why_not := mail.can_run():

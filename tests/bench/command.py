@@ -15,6 +15,9 @@ from servers import bin_dir
 
 LIMITS = 1000
 IMPORT_AIM_S = 2.0
+# Ten times the limits take at most this many times as long.
+FEW, MANY = 10_000, 100_000
+GROWTH_AIM = 12.0
 # What a person would type to see the same.
 QUERIES = {
     "list": "SELECT p.ID, p.Name, m.Source, m.Destination, q.ID, q.Track, q.Period, q.Verdict, l.Type,"
@@ -48,3 +51,23 @@ def measure_command(senders: int, rounds: int, stack: ExitStack) -> dict:
                          "sqlite3_s": spread([pair[1] for pair in pairs]),
                          "ratio": spread([pair[0] / max(pair[1], 0.001) for pair in pairs])}
     return figures
+
+
+def measure_growth(stack: ExitStack) -> dict:
+    """How much longer commands take with ten times the limits."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    program = bin_dir() / "carbonio-limits"
+    seconds = {}
+    for count in (FEW, MANY):
+        database = folder / f"{count}.db"
+        text = folder / f"{count}.limits"
+        text.write_text("send 100/h --everyone\n" + "".join(
+            f"send {number % 900 + 1}/h --user u{number}@d{number % 100}.example\n"
+            for number in range(count - 1)))
+        subprocess.run([program, "init", "--no-prov", "--database", database], check=True,
+                       stdout=subprocess.DEVNULL)
+        for name, arguments in (("import", (text,)), ("export", ()), ("list", ())):
+            seconds[name, count] = cpu_seconds_of(program, name, *arguments, "--database", database)
+    return {name: {"s": seconds[name, MANY], "growth": seconds[name, MANY] / seconds[name, FEW],
+                   "aim": GROWTH_AIM}
+            for name in ("import", "export", "list")}

@@ -160,6 +160,9 @@ def print_others(report: dict):
         add("start until the first answer, empty", start["empty_s"], "{:.3f} s".format, None)
         add(f"the same with {start['senders']:,} senders", start["full_s"], "{:.3f} s".format, None)
         add("ratio of the two", start["ratio"], "{:.2f}".format, start["aim"])
+    for name, figures in (report["growth"] or {}).items():
+        add(f"{name} of 100,000 limits, cpu", spread([figures["s"]]), "{:.1f} s".format, None)
+        add("  times that of 10,000", spread([figures["growth"]]), "{:.1f}".format, figures["aim"])
     if command := report["command"]:
         add(f"import of {command['limits']:,} limits, cpu", spread([command["import_s"]]),
             "{:.2f} s".format, command["import_aim_s"])
