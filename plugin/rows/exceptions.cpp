@@ -84,11 +84,18 @@ class Finder {
         if (found->second.items.emplace(item, special).second) {
           found->second.specials.push_back(special);
         }
-      } else if (entries_[special].touched) {
+      } else if (entries_[special].touched || replaced_before(general, special)) {
         found->second.freed.emplace(item, special);
       }
     });
     return out;
+  }
+
+  // Not so what an earlier version excepted, which stays until the admin changes it.
+  [[nodiscard]] bool replaced_before(std::size_t general, std::size_t special) const {
+    const StoredLimit* a = entries_[general].before;
+    const StoredLimit* b = entries_[special].before;
+    return a != nullptr && b != nullptr && replaces(*a, *b);
   }
 
   void update(std::size_t general, const Demand& demand) {
@@ -119,7 +126,10 @@ class Finder {
       if (!old.enabled && explained != demand.items.end()) {
         out_.changes.push_back({general, explained->second, true});
       }
-      if (marked != item.exempt) change.mark.push_back({item.id, item.text, marked});
+      if (marked != item.exempt) {
+        change.mark.push_back({item.id, item.text, marked});
+        out_.changes.push_back({general, std::nullopt, true});
+      }
       item.exempt = marked;
       present.insert(key);
       items.push_back(std::move(item));

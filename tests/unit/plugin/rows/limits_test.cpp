@@ -415,6 +415,23 @@ TEST_F(Limits, SpecificLimitReplacesTheGeneralOneForItsTarget) {
   EXPECT_THAT(policies_of("dave@far.net"), IsEmpty());
 }
 
+TEST_F(Limits, LimitsThatCountOtherUnitsReplaceEachOtherNoLonger) {
+  put(send("100/h"));
+  put(send("5000/day", user_));
+  const auto set = [&](std::int64_t id, const char* rates) {
+    write(planned([&](LimitPlan& plan) { plan.set_rates(id, *parse_limit(rates)); }));
+  };
+  set(3, "50M/h");
+  EXPECT_THAT(listed(), ElementsAre("3 send everyone 50M/h per user defer on",
+                                    "4 send alice@own.org 5000/day per user defer on"));
+  set(4, "1G/day");
+  EXPECT_THAT(listed(), ElementsAre("3 send everyone, 1 with own limit 50M/h per user defer on",
+                                    "4 send alice@own.org 1G/day per user defer on"));
+  set(4, "5000/day");
+  EXPECT_THAT(listed(), ElementsAre("3 send everyone 50M/h per user defer on",
+                                    "4 send alice@own.org 5000/day per user defer on"));
+}
+
 TEST_F(Limits, OrderOfCreationDoesNotMatter) {
   put(send("5000/day", user_));
   put(send("100/h"));
