@@ -76,6 +76,7 @@ class Connection final : public Pending,
   std::size_t received_ = 0;
   Framing framing_;
   Request request_;
+  std::string names_;  // of a request with names beyond ASCII
   std::string out_;
   std::size_t written_ = 0;
   bool close_after_answer_ = false;

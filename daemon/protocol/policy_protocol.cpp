@@ -10,6 +10,7 @@
 #include "daemon/base/ascii_run.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/names/name_form.hpp"
 
 namespace policyd {
 namespace {
@@ -105,13 +106,28 @@ std::uint64_t size_of(std::string_view text) {
   return error == std::errc{} ? std::min(value, kMax) : 0;
 }
 
-// `part` is a view into `text`.
-void lower_case_in_place(std::span<char> text, std::string_view part) {
-  if (part.empty()) return;
+// `part` is a view into `text`. False if it has more than ASCII.
+bool lower_case_in_place(std::span<char> text, std::string_view part) {
+  if (part.empty()) return true;
   const auto begin = static_cast<std::size_t>(part.data() - text.data());
+  unsigned bits = 0;
   for (char& c : text.subspan(begin, part.size())) {
+    bits |= static_cast<unsigned char>(c);
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
+  return (bits & 0x80U) == 0;
+}
+
+// Names beyond ASCII: their forms are in `names`, since they may be longer.
+void use_name_forms(Request& request, std::string& names) {
+  const std::string sender = address_form(request.sender);
+  const std::string recipient = address_form(request.recipient);
+  const std::string login = login_form(request.sasl_username.value_or(""));
+  names = sender + recipient + login;
+  const std::string_view all = names;
+  request.sender = all.substr(0, sender.size());
+  request.recipient = all.substr(sender.size(), recipient.size());
+  if (request.sasl_username) request.sasl_username = all.substr(all.size() - login.size());
 }
 
 // The values of one request.
@@ -184,7 +200,8 @@ Frame find_request(std::string_view received, Framing& at) {
   return at.scanned == kMaxRequestBytes ? Frame::too_large : Frame::need_more;
 }
 
-std::string_view parse_request(std::span<char> text, const Framing& at, Request& out) {
+std::string_view parse_request(std::span<char> text, const Framing& at, Request& out,
+                               std::string& names) {
   const Values values{{text.data(), text.size()}, at};
   const std::string_view state = values[Attribute::state];
   if (!values.given(Attribute::state)) return "protocol_state is missing";
@@ -212,9 +229,10 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
   out.encryption_keysize = values[Attribute::encryption_keysize];
   out.sasl_method = values[Attribute::sasl_method];
   out.sasl_sender = values[Attribute::sasl_sender];
-  lower_case_in_place(text, out.sender);
-  lower_case_in_place(text, out.recipient);
-  lower_case_in_place(text, out.sasl_username.value_or(""));
+  const bool sender = lower_case_in_place(text, out.sender);
+  const bool recipient = lower_case_in_place(text, out.recipient);
+  const bool login = lower_case_in_place(text, out.sasl_username.value_or(""));
+  if (!sender || !recipient || !login) use_name_forms(out, names);
   return {};
 }
 

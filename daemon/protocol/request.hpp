@@ -17,9 +17,9 @@ enum class ProtocolState : std::uint8_t { rcpt, end_of_message, other };
 struct Request {
   ProtocolState state = ProtocolState::other;
   std::string_view instance;
-  std::string_view sender;     // lower case; empty for bounces
-  std::string_view recipient;  // lower case; empty at END-OF-MESSAGE with several recipients
-  std::optional<std::string_view> sasl_username;  // lower case; empty is not the same as absent
+  std::string_view sender;     // all three as name_form.hpp has it; empty for bounces
+  std::string_view recipient;  // empty at END-OF-MESSAGE with several recipients
+  std::optional<std::string_view> sasl_username;  // empty is not the same as absent
   IpAddress client_address;
   std::optional<IpAddress> peer_address;  // of the Postfix host; nullopt on a UNIX socket
   std::uint64_t size_bytes = 0;           // 0 if missing or not a number

@@ -9,6 +9,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/names/name_form.hpp"
 
 namespace carbonio {
 namespace {
@@ -19,21 +20,24 @@ namespace sql = policyd::sql;
 
 constexpr const char* kNetworks = "zimbraMtaMyNetworks";
 
-// "10.0.0.0/8", "[::1]/128", "192.0.2.1"; empty for anything else.
+// "10.0.0.0/8", "[::1]/128", "192.0.2.1", "[::ffff:127.0.0.0]/104", which is 127.0.0.0/8; empty for
+// anything else.
 std::string network_member(std::string_view word) {
   const std::size_t slash = std::min(word.rfind('/'), word.size());
   std::string_view host = word.substr(0, slash);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   }
-  const auto address = policyd::IpAddress::parse(host);
-  if (!address) return {};
-  int length = address->bits();
+  if (!policyd::IpAddress::parse(host)) return {};
+  const int bits = host.find(':') == std::string_view::npos ? 32 : 128;
+  int length = bits;
   if (slash < word.size()) {
     length = policyd::parse_number<int>(word.substr(slash + 1)).value_or(-1);
-    if (length < 0 || length > address->bits()) return {};
+    if (length < 0 || length > bits) return {};
   }
-  return fmt::format("{}/{}", address->masked(length).to_short_string(), length);
+  const auto network = policyd::IpNetwork::parse(fmt::format("{}/{}", host, length));
+  if (!network) return {};
+  return fmt::format("{}/{}", network->address.to_short_string(), network->length);
 }
 
 void sort_and_unite(std::vector<std::string>& all) {
@@ -47,11 +51,14 @@ class Group {
   Group(sqlite3* db, std::string_view prefix, std::string_view name, std::string_view examples)
       : db_(db), prefix_(prefix), name_(name), examples_(examples) {}
 
-  Result<GroupChange> update(const std::vector<std::string>& wanted) {
+  // Without `wanted` only makes sure that the group exists.
+  Result<GroupChange> update(const std::optional<std::vector<std::string>>& wanted_members) {
     auto done = find_or_create();
+    if (done && !wanted_members) return GroupChange{};
     if (done) done = read_rows();
     if (!done) return tl::unexpected{done.error()};
     GroupChange change;
+    const std::vector<std::string>& wanted = *wanted_members;
     const std::set<std::string, std::less<>> wanted_set(wanted.begin(), wanted.end());
     done = remove(wanted_set, change);
     if (done) done = add(wanted, change);
@@ -152,8 +159,7 @@ class Group {
 }  // namespace
 
 std::string domain_member(std::string_view domain) {
-  std::string name{domain};
-  policyd::lower_case(name);
+  const std::string name = policyd::domain_form(domain);
   if (!policyd::problem_with_domain(name).empty()) return {};
   return "@" + name;
 }
@@ -192,7 +198,10 @@ Result<WantedMembers> wanted_in(std::span<const std::string> answers) {
   if (!server) return failure("carbonio prov: gs did not show this server");
   auto values = server->attributes.values(kNetworks);
   if (values.empty()) values = attributes_in(answers[2]).values(kNetworks);
-  wanted.networks = networks_in(values, wanted.skipped);
+  std::vector<std::string> unreadable;
+  auto networks = networks_in(values, unreadable);
+  if (!networks.empty() || unreadable.empty()) wanted.networks = std::move(networks);
+  wanted.skipped.insert(wanted.skipped.end(), unreadable.begin(), unreadable.end());
   return wanted;
 }
 

@@ -4,6 +4,7 @@
 // separate, so a failing Carbonio leaves nothing half done.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,9 +19,11 @@ namespace carbonio {
 inline constexpr std::string_view kOwnedComment = "From Carbonio, kept by carbonio-limits sync";
 
 struct WantedMembers {
-  std::vector<std::string> domains;   // "@example.org": sorted, each once
-  std::vector<std::string> networks;  // "10.0.0.0/8", "::1/128": sorted, each once
-  std::vector<std::string> skipped;   // what else Carbonio listed; escape it before printing
+  std::vector<std::string> domains;  // "@example.org": sorted, each once
+  // "10.0.0.0/8", "::1/128": sorted, each once. Nullopt if Carbonio lists some but none can be
+  // read: those of the group are kept.
+  std::optional<std::vector<std::string>> networks;
+  std::vector<std::string> skipped;  // what else Carbonio listed; escape it before printing
 };
 
 // "@example.org" of "Example.org"; empty if that is not a domain.

@@ -15,6 +15,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
+#include "daemon/names/name_form.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/explain/explain_json.hpp"
@@ -45,7 +46,7 @@ tl::expected<std::string, Failure> address_of(const Arguments& arguments, const 
   if (!text) {
     return wrong_use(fmt::format("--{} is missing; see 'carbonio-limits explain --help'", option));
   }
-  std::string address = lower_cased(*text);
+  std::string address = policyd::address_form(*text);
   const bool bounce = std::string_view{option} == "from" && (address == "<>" || address.empty());
   if (bounce) return std::string{};
   if (!policyd::is_mail_address(address) || address == "<>" || !policyd::is_printable(address)) {
@@ -88,8 +89,7 @@ tl::expected<Mail, Failure> mail_of(const Arguments& arguments) {
   mail.from = std::move(*from);
   mail.to = std::move(*to);
   mail.client = *address;
-  if (const auto sasl = arguments.value("sasl"))
-    mail.sasl = lower_cased(policyd::without_outer_blanks(*sasl));
+  if (const auto sasl = arguments.value("sasl")) mail.sasl = policyd::login_form(*sasl);
   mail.helo = arguments.value("helo").value_or("");
   mail.size_bytes = *size;
   for (const std::string& text : {mail.sasl.value_or(""), mail.helo}) {

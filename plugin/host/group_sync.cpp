@@ -47,9 +47,10 @@ tl::expected<carbonio::WantedMembers, Failure> ask_carbonio(
 void print_skipped(const carbonio::WantedMembers& wanted, Output& output) {
   if (wanted.skipped.empty()) return;
   const std::size_t others = wanted.skipped.size() - 1;
-  output.note(fmt::format("skipped '{}'{}: neither a domain nor a network",
+  output.note(fmt::format("skipped '{}'{}: neither a domain nor a network{}",
                           shown(wanted.skipped.front()),
-                          others == 0 ? std::string{} : fmt::format(" and {} more", others)));
+                          others == 0 ? std::string{} : fmt::format(" and {} more", others),
+                          wanted.networks ? "" : "; the networks in internal_ips were kept"));
 }
 
 void print_change(const carbonio::GroupsChange& change, bool dry_run, Output& output) {

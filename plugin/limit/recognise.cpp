@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -67,7 +68,7 @@ std::string plain_list(const std::optional<std::string>& list) {
   std::vector<std::string> items;
   for (const std::string_view item : split(*list, ',')) {
     const bool group = item.substr(0, 1) == "%" || item.substr(0, 2) == "!%";
-    items.push_back(group ? std::string{item} : lower_cased(item));
+    items.push_back(group ? std::string{item} : policyd::address_form(item));
   }
   std::sort(items.begin(), items.end());
   std::string out;

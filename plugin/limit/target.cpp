@@ -9,6 +9,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
+#include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -26,18 +27,16 @@ constexpr std::size_t kMaxAddress = 320;
 constexpr std::size_t kMaxGroup = 200;
 constexpr std::size_t kMaxLogin = 255;
 
-// Local parts without quotation marks (RFC 5321, dot-string) and without what is special in an
-// item.
+// Local parts without quotation marks (RFC 5321, dot-string; RFC 6531) and without what is special
+// in an item.
 std::string_view problem_with_local_part(std::string_view text) {
   if (text.empty()) return "the part before the '@' is missing";
   if (text.front() == '!' || text.front() == '$') return "it begins with '!' or '$'";
-  const bool ascii = std::all_of(text.begin(), text.end(),
-                                 [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-  if (!ascii) return "only letters from a to z are allowed, not ü and the like";
+  if (!policyd::is_printable(text)) return "it has characters that cannot be printed";
   constexpr std::string_view kOthers = "!#$&'+-/=?^_`{|}~.";
   const bool plain = std::all_of(text.begin(), text.end(), [&](char c) {
     return policyd::is_letter(c) || policyd::is_digit(c) ||
-           kOthers.find(c) != std::string_view::npos;
+           kOthers.find(c) != std::string_view::npos || static_cast<unsigned char>(c) >= 0x80;
   });
   if (!plain) {
     return "white space, commas, quotation marks, '*', '%' and the like are not allowed";
@@ -78,10 +77,11 @@ Result<Target> parse_domain(std::string_view text) {
     return failure(
         fmt::format("not a valid domain: '{}'; for a mail address use --user", shown(text)));
   }
-  if (const auto wrong = policyd::problem_with_domain(name); !wrong.empty()) {
+  std::string form = policyd::domain_form(name);
+  if (const auto wrong = policyd::problem_with_domain(form); !wrong.empty()) {
     return failure(fmt::format("not a valid domain: '{}': {}", shown(text), wrong));
   }
-  return Target{Who::domain, lower_cased(name)};
+  return Target{Who::domain, std::move(form)};
 }
 
 Result<Target> parse_user(std::string_view text) {
@@ -96,10 +96,11 @@ Result<Target> parse_user(std::string_view text) {
   if (const auto wrong = problem_with_local_part(text.substr(0, at)); !wrong.empty()) {
     return refuse(wrong);
   }
-  if (const auto wrong = policyd::problem_with_domain(text.substr(at + 1)); !wrong.empty()) {
+  const std::string domain = policyd::domain_form(text.substr(at + 1));
+  if (const auto wrong = policyd::problem_with_domain(domain); !wrong.empty()) {
     return refuse(fmt::format("its domain is wrong: {}", wrong));
   }
-  return Target{Who::user, lower_cased(text)};
+  return Target{Who::user, policyd::address_form(text)};
 }
 
 Result<Target> parse_group(std::string_view text) {
@@ -138,7 +139,7 @@ Result<Target> parse_login(std::string_view text) {
                   [](char c) { return policyd::is_white_space(c) || c == ',' || c == '*'; })) {
     return refuse("white space, commas and '*' are not allowed, as a policy cannot name them");
   }
-  return Target{Who::login, lower_cased(name)};
+  return Target{Who::login, policyd::login_form(name)};
 }
 
 Result<Target> parse_client(std::string_view text) {

@@ -7,6 +7,7 @@
 
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/wildcard.hpp"
+#include "daemon/names/name_form.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -34,7 +35,7 @@ Result<std::vector<std::string>> members_of_group(const Tables& tables, std::str
 bool may_contain(std::string_view member, std::string_view domain) {
   const auto items = policyd::member_items(member);
   return std::any_of(items.begin(), items.end(), [&](std::string_view item) {
-    const std::string text = lower_cased(item);
+    const std::string text = policyd::address_form(item);
     return text.front() == '%' ||
            (text.front() == '@' &&
             policyd::wildcard_match(std::string_view{text}.substr(1), domain));

@@ -4,13 +4,14 @@
 #include <fmt/core.h>
 
 #include "daemon/base/ip_address.hpp"
+#include "daemon/names/name_form.hpp"
 #include "daemon/rules/track.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
 
 namespace limits {
 std::vector<std::string> own_keys(std::string_view who, const std::set<int>& prefix_lengths) {
-  const std::string text = lower_cased(who);
+  const std::string text = policyd::login_form(who);
   std::vector<std::string> out;
   if (const auto address = policyd::IpAddress::parse(text)) {
     for (auto length = prefix_lengths.lower_bound(address->bits()); length != prefix_lengths.end();
@@ -23,8 +24,9 @@ std::vector<std::string> own_keys(std::string_view who, const std::set<int>& pre
   out.push_back("SASLUsername:" + text);
   if (text.find('@') == std::string::npos) {
     if (text.find('.') != std::string::npos) {
-      out.push_back("Sender:@" + text);
-      out.push_back("Recipient:@" + text);
+      const std::string domain = policyd::domain_form(who);
+      out.push_back("Sender:@" + domain);
+      out.push_back("Recipient:@" + domain);
     }
     return out;
   }

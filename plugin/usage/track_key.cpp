@@ -5,6 +5,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -30,7 +31,7 @@ std::string KeyNetwork::key() const {
 }
 
 KeyFilter::KeyFilter(std::string_view text)
-    : text_(lower_cased(text)),
+    : text_(policyd::login_form(text)),
       ip_(policyd::IpAddress::parse(text)),
       network_(KeyNetwork::parse(text)) {
   if (ip_ || network_) return;
@@ -38,7 +39,7 @@ KeyFilter::KeyFilter(std::string_view text)
     domain_ = policyd::domain_of(text_);
     is_domain_ = text_.front() == '@';
   } else if (text_.find('.') != std::string::npos) {
-    domain_ = text_;
+    domain_ = policyd::domain_form(text);
     is_domain_ = true;
   }
 }
@@ -64,7 +65,7 @@ bool KeyFilter::shows(std::string_view track_key) const {
   const std::size_t colon = track_key.find(':');
   if (colon == std::string_view::npos) return false;
   const std::string_view method = track_key.substr(0, colon);
-  const std::string value = lower_cased(track_key.substr(colon + 1));
+  const std::string value = policyd::login_form(track_key.substr(colon + 1));
   if (method == kSenderIp) {
     const auto network = KeyNetwork::parse(value);
     return network && (ip_ ? network->contains(*ip_) : network == network_);

@@ -11,6 +11,7 @@
 #include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
 #include "daemon/counting/window.hpp"
+#include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -80,7 +81,8 @@ class Exceptions {
  public:
   explicit Exceptions(const std::vector<StoredLimit>& limits) : items_(limits.size()) {
     for (std::size_t i = 0; i < limits.size(); ++i) {
-      for (const std::string& item : limits[i].except) items_[i].insert(lower_cased(item));
+      for (const std::string& item : limits[i].except)
+        items_[i].insert(policyd::address_form(item));
     }
   }
   // Keys are in lower case, as the daemon writes them.

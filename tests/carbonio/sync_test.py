@@ -40,6 +40,16 @@ class Sync(Carbonio):
         self.assertEqual(self.members("internal_ips"),
                          ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"])
 
+    def test_networks_that_cannot_be_read_leave_the_last_ones(self):
+        self.put(f"servers/{SERVER}", "zimbraMtaMyNetworks: [::ffff:127.0.0.0]/104 [::1]/128")
+        self.run_it("init")
+        self.assertEqual(self.members("internal_ips"), ["127.0.0.0/8", "::1/128"])
+        self.put(f"servers/{SERVER}", "zimbraMtaMyNetworks: cidr:/etc/networks")
+        out = self.run_it("sync")
+        self.assertIn("skipped 'cidr:/etc/networks': neither a domain nor a network; the networks in "
+                      "internal_ips were kept", out)
+        self.assertEqual(self.members("internal_ips"), ["127.0.0.0/8", "::1/128"])
+
     def test_sync_changes_only_its_own_rows(self):
         self.run_it("init")
         self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "

@@ -122,6 +122,62 @@ class Matching(DaemonTest):
         self.assertEqual(daemon.ask(sender="a@other.example"), "DUNNO")
 
 
+class Names(DaemonTest):
+    """Each name is one name, however it is spelt."""
+
+    SPELLINGS = ("p@xn--exmple-cua.org", "p@exämple.org", "p@EXÄMPLE.org", "p@exa\u0308mple.org",
+                 "p@ｅｘämple.org", "p@exämple。org", "P@XN--EXMPLE-CUA.ORG")
+
+    def test_a_domain_has_one_limit(self):
+        daemon = self.make_daemon(policy(source="@xn--exmple-cua.org") + quota(2))
+        answers = [daemon.ask(sender=sender) for sender in self.SPELLINGS]
+        self.assertEqual(answers, ["DUNNO"] * 2 + ["DEFER later"] * 5)
+        self.assertEqual(daemon.query("SELECT TrackKey, Counter FROM quotas_tracking"),
+                         [("Sender:p@xn--exmple-cua.org", 2)])
+
+    def test_rules_may_spell_it_in_any_way(self):
+        daemon = self.make_daemon(always("refused", source="%g") +
+                                  insert("policy_groups", ID=70, Name="g"))
+        for member in ("@EXÄMPLE.org", "p@exa\u0308mple.org", "P@*", "*@*ämple.org",
+                       "@*.org", "@xn--exmple-cua.org"):
+            daemon.sql("DELETE FROM policy_group_members WHERE PolicyGroupID = 70;" +
+                       insert("policy_group_members", PolicyGroupID=70, Member=member))
+            for sender in self.SPELLINGS:
+                with self.subTest(member=member, sender=sender):
+                    self.assertEqual(daemon.ask(sender=sender), "REJECT refused")
+        self.assertEqual(daemon.ask(sender="p@example.org"), "DUNNO")
+
+    def test_local_parts_and_logins_have_one_counter(self):
+        daemon = self.make_daemon(policy(source="$*") + quota(2) +
+                                  quota(3, track="SASLUsername", data="login"))
+
+        def send(sender, login):
+            return daemon.ask(sender=sender, sasl_username=login)
+        self.assertEqual(send("JÜRGEN@exämple.org", "Änna"), "DUNNO")
+        self.assertEqual(send("jürgen@EXÄMPLE.org", "änna"), "DUNNO")
+        self.assertEqual(send("ju\u0308rgen@xn--exmple-cua.org", "a\u0308nna"), "DEFER later")
+        self.assertEqual(send("other@exämple.org", "ÄNNA "), "DUNNO")
+        self.assertEqual(send("other@exämple.org", "a\u0308nna"), "DEFER login")
+        for name, spelt in (("jürgen@xn--exmple-cua.org", "JÜRGEN@EXÄMPLE.org"),
+                            ("änna", "A\u0308nna")):
+            self.assertIn(name, daemon.command("usage", spelt).stdout)
+            self.assertIn("Cleared", daemon.command("reset", spelt).stdout)
+        self.assertEqual(send("jürgen@exämple.org", "änna"), "DUNNO")
+
+    def test_the_command_writes_the_form_that_the_dns_has(self):
+        daemon = self.make_daemon()
+        daemon.command("send", "2/h", "--anyone", "--user", "JÜRGEN@EXÄMPLE.org")
+        daemon.command("receive", "2/h", "--domain", "EXÄMPLE.org")
+        self.assertIn("'jürgen@xn--exmple-cua.org,", daemon.sql(".dump policy_members"))
+        self.assertEqual([daemon.ask(sender="Jürgen@exämple.org") for _ in range(3)][2][:5], "DEFER")
+        for recipient in ("a@exämple.org", "b@EXÄMPLE.org", "c@xn--exmple-cua.org"):
+            answer = daemon.ask(recipient=recipient)
+        self.assertEqual(answer[:6], "REJECT")
+        self.assertIn("xn--exmple-cua.org", daemon.command("list").stdout)
+        self.assertIn("REFUSED", daemon.command(
+            "explain", "--from", "x@y.example", "--to", "z@exämple.org").stdout)
+
+
 class Counting(DaemonTest):
     def test_the_window_is_the_default(self):
         """The Perl daemon lets eleven through, and lets one more through each tenth of the period."""

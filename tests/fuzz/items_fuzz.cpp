@@ -10,6 +10,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/wildcard.hpp"
+#include "daemon/names/name_form.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/match_index.hpp"
 #include "daemon/rules/match/matcher.hpp"
@@ -135,9 +136,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_network(source);
 
   // As parse_request() gives them.
-  lower_case(sender);
-  lower_case(recipient);
-  lower_case(sasl);
+  sender = address_form(sender);
+  recipient = address_form(recipient);
+  sasl = login_form(sasl);
+  check(address_form(sender) == sender && login_form(sasl) == sasl, "a form is its own form");
   Request request;
   request.state = ProtocolState::rcpt;
   request.sender = sender;

@@ -11,6 +11,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/names/name_form.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
 #include "fuzz.hpp"
 
@@ -73,11 +74,6 @@ Reference read_plainly(std::string_view text) {
   return out;
 }
 
-std::string lowered(std::string text) {
-  lower_case(text);
-  return text;
-}
-
 void check_request(const Request& request, const Reference& expected) {
   const auto value = [&](std::string_view name) {
     const auto found = expected.values.find(name);
@@ -85,10 +81,10 @@ void check_request(const Request& request, const Reference& expected) {
   };
   const bool sasl = expected.values.contains("sasl_username");
   check(request.instance == value("instance"), "instance");
-  check(request.sender == lowered(value("sender")), "sender");
-  check(request.recipient == lowered(value("recipient")), "recipient");
+  check(request.sender == address_form(value("sender")), "sender");
+  check(request.recipient == address_form(value("recipient")), "recipient");
   check(request.sasl_username.has_value() == sasl, "sasl_username is there or not");
-  check(request.sasl_username.value_or("") == lowered(value("sasl_username")), "sasl_username");
+  check(request.sasl_username.value_or("") == login_form(value("sasl_username")), "sasl_username");
   check(request.queue_id == value("queue_id"), "queue_id");
   check(request.helo_name == value("helo_name"), "helo_name");
   check(request.client_name == value("client_name"), "client_name");
@@ -141,7 +137,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     std::string first = text.substr(0, whole.at.scanned);
     Request request;
-    const std::string_view problem = parse_request(first, whole.at, request);
+    std::string names;
+    const std::string_view problem = parse_request(first, whole.at, request, names);
     if (problem.empty()) check_request(request, expected);
     text.erase(0, whole.at.scanned);
   }

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # From what knows nothing of the others to what knows them all: a folder includes itself and those
 # before it.
 ORDER = """
-    daemon/base daemon/loop daemon/log daemon/sqlite daemon/config daemon/protocol
+    daemon/base daemon/names daemon/loop daemon/log daemon/sqlite daemon/config daemon/protocol
     daemon/rules/match daemon/rules daemon/session daemon/counting daemon/store
     daemon/store/recovery daemon/store/sqlite daemon/dns daemon/modules/text daemon/modules
     daemon/engine daemon/net daemon/status daemon/cleanup daemon/process daemon

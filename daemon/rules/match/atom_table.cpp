@@ -3,6 +3,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/wildcard.hpp"
+#include "daemon/names/name_form.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -176,8 +177,7 @@ void AtomTable::find_address(std::string_view address, Side side, Found& found) 
                 found);
   const auto kind = source ? Kind::source_wildcard : Kind::destination_wildcard;
   for (const auto& wildcard : wildcards_.at(index_of(kind))) {
-    if (wildcard_match(wildcard.pattern, domain) &&
-        wildcard_match(wildcard.local_part, local_part)) {
+    if (domain_match(wildcard.pattern, domain) && wildcard_match(wildcard.local_part, local_part)) {
       found.push_back(wildcard.atom);
     }
   }

@@ -5,6 +5,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/names/name_form.hpp"
 
 namespace policyd {
 namespace {
@@ -66,8 +67,7 @@ ListItem network_item(ItemKind kind, std::string_view text) {
 ListItem text_item(ItemKind kind, std::string_view text) {
   ListItem item;
   item.kind = kind;
-  item.text = text;
-  lower_case(item.text);
+  item.text = kind == ItemKind::sasl_user ? login_form(text) : address_form(text);
   return item;
 }
 

@@ -31,7 +31,8 @@ enum class ItemKind : std::uint8_t {
 struct ListItem {
   ItemKind kind = ItemKind::unparsable;
   bool negated = false;
-  std::string text;   // the group's name as written; other patterns in lower case, without the `$`
+  std::string
+      text;  // the group's name as written; other patterns in the form of names, without the `$`
   IpNetwork network;  // of the two network kinds
 };
 

@@ -4,6 +4,7 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "daemon/base/wildcard.hpp"
+#include "daemon/names/name_form.hpp"
 
 #include <unordered_map>
 #include <unordered_set>
@@ -14,7 +15,7 @@ namespace {
 bool address_matches(std::string_view pattern, std::string_view address) {
   if (address.empty()) return false;
   const auto local_part = local_part_of(pattern);
-  return wildcard_match(domain_of(pattern), domain_of(address)) &&
+  return domain_match(domain_of(pattern), domain_of(address)) &&
          (local_part.empty() || wildcard_match(local_part, local_part_of(address)));
 }
 

@@ -33,13 +33,15 @@ class Random {
 
 const std::vector<std::string> kLocalParts = {"alice", "bob",  "a.b", "bob+tag",
                                               "axb",   "$bob", "a@b"};
-const std::vector<std::string> kDomains = {"example.org", "corp.test", "sub.corp.test",
-                                           "examplexorg", "x.y.test",  ".corp.test"};
+const std::vector<std::string> kDomains = {"example.org",        "corp.test", "sub.corp.test",
+                                           "examplexorg",        "x.y.test",  ".corp.test",
+                                           "xn--exmple-cua.test"};
 const std::vector<std::string> kClients = {"10.1.2.3",    "10.200.0.1",      "192.0.2.10",
                                            "2001:db8::1", "2001:db8:1:2::3", "::1"};
 const std::vector<std::string> kHosts = {"mx1.corp.test", "DSL-1.pool.isp.test", "unknown",
                                          "a@b.corp.test", "example.net",         ""};
-const std::vector<std::string> kSasl = {"", "-", "bob", "a.b@corp.test", "b ob@corp.test", "*"};
+const std::vector<std::string> kSasl = {
+    "", "-", "bob", "a.b@corp.test", "b ob@corp.test", "*", "bäb", "b@xn--exmple-cua.test"};
 const std::vector<std::string> kItems = {"10",
                                          "10.1",
                                          "192.0.2.0/24",
@@ -75,6 +77,10 @@ const std::vector<std::string> kItems = {"10",
                                          "nonsense",
                                          "foo bar@baz",
                                          "$*@*.test",
+                                         "@EXÄMPLE.test",
+                                         "b*@*ämple.test",
+                                         "$*@exämple.test",
+                                         "$Bäb",
                                          "dsl-*.isp.test"};
 
 std::string hostile(Random& random) {

@@ -112,6 +112,8 @@ const std::vector<MatchCase> kSources = {
     {"SaslDomainOther", "$*@corp.test", {.sasl = "bob@x.corp.test"}, false},
     {"SaslDomainWithBlankBefore", "$*@corp.test", {.sasl = "b ob@corp.test"}, true},
     {"SaslStarInsideTakesBlanks", "$b*b@corp.test", {.sasl = "b ob@corp.test"}, true},
+    {"SaslBeyondAsciiIgnoresCase", "$ÄNNA", {.sasl = "änna"}, true},
+    {"SaslDomainBeyondAscii", "$*@EXÄMPLE.test", {.sasl = "bob@xn--exmple-cua.test"}, true},
     {"SaslPlusIsAPlus", "$bob+tag@corp.test", {.sasl = "bob+tag@corp.test"}, true},
     {"SaslAbsent", "$-", {}, true},
     {"SaslEmpty", "$-", {.sasl = ""}, true},
