@@ -26,4 +26,10 @@ std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalL
   return modules;
 }
 
+std::vector<std::string> module_names(const Config& config) {
+  std::vector<std::string> names;
+  for (const auto& module : make_modules(config, nullptr)) names.emplace_back(module->name());
+  return names;
+}
+
 }  // namespace policyd

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "daemon/config/config.hpp"
@@ -15,5 +16,7 @@ namespace policyd {
 
 // `refusals` may be null; it must outlive the modules.
 std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalLog* refusals);
+// Their names.
+std::vector<std::string> module_names(const Config& config);
 
 }  // namespace policyd

@@ -21,6 +21,7 @@
 #include "daemon/process/background.hpp"
 #include "daemon/process/pid_file.hpp"
 #include "daemon/process/readiness.hpp"
+#include "daemon/rules/all_mail.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "daemon/status/status_writer.hpp"
 #include "daemon/store/sqlite/sqlite_store.hpp"
@@ -206,6 +207,8 @@ class Worker {
       now.rules_version = rules->version;
       now.policies = rules->policies.size();
       now.rule_problems = rules->problems.size();
+      const RowProblem* problem = all_mail_deferred_by(*rules, engine_.module_names());
+      if (problem != nullptr) now.all_mail_deferred = describe_all_mail(*problem);
     }
     now.modules = engine_.module_names();
     now.algorithm = config_.quotas_algorithm == Algorithm::window ? "window" : "decay";

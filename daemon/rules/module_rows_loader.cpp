@@ -87,14 +87,15 @@ class RowReader {
   }
 
   void read(std::string_view column, OptionalInteger& value, int index) {
-    reader_.check_number(table_, id(), column, row_, index);
+    reader_.check_number(table_, id(), column, row_, index, false);
     if (!row_.is_null(index)) value = row_.integer(index);
   }
 
   void read(std::string_view column, std::int64_t& value, int index) {
-    const bool number = reader_.check_number(table_, id(), column, row_, index);
+    const bool needed = column == "Period";
+    const bool number = reader_.check_number(table_, id(), column, row_, index, needed);
     value = std::max<std::int64_t>(0, row_.integer(index));
-    if (column != "Period") return;  // a limit of 0 is none
+    if (!needed) return;  // a limit of 0 is none
     value = std::min(value, kMaxPeriodS);
     if (number && value == 0) reader_.problem(Kind::not_positive, table_, id(), column);
   }
@@ -110,7 +111,9 @@ class RowReader {
     value = Track::parse(text);
     if (*value && (*value)->method == TrackMethod::sender_ip) return;
     value = failure(describe_invalid_value(table_, column, text));
-    invalid(column, index);
+    constexpr int kUseGreylisting = 2;
+    const bool off = !row_.is_null(kUseGreylisting) && row_.integer(kUseGreylisting) == 0;
+    if (!off) invalid(column, index);
   }
 
   void read(std::string_view column, AccountingRow::Period& value, int index) {

@@ -51,11 +51,13 @@ class RuleReader {
   }
 
   // Text in a number column counts as the number it begins with, else as 0, as in the Perl daemon.
-  // That is hardly intended, so it is reported. False where it is text; call it before reading the
+  // That is hardly intended, so it is reported; but where 0 means none (`needed` is false), so does
+  // an empty text, which PolicyD's page writes. False where it is text; call it before reading the
   // number, since that converts it.
   bool check_number(std::string_view table, std::int64_t id, std::string_view column,
-                    const sql::Statement& row, int index) {
+                    const sql::Statement& row, int index, bool needed = true) {
     if (row.type(index) != SQLITE_TEXT && row.type(index) != SQLITE_BLOB) return true;
+    if (!needed && row.text(index).empty()) return true;
     problem(RowProblem::Kind::not_a_number, table, id, column, row.text(index));
     return false;
   }

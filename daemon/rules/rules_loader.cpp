@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/rules/all_mail.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/rows.hpp"
 #include "daemon/rules/merged_row_checks.hpp"
@@ -25,6 +26,7 @@ class Loader {
     load_module_rows(reader_);
     load_members();
     check_merged_rows(*rules_, for_all_);
+    mark_rows_that_defer_all_mail(*rules_, for_all_);
     load_groups();
     rules_->index.emplace(members_, groups_, rules_->problems);
     return rules_;

@@ -65,6 +65,7 @@ Status status_of(const json& from) {
   }
   status.policies = rules.at("policies").get<std::uint64_t>();
   status.rule_problems = rules.at("problems").get<std::uint64_t>();
+  status.all_mail_deferred = rules.value("all_mail_deferred", "");
   status.modules = from.at("modules").get<std::vector<std::string>>();
   status.algorithm = from.at("algorithm").get<std::string>();
   status.connections = from.at("connections").get<std::uint64_t>();
@@ -111,7 +112,8 @@ std::string status_json(const Status& status) {
               {"rules",
                {{"version", rules_version},
                 {"policies", status.policies},
-                {"problems", status.rule_problems}}},
+                {"problems", status.rule_problems},
+                {"all_mail_deferred", status.all_mail_deferred}}},
               {"modules", status.modules},
               {"algorithm", status.algorithm},
               {"connections", status.connections},

@@ -35,6 +35,7 @@ struct Status {
   std::optional<std::int64_t> rules_version;  // nullopt: no rules could be read yet
   std::uint64_t policies = 0;
   std::uint64_t rule_problems = 0;
+  std::string all_mail_deferred;     // by which row (describe_all_mail); empty if it is not
   std::vector<std::string> modules;  // enabled ones, in the order in which they are asked
   std::string algorithm;             // of Quotas: "window" or "decay"
   std::uint64_t connections = 0;     // currently

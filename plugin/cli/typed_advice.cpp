@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "daemon/base/shell_words.hpp"
 #include "plugin/cli/command.hpp"
@@ -13,19 +14,23 @@ namespace limits {
 namespace {
 
 constexpr std::string_view kLowerCase = "abcdefghijklmnopqrstuvwxyz";
+// For these the daemon's configuration names the database.
+constexpr std::array<std::string_view, 3> kOfTheService = {"enable", "disable", "service"};
 
 }  // namespace
 
 TypedAdvice::TypedAdvice(const Arguments& arguments, std::vector<std::string_view> subcommands)
     : subcommands_(std::move(subcommands)) {
-  for (const std::string_view option : {kDatabaseOption, kZextrasHomeOption}) {
+  const auto typed = [&](std::string_view option) {
     const auto value = arguments.value(std::string{option});
-    if (value) options_ += fmt::format("--{} {} ", option, escaped(policyd::shell_word(*value)));
-  }
+    return value ? fmt::format("--{} {} ", option, escaped(policyd::shell_word(*value))) : "";
+  };
+  database_ = typed(kDatabaseOption);
+  home_ = typed(kZextrasHomeOption);
 }
 
 std::string TypedAdvice::complete(std::string_view advice) const {
-  if (options_.empty()) return std::string{advice};
+  if (database_.empty() && home_.empty()) return std::string{advice};
   constexpr std::string_view kProgram = "carbonio-limits ";
   std::string out;
   for (;;) {
@@ -36,7 +41,9 @@ std::string TypedAdvice::complete(std::string_view advice) const {
         rest.substr(0, std::min(rest.find_first_not_of(kLowerCase), rest.size()));
     out += advice.substr(0, at + kProgram.size());
     if (std::find(subcommands_.begin(), subcommands_.end(), word) != subcommands_.end()) {
-      out += options_;
+      const bool takes_database =
+          std::find(kOfTheService.begin(), kOfTheService.end(), word) == kOfTheService.end();
+      out += (takes_database ? database_ : "") + home_;
     }
     advice = rest;
   }

@@ -17,11 +17,12 @@ class TypedAdvice {
   TypedAdvice(const Arguments& arguments, std::vector<std::string_view> subcommands);
 
   // "carbonio-limits reset a@b.c" becomes "carbonio-limits --database FILE reset a@b.c", anywhere
-  // in the text.
+  // in the text; without --database for subcommands that do not accept it.
   [[nodiscard]] std::string complete(std::string_view advice) const;
 
  private:
-  std::string options_;  // "--database FILE --zextras-home DIR ", or empty
+  std::string database_;  // "--database FILE ", or empty
+  std::string home_;      // "--zextras-home DIR ", or empty
   std::vector<std::string_view> subcommands_;
 };
 

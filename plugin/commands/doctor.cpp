@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plugin/commands/commands.hpp"
+#include "plugin/doctor/problems.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -28,34 +29,38 @@ char quote_after(char quote, char c) {
   return c == quote ? '\0' : quote;
 }
 
-// Whether the whole text is a command; otherwise it is a sentence that contains commands.
-bool is_command(std::string_view text) {
-  char quote = 0;
-  for (const char c : text) {
-    if (quote == 0 && std::string_view{",;("}.find(c) != std::string_view::npos) return false;
-    quote = quote_after(quote, c);
-  }
-  return text.find(": ") == std::string_view::npos || text.rfind("sqlite3 ", 0) == 0;
-}
-
 // Wrapped between words so that it can be copied: a line that ends outside quotes gets a '\\' for
 // the shell (within quotes, a line break is as good as a space to SQL).
-void print_fix(Output& output, const std::string& fix) {
+void print_fix(Output& output, const Fix& fix) {
   constexpr std::string_view kLabel = "    fix        ";
   constexpr std::size_t kMark = 2;  // " \\"
   const std::size_t room = room_beside(output, kLabel);
-  const auto lines = wrapped(fix, room == 0 ? 0 : room - kMark);
-  const bool command = is_command(fix);
+  const auto lines = wrapped(fix.text, room == 0 ? 0 : room - kMark);
   char quote = 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     for (const char c : lines[i]) quote = quote_after(quote, c);
-    const bool marked = command && quote == 0 && i + 1 < lines.size();
+    const bool marked = fix.is_command && quote == 0 && i + 1 < lines.size();
     output.line({i == 0 ? std::string{kLabel} : std::string(kLabel.size(), ' '), Colour::dim},
                 {lines[i] + (marked ? " \\" : ""), Colour::bold});
   }
 }
 
+void print_problem(const Finding& finding, Output& output) {
+  print_wrapped(output, {"  PROBLEM      ", Colour::red}, {finding.what});
+  print_wrapped(output, {"    why        ", Colour::dim}, {finding.why});
+  print_fix(output, finding.fix);
+}
+
 void print_findings(const Findings& findings, Output& output) {
+  // One that has all mail deferred comes before everything else.
+  const auto is_first = [](const Finding& finding) {
+    return finding.problem == problem::kAllMail.name;
+  };
+  for (const Finding& finding : findings.all()) {
+    if (!is_first(finding)) continue;
+    print_problem(finding, output);
+    output.line("");
+  }
   for (const Finding& finding : findings.all()) {
     if (finding.health == Health::well) {
       print_wrapped(output, {"  ok           ", Colour::green}, {finding.what});
@@ -67,11 +72,9 @@ void print_findings(const Findings& findings, Output& output) {
     }
   }
   for (const Finding& finding : findings.all()) {
-    if (finding.health != Health::wrong) continue;
+    if (finding.health != Health::wrong || is_first(finding)) continue;
     output.line("");
-    print_wrapped(output, {"  PROBLEM      ", Colour::red}, {finding.what});
-    print_wrapped(output, {"    why        ", Colour::dim}, {finding.why});
-    print_fix(output, finding.fix);
+    print_problem(finding, output);
   }
   output.line("");
   const std::size_t wrong = findings.count(Health::wrong);
@@ -92,7 +95,9 @@ nlohmann::json findings_json(const Findings& findings) {
                             {"what", finding.what}};
     if (finding.health == Health::wrong) {
       entry["why"] = finding.why;
-      entry["fix"] = finding.fix;
+      entry["problem"] = finding.problem;
+      entry["fix"] = finding.fix.text;
+      entry["command"] = finding.fix.is_command;
     }
     list.push_back(std::move(entry));
   }

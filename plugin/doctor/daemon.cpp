@@ -35,19 +35,23 @@ void check_config(const DoctorQuestion& question, Findings& findings) {
   if (!question.daemon.read) {
     std::error_code code;
     const std::string file = question.daemon.file.string();
-    findings.wrong("daemon.configuration",
-                   fs::exists(file, code) ? question.daemon.why_not
-                                          : fmt::format("configuration {} does not exist", file),
-                   "the daemon cannot start without it",
-                   is_carbonio(question) ? "echo 'REWRITE cbpolicyd' | nc localhost 7171"
-                                         : "create it; README.md has an example");
+    const bool exists = fs::exists(file, code);
+    findings.wrong(
+        exists ? problem::kConfiguration : problem::kNoConfiguration,
+        exists ? question.daemon.why_not : fmt::format("configuration {} does not exist", file),
+        "the daemon cannot start without it",
+        is_carbonio(question) ? command("echo 'REWRITE cbpolicyd' | nc localhost 7171")
+        : exists              ? advice("correct it, then: carbonio-limits service start")
+                              : advice("create it (README.md has an example), then: "
+                                                    "carbonio-limits service start"));
     return;
   }
   for (const std::string& warning : question.daemon.warnings) {
-    findings.wrong("daemon.configuration", escaped(warning),
-                   "that line does not have its intended effect",
-                   fmt::format("correct the line, then: cbpolicyd --config {} --check-config",
-                               question.daemon.file.string()));
+    findings.wrong(
+        problem::kConfigurationLine, escaped(warning),
+        "that line does not have its intended effect",
+        advice(fmt::format("correct the line, then: cbpolicyd --config {} --check-config",
+                           question.daemon.file.string())));
   }
   findings.well_unless_wrong("daemon.configuration",
                              fmt::format("{} is readable", question.daemon.file.string()));
@@ -56,21 +60,23 @@ void check_config(const DoctorQuestion& question, Findings& findings) {
     return;
   }
   findings.wrong(
-      "daemon.quotas", "Quotas is switched off", "no limit is in force",
+      problem::kQuotasOff, "Quotas is switched off", "no limit is in force",
       is_carbonio(question)
-          ? "carbonio-limits enable"
-          : fmt::format("set enable=1 in section [Quotas] of {}, then restart the daemon",
-                        question.daemon.file.string()));
+          ? command("carbonio-limits enable")
+          : advice(fmt::format("set enable=1 in section [Quotas] of {}, then: carbonio-limits "
+                               "service reload",
+                               question.daemon.file.string())));
 }
 
 // Whether this user, who is the daemon's, may write or create the file.
-void check_writable(const fs::path& file, const char* check, const char* what, const char* why,
+void check_writable(const fs::path& file, const Problem& problem, const char* what, const char* why,
                     const DoctorQuestion& question, Findings& findings) {
   if (file.empty()) return;
+  const std::string check{problem.check};
   std::error_code code;
   const bool exists = fs::exists(file, code);
   // A pid file is replaced, which needs write access to its folder.
-  const bool folder = !exists || std::string_view{check} == "daemon.pid_file";
+  const bool folder = !exists || problem.name == problem::kPidFile.name;
   const fs::path tried = folder ? file.parent_path() : file;
   if (::access(tried.c_str(), W_OK) == 0) {
     findings.well(check, fmt::format("{} {} is writable", what, file.string()));
@@ -78,10 +84,10 @@ void check_writable(const fs::path& file, const char* check, const char* what, c
   }
   const std::string& user = question.daemon.config.user;
   const std::string name = user.empty() ? "USER" : user;
-  findings.wrong(check, fmt::format("{} {} is not writable for {}", what, file.string(), name), why,
-                 fs::exists(tried, code)
-                     ? fmt::format("chown {} {}", name, tried.string())
-                     : fmt::format("install -d -o {} {}", name, tried.string()));
+  findings.wrong(
+      problem, fmt::format("{} {} is not writable for {}", what, file.string(), name), why,
+      command(fs::exists(tried, code) ? fmt::format("chown {} {}", name, tried.string())
+                                      : fmt::format("install -d -o {} {}", name, tried.string())));
 }
 
 // Whether the daemon uses the rules of the database; waits until it has reloaded them.
@@ -104,10 +110,10 @@ void check_rules_in_force(const fs::path& file, policyd::Status status, sqlite3*
     findings.well(check::kDaemonRules, "the current rules are in force");
     return;
   }
-  findings.wrong(check::kDaemonRules,
+  findings.wrong(problem::kOldRules,
                  fmt::format("the daemon uses version {} of the rules, the database has version {}",
                              status.rules_version.value_or(0), *now),
-                 "the latest changes to limits are not in force", kRestart);
+                 "the latest changes to limits are not in force", command(kRestart));
 }
 
 // What database trouble means for mail.
@@ -126,13 +132,13 @@ void check_refused_requests(const policyd::RefusedRequests& refused, Findings& f
     return;
   }
   const auto last_at = std::chrono::system_clock::to_time_t(refused.last_at);
-  findings.wrong(kCheck,
+  findings.wrong(problem::kRefusedRequests,
                  fmt::format("requests that the daemon could not use since its start: {}; the "
                              "last, at {:%Y-%m-%d %H:%M:%S}: {}",
                              refused.count, fmt::localtime(last_at), escaped(refused.last)),
                  "Postfix defers such mail, and nothing is counted",
-                 "find the program that sent it by the address above; only Postfix should connect "
-                 "to this port");
+                 advice("find the program that sent it by the address above; only Postfix should "
+                        "connect to this port; then: carbonio-limits service restart"));
 }
 
 void check_status(const policyd::Status& status, const fs::path& file, sqlite3* db,
@@ -143,37 +149,34 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
                             status.version, status.pid, status.requests));
   if (status.trouble) {
     findings.wrong(
-        "daemon.trouble",
+        problem::kTrouble,
         fmt::format("the daemon cannot use its database: {}; {} counters wait to be "
                     "stored",
                     escaped(status.trouble->what), status.trouble->unstored),
         effect_of_trouble(status, question),
-        fmt::format("fix the database (see above); the daemon keeps retrying, every {} s "
-                    "while it has no limits",
-                    question.daemon.config.bypass_timeout.count()));
+        advice(fmt::format("fix the database (see above); the daemon keeps retrying, every {} s "
+                           "while it has no limits",
+                           question.daemon.config.bypass_timeout.count())));
   } else {
     findings.well("daemon.trouble", "the daemon can store its counters");
   }
   check_refused_requests(status.refused_requests, findings);
   std::error_code code;
   if (!fs::equivalent(status.database, question.daemon.config.database, code)) {
-    findings.wrong("daemon.database",
+    findings.wrong(problem::kOtherDatabase,
                    fmt::format("the daemon uses another database, {}", escaped(status.database)),
-                   "limits in this database are not in force", kRestart);
+                   "limits in this database are not in force", command(kRestart));
   } else if (db != nullptr) {
     check_rules_in_force(file, status, db, question, findings);
   }
-  std::vector<std::string> wanted;
-  for (const auto& module : policyd::make_modules(question.daemon.config, nullptr)) {
-    wanted.emplace_back(module->name());
-  }
+  const std::vector<std::string> wanted = policyd::module_names(question.daemon.config);
   if (question.daemon.read && wanted != status.modules) {
-    findings.wrong(check::kDaemonModules,
+    findings.wrong(problem::kOtherModules,
                    fmt::format("the daemon's modules are {}, the configuration has {}",
                                status.modules.empty() ? "none" : join_with_and(status.modules),
                                wanted.empty() ? "none" : join_with_and(wanted)),
                    "the configuration was changed and is not in force yet",
-                   fmt::format("kill -HUP {}", status.pid));
+                   command("carbonio-limits service reload"));
   }
 }
 
@@ -203,29 +206,36 @@ void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& finding
     findings.not_checked("daemon.status", status.error().message);
   } else if (*status) {
     check_status(**status, file, db, question, findings);
-  } else if (answer || runs_by_pid_file(config.pid_file)) {
-    findings.wrong(check::kDaemonRunning, "the policy daemon that is running has no status file",
+  } else if (runs_by_pid_file(config.pid_file)) {
+    findings.wrong(problem::kOtherProgram, "the policy daemon that is running has no status file",
                    "it is another program (the Perl daemon?) or cannot write the file; its limits "
                    "may not be exact",
-                   kRestart);
+                   command(kRestart));
+  } else if (answer) {
+    findings.wrong(problem::kForeignProgram,
+                   fmt::format("another program answers on {}", address_of(config)),
+                   "it has neither our pid file nor a status file, so its limits are not these",
+                   advice(fmt::format("stop it ('ss -ltnp' shows who listens on port {}), then: "
+                                      "carbonio-limits service start",
+                                      config.port)));
   } else {
-    findings.wrong(check::kDaemonRunning, "the daemon is not running",
+    findings.wrong(problem::kNotRunning, "the daemon is not running",
                    "if Postfix asks the closed port, it answers 451 to all mail; if it does not "
                    "ask, nothing is limited",
-                   kStart);
+                   command(kStart));
   }
   if (answer) {
     findings.well(check::kDaemonAnswers,
                   fmt::format("the daemon answers on {}", address_of(config)));
   } else if (!findings.is_wrong(check::kDaemonRunning)) {
-    findings.wrong(check::kDaemonAnswers,
+    findings.wrong(problem::kNoAnswer,
                    fmt::format("the daemon does not answer on {}: {}", address_of(config),
                                answer.error().message),
-                   "Postfix answers 451 to all mail", kRestart);
+                   "Postfix answers 451 to all mail", command(kRestart));
   }
-  check_writable(config.log_file, "daemon.log", "the log", "refusals are not logged", question,
+  check_writable(config.log_file, problem::kLog, "the log", "refusals are not logged", question,
                  findings);
-  check_writable(config.pid_file, "daemon.pid_file", "the pid file",
+  check_writable(config.pid_file, problem::kPidFile, "the pid file",
                  "Carbonio's programs cannot see that it is running, and this command cannot "
                  "read its status",
                  question, findings);

@@ -23,8 +23,8 @@ void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postf
         check::kPostfixEndOfData, check::kPostfixSenders}) {
     findings.drop(check);
   }
-  findings.wrong("service.enabled", "the policy service is switched off on this host",
-                 "no limit is in force: mail passes unchecked", "carbonio-limits enable");
+  findings.wrong(problem::kServiceOff, "the policy service is switched off on this host",
+                 "no limit is in force: mail passes unchecked", command("carbonio-limits enable"));
 }
 
 }  // namespace
@@ -37,8 +37,12 @@ policyd::Result<Findings> examine(const DoctorQuestion& question) {
     return tl::unexpected{became.error()};
   }
   Findings findings;
-  const policyd::sql::Handle db = check_database(question, findings);
   RulesChecked rules;
+  if (check_driver(question, findings)) {
+    check_postfix(question, postfix, rules, findings);
+    return findings;
+  }
+  const policyd::sql::Handle db = check_database(question, findings);
   if (db != nullptr) {
     rules = check_rules(question, Tables{db.get(), question.daemon.config.table_prefix}, findings);
   } else {

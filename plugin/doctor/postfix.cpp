@@ -5,35 +5,55 @@
 
 #include <set>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
 
-// How to make Postfix ask before everything else.
-std::string fix_for_asking(const DoctorQuestion& question, const PostfixFacts& facts,
-                           const std::string& ours) {
-  if (is_carbonio(question)) {
-    return "carbonio-limits enable";
-  }
-  const std::string config =
-      question.postfix_config ? fmt::format(" -c {}", question.postfix_config->string()) : "";
-  return fmt::format(
-      "put 'check_policy_service {0}' at the beginning of smtpd_recipient_restrictions and "
-      "smtpd_sender_restrictions in main.cf (now: {1}{2} smtpd_recipient_restrictions), then: "
-      "postfix reload",
-      ours, facts.program, config);
-}
-
 std::string name_of_service(const SmtpdService& service) {
   return fmt::format("{} ({})", service.name, service.type);
 }
 
-bool checks_login(const SmtpdService& service) {
+// Puts our check at the beginning of a list: in main.cf, or where master.cf overrides it, there.
+Fix fix_for_list(const DoctorQuestion& question, const PostfixFacts& facts,
+                 const SmtpdService& service, const RestrictionList& list,
+                 const std::vector<std::string>& ours) {
+  if (is_carbonio(question)) return command("carbonio-limits enable");
+  const std::string config =
+      question.postfix_config
+          ? fmt::format("-c {} ", policyd::shell_word(question.postfix_config->string()))
+          : "";
+  const auto short_value = asking_first_without_blanks(list.written, ours);
+  if (list.own && !short_value) {
+    return advice(
+        fmt::format("put 'check_policy_service {}' at the beginning of {} of {} in "
+                    "master.cf, then: postfix {}reload",
+                    ours.front(), list.name, service.name, config));
+  }
+  const std::string setting =
+      list.own ? fmt::format("{}/{}/{}={}", service.name, service.type, list.name, *short_value)
+               : fmt::format("{} = {}", list.name, asking_first(list.written, ours));
+  const std::string postfix =
+      (std::filesystem::path{facts.program}.parent_path() / "postfix").string();
+  return command(fmt::format("{} {}-{} {} && {} {}reload", facts.program, config,
+                             list.own ? "P" : "e", policyd::shell_word(setting), postfix, config));
+}
+
+const RestrictionList& list_named(const SmtpdService& service, std::string_view name) {
+  for (const auto* lists : {&service.at_rcpt, &service.before_rcpt}) {
+    for (const RestrictionList& list : *lists) {
+      if (list.name == name) return list;
+    }
+  }
+  return service.at_rcpt.back();  // smtpd_recipient_restrictions
+}
+
+bool checks_login(const std::vector<RestrictionList>& lists) {
   constexpr std::string_view kMark = "sender_login_mismatch";
-  for (const std::string& list : service.at_rcpt) {
-    for (const std::string& word : restriction_words(list)) {
+  for (const RestrictionList& list : lists) {
+    for (const std::string& word : restriction_words(list.value)) {
       if (word == "permit" || word == "permit_sasl_authenticated") break;
       if (word.rfind("reject_", 0) == 0 && word.find(kMark) != std::string::npos &&
           word.find("unauthenticated") == std::string::npos) {
@@ -44,35 +64,79 @@ bool checks_login(const SmtpdService& service) {
   return false;
 }
 
+// Findings about several services with the same fix are one.
+class ServiceFindings {
+ public:
+  void add(const Problem& problem, const SmtpdService& service, std::string what, std::string why,
+           Fix fix) {
+    for (Entry& entry : all_) {
+      const bool same =
+          entry.problem.name == problem.name && entry.fix.text == fix.text && entry.what == what;
+      if (!same) continue;
+      entry.services.push_back(name_of_service(service));
+      return;
+    }
+    all_.push_back({problem, {name_of_service(service)}, std::move(what), std::move(why), fix});
+  }
+
+  void report(Findings& findings) const {
+    for (const Entry& entry : all_) {
+      findings.wrong(entry.problem,
+                     fmt::format("Postfix's {} {}", join_with_and(entry.services), entry.what),
+                     entry.why, entry.fix);
+    }
+  }
+
+ private:
+  struct Entry {
+    Problem problem;
+    std::vector<std::string> services;
+    std::string what, why;
+    Fix fix;
+  };
+  std::vector<Entry> all_;
+};
+
 void check_service(const SmtpdService& service, const DoctorQuestion& question,
                    const PostfixFacts& facts, const std::vector<std::string>& ours, bool by_size,
-                   Findings& findings) {
-  const std::string name = name_of_service(service);
-  const Asking at_rcpt = asking(service.at_rcpt, ours);
-  const std::string fix = fix_for_asking(question, facts, ours.front());
-  if (!at_rcpt.asks && !at_rcpt.elsewhere.empty()) {
-    findings.wrong(check::kPostfixAsks,
-                   fmt::format("Postfix's {} asks {}, not the daemon ({})", name,
-                               escaped(at_rcpt.elsewhere.front()), ours.front()),
-                   "no limit is in force for mail that arrives there", fix);
+                   ServiceFindings& found) {
+  constexpr const char* kNoLimit = "no limit is in force for mail that arrives there";
+  const Asking at_rcpt = asking(service.at_rcpt, ours, facts.permitting_maps);
+  const auto fix = [&](std::string_view list) {
+    return fix_for_list(question, facts, service, list_named(service, list), ours);
+  };
+  constexpr const char* kRecipients = "smtpd_recipient_restrictions";
+  if (!at_rcpt.unknown.empty()) {
+    found.add(problem::kUnknownWord, service,
+              fmt::format("has a word in {} that Postfix does not know: {}", at_rcpt.list,
+                          escaped(at_rcpt.unknown)),
+              "Postfix answers 451 to all mail that arrives there", fix(at_rcpt.list));
+  } else if (!at_rcpt.asks && at_rcpt.only_warns) {
+    found.add(problem::kOnlyWarns, service, "ignores the daemon's answer (warn_if_reject)",
+              kNoLimit, fix(kRecipients));
+  } else if (!at_rcpt.asks && asking(service.before_rcpt, ours).asks) {
+    found.add(problem::kAsksEarly, service,
+              "asks the daemon before RCPT TO only (smtpd_delay_reject = no)",
+              "recipients are counted at RCPT TO, so nothing is, and no limit is in force for mail "
+              "that arrives there",
+              fix(kRecipients));
+  } else if (!at_rcpt.asks && !at_rcpt.elsewhere.empty()) {
+    found.add(problem::kAsksAnother, service,
+              fmt::format("asks {}, not the daemon ({})", escaped(at_rcpt.elsewhere.front()),
+                          ours.front()),
+              kNoLimit, fix(kRecipients));
   } else if (!at_rcpt.asks) {
-    findings.wrong(check::kPostfixAsks, fmt::format("Postfix's {} never asks the daemon", name),
-                   "no limit is in force for mail that arrives there", fix);
+    found.add(problem::kNeverAsks, service, "never asks the daemon", kNoLimit, fix(kRecipients));
   } else if (!at_rcpt.permits.empty()) {
     const std::set<std::string> permits{at_rcpt.permits.begin(), at_rcpt.permits.end()};
-    findings.wrong(check::kPostfixPermits,
-                   fmt::format("Postfix's {} asks only after {}", name, fmt::join(permits, ", ")),
-                   "mail permitted there passes unchecked, and no limit is in force for it", fix);
+    found.add(
+        problem::kPermits, service, fmt::format("asks only after {}", fmt::join(permits, ", ")),
+        "mail permitted there passes unchecked, and no limit is in force for it", fix(kRecipients));
   }
   if (by_size && !asking({service.end_of_data}, ours).asks) {
-    findings.wrong(check::kPostfixEndOfData,
-                   fmt::format("Postfix's {} does not ask at the end of a message", name),
-                   "limits by size count nothing: the size of a message is known only then",
-                   is_carbonio(question)
-                       ? fix
-                       : fmt::format("put 'check_policy_service {}' at the beginning of "
-                                     "smtpd_end_of_data_restrictions, then: postfix reload",
-                                     ours.front()));
+    found.add(problem::kEndOfData, service, "does not ask at the end of a message",
+              "limits by size count nothing: the size of a message is known only then",
+              fix_for_list(question, facts, service, service.end_of_data, ours));
   }
 }
 
@@ -85,11 +149,23 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                          fmt::format("whether Postfix asks: {}", escaped(facts.why_not)));
     return;
   }
+  if (!question.daemon.read) {
+    findings.not_checked(check::kPostfixAsks,
+                         "whether Postfix asks the daemon: its address is in the configuration");
+    return;
+  }
   const auto ours = policy_service_names(question.daemon.config);
   bool login_is_checked = true;
+  ServiceFindings found;
   for (const SmtpdService* service : services_for_clients(facts)) {
-    check_service(*service, question, facts, ours, rules.by_size, findings);
-    login_is_checked = login_is_checked && checks_login(*service);
+    check_service(*service, question, facts, ours, rules.by_size, found);
+    login_is_checked =
+        login_is_checked && (checks_login(service->at_rcpt) || checks_login(service->before_rcpt));
+  }
+  found.report(findings);
+  for (const std::string& map : facts.unread_maps) {
+    findings.not_checked("postfix.maps",
+                         fmt::format("whether {} lets mail pass unchecked", escaped(map)));
   }
   if (!findings.is_wrong(check::kPostfixAsks) && !findings.is_wrong(check::kPostfixPermits)) {
     findings.well(check::kPostfixAsks, "Postfix asks about all mail, before any permit");
@@ -110,16 +186,15 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
     return;
   }
   findings.wrong(
-      check::kPostfixSenders,
+      problem::kSenders,
       "authenticated users can use any sender address (no "
       "reject_authenticated_sender_login_mismatch before permit_sasl_authenticated)",
       "limits count by sender: a hacked account evades its own limit by using other addresses, and "
       "uses up theirs",
-      "carbonio-limits send LIMIT --per account, which counts by login name, and web mail, which "
-      "has "
-      "none, by sender; or have Postfix "
-      "refuse such mail: reject_authenticated_sender_login_mismatch in smtpd_sender_restrictions, "
-      "before permit_sasl_authenticated");
+      advice("carbonio-limits send LIMIT --per account, which counts by login name, and web mail, "
+             "which has none, by sender; or have Postfix refuse such mail: "
+             "reject_authenticated_sender_login_mismatch in smtpd_sender_restrictions, before "
+             "permit_sasl_authenticated"));
 }
 
 }  // namespace limits

@@ -293,7 +293,7 @@ void HostService::verify(StepReport& steps) const {
     if (each.health == Health::well) steps.ok(each.what);
     if (each.health == Health::not_checked) steps.not_checked(each.what);
     if (each.health == Health::wrong) {
-      steps.wrong(fmt::format("{}; to fix it: {}", each.what, each.fix));
+      steps.wrong(fmt::format("{}; to fix it: {}", each.what, each.fix.text));
     }
   }
   const auto in_force = modules_in_force(question.daemon.config);

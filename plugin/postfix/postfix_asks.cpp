@@ -21,8 +21,12 @@ constexpr std::string_view kSpace = " \t\r\n";
 constexpr std::array kRcptLists = {"smtpd_client_restrictions", "smtpd_helo_restrictions",
                                    "smtpd_sender_restrictions", "smtpd_relay_restrictions",
                                    "smtpd_recipient_restrictions"};
-constexpr const char* kSenderList = "smtpd_sender_restrictions";
+// Those that run before RCPT TO unless smtpd_delay_reject has them wait.
+constexpr std::size_t kEarlyLists = 3;
 constexpr const char* kEndList = "smtpd_end_of_data_restrictions";
+constexpr const char* kDelay = "smtpd_delay_reject";
+constexpr const char* kClasses = "smtpd_restriction_classes";
+constexpr std::string_view kPolicyCheck = "check_policy_service";
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kSpace);
@@ -46,11 +50,9 @@ bool names_us(std::string_view service, const std::vector<std::string>& ours) {
                      [&](const std::string& name) { return equal_ignoring_case(name, service); });
 }
 
-// "inet:localhost:10031" of "{ inet:localhost:10031, timeout=10s }".
-std::string service_of(const std::string& word) {
-  if (word.substr(0, 1) != "{") return word;
-  const auto words = restriction_words(std::string_view{word}.substr(1, word.size() - 2));
-  return words.empty() ? std::string{} : words.front();
+// "check_client_access", "check_sender_access": with a map.
+bool is_access_check(std::string_view word) {
+  return word.starts_with("check_") && word.ends_with("_access");
 }
 
 bool is_permit(std::string_view word) { return word.substr(0, 6) == "permit"; }
@@ -67,6 +69,32 @@ std::string find_postconf(const std::filesystem::path& zextras_home, std::string
   return {};
 }
 
+// "check_client_access hash:/a" of all lists, each once.
+std::set<std::pair<std::string, std::string>> access_checks(const PostfixFacts& facts) {
+  std::set<std::pair<std::string, std::string>> out;
+  for (const SmtpdService& service : facts.services) {
+    for (const RestrictionList& list : service.at_rcpt) {
+      const auto words = restriction_words(list.value);
+      for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+        if (is_access_check(words[i])) out.emplace(words[i], words[i + 1]);
+      }
+    }
+  }
+  return out;
+}
+
+// The maps that may permit mail before we are asked.
+void read_maps(PostfixFacts& facts) {
+  constexpr std::size_t kMaxMaps = 50;
+  std::size_t read = 0;
+  for (const auto& [check, map] : access_checks(facts)) {
+    if (++read > kMaxMaps) break;
+    const auto text = read_access_map(map, facts.program);
+    if (!text) facts.unread_maps.push_back(check + " " + map);
+    if (text && map_permits(*text)) facts.permitting_maps.insert(check + " " + map);
+  }
+}
+
 }  // namespace
 
 bool SmtpdService::on_loopback() const {
@@ -74,27 +102,22 @@ bool SmtpdService::on_loopback() const {
          name.rfind("localhost:", 0) == 0;
 }
 
-std::vector<std::string> restriction_words(std::string_view list) {
-  std::vector<std::string> words;
-  std::string word;
-  int depth = 0;
-  for (const char c : list) {
-    if (c == '{') ++depth;
-    const bool between = depth == 0 && (c == ',' || kSpace.find(c) != std::string_view::npos);
-    if (!between) word += c;
-    if (c == '}' && depth > 0) --depth;
-    if (between && !word.empty()) words.push_back(std::exchange(word, {}));
+PostfixFacts parse_postfix(const PostconfOutput& output) {
+  const auto values = parse_values(output.main_cf);
+  const auto written = parse_values(output.main_cf_written);
+  // "smtp/inet/smtpd_sender_restrictions"
+  const auto own = parse_values(output.overrides);
+  const auto own_written = parse_values(output.overrides_written);
+  const auto value_in = [](const std::map<std::string, std::string>& all, const std::string& name) {
+    const auto found = all.find(name);
+    return found == all.end() ? std::string{} : found->second;
+  };
+  std::map<std::string, std::string> classes;
+  for (const std::string& name : restriction_words(value_in(values, kClasses))) {
+    if (values.contains(name)) classes[name] = value_in(values, name);
   }
-  if (!word.empty()) words.push_back(word);
-  return words;
-}
-
-PostfixFacts parse_postfix(std::string_view main_cf, std::string_view services,
-                           std::string_view overrides) {
-  const auto values = parse_values(main_cf);
-  const auto own = parse_values(overrides);  // "smtp/inet/smtpd_sender_restrictions"
   PostfixFacts facts;
-  for (const std::string_view line : split(services, '\n')) {
+  for (const std::string_view line : split(output.services, '\n')) {
     if (line.empty() || kSpace.find(line.front()) != std::string_view::npos) continue;
     // name type private unprivileged chroot wakeup processes command
     constexpr std::size_t kCommand = 7;
@@ -103,15 +126,19 @@ PostfixFacts parse_postfix(std::string_view main_cf, std::string_view services,
     SmtpdService service;
     service.name = words[0];
     service.type = words[1];
-    const auto value = [&](const char* name) {
-      const auto mine = own.find(fmt::format("{}/{}/{}", service.name, service.type, name));
-      if (mine != own.end()) return mine->second;
-      const auto common = values.find(name);
-      return common == values.end() ? std::string{} : common->second;
+    const auto list = [&](const char* name) {
+      const std::string key = fmt::format("{}/{}/{}", service.name, service.type, name);
+      const bool mine = own.contains(key);
+      return RestrictionList{
+          name, with_classes(mine ? value_in(own, key) : value_in(values, name), classes),
+          mine ? value_in(own_written, key) : value_in(written, name), mine};
     };
-    for (const char* name : kRcptLists) service.at_rcpt.push_back(value(name));
-    service.sender = value(kSenderList);
-    service.end_of_data = value(kEndList);
+    const bool early = equal_ignoring_case(list(kDelay).value, "no");
+    for (std::size_t i = 0; i < kRcptLists.size(); ++i) {
+      (early && i < kEarlyLists ? service.before_rcpt : service.at_rcpt)
+          .push_back(list(kRcptLists.at(i)));
+    }
+    service.end_of_data = list(kEndList);
     facts.services.push_back(std::move(service));
   }
   return facts;
@@ -122,6 +149,7 @@ PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string
   const std::string program = find_postconf(zextras_home, search_path);
   std::string why_not = program.empty() ? "this host has no postconf" : "";
   const auto ask = [&](std::vector<std::string> words) -> std::string {
+    if (!why_not.empty()) return {};
     std::vector<std::string> all = {program};
     if (config) all.insert(all.end(), {"-c", config->string()});
     all.insert(all.end(), words.begin(), words.end());
@@ -141,18 +169,28 @@ PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string
     }
     return output->out;
   };
-  std::vector<std::string> names = {"-x"};
-  names.insert(names.end(), kRcptLists.begin(), kRcptLists.end());
-  names.emplace_back(kEndList);
-  const std::string main_cf = why_not.empty() ? ask(names) : "";
-  const std::string services = why_not.empty() ? ask({"-M"}) : "";
-  const std::string overrides = why_not.empty() ? ask({"-Px"}) : "";
-  PostfixFacts facts = parse_postfix(main_cf, services, overrides);
+  PostconfOutput output;
+  const std::string classes = ask({"-hx", kClasses});
+  std::vector<std::string> names{kRcptLists.begin(), kRcptLists.end()};
+  names.insert(names.end(), {kEndList, kDelay, kClasses});
+  for (std::string& name : restriction_words(classes)) names.push_back(std::move(name));
+  const auto with = [&](const char* option) {
+    std::vector<std::string> words = {option};
+    words.insert(words.end(), names.begin(), names.end());
+    return words;
+  };
+  output.main_cf = ask(with("-x"));
+  output.main_cf_written = ask(names);
+  output.services = ask({"-M"});
+  output.overrides = ask({"-Px"});
+  output.overrides_written = ask({"-P"});
+  PostfixFacts facts = parse_postfix(output);
   facts.program = program;
   facts.why_not = why_not;
   if (why_not.empty() && facts.services.empty()) {
     facts.why_not = "its master.cf has no smtpd";
   }
+  if (facts.why_not.empty()) read_maps(facts);
   return facts;
 }
 
@@ -180,19 +218,43 @@ std::vector<std::string> policy_service_names(const policyd::Config& config) {
   return names;
 }
 
-Asking asking(const std::vector<std::string>& lists, const std::vector<std::string>& ours) {
+Asking asking(const std::vector<RestrictionList>& lists, const std::vector<std::string>& ours,
+              const std::set<std::string>& permitting) {
   Asking out;
   bool unconditional = false;
-  for (const std::string& list : lists) {
+  for (const RestrictionList& list : lists) {
     std::vector<std::string> permits;
-    const auto words = restriction_words(list);
+    const auto words = restriction_words(list.value);
     for (std::size_t i = 0; i < words.size(); ++i) {
+      const std::string argument = i + 1 < words.size() ? words[i + 1] : "";
+      if (is_no_restriction(words[i])) {
+        out.unknown = words[i];
+        out.list = list.name;
+        break;
+      }
       if (is_permit(words[i])) permits.push_back(words[i]);
       if (words[i] == "reject" || words[i] == "defer" || words[i] == "permit") break;
-      if (words[i] != "check_policy_service" || i + 1 == words.size()) continue;
-      const std::string service = service_of(words[++i]);
+      if (is_access_check(words[i])) {
+        if (permitting.contains(words[i] + " " + argument)) {
+          permits.push_back(words[i] + " " + argument);
+        }
+        ++i;
+        continue;
+      }
+      const bool warns = i > 0 && words[i - 1] == "warn_if_reject";
+      if (words[i] != kPolicyCheck || argument.empty()) continue;
+      const std::string service = policy_service_of(words[++i]);
+      if (is_no_restriction(service)) {
+        out.unknown = service;
+        out.list = list.name;
+        break;
+      }
       if (!names_us(service, ours)) {
         out.elsewhere.push_back(service);
+        continue;
+      }
+      if (warns) {
+        out.only_warns = true;
         continue;
       }
       unconditional = unconditional || permits.empty();
@@ -205,10 +267,47 @@ Asking asking(const std::vector<std::string>& lists, const std::vector<std::stri
   return out;
 }
 
+std::string asking_first(std::string_view written, const std::vector<std::string>& ours) {
+  std::string out = fmt::format("{} {}", kPolicyCheck, ours.front());
+  const auto words = restriction_words(written);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto is_ours = [&](std::size_t at) {
+      if (at + 1 >= words.size()) return false;
+      const std::string service = policy_service_of(words[at + 1]);
+      return words[at].find(kPolicyCheck) != std::string::npos &&
+             (names_us(service, ours) || is_no_restriction(words[at]) ||
+              is_no_restriction(service));
+    };
+    const bool warned = words[i] == "warn_if_reject" && is_ours(i + 1);
+    if (warned || is_ours(i)) {
+      i += warned ? 2 : 1;
+      continue;
+    }
+    if (is_no_restriction(words[i])) continue;
+    out += ", " + words[i];
+    // An argument stays with its restriction.
+    if ((is_access_check(words[i]) || words[i] == kPolicyCheck) && i + 1 < words.size()) {
+      out += " " + words[++i];
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> asking_first_without_blanks(std::string_view written,
+                                                       const std::vector<std::string>& ours) {
+  std::string out;
+  for (const std::string& word : restriction_words(asking_first(written, ours))) {
+    if (word.find_first_of(kSpace) != std::string::npos) return std::nullopt;
+    out += (out.empty() ? "" : ",") + word;
+  }
+  return out;
+}
+
 bool asks_us(const PostfixFacts& facts, const policyd::Config& config) {
   const auto ours = policy_service_names(config);
   return std::any_of(facts.services.begin(), facts.services.end(), [&](const auto& service) {
-    return asking(service.at_rcpt, ours).asks || asking({service.end_of_data}, ours).asks;
+    return asking(service.at_rcpt, ours).asks || asking(service.before_rcpt, ours).asks ||
+           asking({service.end_of_data}, ours).asks;
   });
 }
 

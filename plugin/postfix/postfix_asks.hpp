@@ -5,23 +5,33 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/base/result.hpp"
 #include "daemon/config/config.hpp"
+#include "plugin/postfix/restrictions.hpp"
 
 namespace limits {
+
+// A list of restrictions as it applies to an smtpd.
+struct RestrictionList {
+  std::string name;     // "smtpd_sender_restrictions"
+  std::string value;    // variables and restriction classes replaced by what they stand for
+  std::string written;  // as in the file
+  bool own = false;     // from master.cf, which overrides main.cf
+};
 
 // An smtpd of master.cf with the restrictions that apply to it.
 struct SmtpdService {
   std::string name;  // "smtp", "127.0.0.1:10025"
   std::string type;  // "inet", "pass"
-  // client, helo, sender, relay and recipient restrictions, which all run at RCPT TO
-  std::vector<std::string> at_rcpt;
-  std::string sender;       // smtpd_sender_restrictions
-  std::string end_of_data;  // smtpd_end_of_data_restrictions
+  // Client, helo, sender, relay and recipient restrictions, as far as they run at RCPT TO.
+  std::vector<RestrictionList> at_rcpt;
+  std::vector<RestrictionList> before_rcpt;  // the others: smtpd_delay_reject = no
+  RestrictionList end_of_data;
   [[nodiscard]] bool on_loopback() const;
 };
 
@@ -29,14 +39,24 @@ struct PostfixFacts {
   std::string program;  // postconf
   std::string why_not;  // why nothing is known; empty otherwise
   std::vector<SmtpdService> services;
+  // "check_client_access hash:/etc/postfix/friends": permit some mail (OK).
+  std::set<std::string> permitting_maps;
+  std::vector<std::string> unread_maps;  // of other kinds: ldap, mysql
 };
 
-// The output of `postconf -x`, `postconf -M` and `postconf -Px`.
-PostfixFacts parse_postfix(std::string_view main_cf, std::string_view services,
-                           std::string_view overrides);
+// What postconf prints.
+struct PostconfOutput {
+  std::string main_cf;            // postconf -x
+  std::string main_cf_written;    // postconf
+  std::string services;           // postconf -M
+  std::string overrides;          // postconf -Px
+  std::string overrides_written;  // postconf -P
+};
+PostfixFacts parse_postfix(const PostconfOutput& output);
 
-// Runs Carbonio's postconf, or else one of `search_path` or /usr/sbin, three times, at most ten
-// seconds each. `config`: the folder of main.cf, if not the default one.
+// Runs Carbonio's postconf, or else one of `search_path` or /usr/sbin, a few times, at most ten
+// seconds each, and reads the access maps that come before our check. `config`: the folder of
+// main.cf, if not the default one.
 PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string_view search_path,
                           const std::optional<std::filesystem::path>& config);
 // The services that take mail from clients: not those on the loopback, where filters return mail,
@@ -46,17 +66,24 @@ std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts)
 // The names that Postfix may use for the daemon: "inet:localhost:10031", "unix:/a/b".
 std::vector<std::string> policy_service_names(const policyd::Config& config);
 
-// The words of a restrictions list: separated by white space and commas; {...} is one word.
-std::vector<std::string> restriction_words(std::string_view list);
-
 struct Asking {
   bool asks = false;  // one of the lists has check_policy_service for us
   // Permits before it in each list that has it: mail that passes without being asked about.
   std::vector<std::string> permits;
   std::vector<std::string> elsewhere;  // other policy services that are asked
+  bool only_warns = false;             // warn_if_reject: we are asked, and the answer is ignored
+  std::string unknown;  // a word that Postfix does not know, such as one in quotation marks
+  std::string list;     // the name of its list
 };
-// `ours` are policy_service_names.
-Asking asking(const std::vector<std::string>& lists, const std::vector<std::string>& ours);
+// `ours` are policy_service_names; `permitting` maps as in PostfixFacts.
+Asking asking(const std::vector<RestrictionList>& lists, const std::vector<std::string>& ours,
+              const std::set<std::string>& permitting = {});
+
+// The list, as written, with our check at its beginning and nowhere else. Without blanks for
+// `postconf -P`, which does not take them; nullopt if the list needs some.
+std::string asking_first(std::string_view written, const std::vector<std::string>& ours);
+std::optional<std::string> asking_first_without_blanks(std::string_view written,
+                                                       const std::vector<std::string>& ours);
 
 // Whether any of its services is known to ask us.
 bool asks_us(const PostfixFacts& facts, const policyd::Config& config);

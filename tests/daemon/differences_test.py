@@ -89,6 +89,9 @@ class Matching(DaemonTest):
              {"sender": "m x@x.example"}, True),
             ("no domain, no match of it", "@x.example", [], {"sender": "x.example"}, False),
             ("any domain or none", "root@*", [], {"sender": "root"}, True),
+            ("CR LF at the end is nothing", "@example.org\r\n", [], {}, True),
+            ("nor is it behind the name of a group", "%g\r\n", ["@example.org"], {}, True),
+            ("nor behind any", "any\r\n", [], {}, True),
         ])
 
     def test_members(self):

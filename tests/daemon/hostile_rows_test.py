@@ -208,7 +208,7 @@ MATCHING = [
         ("an invalid item, negated", victim(f"'!' || {NOT_UTF8} || ',@hostile.example'"), AT_TWO, (M,)),
         ("a blob", victim("x'0001ff'"), PASSES, (M,)),
         ("a number", victim("7"), PASSES, ()),
-        ("Source empty", victim("''"), PASSES, ()),
+        ("Source empty", victim("''"), PASSES, (M,)),
         ("a group that does not exist", victim("'%nowhere'"), PASSES, (M,)),
         ("Member NULL", rows("policy_groups", ID=70, Name="'empty'") +
          rows("policy_group_members", ID=70, PolicyGroupID=70, Member="NULL") + victim("'%empty'"),

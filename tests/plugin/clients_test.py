@@ -6,6 +6,7 @@ them and as one types them by hand, which count IPv6 clients by networks."""
 
 import json
 import pathlib
+import subprocess
 import sys
 import unittest
 
@@ -130,21 +131,23 @@ class Clients(DaemonTest):
 
     def test_doctor_finds_such_rows_and_their_fix(self):
         self.make(policy() + quota(2, track="SenderIP:/32", period=3600) +
-                  policy("@a.example,192.0.2.1,!192.0.2.2") + quota(2, track="SenderIP:/32"))
+                  policy("@a.example,!192.0.2.2") + quota(2, track="SenderIP:/32") +
+                  policy("@a.example,192.0.2.1") + quota(2, track="SenderIP:/32") +  # no IPv6
+                  policy("$*") + quota(2, track="SenderIP:/24"))
 
         def found():
             report = json.loads(self.daemon.command("doctor", "--json", check=False).stdout)
             return [finding for finding in report["findings"] if finding["check"] == "rules.clients"]
 
-        first, second = found()
+        first, second, by_network = found()
         self.assertIn("limit 3 counts IPv4 clients one by one, but", first["what"])
-        self.assertRegex(first["fix"], "^carbonio-limits send 2/h --anyone --per client")
-        self.say("send", "2/h", "--anyone", "--per", "client")
-        self.assertIn("UPDATE quotas SET Track = 'SenderIP:/128' WHERE PolicyID = 7",
-                      second["fix"])
-        self.daemon.sql("UPDATE quotas SET Track = 'SenderIP:/128' WHERE PolicyID = 7 AND "
-                        "Track = 'SenderIP:/32';")
-        self.assertEqual(found(), [])
+        self.assertIn("SET Track = 'SenderIP:/128' WHERE ID IN (3)", first["fix"])
+        self.assertIn("limit 6 (SenderIP:/24) counts IPv6 clients by /24 network",
+                      by_network["what"])
+        self.assertFalse(by_network["command"])
+        for finding in (first, second):
+            subprocess.run(finding["fix"], shell=True, check=True)
+        self.assertEqual([finding["what"] for finding in found()], [by_network["what"]])
 
 
 if __name__ == "__main__":

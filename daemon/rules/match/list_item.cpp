@@ -10,6 +10,8 @@
 namespace policyd {
 namespace {
 
+constexpr std::size_t kMaxCompared = 16;  // items of a list
+
 // Whether the text is parts of 1 to `max_length` characters of the right kind, divided by
 // `separator`. Parts may be empty if `allow_empty`.
 template <typename IsRight>
@@ -42,6 +44,27 @@ bool looks_like_network(std::string_view text) {
 
 bool looks_like_address(std::string_view text) {
   return !domain_of(text).empty() && !has_white_space(text);
+}
+
+// Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x.". Bytes beyond ASCII may be part
+// of an address.
+bool matches_no_address(std::string_view text) {
+  const std::string_view domain = domain_of(text);
+  const auto odd_in_domain = [](char c) {
+    return static_cast<unsigned char>(c) < 0x80 && !is_letter(c) && !is_digit(c) &&
+           std::string_view{"-_.*[]:"}.find(c) == std::string_view::npos;
+  };
+  const std::string_view local = text.substr(0, text.size() - domain.size() - 1);
+  return std::any_of(domain.begin(), domain.end(), odd_in_domain) || domain.front() == '.' ||
+         domain.back() == '.' || local.find_first_of(";<>|@") != std::string_view::npos ||
+         local.starts_with('"') || local.starts_with('\'');
+}
+
+bool is_longer_than_addresses(const ListItem& item, std::string_view text) {
+  const auto slash = text.find('/');
+  return slash != std::string_view::npos &&
+         parse_number<int>(text.substr(slash + 1, text.find(']', slash) - slash - 1)).value_or(0) >
+             item.network.address.bits();
 }
 
 bool looks_like_host(std::string_view text) {
@@ -90,6 +113,11 @@ ListItem source_item(std::string_view text) {
   return {};
 }
 
+// CR and LF at the end are nothing, as in the members of groups.
+std::string_view without_line_end(std::string_view text) {
+  return text.substr(0, text.find_last_not_of("\r\n") + 1);
+}
+
 ListItem positive_item(std::string_view text, Side side) {
   if (text.starts_with('%')) {
     ListItem item;
@@ -105,6 +133,7 @@ ListItem positive_item(std::string_view text, Side side) {
 }  // namespace
 
 ListItem parse_item(std::string_view text, Side side) {
+  text = without_line_end(text);
   text = text.substr(0, text.find('\n'));
   const bool negated = text.starts_with('!');
   if (negated) text.remove_prefix(1);
@@ -115,15 +144,15 @@ ListItem parse_item(std::string_view text, Side side) {
 
 bool matches_everything(const std::optional<std::string>& list) {
   if (!list) return true;
-  if (list->size() != 3) return false;
-  std::string text = *list;
+  std::string text{without_line_end(*list)};
+  if (text.size() != 3) return false;
   lower_case(text);
   return text == "any";
 }
 
 std::vector<std::string_view> list_items(std::string_view list) {
   std::vector<std::string_view> items;
-  const auto end = list.find_last_not_of(',');
+  const auto end = list.find_last_not_of(",\r\n");
   if (end == std::string_view::npos) return items;
   list = list.substr(0, end + 1);
   while (true) {
@@ -147,11 +176,74 @@ std::vector<std::string_view> member_items(std::string_view member) {
 
 std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
   using Kind = RowProblem::Kind;
+  text = without_line_end(text);
   if (text.find('\n') != std::string_view::npos) return Kind::line_break;
   const ListItem item = parse_item(text, side);
-  if (item.kind == ItemKind::unparsable) return Kind::unknown_item;
-  if (item.kind != ItemKind::error) return std::nullopt;
-  return text.empty() || text == "!" ? Kind::empty_item : Kind::invalid_network;
+  switch (item.kind) {
+    case ItemKind::unparsable:
+      return Kind::unknown_item;
+    case ItemKind::error:
+      return text.empty() || text == "!" ? Kind::empty_item : Kind::invalid_network;
+    case ItemKind::address:
+      if (matches_no_address(item.text)) return Kind::no_address;
+      return std::nullopt;
+    case ItemKind::client_network:
+    case ItemKind::peer_network:
+      if (is_longer_than_addresses(item, text)) return Kind::long_prefix;
+      return std::nullopt;
+    case ItemKind::group:
+    case ItemKind::sasl_user:
+    case ItemKind::empty_sender:
+    case ItemKind::host:
+      break;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+bool has_star(const ListItem& item) { return item.text.find('*') != std::string::npos; }
+
+// Whether no mail matches both: two addresses, logins or networks apart.
+bool exclude_each_other(const ListItem& a, const ListItem& b) {
+  if (a.kind != b.kind || a.negated || b.negated) return false;
+  switch (a.kind) {
+    case ItemKind::address: {
+      if (has_star(a) || has_star(b)) return false;
+      if (domain_of(a.text) != domain_of(b.text)) return true;
+      const bool domains = a.text.front() == '@' || b.text.front() == '@';
+      return !domains && a.text != b.text;
+    }
+    case ItemKind::sasl_user:
+      return !has_star(a) && !has_star(b) && a.text != b.text;
+    case ItemKind::client_network:
+    case ItemKind::peer_network:
+      return !a.network.contains(b.network.address) && !b.network.contains(a.network.address);
+    case ItemKind::host:
+      return !has_star(a) && !has_star(b) && a.text.front() != '.' && b.text.front() != '.' &&
+             a.text != b.text;
+    case ItemKind::group:
+    case ItemKind::empty_sender:
+    case ItemKind::unparsable:
+    case ItemKind::error:
+      break;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<std::pair<std::string_view, std::string_view>> never_together(std::string_view list,
+                                                                            Side side) {
+  const auto texts = list_items(list);
+  std::vector<ListItem> items;
+  for (std::size_t i = 0; i < std::min(texts.size(), kMaxCompared); ++i) {
+    items.push_back(parse_item(texts[i], side));
+    for (std::size_t j = 0; j < i; ++j) {
+      if (exclude_each_other(items[j], items[i])) return std::pair{texts[j], texts[i]};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace policyd

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/ip_address.hpp"
@@ -36,7 +37,7 @@ struct ListItem {
   IpNetwork network;  // of the two network kinds
 };
 
-// Everything after a line break is dropped, as in CBPolicyD.
+// Everything after a line break is dropped, as in CBPolicyD; CR LF at the end is nothing.
 [[nodiscard]] ListItem parse_item(std::string_view text, Side side);
 
 // NULL and `any` match everything.
@@ -52,5 +53,10 @@ struct ListItem {
 
 // What is wrong with an item; nullopt if it is valid.
 [[nodiscard]] std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side);
+
+// Two items of a list, all of which must match, that exclude each other: "anna@example.org,
+// bob@example.org". Of a long list only the first 16 items are compared.
+[[nodiscard]] std::optional<std::pair<std::string_view, std::string_view>> never_together(
+    std::string_view list, Side side);
 
 }  // namespace policyd

@@ -70,14 +70,20 @@ class Builder {
                 std::vector<Term>& terms) {
     if (matches_everything(list)) return true;
     GroupSet& set = side == Side::source ? source_ : destination_;
-    bool possible = !list_items(*list).empty();
-    for (const auto item : list_items(*list)) {
+    const char* column = side == Side::source ? "Source" : "Destination";
+    const auto items = list_items(*list);
+    if (items.empty()) report(RowProblem::Kind::empty_list, "policy_members", id, column, {});
+    bool possible = !items.empty();
+    for (const auto item : items) {
       terms.push_back(set.term(item));
       if (terms.back().kind == Term::Kind::error) possible = false;
       if (const auto problem = set.problem(item)) {
-        report(*problem, "policy_members", id, side == Side::source ? "Source" : "Destination",
-               item);
+        report(*problem, "policy_members", id, column, item);
       }
+    }
+    if (const auto two = never_together(*list, side)) {
+      report(RowProblem::Kind::never_together, "policy_members", id, column, two->first);
+      problems_.back().other = two->second.substr(0, RowProblem::kMaxValue);
     }
     return possible;
   }

@@ -38,7 +38,9 @@ constexpr std::array kAccepted = {
     Accepted{"greylisting_whitelist", "Source", "SenderIP: and an address or network"},
 };
 
-std::string sentence(const RowProblem& problem) {
+}  // namespace
+
+std::string describe_without_row(const RowProblem& problem) {
   const std::string value = in_quotes(problem.value);
   switch (problem.kind) {
     case Kind::not_a_number:
@@ -61,12 +63,22 @@ std::string sentence(const RowProblem& problem) {
       return value + " contains a line break; the rest of it is ignored";
     case Kind::empty_item:
       return fmt::format("{} has an empty item: the list never matches", problem.column);
+    case Kind::empty_list:
+      return fmt::format("{} is empty: it never matches", problem.column);
     case Kind::invalid_network:
       return value + " is not a valid address or network: the list never matches";
+    case Kind::long_prefix:
+      return value + " has more bits than an address: it matches that address only";
     case Kind::unknown_item:
       return value + (problem.column == "Destination"
                           ? " is not a mail address or group"
                           : " is not an address, network, SASL name, group or host name");
+    case Kind::no_address:
+      return value + " matches nothing: no mail address looks like that";
+    case Kind::never_together:
+      return fmt::format(
+          "{} never matches: all items of a list must match, and {} and {} cannot both",
+          problem.column, value, in_quotes(problem.other));
     case Kind::unknown_group:
       return value + ": there is no such group";
     case Kind::empty_member:
@@ -80,10 +92,9 @@ std::string sentence(const RowProblem& problem) {
   return {};
 }
 
-}  // namespace
-
 std::string describe(const RowProblem& problem) {
-  return fmt::format("{} {}: {}", problem.table, problem.id, sentence(problem));
+  return fmt::format("{} {}: {}{}", problem.table, problem.id, describe_without_row(problem),
+                     problem.all_mail ? "; while its module is on, ALL MAIL IS DEFERRED" : "");
 }
 
 std::string describe_invalid_value(std::string_view table, std::string_view column,

@@ -23,8 +23,12 @@ struct RowProblem {
     // Items of lists and groups; `value` is the item as written.
     line_break,       // in the middle of an item
     empty_item,       // in a list
+    empty_list,       // a Source or Destination without items
     invalid_network,  // 300.1.1.1: an error, as CBPolicyD has it
+    long_prefix,      // 192.0.2.0/33: taken for /32, as CBPolicyD has it
     unknown_item,     // none of the forms that the column takes
+    no_address,       // has a pattern's form, but no mail address is like that
+    never_together,   // `value` and `other` in one list, all of which must match
     unknown_group,
     empty_member,  // a group member without items
     broken_group,  // the group `value` contains `other`, which contains an error or itself
@@ -36,6 +40,7 @@ struct RowProblem {
   std::string column;
   std::string value = {};  // at most kMaxValue bytes of it
   std::string other = {};
+  bool all_mail = false;  // the row defers all mail while its module is on (all_mail.hpp)
 
   static constexpr std::size_t kMaxValue = 200;
 
@@ -45,7 +50,10 @@ struct RowProblem {
 // "quotas 3: 'WAIT' is not a valid Verdict; use DEFER, REJECT, ..." One line of printable text.
 [[nodiscard]] std::string describe(const RowProblem& problem);
 
-// The part of it after the colon, for log lines that name the row in their own way.
+// The part of it after the colon: for several problems of one row.
+[[nodiscard]] std::string describe_without_row(const RowProblem& problem);
+
+// Likewise, for log lines that name the row in their own way.
 [[nodiscard]] std::string describe_invalid_value(std::string_view table, std::string_view column,
                                                  std::string_view value);
 [[nodiscard]] std::string describe_unfit_data(std::string_view verdict, std::string_view data);

@@ -92,7 +92,7 @@ void RulesSource::log_problems(const Rules& rules) {
     std::string text = describe(problem);
     if (!known_problems_.contains(text)) {
       if (problems.size() < kMaxLoggedProblems) {
-        log_.warning(text);
+        problem.all_mail ? log_.error(text) : log_.warning(text);
       } else {
         ++unlogged;
       }

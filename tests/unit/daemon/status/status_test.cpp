@@ -29,6 +29,7 @@ Status full_status() {
   status.rules_version = 12;
   status.policies = 6;
   status.rule_problems = 1;
+  status.all_mail_deferred = "ALL MAIL IS DEFERRED by quotas 3: x";
   status.modules = {"Greylisting", "Quotas"};
   status.algorithm = "window";
   status.connections = 3;

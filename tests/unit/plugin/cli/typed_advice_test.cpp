@@ -11,7 +11,7 @@ namespace {
 constexpr const char* kAdvice = "try 'carbonio-limits usage', or carbonio-limits nothing";
 
 std::string completed(std::string_view advice, const Arguments& arguments) {
-  return TypedAdvice{arguments, {"list", "usage"}}.complete(advice);
+  return TypedAdvice{arguments, {"list", "usage", "service"}}.complete(advice);
 }
 
 TEST(Advice, NamesTheDatabaseAndTheCarbonioThatWereGiven) {
@@ -23,6 +23,9 @@ TEST(Advice, NamesTheDatabaseAndTheCarbonioThatWereGiven) {
   arguments.add("database", {"x.db"});
   EXPECT_EQ(completed("carbonio-limits list", arguments),
             "carbonio-limits --database x.db --zextras-home '/srv/a b' list");
+  // The daemon's configuration names the database.
+  EXPECT_EQ(completed("carbonio-limits service start", arguments),
+            "carbonio-limits --zextras-home '/srv/a b' service start");
 }
 
 }  // namespace

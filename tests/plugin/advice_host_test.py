@@ -1,0 +1,538 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""What doctor advises about files, the daemon and Postfix is typed as it is printed; advice_test.py
+does that for rows, and fails where a problem has a test in neither. A test of a problem is named
+after it: test_daemon_rules or test_daemon_rules_of_a_kind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
+
+import doctor_test  # noqa: E402
+from advice_examples import parts, policy  # noqa: E402
+from daemon_case import bin_dir, eventually, needs_root, quota  # noqa: E402
+from postfix_instance import MASTER_CF  # noqa: E402
+
+# Tested with stand-ins for Carbonio's own programs.
+ELSEWHERE = {
+    "service.enabled": ("tests/carbonio/enable_test.py",
+                        "test_doctor_reports_in_one_finding_that_it_is_switched_off"),
+}
+LIMIT = policy() + quota()
+
+
+class Host(doctor_test.DoctorTest):
+    def make(self, sql=LIMIT, **settings):
+        super().make(sql, options={"server": {"background": "yes"}}, **settings)
+        tools = self.daemon.folder / "tools"
+        tools.mkdir()
+        (tools / "carbonio-limits").symlink_to(bin_dir() / "carbonio-limits")
+        (tools / "cbpolicyd").symlink_to(bin_dir() / "cbpolicyd")
+        sbin = self.daemon.folder / "common/sbin"
+        sbin.mkdir(parents=True)
+        self.write_program(sbin / "postconf", 'exec /usr/sbin/postconf "$@"')
+        self.write_program(sbin / "postmap", 'exec /usr/sbin/postmap "$@"')
+        self.write_program(sbin / "postfix", f'echo "$@" >>{self.daemon.folder}/postfix-calls')
+        self.environment = {"PATH": f"{tools}:{os.environ['PATH']}",
+                            "ZEXTRAS_HOME": str(self.daemon.folder)}
+        self.options = []
+        self.addCleanup(self.end_background)
+
+    def write_program(self, path, line):
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+
+    def end_background(self):
+        """A daemon that a fix has started."""
+        if self.daemon.process is None and self.daemon.pid_file.exists():
+            subprocess.run(["carbonio-limits", "service", "stop"], env=self.environment,
+                           capture_output=True, timeout=60, check=False)
+
+    def found(self) -> dict:
+        for file in (self.daemon.folder / "postfix").iterdir():
+            os.utime(file, (0, 0))  # postconf waits until a file is two seconds old
+        done = subprocess.run(
+            ["carbonio-limits", "doctor", "--json", "--postfix-config",
+             str(self.daemon.folder / "postfix"), *self.options], text=True, capture_output=True,
+            timeout=60, env=self.environment)
+        self.assertIn(done.returncode, (0, 3), done.stdout + done.stderr)
+        found = {}
+        for finding in json.loads(done.stdout)["findings"]:
+            if finding["state"] == "wrong":
+                found.setdefault(finding["problem"], []).append(finding)
+        return found
+
+    def type_it(self, command):
+        done = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=90,
+                              env=self.environment)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), f"{command}\n{done.stdout}")
+
+    def rows(self):
+        return self.daemon.sql(".dump").replace("limits_rules_version", "")
+
+    def try_out(self, name, typed=None, also=(), rows=True, settled=True):
+        """`typed`: from a sentence to commands, or what to do instead of typing."""
+        if settled:
+            self.settle()
+        found = self.found()
+        self.assertEqual(set(found), {name, *also}, found)
+        before = self.rows() if rows else None
+        for finding in found[name]:
+            self.assertEqual(finding["command"], typed is None, finding)
+            for command in typed(finding["fix"]) if typed else [finding["fix"]]:
+                self.type_it(command)
+        if before is not None:
+            self.assertEqual(before, self.rows())
+        left = {}
+        # The daemon follows a reload in a moment.
+        self.assertTrue(eventually(lambda: left.update(now=self.found()) or
+                                   set(left["now"]) <= set(found) - {name}, 20, 0.5), left)
+
+
+class Database(Host):
+    def test_database_exists(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.database.unlink()
+        self.options = ["--database", str(self.daemon.database)]
+        found = self.found()
+        self.assertEqual(found["database.exists"][0]["command"], True)
+        self.type_it(found["database.exists"][0]["fix"])
+        self.assertNotIn("database.exists", self.found())
+
+    def test_database_readable(self):
+        self.make()
+        self.daemon.stop()
+        copy = self.daemon.database.with_name("copy")
+        self.type_it(f"carbonio-limits backup {copy}")
+        self.daemon.database.write_bytes(b"x" * 5000)
+        self.try_out("database.readable",
+                     lambda fix: [re.search(r"mv .* carbonio-limits init(?=,)", fix)[0],
+                                  re.search(r"carbonio-limits restore COPY", fix)[0]
+                                  .replace("COPY", str(copy))],
+                     also=["daemon.running"], rows=False, settled=False)
+        self.assertIn(("Sender:user@domain", 10), self.daemon.query(
+            "SELECT Track, CounterLimit FROM quotas q JOIN quotas_limits l ON QuotasID = q.ID"))
+
+    def test_database_readable_with_a_backup(self):
+        self.make()
+        self.wait_for_backup(self.daemon)
+        self.daemon.stop()
+        self.daemon.database.write_bytes(b"x" * 5000)
+        found = self.found()
+        self.type_it(re.search(r"carbonio-limits service start(?=;)",
+                               found["database.readable"][0]["fix"])[0])
+        self.assertTrue(eventually(lambda: set(self.found()) == {"database.replaced"}, 20, 0.5),
+                        self.found())
+
+    @needs_root
+    def test_database_not_permitted(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.database.chmod(0)
+        self.try_out("database.not_permitted", also=["daemon.running"], rows=False, settled=False)
+
+    @needs_root
+    def test_database_owner(self):
+        self.make()
+        self.daemon.stop()
+        journal = self.daemon.database.with_name(self.daemon.database.name + "-journal")
+        journal.write_bytes(b"")
+        self.try_out("database.owner", also=["daemon.running"], settled=False)
+
+    @needs_root
+    def test_database_space(self):
+        self.make()
+        self.daemon.stop()
+        small = self.daemon.folder / "data/small"
+        small.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m", "none", small],
+                                 capture_output=True, check=False)
+        if mounted.returncode != 0:
+            self.skipTest(f"no file system of its own here: {mounted.stderr.decode().strip()}")
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        self.daemon.sql(f"VACUUM INTO '{small / 'db'}';")
+        (small / "ballast").write_bytes(bytes(30 << 20))
+        for path in (small, small / "db", small / "ballast"):
+            shutil.chown(path, *([self.daemon._user] if self.daemon._user else [os.geteuid()]))
+        self.daemon.config.write_text(self.daemon.config.read_text().replace(
+            str(self.daemon.database), str(small / "db")))
+        self.try_out("database.space",
+                     lambda fix: [re.search(r"df -h \S+(?=\))", fix)[0], f"rm {small}/ballast"],
+                     also=["daemon.running"], settled=False)
+
+    def test_database_replaced(self):
+        self.make()
+        kept = self.daemon.database.with_name(self.daemon.database.name +
+                                              ".damaged-2026-11-24_12-00-00")
+        kept.write_bytes(b"what was left")
+        self.daemon.give_to_service_user()
+        self.try_out("database.replaced", parts(r"carbonio-limits list(?=')", r"rm .*"))
+
+    def test_database_locked(self):
+        self.make()
+        locker = sqlite3.connect(self.daemon.database, isolation_level=None)
+        self.addCleanup(locker.close)
+        locker.execute("BEGIN IMMEDIATE")
+        self.try_out("database.locked", lambda fix: locker.execute("ROLLBACK") and [])
+
+    @needs_root
+    def test_database_read_only(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.database.chmod(0o444)
+        self.try_out("database.read_only", also=["daemon.running"], settled=False)
+
+    def test_database_schema(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.sql("DROP TABLE quotas_tracking;")
+        self.try_out("database.schema", also=["daemon.running"], rows=False, settled=False)
+
+    def test_database_other_tables(self):
+        self.make()
+        other = self.daemon.database.with_name("other")
+        subprocess.run(["sqlite3", other, "CREATE TABLE mine (a);"], check=True)
+        self.daemon.give_to_service_user()
+        self.daemon.stop()
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(text.replace(str(self.daemon.database), str(other)))
+
+        def typed(fix):
+            self.assertIn(f"set DSN in {self.daemon.config} to the right file", fix)
+            self.daemon.config.write_text(text)
+            return parts(r"carbonio-limits service restart")(fix)
+        self.try_out("database.other_tables", typed, also=["daemon.running"], rows=False,
+                     settled=False)
+
+    def test_database_taken_over(self):
+        self.make()
+        self.daemon.stop()
+        triggers = self.daemon.query("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        self.daemon.sql("".join(f"DROP TRIGGER {name};" for [name] in triggers) +
+                        "DROP TABLE limits_rules_version;"
+                        "ALTER TABLE quotas_tracking DROP COLUMN State;")
+        self.try_out("database.taken_over", also=["daemon.running"], rows=False, settled=False)
+
+    def test_database_integrity(self):
+        self.make()
+        self.daemon.stop()
+        copy = self.daemon.database.with_name("copy")
+        self.type_it(f"carbonio-limits backup {copy}")
+        # What the schema does not permit, as damage may leave it: a NULL.
+        self.daemon.sql("PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, "
+                        "'Destination TEXT', 'Destination TEXT NOT NULL') WHERE name = "
+                        "'policy_members'; PRAGMA writable_schema = OFF;")
+        self.try_out("database.integrity",
+                     lambda fix: [re.search(r"carbonio-limits restore FILE", fix)[0]
+                                  .replace("FILE", str(copy))],
+                     also=["daemon.running"], rows=False, settled=False)
+
+
+class Running(Host):
+    def test_daemon_no_configuration(self):
+        self.make()
+        self.daemon.stop()
+        text = self.daemon.config.read_text()
+        self.daemon.config.unlink()
+        self.options = ["--database", str(self.daemon.database)]
+        self.try_out("daemon.no_configuration",
+                     lambda fix: self.daemon.config.write_text(text) and
+                     parts(r"carbonio-limits .*service start")(fix), settled=False)
+
+    def test_daemon_configuration(self):
+        self.make()
+        self.daemon.stop()
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(re.sub(r"(?m)^port=.*", "port=no", text))
+        self.options = ["--database", str(self.daemon.database)]
+        self.try_out("daemon.configuration",
+                     lambda fix: self.daemon.config.write_text(text) and
+                     parts(r"carbonio-limits .*service start")(fix), settled=False)
+
+    def test_daemon_other_driver(self):
+        self.make()
+        self.daemon.stop()
+        self.daemon.database.unlink()
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(re.sub(r"(?m)^DSN=.*", "DSN=DBI:mysql:database=policyd;"
+                                             "host=localhost", text))
+        # As mysqldump prints it.
+        dump = self.daemon.folder / "dump"
+        dump.write_text("REPLACE INTO `policies` VALUES (6,'mine',0,NULL,0);\n"
+                        "REPLACE INTO `policy_members` VALUES (6,6,'$*','any',NULL,0);\n"
+                        "REPLACE INTO `quotas` VALUES (3,6,'q','Policy',60,'DEFER','x',0,NULL,0);\n"
+                        "REPLACE INTO `quotas_limits` VALUES (4,3,'MessageCount',5,NULL,0);\n")
+        self.write_program(self.daemon.folder / "tools/mysqldump", f"cat {dump}")
+        [finding] = self.found()["daemon.other_driver"]
+        self.assertIn("451", finding["why"])
+        file = re.search(r"--database (\S+);", finding["fix"])[1]
+        for pattern in (r"carbonio-limits init[^;]*", r"mysqldump .*\| sqlite3 \S+"):
+            self.type_it(re.search(pattern, finding["fix"])[0])
+        self.daemon.config.write_text(re.sub(
+            r"(?m)^DSN=.*", re.search(r"DSN=DBI:SQLite:dbname=\S+", finding["fix"])[0], text))
+        self.assertEqual(file, str(self.daemon.database))
+        self.type_it("carbonio-limits service start")
+        self.assertEqual(self.found(), {})
+
+    def test_daemon_configuration_line(self):
+        self.make()
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(text + "[Quotas]\nalgoritm=window\n")
+        self.try_out("daemon.configuration_line",
+                     lambda fix: self.daemon.config.write_text(text) and
+                     parts(r"cbpolicyd --config \S+ --check-config")(fix))
+
+    def test_daemon_quotas(self):
+        self.make(modules=())
+        text = self.daemon.config.read_text()
+
+        def typed(fix):
+            self.assertIn("set enable=1 in section [Quotas]", fix)
+            self.daemon.config.write_text(text.replace("[Quotas]\nenable=0", "[Quotas]\nenable=1"))
+            return parts(r"carbonio-limits service reload")(fix)
+        self.try_out("daemon.quotas", typed)
+
+    def test_daemon_running(self):
+        self.make()
+        self.daemon.stop()
+        self.try_out("daemon.running", settled=False)
+
+    # Answers as the Perl daemon does, and has no status file.
+    OTHER = ("import socket, sys\n"
+             "server = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+             "print('ready', flush=True)\n"
+             "while True:\n"
+             "    connection, _ = server.accept()\n"
+             "    connection.recv(65536)\n"
+             "    connection.sendall(b'action=DUNNO\\n\\n')\n")
+
+    def run_another(self, name):
+        script = self.daemon.folder / name
+        script.write_text(self.OTHER)
+        other = subprocess.Popen(["perl", script, str(self.daemon.port), "--config",
+                                  self.daemon.config], executable=sys.executable,
+                                 env={**os.environ, "PYTHONHOME": sys.base_prefix},
+                                 stdout=subprocess.PIPE)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        self.addCleanup(other.stdout.close)
+        self.assertEqual(other.stdout.readline(), b"ready\n")
+        return other
+
+    def test_daemon_other_program(self):
+        self.make(start=False)
+        other = self.run_another("cbpolicyd")
+        self.daemon.pid_file.write_text(f"{other.pid}\n")
+        self.daemon.give_to_service_user()
+        found = self.found()
+        self.assertEqual(set(found), {"daemon.other_program"}, found)
+        threading.Thread(target=other.wait, daemon=True).start()  # no zombie
+        self.type_it(found["daemon.other_program"][0]["fix"])
+        self.assertEqual(self.found(), {})
+
+    def test_daemon_foreign_program(self):
+        self.make(start=False)
+        other = self.run_another("other")
+
+        def typed(fix):
+            self.assertIn("'ss -ltnp'", fix)
+            other.kill()
+            other.wait()
+            return parts(r"carbonio-limits service start")(fix)
+        self.try_out("daemon.foreign_program", typed, settled=False)
+
+    def test_daemon_answers(self):
+        self.make()
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(lambda: self.daemon.process and self.daemon.process.send_signal(signal.SIGCONT))
+        found = self.found()
+        self.assertEqual(set(found), {"daemon.answers"})
+        self.daemon.process.send_signal(signal.SIGKILL)
+        self.daemon.process.wait()
+        self.daemon.process = None
+        self.type_it(found["daemon.answers"][0]["fix"])
+        self.assertEqual(self.found(), {})
+
+    def test_daemon_rules(self):
+        self.make()
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        self.daemon.sql("UPDATE quotas SET Period = 61;")
+        found = self.found()
+        self.assertEqual(set(found), {"daemon.answers", "daemon.rules"})
+        self.daemon.process.send_signal(signal.SIGKILL)
+        self.daemon.process.wait()
+        self.daemon.process = None
+        self.type_it(found["daemon.rules"][0]["fix"])
+        self.assertEqual(self.found(), {})
+
+    def test_daemon_requests(self):
+        self.make()
+        self.daemon.ask(client_address="nonsense")
+        self.assertTrue(eventually(lambda: "daemon.requests" in self.found(), 10))
+        found = self.found()["daemon.requests"]
+        self.daemon.stop()
+        for command in parts(r"carbonio-limits service restart")(found[0]["fix"]):
+            self.type_it(command)
+        self.assertEqual(self.found(), {})
+
+    def test_daemon_trouble(self):
+        self.make()
+        locker = sqlite3.connect(self.daemon.database, isolation_level=None)
+        self.addCleanup(locker.close)
+        locker.execute("BEGIN IMMEDIATE")
+        self.daemon.ask()
+        self.assertTrue(eventually(lambda: "daemon.trouble" in self.found()))
+        self.try_out("daemon.trouble", lambda fix: locker.execute("ROLLBACK") and [],
+                     also=["database.locked"], rows=False)
+
+    def test_daemon_database(self):
+        self.make()
+        other = self.daemon.database.with_name("other.sqlitedb")
+        self.daemon.sql(f"VACUUM INTO '{other}';")
+        self.daemon.give_to_service_user()
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(text.replace(str(self.daemon.database), str(other)))
+        found = self.found()
+        self.assertEqual(set(found), {"daemon.database"})
+        self.daemon.stop()
+        self.type_it(found["daemon.database"][0]["fix"])
+        self.assertEqual(self.found(), {})
+
+    def test_daemon_modules(self):
+        self.make()
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(text.replace("[Greylisting]\nenable=0",
+                                                   "[Greylisting]\nenable=1"))
+        self.try_out("daemon.modules")
+
+    @needs_root
+    def test_daemon_log(self):
+        self.make()
+        self.daemon.ask()
+        os.chown(self.daemon.log_file, 0, 0)
+        self.try_out("daemon.log")
+
+    @needs_root
+    def test_daemon_pid_file(self):
+        self.make()
+        self.daemon.ask()
+        os.chown(self.daemon.pid_file.parent, 0, 0)
+        self.try_out("daemon.pid_file")
+
+
+class Postfix(Host):
+    """Each smtpd of the configuration has smtpd_recipient_restrictions of its own but the first."""
+
+    def edit(self, pattern, replacement, **more):
+        self.write_postfix(lambda text: re.sub(pattern, replacement, text), **more)
+
+    def cure(self, name, count, also=()):
+        """Types the fixes one after another."""
+        found = self.found()
+        self.assertEqual(set(found), {name, *also}, found)
+        self.assertEqual(len(found[name]), count, found)
+        for finding in found[name]:
+            self.assertTrue(finding["command"])
+            self.type_it(finding["fix"])
+        self.assertEqual(set(self.found()), set(also))
+        self.assertIn("reload", (self.daemon.folder / "postfix-calls").read_text())
+
+    def main_cf(self):
+        return (self.daemon.folder / "postfix/main.cf").read_text()
+
+    def test_postfix_never_asks(self):
+        self.make()
+        self.edit(r"check_policy_service inet:localhost:\d+,", "")
+        self.cure("postfix.never_asks", 3)
+        master = (self.daemon.folder / "postfix/master.cf").read_text()
+        self.assertEqual(master.count("check_policy_service"), 2)
+
+    def test_postfix_never_asks_where_master_cf_overrides_it(self):
+        self.make()
+        self.write_postfix(master=MASTER_CF.replace(
+            "  -o smtpd_recipient_restrictions=\n",
+            "  -o smtpd_recipient_restrictions=\n  -o smtpd_sender_restrictions=permit\n", 1))
+        main = self.main_cf()
+        self.cure("postfix.never_asks", 1, also=["postfix.senders"])
+        self.assertEqual(self.main_cf(), main)
+
+    def test_postfix_asks_another(self):
+        self.make()
+        self.edit(r"inet:localhost:\d+", "inet:localhost:9")
+        self.cure("postfix.asks_another", 3)
+        self.assertIn("inet:localhost:9", self.main_cf())
+
+    def test_postfix_permits(self):
+        self.make()
+        self.edit(r"(smtpd_(?:sender|recipient)_restrictions) = (check_policy_service \S+,)",
+                  r"\1 = permit_mynetworks, \2")
+        self.cure("postfix.permits", 3)
+
+    def test_postfix_permits_by_a_map(self):
+        self.make()
+        friends = self.daemon.folder / "friends"
+        friends.write_text("# friends\n192.0.2.0/24\tOK\n")
+        self.edit(r"(smtpd_(?:sender|recipient)_restrictions) = (check_policy_service \S+,)",
+                  rf"\1 = check_client_access cidr:{friends}, \2")
+        [*found] = self.found()["postfix.permits"]
+        self.assertIn(f"check_client_access cidr:{friends}", found[0]["what"])
+        friends.write_text("192.0.2.0/24\tREJECT\n")
+        self.assertEqual(self.found(), {})
+        friends.write_text("192.0.2.0/24\tOK\n")
+        self.cure("postfix.permits", 3)
+
+    def test_postfix_asks_early(self):
+        self.make()
+        self.edit(r"smtpd_recipient_restrictions = check_policy_service \S+,",
+                  "smtpd_delay_reject = no\nsmtpd_recipient_restrictions =")
+        self.cure("postfix.asks_early", 3)
+
+    def test_postfix_only_warns(self):
+        self.make()
+        self.edit(r"check_policy_service (\S+),", r"warn_if_reject check_policy_service \1,")
+        self.edit(r"(smtpd_\w+_restrictions =) check_policy_service (\S+),",
+                  r"\1 warn_if_reject check_policy_service \2,")
+        self.cure("postfix.only_warns", 3)
+
+    def test_postfix_unknown_word(self):
+        self.make()
+        self.edit(r"smtpd_sender_restrictions = check_policy_service (\S+),",
+                  "smtpd_sender_restrictions = \u201ccheck_policy_service \\1\u201d,")
+        self.cure("postfix.unknown_word", 1)
+        self.assertNotIn("\u201c", self.main_cf())
+
+    def test_a_restriction_class_that_asks(self):
+        self.make()
+        self.edit(r"(?s)\Z", "smtpd_restriction_classes = limits\n"
+                  f"limits = check_policy_service inet:localhost:{self.daemon.port}\n")
+        text = self.main_cf()
+        (self.daemon.folder / "postfix/main.cf").write_text(re.sub(
+            r"(smtpd_\w+_restrictions =) check_policy_service \S+,", r"\1 limits,", text))
+        self.assertEqual(self.found(), {})
+
+    def test_postfix_end_of_data(self):
+        self.make(policy() + quota(1000, "MessageCumulativeSize"))
+        self.edit(r"smtpd_end_of_data_restrictions = .*", "smtpd_end_of_data_restrictions =")
+        self.cure("postfix.end_of_data", 1)
+
+    def test_postfix_senders(self):
+        self.make()
+        self.edit("reject_sender_login_mismatch,", "")
+        self.try_out("postfix.senders",
+                     lambda fix: [re.search("carbonio-limits send LIMIT --per account", fix)[0]
+                                  .replace("LIMIT", "50/h")], rows=False)
+
+
+if __name__ == "__main__":
+    unittest.main()

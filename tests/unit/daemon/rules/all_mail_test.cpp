@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/rules/all_mail.hpp"
+
+#include <gtest/gtest.h>
+
+#include "daemon/rules/rules_loader.hpp"
+#include "daemon/sqlite/sqlite.hpp"
+#include "schema_sql.hpp"
+
+namespace policyd {
+namespace {
+
+const std::vector<std::string> kModules = {"AccessControl", "CheckHelo", "CheckSPF",
+                                           "Greylisting",   "Quotas",    "Accounting"};
+
+// What defers all mail in a fresh database with these rows; "" if nothing does.
+std::string deferred_by(const std::string& rows,
+                        const std::vector<std::string>& modules = kModules) {
+  sqlite3* raw = nullptr;
+  sqlite3_open(":memory:", &raw);
+  const sql::Handle db{raw};
+  EXPECT_TRUE(sql::execute_or_explain(raw, sql::with_prefix(kSchemaSql, "")).has_value());
+  const auto done = sql::execute_or_explain(raw, rows);
+  EXPECT_TRUE(done.has_value()) << rows;
+  const auto rules = load_rules(raw, "", std::nullopt);
+  if (!rules) return rules.error().message;
+  const RowProblem* problem = all_mail_deferred_by(**rules, modules);
+  return problem == nullptr ? "" : describe_all_mail(*problem);
+}
+
+std::string policy(const char* source) {
+  return "INSERT INTO policies (Name, Priority) VALUES ('p', 0);"
+         "INSERT INTO policy_members (PolicyID, Source, Destination) VALUES (6, '" +
+         std::string{source} + "', 'any');";
+}
+
+std::string quota(const char* track, const char* last = "0", const char* counter_limit = "1") {
+  return "INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict, LastQuota) VALUES "
+         "((SELECT max(ID) FROM policies), 'q', '" +
+         std::string{track} + "', 60, 'DEFER', " + last +
+         ");INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES ((SELECT max(ID) FROM "
+         "quotas), 'MessageCount', " +
+         counter_limit + ");";
+}
+
+TEST(AllMail, IsDeferredByARowThatNobodyCanUse) {
+  EXPECT_EQ(deferred_by(policy("any") + quota("Policy")), "");
+  const std::string text = deferred_by(policy("any") + quota("user@example.tk"));
+  EXPECT_EQ(text.find("ALL MAIL IS DEFERRED by quotas 3: 'user@example.tk' is not a valid Track"),
+            0U)
+      << text;
+  EXPECT_NE(deferred_by(policy("any") + quota("Policy", "0", "0")), "");
+  EXPECT_NE(deferred_by(policy("any") + quota("Policy", "0", "NULL")), "");
+  EXPECT_NE(deferred_by(policy("any") + quota("Policy", "0", "'none'")), "");
+  EXPECT_EQ(deferred_by(policy("any") + quota("Policy", "0", "'1,000'")), "");
+  EXPECT_EQ(deferred_by(policy("$*") + quota("nonsense")), "");
+  EXPECT_EQ(deferred_by(policy("any") + quota("nonsense"), {"Accounting"}), "");
+}
+
+TEST(AllMail, IsNotDeferredByAQuotaBehindTheLast) {
+  EXPECT_EQ(deferred_by(policy("any") + quota("Policy", "1") + quota("nonsense")), "");
+  EXPECT_NE(deferred_by(policy("any") + quota("nonsense", "1") + quota("Policy")), "");
+}
+
+TEST(AllMail, IsDeferredByRowsOfOtherModules) {
+  const auto row = [](const char* table, const char* columns, const char* values) {
+    return policy("any") + "INSERT INTO " + table + " (PolicyID, Name, " + columns +
+           ") VALUES (6, 'r', " + values + ");";
+  };
+  EXPECT_NE(deferred_by(row("access_control", "Verdict", "'DEFER'")), "");
+  EXPECT_NE(deferred_by(row("accounting", "Track, AccountingPeriod", "'x', 0")), "");
+  EXPECT_NE(deferred_by(row("accounting", "Track, AccountingPeriod", "'Policy', 9")), "");
+  EXPECT_NE(deferred_by(row("greylisting", "Track", "'Sender'")), "");
+  EXPECT_EQ(deferred_by(row("greylisting", "Track, UseGreylisting", "'', 0")), "");
+  EXPECT_NE(deferred_by(row("checkhelo", "UseHRP", "1")), "");
+  EXPECT_EQ(deferred_by(row("checkhelo", "UseHRP, HRPPeriod, HRPLimit", "1, 60, 3")), "");
+  EXPECT_NE(deferred_by(row("checkhelo", "RejectIP", "1") +
+                        "INSERT INTO checkhelo_whitelist (Source) VALUES ('192.0.2.1');"),
+            "");
+}
+
+}  // namespace
+}  // namespace policyd
