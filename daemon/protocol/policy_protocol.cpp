@@ -215,6 +215,7 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
   out.client_address = client.value_or(IpAddress{});
   out.instance = values[Attribute::instance];
   out.sender = values[Attribute::sender];
+  if (out.sender == "<>") out.sender = {};  // as people write the empty one
   out.recipient = values[Attribute::recipient];
   out.sasl_username = values.given(Attribute::sasl_username);
   if (out.sasl_username) out.sasl_username = without_outer_blanks(*out.sasl_username);

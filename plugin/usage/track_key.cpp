@@ -12,6 +12,7 @@ namespace limits {
 
 namespace {
 
+constexpr std::string_view kBounces = "<>";
 constexpr std::string_view kSenderIp = "SenderIP";
 constexpr int kMaxLength = 128;
 
@@ -48,6 +49,7 @@ std::optional<std::vector<std::string>> KeyFilter::keys() const {
   if (ip_ || is_domain_) return std::nullopt;
   if (network_) return std::vector{network_->key()};
   std::vector<std::string> out = {"SASLUsername:" + text_};
+  if (text_ == kBounces) out.push_back(std::string{"Sender:"}.append(kBounces));
   if (domain_.empty()) return out;
   for (const std::string& who : {text_, "@" + domain_}) {
     out.push_back("Sender:" + who);
@@ -84,7 +86,7 @@ std::string key_text(std::string_view track_key) {
   if (colon == std::string_view::npos) return escaped(track_key);
   const std::string_view method = track_key.substr(0, colon);
   const std::string_view value = track_key.substr(colon + 1);
-  if (value == "<>") return "<> (bounces)";
+  if (value == kBounces) return "<> (bounces)";
   if (method == "SASLUsername") {
     return value.empty() || value == "-" ? "without login" : "login " + escaped(value);
   }

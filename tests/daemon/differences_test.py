@@ -167,6 +167,14 @@ class Names(DaemonTest):
             self.assertIn("Cleared", daemon.command("reset", spelt).stdout)
         self.assertEqual(send("jürgen@exämple.org", "änna"), "DUNNO")
 
+    def test_bounces_have_one_name(self):
+        daemon = self.make_daemon(policy() + quota(2))
+        self.assertEqual([daemon.ask(sender=sender) for sender in ("", "<>", "")],
+                         ["DUNNO"] * 2 + ["DEFER later"])
+        self.assertIn("<> (bounces)", daemon.command("usage", "<>").stdout)
+        self.assertIn("Cleared", daemon.command("reset", "<>").stdout)
+        self.assertEqual(daemon.ask(sender=""), "DUNNO")
+
     def test_the_command_writes_the_form_that_the_dns_has(self):
         daemon = self.make_daemon()
         daemon.command("send", "2/h", "--anyone", "--user", "JÜRGEN@EXÄMPLE.org")
