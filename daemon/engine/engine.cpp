@@ -102,10 +102,11 @@ void Engine::begin_batch() {
 }
 
 void Engine::decide(Transaction& store) {
+  paused_ = pause_.in_force(store.now());
   for (Item& item : batch_) {
     auto verdict = decide_one(item, store);
     if (!verdict) continue;
-    item.verdict = std::move(*verdict);
+    if (!paused_) item.verdict = std::move(*verdict);
     const std::uint64_t requests = 1 + item.repeats.size();
     statistics_.requests += requests;
     if (item.verdict.refuses()) statistics_.refused += requests;
@@ -144,7 +145,7 @@ std::optional<Verdict> Engine::decide_one(Item& item, Transaction& store) {
     if (first) item.repeats = std::move(first.mapped().repeats);
   }
   if (request.state == ProtocolState::other || modules_.empty()) return Verdict{};
-  if (store.rules() == nullptr) return bypass(request);
+  if (store.rules() == nullptr) return paused_ ? Verdict{} : bypass(request);
   if (request.state == ProtocolState::rcpt) return decide_rcpt(item, store);
   return decide_message(request, store);
 }
@@ -185,6 +186,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   const std::uint64_t hash = question_hash(request);
   RcptQuestion question{
       {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
+  question.paused = paused_;
   if (look_up(item, question)) return std::nullopt;
   if (item.lookups) question.lookups = std::move(*item.lookups);
   ask_modules(question);
@@ -211,7 +213,7 @@ bool Engine::waits_for_first(Item& item) {
 // Whether the question has to wait for the DNS first. It waits once: the result is used even if the
 // rules need more lookups by then.
 bool Engine::look_up(Item& item, const RcptQuestion& question) {
-  if (item.lookups || lookups_ == nullptr) return false;
+  if (item.lookups || lookups_ == nullptr || paused_) return false;
   NeededLookups needed;
   for (const auto& module : modules_) {
     const NeededLookups more = module->needed_lookups(question);
@@ -244,6 +246,7 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
   const std::uint64_t hash = question_hash(request);
   MessageQuestion question{{request, *store.rules(), store, log_, store.begin_question(hash), {}},
                            *session};
+  question.paused = paused_;
   ask_modules(question);
 
   if (!question.verdict.refuses()) store.end_question(hash);
@@ -262,6 +265,7 @@ void Engine::ask_modules(AnyQuestion& question) {
   const bool traced = trace_modules_ && log_.enabled(LogLevel::debug);
   std::string trace;
   for (const auto& module : modules_) {
+    if (paused_ && (!pause_.counted || !module->decides_what_counts())) continue;
     const Next next = ask_module(*module, question);
     if (traced) {
       fmt::format_to(std::back_inserter(trace), "{}{} {}{}", trace.empty() ? "" : ", ",
@@ -270,6 +274,7 @@ void Engine::ask_modules(AnyQuestion& question) {
     }
     if (next == Next::stop) break;
   }
+  if (paused_) question.verdict = {};
   if (!traced) return;
   const Request& request = question.request;
   log_.write(LogLevel::debug,

@@ -16,6 +16,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/dns/lookup_service.hpp"
+#include "daemon/engine/pause.hpp"
 #include "daemon/engine/pending.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
@@ -44,6 +45,10 @@ class Engine {
 
   // After SIGHUP: applies from the next batch on.
   void configure(const Config& config);
+
+  // Applies from the next batch on: all answers are DUNNO while it is in force.
+  void set_pause(const Pause& pause) { pause_ = pause; }
+  [[nodiscard]] bool is_paused() const { return pause_.in_force(clock_()); }
 
   // shared_ptr: a connection may close while its question is decided.
   void ask(std::shared_ptr<Pending> pending);
@@ -100,6 +105,8 @@ class Engine {
   bool track_sessions_ = false;  // in session_tracking
   bool trace_modules_ = false;   // log_detail
   std::vector<std::unique_ptr<Module>> modules_;
+  Pause pause_;
+  bool paused_ = false;  // the current batch
   Store::Uses uses_ = Store::Uses::everything;
   Sessions sessions_;
   Matcher matcher_;

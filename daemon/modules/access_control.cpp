@@ -23,8 +23,12 @@ Next AccessControl::decide_rcpt(RcptQuestion& question) {
     const Policy& policy = question.rules.policies[index];
     if (policy.access_control.empty()) continue;
     const AccessControlRow& row = policy.access_control.front();
+    // In a pause it refuses nothing; what it lets pass uncounted, it still does.
+    const bool passes = row.verdict.action == Action::ok || row.verdict.action == Action::pass;
+    const bool none = row.verdict.kind == RowVerdict::Kind::none;
+    if (question.paused && !none && !passes) return Next::go_on;
     question.reason.row_id = row.id;
-    if (row.verdict.kind == RowVerdict::Kind::none) {
+    if (none) {
       question.reason.kind = Reason::Kind::no_verdict;
       log_decision(question, "none");
       continue;

@@ -15,6 +15,7 @@ class AccessControl final : public Module {
   explicit AccessControl(bool check_data = true) : check_data_(check_data) {}
 
   [[nodiscard]] std::string_view name() const override { return "AccessControl"; }
+  [[nodiscard]] bool decides_what_counts() const override { return true; }
   Next decide_rcpt(RcptQuestion& question) override;
 
  private:

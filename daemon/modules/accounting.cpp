@@ -33,6 +33,7 @@ AccountingLimit exceeded_limit(const AccountingRow& row, const AccountingUnits& 
 
 void Accounting::refuse_row(Question& question, const AccountingRow& row,
                             std::string_view problem) {
+  if (question.paused) return;
   errors_.refuse(question, "Accounting", fmt::format("accounting={}: {}", row.id, problem));
 }
 
@@ -65,10 +66,12 @@ Next Accounting::decide_rcpt(RcptQuestion& question) {
 
 Accounting::Walk Accounting::collect(RcptQuestion& question, const Policy& policy,
                                      const AccountingRow& row) {
-  if (!check_row(question, question.request, row)) return Walk::refused;
+  if (!check_row(question, question.request, row)) {
+    return question.paused ? Walk::next : Walk::refused;
+  }
   const Touched touched{&policy, &row, &touch(question, question.request, row)};
   const AccountingLimit limit = exceeded_limit(row, touched.counter->used);
-  if (limit != AccountingLimit::none && !question.counted_before_crash) {
+  if (limit != AccountingLimit::none && !question.counted_before_crash && !question.paused) {
     return exceeded(question, touched, limit);
   }
   touched_.push_back(touched);
@@ -151,7 +154,9 @@ Next Accounting::decide_message(MessageQuestion& question) {
 
 Accounting::Walk Accounting::add_size(MessageQuestion& question, const Request& about,
                                       const Policy& policy, const AccountingRow& row) {
-  if (!check_row(question, about, row)) return Walk::refused;
+  if (!check_row(question, about, row)) {
+    return question.paused ? Walk::next : Walk::refused;
+  }
   AccountingCounter& counter = touch(question, about, row);
   // Nothing was counted at RCPT, or a new period has begun since; LastAccounting is ignored then.
   if (!counter.exists) return Walk::next;

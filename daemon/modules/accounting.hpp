@@ -22,6 +22,7 @@ class Accounting final : public Module {
   explicit Accounting(bool check_data = true) : check_data_(check_data) {}
 
   [[nodiscard]] std::string_view name() const override { return "Accounting"; }
+  [[nodiscard]] bool decides_what_counts() const override { return true; }
   // Counts the recipient in all rows of all matched policies, or refuses and counts it in none.
   Next decide_rcpt(RcptQuestion& question) override;
   // Adds the size of the message once for each recipient, including refused ones, to counters that

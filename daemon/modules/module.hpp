@@ -28,7 +28,8 @@ struct Question {
   Maillog& log;
   bool counted_before_crash;  // Postfix repeats what was counted already: decide without counting
   Verdict verdict;
-  Reason reason = {};  // of the module that is asked, or was asked last
+  Reason reason = {};   // of the module that is asked, or was asked last
+  bool paused = false;  // nothing is refused: count what passes
 };
 
 struct RcptQuestion : Question {
@@ -49,6 +50,8 @@ class Module : boost::noncopyable {
   [[nodiscard]] virtual std::string_view name() const = 0;
   // Whether it uses more of the Transaction than counters.
   [[nodiscard]] virtual bool uses_tables() const { return false; }
+  // Whether it counts mail, or lets some pass uncounted: only such modules are asked in a pause.
+  [[nodiscard]] virtual bool decides_what_counts() const { return false; }
   // The DNS lookups it needs first; decide_rcpt is called when they are done or skipped.
   [[nodiscard]] virtual NeededLookups needed_lookups(const RcptQuestion&) const { return {}; }
   virtual Next decide_rcpt(RcptQuestion& question) = 0;

@@ -26,8 +26,11 @@ Millis or_period(std::optional<Millis> wait, const Quota& quota) {
 
 }  // namespace
 
-void Quotas::refuse_row(Question& question, const Quota& quota, std::string_view problem) {
+// In a pause the row is left out, so that the others count.
+Quotas::Walk Quotas::refuse_row(Question& question, const Quota& quota, std::string_view problem) {
+  if (question.paused) return Walk::next;
   errors_.refuse(question, "Quotas", fmt::format("quota={}: {}", quota.id, problem));
+  return Walk::refuse;
 }
 
 void Quotas::begin() {
@@ -55,17 +58,15 @@ Next Quotas::decide_rcpt(RcptQuestion& question) {
 Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
                                   const Quota& quota) {
   if (quota.track.for_request(question.request) == nullptr) {
-    refuse_row(question, quota, quota.track.error().message);
-    return Walk::refuse;
+    return refuse_row(question, quota, quota.track.error().message);
   }
   const double size = std::max(1.0, kib(question.request.size_bytes));
   std::optional<Touched> exceeded_by;
   for (const QuotaLimit& limit : quota.limits) {
     Touched touched = touch(question, question.request, policy, quota, limit);
     if (limit.counter_limit <= 0 || (quota.period_s == 0 && touched.counter->exists)) {
-      refuse_row(question, quota,
-                 fmt::format("limit {}: CounterLimit or Period is invalid", limit.id));
-      return Walk::refuse;
+      return refuse_row(question, quota,
+                        fmt::format("limit {}: CounterLimit or Period is invalid", limit.id));
     }
     const bool counts = limit.type == LimitType::message_count;
     touched.units = counts ? 1 : 0;
@@ -166,6 +167,12 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
     if (refusals_ == nullptr) return;
     refusals_->refused(by.limit->id, key_of(by), verdict, question.store.now());
   };
+  if (question.paused) {
+    observe("none");
+    set_reason(Reason::Kind::paused);
+    log("none");
+    return Walk::next;
+  }
   if (none) {
     observe("none");
     set_reason(Reason::Kind::no_verdict);
@@ -184,8 +191,8 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
     log(word);
     set_reason(Reason::Kind::invalid_verdict);
     log_end();
-    refuse_row(question, quota, describe_invalid_value("quotas", "Verdict", quota.verdict.text));
-    return Walk::refuse;
+    return refuse_row(question, quota,
+                      describe_invalid_value("quotas", "Verdict", quota.verdict.text));
   }
   // With `decay` they are answered as the Perl daemon does, and Postfix lets the mail pass.
   if (windowed_ && !quota.verdict.data_fits) {
@@ -258,8 +265,7 @@ Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& r
                                      const Policy& policy, const Quota& quota) {
   if (quota.track.for_request(recipient) == nullptr) {
     if (windowed_) return Walk::next;  // logged at RCPT, where it was refused
-    refuse_row(question, quota, quota.track.error().message);
-    return Walk::refuse;
+    return refuse_row(question, quota, quota.track.error().message);
   }
   std::optional<Touched> exceeded_by;
   for (const QuotaLimit& limit : quota.limits) {

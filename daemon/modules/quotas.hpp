@@ -21,6 +21,7 @@ class Quotas final : public Module {
       : windowed_(algorithm == Algorithm::window), refusals_(refusals) {}
 
   [[nodiscard]] std::string_view name() const override { return "Quotas"; }
+  [[nodiscard]] bool decides_what_counts() const override { return true; }
   // Counts the recipient in all limits of all matched policies, or in none and refuses.
   Next decide_rcpt(RcptQuestion& question) override;
   // Adds the size of the message; with `window` checks it first and may refuse the message.
@@ -50,7 +51,7 @@ class Quotas final : public Module {
   void settle(Question& question, Counter& counter, double use, Millis period) const;
   [[nodiscard]] Millis retry_after(const Question& question, const Touched& by) const;
   [[nodiscard]] std::string answer_of(const Question& question, const Touched& by) const;
-  void refuse_row(Question& question, const Quota& quota, std::string_view problem);
+  Walk refuse_row(Question& question, const Quota& quota, std::string_view problem);
   Touched touch(Question& question, const Request& about, const Policy& policy, const Quota& quota,
                 const QuotaLimit& limit);
   [[nodiscard]] std::string_view key_of(const Touched& touched) const {

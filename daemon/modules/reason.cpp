@@ -8,7 +8,7 @@ namespace policyd {
 namespace {
 
 // In the order of the enumeration, so that a kind is an index.
-constexpr std::array<std::string_view, 28> kWords = {"none",
+constexpr std::array<std::string_view, 29> kWords = {"none",
                                                      "verdict",
                                                      "no_verdict",
                                                      "invalid_verdict",
@@ -35,8 +35,9 @@ constexpr std::array<std::string_view, 28> kWords = {"none",
                                                      "spf_neutral",
                                                      "spf_permerror",
                                                      "spf_temperror",
-                                                     "no_spf_record"};
-static_assert(kWords.size() == static_cast<std::size_t>(Reason::Kind::no_spf_record) + 1);
+                                                     "no_spf_record",
+                                                     "paused"};
+static_assert(kWords.size() == static_cast<std::size_t>(Reason::Kind::paused) + 1);
 
 }  // namespace
 

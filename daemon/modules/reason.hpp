@@ -40,6 +40,7 @@ struct Reason {
     spf_permerror,
     spf_temperror,
     no_spf_record,
+    paused,  // a limit is exceeded, but all limits are paused
   };
 
   Kind kind = Kind::none;

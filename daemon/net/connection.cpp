@@ -134,7 +134,7 @@ void Connection::ask() {
                              value(Attribute::recipient)));
     context_.log.error(context_.refused.last);
     close_after_answer_ = true;
-    return answer({Action::defer, {}});
+    return answer({context_.engine.is_paused() ? Action::dunno : Action::defer, {}});
   }
   has_asked_ = true;
   now_doing(Doing::deciding);

@@ -23,6 +23,8 @@
 #include "daemon/process/readiness.hpp"
 #include "daemon/rules/all_mail.hpp"
 #include "daemon/sqlite/database.hpp"
+#include "daemon/status/pause_file.hpp"
+#include "daemon/status/pause_watch.hpp"
 #include "daemon/status/status_writer.hpp"
 #include "daemon/store/sqlite/sqlite_store.hpp"
 #include "version.hpp"
@@ -111,6 +113,8 @@ class Worker {
         engine_(loop_, store_, *log_, config_, wall_clock, &lookups_, &refusals_) {
     log_->notice(fmt::format("cbpolicyd {} started, pid {}", kVersion, ::getpid()));
     log_messages(loaded);
+    pause_.emplace(loop_, *log_, pause_file_of(config_.pid_file),
+                   [this](const Pause& pause) { engine_.set_pause(pause); });
     store_.open();
     cleanup_.emplace(
         *log_, CleanupSettings{config_.database, config_.table_prefix, config_.cleanup_sessions});
@@ -152,8 +156,10 @@ class Worker {
   }
 
   std::string status_line() {
-    if (store_.trouble().empty()) return serving_;
-    return fmt::format("{}, database trouble: {}", serving_, store_.trouble());
+    std::string line = serving_;
+    if (pause_->current() != Pause{}) line += ", limits are paused";
+    if (!store_.trouble().empty()) line += ", database trouble: " + store_.trouble();
+    return line;
   }
 
   void reload() {
@@ -210,6 +216,7 @@ class Worker {
       const RowProblem* problem = all_mail_deferred_by(*rules, engine_.module_names());
       if (problem != nullptr) now.all_mail_deferred = describe_all_mail(*problem);
     }
+    if (const Pause pause = pause_->current(); pause != Pause{}) now.pause = pause;
     now.modules = engine_.module_names();
     now.algorithm = config_.quotas_algorithm == Algorithm::window ? "window" : "decay";
     const Engine::Statistics counted = engine_.statistics();
@@ -235,6 +242,7 @@ class Worker {
   RefusalLog refusals_;
   DnsLookups lookups_;
   Engine engine_;
+  std::optional<PauseWatch> pause_;
   std::unique_ptr<Server> server_;
   std::optional<StatusWriter> status_writer_;
   std::optional<CleanupSchedule> cleanup_;

@@ -59,6 +59,11 @@ Status status_of(const json& from) {
                                      from_seconds(trouble.at("since").get<double>()),
                                      trouble.at("unstored").get<std::uint64_t>()};
   }
+  // Absent in the file of an earlier version, which may still run after an upgrade.
+  if (const auto pause = from.find("pause"); pause != from.end() && !pause->is_null()) {
+    status.pause =
+        Pause{from_seconds(pause->at("until").get<double>()), pause->at("counted").get<bool>()};
+  }
   const json& rules = from.at("rules");
   if (!rules.at("version").is_null()) {
     status.rules_version = rules.at("version").get<std::int64_t>();
@@ -98,6 +103,10 @@ std::string status_json(const Status& status) {
                {"since", to_seconds(status.trouble->since)},
                {"unstored", status.trouble->unstored}};
   }
+  json pause = nullptr;
+  if (status.pause) {
+    pause = {{"until", to_seconds(status.pause->until)}, {"counted", status.pause->counted}};
+  }
   json rules_version = nullptr;
   if (status.rules_version) rules_version = *status.rules_version;
   json refusals = json::array();
@@ -109,6 +118,7 @@ std::string status_json(const Status& status) {
               {"started", to_seconds(status.started)},
               {"database", status.database},
               {"trouble", trouble},
+              {"pause", pause},
               {"rules",
                {{"version", rules_version},
                 {"policies", status.policies},

@@ -13,6 +13,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
+#include "daemon/engine/pause.hpp"
 #include "daemon/modules/refusal_log.hpp"
 #include "daemon/protocol/refused_requests.hpp"
 
@@ -32,6 +33,7 @@ struct Status {
   TimePoint started{};
   std::string database;
   std::optional<Trouble> trouble;
+  std::optional<Pause> pause;                 // in force
   std::optional<std::int64_t> rules_version;  // nullopt: no rules could be read yet
   std::uint64_t policies = 0;
   std::uint64_t rule_problems = 0;

@@ -10,6 +10,7 @@
 #include "plugin/commands/commands.hpp"
 #include "plugin/doctor/problems.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
 
 namespace limits {
 namespace {
@@ -119,6 +120,7 @@ Outcome run_doctor(const Arguments& arguments, Context& context) {
   if (arguments.has("json")) {
     context.output.print(findings_json(*findings));
   } else {
+    print_headlines(headlines(question.daemon, context.now), context.advice, context.output);
     print_findings(*findings, context.output);
   }
   if (findings->count(Health::wrong) != 0) return found_wrong();

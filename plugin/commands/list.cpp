@@ -11,16 +11,18 @@
 #include "plugin/limit_text/limit_json.hpp"
 #include "plugin/rows/limits.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
 
 namespace limits {
 namespace {
 
 constexpr std::array<Option, 1> kListOptions = {{{"json", "", "print JSON"}}};
 
-nlohmann::json limits_json(const AllLimits& all) {
+nlohmann::json limits_json(const AllLimits& all, const std::vector<Headline>& warnings) {
   nlohmann::json limits = nlohmann::json::array();
   for (const StoredLimit& limit : all.limits) limits.push_back(json_of(limit));
-  return {{"limits", limits}, {"unreadable_quotas", all.unreadable}};
+  return {
+      {"limits", limits}, {"unreadable_quotas", all.unreadable}, {"warnings", texts_of(warnings)}};
 }
 
 void print_table(const AllLimits& all, Context& context) {
@@ -68,14 +70,19 @@ void print_table(const AllLimits& all, Context& context) {
 }
 
 Outcome run_list(const Arguments& arguments, Context& context) {
-  return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
-    if (arguments.has("json")) {
-      context.output.print(limits_json(all));
-    } else {
-      print_table(all, context);
-    }
-    return {};
-  });
+  return with_database(arguments, context,
+                       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+                         const auto all = read_limits(tables);
+                         if (!all) return tl::unexpected{all.error()};
+                         const auto warnings = headlines(daemon, context.now);
+                         if (arguments.has("json")) {
+                           context.output.print(limits_json(*all, warnings));
+                         } else {
+                           print_headlines(warnings, context.advice, context.output);
+                           print_table(*all, context);
+                         }
+                         return {};
+                       });
 }
 
 }  // namespace

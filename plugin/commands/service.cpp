@@ -19,6 +19,7 @@
 #include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
 
 namespace limits {
 namespace {
@@ -80,8 +81,19 @@ const char* supervised_by(const ServiceFiles& files, const DaemonState& state) {
   return files.systemctl.empty() ? "none" : "systemd";
 }
 
+// Those that the state itself does not say.
+std::vector<Headline> warnings_about(const ServiceFiles& files) {
+  auto lines =
+      headlines(find_daemon_config(std::nullopt, files.zextras_home), policyd::wall_clock());
+  std::erase_if(lines,
+                [](const Headline& line) { return line.kind == Headline::Kind::not_running; });
+  return lines;
+}
+
 nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
-  nlohmann::json out = {{"running", state.pid.has_value()}, {"ok", !state.problem}};
+  nlohmann::json out = {{"running", state.pid.has_value()},
+                        {"ok", !state.problem},
+                        {"warnings", texts_of(warnings_about(files))}};
   if (state.problem) out["wrong"] = *state.problem;
   if (state.pid) {
     out["pid"] = *state.pid;
@@ -129,11 +141,12 @@ void print_state(const ServiceFiles& files, const DaemonState& state, Output& ou
   if (state.problem) output.line(fmt::format("Problem: {}.", escaped(*state.problem)));
 }
 
-Outcome status(const ServiceFiles& files, bool json, Output& output) {
+Outcome status(const ServiceFiles& files, bool json, const TypedAdvice& advice, Output& output) {
   const DaemonState state = inspect(files);
   if (json) {
     output.print(as_json(files, state));
   } else {
+    print_headlines(warnings_about(files), advice, output);
     print_state(files, state, output);
   }
   if (state.problem) return found_wrong();
@@ -206,7 +219,7 @@ Outcome run_service(const Arguments& arguments, Context& context) {
     return report(carbonio::reload_service(files), "Reloaded the policy daemon's configuration.",
                   context.output);
   }
-  if (what == "status") return status(files, json, context.output);
+  if (what == "status") return status(files, json, context.advice, context.output);
   return wrong_use(fmt::format("not a valid action: '{}'; use service {}", shown(what), kWords));
 }
 

@@ -11,6 +11,7 @@
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/screen.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
 #include "plugin/usage/usage_table.hpp"
 
 namespace limits {
@@ -57,9 +58,13 @@ Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, const 
   if (!usage) return tl::unexpected{usage.error()};
   const DaemonNews news = read_news(daemon);
   const UsageView view{*all, *usage, news, query, advice};
+  const auto warnings = headlines(daemon, query.now);
   if (json) {
-    output.print(json_of(view));
+    nlohmann::json out = json_of(view);
+    out["warnings"] = texts_of(warnings);
+    output.print(out);
   } else {
+    print_headlines(warnings, advice, output);
     print_usage(view, output);
   }
   return {};

@@ -10,11 +10,13 @@
 
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/rules/rules_loader.hpp"
+#include "daemon/status/pause_file.hpp"
 #include "daemon/status/status.hpp"
 #include "hooks/service/daemon_probe.hpp"
 #include "hooks/system/wait_until.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
 
 namespace limits {
 namespace {
@@ -66,6 +68,18 @@ void check_config(const DoctorQuestion& question, Findings& findings) {
           : advice(fmt::format("set enable=1 in section [Quotas] of {}, then: carbonio-limits "
                                "service reload",
                                question.daemon.file.string())));
+}
+
+void check_pause(const policyd::Config& config, Findings& findings) {
+  const auto pause = policyd::read_pause(policyd::pause_file_of(config.pid_file));
+  if (!pause) {
+    findings.wrong("daemon.pause", escaped(pause.error().message),
+                   "the daemon ignores this file, so limits are in force",
+                   "carbonio-limits resume");
+  } else if (*pause && (*pause)->in_force(policyd::wall_clock())) {
+    findings.wrong("daemon.pause", pause_text(**pause), "no limit is in force until then",
+                   "carbonio-limits resume");
+  }
 }
 
 // Whether this user, who is the daemon's, may write or create the file.
@@ -198,6 +212,7 @@ void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& finding
                          "in the configuration");
     return;
   }
+  check_pause(config, findings);
   const fs::path file = policyd::status_file_of(config.pid_file);
   // In this order: a daemon that answers has written its status.
   const auto answer = carbonio::probe_daemon(config, kAnswerWithin);
