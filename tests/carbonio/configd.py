@@ -21,6 +21,12 @@ import sys
 import threading
 import time
 
+# main.cf's names for the attributes, as with Postfix 3.6 and newer.
+POSTSCREEN = {"zimbraMtaPostscreenGreetAction": "postscreen_greet_action",
+              "zimbraMtaPostscreenDnsblAction": "postscreen_dnsbl_action",
+              "zimbraMtaPostscreenDnsblSites": "postscreen_dnsbl_sites",
+              "zimbraMtaPostscreenBlacklistAction": "postscreen_denylist_action"}
+
 MODULES = {"AccessControl": "FALSE", "Accounting": "FALSE", "Amavis": "FALSE",
            "CheckHelo": "FALSE", "CheckSPF": "FALSE", "Greylisting": "FALSE", "Quotas": "TRUE"}
 
@@ -112,6 +118,11 @@ class Configd:
             enabled = "cbpolicyd" in self.values("zimbraServiceEnabled")
             self.write_postfix(f"check_policy_service inet:localhost:{self.policy_port},"
                                if enabled else "")
+
+    def postscreen(self):
+        """Lines of main.cf."""
+        return "".join(f"{name} = {', '.join(self.values(attribute))}\n"
+                       for attribute, name in POSTSCREEN.items() if self.values(attribute))
 
     def values(self, attribute):
         for name in (f"servers/{self.server}", "global"):

@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parent / "daemon"))
 from daemon_case import (  # noqa: E402, F401
     Connection, eventually, free_port, needs_root, service_user)
 from plugin_case import PROGRAM  # noqa: E402
-from postfix_instance import MAIN_CF, MASTER_CF  # noqa: E402
+from postfix_instance import MASTER_CF, main_cf  # noqa: E402
 
 SWITCH = f"carbonio prov ms {SERVER} +zimbraServiceEnabled cbpolicyd " \
          "zimbraCBPolicydQuotasEnabled TRUE"
@@ -78,7 +78,9 @@ class EnableCase(Carbonio):
         program.chmod(0o755)
 
     def write_postfix(self, check):
-        text = MAIN_CF.format(folder=self.postfix_folder, check=check)
+        text = main_cf(self.postfix_folder, check)
+        if hasattr(self, "configd"):
+            text += self.configd.postscreen()
         fresh = self.postfix_folder / "main.cf.new"
         fresh.write_text(text)
         # postconf waits until a file is two seconds old.

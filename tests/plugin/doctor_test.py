@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
 import json_keys  # noqa: E402
 from daemon_case import (  # noqa: E402
     DaemonTest, bin_dir, eventually, insert, last, limit, needs_root, quota)
-from postfix_instance import MAIN_CF, MASTER_CF  # noqa: E402
+from postfix_instance import MASTER_CF, main_cf  # noqa: E402
 
 OWN_GROUPS = """
 DELETE FROM policy_group_members;
@@ -43,7 +43,7 @@ class DoctorTest(DaemonTest):
         folder = self.daemon.folder / "postfix"
         folder.mkdir(exist_ok=True)
         check = f"check_policy_service inet:localhost:{self.daemon.port},"
-        main = MAIN_CF.format(folder=folder, check=check).replace(
+        main = main_cf(folder, check).replace(
             "check} permit_mynetworks", "check}").replace(
             f"smtpd_sender_restrictions = {check}",
             f"smtpd_sender_restrictions = {check} reject_sender_login_mismatch,")
@@ -483,7 +483,7 @@ class NoLimits(DoctorTest):
                 self.daemon.database.write_bytes(b"this is no database\n" * 1000)
                 self.daemon.give_to_service_user()
                 self.daemon.start()
-                self.assertEqual(self.daemon.ask(), answer)
+                self.assertTrue(self.daemon.ask().startswith(answer))
                 [finding] = self.wrong(settled=False)["daemon.trouble"]
                 self.assertIn(words, finding["why"])
                 self.assertIn("every 30 s", finding["fix"])

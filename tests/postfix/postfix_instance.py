@@ -11,7 +11,9 @@ All of them believe XCLIENT from 127.0.0.1, so that a test can come from any add
 SASL user. Postfix has to be started by root; where we are another, the tests fail and say so.
 """
 
+import functools
 import os
+import re
 import shutil
 import smtplib
 import subprocess
@@ -21,7 +23,7 @@ from dataclasses import dataclass, field
 from daemon import free_port, public_folder
 
 MAIN_CF = """\
-compatibility_level = 3.6
+compatibility_level = {level}
 queue_directory = {folder}/queue
 data_directory = {folder}/data
 maillog_file = {folder}/mail.log
@@ -78,6 +80,23 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+
+
+@functools.cache
+def compatibility_level() -> str:
+    """Carbonio's, where this Postfix is about as new as Carbonio's."""
+    done = subprocess.run(["postconf", "-dh", "mail_version"], env={**os.environ, "PATH": PATH},
+                          capture_output=True, text=True, check=True)
+    version = tuple(int(number) for number in re.findall(r"\d+", done.stdout)[:2])
+    return "3.11" if version >= (3, 10) else "3.6"
+
+
+def main_cf(folder, check="") -> str:
+    """`check` precedes Postfix's other restrictions."""
+    return MAIN_CF.format(folder=folder, check=check, level=compatibility_level())
+
+
 @dataclass
 class Sent:
     """What became of one mail: the reply to MAIL FROM, to each recipient, and to the message."""
@@ -116,8 +135,7 @@ class PostfixInstance:
             (self.folder / name).mkdir(mode=0o755)
         shutil.chown(self.folder / "data", "postfix")
         check = f"check_policy_service {policy_service}," if policy_service else ""
-        main_cf = MAIN_CF.format(folder=self.folder, check=check)
-        (self._conf / "main.cf").write_text(main_cf)
+        (self._conf / "main.cf").write_text(main_cf(self.folder, check))
         (self._conf / "master.cf").write_text(MASTER_CF.format(**self.ports))
 
     def __enter__(self):
