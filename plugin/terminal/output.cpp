@@ -44,11 +44,11 @@ void Output::print_cell(const Cell& cell) {
   if (coloured) out_ << "\033[0m";
 }
 
-void Output::line(std::string_view text) { out_ << text << '\n'; }
+void Output::line(std::string_view text) { out_ << escaped(text) << '\n'; }
 
 void Output::line(const Cell& left, const Cell& right) {
-  print_cell(left);
-  print_cell(right);
+  print_cell({escaped(left.text), left.colour});
+  print_cell({escaped(right.text), right.colour});
   out_ << '\n';
 }
 
@@ -58,6 +58,11 @@ void Output::flush() { out_.flush(); }
 
 void Output::note(std::string_view text) {
   print_wrapped(*this, {"Note: ", Colour::yellow}, {std::string{text}});
+}
+
+void Table::add(std::vector<Cell> row) {
+  for (Cell& cell : row) cell.text = escaped(cell.text);
+  rows_.push_back(std::move(row));
 }
 
 std::vector<std::size_t> Table::widths() const {
@@ -120,8 +125,9 @@ void Output::print(const Table& table) {
 }
 
 void Output::print(const nlohmann::json& value) {
-  // Text from the database may be anything; invalid UTF-8 becomes U+FFFD instead of an error.
-  out_ << value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  // Text from the database may be anything. ASCII only: a terminal gets no control character and
+  // no change of direction, and look-alike letters show. Invalid UTF-8 becomes U+FFFD.
+  out_ << value.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
 std::string bar(double percent, std::size_t width) {
@@ -166,7 +172,7 @@ std::size_t room_beside(const Output& output, std::string_view label) {
 
 void print_wrapped(Output& output, const Cell& label, const Cell& text) {
   Cell left = label;
-  for (const std::string& line : wrapped(text.text, room_beside(output, label.text))) {
+  for (const std::string& line : wrapped(escaped(text.text), room_beside(output, label.text))) {
     output.line(left, {line, text.colour});
     left.text.assign(width_of(label.text), ' ');
   }

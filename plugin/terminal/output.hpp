@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Output of the command: sentences, aligned tables, text wrapped to the terminal, JSON. Colour and
+// Output of the command: sentences, aligned tables, text wrapped to the terminal, JSON. Names come
+// from the database and from strangers, so here, and for all output, control characters and changes
+// of direction are escaped. Colour and
 // bars only on a terminal; NO_COLOR disables colour (https://no-color.org).
 #pragma once
 
@@ -38,7 +40,7 @@ struct Column {
 class Table {
  public:
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-  void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
+  void add(std::vector<Cell> row);
   [[nodiscard]] bool empty() const { return rows_.empty(); }
   [[nodiscard]] std::size_t width() const;      // of a line if nothing is cut
   [[nodiscard]] std::size_t min_width() const;  // if all columns that may shrink are cut
@@ -55,7 +57,7 @@ class Output {
   Output(std::ostream& out, Style style) : out_(out), style_(style) {}
 
   [[nodiscard]] const Style& style() const { return style_; }
-  void line(std::string_view text);  // the caller must have escaped control characters
+  void line(std::string_view text);
   void line(const Cell& left, const Cell& right);
   void text(std::string_view text);  // verbatim
   void note(std::string_view text);  // "Note: ..."

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""Names come from the database and from strangers: nothing that the command prints may move the
+cursor, change colours or turn the direction of writing, in text or in JSON."""
+
+import json
+import subprocess
+import sys
+import pathlib
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+
+from daemon_case import DaemonTest, eventually  # noqa: E402
+
+# ESC, BEL, CR, DEL, C1's CSI, right-to-left override, isolates, the line separator.
+HOSTILE = ("\x1b[31m", "\x07", "\r", "\x7f", "\x9b31m", "\u202e", "\u2066", "\u200f", "\u2028")
+
+
+class HostileNames(DaemonTest):
+    def printed(self, *words):
+        done = subprocess.run([self.daemon.programs / "carbonio-limits", *words], timeout=60,
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              env={"ZEXTRAS_HOME": str(self.daemon.folder), "PATH": "/usr/bin:/bin"})
+        self.assertIn(done.returncode, (0, 2, 3), done.stderr)
+        return (done.stdout + done.stderr).decode()
+
+    def check(self, *words):
+        text = self.printed(*words)
+        for character in text:
+            self.assertFalse(character != "\n" and (not character.isprintable()), (words, text))
+        return text
+
+    def test_everything_that_prints_them(self):
+        bad = "x".join(HOSTILE)
+        quoted = f"a{bad}b".replace("'", "''")
+        self.daemon = self.make_daemon()
+        self.daemon.sql(f"""
+            INSERT INTO policies (Name, Priority, Description) VALUES ('{quoted}', 0, '{quoted}');
+            INSERT INTO policy_members (PolicyID, Source, Destination) VALUES
+              (6, '{quoted}@example.org', 'any'), (6, '%{quoted}', '{quoted}'), (6, 'any', 'any');
+            INSERT INTO policy_groups (Name) VALUES ('{quoted}');
+            INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (3, '{quoted}');
+            INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict, Data) VALUES
+              (6, '{quoted}', 'Sender:user@domain', 3600, 'DEFER', '{quoted}'),
+              (6, '{quoted}', 'Sender:{quoted}', 3600, '{quoted}', '{quoted}');
+            INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES
+              (3, 'MessageCount', 1), (4, 'MessageCount', '{quoted}'), (3, '{quoted}', 1);
+            INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) VALUES
+              (4, 'Sender:{quoted}@example.org', {int(time.time())}, 1);""")
+        self.daemon.sql("UPDATE quotas SET Disabled = 1 WHERE ID = 4;")
+        sender = "e\x1b[31mvil\u202e@example.org"
+        self.assertTrue(eventually(lambda: self.daemon.ask(sender=sender) != "DUNNO"))
+        time.sleep(1.5)  # the daemon's status
+        for words in (("list",), ("show", "3"), ("usage",), ("usage", "example.org"), ("doctor",),
+                      ("explain", "--from", "a@example.org", "--to", "b@example.com"),
+                      ("service", "status"), ("off", "3"), ("on", "3"), ("set", "3", "2/h"),
+                      ("usage", bad), ("remove", "3", "--dry-run")):
+            self.check(*words)
+        for words in (("list",), ("show", "3"), ("usage",), ("doctor",),
+                      ("explain", "--from", "a@example.org", "--to", "b@example.com")):
+            text = self.check(*words, "--json")
+            self.assertTrue(text.isascii(), words)
+            json.loads(text)
+        # Programs get the name as it is.
+        self.assertEqual(json.loads(self.printed("show", "3", "--json"))["name"], f"a{bad}b")
+
+
+if __name__ == "__main__":
+    unittest.main()
