@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `export`: all limits as a text file.
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -17,39 +16,49 @@
 namespace limits {
 namespace {
 
-Result<void> write_file(const std::string& name, const std::string& text) {
+Outcome write_file(const std::string& name, const std::string& text) {
   std::ofstream file{name, std::ios::binary | std::ios::trunc};
   file << text;
   file.close();
   if (file) return {};
-  const std::string why = std::strerror(errno);
-  return policyd::failure(fmt::format(
-      "cannot write {}: {}; user {}, who owns the database, writes the file, so choose a folder "
-      "that this user can write to, or use 'carbonio-limits export > FILE'",
-      shown(name), why, user_name(geteuid())));
+  return failed(fmt::format("cannot write {}: {}", shown(name), std::strerror(errno)));
+}
+
+// The database is read as its owner; the file is written as the user who called.
+tl::expected<std::string, Failure> read_as_owner(const Arguments& arguments,
+                                                 const Context& context) {
+  const auto daemon = database_of(arguments, context);
+  if (!daemon) return failed(daemon.error());
+  const auto owner = AsOwner::of(daemon->config.database);
+  if (!owner) return failed(owner.error());
+  std::string text;
+  auto read = with_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+        const auto all = read_limits(tables);
+        if (!all) return tl::unexpected{all.error()};
+        const auto special = read_special_quotas(tables);
+        if (!special) return tl::unexpected{special.error()};
+        const InWords expressed = in_words(*all, *special);
+        const auto carried = read_carried(tables, expressed);
+        if (!carried) return tl::unexpected{carried.error()};
+        text = format_limit_file(*all, expressed, *carried);
+        return {};
+      });
+  if (!read) return tl::unexpected{read.error()};
+  return text;
 }
 
 Outcome run_export(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
-  return with_database(arguments, context,
-                       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
-                         const auto all = read_limits(tables);
-                         if (!all) return tl::unexpected{all.error()};
-                         const auto special = read_special_quotas(tables);
-                         if (!special) return tl::unexpected{special.error()};
-                         const InWords expressed = in_words(*all, *special);
-                         const auto carried = read_carried(tables, expressed);
-                         if (!carried) return tl::unexpected{carried.error()};
-                         const std::string text = format_limit_file(*all, expressed, *carried);
-                         if (words.empty() || words.front() == "-") {
-                           context.output.text(text);
-                           return {};
-                         }
-                         if (auto written = write_file(words.front(), text); !written)
-                           return written;
-                         context.output.line(fmt::format("Wrote {}.", shown(words.front())));
-                         return {};
-                       });
+  const auto text = read_as_owner(arguments, context);
+  if (!text) return tl::unexpected{text.error()};
+  if (words.empty() || words.front() == "-") {
+    context.output.text(*text);
+    return {};
+  }
+  if (auto written = write_file(words.front(), *text); !written) return written;
+  context.output.line(fmt::format("Wrote {}.", shown(words.front())));
+  return {};
 }
 
 }  // namespace
@@ -60,11 +69,8 @@ const Command kExport = {
     "Write all limits to a file that 'import' reads",
     "The file has one line per limit, exactly as you would type it, so it can be kept in version "
     "control. Groups, with the members that 'sync' did not write, are lines that begin with "
-    "'group'; "
-    "what no command can express is carried as rows of the tables, in lines that begin with 'row'. "
-    "Without FILE the "
-    "limits go to standard output. FILE is written by the user who owns the database, who must be "
-    "able to write to its folder.",
+    "'group'; what no command can express is carried as rows of the tables, in lines that begin "
+    "with 'row'. Without FILE the limits go to standard output.",
     "export\n"
     "export /var/tmp/limits.txt",
     {},

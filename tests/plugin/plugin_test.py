@@ -609,6 +609,21 @@ class Owner(Plugin):
         err = self.run_it("backup", str(secret / "new.db"), status=2)
         self.assertIn("Permission denied; user nobody, who owns the database, writes the copy", err)
 
+    def test_export_writes_where_root_may(self):
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        self.run_it("send", "7/h")
+        secret = self.home / "secret"
+        secret.mkdir()
+        secret.chmod(0o700)
+        file = secret / "limits.txt"
+        self.assertEqual(self.run_it("export", str(file)), f"Wrote {file}.\n")
+        self.assertEqual(file.stat().st_uid, 0)
+        self.assertIn("send 7/h", file.read_text())
+        self.run_it("import", str(file))
+        self.assertIn("No such file", self.run_it("export", str(secret / "a/b"), status=2))
+        self.assertEqual({path.stat().st_uid for path in self.database.parent.iterdir()}, {NOBODY})
+
     def test_another_user_is_told_which_user_to_become(self):
         self.init()
         before = self.files()
