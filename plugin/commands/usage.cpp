@@ -106,7 +106,8 @@ const Command kUsage = {
     "usage",
     "[ADDRESS] [--top N] [--watch | --json]",
     "Show who has used how much of which limit",
-    "Shows the current use, fullest first, and how often the daemon has refused mail since it was "
+    "Shows the current use, first of those who are refused now, then the fullest, and how often "
+    "the daemon has refused mail since it was "
     "started. With ADDRESS it shows all counters of a mail address (and its domain), a domain (and "
     "its users), an IP address (and networks that contain it) or a login name. For a limit with "
     "verdict none you see whose mail it would have stopped.",

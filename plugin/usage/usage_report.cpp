@@ -60,6 +60,7 @@ void count_decay(Use& use, const Counter& counter, TimePoint now) {
 struct ActiveRow {
   std::size_t limit = 0;
   Rate rate;
+  bool monitors = false;
   double empty_before_s = 0;  // a counter that was last updated then or earlier is empty by now
 };
 using ActiveRows = std::unordered_map<std::int64_t, ActiveRow>;  // by ID
@@ -70,7 +71,8 @@ ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, TimePoint now)
     for (const StoredRate& rate : limits[i].rates) {
       if (!limits[i].policy_enabled || !rate.enabled) continue;
       const auto period_s = static_cast<double>(rate.rate.period.count());
-      out[rate.limit_id] = ActiveRow{i, rate.rate, policyd::to_seconds(now) - period_s};
+      out[rate.limit_id] = ActiveRow{i, rate.rate, verdict_word(limits[i].verdict) == "none",
+                                     policyd::to_seconds(now) - period_s};
     }
   }
   return out;
@@ -101,6 +103,7 @@ class Exceptions {
 };
 
 bool is_fuller(const Use& a, const Use& b) {
+  if (a.refuses_now() != b.refuses_now()) return a.refuses_now();
   if (a.percent() != b.percent()) return a.percent() > b.percent();
   return a.key != b.key ? a.key < b.key : a.limit_id < b.limit_id;
 }
@@ -125,7 +128,7 @@ class Collector {
     ++usage_.active;
     // Without new mail the use only falls, so the stored value is an upper bound.
     const double bound = 100.0 * std::ceil(counter.value) / static_cast<double>(limit.rate.amount);
-    if (usage_.uses.size() >= query_.max && bound < usage_.uses.front().percent()) return;
+    if (usage_.uses.size() >= query_.max && is_less_full(bound, limit.monitors)) return;
     evaluate(row, found->first, limit, counter);
   }
 
@@ -141,6 +144,7 @@ class Collector {
     use.limit = limit.limit;
     use.limit_id = limit_id;
     use.rate = limit.rate;
+    use.monitored = limit.monitors;
     counter.state = row.blob(4);
     if (query_.decay) {
       count_decay(use, counter, query_.now);
@@ -153,7 +157,10 @@ class Collector {
     }
     auto& uses = usage_.uses;
     const bool full = uses.size() >= query_.max;
-    if (full && use.percent() < uses.front().percent()) return;
+    if (full && use.refuses_now() == uses.front().refuses_now() &&
+        use.percent() < uses.front().percent()) {
+      return;
+    }
     use.key = std::string{row.text(1)};
     if (full && !is_fuller(use, uses.front())) return;
     if (full) {
@@ -163,6 +170,15 @@ class Collector {
     uses.push_back(std::move(use));
     // A heap with the least full at the front.
     if (query_.max < kUnbounded) std::push_heap(uses.begin(), uses.end(), is_fuller);
+  }
+
+  // Than all that are kept, whatever its exact use below `bound` percent is.
+  [[nodiscard]] bool is_less_full(double bound, bool monitored) const {
+    constexpr double kFullPercent = 100;
+    const Use& least = usage_.uses.front();
+    const bool may_refuse = !monitored && bound >= kFullPercent;
+    if (may_refuse != least.refuses_now()) return !may_refuse;
+    return bound < least.percent();
   }
 
   static constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();

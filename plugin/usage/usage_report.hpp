@@ -24,9 +24,12 @@ struct Use {
   // When one more message (or KiB) passes if no other mail arrives; none if one passes now.
   std::optional<policyd::TimePoint> next_free;
 
+  bool monitored = false;  // nothing is refused
+
   [[nodiscard]] double percent() const {
     return 100.0 * static_cast<double>(used) / static_cast<double>(rate.amount);
   }
+  [[nodiscard]] bool refuses_now() const { return next_free.has_value() && !monitored; }
 };
 
 struct UsageQuery {
@@ -37,7 +40,7 @@ struct UsageQuery {
 };
 
 struct Usage {
-  std::vector<Use> uses;   // fullest first
+  std::vector<Use> uses;   // those that refuse now first, then the fullest
   std::size_t active = 0;  // non-empty counters, including those that are not in `uses`
 };
 

@@ -261,6 +261,17 @@ class Live(DaemonTest):
         self.assertEqual(self.how_many_pass(5), 5)
         self.assertIn("monitored: 3 too many", self.say("usage").stdout)
 
+    def test_who_is_refused_stands_above_who_is_only_monitored(self):
+        self.say("send", "2/h")
+        self.say("send", "1/day", "--per", "domain", "--verdict", "none")
+        self.assertEqual(self.how_many_pass(), 2)
+        for sender in ("bob@example.org", "eve@example.org"):
+            self.assertTrue(self.passes(sender))
+        for top in (1, 2, 3, 10):
+            rows = json.loads(self.say("usage", "--json", "--top", str(top)).stdout)["usage"]
+            self.assertEqual([(row["key"], row["percent"]) for row in rows][:2],
+                             [(f"Sender:{USER}", 100), ("Sender:@example.org", 400)][:top])
+
     def test_message_with_figures(self):
         self.say("send", "1/h", "--message", "You sent {used} of {limit}")
         self.assertTrue(self.passes())
