@@ -29,8 +29,7 @@ install(PROGRAMS ${CMAKE_SOURCE_DIR}/scripts/zmcbpolicydinit DESTINATION ${home}
 install(FILES ${here}/conf/carbonio-limits.conf DESTINATION ${home}/conf)
 install(FILES ${here}/tmpfiles.d/carbonio-limits.conf DESTINATION usr/lib/tmpfiles.d)
 install(FILES ${here}/sysusers.d/carbonio-limits.conf DESTINATION usr/lib/sysusers.d)
-# For hosts without systemd, which are never RHEL 9; RHEL 8 is not supported.
-install(FILES ${here}/cron.d/carbonio-limits DESTINATION etc/cron.d COMPONENT deb)
+install(FILES ${here}/cron.d/carbonio-limits DESTINATION etc/cron.d)
 
 # Units. The package carbonio-policyd owns carbonio-policyd.service: we add a drop-in on Debian and
 # replace the unit on RHEL. A vendor link starts it at boot, subject to a condition in the unit.
@@ -61,7 +60,7 @@ install(FILES ${made}/completion DESTINATION usr/share/bash-completion/completio
 set(doc_dir usr/share/doc/carbonio-limits)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${doc_dir})
 install(FILES ${here}/logrotate/carbonio-limits DESTINATION ${doc_dir}/examples RENAME logrotate)
-install(FILES ${here}/prometheus/carbonio-limits.rules.yml DESTINATION ${doc_dir}/examples)
+install(FILES ${here}/prometheus/carbonio-limits.yml DESTINATION ${doc_dir}/examples)
 # Debian's and rpm's changelogs name the version; CHANGELOG.md lists the notable changes.
 add_custom_command(
   OUTPUT ${package_changelogs} ${made}/changelog.Debian.gz ${made}/changelog.gz
@@ -123,12 +122,13 @@ set(CPACK_RPM_POST_TRANS_SCRIPT_FILE ${here}/rpm/posttrans)
 set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE ${here}/rpm/preun)
 set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE ${here}/rpm/postun)
 set(CPACK_RPM_USER_FILELIST "%config(noreplace) /${home}/conf/carbonio-limits.conf"
+                            "%config(noreplace) /etc/cron.d/carbonio-limits"
                             "%doc /${doc_dir}/README.md"
                             "%license /${doc_dir}/LICENSE")
 # These folders belong to Carbonio or the system.
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
     /opt /${home} /${home}/bin /${home}/common /${home}/common/bin /${home}/conf /${home}/libexec
-    /usr/lib/systemd /usr/lib/systemd/system
+    /etc /etc/cron.d /usr/lib/systemd /usr/lib/systemd/system
     /usr/lib/systemd/system/timers.target.wants /usr/lib/tmpfiles.d /usr/lib/sysusers.d
     /usr/share/man /usr/share/man/man8 /usr/share/bash-completion
     /usr/share/bash-completion/completions)

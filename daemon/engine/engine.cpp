@@ -159,7 +159,8 @@ Verdict Engine::bypass(const Request& request) {
         pass ? "pass" : "tempfail", request.client_address.to_short_string(), request.helo_name,
         request.sender, request.recipient));
   }
-  return {pass ? Action::dunno : Action::defer, {}};
+  if (pass) return {};
+  return {Action::defer, "Mail limits cannot be read at the moment; please try again later"};
 }
 
 // A message that another process began. Null if it has ended or is unknown.

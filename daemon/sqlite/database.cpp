@@ -247,6 +247,13 @@ Result<void> create_database(const fs::path& file, std::string_view table_prefix
     if (fs::file_size(file, code) == 0 && !code) return fill(file, table_prefix);
     return failure(fmt::format("there is a database {} already", file.string()));
   }
+  const fs::path folder = file.parent_path();
+  if (!folder.empty() && !fs::is_directory(folder, code)) {
+    return failure(fmt::format("cannot create the database {}: {}", file.string(),
+                               code && code != std::errc::no_such_file_or_directory
+                                   ? code.message()
+                                   : fmt::format("there is no folder {}", folder.string())));
+  }
   fs::path fresh = file;
   fresh += ".new";
   remove_database(fresh);

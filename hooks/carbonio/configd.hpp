@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // carbonio-configd, which generates cbpolicyd.conf and Postfix's main.cf: a request to do so now.
-// The newer version answers before it has written the files, and rarely writes them unasked; the
-// older one answers afterwards, and checks for changes every 60 s. So this waits until the change
-// shows in the files, too.
+// The newer version answers before it has written the files, and checks for changes every 300 s;
+// the older one answers afterwards, and checks every 60 s. So this waits until the change shows in
+// the files, too. A rewrite restarts and reloads nothing.
 #pragma once
 
 #include <chrono>

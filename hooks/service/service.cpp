@@ -15,6 +15,7 @@
 #include "daemon/config/config.hpp"
 #include "hooks/service/daemon_probe.hpp"
 #include "hooks/service/daemon_process.hpp"
+#include "hooks/system/may_run.hpp"
 #include "hooks/system/run_program.hpp"
 #include "hooks/system/users.hpp"
 #include "hooks/system/wait_until.hpp"
@@ -33,6 +34,19 @@ constexpr std::chrono::seconds kQueryWithin{10};
 constexpr std::chrono::seconds kAnswerWithin{2};
 constexpr std::chrono::milliseconds kInterval{20};
 
+// Carbonio's own test. That the unit can be loaded proves nothing: packages brought it for Ubuntu
+// 22.04 and RHEL 8 too, where zmcontrol runs the services.
+bool systemd_is_in_charge(const std::string& systemctl) {
+  const auto says = [&](const char* verb, const std::string& unit) {
+    const auto done = run_program({{systemctl, verb, "--quiet", unit}, kQueryWithin});
+    return done && done->status == 0;
+  };
+  for (const char* host : {"mta", "appserver", "proxy", "directory-server"}) {
+    if (says("is-enabled", fmt::format("carbonio-{}.target", host))) return true;
+  }
+  return says("is-active", kServiceUnit);  // somebody started it there
+}
+
 fs::path find_systemctl(const fs::path& zextras_home) {
   std::error_code code;
   if (zextras_home != "/opt/zextras" || !fs::is_directory("/run/systemd/system", code)) return {};
@@ -40,7 +54,8 @@ fs::path find_systemctl(const fs::path& zextras_home) {
     if (!is_program(file)) continue;
     const auto known = run_program(
         {{file, "show", "--property=LoadState", "--value", kServiceUnit}, kQueryWithin});
-    if (known && known->status == 0 && known->out == "loaded\n") return file;
+    const bool loaded = known && known->status == 0 && known->out == "loaded\n";
+    if (loaded && systemd_is_in_charge(file)) return file;
   }
   return {};
 }
@@ -134,6 +149,11 @@ Result<ServiceChange> stop_processes(const ServiceFiles& files) {
       "names its process)");
 }
 
+Result<void> check_program(const ServiceFiles& files, const policyd::Config& config) {
+  const auto user = find_user(config.user);
+  return user ? check_may_run(files.program, *user) : Result<void>{};
+}
+
 // What would leave a half-working daemon after its start.
 Result<void> check_start(const ServiceFiles& files) {
   const auto loaded = policyd::load_config(files.config);
@@ -149,7 +169,7 @@ Result<void> check_start(const ServiceFiles& files) {
     return failure(
         fmt::format("there is no program {}; reinstall the package", files.program.string()));
   }
-  if (::geteuid() == 0 || config.user.empty()) return {};
+  if (::geteuid() == 0 || config.user.empty()) return check_program(files, config);
   if (const auto user = find_user(config.user); user && user->id == ::geteuid()) return {};
   return failure(
       fmt::format("the daemon runs as user {0}; start it as {0} or as root", config.user));
@@ -193,6 +213,7 @@ Result<policyd::Config> next_config(const ServiceFiles& files) {
 Result<void> replace_worker(const ServiceFiles& files, pid_t supervisor, pid_t worker) {
   const auto config = next_config(files);
   if (!config) return tl::unexpected{config.error()};
+  if (auto may_run = check_program(files, *config); !may_run) return may_run;
   if (auto sent = send_signal(supervisor, SIGUSR2); !sent) return sent;
   const bool replaced = wait_until(kWithin, kInterval, [&] {
     const auto now = find_worker(supervisor);
@@ -204,6 +225,11 @@ Result<void> replace_worker(const ServiceFiles& files, pid_t supervisor, pid_t w
 }
 
 }  // namespace
+
+bool is_carbonio(const fs::path& zextras_home) {
+  std::error_code code;
+  return fs::exists(zextras_home / "bin" / "carbonio", code);
+}
 
 bool is_switched_on(const fs::path& zextras_home) {
   std::error_code code;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The policy daemon as this host runs it: by systemd's unit carbonio-policyd.service, or, if
-// systemd does not run it (zmcontrol), in the background under its own supervisor. `carbonio-limits
-// service`, `enable` and zmcbpolicydctl start, stop and query it through here only. For a process
-// with one thread.
+// systemd does not run Carbonio's services (zmcontrol does), in the background under its own
+// supervisor. `carbonio-limits service`, `enable` and zmcbpolicydctl start, stop and query it
+// through here only. For a process with one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct ServiceFiles {
   std::filesystem::path program;    // cbpolicyd
   std::filesystem::path config;     // conf/cbpolicyd.conf, absolute
   std::filesystem::path pid_file;   // as configured
-  std::filesystem::path systemctl;  // empty: systemd does not run, or does not have the unit
+  std::filesystem::path systemctl;  // empty: systemd is not in charge of the services
 };
 
 // Created by `enable` and removed by `disable`: the service runs on this host. The package's unit,
@@ -30,11 +30,13 @@ struct ServiceFiles {
 inline std::filesystem::path enabled_mark(const std::filesystem::path& zextras_home) {
   return zextras_home / "data" / "cbpolicyd" / "enabled";
 }
-// Whether it exists.
+// Whether this is a host of Carbonio; if not, Postfix and its configuration are the admin's.
+bool is_carbonio(const std::filesystem::path& zextras_home);
+// Whether the mark exists.
 bool is_switched_on(const std::filesystem::path& zextras_home);
 
-// Of this host, including whether systemd has the unit. The unit serves /opt/zextras only; a daemon
-// of another home runs in the background.
+// Of this host, including whether systemd is in charge: one of Carbonio's targets is enabled. The
+// unit serves /opt/zextras only; a daemon of another home runs in the background.
 ServiceFiles find_service(const std::filesystem::path& zextras_home);
 
 enum class ServiceChange : std::uint8_t { done, unchanged };  // unchanged: already (not) running

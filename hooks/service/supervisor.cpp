@@ -24,6 +24,7 @@
 #include "daemon/base/unique_fd.hpp"
 #include "daemon/process/pid_file.hpp"
 #include "daemon/process/thread_signals.hpp"
+#include "hooks/system/may_run.hpp"
 
 namespace carbonio {
 namespace {
@@ -171,7 +172,14 @@ class Supervisor {
     for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
     policyd::unblock_signals();
     ::execve(words.front().c_str(), pointers(words).data(), pointers(environment).data());
-    ::_exit(127);
+    const std::string why = std::strerror(errno);
+    const auto may_run = check_may_run(words.front());
+    const std::string text =
+        may_run ? fmt::format("cannot run {}: {}", words.front(), why) : may_run.error().message;
+    ::syslog(LOG_MAIL | LOG_ERR, "%s", text.c_str());
+    // Nobody reads it once the start is over.
+    static_cast<void>(!::write(STDERR_FILENO, (text + "\n").data(), text.size() + 1));
+    ::_exit(2);
   }
 
   void take_notifications() {

@@ -8,8 +8,10 @@
 #include "hooks/carbonio/policy_attributes.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/with_database.hpp"
 #include "plugin/host/host_service.hpp"
 #include "plugin/host/server_switch.hpp"
+#include "plugin/postfix/stop_asking.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -75,7 +77,57 @@ Outcome disable_servers(const ThisCarbonio& carbonio, const carbonio::Directory&
   return {};
 }
 
+// Without Carbonio Postfix's configuration is the admin's: as long as it asks the daemon, this says
+// how to change it, and changes nothing.
+Outcome disable_without_carbonio(const Arguments& arguments, Context& context) {
+  if (arguments.has("server") || arguments.has("all-mta")) {
+    return wrong_use("this host has no Carbonio, so --server and --all-mta cannot be used");
+  }
+  const auto daemon = find_database(std::nullopt, context.zextras_home);
+  if (!daemon) return failed(daemon.error());
+  const PostfixFacts facts = read_postfix(context.zextras_home, context.search_path, std::nullopt);
+  const std::string again = context.advice.complete("carbonio-limits disable");
+  if (facts.why_not.empty() && asks_us(facts, daemon->config)) {
+    const auto commands = stop_asking_commands(facts, policy_service_names(daemon->config));
+    if (commands.empty()) {
+      return failed(fmt::format(
+          "Postfix asks the daemon, and would answer 451 to all mail without it; nothing was "
+          "changed: remove its check_policy_service from Postfix's configuration, run 'postfix "
+          "reload', and run '{}' again",
+          again));
+    }
+    context.output.line(
+        "Postfix asks the daemon, and would answer 451 to all mail without it. Run:");
+    for (const std::string& command : commands) context.output.line("  " + escaped(command));
+    context.output.line("  postfix reload");
+    context.output.line("  " + again);
+    return failed("nothing was changed: Postfix still asks the daemon; see above");
+  }
+  const HostService host{context, {}};
+  if (arguments.has("dry-run")) {
+    std::vector<std::string> commands;
+    if (!host.is_stopped()) {
+      commands.push_back(context.advice.complete("carbonio-limits service stop"));
+      commands.push_back(
+          fmt::format("rm -f {}", carbonio::enabled_mark(context.zextras_home).string()));
+    }
+    print_dry_run(commands, context.output);
+    return {};
+  }
+  StepReport steps{context.output};
+  auto left = host.leave_postfix(false, steps);
+  if (left) left = host.stop(steps);
+  if (!left) return failed(left.error());
+  context.output.line(steps.any_done()
+                          ? "The policy daemon is stopped; its database is kept."
+                          : "Nothing to change: the policy daemon is already stopped.");
+  return {};
+}
+
 Outcome run_disable(const Arguments& arguments, Context& context) {
+  if (!carbonio::is_carbonio(context.zextras_home)) {
+    return disable_without_carbonio(arguments, context);
+  }
   const auto task = server_task(arguments, context);
   if (!task) return tl::unexpected{task.error()};
   const auto answers = ask_about(*task, {carbonio::kServicesAttribute}, carbonio::Inherited::with);
@@ -99,7 +151,9 @@ const Command kDisable = {
     "Removes cbpolicyd from zimbraServiceEnabled and waits until Postfix no longer asks the "
     "daemon; then stops the service on this host, which no longer starts at boot. If Postfix keeps "
     "asking, the service keeps running: without it Postfix would defer all mail. Database and "
-    "limits are kept.",
+    "limits are kept.\n"
+    "On a host without Carbonio it stops the service, unless Postfix asks it: then it prints the "
+    "commands that change that, and changes nothing. To let all mail pass for a while, use pause.",
     "disable --dry-run\n"
     "disable",
     kDisableOptions,

@@ -5,10 +5,15 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <functional>
 
 #include "daemon/base/ascii.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/host/server_switch.hpp"
+#include "plugin/postfix/postfix_asks.hpp"
+#include "plugin/postfix/postscreen.hpp"
+#include "plugin/postfix/reload.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -118,7 +123,43 @@ std::string verdict(const carbonio::Directory& directory, const Entry& entry) {
   return "Blocks nothing: the tests have no consequences";
 }
 
-void print_status(const carbonio::Directory& directory, Output& output) {
+// Whether both have the same words, in any order.
+bool same_words(const std::vector<std::string>& wanted, std::string_view has) {
+  std::vector<std::string> left;
+  for (const std::string& value : wanted) {
+    for (std::string& word : restriction_words(lower_cased(value))) left.push_back(std::move(word));
+  }
+  std::vector<std::string> right = restriction_words(lower_cased(has));
+  std::sort(left.begin(), left.end());
+  std::sort(right.begin(), right.end());
+  return left == right;
+}
+
+// Where this host's Postfix does not have what the attributes say: "postscreen_greet_action is
+// ignore, not enforce". Empty if it has, or if its postconf does not answer.
+std::vector<std::string> not_followed(const carbonio::Directory& directory, const Entry& here,
+                                      const std::filesystem::path& zextras_home) {
+  std::vector<std::string> out;
+  const auto parameters = read_postscreen(zextras_home);
+  if (!parameters) return out;
+  for (const Attribute& attribute : kAll) {
+    const auto found = parameters->find(attribute.name);
+    if (found == parameters->end()) continue;
+    const auto wanted = value_of(directory, here, attribute).all;
+    if (same_words(wanted, found->second.value)) continue;
+    std::string text;
+    for (const std::string& each : wanted) text += (text.empty() ? "" : " ") + each;
+    const auto shown_value = [](const std::string& value) {
+      return value.empty() ? std::string{"empty"} : shown(value);
+    };
+    out.push_back(fmt::format("{} is {}, not {}", found->second.name,
+                              shown_value(found->second.value), shown_value(text)));
+  }
+  return out;
+}
+
+void print_status(const carbonio::Directory& directory, const Entry* here, const ServerTask& task,
+                  const std::filesystem::path& zextras_home, Output& output) {
   for (const Entry& entry : directory.entries) {
     if (&entry != &directory.entries.front()) output.line("");
     output.line({shown_name(entry.name), Colour::bold}, {":"});
@@ -131,6 +172,12 @@ void print_status(const carbonio::Directory& directory, Output& output) {
     }
     output.print(table);
     output.line(verdict(directory, entry) + ".");
+    if (&entry != here) continue;
+    if (const auto differs = not_followed(directory, entry, zextras_home); !differs.empty()) {
+      output.note(
+          fmt::format("Postfix here does not follow yet: {}. To have configd write main.cf: {}",
+                      join_with_and(differs), rewrite_as_typed(task.configd, "mta")));
+    }
   }
 }
 
@@ -147,7 +194,9 @@ Outcome print_switching(const carbonio::Directory& directory,
 
 Outcome switch_postscreen(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
                           const std::vector<AttributeChange>& changes, bool affects_this_host,
-                          const carbonio::Configd& configd, Output& output) {
+                          const carbonio::Configd& configd,
+                          const std::filesystem::path& zextras_home,
+                          const std::function<bool()>& follows, Output& output) {
   StepReport steps{output};
   auto changed = report_changes(carbonio::change_all(carbonio.prov, directory, changes), steps);
   if (!changed) return changed;
@@ -156,16 +205,19 @@ Outcome switch_postscreen(const ThisCarbonio& carbonio, const carbonio::Director
     return {};
   }
   if (affects_this_host) {
-    const carbonio::Rewritten rewritten = carbonio::rewrite(configd, "mta", [] { return true; });
+    const carbonio::Rewritten rewritten = carbonio::rewrite(configd, "mta", follows);
     if (rewritten.not_running) {
       steps.not_checked(fmt::format(
-          "configd is not running here (port {}); Postfix follows within 60 s of its start",
+          "configd is not running here (port {}); Postfix follows within 5 minutes of its start",
           configd.port));
     } else if (!rewritten.trouble.empty()) {
       return failed(
           fmt::format("changed the attributes, but Postfix may not follow: {}", rewritten.trouble));
     } else {
       steps.done("asked configd to rewrite Postfix's configuration");
+      if (auto reloaded = reload_postfix(zextras_home); !reloaded) {
+        return failed(fmt::format("changed the attributes, but {}", reloaded.error().message));
+      }
     }
   }
   output.note("other hosts follow through their own configd.");
@@ -199,7 +251,8 @@ Outcome run_postscreen(const Arguments& arguments, Context& context) {
   const auto answers = ask_about(*task, attribute_names(), carbonio::Inherited::without);
   if (!answers) return tl::unexpected{answers.error()};
   if (action == "status") {
-    print_status(answers->directory, context.output);
+    print_status(answers->directory, entry_of(answers->directory, task->carbonio.server), *task,
+                 context.zextras_home, context.output);
     return {};
   }
   const auto changes = changes_for(action == "enable", sites);
@@ -207,8 +260,19 @@ Outcome run_postscreen(const Arguments& arguments, Context& context) {
   if (arguments.has("dry-run")) {
     return print_switching(answers->directory, changes, here, task->configd, context.output);
   }
+  // A Postfix that follows has, for each attribute that is set here, what it is set to.
+  const auto follows = [&] {
+    const auto parameters = read_postscreen(context.zextras_home);
+    if (!parameters) return true;
+    return std::all_of(changes.begin(), changes.end(), [&](const AttributeChange& change) {
+      const auto found = parameters->find(change.attribute);
+      if (global || found == parameters->end()) return true;  // the server may have its own value
+      const auto words = restriction_words(lower_cased(found->second.value));
+      return std::find(words.begin(), words.end(), lower_cased(change.value)) != words.end();
+    });
+  };
   return switch_postscreen(task->carbonio, answers->directory, changes, here, task->configd,
-                           context.output);
+                           context.zextras_home, follows, context.output);
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -17,7 +19,9 @@
 #include "hooks/service/daemon_probe.hpp"
 #include "hooks/service/daemon_process.hpp"
 #include "hooks/service/service.hpp"
+#include "hooks/system/wait_until.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/postfix/postfix_asks.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
 
@@ -29,14 +33,16 @@ using carbonio::ServiceFiles;
 
 constexpr std::chrono::seconds kAnswerWithin{3};
 
-constexpr std::array<Option, 1> kServiceOptions = {{
+constexpr std::array<Option, 2> kServiceOptions = {{
     {"json", "", "with status: print JSON"},
+    {"prometheus", "FILE", "with status: write figures for Prometheus to FILE (NAME.prom)"},
 }};
 
 // What can be seen of the daemon from outside.
 struct DaemonState {
   std::optional<pid_t> pid;
-  std::optional<pid_t> worker;         // of a supervisor
+  std::optional<pid_t> worker;  // of a supervisor
+  bool answers = false;
   std::optional<std::string> problem;  // one sentence
   std::optional<policyd::Status> status;
 };
@@ -62,6 +68,7 @@ DaemonState inspect(const ServiceFiles& files) {
     state.status = std::move(*status);
   }
   const auto answer = carbonio::probe_daemon(loaded->config, kAnswerWithin);
+  state.answers = answer.has_value();
   if (!answer) {
     state.problem = fmt::format("it does not answer on {}: {}", served_address(loaded->config),
                                 answer.error().message);
@@ -115,6 +122,41 @@ nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
   return out;
 }
 
+// For the textfile collector of Prometheus' node exporter.
+std::string prometheus_text(const DaemonState& state) {
+  std::string out;
+  const auto add = [&](const char* name, const char* type, const char* help, auto value) {
+    out += fmt::format(
+        "# HELP carbonio_limits_{0} {1}\n# TYPE carbonio_limits_{0} {2}\n"
+        "carbonio_limits_{0} {3}\n",
+        name, help, type, value);
+  };
+  add("running", "gauge", "Whether the policy daemon runs.", state.pid ? 1 : 0);
+  add("answers", "gauge", "Whether it answers.", state.answers ? 1 : 0);
+  const policyd::Status status = state.status.value_or(policyd::Status{});
+  add("rules_read", "gauge", "Whether it could read its limits.", status.rules_version ? 1 : 0);
+  add("database_trouble", "gauge", "Whether it cannot use its database.", status.trouble ? 1 : 0);
+  add("paused", "gauge", "Whether limits are paused.", status.pause ? 1 : 0);
+  if (!state.status) return out;
+  add("start_time_seconds", "gauge", "When it was started, since 1970.",
+      std::chrono::system_clock::to_time_t(status.started));
+  add("requests_total", "counter", "Requests since its start.", status.requests);
+  add("refused_total", "counter", "Requests answered REJECT or DEFER.", status.refused);
+  return out;
+}
+
+// Renamed into place: the collector must not read half of it.
+Outcome write_prometheus(const DaemonState& state, const std::string& file) {
+  const std::string fresh = fmt::format("{}.{}", file, ::getpid());
+  std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
+  out << prometheus_text(state);
+  out.close();
+  if (out && ::rename(fresh.c_str(), file.c_str()) == 0) return {};
+  const std::string why = std::strerror(errno);
+  ::unlink(fresh.c_str());
+  return failed(fmt::format("cannot write {}: {}", shown(file), why));
+}
+
 void print_state(const ServiceFiles& files, const DaemonState& state, Output& output) {
   if (!state.pid) return output.line("The policy daemon is not running.");
   std::string how = "without a supervisor";
@@ -164,12 +206,50 @@ Outcome run_in_foreground(const ServiceFiles& files) {
   return failed(fmt::format("cannot run {}: {}", files.program.string(), std::strerror(errno)));
 }
 
+// After a start: a daemon without rules serves, but mail notices.
+Outcome check_serving(const ServiceFiles& files, std::string_view what, Output& output) {
+  constexpr std::chrono::seconds kRulesWithin{5};  // a short lock may be in the way
+  constexpr std::chrono::milliseconds kInterval{50};
+  std::optional<policyd::Status> status;
+  carbonio::wait_until(kRulesWithin, kInterval, [&] {
+    auto read = policyd::read_status(policyd::status_file_of(files.pid_file));
+    status = read ? std::move(*read) : std::nullopt;
+    return !status || !status->trouble || status->rules_version;
+  });
+  if (!status || !status->trouble) {
+    output.line(what);
+    return {};
+  }
+  const std::string& trouble = status->trouble->what;
+  if (status->rules_version) {
+    output.line(what);
+    output.note(
+        fmt::format("the daemon has trouble with its database ({}); see 'carbonio-limits "
+                    "doctor'.",
+                    escaped(trouble)));
+    return {};
+  }
+  const auto loaded = policyd::load_config(files.config);
+  const bool pass = loaded && loaded->config.bypass_mode == policyd::Bypass::pass;
+  return failed(
+      fmt::format("the policy daemon runs, but could not read any limits: {}; {}; see "
+                  "'carbonio-limits doctor'{}",
+                  trouble,
+                  pass ? "all mail passes unlimited (bypass_mode=pass)"
+                       : "ALL MAIL IS DEFERRED (bypass_mode=tempfail)",
+                  pass ? "" : ", and let mail pass meanwhile with 'carbonio-limits pause'"));
+}
+
 Outcome start(const ServiceFiles& files, Output& output) {
   const auto started = carbonio::start_service(files);
   if (!started) return failed(started.error());
-  output.line(*started == ServiceChange::done ? "Started the policy daemon."
-                                              : "The policy daemon is already running.");
-  if (!carbonio::is_switched_on(files.zextras_home)) {
+  auto serving =
+      check_serving(files,
+                    *started == ServiceChange::done ? "Started the policy daemon."
+                                                    : "The policy daemon is already running.",
+                    output);
+  if (!serving) return serving;
+  if (carbonio::is_carbonio(files.zextras_home) && !carbonio::is_switched_on(files.zextras_home)) {
     output.note(
         "the service is not switched on: it does not start at boot, and Postfix may not ask it; "
         "'carbonio-limits enable' fixes both.");
@@ -177,15 +257,28 @@ Outcome start(const ServiceFiles& files, Output& output) {
   return {};
 }
 
-Outcome stop(const ServiceFiles& files, Output& output) {
+// Whether Postfix asks the daemon, as far as its own postconf says.
+bool postfix_asks(const ServiceFiles& files, const Context& context) {
+  if (carbonio::is_switched_on(files.zextras_home)) return true;
+  const auto loaded = policyd::load_config(files.config);
+  if (!loaded) return false;
+  using Asks = PostfixView::Asks;
+  const Asks asks = inspect_postfix(context.zextras_home, context.search_path, loaded->config).asks;
+  return asks == Asks::somewhere || asks == Asks::everywhere;
+}
+
+Outcome stop(const ServiceFiles& files, Context& context) {
+  Output& output = context.output;
   const auto stopped = carbonio::stop_service(files);
   if (!stopped) return failed(stopped.error());
   output.line(*stopped == ServiceChange::done ? "Stopped the policy daemon."
                                               : "The policy daemon is not running.");
-  if (carbonio::is_switched_on(files.zextras_home)) {
-    output.note(
-        "Postfix still asks it, and answers 451 to all mail until 'carbonio-limits service start'; "
-        "to switch it off, use 'carbonio-limits disable'.");
+  if (postfix_asks(files, context)) {
+    output.note(context.advice.complete(
+        "Postfix still asks it, and answers 451 to all mail until 'carbonio-limits service start'. "
+        "To let all mail pass instead, start it again and use 'carbonio-limits pause'; to switch "
+        "it "
+        "off, use 'carbonio-limits disable'."));
   }
   return {};
 }
@@ -207,18 +300,25 @@ Outcome run_service(const Arguments& arguments, Context& context) {
         "service does not accept --database: the daemon's configuration names the database");
   }
   const bool json = arguments.has("json");
-  if (json && what != "status") return wrong_use("--json is only for 'service status'");
+  const auto prometheus = arguments.value("prometheus");
+  if ((json || prometheus) && what != "status") {
+    return wrong_use("--json and --prometheus are only for 'service status'");
+  }
+  if (json && prometheus) return wrong_use("use only one of --json and --prometheus");
+  if (prometheus && prometheus->empty()) return wrong_use("--prometheus: the file name is empty");
   const ServiceFiles files = carbonio::find_service(context.zextras_home);
   if (what == "run") return run_in_foreground(files);
   if (what == "start") return start(files, context.output);
-  if (what == "stop") return stop(files, context.output);
+  if (what == "stop") return stop(files, context);
   if (what == "restart") {
-    return report(carbonio::restart_service(files), "Restarted the policy daemon.", context.output);
+    if (auto done = carbonio::restart_service(files); !done) return failed(done.error());
+    return check_serving(files, "Restarted the policy daemon.", context.output);
   }
   if (what == "reload") {
     return report(carbonio::reload_service(files), "Reloaded the policy daemon's configuration.",
                   context.output);
   }
+  if (prometheus) return write_prometheus(inspect(files), *prometheus);
   if (what == "status") return status(files, json, context.advice, context.output);
   return wrong_use(fmt::format("not a valid action: '{}'; use service {}", shown(what), kWords));
 }
@@ -227,12 +327,15 @@ Outcome run_service(const Arguments& arguments, Context& context) {
 
 const Command kService = {
     "service",
-    "run|start|stop|restart|reload|status [--json]",
+    "run|start|stop|restart|reload|status [--json | --prometheus FILE]",
     "Start, stop and query the policy daemon",
-    "Uses systemd's unit carbonio-policyd.service if there is one; otherwise the daemon runs in "
+    "Uses systemd's unit carbonio-policyd.service if systemd runs Carbonio's services (one of its "
+    "targets is enabled); otherwise the daemon runs in "
     "the background under its own supervisor, which holds the sockets and replaces a worker that "
     "dies. start and stop wait until they are done; if the daemon is already running, or stopped, "
-    "they do nothing.\n"
+    "they do nothing. start and restart fail if the daemon could not read any limits. Where "
+    "Postfix "
+    "asks the daemon it answers 451 to all mail after stop: to let mail pass, use pause.\n"
     "restart refuses no connection: the sockets stay open while the worker is replaced. It also "
     "applies a changed port; a changed pid_file, user or group needs stop and start. After an "
     "upgrade of cbpolicyd the supervisor is replaced, too, with a gap that Postfix bridges.\n"

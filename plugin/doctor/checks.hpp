@@ -24,6 +24,7 @@ namespace check {
 inline constexpr const char* kDaemonRunning = "daemon.running";
 inline constexpr const char* kDaemonRules = "daemon.rules";
 inline constexpr const char* kDaemonAnswers = "daemon.answers";
+inline constexpr const char* kDaemonTrouble = "daemon.trouble";
 inline constexpr const char* kDaemonModules = "daemon.modules";
 inline constexpr const char* kPostfixAsks = "postfix.asks";
 inline constexpr const char* kPostfixPermits = "postfix.permits";

@@ -73,12 +73,12 @@ void check_config(const DoctorQuestion& question, Findings& findings) {
 void check_pause(const policyd::Config& config, Findings& findings) {
   const auto pause = policyd::read_pause(policyd::pause_file_of(config.pid_file));
   if (!pause) {
-    findings.wrong("daemon.pause", escaped(pause.error().message),
+    findings.wrong(problem::kPauseFile, escaped(pause.error().message),
                    "the daemon ignores this file, so limits are in force",
-                   "carbonio-limits resume");
+                   command("carbonio-limits resume"));
   } else if (*pause && (*pause)->in_force(policyd::wall_clock())) {
-    findings.wrong("daemon.pause", pause_text(**pause), "no limit is in force until then",
-                   "carbonio-limits resume");
+    findings.wrong(problem::kPaused, pause_text(**pause), "no limit is in force until then",
+                   command("carbonio-limits resume"));
   }
 }
 
@@ -172,7 +172,7 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
                            "while it has no limits",
                            question.daemon.config.bypass_timeout.count())));
   } else {
-    findings.well("daemon.trouble", "the daemon can store its counters");
+    findings.well(check::kDaemonTrouble, "the daemon can store its counters");
   }
   check_refused_requests(status.refused_requests, findings);
   std::error_code code;

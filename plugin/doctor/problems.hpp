@@ -69,6 +69,8 @@ inline constexpr Problem kServiceOff{"service.enabled", "service.enabled"};
 inline constexpr Problem kNoConfiguration{"daemon.configuration", "daemon.no_configuration"};
 inline constexpr Problem kConfiguration{"daemon.configuration", "daemon.configuration"};
 inline constexpr Problem kConfigurationLine{"daemon.configuration", "daemon.configuration_line"};
+inline constexpr Problem kPaused{"daemon.pause", "daemon.paused"};
+inline constexpr Problem kPauseFile{"daemon.pause", "daemon.pause_file"};
 inline constexpr Problem kQuotasOff{"daemon.quotas", "daemon.quotas"};
 inline constexpr Problem kNotRunning{"daemon.running", "daemon.running"};
 inline constexpr Problem kOtherProgram{"daemon.running", "daemon.other_program"};

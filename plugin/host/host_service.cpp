@@ -15,6 +15,7 @@
 #include "plugin/doctor/checks.hpp"
 #include "plugin/host/group_sync.hpp"
 #include "plugin/host/server_switch.hpp"
+#include "plugin/postfix/reload.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -56,8 +57,8 @@ Result<carbonio::GroupsChange> synchronised(const DaemonConfig& daemon,
 
 std::string not_running(const Configd& configd) {
   return fmt::format(
-      "configd is not running here (port {}); configuration and Postfix follow within 60 s of its "
-      "start",
+      "configd is not running here (port {}); configuration and Postfix follow within 5 minutes of "
+      "its start",
       configd.port);
 }
 
@@ -221,6 +222,8 @@ Result<void> HostService::stop(StepReport& steps) const {
   std::error_code code;
   fs::remove(mark, code);
   if (code) return failure(fmt::format("cannot remove {}: {}", mark.string(), code.message()));
+  // Its figures are no longer written: they would count as lost.
+  fs::remove(home_ / "zmstat" / "prometheus" / "carbonio-limits.prom", code);
   steps.done("set the service not to start at boot");
   return {};
 }
@@ -228,6 +231,7 @@ Result<void> HostService::stop(StepReport& steps) const {
 void HostService::apply_attributes(std::span<const ModuleSwitch> modules, bool attributes_changed,
                                    StepReport& steps) const {
   const auto before = configuration();
+  const Asks asked_before = postfix().asks;
   Rewritten rewritten;
   rewritten.took_effect = attributes_applied(modules);
   if (attributes_changed || !rewritten.took_effect) {
@@ -251,11 +255,10 @@ void HostService::apply_attributes(std::span<const ModuleSwitch> modules, bool a
          config ? fmt::format("{} is switched off in {}", join_with_and(off), file)
                 : fmt::format("{} cannot be read", file));
   const PostfixView view = postfix();
-  if (view.asks == Asks::unknown) {
-    steps.not_checked(view.what);
-  } else {
-    report(view.asks == Asks::everywhere, view.what, view.what);
-  }
+  if (view.asks == Asks::unknown) return steps.not_checked(view.what);
+  report(view.asks == Asks::everywhere, view.what, view.what);
+  if (view.asks == asked_before) return;
+  if (const auto reloaded = reload_postfix(home_); !reloaded) steps.wrong(reloaded.error().message);
 }
 
 void HostService::reload_if_needed(const std::optional<Config>& before, StepReport& steps) const {
@@ -277,7 +280,7 @@ void HostService::verify(StepReport& steps) const {
   // The checks of doctor that apply to what was switched on here.
   const auto applies = [](const Finding& finding) {
     return finding.check == check::kDaemonRunning || finding.check == check::kDaemonAnswers ||
-           finding.check == check::kDaemonModules;
+           finding.check == check::kDaemonModules || finding.check == check::kDaemonTrouble;
   };
   Findings findings;
   carbonio::wait_until(kWithin, kInterval, [&] {
@@ -317,8 +320,16 @@ Result<void> HostService::leave_postfix(bool attributes_changed, StepReport& ste
     return {};
   }
   if (view.asks == Asks::nowhere) {
+    if (asked_before) {
+      if (auto reloaded = reload_postfix(home_); !reloaded) {
+        return failure(
+            fmt::format("{}. The service keeps running, since Postfix's processes still "
+                        "ask it; then rerun the command",
+                        reloaded.error().message));
+      }
+      wait_for_last_sessions(configuration().value_or(Config{}));
+    }
     steps.ok("Postfix does not ask the daemon");
-    if (asked_before) wait_for_last_sessions(configuration().value_or(Config{}));
     return {};
   }
   return failure(fmt::format(

@@ -102,6 +102,10 @@ bool SmtpdService::on_loopback() const {
          name.rfind("localhost:", 0) == 0;
 }
 
+bool names_policy_service(const std::string& word, const std::vector<std::string>& ours) {
+  return names_us(policy_service_of(word), ours);
+}
+
 PostfixFacts parse_postfix(const PostconfOutput& output) {
   const auto values = parse_values(output.main_cf);
   const auto written = parse_values(output.main_cf_written);

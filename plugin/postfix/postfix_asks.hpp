@@ -66,6 +66,10 @@ std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts)
 // The names that Postfix may use for the daemon: "inet:localhost:10031", "unix:/a/b".
 std::vector<std::string> policy_service_names(const policyd::Config& config);
 
+// Whether the word after check_policy_service, which may be "{ inet:localhost:10031, timeout=10s
+// }", names one of `ours`.
+bool names_policy_service(const std::string& word, const std::vector<std::string>& ours);
+
 struct Asking {
   bool asks = false;  // one of the lists has check_policy_service for us
   // Permits before it in each list that has it: mail that passes without being asked about.

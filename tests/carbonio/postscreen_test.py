@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """`postscreen`: shows and switches the attributes of Postfix's tests of unknown clients."""
 
+import re
+import socket
 import unittest
 
 from carbonio_case import SERVER
@@ -99,6 +101,33 @@ class Postscreen(EnableCase):
         out, _ = self.postscreen("enable", "--global", "--dry-run")
         self.assertEqual(out.splitlines()[0], f"carbonio prov mcf {GREET} enforce")
         self.assertEqual((self.tree(), self.configd.requests), (before, []))
+
+    def test_status_says_whether_postfix_follows(self):
+        self.assertNotIn("does not follow", self.postscreen("status")[0])
+        self.postscreen("enable", "--dnsbl", "zen.spamhaus.org*2", "bl.spamcop.net")
+        self.assertIn("postscreen_greet_action = enforce",
+                      (self.postfix_folder / "main.cf").read_text())
+        self.assertNotIn("does not follow", self.postscreen("status")[0])
+        self.put("global", "zimbraMtaPostscreenBlacklistAction: drop")
+        self.put(f"servers/{SERVER}", "zimbraServiceEnabled: mta", f"{SITES}: bl.spamcop.net")
+        out, _ = self.postscreen("status")
+        said = " ".join(out.split())
+        self.assertIn("Postfix here does not follow yet: postscreen_greet_action is enforce, not "
+                      "ignore, postscreen_dnsbl_action is enforce, not ignore, "
+                      "postscreen_dnsbl_sites is zen.spamhaus.org*2, bl.spamcop.net, not "
+                      "bl.spamcop.net and postscreen_denylist_action is ignore, not drop.", said)
+        # The command that it prints.
+        line, port = re.search(r"echo '(REWRITE mta)' [|] nc 127[.]0[.]0[.]1 (\d+)", said).groups()
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=30) as connection:
+            connection.sendall(f"{line}\n".encode())
+            self.assertIn(b"SUCCESS", connection.recv(100))
+        self.assertNotIn("does not follow", self.postscreen("status")[0])
+
+    def test_a_configd_that_rewrites_nothing(self):
+        self.configd.fault = "lazy"
+        _, err = self.postscreen("enable", "--rewrite-timeout", "2", status=2)
+        self.assertIn("changed the attributes, but Postfix may not follow", err)
+        self.configd.fault = ""
 
     def test_one_server_fails(self):
         self.put("servers/mta2.example.com", "zimbraServiceEnabled: mta")

@@ -284,6 +284,8 @@ class Locked(DaemonTest):
 
 
 class UnreadableAtStart(DaemonTest):
+    ANSWERS = {"tempfail": "DEFER Mail limits cannot be read at the moment; please try again later",
+               "pass": "DUNNO"}
     GARBAGE = b"this is no database\n" * 1000
 
     def start_with(self, spoil, mode):
@@ -303,7 +305,7 @@ class UnreadableAtStart(DaemonTest):
         self.assertEqual(daemon.ask(sender="a@other.example"), "DUNNO")
 
     def test_garbage_is_bypassed_until_it_is_repaired(self):
-        for mode, answer in (("tempfail", "DEFER"), ("pass", "DUNNO")):
+        for mode, answer in self.ANSWERS.items():
             with self.subTest(bypass_mode=mode):
                 daemon, good = self.start_with(lambda file: file.write_bytes(self.GARBAGE), mode)
                 self.assertEqual(self.ask_many(daemon, 3), [answer] * 3)
@@ -313,7 +315,7 @@ class UnreadableAtStart(DaemonTest):
                 self.repair(daemon, good)
 
     def test_a_file_that_may_not_be_read_is_bypassed_until_it_may(self):
-        for mode, answer in (("tempfail", "DEFER"), ("pass", "DUNNO")):
+        for mode, answer in self.ANSWERS.items():
             with self.subTest(bypass_mode=mode):
                 daemon, good = self.start_with(lambda file: file.chmod(0), mode)
                 self.assertEqual(self.ask_many(daemon, 3), [answer] * 3)
@@ -324,7 +326,7 @@ class UnreadableAtStart(DaemonTest):
         daemon = self.make_daemon(start=False, options={
             "database": {"DSN": "DBI:SQLite:dbname=/nonexistent/folder/cbpolicyd.sqlitedb"}})
         daemon.start()
-        self.assertEqual(daemon.ask(), "DEFER")
+        self.assertEqual(daemon.ask(), self.ANSWERS["tempfail"])
         daemon.wait_for_log("ERROR", "/nonexistent/folder")
 
     def test_states_before_rcpt_are_dunno_all_the_same(self):

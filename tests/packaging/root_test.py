@@ -46,7 +46,7 @@ INSTALLED = {
     "/usr/share/doc/carbonio-limits/changelog.gz": "root:root 644",
     "/usr/share/doc/carbonio-limits/copyright": "root:root 644",
     "/usr/share/doc/carbonio-limits/examples": "root:root 755",
-    "/usr/share/doc/carbonio-limits/examples/carbonio-limits.rules.yml": "root:root 644",
+    "/usr/share/doc/carbonio-limits/examples/carbonio-limits.yml": "root:root 644",
     "/usr/share/doc/carbonio-limits/examples/logrotate": "root:root 644",
 }
 COPY = re.compile(re.escape(DATABASE) + r"\.\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")

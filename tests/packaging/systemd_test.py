@@ -92,7 +92,8 @@ def setUpModule():
         host.mount("-t", "tmpfs", "tmpfs", folder)
     pathlib.Path("/run/systemd/system").mkdir(parents=True)
     for name in TARGETS:
-        (SYSTEM / f"{name}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+        (SYSTEM / f"{name}.target").write_text("[Unit]\nDefaultDependencies=no\n"
+                                               "[Install]\nWantedBy=test.target\n")
     # There is no journal.
     (SYSTEM / "service.d").mkdir()
     (SYSTEM / "service.d/output.conf").write_text(
@@ -112,6 +113,7 @@ class SystemdTest(host.HostTest):
         systemd.run("systemctl", "daemon-reload", check=True)
         self.addCleanup(systemd.run, "systemctl", "stop", UNIT)
         self.addCleanup(lambda: systemd.run("systemctl", "reset-failed"))
+        systemd.run("systemctl", "enable", "carbonio-mta.target", check=True)
         MARK.touch()
 
     def run(self, result=None):
@@ -146,6 +148,41 @@ class Unit(SystemdTest):
         self.assertEqual(len(units), 3)
         done = systemd.run("systemd-analyze", "verify", "--man=no", *units)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_a_pause_lasts_over_restarts(self):
+        self.assertEqual(self.service("start")[0], 0)
+        done = systemd.run(LIMITS, "pause", "10min")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        for verb in ("restart", "stop", "start"):
+            systemd.run("systemctl", verb, UNIT, check=True)
+        self.assertIn("Warning: Limits are paused until", self.service("status")[1])
+        self.assertIn("limits are paused", self.show("StatusText"))
+        done = systemd.run(LIMITS, "resume")
+        self.assertIn("The pause has ended", done.stdout)
+        self.assertTrue(host.eventually(lambda: "paused" not in self.show("StatusText")))
+
+    def test_zmcontrol_is_in_charge_where_no_target_is_enabled(self):
+        """Ubuntu 22.04 and RHEL 8: systemd runs, and packages brought the unit, but zmcontrol runs
+        the services."""
+        systemd.run("systemctl", "disable", "carbonio-mta.target", check=True)
+        status, output = self.service("start")
+        self.assertEqual((status, output.splitlines()[0]), (0, "Started the policy daemon."))
+        self.assertIn("under its own supervisor", self.service("status")[1])
+        self.assertEqual(self.show("ActiveState"), "inactive")
+        self.assertEqual(self.service("restart")[0], 0)
+        self.assertEqual(self.service("stop")[0], 0)
+        # Started by systemctl all the same, it is systemd's.
+        systemd.run("systemctl", "start", UNIT, check=True)
+        self.assertIn("under systemd", self.service("status")[1])
+        self.assertEqual(self.service("stop")[0], 0)
+        self.assertEqual(self.show("ActiveState"), "inactive")
+        for target in ("carbonio-mta", "carbonio-proxy"):
+            (SYSTEM / f"{target}.target").write_text("[Install]\nWantedBy=test.target\n")
+            systemd.run("systemctl", "enable", f"{target}.target", check=True)
+            self.service("start")
+            self.assertIn("under systemd", self.service("status")[1], target)
+            self.service("stop")
+            systemd.run("systemctl", "disable", f"{target}.target", check=True)
 
     def test_not_without_the_mark_of_enable(self):
         MARK.unlink()

@@ -303,6 +303,16 @@ class Running(Host):
             return parts(r"carbonio-limits service reload")(fix)
         self.try_out("daemon.quotas", typed)
 
+    def test_daemon_paused(self):
+        self.make()
+        self.type_it("carbonio-limits pause 10min")
+        self.try_out("daemon.paused")
+
+    def test_daemon_pause_file(self):
+        self.make()
+        self.daemon.pid_file.with_name("cbpolicyd.pause.json").write_text("{")
+        self.try_out("daemon.pause_file")
+
     def test_daemon_running(self):
         self.make()
         self.daemon.stop()

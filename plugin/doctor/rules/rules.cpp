@@ -5,6 +5,7 @@
 
 #include "daemon/base/shell_words.hpp"
 #include "daemon/rules/rules_loader.hpp"
+#include "hooks/service/service.hpp"
 #include "plugin/doctor/checks.hpp"
 
 namespace limits {
@@ -25,8 +26,7 @@ std::string sql_literal(std::string_view text) {
 }
 
 bool is_carbonio(const DoctorQuestion& question) {
-  std::error_code code;
-  return std::filesystem::exists(question.zextras_home / "bin" / "carbonio", code);
+  return carbonio::is_carbonio(question.zextras_home);
 }
 
 RuleRows::RuleRows(const DoctorQuestion& asked, const Tables& in, const policyd::Rules& read,
