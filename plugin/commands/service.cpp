@@ -209,9 +209,9 @@ Outcome run_in_foreground(const ServiceFiles& files) {
 // After a start: a daemon without rules serves, but mail notices.
 Outcome check_serving(const ServiceFiles& files, std::string_view what, Output& output) {
   constexpr std::chrono::seconds kRulesWithin{5};  // a short lock may be in the way
-  constexpr std::chrono::milliseconds kInterval{50};
+  constexpr std::chrono::milliseconds kReadEvery{50};
   std::optional<policyd::Status> status;
-  carbonio::wait_until(kRulesWithin, kInterval, [&] {
+  carbonio::wait_until(kRulesWithin, kReadEvery, [&] {
     auto read = policyd::read_status(policyd::status_file_of(files.pid_file));
     status = read ? std::move(*read) : std::nullopt;
     return !status || !status->trouble || status->rules_version;
