@@ -363,9 +363,6 @@ EXAMPLES = {
                  "policy_members 7 is new: PolicyID 7, Source $*, Destination any",
                  "policy_members 8 is new: PolicyID 7, Source %internal_ips, Destination any",
                  "quotas 3: PolicyID 6 -> 7"], [3]),
-        Example("UPDATE policy_group_members SET ID = 1, Member = '10.0.0.0/8' WHERE ID = 4;" +
-                policy("any") + quota(),
-                ["policy_members 6: Source any -> $*"], [3]),
     ],
     "rules.example_groups": [
         Example(policy() + quota(track="Policy") +

@@ -333,6 +333,19 @@ class Senders(DoctorTest):
         self.assertEqual(answers, ["DUNNO", "DUNNO", "REJECT Enough."])
         self.assertEqual(self.daemon.ask(sasl_username="bob", sender="bob@mine.example"), "DUNNO")
 
+    def test_a_limit_is_not_narrowed_to_logins_alone(self):
+        """Web mail has no login: it counts by the server's own networks, which come first."""
+        self.make("UPDATE policy_group_members SET ID = 1, Member = '10.0.0.0/8' WHERE ID = 4;" +
+                  policy("any") + quota(2, verdict="REJECT", data="Enough."))
+        sentence = self.only("rules.bounces")
+        self.assertFalse(sentence["command"])
+        self.assertIn("networks into group internal_ips", sentence["fix"])
+        self.daemon.sql("UPDATE policy_group_members SET Member = '127.0.0.0/8' WHERE ID = 1;")
+        self.fix(self.only("rules.bounces"))
+        web_mail = {"sender": "anna@mine.example", "client_address": "127.0.0.1"}
+        self.assertEqual([self.daemon.ask(**web_mail) for _ in range(3)],
+                         ["DUNNO", "DUNNO", "REJECT Enough."])
+
     def test_a_limit_that_was_asked_to_be_for_anyone(self):
         self.make()
         self.daemon.command("send", "10/min,100/h", "--anyone")

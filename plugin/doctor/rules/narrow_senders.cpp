@@ -33,10 +33,10 @@ bool refuses_logins(const std::optional<std::string>& list) {
 }
 
 // What the member's Source becomes: a row each.
-std::vector<std::string> narrowed(const PolicyMember& member, bool networks) {
+std::vector<std::string> narrowed(const PolicyMember& member) {
   std::vector<std::string> out;
   if (!refuses_logins(member.source)) out.push_back(with_item(member.source, "$*"));
-  if (networks) out.push_back(with_item(member.source, "%internal_ips"));
+  out.push_back(with_item(member.source, "%internal_ips"));
   return out;
 }
 
@@ -80,10 +80,10 @@ std::int64_t free_policy_id(const RuleRows& rows) {
 }
 
 std::vector<std::string> narrow_in_place(const RuleRows& rows,
-                                         const std::vector<PolicyMember>& outside, bool networks) {
+                                         const std::vector<PolicyMember>& outside) {
   std::vector<std::string> out;
   for (const PolicyMember& member : outside) {
-    const auto sources = narrowed(member, networks);
+    const auto sources = narrowed(member);
     for (std::size_t i = 1; i < sources.size(); ++i) {
       out.push_back(insert_into_policy(rows, "PolicyID", sql_literal(sources[i]), member.id));
     }
@@ -96,7 +96,7 @@ std::vector<std::string> narrow_in_place(const RuleRows& rows,
 
 std::vector<std::string> move_and_narrow(const RuleRows& rows, std::int64_t policy,
                                          const std::vector<std::int64_t>& quotas,
-                                         const std::vector<PolicyMember>& outside, bool networks) {
+                                         const std::vector<PolicyMember>& outside) {
   const std::int64_t id = free_policy_id(rows);
   std::vector<std::string> out = {
       fmt::format("INSERT INTO {0} (ID, Name, Priority, Description) SELECT {1}, Name, Priority, "
@@ -108,7 +108,7 @@ std::vector<std::string> move_and_narrow(const RuleRows& rows, std::int64_t poli
     });
     std::vector<std::string> sources = {"Source"};
     if (changes) {
-      sources = narrowed(member, networks);
+      sources = narrowed(member);
       for (std::string& source : sources) source = sql_literal(source);
     }
     for (const std::string& source : sources) {
@@ -132,19 +132,21 @@ bool any_ends_the_walk(const policyd::Rules& rules) {
 Fix fix_for_outside(const RuleRows& rows, const policyd::Policy& policy,
                     const std::vector<std::int64_t>& quotas,
                     const std::vector<PolicyMember>& outside) {
-  const bool networks = is_filled(rows.tables, "internal_ips");
-  const bool nothing_left = std::any_of(outside.begin(), outside.end(), [&](const auto& member) {
-    return narrowed(member, networks).empty();
-  });
+  if (!is_filled(rows.tables, "internal_ips")) {
+    // With logins alone the limit would lose web mail, which has none.
+    return advice(
+        "put this server's own networks into group internal_ips ('carbonio-limits sync' does it on "
+        "Carbonio), then run 'carbonio-limits doctor' again for the command");
+  }
   const bool others = has_other_rows(rows, policy.id, quotas);
   // In a policy of their own the limits come later than before.
-  if (nothing_left || (others && any_ends_the_walk(rows.rules))) {
+  if (others && any_ends_the_walk(rows.rules)) {
     return advice(
         "let the Source of its members name mail that is authenticated (Source,$*), and in a row "
         "of its own mail from your networks (Source,%internal_ips)");
   }
-  return rows.sql(others ? move_and_narrow(rows, policy.id, quotas, outside, networks)
-                         : narrow_in_place(rows, outside, networks));
+  return rows.sql(others ? move_and_narrow(rows, policy.id, quotas, outside)
+                         : narrow_in_place(rows, outside));
 }
 
 }  // namespace limits
