@@ -256,10 +256,14 @@ Result<LoadedConfig> parse_config(std::string_view main_text, std::string_view m
   return assembly.finish();
 }
 
+std::filesystem::path own_config_of(const std::filesystem::path& file) {
+  return file.parent_path() / kOursName;
+}
+
 Result<LoadedConfig> load_config(const std::filesystem::path& file) {
   const auto main_text = read_file(file, kMaxIniBytes);
   if (!main_text) return tl::unexpected(cannot_read(file, main_text.error()));
-  const auto ours = file.parent_path() / kOursName;
+  const auto ours = own_config_of(file);
   const auto ours_text = read_file(ours, kMaxIniBytes);
   if (!ours_text && ours_text.error().code != ENOENT) {
     return tl::unexpected(cannot_read(ours, ours_text.error()));

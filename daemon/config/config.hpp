@@ -39,7 +39,8 @@ struct Config {
   std::vector<std::string> cidr_deny;
   std::size_t max_connections = 10'000;
   std::size_t max_sessions = 10'000;
-  std::string nameservers;  // "192.0.2.53,127.0.0.1:5353"; empty: the system's
+  std::string recipient_delimiter;  // characters; empty: addresses have no extensions
+  std::string nameservers;          // "192.0.2.53,127.0.0.1:5353"; empty: the system's
 
   // [database]
   std::filesystem::path database;  // of DSN=DBI:SQLite:dbname=; empty: not set
@@ -84,6 +85,9 @@ struct LoadedConfig {
 // values.
 Result<LoadedConfig> parse_config(std::string_view main_text, std::string_view main_name,
                                   std::string_view ours_text, std::string_view ours_name);
+
+// carbonio-limits.conf beside `file`.
+std::filesystem::path own_config_of(const std::filesystem::path& file);
 
 // Reads `file`, and carbonio-limits.conf in the same folder if it exists. Also an Error, with what
 // to do, if a file cannot be read, is not a regular file or is larger than 1 MiB.

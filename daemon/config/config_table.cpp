@@ -130,6 +130,17 @@ Rejected read_table_prefix(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+// As in Postfix, a set of characters. The addresses that it is used on are in lower case.
+Rejected read_delimiter(ConfigDraft& draft, std::string_view value) {
+  constexpr std::size_t kMaxDelimiters = 16;
+  const bool fine = std::all_of(value.begin(), value.end(), [](char c) {
+    return c > ' ' && c < 0x7F && c != '@' && !is_letter(c) && !is_digit(c);
+  });
+  if (!fine || value.size() > kMaxDelimiters) return value;
+  draft.recipient_delimiter = value;
+  return std::nullopt;
+}
+
 // "30", "30d", "30 days": days; "12h", "12 hours".
 Rejected read_sessions(ConfigDraft& draft, std::string_view value) {
   constexpr std::array<std::string_view, 4> kDays = {"", "d", "day", "days"};
@@ -153,6 +164,8 @@ constexpr Special kLogMail{read_log_mail, "main or mail@syslog:native (maillog i
 constexpr Special kLogDetail{read_log_detail, "modules, tracking, policies, protocols"};
 constexpr Special kDsn{read_dsn, "DBI:SQLite:dbname=/PATH (only SQLite is supported)"};
 constexpr Special kPrefix{read_table_prefix, "up to 64 letters, digits and _"};
+constexpr Special kDelimiter{read_delimiter,
+                             "up to 16 characters other than letters, digits and @"};
 constexpr Special kSessions{read_sessions, "days or hours, such as 30, 30d, 12h, up to 3650 days"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
 constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
@@ -188,6 +201,7 @@ constexpr std::array kKeys = {
     ConfigKey{"server", "cidr_deny", "", "", kMayBeEmpty, Networks{&Draft::cidr_deny}},
     ConfigKey{"server", "max_connections", "10000", "", kNotEmpty, Count{&Draft::max_connections, 1, 1'000'000}},
     ConfigKey{"server", "max_sessions", "10000", "", kNotEmpty, Count{&Draft::max_sessions, 1, 10'000'000}},
+    ConfigKey{"server", "recipient_delimiter", "", "", kMayBeEmpty, kDelimiter},
     ConfigKey{"server", "nameservers", "", "", kMayBeEmpty, Word{&Draft::nameservers}},
     ConfigKey{"server", "modules", "", "", kMayBeEmpty, Names{&Draft::modules}},
     ConfigKey{"server", "protocols", "", "", kMayBeEmpty, Names{&Draft::protocols}},

@@ -45,6 +45,7 @@ Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config
 
 void Engine::configure(const Config& config) {
   bypass_mode_ = config.bypass_mode;
+  recipient_delimiter_ = config.recipient_delimiter;
   sessions_.set_capacity(config.max_sessions);
   track_sessions_ = config.quotas || config.accounting;
   trace_modules_ = config.log_modules;
@@ -183,11 +184,13 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   session.end_of_message.reset();
 
   const Rules& rules = *store.rules();
-  const auto policies = matcher_.match(*rules.index, request);
+  const Extensions extensions{recipient_delimiter_, rules.own_domains};
+  const auto policies = matcher_.match(*rules.index, request, extensions);
   const std::uint64_t hash = question_hash(request);
   RcptQuestion question{
       {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
   question.paused = paused_;
+  question.extensions = extensions;
   if (look_up(item, question)) return std::nullopt;
   if (item.lookups) question.lookups = std::move(*item.lookups);
   ask_modules(question);
@@ -248,6 +251,7 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
   MessageQuestion question{{request, *store.rules(), store, log_, store.begin_question(hash), {}},
                            *session};
   question.paused = paused_;
+  question.extensions = {recipient_delimiter_, question.rules.own_domains};
   ask_modules(question);
 
   if (!question.verdict.refuses()) store.end_question(hash);

@@ -102,6 +102,7 @@ class Engine {
   LookupService* lookups_;
   RefusalLog* refusals_;
   Bypass bypass_mode_ = Bypass::tempfail;
+  std::string recipient_delimiter_;
   bool track_sessions_ = false;  // in session_tracking
   bool trace_modules_ = false;   // log_detail
   std::vector<std::unique_ptr<Module>> modules_;

@@ -173,7 +173,7 @@ Accounting::Walk Accounting::add_size(MessageQuestion& question, const Request& 
 AccountingCounter& Accounting::touch(Question& question, const Request& about,
                                      const AccountingRow& row) {
   key_.clear();
-  append_track_key(key_, *row.track.for_request(about), about);
+  append_track_key(key_, *row.track.for_request(about), about, question.extensions);
   return question.store.accounting(row.id, key_, period_key_at(row.period, question.store.now()));
 }
 
@@ -182,7 +182,7 @@ void Accounting::log(Question& question, const Request& about, std::string_view 
                      bool bare_without_limit) {
   if (!question.log.mail_enabled()) return;
   key_.clear();
-  append_track_key(key_, *touched.row->track.for_request(about), about);
+  append_track_key(key_, *touched.row->track.for_request(about), about, question.extensions);
   question.log.mail(accounting_line(
       {what, reason, about, about.recipient, *touched.policy, *touched.row, key_,
        period_key_at(touched.row->period, question.store.now()), used, bare_without_limit}));

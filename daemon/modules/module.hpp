@@ -30,6 +30,7 @@ struct Question {
   Verdict verdict;
   Reason reason = {};   // of the module that is asked, or was asked last
   bool paused = false;  // nothing is refused: count what passes
+  Extensions extensions = {};
 };
 
 struct RcptQuestion : Question {

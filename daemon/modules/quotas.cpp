@@ -87,7 +87,7 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
 Quotas::Touched Quotas::touch(Question& question, const Request& about, const Policy& policy,
                               const Quota& quota, const QuotaLimit& limit) {
   const std::size_t key_begin = keys_.size();
-  append_track_key(keys_, *quota.track.for_request(about), about);
+  append_track_key(keys_, *quota.track.for_request(about), about, question.extensions);
   const std::size_t key_size = keys_.size() - key_begin;
   Counter& counter =
       question.store.counter(limit.id, std::string_view{keys_}.substr(key_begin, key_size));

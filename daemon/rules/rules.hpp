@@ -135,6 +135,7 @@ struct Rules {
   std::vector<WhitelistRow> check_helo_whitelist;
   std::vector<WhitelistRow> greylisting_whitelist;
   std::optional<MatchIndex> index;
+  OwnDomains own_domains;
   std::vector<RowProblem> problems;
 };
 

@@ -29,6 +29,7 @@ class Loader {
     mark_rows_that_defer_all_mail(*rules_, for_all_);
     load_groups();
     rules_->index.emplace(members_, groups_, rules_->problems);
+    rules_->own_domains = OwnDomains{groups_};
     return rules_;
   }
 

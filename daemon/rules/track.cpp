@@ -33,6 +33,9 @@ constexpr std::array kSpellings = {
 
 constexpr std::string_view kPerAccount = "user@domain per account";
 
+constexpr std::string_view kSender = "Sender:";
+constexpr std::string_view kSaslUsername = "SASLUsername:";
+
 constexpr int kMaxPrefixLength = 128;
 
 // `/24` → 24.
@@ -66,29 +69,32 @@ enum class Part : std::uint8_t { address, domain, user };
 
 // `alice@example.org`, `@example.org` or `alice@`; of an address without a domain `root`, `@` or
 // `root@`.
-void append_part(std::string& out, std::string_view address, Part part) {
-  const std::string_view local_part = local_part_of(address);
-  if (part != Part::domain) out += local_part;
+void append_part(std::string& out, std::string_view address, Part part,
+                 const Extensions& extensions) {
+  if (part != Part::domain) out += extensions.user_of(address);
   if (part == Part::address) {
-    out += address.substr(local_part.size());
+    out += address.substr(local_part_of(address).size());
     return;
   }
   out += '@';
   if (part == Part::domain) out += domain_of(address);
 }
 
-void append_sender(std::string& out, std::string_view sender, Part part) {
-  out += "Sender:";
+void append_sender(std::string& out, std::string_view method, std::string_view sender, Part part,
+                   const Extensions& extensions) {
+  out += method;
   if (sender.empty()) {
     out += "<>";
   } else {
-    append_part(out, sender, part);
+    append_part(out, sender, part, extensions);
   }
 }
 
-void append_recipient(std::string& out, std::string_view recipient, Part part) {
+void append_recipient(std::string& out, std::string_view recipient, Part part,
+                      const Extensions& extensions) {
   out += "Recipient:";
-  append_part(out, recipient.empty() ? "@" : recipient, recipient.empty() ? Part::address : part);
+  append_part(out, recipient.empty() ? "@" : recipient, recipient.empty() ? Part::address : part,
+              extensions);
 }
 
 void append_network(std::string& out, const IpAddress& address, int prefix_length) {
@@ -127,7 +133,8 @@ const Track* RowTrack::for_request(const Request& request) const {
   return bounces_ && request.sender.empty() ? &kBounces : nullptr;
 }
 
-void append_track_key(std::string& out, const Track& track, const Request& request) {
+void append_track_key(std::string& out, const Track& track, const Request& request,
+                      const Extensions& extensions) {
   switch (track.method) {
     case TrackMethod::policy:
       out += "Policy";
@@ -135,29 +142,28 @@ void append_track_key(std::string& out, const Track& track, const Request& reque
     case TrackMethod::sender_ip:
       return append_network(out, request.client_address, track.prefix_length);
     case TrackMethod::sender_address:
-      return append_sender(out, request.sender, Part::address);
+      return append_sender(out, kSender, request.sender, Part::address, extensions);
     case TrackMethod::sender_domain:
-      return append_sender(out, request.sender, Part::domain);
+      return append_sender(out, kSender, request.sender, Part::domain, extensions);
     case TrackMethod::sender_user:
-      return append_sender(out, request.sender, Part::user);
+      return append_sender(out, kSender, request.sender, Part::user, extensions);
     case TrackMethod::recipient_address:
-      return append_recipient(out, request.recipient, Part::address);
+      return append_recipient(out, request.recipient, Part::address, extensions);
     case TrackMethod::recipient_domain:
-      return append_recipient(out, request.recipient, Part::domain);
+      return append_recipient(out, request.recipient, Part::domain, extensions);
     case TrackMethod::recipient_user:
-      return append_recipient(out, request.recipient, Part::user);
+      return append_recipient(out, request.recipient, Part::user, extensions);
     case TrackMethod::sasl_username:
-      out += "SASLUsername:";
+      out += kSaslUsername;
       out += request.sasl_username.value_or("-");
       return;
     // One counter where login and address are the same.
     case TrackMethod::account:
-      out += "SASLUsername:";
-      if (request.sasl_username && !request.sasl_username->empty()) {
-        out += *request.sasl_username;
-      } else {
-        out += request.sender.empty() ? "<>" : std::string_view{request.sender};
+      if (!request.sasl_username || request.sasl_username->empty()) {
+        return append_sender(out, kSaslUsername, request.sender, Part::address, extensions);
       }
+      out += kSaslUsername;
+      out += *request.sasl_username;
       return;
   }
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/base/result.hpp"
 #include "daemon/protocol/request.hpp"
+#include "daemon/rules/match/own_addresses.hpp"
 
 namespace policyd {
 
@@ -48,6 +49,8 @@ struct RowTrack : Result<Track> {
 };
 
 // Appends the key of `request`, e.g. `Sender:alice@example.org`, `SenderIP:192.0.2.0/24`.
-void append_track_key(std::string& out, const Track& track, const Request& request);
+// Addresses without their extensions.
+void append_track_key(std::string& out, const Track& track, const Request& request,
+                      const Extensions& extensions = {});
 
 }  // namespace policyd

@@ -158,6 +158,7 @@ class Enabling {
 
   policyd::Result<void> prepare(const carbonio::WantedMembers& wanted) {
     auto done = host_.ensure_configuration(steps_);
+    if (done) done = host_.ensure_delimiter(steps_);
     if (done) done = host_.ensure_database(wanted, steps_, context_.output);
     if (done) done = host_.start(steps_);
     return done;
@@ -203,7 +204,8 @@ const Command kEnable = {
     "On this host, which must be an MTA: creates the database if it is missing, with Carbonio's "
     "domains and networks in its groups; starts the service, now and at boot; switches the service "
     "and Quotas on in Carbonio (zimbraServiceEnabled, zimbraCBPolicydQuotasEnabled); has configd "
-    "rewrite the configuration of the daemon and of Postfix; and checks the result. Only what "
+    "rewrite the configuration of the daemon and of Postfix; has the daemon use Postfix's "
+    "recipient_delimiter (in carbonio-limits.conf); and checks the result. Only what "
     "differs is changed: running it again changes nothing.\n"
     "On other servers only the attributes can be set from here. Run it there, too, preferably "
     "first: Postfix defers all mail if it asks a daemon that does not run. Each MTA host counts "

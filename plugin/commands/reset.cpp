@@ -9,6 +9,7 @@
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/reset_counters.hpp"
 #include "plugin/usage/usage_report.hpp"
 
@@ -108,8 +109,9 @@ struct Report {
   std::vector<std::string> notes;
 };
 
-Result<Report> reset(ChangeSet& changes, const AllLimits& all, const Request& request,
+Result<Report> reset(ChangeSet& changes, const AllLimits& all, Request request,
                      const DaemonConfig& daemon, policyd::TimePoint now) {
+  if (request.who) request.who = counted_name(changes.tables(), daemon.config, *request.who);
   const auto ids = limit_ids_of(all, request.limit);
   if (!ids) return tl::unexpected{ids.error()};
   const auto keys = request.who

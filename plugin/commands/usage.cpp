@@ -11,6 +11,7 @@
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/screen.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/headlines.hpp"
 #include "plugin/usage/usage_table.hpp"
 
@@ -46,7 +47,6 @@ tl::expected<UsageQuery, Failure> query_of(const Arguments& arguments) {
   query.max = top->value_or(json ? query.max : kDefaultTop);
   if (arguments.words().empty()) return query;
   if (arguments.words().front().empty()) return wrong_use("the address is empty");
-  query.filter.emplace(arguments.words().front());
   return query;
 }
 
@@ -93,6 +93,9 @@ Outcome run_usage(const Arguments& arguments, Context& context) {
   return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
     query->now = context.now;
     query->decay = daemon.decays();
+    if (!arguments.words().empty()) {
+      query->filter.emplace(counted_name(tables, daemon.config, arguments.words().front()));
+    }
     return arguments.has("watch")
                ? watch(tables, daemon, *query, context.advice, context.output.style())
                : print_once(tables, daemon, *query, arguments.has("json"), context.advice,

@@ -3,10 +3,13 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "daemon/base/shell_words.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/postfix/recipient_delimiter.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -140,6 +143,55 @@ void check_service(const SmtpdService& service, const DoctorQuestion& question,
   }
 }
 
+bool counts_users(const policyd::Rules& rules) {
+  using Method = policyd::TrackMethod;
+  constexpr std::array kMethods = {Method::sender_address, Method::sender_user,
+                                   Method::recipient_address, Method::recipient_user,
+                                   Method::account};
+  const auto counts = [&](const auto& row) {
+    return row.track &&
+           std::find(kMethods.begin(), kMethods.end(), row.track->method) != kMethods.end();
+  };
+  return std::any_of(rules.policies.begin(), rules.policies.end(), [&](const auto& policy) {
+    return std::any_of(policy.quotas.begin(), policy.quotas.end(), counts) ||
+           std::any_of(policy.accounting.begin(), policy.accounting.end(), counts);
+  });
+}
+
+// Whether addresses with an extension count as the user that Postfix takes them for.
+void check_delimiter(const DoctorQuestion& question, const PostfixFacts& facts,
+                     const RulesChecked& rules, Findings& findings) {
+  const std::string& ours = question.daemon.config.recipient_delimiter;
+  const std::string& postfix = facts.recipient_delimiter;
+  if (!rules.rules || !counts_users(*rules.rules)) return;
+  if (ours == postfix) {
+    if (ours.empty()) return;
+    findings.well(check::kPostfixDelimiter,
+                  fmt::format("addresses count without extensions, as in Postfix "
+                              "(recipient_delimiter {})",
+                              escaped(ours)));
+    return;
+  }
+  const auto value = [](const std::string& text) {
+    return text.empty() ? std::string{"empty"} : fmt::format("'{}'", escaped(text));
+  };
+  const bool known = is_valid_delimiter(postfix);
+  findings.wrong(
+      problem::kDelimiter,
+      fmt::format("recipient_delimiter is {} in Postfix, but {} for the daemon", value(postfix),
+                  value(ours)),
+      ours.empty()
+          ? "a user evades limits with extensions, as in anna+1@example.org, each of which "
+            "has a counter of its own"
+          : "the daemon takes other addresses for the same user than Postfix does",
+      !known ? advice(fmt::format("the daemon does not support {}: use another "
+                                  "recipient_delimiter in Postfix, such as +",
+                                  value(postfix)))
+      : is_carbonio(question)
+          ? command("carbonio-limits enable")
+          : command(delimiter_command(policyd::own_config_of(question.daemon.file), postfix)));
+}
+
 }  // namespace
 
 void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
@@ -173,6 +225,7 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
   if (rules.by_size) {
     findings.well_unless_wrong(check::kPostfixEndOfData, "Postfix asks at the end of each message");
   }
+  check_delimiter(question, facts, rules, findings);
   if (!rules.by_sender) return;
   if (login_is_checked) {
     findings.well(check::kPostfixSenders,

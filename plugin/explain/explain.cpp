@@ -125,11 +125,12 @@ class Explainer {
   Result<Explanation> explain() {
     const policyd::Rules& rules = *store_.rules();
     policyd::Matcher matcher;
-    const auto matched = matcher.match(*rules.index, request_);
-    auto policies = explain_policies(tables_, rules, request_, matched);
+    extensions_ = {config_.recipient_delimiter, rules.own_domains};
+    const auto matched = matcher.match(*rules.index, request_, extensions_);
+    auto policies = explain_policies(tables_, rules, request_, matched, extensions_);
     if (!policies) return tl::unexpected{policies.error()};
     out_.policies = std::move(*policies);
-    out_.limits = explain_limits(store_, config_, request_, matched);
+    out_.limits = explain_limits(store_, config_, request_, matched, extensions_);
     ask_at_rcpt(matched);
     conclude();
     if (!out_.verdict.refuses()) ask_at_end(matched);
@@ -140,6 +141,7 @@ class Explainer {
   void ask_at_rcpt(std::span<const std::uint32_t> matched) {
     policyd::RcptQuestion question{
         {request_, *store_.rules(), store_, log_, false, {}}, matched, {}};
+    question.extensions = extensions_;
     bool ended = false;
     for (const policyd::ModuleInfo& info : policyd::kModules) {
       const std::string_view name = info.name;
@@ -226,6 +228,7 @@ class Explainer {
     policyd::Request request = request_;
     request.state = policyd::ProtocolState::end_of_message;
     policyd::MessageQuestion question{{request, *store_.rules(), store_, log_, false, {}}, session};
+    question.extensions = extensions_;
     for (const auto& module : modules_) {
       if (policyd::ask_module(*module, question) == Next::stop) break;
     }
@@ -236,6 +239,7 @@ class Explainer {
   const Tables& tables_;
   const policyd::Config& config_;
   policyd::Request request_;
+  policyd::Extensions extensions_;
   bool reached_quotas_ = false;
   policyd::Maillog& log_;
   std::vector<std::string>& log_lines_;

@@ -74,18 +74,21 @@ Result<std::vector<policyd::GroupRow>> read_groups(const Tables& tables) {
 
 policyd::PlainMatch match_list(const std::optional<std::string>& list, Side side,
                                const policyd::Request& request,
-                               std::span<const policyd::GroupRow> groups) {
+                               std::span<const policyd::GroupRow> groups,
+                               const policyd::Extensions& extensions) {
   const bool uses_groups = list && list->find('%') != std::string::npos;
   return plain_match(list, side, request,
-                     uses_groups ? groups : std::span<const policyd::GroupRow>{});
+                     uses_groups ? groups : std::span<const policyd::GroupRow>{}, extensions);
 }
 
 // Why this member matches or does not.
 policyd::PlainMatch explain_member(const Member& member, const policyd::Request& request,
-                                   std::span<const policyd::GroupRow> groups) {
-  const auto source = match_list(member.source, Side::source, request, groups);
+                                   std::span<const policyd::GroupRow> groups,
+                                   const policyd::Extensions& extensions) {
+  const auto source = match_list(member.source, Side::source, request, groups, extensions);
   if (!source.matches) return {false, "Source: " + source.because};
-  const auto destination = match_list(member.destination, Side::destination, request, groups);
+  const auto destination =
+      match_list(member.destination, Side::destination, request, groups, extensions);
   if (!destination.matches) return {false, "Destination: " + destination.because};
   const bool all =
       policyd::matches_everything(member.source) && policyd::matches_everything(member.destination);
@@ -99,10 +102,11 @@ policyd::PlainMatch explain_member(const Member& member, const policyd::Request&
 }
 
 void explain_members(ExplainedPolicy& policy, const std::vector<Member>& members,
-                     const policyd::Request& request, std::span<const policyd::GroupRow> groups) {
+                     const policyd::Request& request, std::span<const policyd::GroupRow> groups,
+                     const policyd::Extensions& extensions) {
   std::vector<std::string> against;
   for (const Member& member : members) {
-    auto match = explain_member(member, request, groups);
+    auto match = explain_member(member, request, groups, extensions);
     if (match.matches == policy.matches) {
       if (policy.matches) {
         policy.because = std::move(match.because);
@@ -159,7 +163,7 @@ void count(ExplainedLimit& out, policyd::Counter counter, const policyd::Quota& 
 
 void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
                 const policyd::Config& config, const policyd::Request& request,
-                const policyd::Policy& policy) {
+                const policyd::Policy& policy, const policyd::Extensions& extensions) {
   const bool windowed = config.quotas_algorithm == policyd::Algorithm::window;
   for (const policyd::Quota& quota : policy.quotas) {
     const policyd::Track* const track = quota.track.for_request(request);
@@ -171,7 +175,7 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       explained.policy_id = policy.id;
       explained.row_id = quota.id;
       explained.limit_id = limit.id;
-      policyd::append_track_key(explained.track_key, *track, request);
+      policyd::append_track_key(explained.track_key, *track, request, extensions);
       explained.unit = messages ? "messages" : "KiB";
       explained.limit = limit.counter_limit;
       explained.period = policyd::period_in_words(std::chrono::seconds{quota.period_s});
@@ -185,7 +189,8 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
 }
 
 void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
-                    const policyd::Request& request, const policyd::Policy& policy) {
+                    const policyd::Request& request, const policyd::Policy& policy,
+                    const policyd::Extensions& extensions) {
   constexpr std::array kPeriods = {"day", "week", "month"};
   for (const policyd::AccountingRow& row : policy.accounting) {
     const policyd::Track* const track = row.track.for_request(request);
@@ -194,7 +199,7 @@ void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransactio
     explained.module = "Accounting";
     explained.policy_id = policy.id;
     explained.row_id = explained.limit_id = row.id;
-    policyd::append_track_key(explained.track_key, *track, request);
+    policyd::append_track_key(explained.track_key, *track, request, extensions);
     explained.period = kPeriods.at(static_cast<std::size_t>(row.period));
     explained.verdict = verdict_of(row.verdict);
     const auto used =
@@ -218,7 +223,8 @@ void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransactio
 Result<std::vector<ExplainedPolicy>> explain_policies(const Tables& tables,
                                                       const policyd::Rules& rules,
                                                       const policyd::Request& request,
-                                                      std::span<const std::uint32_t> matched) {
+                                                      std::span<const std::uint32_t> matched,
+                                                      const policyd::Extensions& extensions) {
   auto members = read_members(tables);
   if (!members) return tl::unexpected{members.error()};
   const auto groups = read_groups(tables);
@@ -233,7 +239,7 @@ Result<std::vector<ExplainedPolicy>> explain_policies(const Tables& tables,
     explained.name = policy.name;
     explained.matches = std::binary_search(matched.begin(), matched.end(), index);
     if (!explained.matches && ++unmatched > kMaxExplained) continue;
-    explain_members(explained, (*members)[policy.id], request, *groups);
+    explain_members(explained, (*members)[policy.id], request, *groups, extensions);
   }
   return out;
 }
@@ -241,13 +247,16 @@ Result<std::vector<ExplainedPolicy>> explain_policies(const Tables& tables,
 std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
                                            const policyd::Config& config,
                                            const policyd::Request& request,
-                                           std::span<const std::uint32_t> matched) {
+                                           std::span<const std::uint32_t> matched,
+                                           const policyd::Extensions& extensions) {
   std::vector<ExplainedLimit> out;
   for (const std::uint32_t index : matched) {
-    if (config.quotas) add_quotas(out, store, config, request, store.rules()->policies[index]);
+    if (config.quotas)
+      add_quotas(out, store, config, request, store.rules()->policies[index], extensions);
   }
   for (const std::uint32_t index : matched) {
-    if (config.accounting) add_accounting(out, store, request, store.rules()->policies[index]);
+    if (config.accounting)
+      add_accounting(out, store, request, store.rules()->policies[index], extensions);
   }
   return out;
 }

@@ -15,12 +15,14 @@ namespace limits {
 Result<std::vector<ExplainedPolicy>> explain_policies(const Tables& tables,
                                                       const policyd::Rules& rules,
                                                       const policyd::Request& request,
-                                                      std::span<const std::uint32_t> matched);
+                                                      std::span<const std::uint32_t> matched,
+                                                      const policyd::Extensions& extensions);
 
 // Of all matched policies, in the order in which they are checked.
 std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
                                            const policyd::Config& config,
                                            const policyd::Request& request,
-                                           std::span<const std::uint32_t> matched);
+                                           std::span<const std::uint32_t> matched,
+                                           const policyd::Extensions& extensions);
 
 }  // namespace limits

@@ -15,6 +15,7 @@
 #include "plugin/doctor/checks.hpp"
 #include "plugin/host/group_sync.hpp"
 #include "plugin/host/server_switch.hpp"
+#include "plugin/postfix/recipient_delimiter.hpp"
 #include "plugin/postfix/reload.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -116,6 +117,10 @@ Result<std::vector<std::string>> HostService::commands_for(
   std::vector<std::string> out;
   if (!is_present(home_ / "conf" / "cbpolicyd.conf"))
     out.push_back(rewrite_as_typed(configd_, kSections));
+  if (const auto delimiter = other_delimiter()) {
+    out.push_back(
+        delimiter_command(policyd::own_config_of(home_ / "conf" / "cbpolicyd.conf"), *delimiter));
+  }
   const auto daemon = find_database(std::nullopt, home_);
   if (!daemon) return tl::unexpected{daemon.error()};
   if (!is_present(daemon->config.database)) {
@@ -148,6 +153,31 @@ Result<void> HostService::ensure_configuration(StepReport& steps) const {
   }
   steps.done(fmt::format("configd wrote {}", file.string()));
   return {};
+}
+
+std::optional<std::string> HostService::other_delimiter() const {
+  const PostfixFacts facts = read_postfix(home_, search_path_, std::nullopt);
+  const auto config = configuration();
+  if (!config || !facts.why_not.empty() || !is_valid_delimiter(facts.recipient_delimiter) ||
+      config->recipient_delimiter == facts.recipient_delimiter) {
+    return std::nullopt;
+  }
+  return facts.recipient_delimiter;
+}
+
+Result<void> HostService::ensure_delimiter(StepReport& steps) const {
+  const auto delimiter = other_delimiter();
+  if (!delimiter) return {};
+  const fs::path file = policyd::own_config_of(home_ / "conf" / "cbpolicyd.conf");
+  {
+    const auto owner = AsOwner::of(file);
+    if (!owner) return tl::unexpected{owner.error()};
+    if (auto written = write_delimiter(file, *delimiter); !written) return written;
+  }
+  steps.done(
+      fmt::format("set recipient_delimiter to Postfix's, '{}' ({})", *delimiter, file.string()));
+  const auto service = carbonio::find_service(home_);
+  return carbonio::running_service(service) ? carbonio::reload_service(service) : Result<void>{};
 }
 
 Result<void> HostService::ensure_database(const carbonio::WantedMembers& wanted, StepReport& steps,

@@ -37,6 +37,8 @@ class HostService {
 
   // Has the configuration generated if it is missing.
   policyd::Result<void> ensure_configuration(StepReport& steps) const;
+  // Has the daemon use Postfix's recipient_delimiter, if it is known.
+  policyd::Result<void> ensure_delimiter(StepReport& steps) const;
   // Creates the database if it is missing, and updates its groups.
   policyd::Result<void> ensure_database(const carbonio::WantedMembers& wanted, StepReport& steps,
                                         Output& output) const;
@@ -58,6 +60,8 @@ class HostService {
  private:
   [[nodiscard]] std::optional<policyd::Config> configuration() const;
   [[nodiscard]] PostfixView postfix() const;
+  // Postfix's recipient_delimiter, if the daemon should use it but does not.
+  [[nodiscard]] std::optional<std::string> other_delimiter() const;
   void reload_if_needed(const std::optional<policyd::Config>& before, StepReport& steps) const;
 
   std::filesystem::path home_;

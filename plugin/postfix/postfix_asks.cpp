@@ -25,6 +25,7 @@ constexpr std::array kRcptLists = {"smtpd_client_restrictions", "smtpd_helo_rest
 constexpr std::size_t kEarlyLists = 3;
 constexpr const char* kEndList = "smtpd_end_of_data_restrictions";
 constexpr const char* kDelay = "smtpd_delay_reject";
+constexpr const char* kDelimiter = "recipient_delimiter";
 constexpr const char* kClasses = "smtpd_restriction_classes";
 constexpr std::string_view kPolicyCheck = "check_policy_service";
 
@@ -121,6 +122,7 @@ PostfixFacts parse_postfix(const PostconfOutput& output) {
     if (values.contains(name)) classes[name] = value_in(values, name);
   }
   PostfixFacts facts;
+  facts.recipient_delimiter = value_in(values, kDelimiter);
   for (const std::string_view line : split(output.services, '\n')) {
     if (line.empty() || kSpace.find(line.front()) != std::string_view::npos) continue;
     // name type private unprivileged chroot wakeup processes command
@@ -176,7 +178,7 @@ PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string
   PostconfOutput output;
   const std::string classes = ask({"-hx", kClasses});
   std::vector<std::string> names{kRcptLists.begin(), kRcptLists.end()};
-  names.insert(names.end(), {kEndList, kDelay, kClasses});
+  names.insert(names.end(), {kEndList, kDelay, kClasses, kDelimiter});
   for (std::string& name : restriction_words(classes)) names.push_back(std::move(name));
   const auto with = [&](const char* option) {
     std::vector<std::string> words = {option};

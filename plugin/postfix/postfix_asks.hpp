@@ -42,6 +42,7 @@ struct PostfixFacts {
   // "check_client_access hash:/etc/postfix/friends": permit some mail (OK).
   std::set<std::string> permitting_maps;
   std::vector<std::string> unread_maps;  // of other kinds: ldap, mysql
+  std::string recipient_delimiter;
 };
 
 // What postconf prints.

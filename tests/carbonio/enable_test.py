@@ -113,6 +113,33 @@ class OneHost(EnableCase):
             self.assertRegex(out, f"modules in force: .*{module}")
         self.assertIn("reloaded the service", out)
 
+    def test_postfixs_recipient_delimiter_is_used(self):
+        own = self.home / "conf/carbonio-limits.conf"
+        self.switch("enable")
+        self.assertFalse(own.exists())
+        main_cf = self.postfix_folder / "main.cf"
+
+        def set_in_postfix(value):
+            main_cf.write_text(main_cf.read_text() + f"recipient_delimiter = {value}\n")
+            os.utime(main_cf, (1_700_000_000, 1_700_000_000))
+
+        set_in_postfix("+")
+        command, *rest = self.switch("enable", "--dry-run")[0].splitlines()
+        self.assertEqual(rest, ["Nothing was changed (--dry-run)."])
+        self.assertIn(f"recipient_delimiter=%s\\n' + >>{own} && ", command)
+        out, _ = self.switch("enable")
+        self.assertIn("set recipient_delimiter to Postfix's, '+'", " ".join(out.split()))
+        self.assertEqual(own.read_text(), "[server]\nrecipient_delimiter=+\n")
+        self.assertEqual(own.stat().st_uid, self.home.joinpath("conf").stat().st_uid)
+        self.assertIn("Nothing to change", self.switch("enable")[0])
+        own.chmod(0o640)
+        set_in_postfix("-")
+        self.switch("enable")
+        self.assertEqual(own.read_text(), "[server]\nrecipient_delimiter=-\n")
+        self.assertEqual(own.stat().st_mode & 0o777, 0o640)
+        self.assertFalse(list(own.parent.glob("*.new")))
+        self.assert_runs()
+
     def test_what_is_inherited_is_not_set_again(self):
         self.put("global", "zimbraCBPolicydQuotasEnabled: TRUE")
         self.switch("enable")

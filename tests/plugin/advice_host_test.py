@@ -536,6 +536,25 @@ class Postfix(Host):
         self.edit(r"smtpd_end_of_data_restrictions = .*", "smtpd_end_of_data_restrictions =")
         self.cure("postfix.end_of_data", 1)
 
+    def test_postfix_delimiter(self):
+        self.make()
+        for value in ("+", "=#'", ""):
+            with self.subTest(value):
+                self.edit(r"(?s)(recipient_delimiter = .*)?\Z", f"recipient_delimiter = {value}\n")
+                self.try_out("postfix.delimiter")
+
+    def test_postfix_delimiter_that_is_not_supported(self):
+        self.make()
+        self.edit(r"(?s)\Z", "recipient_delimiter = x\n")
+        [finding] = self.found()["postfix.delimiter"]
+        self.assertFalse(finding["command"])
+        self.assertIn("'x'", finding["fix"])
+
+    def test_postfix_delimiter_of_no_interest(self):
+        self.make("DELETE FROM quotas_limits; DELETE FROM quotas;" + policy() + quota(track="Sender:@domain"))
+        self.edit(r"(?s)\Z", "recipient_delimiter = +\n")
+        self.assertEqual(self.found(), {})
+
     def test_postfix_senders(self):
         self.make()
         self.edit("reject_sender_login_mismatch,", "")

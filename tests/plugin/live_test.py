@@ -16,7 +16,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
 
 import json_keys  # noqa: E402
-from daemon_case import DaemonTest, bin_dir  # noqa: E402
+from daemon_case import DaemonTest, bin_dir, eventually  # noqa: E402
 
 USER = "alice@example.org"
 
@@ -63,6 +63,47 @@ class Live(DaemonTest):
         self.assertTrue(self.passes())
         self.say("remove", "3")
         self.assertEqual(self.how_many_pass(30), 30)
+
+    def test_an_address_with_an_extension_counts_as_the_user(self):
+        self.daemon.sql("DELETE FROM policy_group_members WHERE PolicyGroupID = 2;"
+                        "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                        "(2, '@example.org');")
+        self.say("send", "3/h")
+        self.say("receive", "4/h", "--per", "user", "--verdict", "reject")
+
+        def pass_from_alice(count, first):
+            return [self.ask(sender=f"alice+{i}@example.org", sasl_username="x",
+                             recipient="r@example.net") == "DUNNO"
+                    for i in range(first, first + count)]
+
+        self.assertEqual(pass_from_alice(5, 0), [True] * 5)
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            "[server]\nrecipient_delimiter=+-\n")
+        self.daemon.process.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: "reloaded" in self.daemon.log()))
+        self.assertEqual(pass_from_alice(5, 5), [True] * 3 + [False] * 2)
+        self.assertFalse(self.passes("alice-x@example.org"))
+        self.assertTrue(self.passes("alicex@example.org"))
+        who = "Alice+7@example.org"
+        out = self.say("usage", who).stdout
+        self.assertIn("alice@example.org", out)
+        self.assertNotIn("alice+", out)
+        out = self.say("explain", "--from", who, "--to", "r@example.net", "--sasl", "x").stdout
+        self.assertIn("DEFER", out)
+        self.assertIn("3 of 3", out)
+        self.assertIn("for alice@example.org", out)
+        out = self.say("reset", who).stdout
+        self.assertIn("Cleared the counters of alice@example.org", out)
+        self.assertEqual(pass_from_alice(4, 0), [True] * 3 + [False])
+        received = [self.ask(sender="far@example.net", recipient=f"bob+{i}@example.org") == "DUNNO"
+                    for i in range(6)]
+        self.assertEqual(received, [True] * 4 + [False] * 2)
+        self.assertTrue(eventually(lambda: "to=bob+5@example.org" in self.daemon.log()))
+        # A limit of the user's own, and an exception.
+        self.say("send", "9/h", "--user", USER)
+        self.assertEqual(pass_from_alice(10, 20), [True] * 9 + [False])
+        self.say("send", "1/h", "--per", "everyone", "--except", "bob@example.org")
+        self.assertTrue(all(self.passes(f"bob+{i}@example.org") for i in range(3)))
 
     def ask(self, daemon=None, **attributes):
         self.mails += 1

@@ -77,6 +77,28 @@ class EachPlaceThatAsks(PostfixTest):
         self.assertEqual(self.daemon.counter("SASLUsername:anna@example.org", 4), 3)
 
 
+class PlusAddresses(PostfixTest):
+    options = {"server": {"recipient_delimiter": "+"}}
+
+    def setUp(self):
+        super().setUp()
+        self.daemon.sql(article.POLICY + article.SEND +
+                        "DELETE FROM policy_group_members WHERE PolicyGroupID = 2;"
+                        "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                        "(2, '@example.org');")
+
+    def test_of_a_user_share_one_counter(self):
+        mails = [self.send(sender=f"Anna+{i}@example.org") for i in range(1, 21)]
+        self.assertEqual([mail.passed for mail in mails], [True] * 10 + [False] * 10)
+        self.assertEqual(self.daemon.counter("Sender:anna@example.org", 4), 10)
+        self.assertFalse(self.send(sender="anna@example.org").passed)
+        self.assertIn("from=anna+20@example.org", self.daemon.log())
+
+    def test_of_other_domains_have_each_a_counter(self):
+        mails = [self.send(sender=f"list+{i}=bob=example.org@far.test") for i in range(12)]
+        self.assertTrue(all(mail.passed for mail in mails))
+
+
 class MessageSizes(PostfixTest):
     def setUp(self):
         super().setUp()

@@ -149,10 +149,11 @@ std::uint32_t AtomTable::add_wildcard(Kind kind, std::string_view text) {
   return atom;
 }
 
-void AtomTable::find(const Request& request, std::string& buffer, Found& found) const {
-  find_address(request.sender, Side::source, found);
+void AtomTable::find(const Request& request, const Extensions& extensions, std::string& buffer,
+                     Found& found) const {
+  find_address(request.sender, Side::source, extensions, buffer, found);
   if (request.sender.empty()) find_text(Kind::empty_sender, {}, found);
-  find_address(request.recipient, Side::destination, found);
+  find_address(request.recipient, Side::destination, extensions, buffer, found);
   find_sasl(request, found);
   find_network(Kind::client_network, request.client_address, found);
   if (request.peer_address) find_peer(*request.peer_address, found);
@@ -165,7 +166,8 @@ void AtomTable::find(const Request& request, std::string& buffer, Found& found) 
   }
 }
 
-void AtomTable::find_address(std::string_view address, Side side, Found& found) const {
+void AtomTable::find_address(std::string_view address, Side side, const Extensions& extensions,
+                             std::string& buffer, Found& found) const {
   const bool source = side == Side::source;
   if (address.empty()) return;
   const auto domain = domain_of(address);
@@ -173,11 +175,22 @@ void AtomTable::find_address(std::string_view address, Side side, Found& found) 
   find_text(source ? Kind::source_address : Kind::destination_address, address, found);
   find_text(source ? Kind::source_domain : Kind::destination_domain, domain, found);
   find_text(source ? Kind::source_local_part : Kind::destination_local_part, local_part, found);
+  // As in Postfix's tables: first the full address, then the user's.
+  const auto user = extensions.user_of(address);
+  const bool extended = user.size() < local_part.size();
+  if (extended) {
+    buffer = user;
+    buffer += address.substr(local_part.size());
+    find_text(source ? Kind::source_address : Kind::destination_address, buffer, found);
+    find_text(source ? Kind::source_local_part : Kind::destination_local_part, user, found);
+  }
   find_suffixes(source ? Kind::source_domain_suffix : Kind::destination_domain_suffix, domain,
                 found);
   const auto kind = source ? Kind::source_wildcard : Kind::destination_wildcard;
   for (const auto& wildcard : wildcards_.at(index_of(kind))) {
-    if (domain_match(wildcard.pattern, domain) && wildcard_match(wildcard.local_part, local_part)) {
+    if (domain_match(wildcard.pattern, domain) &&
+        (wildcard_match(wildcard.local_part, local_part) ||
+         (extended && wildcard_match(wildcard.local_part, user)))) {
       found.push_back(wildcard.atom);
     }
   }

@@ -15,6 +15,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/protocol/request.hpp"
 #include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/match/own_addresses.hpp"
 
 namespace policyd {
 
@@ -33,7 +34,8 @@ class AtomTable {
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(keys_.size()); }
 
   // Appends the atoms that match the request to `found`, each once. `buffer` is scratch space.
-  void find(const Request& request, std::string& buffer, std::vector<std::uint32_t>& found) const;
+  void find(const Request& request, const Extensions& extensions, std::string& buffer,
+            std::vector<std::uint32_t>& found) const;
 
  private:
   // What the text of a key is; kinds of addresses are listed for each side.
@@ -95,7 +97,8 @@ class AtomTable {
   void find_suffixes(Kind kind, std::string_view text, Found& found) const;
   void find_network(Kind kind, const IpAddress& address, Found& found) const;
   void find_peer(const IpAddress& peer, Found& found) const;
-  void find_address(std::string_view address, Side side, Found& found) const;
+  void find_address(std::string_view address, Side side, const Extensions& extensions,
+                    std::string& buffer, Found& found) const;
   void find_sasl(const Request& request, Found& found) const;
   void find_host(std::string_view name, Found& found) const;
 

@@ -72,9 +72,10 @@ void Matcher::collect(const MatchIndex& index) {
   result_.erase(std::unique(result_.begin(), result_.end()), result_.end());
 }
 
-std::span<const std::uint32_t> Matcher::match(const MatchIndex& index, const Request& request) {
+std::span<const std::uint32_t> Matcher::match(const MatchIndex& index, const Request& request,
+                                              const Extensions& extensions) {
   begin(index);
-  index.atoms.find(request, buffer_, flipped_);
+  index.atoms.find(request, extensions, buffer_, flipped_);
   settle(index);
   collect(index);
   return result_;

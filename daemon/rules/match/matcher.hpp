@@ -17,7 +17,9 @@ class Matcher {
  public:
   // The `policy` numbers of the members that match, ascending, each once. The span is valid until
   // the next call. Allocates only while its scratch grows to the size of a new index.
-  std::span<const std::uint32_t> match(const MatchIndex& index, const Request& request);
+  // An address with an extension also matches what the user's address does.
+  std::span<const std::uint32_t> match(const MatchIndex& index, const Request& request,
+                                       const Extensions& extensions = {});
 
  private:
   void begin(const MatchIndex& index);

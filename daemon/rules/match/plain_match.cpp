@@ -12,11 +12,13 @@
 namespace policyd {
 namespace {
 
-bool address_matches(std::string_view pattern, std::string_view address) {
+bool address_matches(std::string_view pattern, std::string_view address,
+                     const Extensions& extensions) {
   if (address.empty()) return false;
   const auto local_part = local_part_of(pattern);
   return domain_match(domain_of(pattern), domain_of(address)) &&
-         (local_part.empty() || wildcard_match(local_part, local_part_of(address)));
+         (local_part.empty() || wildcard_match(local_part, local_part_of(address)) ||
+          wildcard_match(local_part, extensions.user_of(address)));
 }
 
 bool is_authenticated(const Request& request) {
@@ -35,7 +37,8 @@ bool host_matches(std::string_view pattern, std::string_view name) {
 }
 
 // All kinds except groups, without `!`.
-bool positive_match(const ListItem& item, Side side, const Request& request) {
+bool positive_match(const ListItem& item, Side side, const Request& request,
+                    const Extensions& extensions) {
   switch (item.kind) {
     case ItemKind::client_network:
       return item.network.contains(request.client_address);
@@ -46,7 +49,8 @@ bool positive_match(const ListItem& item, Side side, const Request& request) {
     case ItemKind::empty_sender:
       return request.sender.empty();
     case ItemKind::address:
-      return address_matches(item.text, side == Side::source ? request.sender : request.recipient);
+      return address_matches(item.text, side == Side::source ? request.sender : request.recipient,
+                             extensions);
     case ItemKind::host:
       return host_matches(item.text, request.reverse_client_name);
     case ItemKind::group:
@@ -86,8 +90,9 @@ class Groups {
  public:
   enum class Value : std::uint8_t { unknown, open, no, yes, error };
 
-  Groups(std::span<const GroupRow> rows, Side side, const Request& request)
-      : side_(side), request_(request) {
+  Groups(std::span<const GroupRow> rows, Side side, const Request& request,
+         const Extensions& extensions)
+      : side_(side), request_(request), extensions_(extensions) {
     for (const auto& row : rows) groups_.emplace(row.name, Group{&row, {}, false, Value::unknown});
   }
 
@@ -124,6 +129,11 @@ class Groups {
     }
     for (const auto& group : visited) sound_.insert(group.first);
     return false;
+  }
+
+  // All kinds except groups.
+  [[nodiscard]] bool item_matches(const ListItem& item) const {
+    return positive_match(item, side_, request_, extensions_) != item.negated;
   }
 
   // The member by which the group matches.
@@ -184,7 +194,7 @@ class Groups {
     if (item.kind == ItemKind::error) return Value::error;
     if (item.kind == ItemKind::peer_network && !request_.peer_address) return Value::no;
     if (item.kind != ItemKind::group) {
-      const bool matches = positive_match(item, side_, request_) != item.negated;
+      const bool matches = item_matches(item);
       return matches ? Value::yes : Value::no;
     }
     const auto known = groups_.find(item.text);
@@ -203,6 +213,7 @@ class Groups {
 
   Side side_;
   const Request& request_;
+  const Extensions& extensions_;
   std::unordered_map<std::string, Group> groups_;
   std::unordered_map<std::string, std::string> reasons_;
   std::unordered_set<std::string> sound_;  // known not to be broken
@@ -237,7 +248,7 @@ PlainMatch match_item(std::string_view text, Side side, const Request& request, 
   if (item.kind == ItemKind::peer_network && !request.peer_address) {
     return {false, shown + " fails: Postfix uses a UNIX socket"};
   }
-  const bool matches = positive_match(item, side, request) != item.negated;
+  const bool matches = groups.item_matches(item);
   return {matches,
           subject(item, side, request) + (matches ? " matches " : " does not match ") + shown};
 }
@@ -245,11 +256,11 @@ PlainMatch match_item(std::string_view text, Side side, const Request& request, 
 }  // namespace
 
 PlainMatch plain_match(const std::optional<std::string>& list, Side side, const Request& request,
-                       std::span<const GroupRow> groups) {
+                       std::span<const GroupRow> groups, const Extensions& extensions) {
   if (matches_everything(list)) return {true, "it matches everything"};
   const auto items = list_items(*list);
   if (items.empty()) return {false, "an empty list matches nothing"};
-  Groups evaluated(groups, side, request);
+  Groups evaluated(groups, side, request, extensions);
   std::string because;
   for (const auto item : items) {
     PlainMatch result = match_item(item, side, request, evaluated);

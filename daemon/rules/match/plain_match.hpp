@@ -9,6 +9,7 @@
 
 #include "daemon/protocol/request.hpp"
 #include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/match/own_addresses.hpp"
 #include "daemon/rules/match/rows.hpp"
 
 namespace policyd {
@@ -18,8 +19,8 @@ struct PlainMatch {
   std::string because;  // "sender matches '@example.org'", "'!%partners' fails: ..."
 };
 
-// `list` is a Source or Destination.
+// `list` is a Source or Destination; `extensions` as in Matcher::match().
 PlainMatch plain_match(const std::optional<std::string>& list, Side side, const Request& request,
-                       std::span<const GroupRow> groups);
+                       std::span<const GroupRow> groups, const Extensions& extensions = {});
 
 }  // namespace policyd

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace policyd {
 namespace {
@@ -16,6 +17,14 @@ std::string key_of(std::string_view text, const Request& request) {
   std::string key = "before ";
   append_track_key(key, *track, request);
   return key.substr(7);
+}
+
+std::string key_without_extensions(std::string_view text, const Request& request) {
+  const std::vector<GroupRow> groups{{1, "internal_domains", {{1, "@own.example"}}}};
+  const OwnDomains own{groups};
+  std::string key;
+  append_track_key(key, *Track::parse(text), request, Extensions{"+", own});
+  return key;
 }
 
 Request request_from(std::string_view client) {
@@ -30,6 +39,29 @@ struct KeyCase {
   const char* track;
   const char* key;
 };
+
+TEST(Track, LeavesOffExtensionsOfOwnAddresses) {
+  Request request = request_from("192.0.2.77");
+  request.sender = "anna+1@own.example";
+  request.recipient = "bob+2@own.example";
+  for (const KeyCase& c : {
+           KeyCase{"Sender:user@domain", "Sender:anna@own.example"},
+           KeyCase{"Sender:user@", "Sender:anna@"},
+           KeyCase{"Sender:@domain", "Sender:@own.example"},
+           KeyCase{"Recipient:user@domain", "Recipient:bob@own.example"},
+           KeyCase{"Recipient:user@", "Recipient:bob@"},
+           KeyCase{"Sender:user@domain per account", "SASLUsername:anna@own.example"},
+       }) {
+    EXPECT_EQ(key_without_extensions(c.track, request), c.key);
+  }
+  request.sasl_username = "anna+1@own.example";  // a login is a name of its own
+  EXPECT_EQ(key_without_extensions("SASLUsername", request), "SASLUsername:anna+1@own.example");
+  EXPECT_EQ(key_without_extensions("Sender:user@domain per account", request),
+            "SASLUsername:anna+1@own.example");
+  request.sender = "list+1=bob=own.example@example.net";
+  EXPECT_EQ(key_without_extensions("Sender:user@domain", request),
+            "Sender:list+1=bob=own.example@example.net");
+}
 
 TEST(Track, HasTheKeysOfCBPolicyD) {
   Request request = request_from("192.0.2.77");

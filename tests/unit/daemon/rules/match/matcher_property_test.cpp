@@ -182,11 +182,12 @@ void fill(OwnedRequest& owned, Random& random) {
 }
 
 std::vector<std::uint32_t> plainly(const std::vector<MemberRow>& members,
-                                   const std::vector<GroupRow>& rows, const Request& request) {
+                                   const std::vector<GroupRow>& rows, const Request& request,
+                                   const Extensions& extensions) {
   std::set<std::uint32_t> policies;
   for (const auto& member : members) {
-    if (plain_match(member.source, Side::source, request, rows).matches &&
-        plain_match(member.destination, Side::destination, request, rows).matches) {
+    if (plain_match(member.source, Side::source, request, rows, extensions).matches &&
+        plain_match(member.destination, Side::destination, request, rows, extensions).matches) {
       policies.insert(member.policy);
     }
   }
@@ -214,6 +215,8 @@ TEST_P(MatchProperty, IndexAgreesWithPlainMatch) {
   Matcher matcher;
   OwnedRequest owned;
   std::size_t matches = 0;
+  const std::vector<GroupRow> own_rows{{1, "internal_domains", {{1, "@*"}}}};
+  const OwnDomains own{own_rows};
   for (int round = 0; round < 250; ++round) {
     const auto rows = groups(random, round % 2 == 0, round % 5 == 0);
     std::vector<MemberRow> members;
@@ -225,10 +228,11 @@ TEST_P(MatchProperty, IndexAgreesWithPlainMatch) {
     const MatchIndex index(members, rows, problems);
     for (int i = 0; i < 12; ++i) {
       fill(owned, random);
-      const auto found = matcher.match(index, owned.request);
+      const Extensions extensions{round % 3 == 0 ? "+." : "", own};
+      const auto found = matcher.match(index, owned.request, extensions);
       const std::vector<std::uint32_t> indexed(found.begin(), found.end());
       matches += indexed.size();
-      ASSERT_EQ(indexed, plainly(members, rows, owned.request))
+      ASSERT_EQ(indexed, plainly(members, rows, owned.request, extensions))
           << "round " << round << "\n"
           << describe(members, rows) << owned.sender << " " << owned.recipient << " "
           << owned.sasl.value_or("(none)") << " " << owned.host << " "

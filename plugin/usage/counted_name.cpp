@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/usage/counted_name.hpp"
+
+#include "daemon/base/mail_address.hpp"
+#include "daemon/names/extension.hpp"
+#include "daemon/names/name_form.hpp"
+#include "daemon/rules/rules_loader.hpp"
+
+namespace limits {
+
+std::string counted_name(const Tables& tables, const policyd::Config& config,
+                         std::string_view who) {
+  const std::string& delimiters = config.recipient_delimiter;
+  const std::string name = policyd::login_form(who);
+  const std::string_view local_part = policyd::local_part_of(name);
+  if (delimiters.empty() || local_part.size() == name.size() ||
+      policyd::without_extension(local_part, delimiters) == local_part) {
+    return std::string{who};
+  }
+  const auto rules = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
+  if (!rules) return std::string{who};
+  return policyd::without_extension(name, policyd::Extensions{delimiters, (*rules)->own_domains});
+}
+
+}  // namespace limits
