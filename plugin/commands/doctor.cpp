@@ -20,10 +20,6 @@ constexpr std::array<Option, 2> kDoctorOptions = {{
     {"json", "", "print JSON"},
 }};
 
-std::string counted(std::size_t number, std::string_view noun) {
-  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
-}
-
 // The quotation mark that is open after `c`, or 0.
 char quote_after(char quote, char c) {
   if (quote == 0) return c == '\'' || c == '"' ? c : '\0';

@@ -168,6 +168,7 @@ std::string amount(double value) {
 
 // `brief`: "in 3 h", without the minutes.
 std::string free_text(const ExplainedLimit& limit, policyd::TimePoint now, bool brief) {
+  if (limit.ended_by != 0) return "";
   if (!limit.full || limit.verdict == "none")
     return "now";  // WHEN FULL shows that it only monitors
   if (limit.free_at) return wait_text(limit.free_at, now, brief);
@@ -192,7 +193,8 @@ Table limits_table(const Explanation& explanation, policyd::TimePoint now, const
   Table table{columns};
   for (const ExplainedLimit& limit : explanation.limits) {
     const double percent = limit.limit > 0 ? 100.0 * limit.used / limit.limit : 100.0;
-    const Colour colour = limit.full               ? Colour::red
+    const Colour colour = limit.ended_by != 0      ? Colour::dim
+                          : limit.full             ? Colour::red
                           : percent >= kNearlyFull ? Colour::yellow
                                                    : Colour::green;
     std::vector<Cell> row = {
@@ -204,8 +206,10 @@ Table limits_table(const Explanation& explanation, policyd::TimePoint now, const
                      limit.period),
          colour}};
     if (layout.bars) row.push_back({bar(percent, kBarWidth), colour});
-    row.push_back({limit.verdict == "none" ? "only monitored" : escaped(limit.verdict)});
-    row.push_back({free_text(limit, now, layout.brief), limit.full ? Colour::red : Colour::none});
+    row.push_back({limit.ended_by != 0       ? "not asked"
+                   : limit.verdict == "none" ? "only monitored"
+                                             : escaped(limit.verdict)});
+    row.push_back({free_text(limit, now, layout.brief), limit.full ? colour : Colour::none});
     table.add(std::move(row));
   }
   return table;

@@ -9,6 +9,7 @@
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/limit_json.hpp"
+#include "plugin/rows/last_quota.hpp"
 #include "plugin/rows/limits.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
@@ -23,6 +24,17 @@ nlohmann::json limits_json(const AllLimits& all, const std::vector<Headline>& wa
   for (const StoredLimit& limit : all.limits) limits.push_back(json_of(limit));
   return {
       {"limits", limits}, {"unreadable_quotas", all.unreadable}, {"warnings", texts_of(warnings)}};
+}
+
+void note_ends(const AllLimits& all, const std::vector<AskedQuota>& order, Context& context) {
+  const auto ends = limits_that_end(order, all);
+  if (ends.empty()) return;
+  context.output.note(context.advice.complete(fmt::format(
+      "{} {} the check (LastQuota): limits after {} neither count nor refuse mail that {}; "
+      "'carbonio-limits show {}' says which.",
+      with_ids("limit", ends), of_number(ends.size(), "ends", "end"),
+      of_number(ends.size(), "it", "them"), of_number(ends.size(), "it matches", "they match"),
+      ends.front())));
 }
 
 void print_table(const AllLimits& all, Context& context) {
@@ -74,12 +86,15 @@ Outcome run_list(const Arguments& arguments, Context& context) {
                        [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
                          const auto all = read_limits(tables);
                          if (!all) return tl::unexpected{all.error()};
+                         const auto order = read_order_of_quotas(tables);
+                         if (!order) return tl::unexpected{order.error()};
                          const auto warnings = headlines(daemon, context.now);
                          if (arguments.has("json")) {
                            context.output.print(limits_json(*all, warnings));
                          } else {
                            print_headlines(warnings, context.advice, context.output);
                            print_table(*all, context);
+                           note_ends(*all, *order, context);
                          }
                          return {};
                        });

@@ -14,6 +14,7 @@
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/limit_json.hpp"
 #include "plugin/limit_text/limit_line.hpp"
+#include "plugin/rows/last_quota.hpp"
 #include "plugin/rows/replacements.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -67,7 +68,28 @@ void print_rows(const StoredLimit& limit, Output& output) {
                           limit.policy_id, list_of(members), list_of(quotas), list_of(rows)));
 }
 
-void print_limit(const AllLimits& all, const StoredLimit& limit, Output& output) {
+// Mail for which this limit ends the check, or is not asked.
+bool print_ends(const AllLimits& all, const std::vector<AskedQuota>& order,
+                const StoredLimit& limit, Output& output) {
+  bool ends = false;
+  for (std::size_t i = 0; i + 1 < order.size(); ++i) {
+    if (!order[i].last || find_limit(all, order[i].id) != &limit) continue;
+    ends = true;
+    print_named(output, "Ends", end_text(order, i, all));
+  }
+  const auto before = limits_that_end(order, all, &limit);
+  if (!before.empty()) {
+    print_named(output, "After",
+                fmt::format("{}, which {} the check (LastQuota): mail that {} too is neither "
+                            "counted nor refused here",
+                            with_ids("limit", before), of_number(before.size(), "ends", "end"),
+                            of_number(before.size(), "it matches", "one of them matches")));
+  }
+  return ends;
+}
+
+void print_limit(const AllLimits& all, const std::vector<AskedQuota>& order,
+                 const StoredLimit& limit, Output& output) {
   output.line(fmt::format("Limit {}: {}.", limit.id, describe(limit)));
   print_named(output, "State", state_text(limit));
   for (const StoredRate& rate : limit.rates) {
@@ -84,7 +106,8 @@ void print_limit(const AllLimits& all, const StoredLimit& limit, Output& output)
   print_named(output, "Counts", limit.track == "Policy" ? "all together" : escaped(limit.track));
   print_named(output, "Name", escaped(limit.policy_name));
   print_rows(limit, output);
-  if (const auto wanted = wanted_of(limit)) {
+  const bool ends = print_ends(all, order, limit, output);
+  if (const auto wanted = wanted_of(limit); wanted && !ends) {  // no command sets LastQuota
     print_named(output, "Command", "carbonio-limits " + line_of(*wanted));
   }
 }
@@ -92,23 +115,29 @@ void print_limit(const AllLimits& all, const StoredLimit& limit, Output& output)
 Outcome run_show(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
-  return with_limits(arguments, context, [&](const AllLimits& all) -> Result<void> {
-    const auto id = existing_limit(all, ids->front());
-    if (!id) return tl::unexpected{id.error()};
-    const StoredLimit& limit = *find_limit(all, *id);
-    if (arguments.has("json")) {
-      context.output.print(json_of(limit));
-    } else {
-      print_limit(all, limit, context.output);
-      if (ids->front() != limit.id) {
-        context.output.note(fmt::format(
-            "{} is another row of limit {} in table quotas; the log and 'explain' name the rows, "
-            "'list' the first of them.",
-            ids->front(), limit.id));
-      }
-    }
-    return {};
-  });
+  return with_database(arguments, context,
+                       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+                         const auto all = read_limits(tables);
+                         if (!all) return tl::unexpected{all.error()};
+                         const auto order = read_order_of_quotas(tables);
+                         if (!order) return tl::unexpected{order.error()};
+                         const auto id = existing_limit(*all, ids->front());
+                         if (!id) return tl::unexpected{id.error()};
+                         const StoredLimit& limit = *find_limit(*all, *id);
+                         if (arguments.has("json")) {
+                           context.output.print(json_of(limit));
+                         } else {
+                           print_limit(*all, *order, limit, context.output);
+                           if (ids->front() != limit.id) {
+                             context.output.note(
+                                 fmt::format("{} is another row of limit {} in table quotas; the "
+                                             "log and 'explain' name the rows, "
+                                             "'list' the first of them.",
+                                             ids->front(), limit.id));
+                           }
+                         }
+                         return {};
+                       });
 }
 
 }  // namespace
@@ -118,8 +147,9 @@ const Command kShow = {
     "ID [--json]",
     "Show everything about one limit",
     "IDs are in the first column of 'list'. 'Except' names each target that the limit does not "
-    "apply to, with the limit that replaces it; 'exempt' means none does. 'Rows' are the IDs in "
-    "the database's tables.",
+    "apply to, with the limit that replaces it; 'exempt' means none does. 'Ends' and 'After' "
+    "appear where a limit ends the check (LastQuota), so that limits after it neither count nor "
+    "refuse mail that it matches. 'Rows' are the IDs in the database's tables.",
     "show 3",
     kShowOptions,
     1,

@@ -65,16 +65,6 @@ Outcome change_database(const Arguments& arguments, const Context& context,
   return act_on_database(arguments, context, action, "; nothing was changed");
 }
 
-Outcome with_limits(const Arguments& arguments, const Context& context,
-                    const std::function<Result<void>(const AllLimits& all)>& action) {
-  return with_database(arguments, context,
-                       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
-                         const auto all = read_limits(tables);
-                         if (!all) return tl::unexpected{all.error()};
-                         return action(*all);
-                       });
-}
-
 Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
                       const MakeChange& make) {
   Output output = context.output;

@@ -24,10 +24,6 @@ Outcome with_database(const Arguments& arguments, const Context& context,
 Outcome change_database(const Arguments& arguments, const Context& context,
                         const DatabaseAction& action);
 
-// Reads all limits for an action that changes nothing.
-Outcome with_limits(const Arguments& arguments, const Context& context,
-                    const std::function<Result<void>(const AllLimits& all)>& action);
-
 // What a command makes of the limits.
 struct LimitsChange {
   std::vector<RowChange> rows;        // all of them, in one transaction

@@ -89,7 +89,7 @@ const ExplainedLimit* exceeded_limit(const std::vector<ExplainedLimit>& limits,
   if (!quota && reason.kind != policyd::Reason::Kind::accounting_match) return nullptr;
   const auto found = std::find_if(limits.begin(), limits.end(), [&](const ExplainedLimit& limit) {
     return limit.module == (quota ? "Quotas" : "Accounting") && limit.row_id == reason.row_id &&
-           limit.full && (!quota || limit.limit_id == reason.limit_id);
+           limit.full && limit.ended_by == 0 && (!quota || limit.limit_id == reason.limit_id);
   });
   return found == limits.end() ? nullptr : &*found;
 }
@@ -131,6 +131,8 @@ class Explainer {
     if (!policies) return tl::unexpected{policies.error()};
     out_.policies = std::move(*policies);
     out_.limits = explain_limits(store_, config_, request_, matched, extensions_);
+    note_ends("Quotas", "quota", "LastQuota");
+    note_ends("Accounting", "accounting", "LastAccounting");
     ask_at_rcpt(matched);
     conclude();
     if (!out_.verdict.refuses()) ask_at_end(matched);
@@ -138,6 +140,21 @@ class Explainer {
   }
 
  private:
+  // Which rows the daemon does not ask about this mail, though their policies match it.
+  void note_ends(std::string_view module, std::string_view table, std::string_view column) {
+    std::vector<std::int64_t> rows;
+    std::int64_t by = 0;
+    for (const ExplainedLimit& limit : out_.limits) {
+      if (limit.module != module || limit.ended_by == 0) continue;
+      by = limit.ended_by;
+      if (rows.empty() || rows.back() != limit.row_id) rows.push_back(limit.row_id);
+    }
+    if (rows.empty()) return;
+    out_.notes.push_back(fmt::format("{} {} not asked about this mail: {} {} ends the check ({}).",
+                                     with_ids(table, rows), of_number(rows.size(), "is", "are"),
+                                     table, by, column));
+  }
+
   void ask_at_rcpt(std::span<const std::uint32_t> matched) {
     policyd::RcptQuestion question{
         {request_, *store_.rules(), store_, log_, false, {}}, matched, {}};

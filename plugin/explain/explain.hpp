@@ -46,6 +46,9 @@ struct ExplainedLimit {
   std::string period;   // "minute", "10 minutes", "day", to follow "per"
   std::string verdict;  // of name_of(); "none" if it only monitors; else the row's invalid word
   bool full = false;    // it has no room for this mail
+  // The row that ends the check before this one (LastQuota, LastAccounting), so that it neither
+  // counts nor refuses; 0: none.
+  std::int64_t ended_by = 0;
   // When this mail would pass, if no other mail came; none if it passes now, or is larger than the
   // limit.
   std::optional<policyd::TimePoint> free_at;

@@ -15,10 +15,20 @@ nlohmann::json json_of(const policyd::Verdict& verdict) {
 nlohmann::json json_of(const ExplainedLimit& limit) {
   nlohmann::json free_at = nullptr;
   if (limit.free_at) free_at = policyd::to_seconds(*limit.free_at);
-  return {{"module", limit.module},     {"policy_id", limit.policy_id}, {"row_id", limit.row_id},
-          {"limit_id", limit.limit_id}, {"key", limit.track_key},       {"unit", limit.unit},
-          {"used", limit.used},         {"limit", limit.limit},         {"period", limit.period},
-          {"verdict", limit.verdict},   {"full", limit.full},           {"free_at", free_at}};
+  return {
+      {"module", limit.module},
+      {"policy_id", limit.policy_id},
+      {"row_id", limit.row_id},
+      {"limit_id", limit.limit_id},
+      {"key", limit.track_key},
+      {"unit", limit.unit},
+      {"used", limit.used},
+      {"limit", limit.limit},
+      {"period", limit.period},
+      {"verdict", limit.verdict},
+      {"full", limit.full},
+      {"ended_by", limit.ended_by != 0 ? nlohmann::json(limit.ended_by) : nlohmann::json(nullptr)},
+      {"free_at", free_at}};
 }
 
 }  // namespace

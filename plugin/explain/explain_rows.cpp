@@ -163,7 +163,8 @@ void count(ExplainedLimit& out, policyd::Counter counter, const policyd::Quota& 
 
 void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
                 const policyd::Config& config, const policyd::Request& request,
-                const policyd::Policy& policy, const policyd::Extensions& extensions) {
+                const policyd::Policy& policy, const policyd::Extensions& extensions,
+                std::int64_t& ended_by) {
   const bool windowed = config.quotas_algorithm == policyd::Algorithm::window;
   for (const policyd::Quota& quota : policy.quotas) {
     const policyd::Track* const track = quota.track.for_request(request);
@@ -175,6 +176,7 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       explained.policy_id = policy.id;
       explained.row_id = quota.id;
       explained.limit_id = limit.id;
+      explained.ended_by = ended_by;
       policyd::append_track_key(explained.track_key, *track, request, extensions);
       explained.unit = messages ? "messages" : "KiB";
       explained.limit = limit.counter_limit;
@@ -185,12 +187,13 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
             store.now());
       out.push_back(std::move(explained));
     }
+    if (quota.last && ended_by == 0) ended_by = quota.id;
   }
 }
 
 void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
                     const policyd::Request& request, const policyd::Policy& policy,
-                    const policyd::Extensions& extensions) {
+                    const policyd::Extensions& extensions, std::int64_t& ended_by) {
   constexpr std::array kPeriods = {"day", "week", "month"};
   for (const policyd::AccountingRow& row : policy.accounting) {
     const policyd::Track* const track = row.track.for_request(request);
@@ -199,6 +202,7 @@ void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransactio
     explained.module = "Accounting";
     explained.policy_id = policy.id;
     explained.row_id = explained.limit_id = row.id;
+    explained.ended_by = ended_by;
     policyd::append_track_key(explained.track_key, *track, request, extensions);
     explained.period = kPeriods.at(static_cast<std::size_t>(row.period));
     explained.verdict = verdict_of(row.verdict);
@@ -215,6 +219,7 @@ void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransactio
     };
     add("messages", used.messages, row.count_limit, used.messages >= row.count_limit);
     add("KiB", used.kib, row.size_limit, used.kib > row.size_limit);
+    if (row.last && ended_by == 0) ended_by = row.id;
   }
 }
 
@@ -250,13 +255,15 @@ std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
                                            std::span<const std::uint32_t> matched,
                                            const policyd::Extensions& extensions) {
   std::vector<ExplainedLimit> out;
+  std::int64_t ended_by = 0;
   for (const std::uint32_t index : matched) {
-    if (config.quotas)
-      add_quotas(out, store, config, request, store.rules()->policies[index], extensions);
+    if (!config.quotas) break;
+    add_quotas(out, store, config, request, store.rules()->policies[index], extensions, ended_by);
   }
+  ended_by = 0;
   for (const std::uint32_t index : matched) {
-    if (config.accounting)
-      add_accounting(out, store, request, store.rules()->policies[index], extensions);
+    if (!config.accounting) break;
+    add_accounting(out, store, request, store.rules()->policies[index], extensions, ended_by);
   }
   return out;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/terminal/text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -21,6 +23,24 @@ std::string join_with_and(std::span<const std::string> parts) {
     out += parts[i];
   }
   return out;
+}
+
+std::string counted(std::size_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, of_number(number, "", "s"));
+}
+
+std::string_view of_number(std::size_t number, std::string_view one, std::string_view several) {
+  return number == 1 ? one : several;
+}
+
+std::string with_ids(std::string_view noun, std::span<const std::int64_t> ids) {
+  constexpr std::size_t kMaxNamed = 10;
+  std::vector<std::string> parts;
+  for (const std::int64_t id : ids.first(std::min(ids.size(), kMaxNamed))) {
+    parts.push_back(fmt::format("{}", id));
+  }
+  if (ids.size() > kMaxNamed) parts.push_back(fmt::format("{} more", ids.size() - kMaxNamed));
+  return fmt::format("{}{} {}", noun, of_number(ids.size(), "", "s"), join_with_and(parts));
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

@@ -2,6 +2,7 @@
 // Small text functions that several parts of the command need. Pure functions.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,13 @@ std::string escaped(std::string_view text);
 
 // "a", "a and b", "a, b and c".
 std::string join_with_and(std::span<const std::string> parts);
+
+// "1 limit", "3 limits".
+std::string counted(std::size_t number, std::string_view noun);
+// `one` of one, else `several`: "is", "are".
+std::string_view of_number(std::size_t number, std::string_view one, std::string_view several);
+// "limit 3", "limits 3 and 4"; of more than ten the first, "and 5 more".
+std::string with_ids(std::string_view noun, std::span<const std::int64_t> ids);
 
 std::vector<std::string_view> split(std::string_view text, char separator);
 

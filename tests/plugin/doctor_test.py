@@ -277,6 +277,12 @@ class Rows(DoctorTest):
                   policy("$*", priority=5) + quota())
         self.fix(self.only("rules.last_quota", "quota 4 of policy 7", "quota 3 of policy 6"))
 
+    def test_a_limit_whose_mail_is_all_matched_by_one_that_ends_the_walk(self):
+        self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;" +
+                  policy("%internal_domains,$*") + quota(track="SASLUsername", last_quota=1) +
+                  policy("$*,%internal_domains", "@example.net") + quota(track="Policy"))
+        self.fix(self.only("rules.last_quota", "quota 4 of policy 7", "quota 3 of policy 6"))
+
     def test_access_control_that_answers_for_all(self):
         self.make(policy("any") + insert("access_control", PolicyID=last("policies"), Name="a",
                                          Verdict="OK"), modules=("AccessControl", "Quotas"))

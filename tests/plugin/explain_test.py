@@ -145,6 +145,37 @@ class ExplainTest(DaemonTest):
         self.assertTrue(modules["Quotas"]["enabled"])
         self.assertFalse(modules["Quotas"]["asked"])
 
+    def test_a_quota_after_one_that_ends_the_check_is_not_asked(self):
+        daemon = self.make_daemon(
+            policy("@example.org") + quota(9, last_quota=1) + policy() + quota(1, track="Policy") +
+            policy("$*") + quota(1, track="SASLUsername") + "UPDATE policies SET Disabled = 1 WHERE ID = 5;")
+        for _ in range(3):
+            explained = self.agrees_with_daemon(daemon)
+        self.assertEqual([(row["row_id"], row["used"], row["ended_by"]) for row in explained["limits"]],
+                         [(3, 2, None), (4, 0, 3)])
+        self.assertEqual(explained["notes"], [
+            "quota 4 is not asked about this mail: quota 3 ends the check (LastQuota)."])
+        out = self.run_it(daemon, "--from", "alice@example.org", "--to", "bob@example.com")
+        self.assertRegex(out, r"quota 4  all together +0 of 1 messages per minute +not asked")
+        said = "limit 3 ends the check (LastQuota): limits 4 and 5 after it neither count nor refuse"
+        self.assertIn(f"Ends      {said} the mail that it matches\n", daemon.command("show", "3").stdout)
+        self.assertIn("After     limit 3, which ends the check (LastQuota): mail that it matches too is "
+                      "neither counted nor refused here\n", daemon.command("show", "5").stdout)
+        self.assertIn("Note: limit 3 ends the check (LastQuota): limits after it neither count nor "
+                      "refuse mail that it matches; 'carbonio-limits show 3' says which.\n",
+                      daemon.command("list").stdout)
+        self.assertNotIn("Command", daemon.command("show", "3").stdout)
+        checked = daemon.command("doctor", check=False).stdout
+        self.assertIn(f"  ok           {said} the mail that it matches\n", checked)
+        # Strangers' mail is asked about by all.
+        self.assertEqual([row["ended_by"] for row in self.explain(daemon, "x@example.net")["limits"]],
+                         [None])
+        daemon.sql("UPDATE quotas SET Disabled = 1 WHERE ID = 3")
+        for words in (["list"], ["show", "5"], ["doctor"]):
+            self.assertNotIn("limit 3", daemon.command(*words, check=False).stdout)
+        daemon.sql("UPDATE quotas SET Disabled = 0; UPDATE policies SET Priority = 9 WHERE ID = 6")
+        self.assertNotIn("ends the check", daemon.command("list").stdout)
+
     def test_an_invalid_row_is_the_reason(self):
         daemon = self.make_daemon(policy() + quota(track="Sender"))
         explained = self.agrees_with_daemon(daemon)

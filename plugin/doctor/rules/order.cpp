@@ -8,6 +8,7 @@
 
 #include "daemon/rules/match/list_item.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/rows/last_quota.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -29,43 +30,74 @@ MemberTexts texts_of(const std::vector<PolicyMember>& members) {
 
 bool is_for_all(const MemberTexts& members) { return members.contains({"any", "any"}); }
 
+// Whether a policy with these members matches all mail that one with `others` matches: each of the
+// others is one of these with further items.
+bool covers(const MemberTexts& members, const MemberTexts& others) {
+  const auto side = [](const std::string& wide, const std::string& narrow) {
+    if (wide == "any" || wide == narrow) return true;
+    const auto items = policyd::list_items(narrow);
+    const auto wanted = policyd::list_items(wide);
+    return std::all_of(wanted.begin(), wanted.end(), [&](std::string_view item) {
+      return std::find(items.begin(), items.end(), item) != items.end();
+    });
+  };
+  return std::all_of(others.begin(), others.end(), [&](const auto& other) {
+    return std::any_of(members.begin(), members.end(), [&](const auto& member) {
+      return side(member.first, other.first) && side(member.second, other.second);
+    });
+  });
+}
+
 // A quota with LastQuota, and the quotas after it that never apply.
 struct End {
-  std::int64_t policy, quota;
+  std::size_t at;  // in the order
   MemberTexts members;
   std::vector<std::string> never;
 };
 
+constexpr std::size_t kMaxEnds = 20;
+
+std::string name_of(const RuleRows& rows, const AskedQuota& quota) {
+  const auto policy = rows.rules.policy_by_id.find(quota.policy_id);
+  return fmt::format("quota {} of policy {} ({})", quota.id, quota.policy_id,
+                     policy == rows.rules.policy_by_id.end()
+                         ? std::string{}
+                         : escaped(rows.rules.policies[policy->second].name));
+}
+
 void check_last_quota(const RuleRows& rows, Findings& findings) {
+  const auto order = read_order_of_quotas(rows.tables).value_or(std::vector<AskedQuota>{});
   std::vector<End> ends;
-  for (const policyd::Policy& policy : rows.rules.policies) {
-    if (policy.quotas.empty()) continue;
-    const MemberTexts members = texts_of(rows.members_of(policy.id));
-    for (const policyd::Quota& quota : policy.quotas) {
-      const auto ended = std::find_if(ends.begin(), ends.end(), [&](const End& end) {
-        return end.policy == policy.id || is_for_all(end.members) || end.members == members;
-      });
-      if (ended != ends.end()) {
-        ended->never.push_back(
-            fmt::format("quota {} of policy {} ({})", quota.id, policy.id, escaped(policy.name)));
-      } else if (quota.last) {
-        ends.push_back({policy.id, quota.id, members, {}});
-      }
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const MemberTexts members = texts_of(rows.members_of(order[i].policy_id));
+    if (members.empty()) continue;  // see check_empty
+    const auto ended = std::find_if(ends.begin(), ends.end(),
+                                    [&](const End& end) { return covers(end.members, members); });
+    if (ended != ends.end()) {
+      ended->never.push_back(name_of(rows, order[i]));
+    } else if (order[i].last && i + 1 < order.size() && ends.size() < kMaxEnds) {
+      ends.push_back({i, members, {}});
     }
   }
   for (const End& end : ends) {
-    if (end.never.empty()) continue;
+    const AskedQuota& quota = order[end.at];
+    if (end.never.empty()) {  // an exception from those after it, which may be meant
+      findings.well("rules.last_quota", end_text(order, end.at, rows.all));
+      continue;
+    }
     findings.wrong(
         problem::kLastQuota,
-        fmt::format("{} never {}: quota {} of policy {} ends the walk before (LastQuota)",
-                    join_with_and(end.never), end.never.size() == 1 ? "applies" : "apply",
-                    end.quota, end.policy),
-        end.never.size() == 1 ? "its limit is not in force" : "their limits are not in force",
+        fmt::format("{} never {}: quota {} of policy {} ends the check before (LastQuota)",
+                    join_with_and(end.never), of_number(end.never.size(), "applies", "apply"),
+                    quota.id, quota.policy_id),
+        std::string{of_number(end.never.size(), "its limit is not in force",
+                              "their limits are not in force")},
         rows.sql({fmt::format("UPDATE {} SET LastQuota = 0 WHERE ID = {}", rows.table("quotas"),
-                              end.quota)}));
+                              quota.id)}));
   }
-  findings.well_unless_wrong("rules.last_quota",
-                             "no limit comes after one that ends the walk (LastQuota)");
+  if (ends.empty()) {
+    findings.well("rules.last_quota", "no limit comes after one that ends the check (LastQuota)");
+  }
 }
 
 void check_access_control(const RuleRows& rows, Findings& findings) {
