@@ -22,6 +22,11 @@ void RefusalLog::refused(std::int64_t limit_id, std::string_view track_key,
     refusal->track_key = track_key;
     refusal->first = now;
   }
+  if (verdict == kLetThrough) {
+    ++refusal->let_through;
+    if (refusal->count == 0) refusal->last = now;
+    return;
+  }
   refusal->verdict = verdict;
   ++refusal->count;
   refusal->last = now;

@@ -18,8 +18,9 @@ namespace policyd {
 struct Refusal {
   std::int64_t limit_id = 0;
   std::string track_key;  // cut at RefusalLog::kMaxKey
-  std::string verdict;    // of the last one
+  std::string verdict;    // of the last one; empty if there was none
   std::uint64_t count = 0;
+  std::uint64_t let_through = 0;  // what a pause let through instead
   TimePoint first{};
   TimePoint last{};
   bool operator==(const Refusal&) const = default;
@@ -29,10 +30,12 @@ class RefusalLog {
  public:
   static constexpr std::size_t kCapacity = 1000;
   static constexpr std::size_t kMaxKey = 512;
+  static constexpr std::string_view kLetThrough = "let through";
 
   explicit RefusalLog(std::size_t capacity = kCapacity) : capacity_(capacity) {}
 
-  // `verdict` is a name_of(), or "none" if the limit only monitors and would have refused.
+  // `verdict` is a name_of(), or "none" if the limit only monitors and would have refused, or
+  // kLetThrough if a pause did so.
   void refused(std::int64_t limit_id, std::string_view track_key, std::string_view verdict,
                TimePoint now);
 

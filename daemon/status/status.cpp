@@ -31,7 +31,8 @@ TimePoint from_seconds(double seconds) {
 json json_of(const Refusal& refusal) {
   return {{"limit_id", refusal.limit_id},       {"key", refusal.track_key},
           {"verdict", refusal.verdict},         {"count", refusal.count},
-          {"first", to_seconds(refusal.first)}, {"last", to_seconds(refusal.last)}};
+          {"let_through", refusal.let_through}, {"first", to_seconds(refusal.first)},
+          {"last", to_seconds(refusal.last)}};
 }
 
 Refusal refusal_of(const json& from) {
@@ -40,6 +41,7 @@ Refusal refusal_of(const json& from) {
   refusal.track_key = from.at("key").get<std::string>();
   refusal.verdict = from.at("verdict").get<std::string>();
   refusal.count = from.at("count").get<std::uint64_t>();
+  refusal.let_through = from.value("let_through", std::uint64_t{0});  // earlier versions have none
   refusal.first = from_seconds(from.at("first").get<double>());
   refusal.last = from_seconds(from.at("last").get<double>());
   return refusal;

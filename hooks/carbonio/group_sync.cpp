@@ -20,26 +20,6 @@ namespace sql = policyd::sql;
 
 constexpr const char* kNetworks = "zimbraMtaMyNetworks";
 
-// "10.0.0.0/8", "[::1]/128", "192.0.2.1", "[::ffff:127.0.0.0]/104", which is 127.0.0.0/8; empty for
-// anything else.
-std::string network_member(std::string_view word) {
-  const std::size_t slash = std::min(word.rfind('/'), word.size());
-  std::string_view host = word.substr(0, slash);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  if (!policyd::IpAddress::parse(host)) return {};
-  const int bits = host.find(':') == std::string_view::npos ? 32 : 128;
-  int length = bits;
-  if (slash < word.size()) {
-    length = policyd::parse_number<int>(word.substr(slash + 1)).value_or(-1);
-    if (length < 0 || length > bits) return {};
-  }
-  const auto network = policyd::IpNetwork::parse(fmt::format("{}/{}", host, length));
-  if (!network) return {};
-  return fmt::format("{}/{}", network->address.to_short_string(), network->length);
-}
-
 void sort_and_unite(std::vector<std::string>& all) {
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
@@ -48,8 +28,8 @@ void sort_and_unite(std::vector<std::string>& all) {
 // One of the two groups during an update.
 class Group {
  public:
-  Group(sqlite3* db, std::string_view prefix, std::string_view name, std::string_view examples)
-      : db_(db), prefix_(prefix), name_(name), examples_(examples) {}
+  Group(sqlite3* db, std::string_view prefix, OwnGroup group)
+      : db_(db), prefix_(prefix), name_(kOwnGroups.at(static_cast<std::size_t>(group))) {}
 
   // Without `wanted` only makes sure that the group exists.
   Result<GroupChange> update(const std::optional<std::vector<std::string>>& wanted_members) {
@@ -64,6 +44,21 @@ class Group {
     if (done) done = add(wanted, change);
     if (!done) return tl::unexpected{done.error()};
     return change;
+  }
+
+  // One member, beside all others but the examples.
+  Result<bool> put(std::string_view member, bool present) {
+    auto done = find_or_create();
+    if (done) done = read_rows();
+    std::set<std::string, std::less<>> kept;
+    for (const Row& row : rows_) {
+      if (present || row.member != member) kept.insert(row.member);
+    }
+    GroupChange change;
+    if (done) done = remove(kept, change, present);
+    if (done && present) done = add({std::string{member}}, change);
+    if (!done) return tl::unexpected{done.error()};
+    return present ? !change.added.empty() : !change.removed.empty();
   }
 
  private:
@@ -97,12 +92,11 @@ class Group {
     return {};
   }
 
-  // The examples have the IDs that a fresh database gives them, and no Comment.
   Result<void> read_rows() {
-    auto rows = prepare(fmt::format(
-        "SELECT ID, Member, ifnull(Comment = ?, 0), Comment IS NULL AND Disabled = 0 AND {} "
-        "FROM {{p}}policy_group_members WHERE PolicyGroupID = ? ORDER BY ID",
-        examples_));
+    auto rows = prepare(
+        fmt::format("SELECT ID, Member, ifnull(Comment = ?, 0), {} FROM {{p}}policy_group_members "
+                    "WHERE PolicyGroupID = ? ORDER BY ID",
+                    kExampleRows));
     if (!rows) return tl::unexpected{rows.error()};
     rows->bind(1, kOwnedComment).bind(2, id_);
     int code = rows->step();
@@ -113,12 +107,13 @@ class Group {
     return finish(code);
   }
 
-  Result<void> remove(const std::set<std::string, std::less<>>& wanted, GroupChange& change) {
+  Result<void> remove(const std::set<std::string, std::less<>>& wanted, GroupChange& change,
+                      bool examples = true) {
     auto statement = prepare("DELETE FROM {p}policy_group_members WHERE ID = ?");
     if (!statement) return tl::unexpected{statement.error()};
     for (const Row& row : rows_) {
       // A wanted example row is replaced by one of ours.
-      const bool kept = !row.example && (!row.ours || wanted.contains(row.member));
+      const bool kept = row.example ? !examples : !row.ours || wanted.contains(row.member);
       if (kept) {
         present_.insert(row.member);
         continue;
@@ -150,7 +145,6 @@ class Group {
   sqlite3* db_;
   std::string_view prefix_;
   std::string_view name_;
-  std::string_view examples_;  // a condition
   std::int64_t id_ = 0;
   std::vector<Row> rows_;
   std::set<std::string, std::less<>> present_;
@@ -162,6 +156,25 @@ std::string domain_member(std::string_view domain) {
   const std::string name = policyd::domain_form(domain);
   if (!policyd::problem_with_domain(name).empty()) return {};
   return "@" + name;
+}
+
+// "10.0.0.0/8", "[::1]/128", "192.0.2.1", "[::ffff:127.0.0.0]/104", which is 127.0.0.0/8.
+std::string network_member(std::string_view word) {
+  const std::size_t slash = std::min(word.rfind('/'), word.size());
+  std::string_view host = word.substr(0, slash);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  if (!policyd::IpAddress::parse(host)) return {};
+  const int bits = host.find(':') == std::string_view::npos ? 32 : 128;
+  int length = bits;
+  if (slash < word.size()) {
+    length = policyd::parse_number<int>(word.substr(slash + 1)).value_or(-1);
+    if (length < 0 || length > bits) return {};
+  }
+  const auto network = policyd::IpNetwork::parse(fmt::format("{}/{}", host, length));
+  if (!network) return {};
+  return fmt::format("{}/{}", network->address.to_short_string(), network->length);
 }
 
 std::vector<std::string> networks_in(const std::vector<std::string>& values,
@@ -209,9 +222,8 @@ Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
                                  const WantedMembers& wanted, bool dry_run) {
   sql::Transaction transaction{db};
   if (auto begun = transaction.begin_immediate(); !begun) return tl::unexpected{begun.error()};
-  Group domains{db, table_prefix, "internal_domains",
-                "((ID = 2 AND Member = '@example.org') OR (ID = 3 AND Member = '@example.com'))"};
-  Group networks{db, table_prefix, "internal_ips", "(ID = 1 AND Member = '10.0.0.0/8')"};
+  Group domains{db, table_prefix, OwnGroup::domains};
+  Group networks{db, table_prefix, OwnGroup::networks};
   auto first = domains.update(wanted.domains);
   if (!first) return tl::unexpected{first.error()};
   auto second = networks.update(wanted.networks);
@@ -222,23 +234,14 @@ Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
   return GroupsChange{std::move(*first), std::move(*second)};
 }
 
-Result<bool> put_domain(sqlite3* db, std::string_view table_prefix, std::string_view member,
-                        bool present) {
-  const std::string text = sql::with_prefix(
-      present ? "INSERT INTO {p}policy_group_members (PolicyGroupID, Member, Comment) "
-                "SELECT ID, ?1, ?2 FROM {p}policy_groups g WHERE Name = 'internal_domains' AND NOT "
-                "EXISTS (SELECT 1 FROM {p}policy_group_members WHERE PolicyGroupID = g.ID AND "
-                "Member = ?1)"
-              : "DELETE FROM {p}policy_group_members WHERE Member = ?1 AND Comment = ?2 AND "
-                "PolicyGroupID IN (SELECT ID FROM {p}policy_groups WHERE Name = "
-                "'internal_domains')",
-      table_prefix);
-  auto statement = sql::Statement::prepare(db, text);
-  if (!statement) return tl::unexpected{statement.error()};
-  if (statement->bind(1, member).bind(2, kOwnedComment).run() != SQLITE_DONE) {
-    return failure(sql::message_of(db));
-  }
-  return sqlite3_changes(db) > 0;
+Result<bool> put_member(sqlite3* db, std::string_view table_prefix, OwnGroup group,
+                        std::string_view member, bool present) {
+  sql::Transaction transaction{db};
+  if (auto begun = transaction.begin_immediate(); !begun) return tl::unexpected{begun.error()};
+  auto changed = Group{db, table_prefix, group}.put(member, present);
+  if (!changed) return changed;
+  if (auto done = transaction.commit(); !done) return tl::unexpected{done.error()};
+  return changed;
 }
 
 }  // namespace carbonio

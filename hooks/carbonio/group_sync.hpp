@@ -4,6 +4,8 @@
 // separate, so a failing Carbonio leaves nothing half done.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +20,13 @@ namespace carbonio {
 // Comment of our rows. It is stored in databases, so its words stay.
 inline constexpr std::string_view kOwnedComment = "From Carbonio, kept by carbonio-limits sync";
 
+// The groups that are kept in step, and the rows of a fresh database in each: they have no Comment.
+enum class OwnGroup : std::uint8_t { domains, networks };
+inline constexpr std::array<std::string_view, 2> kOwnGroups = {"internal_domains", "internal_ips"};
+inline constexpr std::string_view kExampleRows =
+    "(Comment IS NULL AND Disabled = 0 AND ((ID = 1 AND Member = '10.0.0.0/8') OR (ID = 2 AND "
+    "Member = '@example.org') OR (ID = 3 AND Member = '@example.com')))";
+
 struct WantedMembers {
   std::vector<std::string> domains;  // "@example.org": sorted, each once
   // "10.0.0.0/8", "::1/128": sorted, each once. Nullopt if Carbonio lists some but none can be
@@ -28,6 +37,9 @@ struct WantedMembers {
 
 // "@example.org" of "Example.org"; empty if that is not a domain.
 std::string domain_member(std::string_view domain);
+
+// "192.0.2.0/24" of a network or an address, also as Postfix writes them; empty for anything else.
+std::string network_member(std::string_view word);
 
 // The networks in values of zimbraMtaMyNetworks, each of which may list several; whatever is not a
 // network goes to `skipped`.
@@ -55,9 +67,10 @@ struct GroupsChange {
 policyd::Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
                                           const WantedMembers& wanted, bool dry_run);
 
-// After Carbonio created or deleted one domain: adds its member if missing, or removes our rows.
-// Whether anything changed. `member` comes from domain_member().
-policyd::Result<bool> put_domain(sqlite3* db, std::string_view table_prefix,
+// After Carbonio created or deleted one domain or network: adds its member if missing, and then
+// removes the examples of a fresh database; or removes our rows. Whether anything changed. `member`
+// comes from domain_member() or network_member().
+policyd::Result<bool> put_member(sqlite3* db, std::string_view table_prefix, OwnGroup group,
                                  std::string_view member, bool present);
 
 }  // namespace carbonio

@@ -116,7 +116,11 @@ Outcome run_doctor(const Arguments& arguments, Context& context) {
   if (arguments.has("json")) {
     context.output.print(findings_json(*findings));
   } else {
-    print_headlines(headlines(question.daemon, context.now), context.advice, context.output);
+    auto lines = headlines(question.daemon, context.now);
+    std::erase_if(lines, [](const Headline& line) {  // the first finding
+      return line.kind == Headline::Kind::all_mail;
+    });
+    print_headlines(lines, context.advice, context.output);
     print_findings(*findings, context.output);
   }
   if (findings->count(Health::wrong) != 0) return found_wrong();

@@ -22,6 +22,7 @@
 #include "plugin/rows/read_limits.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/daemon_news.hpp"
+#include "plugin/usage/headlines.hpp"
 #include "plugin/usage/usage_report.hpp"
 
 namespace limits {
@@ -251,6 +252,7 @@ void print_modules(Output& output, const Explanation& explanation) {
 std::string reset_argument(const Explanation& explanation) {
   if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
   const std::string& key = explanation.used_up->track_key;
+  if (key == kSharedKey) return fmt::format("--limit {}", explanation.used_up->row_id);
   // A network's counter is shared by its users.
   if (policyd::IpAddress::parse(key_text(key))) return key_text(key);
   const bool address = key.rfind("Sender:", 0) == 0 || key.rfind("Recipient:", 0) == 0;
@@ -262,13 +264,24 @@ void print_text(const Mail& mail, const Explanation& explanation, Context& conte
   Output& output = context.output;
   const policyd::Verdict& verdict = final_verdict(explanation);
   const Conclusion conclusion = conclude(verdict);
-  output.line({conclusion.word, conclusion.colour}, {});
   const bool at_end = &verdict != &explanation.verdict;
-  print_field(
-      output, "  because  ",
-      at_end ? "it passes at RCPT, and is refused at the end of the message" : explanation.why,
-      Colour::bold);
-  print_field(output, "  Postfix  ", escaped(action_line(verdict)));
+  const std::string why =
+      at_end ? "it passes at RCPT, and is refused at the end of the message" : explanation.why;
+  for (const std::string& warning : explanation.warnings) {
+    print_wrapped(output, {"Warning: ", Colour::red}, {context.advice.complete(warning)});
+  }
+  if (explanation.pause) {
+    output.line({"PASSES", Colour::green}, {});
+    print_field(output, "  because  ", "limits are paused", Colour::bold);
+    print_field(output, "  Postfix  ", "action=DUNNO");
+    print_field(output, "  else     ",
+                fmt::format("without the pause: {}: {}; {}", conclusion.word, why,
+                            escaped(action_line(verdict))));
+  } else {
+    output.line({conclusion.word, conclusion.colour}, {});
+    print_field(output, "  because  ", why, Colour::bold);
+    print_field(output, "  Postfix  ", escaped(action_line(verdict)));
+  }
   print_mail(output, mail);
   if (const std::string who = reset_argument(explanation); !who.empty()) {
     print_field(output, "  clear    ", context.advice.complete("carbonio-limits reset " + who));
@@ -307,6 +320,12 @@ Result<void> note_other_rows(Explanation& explanation, const Tables& tables) {
   std::set<std::int64_t> done;
   for (const ExplainedLimit& limit : explanation.limits) {
     if (limit.module != "Quotas" || !done.insert(limit.row_id).second) continue;
+    if (limit.track_key == kSharedKey) {
+      explanation.notes.push_back(fmt::format(
+          "quota {} has one counter for everybody in it; 'carbonio-limits usage --limit {}' shows "
+          "it.",
+          limit.row_id, limit.row_id));
+    }
     const StoredLimit* listed = find_limit(*all, limit.row_id);
     if (listed == nullptr || listed->id == limit.row_id) continue;
     explanation.notes.push_back(fmt::format(
@@ -332,6 +351,8 @@ Outcome run_explain(const Arguments& arguments, Context& context) {
         fmt::format("database {}: {}", daemon.config.database.string(), noted.error().message));
   }
   add_notes(*explanation, arguments, daemon, *mail);
+  explanation->warnings = texts_of(headlines(daemon, context.now));
+  explanation->pause = pause_in_force(daemon, context.now);
   if (arguments.has("json")) {
     context.output.print(json_of(*mail, *explanation));
   } else {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 
+#include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
@@ -32,18 +33,19 @@ tl::expected<std::string, Failure> read_as_owner(const Arguments& arguments,
   const auto owner = AsOwner::of(daemon->config.database);
   if (!owner) return failed(owner.error());
   std::string text;
-  auto read = with_database(arguments, context,
-                            [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
-                              const auto all = read_limits(tables);
-                              if (!all) return tl::unexpected{all.error()};
-                              const auto special = read_special_quotas(tables);
-                              if (!special) return tl::unexpected{special.error()};
-                              const InWords expressed = in_words(*all, *special);
-                              const auto carried = read_carried(tables, expressed);
-                              if (!carried) return tl::unexpected{carried.error()};
-                              text = format_limit_file(*all, expressed, *carried);
-                              return {};
-                            });
+  auto read = with_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+        const auto all = read_limits(tables);
+        if (!all) return tl::unexpected{all.error()};
+        const auto special = read_special_quotas(tables);
+        if (!special) return tl::unexpected{special.error()};
+        const InWords expressed = in_words(*all, *special);
+        const auto carried =
+            read_carried(tables, expressed, carbonio::is_carbonio(context.zextras_home));
+        if (!carried) return tl::unexpected{carried.error()};
+        text = format_limit_file(*all, expressed, *carried);
+        return {};
+      });
   if (!read) return tl::unexpected{read.error()};
   return text;
 }

@@ -17,6 +17,7 @@
 #include "daemon/base/shell_words.hpp"
 #include "daemon/base/unique_fd.hpp"
 #include "hooks/carbonio/group_sync.hpp"
+#include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/carried_text.hpp"
@@ -53,9 +54,9 @@ struct Difference {
   std::size_t changed = 0;
   std::size_t removed = 0;
   std::size_t unchanged = 0;
-  std::size_t carried = 0;          // groups, policies and rows that are none of these
-  std::vector<std::string> others;  // IDs that are not in the file and are kept
-  std::string gap;                  // see forgery_gap.hpp
+  std::size_t carried = 0;           // groups, policies and rows that are none of these
+  std::vector<std::int64_t> others;  // IDs that are not in the file and are kept
+  std::string gap;                   // see forgery_gap.hpp
 };
 
 std::string line_for(const StoredLimit& limit) {
@@ -134,13 +135,15 @@ Result<void> carry_group(const CarriedGroup& group, const Rest& rest, const Tabl
   change.disable = !group.enabled && (!exists || here->enabled);
   std::unordered_set<std::string> missing(group.members.begin(), group.members.end());
   const auto done = tables.each(
-      "SELECT m.ID, m.Member, m.Comment IS ? FROM {p}policy_group_members m JOIN {p}policy_groups "
-      "g "
-      "ON g.ID = m.PolicyGroupID WHERE g.Name = ? AND m.Disabled IS 0 ORDER BY m.ID",
+      fmt::format("SELECT ID, Member, Comment IS ?, {} FROM {{p}}policy_group_members WHERE "
+                  "PolicyGroupID = (SELECT ID FROM {{p}}policy_groups WHERE Name = ?) AND Disabled "
+                  "IS 0 ORDER BY ID",
+                  carbonio::kExampleRows),
       {std::string{carbonio::kOwnedComment}, group.name}, [&](const policyd::sql::Statement& row) {
-        const bool wanted = missing.erase(std::string{row.text(1)}) != 0;
-        const bool removable = is_own_group(group.name) ? is_example_member(group.name, row.text(1))
-                                                        : row.integer(2) == 0;
+        // An example that the file names is no example any more: it gets a row of its own.
+        const bool example = row.integer(3) != 0;
+        const bool wanted = !example && missing.erase(std::string{row.text(1)}) != 0;
+        const bool removable = is_own_group(group.name) ? example : row.integer(2) == 0;
         if (!wanted && removable) change.remove.push_back(row.integer(0));
       });
   if (!done) return done;
@@ -171,8 +174,9 @@ void carry_policies(std::size_t limits_before, std::size_t& next, const Rest& re
   }
 }
 
-Result<Rest> read_rest(const LimitFile& file, const Tables& tables, const InWords& words) {
-  auto here = read_carried(tables, words);
+Result<Rest> read_rest(const LimitFile& file, const Tables& tables, const InWords& words,
+                       bool carbonio) {
+  auto here = read_carried(tables, words, carbonio);
   if (!here) return tl::unexpected{here.error()};
   Rest out{file, std::move(*here), {}};
   for (const CarriedPolicy& policy : out.here.policies) out.known.insert(key_of(policy));
@@ -181,12 +185,13 @@ Result<Rest> read_rest(const LimitFile& file, const Tables& tables, const InWord
 }
 
 Result<LimitsChange> apply_file(LimitPlan plan, const Tables& tables, const LimitFile& file,
-                                bool remove_others, bool dry, Difference& difference) {
+                                bool remove_others, bool dry, bool carbonio,
+                                Difference& difference) {
   difference = {};
   const auto special = read_special_quotas(tables);
   if (!special) return tl::unexpected{special.error()};
   const InWords words = in_words(plan.before(), *special);
-  const auto rest = read_rest(file, tables, words);
+  const auto rest = read_rest(file, tables, words, carbonio);
   if (!rest) return tl::unexpected{rest.error()};
   for (const CarriedGroup& group : file.carried.groups) {
     if (auto done = carry_group(group, *rest, tables, plan, difference); !done) {
@@ -195,7 +200,7 @@ Result<LimitsChange> apply_file(LimitPlan plan, const Tables& tables, const Limi
   }
   for (const StoredLimit* limit : others_than(file.limits, plan.before(), words)) {
     if (!remove_others) {
-      difference.others.push_back(fmt::format("{}", limit->id));
+      difference.others.push_back(limit->id);
       continue;
     }
     plan.remove(limit->id);
@@ -249,15 +254,10 @@ void print_difference(const Difference& difference, bool dry, Context& context) 
   }
   if (!difference.gap.empty()) output.note(context.advice.complete(difference.gap) + ".");
   if (difference.others.empty()) return;
-  constexpr std::size_t kMaxNamed = 10;
   const std::size_t count = difference.others.size();
-  const std::string which =
-      count <= kMaxNamed
-          ? fmt::format("{} {}", count == 1 ? "limit" : "limits", join_with_and(difference.others))
-          : fmt::format("{} limits", count);
-  output.note(fmt::format("{} {} not in the file and {} kept; --remove-others removes {}.", which,
-                          count == 1 ? "is" : "are", count == 1 ? "was" : "were",
-                          count == 1 ? "it" : "them"));
+  output.note(fmt::format("{} {} not in the file and {} kept; --remove-others removes {}.",
+                          with_ids("limit", difference.others), of_number(count, "is", "are"),
+                          of_number(count, "was", "were"), of_number(count, "it", "them")));
 }
 
 Outcome run_import(const Arguments& arguments, Context& context) {
@@ -287,7 +287,8 @@ Outcome run_import(const Arguments& arguments, Context& context) {
   Difference difference;
   return change_limits(
       arguments, context, dry, [&](LimitPlan plan, const Tables& tables) -> Result<LimitsChange> {
-        auto change = apply_file(std::move(plan), tables, *file, remove_others, dry, difference);
+        auto change = apply_file(std::move(plan), tables, *file, remove_others, dry,
+                                 carbonio::is_carbonio(context.zextras_home), difference);
         if (change) {
           change->report = [&] { print_difference(difference, dry, context); };
         }

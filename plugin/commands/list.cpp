@@ -51,14 +51,17 @@ void print_table(const AllLimits& all, Context& context) {
                  {"VERDICT"},
                  {"STATE"}}};
     for (const StoredLimit& limit : all.limits) {
-      const Colour colour = limit.enabled() ? Colour::green : Colour::dim;
+      const std::string_view state = state_text(limit);
+      const Colour colour = state == "invalid" ? Colour::red
+                            : limit.enabled()  ? Colour::green
+                                               : Colour::dim;
       table.add({{fmt::format("{}", limit.id)},
                  {direction_text(limit)},
                  {who_text(limit)},
                  {format_limit(limit.plain_rates())},
                  {per_text(limit)},
                  {verdict_word(limit.verdict)},
-                 {std::string{state_text(limit)}, colour}});
+                 {std::string{state}, colour}});
     }
     output.print(table);
   }
@@ -72,12 +75,20 @@ void print_table(const AllLimits& all, Context& context) {
         "limits from @example.net to anyone are the examples in every new database. They apply "
         "to no other sender.");
   }
+  std::vector<std::int64_t> invalid;
+  for (const StoredLimit& limit : all.limits) {
+    if (state_text(limit) == "invalid") invalid.push_back(limit.id);
+  }
+  if (!invalid.empty()) {
+    output.note(
+        context.advice.complete(fmt::format("the daemon cannot use {}; 'carbonio-limits doctor' "
+                                            "says why, and what becomes of the mail.",
+                                            with_ids("limit", invalid))));
+  }
   if (!all.unreadable.empty()) {
-    std::vector<std::string> ids;
-    for (const std::int64_t id : all.unreadable) ids.push_back(fmt::format("{}", id));
     output.note(
         fmt::format("rows of table quotas without a period, amount or type are not limits: {}.",
-                    join_with_and(ids)));
+                    with_ids("row", all.unreadable)));
   }
 }
 

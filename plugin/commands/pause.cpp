@@ -132,9 +132,10 @@ Outcome run_pause(const Arguments& arguments, Context& context) {
       break;
     case Confirmed::not_running:
       return failed(fmt::format(
-          "{} as soon as the policy daemon runs, but it is not running, and Postfix answers 451 to "
-          "all mail if it asks it; start it with 'carbonio-limits service start'",
-          pause_text(pause)));
+          "the policy daemon is not running, and Postfix answers 451 to all mail if it asks it: "
+          "this pause lets mail pass only once the daemon runs, until {}; 'carbonio-limits service "
+          "start' starts it",
+          local_time_text(pause.until)));
     case Confirmed::no:
       return failed(not_confirmed(pause_text(pause)));
   }

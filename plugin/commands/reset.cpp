@@ -11,6 +11,7 @@
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/reset_counters.hpp"
+#include "plugin/usage/shared_counters.hpp"
 #include "plugin/usage/usage_report.hpp"
 
 namespace limits {
@@ -61,15 +62,15 @@ Result<std::vector<std::int64_t>> limit_ids_of(const AllLimits& all,
 
 // "limit 3", "limits 3 and 4".
 std::string limits_in(const AllLimits& all, const std::vector<ClearedCounter>& cleared) {
-  std::vector<std::string> ids;
+  std::vector<std::int64_t> ids;
   for (const StoredLimit& limit : all.limits) {
     const bool affected = std::any_of(limit.rates.begin(), limit.rates.end(), [&](const auto& r) {
       return std::any_of(cleared.begin(), cleared.end(),
                          [&](const ClearedCounter& one) { return one.limit_id == r.limit_id; });
     });
-    if (affected) ids.push_back(fmt::format("{}", limit.id));
+    if (affected) ids.push_back(limit.id);
   }
-  return fmt::format("{} {}", ids.size() == 1 ? "limit" : "limits", join_with_and(ids));
+  return with_ids("limit", ids);
 }
 
 // Full counters that `who` shares with others, and how to clear them.
@@ -80,6 +81,9 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
   query.now = now;
   query.decay = daemon.decays();
   query.filter.emplace(who);
+  auto shared = shared_rows_of(tables, all.limits, who);
+  if (!shared) return tl::unexpected{shared.error()};
+  query.shared = std::move(*shared);
   const auto uses = read_usage(tables, all.limits, query);
   if (!uses) return tl::unexpected{uses.error()};
   constexpr std::size_t kMaxNotes = 5;
@@ -92,14 +96,14 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
       ++others;
       continue;
     }
-    out.push_back(
-        fmt::format("{} still has {} of limit {}; to clear that too: 'carbonio-limits reset {}'",
-                    key_text(use.key), format_used(use.used, use.rate), limit.id,
-                    use.key == "Policy" ? fmt::format("--limit {}", limit.id) : key_text(use.key)));
+    out.push_back(fmt::format(
+        "{} still has {} of limit {}; to clear that too: 'carbonio-limits reset {}'",
+        key_text(use.key), format_used(use.used, use.rate), limit.id,
+        use.key == kSharedKey ? fmt::format("--limit {}", limit.id) : key_text(use.key)));
   }
   if (others != 0) {
     out.push_back(fmt::format("{} more {} full; 'carbonio-limits usage {} --top {}' shows them all",
-                              others, others == 1 ? "is" : "are", shown(who), uses->active));
+                              others, of_number(others, "is", "are"), shown(who), uses->active));
   }
   return out;
 }

@@ -168,14 +168,14 @@ void print_state(const ServiceFiles& files, const DaemonState& state, Output& ou
   output.line(fmt::format("The policy daemon is running: pid {} {}.", *state.pid, how));
   if (state.status) {
     output.line(fmt::format(
-        "cbpolicyd {}, since {:%Y-%m-%d %H:%M:%S}: {} requests, {} refused.", state.status->version,
+        "cbpolicyd {}, since {:%Y-%m-%d %H:%M:%S}: {}, {} refused.", state.status->version,
         fmt::localtime(std::chrono::system_clock::to_time_t(state.status->started)),
-        state.status->requests, state.status->refused));
+        counted(state.status->requests, "request"), state.status->refused));
     if (const auto& unusable = state.status->refused_requests; unusable.count != 0) {
       output.line(fmt::format(
           "{} that could not be used and were answered DEFER or not at all; the last, at "
           "{:%Y-%m-%d %H:%M:%S}: {}.",
-          unusable.count == 1 ? "1 more request" : fmt::format("{} more requests", unusable.count),
+          counted(unusable.count, "more request"),
           fmt::localtime(std::chrono::system_clock::to_time_t(unusable.last_at)),
           escaped(unusable.last)));
     }

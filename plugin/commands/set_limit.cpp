@@ -2,6 +2,7 @@
 // `send` and `receive`: read the limit from the command line, write its rows in one transaction,
 // and report what changed.
 
+#include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/change_report.hpp"
@@ -29,17 +30,18 @@ std::string command_with(WantedLimit wanted, const std::vector<Rate>& rates) {
 }
 
 Result<std::vector<std::string>> notes_on(const Tables& tables, const PlannedChange& planned,
-                                          const std::vector<WantedLimit>& all, bool dry) {
+                                          const std::vector<WantedLimit>& all, bool dry,
+                                          bool carbonio) {
   std::vector<std::string> out;
   for (const ApplyResult& result : planned.results) {
     auto gap = forgery_gap_note(planned.after, result.limit.id, dry);
     if (!gap.empty()) out.push_back(std::move(gap));
   }
   for (std::string& note : target_notes(all, planned.after)) out.push_back(std::move(note));
-  auto notes = example_groups(tables, all.front());
-  if (!notes) return tl::unexpected{notes.error()};
-  for (std::string& note : *notes) out.push_back(std::move(note));
-  auto foreign = foreign_domains(tables, all);
+  for (std::string& note : example_groups(tables, all.front(), carbonio)) {
+    out.push_back(std::move(note));
+  }
+  auto foreign = foreign_domains(tables, all, carbonio);
   if (!foreign) return tl::unexpected{foreign.error()};
   if (!foreign->empty()) out.push_back(std::move(*foreign));
   return out;
@@ -91,7 +93,8 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
         out.warnings.push_back(context.advice.complete(warning));
       }
     }
-    auto notes = notes_on(tables, planned, *wanted, dry);
+    auto notes =
+        notes_on(tables, planned, *wanted, dry, carbonio::is_carbonio(context.zextras_home));
     if (!notes) return tl::unexpected{notes.error()};
     written.notes = std::move(*notes);
     const auto daemon = database_of(arguments, context);
@@ -138,9 +141,8 @@ const Command kSend = {
     "LIMIT is AMOUNT/PERIOD: 100/h, 10/60s, 2000/day, or a size with K, M or G: 50M/h. Several "
     "can be combined: 20/min,200/h. Each recipient of a message counts.\n"
     "You can name several targets, also of different kinds; each gets a limit of its own. --from "
-    "is "
-    "no target but a condition: only mail from there counts. A limit with --from replaces none "
-    "without it, so both apply.\n"
+    "is no target but a condition: only mail from there counts. A limit with --from replaces none "
+    "without it, so both apply, and it can only be stricter.\n"
     "--user is the sender address. --login is the account that sends, whatever the sender address "
     "it uses; it counts per account.\n"
     "Only mail that is authenticated or comes from this server's networks counts, so outsiders "
@@ -175,9 +177,8 @@ const Command kReceive = {
     "Limit what users of this server may receive",
     "LIMIT is AMOUNT/PERIOD: 125/min or 50M/h. Several can be combined: 125/min,2000/h.\n"
     "You can name several targets, also of different kinds; each gets a limit of its own. --from "
-    "is "
-    "no target but a condition: only mail from there counts. A limit with --from replaces none "
-    "without it, so both apply.\n"
+    "is no target but a condition: only mail from there counts. A limit with --from replaces none "
+    "without it, so both apply, and it can only be stricter.\n"
     "Take care: a flood of mail to an address or domain uses up its limit, and then wanted mail is "
     "rejected too. Against floods Carbonio recommends Postscreen: 'carbonio-limits postscreen "
     "enable'.\n"

@@ -7,18 +7,21 @@
 #include <sstream>
 
 #include "daemon/base/ascii.hpp"
+#include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/screen.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/headlines.hpp"
+#include "plugin/usage/shared_counters.hpp"
 #include "plugin/usage/usage_table.hpp"
 
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 3> kUsageOptions = {{
+constexpr std::array<Option, 4> kUsageOptions = {{
+    {"limit", "ID", "show only the counters of this limit"},
     {"top", "N", "show only the N fullest (default: 20, or all with --json)"},
     {"watch", "", "refresh every two seconds until Ctrl-C"},
     {"json", "", "print JSON"},
@@ -45,15 +48,30 @@ tl::expected<UsageQuery, Failure> query_of(const Arguments& arguments) {
   if (json && arguments.has("watch")) return wrong_use("--watch and --json cannot be combined");
   UsageQuery query;
   query.max = top->value_or(json ? query.max : kDefaultTop);
+  if (const auto text = arguments.value("limit")) {
+    const auto id = parse_id(*text);
+    if (!id) return tl::unexpected{id.error()};
+    query.limit = *id;
+  }
   if (arguments.words().empty()) return query;
   if (arguments.words().front().empty()) return wrong_use("the address is empty");
   return query;
 }
 
-Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, const UsageQuery& query,
+Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, UsageQuery query,
                         bool json, const TypedAdvice& advice, Output& output) {
   const auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
+  if (query.limit) {
+    const auto id = existing_limit(*all, *query.limit);
+    if (!id) return tl::unexpected{id.error()};
+    query.limit = *id;
+  }
+  if (query.filter) {
+    auto shared = shared_rows_of(tables, all->limits, query.filter->given());
+    if (!shared) return tl::unexpected{shared.error()};
+    query.shared = std::move(*shared);
+  }
   const auto usage = read_usage(tables, all->limits, query);
   if (!usage) return tl::unexpected{usage.error()};
   const DaemonNews news = read_news(daemon);
@@ -107,15 +125,18 @@ Outcome run_usage(const Arguments& arguments, Context& context) {
 
 const Command kUsage = {
     "usage",
-    "[ADDRESS] [--top N] [--watch | --json]",
+    "[ADDRESS] [--limit ID] [--top N] [--watch | --json]",
     "Show who has used how much of which limit",
     "Shows the current use, first of those who are refused now, then the fullest, and how often "
     "the daemon has refused mail since it was "
     "started. With ADDRESS it shows all counters of a mail address (and its domain), a domain (and "
-    "its users), an IP address (and networks that contain it) or a login name. For a limit with "
-    "verdict none you see whose mail it would have stopped.",
+    "its users), an IP address (and networks that contain it) or a login name, and the counters "
+    "that it shares with everybody in a limit ('all together'). For a limit with verdict none you "
+    "see whose mail it would have stopped. What a pause let through is not refused, and is named "
+    "apart.",
     "usage --top 10\n"
     "usage alice@example.org\n"
+    "usage --limit 3\n"
     "usage --watch",
     kUsageOptions,
     1,

@@ -11,6 +11,7 @@
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/config/config.hpp"
+#include "daemon/engine/pause.hpp"
 #include "daemon/modules/module.hpp"
 #include "plugin/database/change_set.hpp"
 
@@ -76,6 +77,9 @@ struct Explanation {
   std::optional<policyd::Verdict> at_end;
   std::vector<std::string> log_at_end;
   std::vector<std::string> notes;
+  // In force: all mail passes, and the rest is what would be without it.
+  std::optional<policyd::Pause> pause;
+  std::vector<std::string> warnings;  // see usage/headlines.hpp
 };
 
 // Nothing else may use its connection meanwhile. An Error if the rules cannot be read.

@@ -63,6 +63,11 @@ nlohmann::json json_of(const Mail& mail, const Explanation& explanation) {
     at_end = json_of(*explanation.at_end);
     at_end["log"] = explanation.log_at_end;
   }
+  nlohmann::json pause = nullptr;
+  if (explanation.pause) {
+    pause = {{"until", policyd::to_seconds(explanation.pause->until)},
+             {"counted", explanation.pause->counted}};
+  }
   nlohmann::json sasl = nullptr;
   if (mail.sasl) sasl = *mail.sasl;
   return {{"mail",
@@ -72,7 +77,9 @@ nlohmann::json json_of(const Mail& mail, const Explanation& explanation) {
             {"sasl", sasl},
             {"helo", mail.helo},
             {"size", mail.size_bytes}}},
-          {"passes", !final_verdict(explanation).refuses()},
+          {"passes", explanation.pause || !final_verdict(explanation).refuses()},
+          {"pause", pause},
+          {"warnings", explanation.warnings},
           {"answer", answer},
           {"end_of_message", at_end},
           {"policies", policies},

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/rules/rules.hpp"
+#include "daemon/rules/track.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -188,8 +190,11 @@ std::string target_text(const StoredLimit& limit) {
 }
 
 std::string_view state_text(const StoredLimit& limit) {
-  if (limit.enabled()) return "on";
-  return limit.partly_enabled() ? "partly" : "off";
+  if (!limit.partly_enabled()) return "off";
+  const auto verdict = policyd::RowVerdict::parse(limit.verdict.value_or(""));
+  const bool valid = verdict.kind == policyd::RowVerdict::Kind::none || verdict.is_for_limits();
+  if (!valid || !policyd::Track::parse(limit.track)) return "invalid";
+  return limit.enabled() ? "on" : "partly";
 }
 
 std::string who_text(const StoredLimit& limit) {

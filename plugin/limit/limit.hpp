@@ -119,7 +119,7 @@ std::string describe(const WantedLimit& limit);
 std::string who_text(const StoredLimit& limit);
 // "everyone" without the exceptions.
 std::string target_text(const StoredLimit& limit);
-// "on", "off", "partly".
+// "on", "off", "partly"; "invalid" if the daemon cannot use the Verdict or the Track.
 std::string_view state_text(const StoredLimit& limit);
 std::string direction_text(const StoredLimit& limit);
 // "user", or the Track if it is not one of ours. per_text is for people and may add to `client`.

@@ -54,16 +54,18 @@ std::vector<std::string> warnings_of(
   for (const Loss& loss : result.losses) {
     out.push_back(
         loss.replaced
-            ? fmt::format("{} of limit {} (for {}) no longer applies to {}, which now has a limit "
-                          "of its own.",
-                          rates_in_words(loss.rates), loss.of, loss.target,
-                          target_text(result.limit))
+            ? fmt::format(
+                  "{} of limit {} (for {}) no longer {} to {}, which now has a limit of its "
+                  "own.",
+                  rates_in_words(loss.rates), loss.of, loss.target,
+                  of_number(loss.rates.size(), "applies", "apply"), target_text(result.limit))
             : fmt::format("this takes {} away from limit {}.", rates_in_words(loss.rates),
                           loss.of));
   }
   const auto rates = all_rates(result);
   if (!out.empty() && rates.size() <= kMaxRates) {
-    out.back() += fmt::format(" To keep {}: '{}'", out.size() > 1 ? "all" : "both", command(rates));
+    out.back() += fmt::format(" To keep {}: '{}'", of_number(rates.size() - 1, "both", "all"),
+                              command(rates));
   }
   return out;
 }
@@ -75,7 +77,8 @@ std::string consequence_line(const std::string& consequence) {
 std::vector<std::string> report_change(const std::string& limit, const ApplyResult& result,
                                        bool dry) {
   std::vector<std::string> out;
-  const std::int64_t id = result.limit.id;
+  // By the ID that was known until now.
+  const std::int64_t id = result.before ? result.before->id : result.limit.id;
   switch (result.kind) {
     case ApplyResult::Kind::created:
       out.push_back(fmt::format("{} limit {}: {}.", dry ? "Would create" : "Created", id, limit));
@@ -92,6 +95,10 @@ std::vector<std::string> report_change(const std::string& limit, const ApplyResu
     case ApplyResult::Kind::unchanged:
       out.push_back(fmt::format("Nothing to change, limit {} exists already: {}.", id, limit));
       break;
+  }
+  if (id != result.limit.id) {
+    out.push_back(
+        fmt::format("  {} limit {} from now on.", dry ? "It would be" : "It is", result.limit.id));
   }
   for (const std::string& consequence : result.consequences) {
     out.push_back(consequence_line(consequence));

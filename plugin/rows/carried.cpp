@@ -50,21 +50,35 @@ Result<RowsByOwner> read_table(const Tables& tables, std::string_view table, std
   return out;
 }
 
-Result<std::vector<CarriedGroup>> read_groups(const Tables& tables, const InWords& in_words) {
+Result<std::vector<CarriedGroup>> read_groups(const Tables& tables, const InWords& in_words,
+                                              bool carbonio) {
   std::vector<CarriedGroup> out;
+  bool examples = true;  // of the last group all members are
+  const auto finish = [&] {
+    if (!out.empty() && examples) out.back().members.clear();
+    examples = true;
+  };
   const auto done = tables.each(
-      "SELECT g.ID, g.Name, g.Disabled IS NOT 0, m.Member FROM {p}policy_groups g LEFT JOIN "
-      "{p}policy_group_members m ON m.PolicyGroupID = g.ID AND m.Disabled IS 0 AND "
-      "m.Comment IS NOT ? ORDER BY g.ID, m.ID",
-      {std::string{carbonio::kOwnedComment}}, [&](const Statement& row) {
+      fmt::format("SELECT g.ID, g.Name, g.Disabled IS NOT 0, m.Member, m.Example FROM "
+                  "{{p}}policy_groups g LEFT JOIN (SELECT *, {} AS Example FROM "
+                  "{{p}}policy_group_members WHERE Disabled IS 0 AND Comment IS NOT ?) m ON "
+                  "m.PolicyGroupID = g.ID ORDER BY g.ID, m.ID",
+                  carbonio::kExampleRows),
+      // Another Carbonio tells its own.
+      {carbonio ? Value{std::string{carbonio::kOwnedComment}} : Value{std::int64_t{0}}},
+      [&](const Statement& row) {
         const std::string_view name = row.text(1);
         if (in_words.groups.contains(std::string{name})) return;
         if (out.empty() || out.back().name != name) {
+          finish();
           out.push_back({std::string{name}, row.integer(2) == 0, {}});
         }
-        if (!row.is_null(3)) out.back().members.emplace_back(row.text(3));
+        if (row.is_null(3)) return;
+        out.back().members.emplace_back(row.text(3));
+        examples = examples && row.integer(4) != 0;
       });
   if (!done) return tl::unexpected{done.error()};
+  finish();
   return out;
 }
 
@@ -159,9 +173,9 @@ Result<std::unordered_set<std::int64_t>> read_special_quotas(const Tables& table
   return out;
 }
 
-Result<Carried> read_carried(const Tables& tables, const InWords& in_words) {
+Result<Carried> read_carried(const Tables& tables, const InWords& in_words, bool carbonio) {
   Carried out;
-  auto groups = read_groups(tables, in_words);
+  auto groups = read_groups(tables, in_words, carbonio);
   if (!groups) return tl::unexpected{groups.error()};
   out.groups = std::move(*groups);
   auto policies = read_policies(tables, in_words);
@@ -183,21 +197,12 @@ bool is_example(const CarriedRow& row) {
 }
 
 bool is_own_group(std::string_view group) {
-  return group == "internal_domains" || group == "internal_ips";
-}
-
-bool is_example_member(std::string_view group, std::string_view member) {
-  return group == "internal_ips" ? member == "10.0.0.0/8"
-                                 : group == "internal_domains" &&
-                                       (member == "@example.org" || member == "@example.com");
+  return std::find(carbonio::kOwnGroups.begin(), carbonio::kOwnGroups.end(), group) !=
+         carbonio::kOwnGroups.end();
 }
 
 bool is_example(const CarriedGroup& group) {
-  return is_own_group(group.name) && group.enabled &&
-         group.members.size() == (group.name == "internal_ips" ? 1 : 2) &&
-         std::all_of(group.members.begin(), group.members.end(), [&](const std::string& member) {
-           return is_example_member(group.name, member);
-         });
+  return is_own_group(group.name) && group.enabled && group.members.empty();
 }
 
 bool is_example(const CarriedPolicy& policy) {

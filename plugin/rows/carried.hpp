@@ -31,7 +31,9 @@ struct CarriedPolicy {
 struct CarriedGroup {
   std::string name;
   bool enabled = true;
-  std::vector<std::string> members;  // the enabled ones that sync did not write
+  // The enabled ones, on Carbonio without those that sync or hook wrote; none if all are examples of
+  // a new database.
+  std::vector<std::string> members;
 
   bool operator==(const CarriedGroup&) const = default;
 };
@@ -54,12 +56,11 @@ struct InWords {
 // Quotas that a command line cannot express whatever their limits: with LastQuota, or of a policy
 // with a priority.
 Result<std::unordered_set<std::int64_t>> read_special_quotas(const Tables& tables);
-Result<Carried> read_carried(const Tables& tables, const InWords& in_words);
+Result<Carried> read_carried(const Tables& tables, const InWords& in_words, bool carbonio);
 
 // Whether every new database has them.
 bool is_example(const CarriedRow& row);
 bool is_example(const CarriedGroup& group);
-bool is_example_member(std::string_view group, std::string_view member);
 // One of the two groups that sync writes.
 bool is_own_group(std::string_view group);
 bool is_example(const CarriedPolicy& policy);

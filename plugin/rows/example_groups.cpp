@@ -9,13 +9,13 @@
 #include "daemon/base/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
 #include "daemon/rules/match/list_item.hpp"
+#include "hooks/carbonio/group_sync.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
 
 constexpr std::string_view kOwnDomains = "internal_domains";
-constexpr std::string_view kOwnNetworks = "internal_ips";
 
 // The enabled members, at most `max`.
 Result<std::vector<std::string>> members_of_group(const Tables& tables, std::string_view group,
@@ -44,47 +44,63 @@ bool may_contain(std::string_view member, std::string_view domain) {
 
 }  // namespace
 
-Result<std::vector<std::string>> example_groups(const Tables& tables, const WantedLimit& wanted) {
-  struct Example {
-    std::string_view group;
-    std::string_view what;
-    std::vector<std::string> rows;
-    bool needed;
-  };
-  const std::vector<Example> examples = {
-      {kOwnDomains,
-       "this server's own domains",
-       {"@example.com", "@example.org"},
-       wanted.target.who == Who::everyone ||
-           (wanted.target.who == Who::anyone && wanted.per == Per::account)},
-      {kOwnNetworks,
-       "this server's own networks",
-       {"10.0.0.0/8"},
-       wanted.direction == Direction::send && wanted.per != Per::login &&
-           (wanted.target.who != Who::anyone || wanted.per == Per::account)}};
+GroupRows read_group(const Tables& tables, std::string_view name) {
+  GroupRows out;
+  tables.each("SELECT ID, Disabled = 0 FROM {p}policy_groups WHERE Name = ?", {std::string{name}},
+              [&](const policyd::sql::Statement& row) {
+                out.id = row.integer(0);
+                out.enabled = row.integer(1) != 0;
+              });
+  if (!out.id) return out;
+  tables.each(fmt::format("SELECT count(*), ifnull(sum({}), 0), ifnull(sum(ifnull(Comment = ?, "
+                          "0)), 0) FROM {{p}}policy_group_members WHERE Disabled = 0 AND Member <> "
+                          "'' AND PolicyGroupID = ?",
+                          carbonio::kExampleRows),
+              {std::string{carbonio::kOwnedComment}, *out.id},
+              [&](const policyd::sql::Statement& row) {
+                out.members = static_cast<std::size_t>(row.integer(0));
+                out.examples = static_cast<std::size_t>(row.integer(1));
+                out.synchronised = static_cast<std::size_t>(row.integer(2));
+              });
+  return out;
+}
+
+std::string how_to_fill(std::string_view own_group) {
+  return own_group == kOwnDomains
+             ? "name each domain of this server in place of DOMAIN: 'carbonio-limits hook "
+               "domain-created DOMAIN'"
+             : "name each network of this server in place of NETWORK, 10.0.0.0/8 too if it is one: "
+               "'carbonio-limits hook network-added NETWORK'";
+}
+
+std::vector<std::string> example_groups(const Tables& tables, const WantedLimit& wanted,
+                                        bool carbonio) {
   std::vector<std::string> notes;
-  for (const Example& example : examples) {
-    if (!example.needed) continue;
-    const auto found =
-        members_of_group(tables, example.group, static_cast<std::int64_t>(example.rows.size()) + 1);
-    if (!found) return tl::unexpected{found.error()};
-    if (found->empty()) {
-      notes.push_back(fmt::format("group {} is empty, so the limit does not cover {} yet",
-                                  example.group, example.what));
-    } else if (*found == example.rows) {
-      notes.push_back(
-          fmt::format("group {} still contains only the example rows ({}), so the limit "
-                      "does not cover {} yet",
-                      example.group, join_with_and(*found), example.what));
-    }
+  for (const std::string_view group : carbonio::kOwnGroups) {
+    const auto members = members_of(wanted.direction, wanted.target, wanted.per);
+    const bool needed = std::any_of(members.begin(), members.end(), [&](const MemberText& member) {
+      const std::string item = fmt::format("%{}", group);
+      return member.source.value_or("").find(item) != std::string::npos ||
+             member.destination.value_or("").find(item) != std::string::npos;
+    });
+    const GroupRows found = read_group(tables, group);
+    if (!needed || found.members != found.examples) continue;
+    notes.push_back(fmt::format(
+        "group {} {}, so the limit does not cover this server's own {} yet; {}", group,
+        found.members == 0 ? "is empty" : "still contains only the example rows",
+        group == kOwnDomains ? "domains" : "networks",
+        carbonio ? "to fill it from Carbonio: 'carbonio-limits sync'" : how_to_fill(group)));
   }
   return notes;
 }
 
-Result<std::string> foreign_domains(const Tables& tables, const std::vector<WantedLimit>& wanted) {
+Result<std::string> foreign_domains(const Tables& tables, const std::vector<WantedLimit>& wanted,
+                                    bool carbonio) {
   std::vector<std::string> domains;
   for (const WantedLimit& limit : wanted) {
     const Target& target = limit.target;
+    // The sender may be anyone's.
+    if (target.from_anywhere || !target.from.empty()) continue;
     if (target.who == Who::domain) domains.push_back(target.name);
     if (target.who == Who::user) domains.emplace_back(policyd::domain_of(target.name));
   }
@@ -110,8 +126,13 @@ Result<std::string> foreign_domains(const Tables& tables, const std::vector<Want
            (limit.target.who == Who::domain || limit.target.who == Who::user);
   });
   return fmt::format(
-      "{} {} among this server's own domains (group {}); 'carbonio-limits sync' adds new domains{}",
-      join_with_and(domains), domains.size() == 1 ? "is not" : "are not", kOwnDomains,
+      "{} {} not among this server's own domains (group {}); if {} should be: 'carbonio-limits "
+      "{}'{}",
+      join_with_and(domains), of_number(domains.size(), "is", "are"), kOwnDomains,
+      of_number(domains.size(), "it", "they"),
+      carbonio
+          ? "sync"
+          : fmt::format("hook domain-created {}", domains.size() == 1 ? domains.front() : "DOMAIN"),
       outside_missing ? ". Mail from outside is not counted; with --anyone it is" : "");
 }
 

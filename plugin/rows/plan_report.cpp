@@ -36,7 +36,6 @@ std::vector<std::string> differences(const StoredLimit& before, const StoredLimi
         fmt::format("\"{}\"", escaped(after.rates.front().data.value_or(""))));
   }
   add("name ", escaped(before.policy_name), escaped(after.policy_name));
-  add("ID ", fmt::format("{}", before.id), fmt::format("{}", after.id));
   if (before.exempt != after.exempt) add("except ", exempt_text(before), exempt_text(after));
   return out;
 }

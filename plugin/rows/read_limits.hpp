@@ -4,14 +4,18 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "plugin/database/change_set.hpp"
 #include "plugin/limit/limit.hpp"
-#include "plugin/rows/group_comments.hpp"
 
 namespace limits {
+
+// What we write into the columns Comment. The words are stored in databases, so they stay.
+inline constexpr std::string_view kGroupComment = "These have limits of their own";
+inline constexpr std::string_view kExemptComment = "Exempt";
 
 // A group whose members a limit does not apply to.
 struct ExceptGroup {

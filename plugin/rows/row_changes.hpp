@@ -14,7 +14,7 @@
 #include "plugin/database/change_set.hpp"
 #include "plugin/limit/limit.hpp"
 #include "plugin/rows/carried.hpp"
-#include "plugin/rows/group_comments.hpp"
+#include "plugin/rows/read_limits.hpp"
 
 namespace limits {
 

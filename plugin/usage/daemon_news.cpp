@@ -16,10 +16,10 @@ const policyd::Refusal* DaemonNews::refusal(std::int64_t limit_id, const std::st
 
 std::optional<std::string> DaemonNews::trouble_text() const {
   if (!trouble) return std::nullopt;
-  return fmt::format(
-      "the daemon has trouble with its database ({}); {} in memory", escaped(trouble->what),
-      trouble->unstored == 1 ? std::string{"1 counter is only"}
-                             : fmt::format("{} counters are only", trouble->unstored));
+  return fmt::format("the daemon has trouble with its database ({}); {} in memory",
+                     escaped(trouble->what),
+                     counted(trouble->unstored, "counter") +
+                         std::string{of_number(trouble->unstored, " is only", " are only")});
 }
 
 DaemonNews read_news(const DaemonConfig& daemon) {

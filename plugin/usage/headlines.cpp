@@ -20,10 +20,19 @@ using policyd::Status;
 using Kind = Headline::Kind;
 
 std::optional<Headline> paused_line(const DaemonConfig& daemon, policyd::TimePoint now) {
-  const auto pause = policyd::read_pause(policyd::pause_file_of(daemon.config.pid_file));
-  if (!pause || !*pause || !(*pause)->in_force(now)) return std::nullopt;
+  const auto pause = pause_in_force(daemon, now);
+  if (!pause) return std::nullopt;
   return Headline{Kind::paused,
-                  fmt::format("{}; 'carbonio-limits resume' ends the pause.", pause_text(**pause))};
+                  fmt::format("{}; 'carbonio-limits resume' ends the pause.", pause_text(*pause))};
+}
+
+// A row that the daemon cannot use, and that applies to all mail.
+std::optional<Headline> all_mail_line(const Status& status) {
+  if (status.all_mail_deferred.empty()) return std::nullopt;
+  return Headline{Kind::all_mail,
+                  fmt::format("{}; 'carbonio-limits doctor' shows the statement that fixes it, and "
+                              "'carbonio-limits pause' lets mail pass until then.",
+                              escaped(status.all_mail_deferred))};
 }
 
 // Postfix answers 451 itself if it asks a daemon that does not run.
@@ -69,6 +78,13 @@ std::string local_time_text(policyd::TimePoint time) {
                      fmt::localtime(std::chrono::system_clock::to_time_t(time)));
 }
 
+std::optional<policyd::Pause> pause_in_force(const DaemonConfig& daemon, policyd::TimePoint now) {
+  if (!daemon.configured || !daemon.read) return std::nullopt;
+  const auto pause = policyd::read_pause(policyd::pause_file_of(daemon.config.pid_file));
+  if (!pause || !*pause || !(*pause)->in_force(now)) return std::nullopt;
+  return **pause;
+}
+
 std::string pause_text(const policyd::Pause& pause) {
   return fmt::format("Limits are paused until {}: all mail passes, and is {}",
                      local_time_text(pause.until), pause.counted ? "counted" : "not counted");
@@ -85,7 +101,10 @@ std::vector<Headline> headlines(const DaemonConfig& daemon, policyd::TimePoint n
   const auto status = policyd::read_status(policyd::status_file_of(daemon.config.pid_file));
   if (!status) return out;
   if (!*status) add(not_running_line(daemon));
-  if (*status && !paused) add(no_rules_line(daemon, **status));
+  if (*status && !paused) {
+    add(no_rules_line(daemon, **status));
+    add(all_mail_line(**status));
+  }
   add(quotas_line(daemon, *status));
   return out;
 }

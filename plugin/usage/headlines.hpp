@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What an admin must know before reading any figure: that limits are paused, that nothing limits
-// at all, or that all mail is stopped. Printed on top of `list`, `usage`, `service status` and
-// `doctor`.
+// at all, or that all mail is stopped. Printed on top of `list`, `usage`, `explain`, `service
+// status` and `doctor`.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,11 @@ std::string local_time_text(policyd::TimePoint time);
 // "Limits are paused until ...: all mail passes, and is counted; ..."
 std::string pause_text(const policyd::Pause& pause);
 
+// The daemon's; none for a database that is not the daemon's.
+std::optional<policyd::Pause> pause_in_force(const DaemonConfig& daemon, policyd::TimePoint now);
+
 struct Headline {
-  enum class Kind : std::uint8_t { paused, not_running, no_rules, quotas_off };
+  enum class Kind : std::uint8_t { paused, not_running, no_rules, all_mail, quotas_off };
   Kind kind;
   std::string text;  // sentences with a full stop
 };

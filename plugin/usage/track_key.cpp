@@ -81,7 +81,7 @@ bool KeyFilter::shows(std::string_view track_key) const {
 }
 
 std::string key_text(std::string_view track_key) {
-  if (track_key == "Policy") return "all together";
+  if (track_key == kSharedKey) return "all together";
   const std::size_t colon = track_key.find(':');
   if (colon == std::string_view::npos) return escaped(track_key);
   const std::string_view method = track_key.substr(0, colon);

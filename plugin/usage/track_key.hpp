@@ -28,6 +28,9 @@ struct KeyNetwork {
   bool operator==(const KeyNetwork&) const = default;
 };
 
+// The key of a counter that all mail of a policy shares.
+inline constexpr std::string_view kSharedKey = "Policy";
+
 // Selects the keys of a mail address (its own and those of its domain), a domain (its own and those
 // of its users), an IP address (also networks that contain it), a network or a login name.
 class KeyFilter {
@@ -40,6 +43,7 @@ class KeyFilter {
   [[nodiscard]] std::optional<std::vector<std::string>> keys() const;
   [[nodiscard]] std::string pattern() const;
   [[nodiscard]] std::string text() const;  // as requested, for messages
+  [[nodiscard]] const std::string& given() const { return text_; }
 
  private:
   std::string text_;    // lower case

@@ -65,9 +65,11 @@ struct ActiveRow {
 };
 using ActiveRows = std::unordered_map<std::int64_t, ActiveRow>;  // by ID
 
-ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, TimePoint now) {
+ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, TimePoint now,
+                          std::optional<std::int64_t> only) {
   ActiveRows out;
   for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (only && limits[i].id != *only) continue;
     for (const StoredRate& rate : limits[i].rates) {
       if (!limits[i].policy_enabled || !rate.enabled) continue;
       const auto period_s = static_cast<double>(rate.rate.period.count());
@@ -112,7 +114,7 @@ bool is_fuller(const Use& a, const Use& b) {
 class Collector {
  public:
   Collector(const std::vector<StoredLimit>& limits, const UsageQuery& query)
-      : query_(query), rows_(active_rows_of(limits, query.now)), exceptions_(limits) {}
+      : query_(query), rows_(active_rows_of(limits, query.now, query.limit)), exceptions_(limits) {}
 
   [[nodiscard]] const ActiveRows& rows() const { return rows_; }
 
@@ -123,7 +125,8 @@ class Collector {
     const ActiveRow& limit = found->second;
     const Counter counter{row.real(3), row.real(2), {}};
     if (counter.last_update_s <= limit.empty_before_s || !(counter.value > 0)) return;
-    if (query_.filter && !query_.filter->shows(row.text(1))) return;
+    const bool shared = row.text(1) == kSharedKey && query_.shared.contains(found->first);
+    if (query_.filter && !shared && !query_.filter->shows(row.text(1))) return;
     if (exceptions_.hold(limit.limit, row.text(1))) return;
     ++usage_.active;
     // Without new mail the use only falls, so the stored value is an upper bound.
@@ -206,13 +209,13 @@ Result<void> scan(const Tables& tables, const UsageQuery& query, std::string_vie
   for (const auto& [id, limit] : collector.rows()) {
     oldest_s = std::min(oldest_s, limit.empty_before_s);
   }
-  auto rows =
-      tables.prepare(fmt::format("SELECT {}, {} FROM {{p}}quotas_tracking WHERE LastUpdate > ?{}",
-                                 kColumns, state, query.filter ? " AND TrackKey LIKE ?" : ""));
+  auto rows = tables.prepare(
+      fmt::format("SELECT {}, {} FROM {{p}}quotas_tracking WHERE LastUpdate > ?{}", kColumns, state,
+                  query.filter ? " AND (TrackKey LIKE ? OR TrackKey = ?)" : ""));
   if (!rows) return tl::unexpected{rows.error()};
   rows->bind(1, oldest_s);
   const std::string pattern = query.filter ? query.filter->pattern() : std::string{};
-  if (query.filter) rows->bind(2, std::string_view{pattern});
+  if (query.filter) rows->bind(2, std::string_view{pattern}).bind(3, kSharedKey);
   return take_all(tables, *rows, collector);
 }
 
@@ -242,7 +245,8 @@ Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& l
   if (!with_state) return tl::unexpected{with_state.error()};
   const std::string_view state = *with_state ? "State" : "NULL";
   Collector collector{limits, query};
-  const auto keys = query.filter ? query.filter->keys() : std::nullopt;
+  auto keys = query.filter ? query.filter->keys() : std::nullopt;
+  if (keys && !query.shared.empty()) keys->emplace_back(kSharedKey);
   auto done =
       keys ? look_up(tables, *keys, state, collector) : scan(tables, query, state, collector);
   if (!done) return tl::unexpected{done.error()};

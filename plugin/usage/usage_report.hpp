@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "plugin/rows/limits.hpp"
@@ -36,6 +37,9 @@ struct UsageQuery {
   policyd::TimePoint now{};
   bool decay = false;  // see DatabaseLocation
   std::optional<KeyFilter> filter;
+  // Rows of quotas_limits whose shared counter the filter shows too (shared_counters.hpp).
+  std::unordered_set<std::int64_t> shared = {};
+  std::optional<std::int64_t> limit;                          // only of the limit with this ID
   std::size_t max = std::numeric_limits<std::size_t>::max();  // only the fullest ones
 };
 

@@ -45,8 +45,15 @@ std::string ago_text(policyd::TimePoint when, policyd::TimePoint now) {
 // `brief`: only the number, not the time.
 std::string refusal_text(const policyd::Refusal& refusal, policyd::TimePoint now, bool brief) {
   if (brief) return fmt::format("{}", refusal.count);
-  return fmt::format("{}{}, {}", refusal.count, refusal.verdict == "none" ? " (monitored)" : "",
-                     ago_text(refusal.last, now));
+  std::string out;
+  if (refusal.count != 0) {
+    out = fmt::format("{}{}, {}", refusal.count, refusal.verdict == "none" ? " (monitored)" : "",
+                      ago_text(refusal.last, now));
+  }
+  if (refusal.let_through != 0) {
+    out += fmt::format("{}{} let through in a pause", out.empty() ? "" : "; ", refusal.let_through);
+  }
+  return out;
 }
 
 // Reduces the width of the table.
@@ -131,11 +138,20 @@ std::string limit_of(const AllLimits& all, std::int64_t limit_id) {
   return "a limit that was removed";
 }
 
+bool shows(const UsageView& view, std::int64_t limit_id, std::string_view key) {
+  if (view.query.limit &&
+      limit_of(view.all, limit_id) != fmt::format("limit {}", *view.query.limit)) {
+    return false;
+  }
+  return !view.query.filter || view.query.filter->shows(key) ||
+         (key == kSharedKey && view.query.shared.contains(limit_id));
+}
+
 // Refusals whose counters are empty by now.
 void print_earlier_refusals(const UsageView& view, Output& output) {
   for (const auto& [key, refusal] : view.news.refusals) {
     const policyd::Refusal& one = refusal;
-    if (!view.query.filter->shows(one.track_key)) continue;
+    if (!shows(view, one.limit_id, one.track_key)) continue;
     const bool shown_above = std::any_of(
         view.usage.uses.begin(), view.usage.uses.end(),
         [&](const Use& use) { return use.limit_id == one.limit_id && use.key == one.track_key; });
@@ -170,9 +186,11 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
   nlohmann::json next_free = nullptr;
   if (use.next_free) next_free = policyd::to_seconds(*use.next_free);
   nlohmann::json refused = nullptr;
+  nlohmann::json let_through = nullptr;
   if (view.news.running) {
     const auto* refusal = view.news.refusal(use.limit_id, use.key);
     refused = refusal == nullptr ? 0 : refusal->count;
+    let_through = refusal == nullptr ? 0 : refusal->let_through;
   }
   return {{"key", use.key},
           {"who", key_text(use.key)},
@@ -186,6 +204,7 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
           {"next_free", next_free},
           {"verdict", verdict_word(limit.verdict)},
           {"refused", refused},
+          {"let_through", let_through},
           {"id", limit.id},
           {"limit_id", use.limit_id}};
 }
@@ -195,8 +214,10 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
 void print_usage(const UsageView& view, Output& output) {
   const Usage& usage = view.usage;
   if (usage.uses.empty()) {
-    output.line(view.query.filter ? "No usage by " + view.query.filter->text() + " at the moment."
-                                  : "No usage at the moment.");
+    output.line(fmt::format(
+        "No usage{}{} at the moment.",
+        view.query.filter ? " by " + view.query.filter->text() : std::string{},
+        view.query.limit ? fmt::format(" of limit {}", *view.query.limit) : std::string{}));
   } else {
     print_table(view, output);
   }
@@ -217,11 +238,12 @@ nlohmann::json json_of(const UsageView& view) {
   for (const Use& use : view.usage.uses) list.push_back(json_of(use, view));
   nlohmann::json refusals = nlohmann::json::array();
   for (const auto& [key, refusal] : view.news.refusals) {
-    if (view.query.filter && !view.query.filter->shows(key.second)) continue;
+    if (!shows(view, refusal.limit_id, key.second)) continue;
     refusals.push_back({{"limit_id", refusal.limit_id},
                         {"key", refusal.track_key},
                         {"verdict", refusal.verdict},
                         {"count", refusal.count},
+                        {"let_through", refusal.let_through},
                         {"first", policyd::to_seconds(refusal.first)},
                         {"last", policyd::to_seconds(refusal.last)}});
   }

@@ -144,13 +144,32 @@ class Sync(Carbonio):
         self.assertEqual(self.members("internal_domains"), [*DOMAINS, "@new.example"])
         self.assertIn("removed", self.run_it("hook", "domain-deleted", "new.example"))
         self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (2, '@m.example')")
-        self.assertIn("has no row created by init or sync",
+        self.assertIn("has no row created by init, sync or hook",
                       self.run_it("hook", "domain-deleted", "m.example"))
         self.assertEqual(self.members("internal_domains"), [*DOMAINS, "@m.example"])
         self.assertEqual(self.calls(), calls)
-        for wrong in ((), ("domain-created",), ("domain-made", "a.example"),
+        for wrong in ((), ("domain-created",), ("domain-made", "a.example"), ("network-added", "x"),
+                      ("network-added", "10.0.0"), ("network-added", "0.0.0.0/0"), ("network-added", "::/0"),
+                      ("network-added", "10.0.0.0/33"),
                       ("domain-created", "x'); DROP TABLE policies;--")):
             self.run_it("hook", *wrong, status=1)
+
+    def test_hooks_without_carbonio(self):
+        self.run_it("init", "--no-prov")
+        self.assertEqual(self.run_it("hook", "network-added", "10.0.0.0/8"), "internal_ips: 10.0.0.0/8 added\n")
+        self.assertIn("is already a member", self.run_it("hook", "network-added", "10.0.0.0/8"))
+        for network in ("192.0.2.7", "[2001:db8::]/32"):
+            self.assertIn("added", self.run_it("hook", "network-added", network))
+        self.assertEqual(self.members("internal_ips"), ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"])
+        self.run_it("hook", "network-removed", "192.0.2.7/32")
+        self.assertEqual(self.members("internal_ips"), ["10.0.0.0/8", "2001:db8::/32"])
+        self.assertEqual(self.members("internal_domains"), ["@example.com", "@example.org"])
+        self.run_it("hook", "domain-deleted", "example.org")  # an example, which no one named
+        self.run_it("hook", "domain-created", "example.org")
+        self.assertEqual(self.members("internal_domains"), ["@example.org"])
+        self.sql("DELETE FROM policy_group_members; DELETE FROM policy_groups")
+        self.assertIn("added", self.run_it("hook", "domain-created", "a.example"))
+        self.assertEqual(self.members("internal_domains"), ["@a.example"])
 
     def test_local_config_that_is_missing_or_names_an_unknown_user(self):
         self.local_config(zimbra_user="no-such-user")

@@ -56,6 +56,17 @@ def parts(*patterns):
     return typed
 
 
+def hook(**values):
+    """Completes a sentence: the command of `hook` in it, with its capital word replaced."""
+    def typed(fix):
+        command = re.search(r"'(carbonio-limits hook [^']*)'", fix)[1]
+        [(word, value)] = values.items()
+        assert command.endswith(" " + word), fix
+        return [command.removesuffix(word) + value]
+    return typed
+
+
+OWNED = ", Comment From Carbonio, kept by carbonio-limits sync"
 KEPT = 4096  # characters of an answer
 GREY = dict(Track="SenderIP:/24", GreylistPeriod=60)
 ACCOUNTING = dict(Track="Policy", AccountingPeriod=0, MessageCountLimit=5, Verdict="DEFER")
@@ -367,20 +378,21 @@ EXAMPLES = {
     "rules.example_groups": [
         Example(policy() + quota(track="Policy") +
                 "DELETE FROM policy_group_members WHERE PolicyGroupID = 2;",
-                ["policy_group_members 6 is new: PolicyGroupID 2, Member @mine.example"],
-                typed=put(_at_YOUR__DOMAIN="@mine.example")),
-        Example("UPDATE policy_group_members SET ID = 1, Member = '10.0.0.0/8' WHERE ID = 4;" +
-                listed("%internal_ips,$*"),
-                ["policy_group_members 1: Comment None -> own network"],
-                typed=parts(r"sqlite3 \S+ \"UPDATE[^\"]*\"")),
+                ["policy_group_members 6 is new: PolicyGroupID 2, Member @mine.example" + OWNED],
+                typed=hook(DOMAIN="mine.example")),
+        *(Example("UPDATE policy_group_members SET ID = 1, Member = '10.0.0.0/8' WHERE ID = 4;" +
+                  listed("%internal_ips,$*"),
+                  ["policy_group_members 1 is gone",
+                   f"policy_group_members 6 is new: PolicyGroupID 1, Member {network}" + OWNED],
+                  typed=hook(NETWORK=network)) for network in ("10.0.0.0/8", "192.0.2.0/24")),
     ],
     "rules.no_group": [
         Example("DELETE FROM policy_groups WHERE ID = 1;"
                 "DELETE FROM policy_group_members WHERE PolicyGroupID = 1;" +
                 listed("%internal_ips,$*"),
-                ["policy_group_members 6 is new: PolicyGroupID 3, Member 127.0.0.0/8",
+                ["policy_group_members 6 is new: PolicyGroupID 3, Member 127.0.0.0/8" + OWNED,
                  "policy_groups 3 is new: Name internal_ips"],
-                typed=put(**{"192__0__2__0/24": "127.0.0.0/8"})),
+                typed=hook(NETWORK="127.0.0.0/8")),
     ],
     "rules.group_off": [
         Example("UPDATE policy_groups SET Disabled = 1 WHERE ID = 2;" + listed("%internal_domains"),
@@ -506,7 +518,7 @@ EXAMPLES = {
                        Destination="any") + quota(),
                 ["policy_group_members 6 is new: PolicyGroupID 2, Member @mime.example, "
                  "Comment From Carbonio, kept by carbonio-limits sync"],
-                typed=parts(r"carbonio-limits hook domain-created \S+")),
+                typed=parts(r"carbonio-limits hook domain-created [^']+")),
     ],
     "database.lost_reference": [
         Example(with_limit() + "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = "

@@ -142,12 +142,12 @@ class Rows(DoctorTest):
     def test_a_quota_of_a_policy_that_does_not_exist(self):
         self.make(policy() + quota() + insert("quotas", PolicyID=66, Name="q", Track="Policy",
                                               Period=60, Verdict="DEFER", Data="") + limit(5))
-        self.fix(self.only("rules.orphans", "quotas 4 refers to policies 66"))
+        self.fix(self.only("rules.orphans", "quotas 4 refers to policy 66, which"))
 
     def test_a_quota_whose_policy_is_gone_goes_with_its_limits(self):
         self.make(policy() + quota() + insert("quotas", PolicyID=66, Name="q", Track="Policy",
                                               Period=60, Verdict="DEFER", Data="") + limit(5))
-        finding = self.only("rules.orphans", "quotas 4 refers to policies 66")
+        finding = self.only("rules.orphans", "quotas 4 refers to policy 66, which")
         self.assertIn("DELETE FROM quotas_limits", finding["fix"])
         self.fix(finding)
         self.assertEqual(self.daemon.sql("SELECT count(*) FROM quotas_limits WHERE QuotasID = 4;"),
@@ -156,7 +156,7 @@ class Rows(DoctorTest):
     def test_a_limit_of_a_quota_that_does_not_exist(self):
         self.make(policy() + quota() +
                   insert("quotas_limits", QuotasID=77, Type="MessageCount", CounterLimit=5))
-        self.fix(self.only("rules.orphans", "quotas_limits 5 refers to quotas 77"))
+        self.fix(self.only("rules.orphans", "quotas_limits 5 refers to quota 77, which"))
 
     def test_rows_that_the_daemon_does_not_understand(self):
         for change, word in (("quotas SET Track = 'Sender:user'", "'Sender:user' is not a valid Track"),
@@ -345,7 +345,7 @@ class Senders(DoctorTest):
                   policy("any") + quota(2, verdict="REJECT", data="Enough."))
         sentence = self.only("rules.bounces")
         self.assertFalse(sentence["command"])
-        self.assertIn("networks into group internal_ips", sentence["fix"])
+        self.assertIn("'carbonio-limits hook network-added NETWORK'; then", sentence["fix"])
         self.daemon.sql("UPDATE policy_group_members SET Member = '127.0.0.0/8' WHERE ID = 1;")
         self.fix(self.only("rules.bounces"))
         web_mail = {"sender": "anna@mine.example", "client_address": "127.0.0.1"}
@@ -379,15 +379,21 @@ class Senders(DoctorTest):
         found = self.wrong()
         [finding] = found["rules.example_groups"]
         self.assertIn("group internal_domains is empty", finding["what"])
-        command = re.search(r"sqlite3 .*?\"[^\"]*\"", finding["fix"])[0]
-        self.fix({"fix": command.replace("YOUR.DOMAIN", "mine.example")})
+        command = re.search(r"'(carbonio-limits [^']*)'", finding["fix"])[1]
+        self.fix({"fix": command.replace("DOMAIN", "mine.example")})
 
     def test_example_groups_are_fixed_by_what_works_here(self):
         self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;"
                   "UPDATE policy_group_members SET ID = 1, Member = '10.0.0.0/8' WHERE PolicyGroupID = 1;" +
                   policy("%internal_ips,$*") + quota())
         fix = self.only("rules.example_groups", "group internal_ips")["fix"]
-        self.assertIn("INSERT INTO policy_group_members", fix)
+        self.assertEqual(fix, "name each network of this server in place of NETWORK, 10.0.0.0/8 too if it "
+                              "is one: 'carbonio-limits hook network-added NETWORK'")
+        # The command that made the limit says the same.
+        said = self.daemon.command("send", "1/h").stdout
+        self.assertIn(f"group internal_ips still contains only the example rows, so the limit does not "
+                      f"cover this server's own networks yet; {fix}.\n", said)
+        self.daemon.command("remove", "4")
         (self.daemon.folder / "bin").mkdir()
         (self.daemon.folder / "bin/carbonio").touch()
         [finding] = self.wrong()["rules.example_groups"]

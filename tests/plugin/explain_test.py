@@ -153,8 +153,8 @@ class ExplainTest(DaemonTest):
             explained = self.agrees_with_daemon(daemon)
         self.assertEqual([(row["row_id"], row["used"], row["ended_by"]) for row in explained["limits"]],
                          [(3, 2, None), (4, 0, 3)])
-        self.assertEqual(explained["notes"], [
-            "quota 4 is not asked about this mail: quota 3 ends the check (LastQuota)."])
+        self.assertEqual(explained["notes"][0],
+                         "quota 4 is not asked about this mail: quota 3 ends the check (LastQuota).")
         out = self.run_it(daemon, "--from", "alice@example.org", "--to", "bob@example.com")
         self.assertRegex(out, r"quota 4  all together +0 of 1 messages per minute +not asked")
         said = "limit 3 ends the check (LastQuota): limits 4 and 5 after it neither count nor refuse"

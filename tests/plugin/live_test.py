@@ -137,6 +137,63 @@ class Live(DaemonTest):
         self.assertEqual(self.ask(client_address="192.0.2.11", sasl_username="alice"), "DUNNO")
         self.assertEqual(self.ask(client_address="192.0.2.10", sender="b@example.org"), "DUNNO")
 
+    def test_what_hook_wrote_and_a_confirmed_network_travel(self):
+        """From one host without Carbonio to another: the same mail counts."""
+        first = self.make_daemon()
+        for words in (["hook", "domain-created", "own.example"], ["hook", "network-added", "10.0.0.0/8"],
+                      ["send", "1/h"]):
+            first.command(*words)
+        text = first.command("export").stdout
+        self.assertIn("group internal_ips 10.0.0.0/8\n", text)
+        self.assertIn("group internal_domains @own.example\n", text)
+        second = self.make_daemon()
+        file = second.folder / "limits.txt"
+        file.write_text(text)
+        second.command("import", str(file))
+        self.assertEqual(second.command("export").stdout, text)
+        self.assertIn("Limits: 0 created, 0 changed, 0 removed, 1 unchanged.\n",
+                      second.command("import", str(file)).stdout)
+        for sender, client, answers in (("a@own.example", "10.0.0.7", ["DUNNO", "DEFER"]),
+                                        ("a@example.org", "10.0.0.7", ["DUNNO", "DUNNO"]),
+                                        ("b@own.example", "192.0.2.7", ["DUNNO", "DUNNO"])):
+            for daemon in (first, second):
+                self.assertEqual([self.ask(daemon, sender=sender, client_address=client).split()[0]
+                                  for _ in answers], answers, (sender, client))
+        self.assertNotIn("example", second.command("doctor", check=False).stdout.replace("own.example", ""))
+
+    def test_a_counter_for_everybody_is_found_by_limit_and_by_person(self):
+        self.say("send", "3/h", "--per", "everyone")
+        self.say("receive", "9/h", "--domain", "example.org", "--per", "everyone")
+        for sender in (USER, "bob@example.org"):
+            self.assertEqual(self.ask(sender=sender, sasl_username=sender), "DUNNO")
+        self.assertEqual(self.ask(sender="x@far.example", recipient="bob@example.org"), "DUNNO")
+
+        def used(*words):
+            return {(use["id"], use["key"], use["used"])
+                    for use in json.loads(self.say("usage", *words, "--json").stdout)["usage"]}
+        sent, received = (3, "Policy", 2), (4, "Policy", 1)
+        self.assertEqual(used("--limit", "3"), {sent})
+        self.assertEqual(used("--limit", "4"), {received})
+        self.assertEqual(used(USER), {sent, received})
+        self.assertEqual(used("Example.org"), {sent, received})
+        self.assertEqual(used(USER, "--limit", "4"), {received})
+        for other in ("x@far.example", "far.example", "192.0.2.1", "carl"):
+            self.assertEqual(used(other), set(), other)
+        self.assertIn("there is no limit 77", self.say("usage", "--limit", "77", check=False).stderr)
+        self.assertEqual(self.say("usage", "x@far.example", "--limit", "3").stdout,
+                         "No usage by x@far.example of limit 3 at the moment.\n")
+        self.assertEqual(self.ask(sasl_username=USER), "DUNNO")
+        self.assertIn("DEFER", self.ask(sasl_username=USER))
+        explained = self.say("explain", "--from", USER, "--to", "a@far.example", "--sasl", USER).stdout
+        self.assertIn("  clear    carbonio-limits reset --limit 3\n", explained)
+        self.assertIn("Note: quota 3 has one counter for everybody in it; 'carbonio-limits usage --limit 3' "
+                      "shows it.\n", explained)
+        said = self.say("reset", USER).stdout
+        self.assertIn("Note: all together still has 3/3 of limit 3; to clear that too: "
+                      "'carbonio-limits reset --limit 3'.\n", said)
+        self.say("reset", "--limit", "3")
+        self.assertEqual(self.ask(sasl_username=USER), "DUNNO")
+
     def test_what_export_carries_decides_the_same_in_another_database(self):
         modules = ("AccessControl", "Quotas")
         first = self.make_daemon(modules=modules)

@@ -94,6 +94,43 @@ class Pause(DaemonTest):
         self.assertNotIn("daemon.pause", self.say("doctor", "--json", status=3))
         self.assertNotIn("paused", self.say("list"))
 
+    def test_what_a_pause_lets_through_is_not_refused(self):
+        self.use_up()
+        who = ("usage", "alice@example.org")
+
+        def counts():
+            [use] = json.loads(self.say(*who, "--json"))["usage"]
+            return use["refused"], use["let_through"]
+        self.assertTrue(eventually(lambda: counts() == (1, 0)))
+        self.say("pause")
+        self.assertEqual(self.ask_many(self.daemon, 3), ["DUNNO"] * 3)
+        self.assertTrue(eventually(lambda: counts() == (1, 3)))
+        self.assertRegex(self.say(*who), r"  1, (just now|\d+ s ago); 3 let through in a pause  ")
+        self.say("resume")
+        self.assertEqual(self.daemon.ask(), "DEFER later")
+        self.assertTrue(eventually(lambda: counts() == (2, 3)))
+
+    def test_explain_says_so_and_what_would_be_without(self):
+        mail = ("explain", "--from", "alice@example.org", "--to", "bob@example.com",
+                "--client", "192.0.2.10")
+        self.use_up()
+        self.assertTrue(self.say(*mail).startswith("REFUSED FOR NOW\n"))
+        self.say("pause", "2h", "--uncounted")
+        said = self.say(*mail)
+        self.assertRegex(said, r"^Warning: Limits are paused until .*\nPASSES\n"
+                               r"  because  limits are paused\n  Postfix  action=DUNNO\n"
+                               r"  else     without the pause: REFUSED FOR NOW: quota 3 of policy 6 .* "
+                               r"is used up: 2 of 2 messages .*; action=DEFER later\n")
+        explained = json.loads(self.say(*mail, "--json"))
+        self.assertTrue(explained["passes"])
+        self.assertFalse(explained["pause"]["counted"])
+        self.assertEqual(explained["answer"]["action"], "action=DEFER later")
+        self.assertEqual(len(explained["warnings"]), 1)
+        self.say("resume")
+        explained = json.loads(self.say(*mail, "--json"))
+        self.assertEqual((explained["passes"], explained["pause"], explained["warnings"]),
+                         (False, None, []))
+
     def test_a_later_pause_replaces_an_earlier_one(self):
         self.say("pause", "2h")
         self.say("pause", "1h", "--uncounted")
@@ -134,8 +171,9 @@ class Pause(DaemonTest):
     def test_without_a_daemon_it_says_so_and_is_in_force_at_the_start(self):
         self.use_up()
         self.daemon.stop()
-        self.assertIn("but it is not running, and Postfix answers 451 to all mail",
-                      self.say("pause", status=2))
+        said = self.say("pause", status=2)
+        self.assertIn("is not running, and Postfix answers 451 to all mail if it asks it", said)
+        self.assertNotIn("all mail passes", said)
         self.assertIn("The policy daemon is not running", self.say("list"))
         self.daemon.start()
         self.assertEqual(self.daemon.ask(), "DUNNO")
@@ -174,6 +212,19 @@ class Headlines(DaemonTest):
         for words in (("list",), ("usage",), ("service", "status")):
             self.assertTrue(daemon.command(*words).stdout.startswith(
                 "Warning: Quotas is switched off: no limit is in force"), words)
+
+    def test_all_mail_is_deferred_by_a_row(self):
+        daemon = self.make_daemon(policy() + quota(2, track="user@example.tk"))
+        said = "Warning: ALL MAIL IS DEFERRED by quotas 3: 'user@example.tk' is not a valid Track; "
+        for words in (("list",), ("usage",), ("service", "status")):
+            self.assertTrue(eventually(lambda words=words: daemon.command(
+                *words, check=False).stdout.startswith(said)), words)
+        self.assertRegex(daemon.command("list").stdout, r"\n +3 .* invalid\n")
+        daemon.command("pause", "1h")
+        self.assertNotIn("ALL MAIL", daemon.command("list").stdout)
+        daemon.command("resume")
+        daemon.sql("UPDATE quotas SET Track = 'Policy' WHERE ID = 3")
+        self.assertTrue(eventually(lambda: "ALL MAIL" not in daemon.command("list").stdout))
 
     def test_the_daemon_is_down(self):
         daemon = self.make_daemon(policy() + quota(2), start=False)

@@ -162,6 +162,23 @@ class SendAndReceive(Plugin):
         self.assertIn(advice.split(" ", 1)[1], self.run_it("export"))
         self.assertNotIn("limit of its own", self.run_it("send", "5/h", "--user", "a@c.org", "b@c.org"))
 
+    def test_what_leaves_this_server_is_sent_whatever_counts_it(self):
+        self.sql("INSERT INTO policies (Name,Priority) VALUES ('out',0);"
+                 "INSERT INTO policy_members (PolicyID,Source,Destination) VALUES "
+                 "(6,'%internal_domains','!%internal_domains');"
+                 "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict) VALUES "
+                 "(6,'q','Recipient:@domain',3600,'DEFER');"
+                 "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (3,'MessageCount',9)")
+        self.assertRegex(self.run_it("list"), r"\n 3  send +%internal_domains to !%internal_domains +9/h +"
+                                              r"recipient's domain +defer +on\n")
+
+    def test_several_rates_no_longer_apply(self):
+        self.run_it("send", "5/min,100/h,500/day")
+        out = self.run_it("send", "1000/week", "--user", "b@example.org")
+        self.assertIn("5/min, 100/h and 500/day of limit 3 (for everyone) no longer apply to b@example.org, "
+                      "which now has a limit of its own. To keep all: 'carbonio-limits send "
+                      "5/min,100/h,500/day,1000/week --user b@example.org'", out)
+
     def test_a_sender_is_not_an_account(self):
         out = self.run_it("send", "1/day", "--user", "carl@b.org", "--per", "account", "--verdict",
                           "reject")
@@ -220,10 +237,30 @@ class SendAndReceive(Plugin):
         self.assertIn("wanted mail is rejected", self.run_it("receive", "125/min"))
 
     def test_example_rows_are_mentioned(self):
-        self.assertIn("example rows (@example.com and @example.org)", self.run_it("send", "100/h"))
-        self.sql("UPDATE policy_group_members SET Member = '@own.org' WHERE ID = 2;"
-                 "UPDATE policy_group_members SET Member = '192.0.2.0/24' WHERE ID = 1")
+        out = self.run_it("send", "100/h")
+        for group, typed in (("internal_domains", "hook domain-created DOMAIN"),
+                             ("internal_ips", "hook network-added NETWORK")):
+            self.assertRegex(out, f"Note: group {group} still contains only the example rows, .*: "
+                                  f"'carbonio-limits {typed}'[.]\n")
+        # Whose members do not name the groups.
+        for words in (["--user", "a@b.org", "--from", "192.0.2.1"], ["--client", "192.0.2.1"], ["--anyone"],
+                      ["--domain", "b.org", "--anyone"], ["--per", "login"], ["--login", "x"]):
+            self.assertNotIn("internal_ips", self.run_it("send", "1/h", *words), words)
+        self.assertNotIn("internal_", self.run_it("receive", "1/h", "--domain", "example.org"))
+        self.run_it("hook", "domain-created", "own.org")
+        self.run_it("hook", "network-added", "10.0.0.0/8")
         self.assertNotIn("example rows", self.run_it("send", "200/h"))
+
+    def test_an_id_that_changes_is_said(self):
+        self.run_it("send", "20/min,100/h")
+        out = self.run_it("set", "3", "100/h", "--dry-run")
+        self.assertIn("Would change limit 3 (20/min,100/h → 100/h): ", out)
+        self.assertIn("  It would be limit 4 from now on.\n", out)
+        out = self.run_it("set", "3", "100/h")
+        self.assertIn("Changed limit 3 (20/min,100/h → 100/h): ", out)
+        self.assertIn("  It is limit 4 from now on.\n", out)
+        self.assertIn("100/h", self.run_it("show", "4"))
+        self.assertNotIn("from now on", self.run_it("set", "4", "200/h"))
 
     def test_domains_of_others_are_mentioned(self):
         self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
@@ -231,12 +268,12 @@ class SendAndReceive(Plugin):
         for words in (("--domain", "own.org"), ("--user", "a@own.org"), ("--domain", "x.own.net"),
                       ("--anyone",), ("--client", "192.0.2.1")):
             self.assertNotIn("own domains (group", self.run_it("send", "1/h", *words))
-        self.assertIn("Note: typo.org is not among this server's own domains (group internal_domains); "
-                      "'carbonio-limits sync' adds new domains. Mail from outside is not counted; with --anyone it "
-                      "is.\n",
+        self.assertIn("Note: typo.org is not among this server's own domains (group internal_domains); if it "
+                      "should be: 'carbonio-limits hook domain-created typo.org'. Mail from outside is not "
+                      "counted; with --anyone it is.\n",
                       self.run_it("send", "1/h", "--domain", "own.org", "typo.org"))
-        self.assertNotIn("from outside",
-                         self.run_it("send", "1/h", "--domain", "typo.org", "--anyone"))
+        for words in (["--anyone"], ["--from", "192.0.2.1"]):
+            self.assertNotIn("own domains", self.run_it("send", "1/h", "--domain", "typo.org", *words))
         self.assertNotIn("Mail from outside", self.run_it("receive", "1/h", "--domain", "typo.org"))
         out = self.run_it("receive", "1/h", "--user", "a@b.org", "b@a.org", "c@a.org")
         self.assertIn("Note: a.org and b.org are not among", out)

@@ -203,10 +203,10 @@ void check_misspelt(const RuleRows& rows, Findings& findings) {
           fmt::format("limit {} names {}, which is no domain of this server; {} is", limit.id,
                       escaped(domain), *near),
           "it applies to no one here",
-          advice(fmt::format("name {} in a limit of its own, then: carbonio-limits "
-                             "remove {}; or if {} is this server's: carbonio-limits hook "
-                             "domain-created {}",
-                             *near, limit.id, escaped(domain), escaped(domain))));
+          advice(fmt::format(
+              "if {} is this server's: 'carbonio-limits hook domain-created {}'; if not, "
+              "name {} in a limit of its own, then: 'carbonio-limits remove {}'",
+              escaped(domain), escaped(domain), *near, limit.id)));
     }
   }
 }

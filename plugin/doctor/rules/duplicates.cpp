@@ -122,7 +122,7 @@ void check_rates(const StoredLimit& limit, Findings& findings) {
   if (never.empty() || kept.empty()) return;
   findings.wrong(problem::kNeverReached,
                  fmt::format("limit {}: {} never {}, since {} is reached first", limit.id,
-                             join_with_and(never), never.size() == 1 ? "applies" : "apply",
+                             join_with_and(never), of_number(never.size(), "applies", "apply"),
                              format_limit(kept)),
                  "the figures look stricter than they are, or were exchanged",
                  command(fmt::format("carbonio-limits set {} {}", limit.id, format_limit(kept))));

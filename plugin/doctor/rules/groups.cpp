@@ -3,12 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "daemon/rules/match/list_item.hpp"
 #include "hooks/carbonio/group_sync.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/rows/example_groups.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -16,47 +16,10 @@ namespace {
 
 using policyd::sql::Statement;
 
-// What a fresh database has in a group; `examples` is a condition on policy_group_members.
-struct OwnGroup {
-  std::string_view name;
-  std::string_view examples;
-  std::string_view what;
-  std::string_view sample;
-};
-constexpr std::array kOwnGroups = {
-    OwnGroup{"internal_domains",
-             "((ID = 2 AND Member = '@example.org') OR (ID = 3 AND Member = '@example.com'))",
-             "domains", "@YOUR.DOMAIN"},
-    OwnGroup{"internal_ips", "(ID = 1 AND Member = '10.0.0.0/8')", "networks", "192.0.2.0/24"},
-};
+constexpr auto& kOwnGroups = carbonio::kOwnGroups;
 
-struct GroupRows {
-  std::optional<std::int64_t> id;
-  bool enabled = false;
-  std::size_t members = 0;
-  std::size_t examples = 0;
-  std::size_t synchronised = 0;
-};
-
-GroupRows read_group(const Tables& tables, std::string_view name, std::string_view examples) {
-  GroupRows out;
-  tables.each("SELECT ID, Disabled = 0 FROM {p}policy_groups WHERE Name = ?", {std::string{name}},
-              [&](const Statement& row) {
-                out.id = row.integer(0);
-                out.enabled = row.integer(1) != 0;
-              });
-  if (!out.id) return out;
-  // As `sync`: an admin who has written a Comment knows the row.
-  tables.each(fmt::format("SELECT count(*), ifnull(sum(Comment IS NULL AND {}), 0), "
-                          "ifnull(sum(ifnull(Comment = ?, 0)), 0) FROM {{p}}policy_group_members "
-                          "WHERE Disabled = 0 AND Member <> '' AND PolicyGroupID = ?",
-                          examples),
-              {std::string{carbonio::kOwnedComment}, *out.id}, [&](const Statement& row) {
-                out.members = static_cast<std::size_t>(row.integer(0));
-                out.examples = static_cast<std::size_t>(row.integer(1));
-                out.synchronised = static_cast<std::size_t>(row.integer(2));
-              });
-  return out;
+std::string_view content_of(std::string_view group) {
+  return group == kOwnGroups[0] ? "domains" : "networks";
 }
 
 // Groups named by the members of policies with limits, without those named with `!` only.
@@ -87,62 +50,36 @@ std::string insert_member(const RuleRows& rows, std::string_view group, std::str
       sql_literal(member));
 }
 
-// How to fill the group: from Carbonio, else one member at a time.
-Fix fix_for_group(const RuleRows& rows, const OwnGroup& group, const GroupRows& found) {
-  if (is_carbonio(rows.question)) {
-    const bool again =
-        read_group(rows.tables,
-                   group.name == kOwnGroups[0].name ? kOwnGroups[1].name : kOwnGroups[0].name,
-                   kOwnGroups[0].examples)
-                .synchronised != 0 &&
-        found.id && found.examples == 0;
-    if (!again) return command("carbonio-limits sync");
-    return advice(fmt::format(
-        "Carbonio knows no {} of this server; set them there ({}), then: carbonio-limits sync",
-        group.what,
-        group.name == "internal_ips" ? "zimbraMtaMyNetworks" : "carbonio prov createDomain"));
-  }
-  std::vector<std::string> statements;
-  if (!found.id) {
-    statements.push_back(fmt::format("INSERT INTO {} (Name) VALUES ({})",
-                                     rows.table("policy_groups"), sql_literal(group.name)));
-  }
-  if (found.examples != 0) {
-    statements.push_back(fmt::format("DELETE FROM {} WHERE Comment IS NULL AND {}",
-                                     rows.table("policy_group_members"), group.examples));
-  }
-  statements.push_back(insert_member(rows, group.name, group.sample));
-  std::string text = fmt::format("put one of your {} in place of {}: {}", group.what, group.sample,
-                                 sqlite_command(rows.question, statements));
-  if (group.name == "internal_domains") {
-    text += "; others: carbonio-limits hook domain-created DOMAIN";
-  } else if (found.examples != 0) {
-    text += fmt::format(
-        "; or if 10.0.0.0/8 is yours: {}",
-        sqlite_command(rows.question,
-                       {fmt::format("UPDATE {} SET Comment = 'own network' WHERE ID = 1",
-                                    rows.table("policy_group_members"))}));
-  }
-  return advice(text);
+// From Carbonio, else one member at a time.
+Fix fix_for_group(const RuleRows& rows, std::string_view group, const GroupRows& found) {
+  if (!is_carbonio(rows.question)) return advice(how_to_fill(group));
+  const bool again = read_group(rows.tables, group == kOwnGroups[0] ? kOwnGroups[1] : kOwnGroups[0])
+                             .synchronised != 0 &&
+                     found.id && found.examples == 0;
+  if (!again) return command("carbonio-limits sync");
+  return advice(fmt::format(
+      "Carbonio knows no {} of this server; set them there ({}), then: carbonio-limits sync",
+      content_of(group),
+      group == kOwnGroups[0] ? "carbonio prov createDomain" : "zimbraMtaMyNetworks"));
 }
 
-void check_own_group(const RuleRows& rows, const OwnGroup& group, Findings& findings) {
-  const GroupRows found = read_group(rows.tables, group.name, group.examples);
+void check_own_group(const RuleRows& rows, std::string_view group, Findings& findings) {
+  const GroupRows found = read_group(rows.tables, group);
   const std::string why = fmt::format(
       "limits that use it do not know this server's {}, so they are not in force for its users",
-      group.what);
+      content_of(group));
   if (!found.id) {
-    findings.wrong(problem::kNoGroup, fmt::format("group {} does not exist", group.name), why,
+    findings.wrong(problem::kNoGroup, fmt::format("group {} does not exist", group), why,
                    fix_for_group(rows, group, found));
   } else if (!found.enabled) {
-    findings.wrong(problem::kGroupOff, fmt::format("group {} is switched off", group.name), why,
+    findings.wrong(problem::kGroupOff, fmt::format("group {} is switched off", group), why,
                    rows.sql({fmt::format("UPDATE {} SET Disabled = 0 WHERE ID = {}",
                                          rows.table("policy_groups"), *found.id)}));
   } else if (found.members == found.examples) {
     findings.wrong(problem::kExampleGroup,
                    found.members == 0
-                       ? fmt::format("group {} is empty", group.name)
-                       : fmt::format("group {} still has only the example rows", group.name),
+                       ? fmt::format("group {} is empty", group)
+                       : fmt::format("group {} still has only the example rows", group),
                    why, fix_for_group(rows, group, found));
   }
 }
@@ -175,7 +112,7 @@ void check_open_networks(const RuleRows& rows, Findings& findings) {
 
 // Other groups that a limit is for.
 void check_other_group(const RuleRows& rows, const std::string& name, Findings& findings) {
-  const GroupRows found = read_group(rows.tables, name, "0");
+  const GroupRows found = read_group(rows.tables, name);
   if (!found.id || (found.enabled && found.members != 0)) return;  // check_problems knows the first
   const std::string why = "limits for it are not in force";
   if (!found.enabled) {
@@ -205,20 +142,18 @@ GroupMembers read_group_members(const Tables& tables) {
 }
 
 bool is_filled(const Tables& tables, std::string_view group) {
-  const auto* own = std::find_if(kOwnGroups.begin(), kOwnGroups.end(),
-                                 [&](const OwnGroup& each) { return each.name == group; });
-  const GroupRows found = read_group(tables, group, own == kOwnGroups.end() ? "0" : own->examples);
+  const GroupRows found = read_group(tables, group);
   return found.enabled && found.members > found.examples;
 }
 
 void check_groups(const RuleRows& rows, Findings& findings) {
   const auto used = used_groups(rows, true);
-  for (const OwnGroup& group : kOwnGroups) {
-    if (used.contains(std::string{group.name})) check_own_group(rows, group, findings);
+  for (const std::string_view group : kOwnGroups) {
+    if (used.contains(std::string{group})) check_own_group(rows, group, findings);
   }
   if (used.contains("internal_ips")) check_open_networks(rows, findings);
   for (const std::string& name : used_groups(rows, false)) {
-    const bool own = name == "internal_domains" || name == "internal_ips";
+    const bool own = std::find(kOwnGroups.begin(), kOwnGroups.end(), name) != kOwnGroups.end();
     if (!own) check_other_group(rows, name, findings);
   }
 }

@@ -10,6 +10,7 @@
 
 #include "daemon/rules/match/list_item.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/rows/example_groups.hpp"
 
 namespace limits {
 namespace {
@@ -135,8 +136,9 @@ Fix fix_for_outside(const RuleRows& rows, const policyd::Policy& policy,
   if (!is_filled(rows.tables, "internal_ips")) {
     // With logins alone the limit would lose web mail, which has none.
     return advice(
-        "put this server's own networks into group internal_ips ('carbonio-limits sync' does it on "
-        "Carbonio), then run 'carbonio-limits doctor' again for the command");
+        (is_carbonio(rows.question) ? std::string{"'carbonio-limits sync'"}
+                                    : how_to_fill("internal_ips")) +
+        "; then 'carbonio-limits doctor' shows the command that leaves out mail from outside");
   }
   const bool others = has_other_rows(rows, policy.id, quotas);
   // In a policy of their own the limits come later than before.

@@ -67,6 +67,12 @@ std::vector<std::string> delete_policy(const RuleRows& rows, std::int64_t id) {
   return out;
 }
 
+// "policy" of "policies".
+std::string one_of(std::string_view table) {
+  if (table == "policies") return "policy";
+  return table == "policy_groups" ? "group" : "quota";
+}
+
 struct Orphans {
   std::string who;  // "quotas 3 and 4 and policy_members 7"
   std::vector<std::string> statements;
@@ -199,12 +205,12 @@ void check_orphans(const RuleRows& rows, Findings& findings) {
   ByParent found;
   for (const Reference& reference : kReferences) find_orphans(rows, reference, found);
   for (const auto& [parent, orphans] : found) {
-    const std::string_view refer = orphans.count == 1 ? "refers" : "refer";
+    const std::string_view refer = of_number(orphans.count, "refers", "refer");
     findings.wrong(problem::kOrphan,
                    parent.second.empty()
                        ? fmt::format("{} {} to no row of {}", orphans.who, refer, parent.first)
                        : fmt::format("{} {} to {} {}, which does not exist", orphans.who, refer,
-                                     parent.first, escaped(parent.second)),
+                                     one_of(parent.first), escaped(parent.second)),
                    "that is not in force, and a later row with the ID would get it",
                    rows.sql(orphans.statements));
   }
@@ -213,17 +219,19 @@ void check_orphans(const RuleRows& rows, Findings& findings) {
 
 void check_empty(const RuleRows& rows, Findings& findings) {
   const auto with_rows = policies_with_rows(rows.tables);
-  std::size_t limits = 0;
   for (const policyd::Policy& policy : rows.rules.policies) {
     for (const policyd::Quota& quota : policy.quotas) {
-      limits += quota.limits.size();
       check_quota(rows, policy, quota, findings);
     }
     check_policy(rows, policy, with_rows.contains(policy.id), findings);
   }
-  findings.well_unless_wrong("rules.empty",
-                             fmt::format("{} policies with {} limits are switched on",
-                                         rows.rules.policies.size(), limits));
+  // As `list` shows them.
+  const auto& all = rows.all.limits;
+  const auto on = static_cast<std::size_t>(std::count_if(
+      all.begin(), all.end(), [](const StoredLimit& limit) { return limit.partly_enabled(); }));
+  findings.well_unless_wrong(
+      "rules.empty", fmt::format("{} of {} {} switched on", on, counted(all.size(), "limit"),
+                                 of_number(on, "is", "are")));
 }
 
 }  // namespace limits

@@ -152,9 +152,9 @@ struct Outside {
 void find_outside(const RuleRows& rows, const policyd::Policy& policy, const Outside& found,
                   const MatchedMail& mail, Findings& findings) {
   const std::string what =
-      fmt::format("{} {} of policy {} ({}) {}", found.limits.size() == 1 ? "limit" : "limits",
+      fmt::format("{} {} of policy {} ({}) {}", of_number(found.limits.size(), "limit", "limits"),
                   join_with_and(found.limits), policy.id, escaped(policy.name),
-                  found.limits.size() == 1 ? "counts" : "count");
+                  of_number(found.limits.size(), "counts", "count"));
   std::string why =
       "anyone can use up a user's limit by forging that user as sender; then the "
       "user's own mail is refused";

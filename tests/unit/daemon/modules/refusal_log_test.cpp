@@ -25,6 +25,19 @@ TEST(RefusalLog, CountsByLimitAndKeyLatestFirst) {
   EXPECT_EQ(refusals.all().back().track_key, "Sender:b@x");
 }
 
+TEST(RefusalLog, WhatAPauseLetsThroughIsNoRefusal) {
+  RefusalLog refusals;
+  refusals.refused(4, "a", RefusalLog::kLetThrough, at(1));
+  EXPECT_EQ(refusals.all().front().count, 0U);
+  refusals.refused(4, "a", "defer", at(2));
+  refusals.refused(4, "a", RefusalLog::kLetThrough, at(3));
+  const Refusal one = refusals.all().front();
+  EXPECT_EQ(one.count, 1U);
+  EXPECT_EQ(one.let_through, 2U);
+  EXPECT_EQ(one.verdict, "defer");
+  EXPECT_EQ(one.last, at(2));
+}
+
 TEST(RefusalLog, DropsTheKeysRefusedLongestAgo) {
   RefusalLog refusals{2};
   refusals.refused(1, "a", "defer", at(1));

@@ -39,7 +39,7 @@ Status full_status() {
   status.refused = 4;
   status.refused_requests = {2, "127.0.0.1:4711: closed: 'x'",
                              TimePoint{milliseconds{1795348800500}}};
-  status.refusals = {{4, "Sender:a\"\n@x", "defer", 3, TimePoint{milliseconds{1795348800001}},
+  status.refusals = {{4, "Sender:a\"\n@x", "defer", 3, 2, TimePoint{milliseconds{1795348800001}},
                       TimePoint{milliseconds{1795348800999}}}};
   return status;
 }

@@ -699,7 +699,9 @@ TEST_F(Limits, PrintedStatementsCreateTheSameRows) {
 }
 
 TEST_F(Limits, ExampleGroupsAreReported) {
-  const auto notes = [&](const WantedLimit& wanted) { return *example_groups(tables_, wanted); };
+  const auto notes = [&](const WantedLimit& wanted) {
+    return example_groups(tables_, wanted, true);
+  };
   EXPECT_THAT(notes(send("1/h")), ElementsAre(HasSubstr("internal_ips still contains only")));
   EXPECT_THAT(notes(send("1/h", anyone_)), IsEmpty());
   EXPECT_THAT(notes(send("1/h", everyone_, Per::login)), IsEmpty());
