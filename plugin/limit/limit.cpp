@@ -87,6 +87,11 @@ const VerdictWords& words_for(policyd::Action verdict) {
   return found == kVerdictWords.end() ? kVerdictWords.back() : *found;
 }
 
+std::string what_is_too_much(Direction direction, const Rate& rate) {
+  return fmt::format("{} {}", rate.unit == Unit::messages ? "Too many messages" : "Too much mail",
+                     direction == Direction::send ? "sent" : "received");
+}
+
 std::string key_of(Direction direction, Per per, const Target& target, bool only_monitors) {
   // One limit counts accounts with or without web mail.
   std::string out = fmt::format(
@@ -153,9 +158,18 @@ std::optional<std::string> verdict_text(const std::optional<policyd::Action>& ve
 std::optional<std::string> message_for(Direction direction, const Rate& rate,
                                        const std::optional<policyd::Action>& verdict) {
   if (!verdict) return std::nullopt;
-  return fmt::format("{}: {} {} in last {}", words_for(*verdict).participle,
-                     rate.unit == Unit::messages ? "Too many messages" : "Too much mail",
-                     direction == Direction::send ? "sent" : "received", period_text(rate.period));
+  // Of mail that is held or discarded the sender is not told.
+  const bool told = *verdict == policyd::Action::defer || *verdict == policyd::Action::reject;
+  return fmt::format("{}: the limit is {{limit}} per {{period}}.{}",
+                     what_is_too_much(direction, rate),
+                     told ? " Please try again in {retry_after}." : "");
+}
+
+std::optional<std::string> earlier_message_for(Direction direction, const Rate& rate,
+                                               const std::optional<policyd::Action>& verdict) {
+  if (!verdict) return std::nullopt;
+  return fmt::format("{}: {} in last {}", words_for(*verdict).participle,
+                     what_is_too_much(direction, rate), period_text(rate.period));
 }
 
 std::string default_name(Direction direction, const Target& target, Per per) {

@@ -102,9 +102,14 @@ std::string verdict_word(const std::optional<std::string>& verdict);
 // As stored in rows: upper case; NULL for none.
 std::optional<std::string> verdict_text(const std::optional<policyd::Action>& verdict);
 
-// The article's text: "Deferring: Too many messages sent in last 60 seconds".
+// The text of a new limit: "Too many messages sent: the limit is {limit} per {period}. Please try
+// again in {retry_after}."; the daemon fills in the figures.
 std::optional<std::string> message_for(Direction direction, const Rate& rate,
                                        const std::optional<policyd::Action>& verdict);
+// The article's, which earlier versions wrote too: "Deferring: Too many messages sent in last 60
+// seconds".
+std::optional<std::string> earlier_message_for(Direction direction, const Rate& rate,
+                                               const std::optional<policyd::Action>& verdict);
 
 // "send-everyone-per-user": without white space, because the except-group is named after it.
 std::string default_name(Direction direction, const Target& target, Per per);

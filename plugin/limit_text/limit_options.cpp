@@ -54,11 +54,13 @@ constexpr std::array<Option, 16> options_of(Direction direction) {
                  "or none (count only)",
        false, "defer reject hold discard none"},
       {"message", "TEXT",
-       sending ? "what the sender is told, instead of 'Deferring: Too many messages sent in last "
-                 "hour'; {used}, {limit}, {period} and {retry_after} are replaced by the figures"
-               : "what the sender is told, instead of 'Rejecting: Too many messages received in "
-                 "last hour'; {used}, {limit}, {period} and {retry_after} are replaced by the "
-                 "figures"},
+       sending
+           ? "what the sender is told, instead of 'Too many messages sent: the limit is {limit} "
+             "per {period}. Please try again in {retry_after}.'; {used}, {limit}, {period} and "
+             "{retry_after} are replaced by the figures"
+           : "what the sender is told, instead of 'Too many messages received: the limit is "
+             "{limit} per {period}. Please try again in {retry_after}.'; {used}, {limit}, "
+             "{period} and {retry_after} are replaced by the figures"},
       {"name", "NAME", "name of the policy in the database"},
       {"off", "", "create the limit switched off; 'on ID' switches it on"},
       {"dry-run", "", "show what would be done without changing anything"},

@@ -53,11 +53,17 @@ bool same_text(const std::optional<std::string>& a, const std::optional<std::str
   return a.value_or("") == b.value_or("");
 }
 
+bool is_default_text(const std::optional<std::string>& text, Direction direction, const Rate& rate,
+                     const std::optional<policyd::Action>& verdict) {
+  return same_text(text, message_for(direction, rate, verdict)) ||
+         same_text(text, earlier_message_for(direction, rate, verdict));
+}
+
 bool has_default_texts(const StoredLimit& limit) {
   if (!limit.what.direction) return false;
   const auto verdict = policyd::parse_action(limit.verdict.value_or(""));
   return std::all_of(limit.rates.begin(), limit.rates.end(), [&](const StoredRate& row) {
-    return same_text(row.data, message_for(*limit.what.direction, row.rate, verdict));
+    return is_default_text(row.data, *limit.what.direction, row.rate, verdict);
   });
 }
 
@@ -108,6 +114,7 @@ StoredLimit new_limit(const WantedLimit& wanted) {
 
 StoredLimit changed_limit(StoredLimit stored, const DesiredRows& desired) {
   const auto assigned = assign(desired.rates, stored);
+  const auto verdict = policyd::parse_action(desired.verdict.value_or(""));
   std::vector<StoredRate> rates;
   for (std::size_t i = 0; i < assigned.size(); ++i) {
     const Rate& rate = desired.rates[i];
@@ -119,8 +126,12 @@ StoredLimit changed_limit(StoredLimit stored, const DesiredRows& desired) {
       // The counters of a row are in its unit.
       if (assigned[i]->rate.unit == rate.unit) row.limit_id = assigned[i]->limit_id;
     }
-    // The spelling of what means the same is not changed.
-    if (assigned[i] != nullptr && same_text(row.data, assigned[i]->data)) {
+    // The spelling of what means the same is not changed, and so a default text of before.
+    const bool both_default =
+        assigned[i] != nullptr && stored.what.direction &&
+        is_default_text(row.data, *stored.what.direction, rate, verdict) &&
+        is_default_text(assigned[i]->data, *stored.what.direction, rate, verdict);
+    if (both_default || (assigned[i] != nullptr && same_text(row.data, assigned[i]->data))) {
       row.data = assigned[i]->data;
     }
     rates.push_back(std::move(row));

@@ -38,7 +38,10 @@ std::vector<Rate> with_other_units(std::vector<Rate> rates, const StoredLimit& s
 
 // NULL and the empty string mean the same in Verdict and Data.
 bool same_text(const std::optional<std::string>& a, const std::optional<std::string>& b);
-// Whether all texts are those of message_for.
+// Whether it is the text of message_for or earlier_message_for.
+bool is_default_text(const std::optional<std::string>& text, Direction direction, const Rate& rate,
+                     const std::optional<policyd::Action>& verdict);
+// Whether all texts are.
 bool has_default_texts(const StoredLimit& limit);
 
 }  // namespace limits

@@ -11,9 +11,10 @@ import unittest
 from carbonio_case import SERVER
 from enable_case import ON, PROGRAM, SWITCH, Connection, EnableCase, needs_root
 
-# The rows of the article's limits.
-QUOTAS = ["Sender:user@domain|60|DEFER|Deferring: Too many messages sent in last 60 seconds",
-          "Recipient:@domain|60|REJECT|Rejecting: Too many messages received in last 60 seconds"]
+# The rows of the article's limits, with our texts.
+TEXT = "Too many messages {}: the limit is {{limit}} per {{period}}. Please try again in {{retry_after}}."
+QUOTAS = [f"Sender:user@domain|60|DEFER|{TEXT.format('sent')}",
+          f"Recipient:@domain|60|REJECT|{TEXT.format('received')}"]
 
 
 class Article(EnableCase):
@@ -47,7 +48,8 @@ class Article(EnableCase):
             answers = [connection.ask(instance=f"a.{i}.0") for i in range(12)]
         self.assertEqual(answers[:10], ["DUNNO"] * 10)
         self.assertEqual([a.split()[0] for a in answers[10:]], ["DEFER"] * 2)
-        self.assertIn("Too many messages sent in last 60 seconds", answers[10])
+        self.assertRegex(answers[10], r"^DEFER Too many messages sent: the limit is 10 per minute[.] Please "
+                                      r"try again in (\d+ seconds|1 minute)[.]$")
 
     def test_on_a_database_with_seven_policies(self):
         self.run_it("init", "--no-prov")

@@ -207,15 +207,40 @@ TEST_F(Limits, SendForEveryoneIsOnePolicyWithTwoMembers) {
   EXPECT_THAT(
       rows("SELECT PolicyID, Track, Period, Verdict, Data, LastQuota FROM quotas WHERE ID > 2"),
       ElementsAre(
-          "6|Sender:user@domain|3600|DEFER|Deferring: Too many messages sent in last hour|0"));
+          "6|Sender:user@domain|3600|DEFER|Too many messages sent: the limit is {limit} per {period}. "
+          "Please try again in {retry_after}.|0"));
   EXPECT_THAT(rows("SELECT QuotasID, Type, CounterLimit FROM quotas_limits WHERE ID > 3"),
               ElementsAre("3|MessageCount|100"));
 }
 
-TEST_F(Limits, ArticleTextWhereThePeriodIsTheArticles) {
-  put(send("10/min"));
+TEST_F(Limits, DefaultTextsSayTheLimitAndWhenItIsFree) {
+  WantedLimit held = send("9M/h", anyone_);
+  held.verdict = policyd::Action::hold;
+  put(held);
+  WantedLimit received = send("9/h", domain_);
+  received.direction = Direction::receive;
+  received.per = Per::domain;
+  received.verdict = policyd::Action::reject;
+  put(received);
   EXPECT_THAT(rows("SELECT Data FROM quotas WHERE ID > 2"),
-              ElementsAre("Deferring: Too many messages sent in last 60 seconds"));
+              ElementsAre("Too much mail sent: the limit is {limit} per {period}.",
+                          "Too many messages received: the limit is {limit} per {period}. Please "
+                          "try again in {retry_after}."));
+}
+
+// Of the article's rows, and of earlier versions.
+TEST_F(Limits, EarlierDefaultTextsStayWhileTheyAreTrue) {
+  sql(kArticle);
+  const auto texts = [&] { return rows("SELECT Data FROM quotas WHERE ID > 2"); };
+  const std::string sent = "Deferring: Too many messages sent in last 60 seconds";
+  const std::string received = "Rejecting: Too many messages received in last 60 seconds";
+  EXPECT_EQ(put(send("10/min", anyone_)).kind, ApplyResult::Kind::unchanged);
+  EXPECT_THAT(put(send("20/min", anyone_)).differences, ElementsAre("10/min → 20/min"));
+  EXPECT_THAT(texts(), ElementsAre(sent, received));
+  EXPECT_THAT(put(send("20/h", anyone_)).differences, ElementsAre("20/min → 20/h"));
+  EXPECT_THAT(texts(), ElementsAre("Too many messages sent: the limit is {limit} per {period}. "
+                                   "Please try again in {retry_after}.",
+                                   received));
 }
 
 TEST_F(Limits, SeveralPeriodsAreSeveralQuotasOfOnePolicy) {
@@ -292,7 +317,8 @@ TEST_F(Limits, DifferentPeriodReusesTheRow) {
   EXPECT_EQ(changed.limit.id, 3);
   EXPECT_THAT(changed.differences, ElementsAre("100/h → 1000/day"));
   EXPECT_THAT(rows("SELECT ID, Period, Data FROM quotas WHERE ID > 2"),
-              ElementsAre("3|86400|Deferring: Too many messages sent in last day"));
+              ElementsAre("3|86400|Too many messages sent: the limit is {limit} per {period}. "
+                          "Please try again in {retry_after}."));
 }
 
 TEST_F(Limits, PeriodsComeAndGo) {
@@ -321,7 +347,8 @@ TEST_F(Limits, VerdictMessageAndNameChange) {
   const ApplyResult changed = put(wanted);
   EXPECT_THAT(changed.differences,
               ElementsAre("verdict defer → reject",
-                          "message \"Deferring: Too many messages sent in last hour\" → "
+                          "message \"Too many messages sent: the limit is {limit} per {period}. "
+                          "Please try again in {retry_after}.\" → "
                           "\"It's {used} of {limit}; DROP TABLE quotas\"",
                           "name send-everyone-per-user → Sales team"));
   EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::unchanged);
