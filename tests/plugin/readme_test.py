@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The commands of README for admins, typed as they stand there. (Those of the installation are in
+packaging/root_test.py.)"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/daemon"))
+
+from daemon_case import bin_dir  # noqa: E402
+from incomplete_database_test import POLICYD_20, Case  # noqa: E402
+
+
+def commands_of(title: str) -> str:
+    """The indented lines of a section."""
+    section = re.split(rf"\n##+ {title}\n", (ROOT / "README.md").read_text())[1].split("\n#")[0]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    assert lines, title
+    return "\n".join(lines) + "\n"
+
+
+class Readme(Case):
+    def type_them(self, daemon, text):
+        return subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=120, check=False,
+                              cwd=daemon.folder,
+                              env={"PATH": f"{bin_dir()}:{os.environ['PATH']}",
+                                   "ZEXTRAS_HOME": str(daemon.folder)})
+
+    def test_limits_in_one_command(self):
+        daemon = self.make_daemon()
+        for line in commands_of("Limits in one command").splitlines():
+            if not line.startswith("carbonio-limits") or " init " in line:
+                continue
+            done = self.type_them(daemon, line)
+            self.assertIn(done.returncode, (0, 3) if "doctor" in line else (0,), line + done.stderr)
+            self.assertEqual(done.stderr, "", line)
+
+    def test_asking_by_hand(self):
+        daemon = self.make_daemon()
+        daemon.command("send", "1/min", "--anyone")
+        text = commands_of("Asking the daemon by hand").replace("10031", str(daemon.port))
+        self.assertEqual(self.type_them(daemon, text).stdout, "action=DUNNO\n")
+        self.assertRegex(self.type_them(daemon, text).stdout,
+                         r"^action=DEFER Too many messages sent: the limit is 1 per minute[.] Please try "
+                         r"again in (\d+ seconds?|1 minute)[.]\n$")
+
+    def test_taking_over_an_old_database(self):
+        old = self.perl_database(POLICYD_20)
+        daemon = self.make_daemon()
+        file = daemon.folder / "old.sqlitedb"
+        file.write_bytes(old.database.read_bytes())
+        file.chmod(0o644)
+        lines = commands_of("Taking over an old database").replace("/var/tmp/old.sqlitedb", str(file))
+        done = self.type_them(daemon, lines)
+        self.assertIn("10/min", done.stdout)
+        [quoted] = re.findall('"(.*)"', lines)
+        self.assertIn(f"  ok           {quoted}\n", done.stdout)
+        self.assertEqual(self.ask_many(daemon, 11)[9:],
+                         ["DUNNO", "DEFER Deferring: Too many messages sent in last 60 seconds"])
+
+
+if __name__ == "__main__":
+    unittest.main()
