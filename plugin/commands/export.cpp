@@ -70,8 +70,9 @@ const Command kExport = {
     "[FILE]",
     "Write all limits to a file that 'import' reads",
     "The file has one line per limit, exactly as you would type it, so it can be kept in version "
-    "control. Groups, with the members that 'sync' did not write, are lines that begin with "
-    "'group'; what no command can express is carried as rows of the tables, in lines that begin "
+    "control. Groups are lines that begin with 'group', on a Carbonio host without the members "
+    "that 'sync' and 'hook' wrote; what no command can express is carried as rows of the tables, "
+    "in lines that begin "
     "with 'row'. Without FILE the limits go to standard output.",
     "export\n"
     "export /var/tmp/limits.txt",

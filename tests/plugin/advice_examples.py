@@ -463,8 +463,6 @@ EXAMPLES = {
     "rules.host_name": [
         Example(listed("example.net"), ["policy_members 6: Source example.net -> @example.net"], [3],
                 typed=parts(r"sqlite3 \S+ \"UPDATE policy_members SET Source[^\"]*\"")),
-        Example(listed("example.net"), ["policy_members 6: Comment None -> host name"],
-                typed=parts(r"sqlite3 \S+ \"UPDATE policy_members SET Comment[^\"]*\"")),
     ],
     "rules.bare_domain": [
         Example(insert("policy_group_members", PolicyGroupID=2, Member="more.example"),
@@ -506,11 +504,6 @@ EXAMPLES = {
                 "UPDATE quotas SET Name = 'Sender:user@domain' WHERE ID = 3;",
                 ["quotas 3: Name Sender:user@domain -> Recipient:@domain"],
                 typed=parts(r"sqlite3 \S+ 'UPDATE quotas SET Name[^']*'")),
-        Example(with_limit(track="Recipient:@domain") +
-                "UPDATE quotas SET Name = 'Sender:user@domain' WHERE ID = 3;",
-                ["quotas 3: Track Recipient:@domain -> Sender:user@domain"], [3],
-                typed=lambda fix: [re.search(r"sqlite3 \S+ \"UPDATE quotas SET Track[^\"]*\"", fix)[0]
-                                   .replace("VALUE", "Sender:user@domain")]),
     ],
     "rules.misspelt": [
         Example(policy("@mime.example,$*") + "UPDATE policies SET Name = 'x' WHERE ID = 6;" +

@@ -59,9 +59,8 @@ void examine_list(const RuleRows& rows, const ListRow& row, Findings& findings) 
                    fmt::format("{} {}: '@' in its {} is the empty sender: it matches bounces only",
                                row.table, row.id, row.column),
                    "mail with a sender does not match",
-                   advice(fmt::format("put what you mean in place of VALUE: {}; or if bounces are "
-                                      "meant: {}",
-                                      update_list(rows, row, row.column, "VALUE"),
+                   advice(fmt::format("if a domain is meant, its name is missing after the '@'; if "
+                                      "bounces are: {}",
                                       update_list(rows, row, "Comment", "bounces"))));
   }
   if (!host.empty() && comment.find("host") == std::string::npos) {
@@ -70,9 +69,9 @@ void examine_list(const RuleRows& rows, const ListRow& row, Findings& findings) 
         fmt::format("{} {}: '{}' in its {} is the host name of a client, not a domain of senders",
                     row.table, row.id, escaped(host), row.column),
         "mail from that domain does not match",
-        advice(fmt::format("if the domain is meant: {}; or if the host is meant: {}",
-                           update_list(rows, row, row.column, plain),
-                           update_list(rows, row, "Comment", "host name"))));
+        advice(fmt::format(
+            "if the host is meant, say so in the Comment ('host'); if the domain is: {}",
+            update_list(rows, row, row.column, plain))));
   }
 }
 
@@ -198,15 +197,14 @@ void check_misspelt(const RuleRows& rows, Findings& findings) {
       if (domain.empty() || own.contains(domain)) continue;
       const auto near = policyd::nearest(domain, known);
       if (!near || !checked.insert(fmt::format("{} {}", limit.id, domain)).second) continue;
-      findings.wrong(
-          problem::kMisspelt,
-          fmt::format("limit {} names {}, which is no domain of this server; {} is", limit.id,
-                      escaped(domain), *near),
-          "it applies to no one here",
-          advice(fmt::format(
-              "if {} is this server's: 'carbonio-limits hook domain-created {}'; if not, "
-              "name {} in a limit of its own, then: 'carbonio-limits remove {}'",
-              escaped(domain), escaped(domain), *near, limit.id)));
+      findings.wrong(problem::kMisspelt,
+                     fmt::format("limit {} names {}, which is no domain of this server; {} is",
+                                 limit.id, escaped(domain), *near),
+                     "it applies to no one here",
+                     advice(fmt::format(
+                         "if {} is meant, give that a limit of its own, and remove limit {}; if {} "
+                         "is this server's: 'carbonio-limits hook domain-created {}'",
+                         *near, limit.id, escaped(domain), escaped(domain))));
     }
   }
 }

@@ -269,13 +269,9 @@ void check_quota_names(const RuleRows& rows, Findings& findings) {
                       shown(quota.name), escaped(stored)),
           "it counts something else than its name says",
           advice(fmt::format(
-              "if the Track is right: {}; if the name is: put a Track of {} in place of VALUE: {}",
+              "if the name is right, the quota needs a Track of {}; if the Track is: {}", named_for,
               sqlite_command(rows.question, {fmt::format("UPDATE {} SET Name = Track WHERE ID = {}",
-                                                         rows.table("quotas"), quota.id)}),
-              named_for,
-              sqlite_command(rows.question,
-                             {fmt::format("UPDATE {} SET Track = 'VALUE' WHERE ID = {}",
-                                          rows.table("quotas"), quota.id)}))));
+                                                         rows.table("quotas"), quota.id)}))));
     }
   }
 }
