@@ -31,8 +31,8 @@ struct CarriedPolicy {
 struct CarriedGroup {
   std::string name;
   bool enabled = true;
-  // The enabled ones, on Carbonio without those that sync or hook wrote; none if all are examples of
-  // a new database.
+  // The enabled ones, on Carbonio without those that sync or hook wrote; none if all are examples
+  // of a new database.
   std::vector<std::string> members;
 
   bool operator==(const CarriedGroup&) const = default;

@@ -206,9 +206,9 @@ TEST_F(Limits, SendForEveryoneIsOnePolicyWithTwoMembers) {
               ElementsAre("6|%internal_domains,$*|any", "6|%internal_domains,%internal_ips|any"));
   EXPECT_THAT(
       rows("SELECT PolicyID, Track, Period, Verdict, Data, LastQuota FROM quotas WHERE ID > 2"),
-      ElementsAre(
-          "6|Sender:user@domain|3600|DEFER|Too many messages sent: the limit is {limit} per {period}. "
-          "Please try again in {retry_after}.|0"));
+      ElementsAre("6|Sender:user@domain|3600|DEFER|Too many messages sent: the limit is {limit} "
+                  "per {period}. "
+                  "Please try again in {retry_after}.|0"));
   EXPECT_THAT(rows("SELECT QuotasID, Type, CounterLimit FROM quotas_limits WHERE ID > 3"),
               ElementsAre("3|MessageCount|100"));
 }
