@@ -7,6 +7,8 @@
 #include <ctime>
 #include <utility>
 
+#include "daemon/cleanup/fold_counters.hpp"
+
 namespace policyd {
 namespace {
 
@@ -52,12 +54,30 @@ void CleanupSchedule::configure(std::chrono::hours sessions) {
 
 void CleanupSchedule::work() {
   auto lock = thread_.lock();
+  fold_once(lock);
   while (thread_.wait_for(lock, check_every_)) {
+    fold_once(lock);
     const CleanupSettings settings = settings_;
     lock.unlock();
     clean_up_if_due(settings);
     lock.lock();
   }
+}
+
+// Tried again later if the database cannot be written, which the store reports.
+void CleanupSchedule::fold_once(WorkerThread::Lock& lock) {
+  if (folded_) return;
+  const CleanupSettings settings = settings_;
+  lock.unlock();
+  const auto count = fold_counters(settings, clock_(), thread_.stopping());
+  if (count.value_or(0) > 0) {
+    log_.notice(
+        fmt::format("counters under other spellings of a name (capitals, accents, blanks): "
+                    "{} joined with the name's own",
+                    *count));
+  }
+  lock.lock();
+  folded_ = count.has_value();
 }
 
 void CleanupSchedule::clean_up_if_due(const CleanupSettings& settings) {

@@ -3,6 +3,7 @@
 // the first 04:30 local time that is at least twenty hours after the last clean-up began, no matter
 // who started that one. So where Carbonio's cron runs `cbpadmin --cleanup` at 03:35, there is
 // nothing left to do. A clean-up missed because the daemon was down runs soon after the next start.
+// At the start it also joins counters of the same name (fold_counters).
 #pragma once
 
 #include <functional>
@@ -31,6 +32,7 @@ class CleanupSchedule {
 
  private:
   void work();
+  void fold_once(WorkerThread::Lock& lock);
   void clean_up_if_due(const CleanupSettings& settings);
 
   Maillog& log_;
@@ -39,6 +41,7 @@ class CleanupSchedule {
   CleanupSettings settings_;  // under the thread's lock
   TimePoint started_;
   TimePoint not_before_{};  // after a failure; used by the thread only
+  bool folded_ = false;     // by the thread only
   WorkerThread thread_;     // its end interrupts a clean-up
 };
 

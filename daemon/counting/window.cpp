@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <vector>
 
 #include "daemon/counting/state_bytes.hpp"
 
@@ -79,6 +81,20 @@ void Window::add(TimePoint now, Millis period, std::uint64_t units) {
   newest.units = sum_of(newest.units, units);
   use_ += newest.units;
   newest.last = std::max(newest.last, now);
+}
+
+void Window::merge(const Window& other) {
+  std::vector<WindowPair> all;
+  std::merge(pairs_.begin(), pairs_.end(), other.pairs_.begin(), other.pairs_.end(),
+             std::back_inserter(all),
+             [](const WindowPair& a, const WindowPair& b) { return a.last < b.last; });
+  if (all.empty()) return;
+  const bool ours = !pairs_.empty() && pairs_.back().last == all.back().last;
+  const TimePoint newest_first = ours ? newest_first_ : other.newest_first_;
+  pairs_.clear();
+  use_ = 0;
+  for (const WindowPair& pair : all) begin_pair(pair.last, pair.units);
+  newest_first_ = newest_first;
 }
 
 void Window::begin_pair(TimePoint now, std::uint64_t units) {

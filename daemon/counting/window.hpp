@@ -44,7 +44,8 @@ class Window {
   // Pairs that are a period old at `now` leave; times after `now` become `now`.
   void advance(TimePoint now, Millis period);
   void add(TimePoint now, Millis period, std::uint64_t units);  // after advance
-  [[nodiscard]] std::uint64_t use() const { return use_; }      // as of the last advance or add
+  void merge(const Window& other);  // as if the arrivals of both had been counted here
+  [[nodiscard]] std::uint64_t use() const { return use_; }  // as of the last advance or add
   // When at least `units` are free under `limit`, if nothing else is counted: kEarliest if they are
   // now, nullopt if they never will be (units > limit).
   [[nodiscard]] std::optional<TimePoint> free_at(Millis period, std::uint64_t limit,

@@ -10,6 +10,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/names/name_form.hpp"
 #include "daemon/rules/match/row_problem.hpp"
 
 namespace policyd {
@@ -34,6 +35,7 @@ constexpr std::array kSpellings = {
 constexpr std::string_view kPerAccount = "user@domain per account";
 
 constexpr std::string_view kSender = "Sender:";
+constexpr std::string_view kRecipient = "Recipient:";
 constexpr std::string_view kSaslUsername = "SASLUsername:";
 
 constexpr int kMaxPrefixLength = 128;
@@ -92,7 +94,7 @@ void append_sender(std::string& out, std::string_view method, std::string_view s
 
 void append_recipient(std::string& out, std::string_view recipient, Part part,
                       const Extensions& extensions) {
-  out += "Recipient:";
+  out += kRecipient;
   append_part(out, recipient.empty() ? "@" : recipient, recipient.empty() ? Part::address : part,
               extensions);
 }
@@ -166,6 +168,24 @@ void append_track_key(std::string& out, const Track& track, const Request& reque
       out += *request.sasl_username;
       return;
   }
+}
+
+std::string track_key_form(std::string_view key) {
+  for (const std::string_view method : {kSender, kSaslUsername, kRecipient}) {
+    if (!key.starts_with(method)) continue;
+    const std::string_view name = key.substr(method.size());
+    return std::string{method} + (method == kSaslUsername ? login_form(name) : address_form(name));
+  }
+  return std::string{key};
+}
+
+// Without an allocation for nearly all keys.
+bool is_track_key_form(std::string_view key) {
+  const std::string_view name = key.substr(std::min(key.size(), key.find(':') + 1));
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return c > ' ' && c < 0x7F && !(c >= 'A' && c <= 'Z');
+  });
+  return plain || track_key_form(key) == key;
 }
 
 }  // namespace policyd

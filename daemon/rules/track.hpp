@@ -53,4 +53,9 @@ struct RowTrack : Result<Track> {
 void append_track_key(std::string& out, const Track& track, const Request& request,
                       const Extensions& extensions = {});
 
+// A key as the daemon writes it for the same name: `SASLUsername:anna` for `SASLUsername: Anna`.
+// The Perl daemon has other forms of names (name_form.hpp).
+[[nodiscard]] std::string track_key_form(std::string_view key);
+[[nodiscard]] bool is_track_key_form(std::string_view key);
+
 }  // namespace policyd

@@ -118,9 +118,13 @@ Result<Report> reset(ChangeSet& changes, const AllLimits& all, Request request,
   if (request.who) request.who = counted_name(changes.tables(), daemon.config, *request.who);
   const auto ids = limit_ids_of(all, request.limit);
   if (!ids) return tl::unexpected{ids.error()};
-  const auto keys = request.who
-                        ? std::optional{own_keys(*request.who, prefix_lengths_of(all.limits))}
-                        : std::nullopt;
+  std::optional<std::vector<std::string>> keys;
+  if (request.who) {
+    auto own = with_other_spellings(changes.tables(),
+                                    own_keys(*request.who, prefix_lengths_of(all.limits)));
+    if (!own) return tl::unexpected{own.error()};
+    keys = std::move(*own);
+  }
   const auto cleared = clear_counters(changes, *ids, keys);
   Report out;
   const std::string_view verb = request.dry ? "Would clear" : "Cleared";

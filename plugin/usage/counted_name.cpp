@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/usage/counted_name.hpp"
 
+#include <algorithm>
+#include <functional>
+#include <set>
+
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/extension.hpp"
 #include "daemon/names/name_form.hpp"
 #include "daemon/rules/rules_loader.hpp"
+#include "daemon/rules/track.hpp"
 
 namespace limits {
 
@@ -20,6 +25,22 @@ std::string counted_name(const Tables& tables, const policyd::Config& config,
   const auto rules = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
   if (!rules) return std::string{who};
   return policyd::without_extension(name, policyd::Extensions{delimiters, (*rules)->own_domains});
+}
+
+Result<std::vector<std::string>> with_other_spellings(const Tables& tables,
+                                                      std::vector<std::string> keys) {
+  const std::set<std::string, std::less<>> forms{keys.begin(), keys.end()};
+  auto done = tables.each("SELECT TrackKey FROM {p}quotas_tracking", {},
+                          [&](const policyd::sql::Statement& row) {
+                            const std::string_view key = row.text(0);
+                            if (policyd::is_track_key_form(key)) return;
+                            if (forms.contains(policyd::track_key_form(key)))
+                              keys.emplace_back(key);
+                          });
+  if (!done) return tl::unexpected{done.error()};
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
 }
 
 }  // namespace limits

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// By which name a user is counted: of an own address without the extension.
+// By which name and keys a user is counted.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/config/config.hpp"
 #include "plugin/database/change_set.hpp"
 
 namespace limits {
 
-// `who` unless it is an address with an extension.
+// `who`; of an own address without the extension.
 std::string counted_name(const Tables& tables, const policyd::Config& config, std::string_view who);
+
+// Also the TrackKeys in quotas_tracking that spell the same names in another way, as the Perl
+// daemon did; a daemon that starts joins them.
+Result<std::vector<std::string>> with_other_spellings(const Tables& tables,
+                                                      std::vector<std::string> keys);
 
 }  // namespace limits

@@ -13,6 +13,7 @@
 #include "daemon/counting/window.hpp"
 #include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/counted_name.hpp"
 
 namespace limits {
 namespace {
@@ -246,6 +247,11 @@ Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& l
   const std::string_view state = *with_state ? "State" : "NULL";
   Collector collector{limits, query};
   auto keys = query.filter ? query.filter->keys() : std::nullopt;
+  if (keys) {
+    auto spelled = with_other_spellings(tables, std::move(*keys));
+    if (!spelled) return tl::unexpected{spelled.error()};
+    keys = std::move(*spelled);
+  }
   if (keys && !query.shared.empty()) keys->emplace_back(kSharedKey);
   auto done =
       keys ? look_up(tables, *keys, state, collector) : scan(tables, query, state, collector);

@@ -105,6 +105,30 @@ class Live(DaemonTest):
         self.say("send", "1/h", "--per", "everyone", "--except", "bob@example.org")
         self.assertTrue(all(self.passes(f"bob+{i}@example.org") for i in range(3)))
 
+    def test_counters_of_the_perl_daemon_in_other_spellings(self):
+        self.say("send", "5/h", "--per", "login")
+        [limit] = self.daemon.sql("SELECT max(ID) FROM quotas_limits").split()
+        self.assertTrue(self.ask(sasl_username="anna") == "DUNNO")
+        self.daemon.stop()
+        row = f"INSERT INTO quotas_tracking VALUES ({limit}, 'SASLUsername:%s', %d, %d, NULL);"
+        now = int(time.time())
+        self.daemon.sql(row % ("Anna", now, 2) + row % ("ÄNNA", now, 3) + row % ("Carl ", now, 5))
+        self.assertIn("Anna", self.say("usage", "anna").stdout)
+        self.assertIn("Carl", self.say("usage", "carl").stdout)
+        self.assertIn("Cleared", self.say("reset", "carl").stdout)
+        self.assertEqual(self.daemon.sql("SELECT count(*) FROM quotas_tracking WHERE TrackKey LIKE "
+                                         "'%carl%'").strip(), "0")
+        self.daemon.start()
+        self.assertTrue(eventually(lambda: "2 joined with the name's own" in self.daemon.log()))
+        answers = [self.ask(sasl_username="anna") == "DUNNO" for _ in range(3)]
+        self.assertEqual(answers, [True, True, False])
+        answers = [self.ask(sasl_username="änna") == "DUNNO" for _ in range(3)]
+        self.assertEqual(answers, [True, True, False])
+        self.assertEqual(self.daemon.sql("SELECT TrackKey FROM quotas_tracking ORDER BY 1").split(),
+                         ["SASLUsername:anna", "SASLUsername:änna"])
+        self.say("reset", "anna")
+        self.assertTrue(self.ask(sasl_username="anna") == "DUNNO")
+
     def ask(self, daemon=None, **attributes):
         self.mails += 1
         return (daemon or self.daemon).ask(**{"sender": USER, "instance": f"ask.{self.mails}",

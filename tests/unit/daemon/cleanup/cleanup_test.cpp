@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "daemon/cleanup/cleanup_schedule.hpp"
+#include "daemon/cleanup/fold_counters.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
 
 namespace policyd {
@@ -225,6 +226,100 @@ TEST_F(NextCleanup, LeavesTheWorkToCron) {
 TEST_F(NextCleanup, CatchesUpAndSurvivesAClockSetBack) {
   EXPECT_LT(next_cleanup(kNoon - hours{24 * 7}, kNoon, kNoon), kNoon);
   EXPECT_LE(next_cleanup(kNoon + hours{24 * 400}, kNoon, kNoon), kNoon + hours{48});
+}
+
+class FoldTest : public CleanupTest {
+ protected:
+  FoldTest() {
+    make_database();
+    admin(
+        "INSERT INTO quotas (ID, PolicyID, Name, Track, Period) VALUES (70, 6, 'q', 'Policy', "
+        "3600);"
+        "INSERT INTO quotas_limits (ID, QuotasID, Type) VALUES (7, 70, 'MessageCount'), "
+        "(8, 70, 'MessageCount')");
+  }
+
+  void quota(const std::string& values) {
+    insert("quotas_tracking", "QuotasLimitsID, TrackKey, LastUpdate, Counter", values);
+  }
+
+  std::size_t fold() {
+    const auto done = fold_counters(settings_, kNoon, stop_);
+    return done ? *done : 999;
+  }
+};
+
+TEST_F(FoldTest, JoinsOrRenamesCountersInOtherSpellings) {
+  quota(
+      "(7, 'SASLUsername:anna', ?, 2), (7, 'SASLUsername:Anna', ?, 3),"
+      "(7, 'SASLUsername: anna ', ?-1800, 1), (8, 'SASLUsername:Anna', ?, 4),"
+      "(7, 'Sender:Anna@Example.Org', ?, 5), (7, 'Sender:anna@exämple.org', ?, 6),"
+      "(7, 'Sender:anna@xn--exmple-cua.org', ?, 1), (7, 'Recipient:JÜRGEN@example.org', ?, 7),"
+      "(7, 'Sender:<>', ?, 8), (7, 'Policy', ?, 9), (7, 'SASLUsername:-', ?, 1),"
+      "(7, 'SenderIP:2001:0DB8::/32', ?, 1), (7, 'Sender:max m@example.org', ?, 1),"
+      "(99, 'Sender:Nobody@x', ?, 1), (7, NULL, ?, 1)");
+  const std::string rows = "QuotasLimitsID || ' ' || TrackKey || ' ' || Counter";
+  const std::string expected =
+      "7 Policy 9,7 Recipient:jürgen@example.org 7,7 SASLUsername:- 1,7 SASLUsername:anna 5.5,"
+      "7 Sender:<> 8,7 Sender:anna@example.org 5,7 Sender:anna@xn--exmple-cua.org 7,"
+      "7 Sender:max m@example.org 1,7 SenderIP:2001:0DB8::/32 1,8 SASLUsername:anna 4,"
+      "99 Sender:Nobody@x 1";
+  EXPECT_EQ(fold(), 6U);
+  EXPECT_EQ(left(rows, "quotas_tracking"), expected);
+  EXPECT_EQ(fold(), 0U);
+  EXPECT_EQ(left(rows, "quotas_tracking"), expected);
+}
+
+TEST_F(FoldTest, KeepsTheTimesOfBothAndWhatIsInMemory) {
+  const std::string ours = "Sender:anna@example.org";
+  open_store();
+  count(ours, 7, kNoon - seconds{50});
+  insert("quotas_tracking", "QuotasLimitsID, TrackKey, LastUpdate, Counter",
+         "(4, 'Sender:Anna@example.org', ?-20, 2)");
+  EXPECT_EQ(fold(), 1U);
+  EXPECT_EQ(count(ours, 1), 9);
+  EXPECT_EQ(count(ours, 0, kNoon + seconds{15}), 3);
+  EXPECT_EQ(count(ours, 0, kNoon + seconds{45}), 1);
+  EXPECT_EQ(left("TrackKey", "quotas_tracking"), ours);
+}
+
+TEST_F(FoldTest, AddsUpAccounting) {
+  insert(
+      "accounting_tracking",
+      "AccountingID, TrackKey, PeriodKey, LastUpdate, MessageCount, MessageCumulativeSize",
+      "(1, 'Sender:Anna@x.org', '2026-11', 5, 2, 20), (1, 'Sender:anna@x.org', '2026-11', 4, 1, "
+      "10), (1, 'Sender:Anna@x.org', '2026-10', 3, 1, 1), (2, 'Sender:Anna@x.org', '2026-11', 1, "
+      "9, 9)");
+  EXPECT_EQ(fold(), 3U);
+  EXPECT_EQ(
+      left("AccountingID || TrackKey || PeriodKey || ' ' || LastUpdate || ' ' || MessageCount "
+           "|| ' ' || MessageCumulativeSize",
+           "accounting_tracking"),
+      "1Sender:anna@x.org2026-10 3 1 1,1Sender:anna@x.org2026-11 5 3 30,"
+      "2Sender:anna@x.org2026-11 1 9 9");
+}
+
+TEST_F(FoldTest, IsBounded) {
+  admin(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001) "
+      "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) "
+      "SELECT 7, 'SASLUsername:A' || i, 1, 1 FROM n");
+  EXPECT_EQ(fold(), kMaxFolded);
+  EXPECT_EQ(fold(), 1U);
+}
+
+TEST_F(FoldTest, RunsWhenTheDaemonStartsAndIsLoggedOnce) {
+  quota("(7, 'SASLUsername:Anna', ?, 2)");
+  {
+    const CleanupSchedule cleaner{*log_, settings_, [] { return kNoon; }, Millis{1}};
+    const auto until = std::chrono::steady_clock::now() + minutes{1};
+    while (!logged("1 joined with the name's own") && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(Millis{1});
+    }
+    quota("(7, 'SASLUsername:Bob', ?, 2)");
+    std::this_thread::sleep_for(Millis{20});
+  }
+  EXPECT_EQ(left("TrackKey", "quotas_tracking"), "SASLUsername:Bob,SASLUsername:anna");
 }
 
 TEST_F(CleanupTest, RunsInTheDaemonAndIsLogged) {

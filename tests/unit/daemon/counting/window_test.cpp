@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 namespace policyd {
 namespace {
@@ -33,6 +34,45 @@ TEST(Window, LetsTheLimitThroughAndRefusesTheNext) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(passes(window, at(i), kHour, 10)) << i;
   EXPECT_FALSE(passes(window, at(10), kHour, 10));
   EXPECT_EQ(window.use(), 10u);
+}
+
+TEST(Window, MergesTheArrivalsOfAnother) {
+  Window a;
+  Window b;
+  a.add(at(0), kHour, 1);
+  b.add(at(1'000'000), kHour, 2);
+  a.add(at(2'000'000), kHour, 4);
+  b.add(at(2'500'000), kHour, 8);
+  a.merge(b);
+  EXPECT_EQ(a.use(), 15u);
+  for (const auto& [time, use] : {std::pair{3'600'000, 14u}, std::pair{4'600'000, 12u},
+                                  std::pair{5'600'000, 8u}, std::pair{6'100'000, 0u}}) {
+    Window later = a;
+    later.advance(at(time - 1), kHour);
+    EXPECT_GT(later.use(), use) << time;
+    later.advance(at(time), kHour);
+    EXPECT_EQ(later.use(), use) << time;
+  }
+  Window empty;
+  empty.merge(a);
+  EXPECT_EQ(empty, a);
+  a.merge(Window{});
+  EXPECT_EQ(empty, a);
+}
+
+TEST(Window, HoldsMostPairsAfterAMerge) {
+  constexpr std::int64_t kPairs = 61;
+  Window a;
+  Window b;
+  for (std::int64_t i = 0; i < kPairs; ++i) {
+    a.add(at(i * 60'001), kHour, 1);
+    b.add(at(i * 60'001 + 30'000), kHour, 1);
+  }
+  a.merge(b);
+  EXPECT_EQ(a.use(), 122u);
+  EXPECT_TRUE(Window::parse(blob_of(a), 1, 2.5).has_value());
+  a.advance(at(kPairs * 60'001 + 30'000 + 3'600'000), kHour);
+  EXPECT_EQ(a.use(), 0u);
 }
 
 TEST(Window, HoldsAUnitForExactlyOnePeriod) {
