@@ -15,6 +15,8 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/base/shell_words.hpp"
+
 namespace policyd {
 namespace {
 
@@ -111,10 +113,11 @@ std::string why_unwritable(const fs::path& file) {
     if (errno == EROFS) return fmt::format("; {} is on a read-only disk", path.string());
     if (errno != EACCES) continue;
     if (status.st_uid == ::geteuid()) {
-      return fmt::format("; user {} may not write it, to fix: chmod u+w {}", user, path.string());
+      return fmt::format("; user {} may not write it, to fix: chmod u+w {}", user,
+                         shell_word(path.string()));
     }
     return fmt::format("; {} belongs to user {}, to fix: chown {} {}", path.string(),
-                       user_name(status.st_uid), user, path.string());
+                       user_name(status.st_uid), user, shell_word(path.string()));
   }
   return {};
 }

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/shell_words.hpp"
+
 namespace carbonio {
 namespace {
 
@@ -63,7 +65,7 @@ Result<void> check_may_run(const fs::path& program) {
     return failure(
         fmt::format("user {} may not enter the folder {}, so the daemon cannot run {}; move the "
                     "programs to a folder that everyone may enter, or: chmod o+x {}",
-                    user, above.string(), program.string(), above.string()));
+                    user, above.string(), program.string(), policyd::shell_word(above.string())));
   }
   return failure(fmt::format("user {} may not run {}: {}", user, program.string(), why));
 }

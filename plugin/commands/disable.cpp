@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "daemon/base/shell_words.hpp"
 #include "hooks/carbonio/policy_attributes.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
@@ -37,8 +38,8 @@ void print_disabling(const carbonio::Directory& directory, const Entry* here,
   }
   if (here != nullptr && !host.is_stopped()) {
     commands.push_back(context.advice.complete("carbonio-limits service stop"));
-    commands.push_back(
-        fmt::format("rm -f {}", carbonio::enabled_mark(context.zextras_home).string()));
+    commands.push_back(fmt::format(
+        "rm -f {}", policyd::shell_word(carbonio::enabled_mark(context.zextras_home).string())));
   }
   print_dry_run(commands, context.output);
 }
@@ -108,8 +109,8 @@ Outcome disable_without_carbonio(const Arguments& arguments, Context& context) {
     std::vector<std::string> commands;
     if (!host.is_stopped()) {
       commands.push_back(context.advice.complete("carbonio-limits service stop"));
-      commands.push_back(
-          fmt::format("rm -f {}", carbonio::enabled_mark(context.zextras_home).string()));
+      commands.push_back(fmt::format(
+          "rm -f {}", policyd::shell_word(carbonio::enabled_mark(context.zextras_home).string())));
     }
     print_dry_run(commands, context.output);
     return {};

@@ -7,6 +7,7 @@
 
 #include <array>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/host/host_service.hpp"
 #include "plugin/host/server_switch.hpp"
@@ -64,7 +65,8 @@ void print_others(const std::vector<std::string>& others, bool and_here, Context
       "on {} this changes only the attributes. If the daemon does not run there yet, Postfix "
       "then defers all mail: run 'carbonio-limits enable' there, preferably first. To copy the "
       "limits: {} | ssh {} carbonio-limits import -",
-      join_with_and(others), context.advice.complete("carbonio-limits export"), others.front()));
+      join_with_and(others), context.advice.complete("carbonio-limits export"),
+      policyd::shell_word(others.front())));
   if (others.size() + (and_here ? 1 : 0) > 1) {
     context.output.note(fmt::format("each MTA host counts separately: {} hosts are {} counts.",
                                     others.size() + (and_here ? 1 : 0),

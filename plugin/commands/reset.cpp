@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -97,13 +98,15 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
       continue;
     }
     out.push_back(fmt::format(
-        "{} still has {} of limit {}; to clear that too: 'carbonio-limits reset {}'",
+        "{} still has {} of limit {}; to clear that too: carbonio-limits reset {}",
         key_text(use.key), format_used(use.used, use.rate), limit.id,
-        use.key == kSharedKey ? fmt::format("--limit {}", limit.id) : key_text(use.key)));
+        use.key == kSharedKey ? fmt::format("--limit {}", limit.id)
+                              : policyd::shell_word(shown(use.key.substr(use.key.find(':') + 1)))));
   }
   if (others != 0) {
-    out.push_back(fmt::format("{} more {} full; 'carbonio-limits usage {} --top {}' shows them all",
-                              others, of_number(others, "is", "are"), shown(who), uses->active));
+    out.push_back(fmt::format("{} more {} full; to see them all: carbonio-limits usage {} --top {}",
+                              others, of_number(others, "is", "are"),
+                              policyd::shell_word(shown(who)), uses->active));
   }
   return out;
 }

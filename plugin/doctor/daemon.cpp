@@ -8,6 +8,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "daemon/base/shell_words.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "daemon/status/pause_file.hpp"
@@ -100,8 +101,8 @@ void check_writable(const fs::path& file, const Problem& problem, const char* wh
   const std::string name = user.empty() ? "USER" : user;
   findings.wrong(
       problem, fmt::format("{} {} is not writable for {}", what, file.string(), name), why,
-      command(fs::exists(tried, code) ? fmt::format("chown {} {}", name, tried.string())
-                                      : fmt::format("install -d -o {} {}", name, tried.string())));
+      command(fmt::format("{} {} {}", fs::exists(tried, code) ? "chown" : "install -d -o", name,
+                          policyd::shell_word(tried.string()))));
 }
 
 // Whether the daemon uses the rules of the database; waits until it has reloaded them.

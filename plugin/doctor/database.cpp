@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `doctor`: the database as a file and as a database.
 #include <fmt/core.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -45,7 +44,7 @@ void check_owner(const DoctorQuestion& question, Findings& findings) {
                              foreign.size() == 1 ? "does not" : "do not", name),
                  "the daemon runs as that user and cannot store its counters, so it counts in "
                  "memory only",
-                 command(fmt::format("chown {} {}", name, fmt::join(foreign, " "))));
+                 command(fmt::format("chown {} {}", name, policyd::shell_words(foreign))));
 }
 
 void check_space(const DoctorQuestion& question, Findings& findings) {
@@ -54,10 +53,10 @@ void check_space(const DoctorQuestion& question, Findings& findings) {
   if (::statvfs(folder.c_str(), &space) != 0) return;
   const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
   if (free >= kMinFreeBytes) return;
-  findings.wrong(problem::kSpace,
-                 fmt::format("only {} MiB free in {}", free >> 20, folder.string()),
-                 "on a full disk the daemon counts in memory only",
-                 advice(fmt::format("free space there (df -h {})", folder.string())));
+  findings.wrong(
+      problem::kSpace, fmt::format("only {} MiB free in {}", free >> 20, folder.string()),
+      "on a full disk the daemon counts in memory only",
+      advice(fmt::format("free space there (df -h {})", policyd::shell_word(folder.string()))));
 }
 
 // Files that the daemon set aside when it had to replace the database.
@@ -78,7 +77,7 @@ void check_replaced(const DoctorQuestion& question, Findings& findings) {
                   "{}",
                   join_with_and(kept)),
       "limits and counters may be out of date; see the log",
-      advice(fmt::format("check 'carbonio-limits list', then: rm {}", fmt::join(kept, " "))));
+      advice(fmt::format("check 'carbonio-limits list', then: rm {}", policyd::shell_words(kept))));
 }
 
 void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findings) {
@@ -96,10 +95,12 @@ void check_writing(sqlite3* db, const DoctorQuestion& question, Findings& findin
   } else if ((code & 0xFF) == SQLITE_BUSY) {
     findings.wrong(problem::kLocked, "another program keeps the database locked",
                    "meanwhile the daemon counts in memory only, and changes to limits fail",
-                   advice(fmt::format("end the sqlite3 or script that 'fuser -v {}' shows", file)));
+                   advice(fmt::format("end the sqlite3 or script that this shows: fuser -v {}",
+                                      policyd::shell_word(file))));
   } else {
     findings.wrong(problem::kReadOnly, fmt::format("the database is not writable: {}", why),
-                   "the daemon counts in memory only", command(fmt::format("chmod u+w {}", file)));
+                   "the daemon counts in memory only",
+                   command(fmt::format("chmod u+w {}", policyd::shell_word(file))));
   }
 }
 
@@ -147,12 +148,12 @@ void check_integrity(sqlite3* db, const DoctorQuestion& question, Findings& find
     findings.well("database.integrity", "the database passes SQLite's integrity check");
     return;
   }
-  findings.wrong(problem::kDamaged,
-                 fmt::format("the database is damaged: {}", join_with_and(problems)),
-                 "counters or limits may be wrong, and the damage grows with every message",
-                 advice(fmt::format("carbonio-limits restore FILE with the latest copy, or salvage "
-                                    "it: sqlite3 {0} .recover | sqlite3 {0}.new",
-                                    question.daemon.config.database.string())));
+  findings.wrong(
+      problem::kDamaged, fmt::format("the database is damaged: {}", join_with_and(problems)),
+      "counters or limits may be wrong, and the damage grows with every message",
+      advice(fmt::format("carbonio-limits restore FILE with the latest copy, or salvage "
+                         "it: sqlite3 {0} .recover | sqlite3 {0}.new",
+                         policyd::shell_word(question.daemon.config.database.string()))));
 }
 
 // Neither `restore` nor `init --force` can open such a file either.

@@ -2,6 +2,7 @@
 // `doctor`: a configuration of the Perl daemon that keeps its rows in MySQL or PostgreSQL.
 #include <fmt/core.h>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -38,9 +39,9 @@ bool check_driver(const DoctorQuestion& question, Findings& findings) {
           "--database {0}; then: mysqldump --compact --no-create-info --replace DATABASE policies "
           "policy_members policy_groups policy_group_members quotas quotas_limits access_control "
           "accounting | sqlite3 {0} (of PostgreSQL the INSERTs of pg_dump --inserts --data-only, "
-          "without its schema's name); then set DSN=DBI:SQLite:dbname={0} and: carbonio-limits "
+          "without its schema's name); then set DSN=DBI:SQLite:dbname={1} and: carbonio-limits "
           "service start",
-          file)));
+          policyd::shell_word(file), file)));
   return true;
 }
 

@@ -40,8 +40,9 @@ Fix fix_for_list(const DoctorQuestion& question, const PostfixFacts& facts,
                : fmt::format("{} = {}", list.name, asking_first(list.written, ours));
   const std::string postfix =
       (std::filesystem::path{facts.program}.parent_path() / "postfix").string();
-  return command(fmt::format("{} {}-{} {} && {} {}reload", facts.program, config,
-                             list.own ? "P" : "e", policyd::shell_word(setting), postfix, config));
+  return command(fmt::format("{} {}-{} {} && {} {}reload", policyd::shell_word(facts.program),
+                             config, list.own ? "P" : "e", policyd::shell_word(setting),
+                             policyd::shell_word(postfix), config));
 }
 
 const RestrictionList& list_named(const SmtpdService& service, std::string_view name) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "daemon/base/shell_words.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/status/status.hpp"
 #include "hooks/system/wait_until.hpp"
@@ -135,7 +136,9 @@ Result<std::vector<std::string>> HostService::commands_for(
     }
   }
   const fs::path mark = carbonio::enabled_mark(home_);
-  if (!carbonio::is_switched_on(home_)) out.push_back(fmt::format("touch {}", mark.string()));
+  if (!carbonio::is_switched_on(home_)) {
+    out.push_back(fmt::format("touch {}", policyd::shell_word(mark.string())));
+  }
   if (!carbonio::running_service(carbonio::find_service(home_))) {
     out.emplace_back("carbonio-limits service start");
   }

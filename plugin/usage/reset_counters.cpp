@@ -21,7 +21,7 @@ std::vector<std::string> own_keys(std::string_view who, const std::set<int>& pre
     return out;
   }
   if (const auto network = KeyNetwork::parse(text)) return {network->key()};
-  if (text == "<>") return {"Sender:<>"};  // bounces
+  if (text == "<>") return {"Sender:<>", "SASLUsername:<>"};  // bounces
   out.push_back("SASLUsername:" + text);
   if (text.find('@') == std::string::npos) {
     if (text.find('.') != std::string::npos) {

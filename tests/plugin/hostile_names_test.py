@@ -4,6 +4,7 @@
 cursor, change colours or turn the direction of writing, in text or in JSON."""
 
 import json
+import shutil
 import subprocess
 import sys
 import pathlib
@@ -31,6 +32,41 @@ class HostileNames(DaemonTest):
         for character in text:
             self.assertFalse(character != "\n" and (not character.isprintable()), (words, text))
         return text
+
+    def test_fixes_quote_what_a_shell_would_expand(self):
+        self.daemon = self.make_daemon()
+        folder = self.daemon.folder / "it's $* $(touch pwned) `touch pwned` !x"
+        folder.mkdir()
+        database = folder / "a b.sqlitedb"
+        shutil.copyfile(self.daemon.database, database)
+        for path in (folder, database):
+            shutil.chown(path, "nobody")
+        database.chmod(0o444)
+
+        text = self.printed("doctor", "--json", "--database", database)
+        [finding] = [each for each in json.loads(text)["findings"]
+                     if each.get("problem") == "database.read_only"]
+        for shell in ("sh", "bash"):
+            database.chmod(0o444)
+            done = subprocess.run([shell, "-c", finding["fix"]], cwd=self.daemon.folder, timeout=60,
+                                  capture_output=True)
+            self.assertEqual((done.returncode, done.stderr), (0, b""), finding)
+            self.assertTrue(database.stat().st_mode & 0o200)
+        self.assertEqual(list(self.daemon.folder.rglob("pwned")), [])
+
+    def test_reset_prints_what_else_is_full(self):
+        self.daemon = self.make_daemon()
+        self.printed("send", "1/h", "--anyone", "--per", "account")
+        self.printed("send", "1/h", "--anyone", "--per", "domain")
+        for i in range(2):
+            self.daemon.ask(sender="$*'x@own.test", sasl_username="$*'x@own.test", instance=f"r{i}")
+            self.daemon.ask(sender="", instance=f"b{i}")
+        out = self.printed("reset", "$*'x@own.test")
+        command = out.split("to clear that too: ")[1].strip().rstrip(".")
+        self.assertEqual(command, "carbonio-limits reset @own.test")
+        self.assertIn("Cleared the counters", self.printed(*command.split()[1:]))
+        self.assertIn("Cleared the counters", self.printed("reset", "<>"))
+        self.assertNotIn("<>", self.printed("usage"))
 
     def test_everything_that_prints_them(self):
         bad = "x".join(HOSTILE)

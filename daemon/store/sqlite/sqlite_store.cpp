@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "daemon/base/shell_words.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "daemon/sqlite/missing_parts.hpp"
 #include "daemon/sqlite/read_only.hpp"
@@ -122,7 +123,7 @@ Result<void> SqliteStore::ensure_exists() {
   if (std::filesystem::exists(backup_of(settings_.file), code)) {
     log_.warning(fmt::format(
         "there is a backup of an earlier database; to restore it: carbonio-limits restore {}",
-        backup_of(settings_.file).string()));
+        shell_word(backup_of(settings_.file).string())));
   }
   return {};
 }

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdio>
+#include <fstream>
+#include <string>
 
 namespace policyd {
 namespace {
@@ -21,6 +24,32 @@ TEST(ShellWords, QuotesOnlyWhatAShellWouldChange) {
         Case{"it's", "\"it's\""}, Case{"it's $5", "'it'\\''s $5'"}, Case{"it's !", "'it'\\''s !'"},
         Case{"'\\", "''\\''\\'"}}) {
     EXPECT_EQ(shell_word(c.word), c.quoted) << c.word;
+  }
+}
+
+// What `shell` prints for the word when a script on its standard input has it.
+std::string typed(const std::string& shell, const std::string& word) {
+  const std::string script = ::testing::TempDir() + "shell_words_test.sh";
+  std::ofstream{script} << (shell == "bash" ? "set -o history -o histexpand\n:\n" : "")
+                        << "printf '%s|' " << shell_word(word) << " end\n";
+  std::string out;
+  FILE* pipe = ::popen((shell + " <" + script + " 2>&1").c_str(), "r");
+  for (int c = 0; (c = std::fgetc(pipe)) != EOF;) out += static_cast<char>(c);
+  ::pclose(pipe);
+  return out;
+}
+
+TEST(ShellWords, StayTheSameWhenTyped) {
+  for (const char* word :
+       {"$*",  "$name", "${HOME}", "$(id)",    "`id`",        "it's $*", "it's `id`", "it's !x",
+        "!!",  "!:0",   "a!b",     "\"$*\"",   "\"it's\" $-", "\\",      "\\$x",      "it's \\",
+        "*",   "?",     "[a]",     "~",        "~root",       "a~",      "{a,b}",     "#a",
+        "a b", " a ",   "",        "a;b",      "a|b",         "a&b",     "a>b",       "<a>",
+        "(a)", "=x",    "a=b",     "%x",       "^a^b",        "'",       "''",        "'$*'",
+        "\t",  "a\nb",  "-n",      "\xC3\xA4", "\xFF"}) {
+    for (const char* shell : {"sh", "bash"}) {
+      EXPECT_EQ(typed(shell, word), std::string{word} + "|end|") << shell;
+    }
   }
 }
 
