@@ -74,7 +74,8 @@ std::string limits_in(const AllLimits& all, const std::vector<ClearedCounter>& c
   return with_ids("limit", ids);
 }
 
-// Full counters that `who` shares with others, and how to clear them.
+// Counters that `who` shares with everybody in a limit, and full ones that it shares with others,
+// and how to clear them.
 Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimits& all,
                                             const std::string& who, const DaemonConfig& daemon,
                                             policyd::TimePoint now) {
@@ -82,9 +83,9 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
   query.now = now;
   query.decay = daemon.decays();
   query.filter.emplace(who);
-  auto shared = shared_rows_of(tables, all.limits, who);
-  if (!shared) return tl::unexpected{shared.error()};
-  query.shared = std::move(*shared);
+  auto rows = shared_rows_of(tables, all.limits, who);
+  if (!rows) return tl::unexpected{rows.error()};
+  query.shared = std::move(*rows);
   const auto uses = read_usage(tables, all.limits, query);
   if (!uses) return tl::unexpected{uses.error()};
   constexpr std::size_t kMaxNotes = 5;
@@ -92,16 +93,18 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
   std::size_t others = 0;
   for (const Use& use : uses->uses) {
     const StoredLimit& limit = all.limits[use.limit];
-    if (!use.next_free || verdict_word(limit.verdict) == "none") continue;
+    const bool shared = use.key == kSharedKey;
+    if (!shared && (!use.next_free || verdict_word(limit.verdict) == "none")) continue;
     if (out.size() == kMaxNotes) {
       ++others;
       continue;
     }
-    out.push_back(fmt::format(
-        "{} still has {} of limit {}; to clear that too: carbonio-limits reset {}",
-        key_text(use.key), format_used(use.used, use.rate), limit.id,
-        use.key == kSharedKey ? fmt::format("--limit {}", limit.id)
-                              : policyd::shell_word(shown(use.key.substr(use.key.find(':') + 1)))));
+    out.push_back(
+        fmt::format("{} has {} of limit {}; to clear that too: carbonio-limits reset {}",
+                    shared ? "everybody together" : key_text(use.key) + " still",
+                    format_used(use.used, use.rate), limit.id,
+                    shared ? fmt::format("--limit {}", limit.id)
+                           : policyd::shell_word(shown(use.key.substr(use.key.find(':') + 1)))));
   }
   if (others != 0) {
     out.push_back(fmt::format("{} more {} full; to see them all: carbonio-limits usage {} --top {}",
@@ -178,8 +181,8 @@ const Command kReset = {
     "Clear the counters of a sender or recipient",
     "The next mail of ADDRESS then passes; the limits stay in place. ADDRESS is a mail address, a "
     "domain (the counters of the domain as a whole), an IP address, a network as 'usage' shows it, "
-    "or a login name. Counters that ADDRESS shares with others are kept; full ones are "
-    "reported.",
+    "or a login name. Counters that ADDRESS shares with others are kept; full ones, "
+    "and those of everybody in a limit, are reported.",
     "reset alice@example.org\n"
     "reset example.org --limit 5\n"
     "reset --limit 3",
