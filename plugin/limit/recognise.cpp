@@ -13,6 +13,7 @@ namespace limits {
 namespace {
 
 constexpr std::string_view kAny = "any";
+constexpr std::string_view kOwnDomains = "%internal_domains";
 constexpr std::string_view kOwnNetworks = "%internal_ips";
 constexpr std::string_view kAuthenticated = "$*";
 constexpr std::string_view kNoLogin = "$-";
@@ -177,20 +178,26 @@ std::optional<Target> target_of(const MemberText& main, std::span<const MemberTe
   return target;
 }
 
-// Whether all members are for mail from one's own senders, or to others' domains.
-bool leave_this_server(std::span<const MemberText> members) {
-  const auto names = [](const std::optional<std::string>& list, std::string_view wanted) {
+// Whether all members are for mail from one's own senders to others.
+bool leave_this_server(std::span<const MemberText> members, const OwnDomains& own) {
+  const auto any_of = [](const std::optional<std::string>& list, const auto& wanted) {
     if (is_any(list)) return false;
     const auto items = split(*list, ',');
-    return std::find(items.begin(), items.end(), wanted) != items.end();
+    return std::any_of(items.begin(), items.end(), wanted);
+  };
+  const auto is_own_address = [&](std::string_view item) {
+    if (item == kOwnDomains) return true;
+    const std::size_t at = item.rfind('@');
+    return at != std::string_view::npos && own.contains(policyd::address_form(item.substr(at)));
+  };
+  const auto is_own = [&](std::string_view item) {
+    return item == kOwnNetworks || item == kAuthenticated || is_own_address(item);
   };
   return !members.empty() &&
          std::all_of(members.begin(), members.end(), [&](const MemberText& member) {
-           const bool own = names(member.source, kOwnNetworks) ||
-                            names(member.source, "%internal_domains") ||
-                            names(member.source, kAuthenticated);
-           return names(member.destination, "!%internal_domains") ||
-                  (own && is_any(member.destination));
+           return any_of(member.destination,
+                         [](std::string_view item) { return item == "!%internal_domains"; }) ||
+                  (any_of(member.source, is_own) && !any_of(member.destination, is_own_address));
          });
 }
 
@@ -238,7 +245,8 @@ MemberText without_exception(const MemberText& member, Direction direction,
   return out;
 }
 
-Recognised recognise(std::span<const MemberText> members, std::string_view track, Direction hint) {
+Recognised recognise(std::span<const MemberText> members, std::string_view track, Direction hint,
+                     const OwnDomains& own) {
   Recognised out;
   const auto known = std::find_if(kTracks.begin(), kTracks.end(), [&](const TrackText& text) {
     return equal_ignoring_case(text.text, track);
@@ -261,7 +269,7 @@ Recognised recognise(std::span<const MemberText> members, std::string_view track
     }
   }
   // What leaves this server is sent, whatever counts it.
-  if (out.direction && leave_this_server(members)) out.direction = Direction::send;
+  if (out.direction && leave_this_server(members, own)) out.direction = Direction::send;
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "plugin/limit/target.hpp"
 
@@ -18,8 +19,12 @@ struct Recognised {
   std::optional<Target> target;
   std::optional<std::string> except_group;
 };
+// The members of internal_domains: "@example.org".
+using OwnDomains = std::unordered_set<std::string>;
+
 // `hint` decides if the rows are the same for both directions (anyone, by client or as a whole).
-Recognised recognise(std::span<const MemberText> members, std::string_view track, Direction hint);
+Recognised recognise(std::span<const MemberText> members, std::string_view track, Direction hint,
+                     const OwnDomains& own);
 
 // Describes members that are not recognised: "@example.net to anyone".
 std::string members_text(std::span<const MemberText> members);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "daemon/names/name_form.hpp"
 #include "plugin/limit/recognise.hpp"
 #include "plugin/rows/replacements.hpp"
 #include "plugin/terminal/text.hpp"
@@ -141,12 +142,23 @@ Result<Read> read_rows(const Tables& tables, const MembersByPolicy& members) {
   return out;
 }
 
-void complete(StoredLimit& limit, Direction hint, const ExceptGroups& groups) {
+Result<OwnDomains> read_own_domains(const Tables& tables) {
+  OwnDomains out;
+  const auto done = tables.each(
+      "SELECT m.Member FROM {p}policy_group_members m JOIN {p}policy_groups g ON g.ID = "
+      "m.PolicyGroupID WHERE g.Name = 'internal_domains' AND m.Disabled IS 0",
+      {}, [&](const Statement& row) { out.insert(policyd::address_form(row.text(0))); });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
+
+void complete(StoredLimit& limit, Direction hint, const ExceptGroups& groups,
+              const OwnDomains& own) {
   std::stable_sort(limit.rates.begin(), limit.rates.end(), [](const auto& a, const auto& b) {
     return a.rate.period != b.rate.period ? a.rate.period < b.rate.period
                                           : a.rate.unit < b.rate.unit;
   });
-  limit.what = recognise(limit.member_texts(), limit.track, hint);
+  limit.what = recognise(limit.member_texts(), limit.track, hint, own);
   if (!limit.what.except_group) return;
   const auto found = groups.find(*limit.what.except_group);
   if (found == groups.end() || !found->second.enabled) return;
@@ -207,10 +219,12 @@ Result<AllLimits> read_limits(const Tables& tables) {
   if (!groups) return tl::unexpected{groups.error()};
   const auto members = read_members(tables);
   if (!members) return tl::unexpected{members.error()};
+  const auto own = read_own_domains(tables);
+  if (!own) return tl::unexpected{own.error()};
   auto out = read_rows(tables, *members);
   if (!out) return tl::unexpected{out.error()};
   for (std::size_t i = 0; i < out->hints.size(); ++i) {
-    complete(out->all.limits[i], out->hints[i], *groups);
+    complete(out->all.limits[i], out->hints[i], *groups, *own);
   }
   out->all.except_groups = std::move(*groups);
   std::sort(out->all.limits.begin(), out->all.limits.end(),

@@ -163,14 +163,21 @@ class SendAndReceive(Plugin):
         self.assertNotIn("limit of its own", self.run_it("send", "5/h", "--user", "a@c.org", "b@c.org"))
 
     def test_what_leaves_this_server_is_sent_whatever_counts_it(self):
+        self.run_it("hook", "domain-created", "own.example")
         self.sql("INSERT INTO policies (Name,Priority) VALUES ('out',0);"
-                 "INSERT INTO policy_members (PolicyID,Source,Destination) VALUES "
-                 "(6,'%internal_domains','!%internal_domains');"
+                 "INSERT INTO policy_members (PolicyID,Source,Destination) VALUES (6,'x','x');"
                  "INSERT INTO quotas (PolicyID,Name,Track,Period,Verdict) VALUES "
                  "(6,'q','Recipient:@domain',3600,'DEFER');"
                  "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES (3,'MessageCount',9)")
-        self.assertRegex(self.run_it("list"), r"\n 3  send +%internal_domains to !%internal_domains +9/h +"
-                                              r"recipient's domain +defer +on\n")
+        for source, destination, direction in (
+                ("%internal_domains", "!%internal_domains", "send"), ("@Own.example", "any", "send"),
+                ("anna@own.example,%internal_ips", "@partner.test", "send"),
+                ("%internal_domains", "@partner.test", "send"),
+                ("%internal_domains", "anna@own.example", "receive"),
+                ("@partner.test", "any", "receive"), ("!%internal_domains", "%internal_domains", "receive")):
+            self.sql(f"UPDATE policy_members SET Source='{source}', Destination='{destination}' "
+                     "WHERE PolicyID = 6")
+            self.assertRegex(self.run_it("list"), rf"\n 3  {direction} .* 9/h +recipient's domain +defer +on\n")
 
     def test_several_rates_no_longer_apply(self):
         self.run_it("send", "5/min,100/h,500/day")
