@@ -168,7 +168,7 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
     refusals_->refused(by.limit->id, key_of(by), verdict, question.store.now());
   };
   if (question.paused) {
-    observe(RefusalLog::kLetThrough);
+    observe(none ? "none" : RefusalLog::kLetThrough);
     set_reason(Reason::Kind::paused);
     log("none");
     return Walk::next;

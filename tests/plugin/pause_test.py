@@ -110,6 +110,17 @@ class Pause(DaemonTest):
         self.assertEqual(self.daemon.ask(), "DEFER later")
         self.assertTrue(eventually(lambda: counts() == (2, 3)))
 
+    def test_what_is_only_monitored_is_so_in_a_pause(self):
+        self.say("send", "1/h", "--anyone", "--verdict", "none")
+        self.say("remove", "3")
+        self.say("pause")
+        self.ask_many(self.daemon, 3)
+
+        def counts():
+            [use] = json.loads(self.say("usage", "alice@example.org", "--json"))["usage"]
+            return use["refused"], use["let_through"]
+        self.assertTrue(eventually(lambda: counts() == (2, 0)))
+
     def test_explain_says_so_and_what_would_be_without(self):
         mail = ("explain", "--from", "alice@example.org", "--to", "bob@example.com",
                 "--client", "192.0.2.10")
