@@ -125,7 +125,9 @@ Outcome run_show(const Arguments& arguments, Context& context) {
                          if (!id) return tl::unexpected{id.error()};
                          const StoredLimit& limit = *find_limit(*all, *id);
                          if (arguments.has("json")) {
-                           context.output.print(json_of(limit));
+                           nlohmann::json out = json_of(limit);
+                           out["ended_by"] = limits_that_end(*order, *all, &limit);
+                           context.output.print(out);
                          } else {
                            print_limit(*all, *order, limit, context.output);
                            if (ids->front() != limit.id) {

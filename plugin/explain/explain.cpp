@@ -150,9 +150,16 @@ class Explainer {
       if (rows.empty() || rows.back() != limit.row_id) rows.push_back(limit.row_id);
     }
     if (rows.empty()) return;
-    out_.notes.push_back(fmt::format("{} {} not asked about this mail: {} {} ends the check ({}).",
-                                     with_ids(table, rows), of_number(rows.size(), "is", "are"),
-                                     table, by, column));
+    const bool monitors =
+        std::any_of(out_.limits.begin(), out_.limits.end(), [&](const auto& limit) {
+          return limit.module == module && limit.row_id == by && limit.full &&
+                 limit.verdict == "none";
+        });
+    const bool decays = config_.quotas_algorithm == policyd::Algorithm::decay;
+    out_.notes.push_back(
+        fmt::format("{} {} not asked about this mail: {} {} ends the check ({}).",
+                    with_ids(table, rows), of_number(rows.size(), "is", "are"), table, by,
+                    monitors && decays ? "used up, with algorithm=decay" : column));
   }
 
   void ask_at_rcpt(std::span<const std::uint32_t> matched) {

@@ -169,6 +169,7 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
   for (const policyd::Quota& quota : policy.quotas) {
     const policyd::Track* const track = quota.track.for_request(request);
     if (track == nullptr) continue;
+    bool used_up = false;
     for (const policyd::QuotaLimit& limit : quota.limits) {
       const bool messages = limit.type == policyd::LimitType::message_count;
       ExplainedLimit explained;
@@ -185,9 +186,13 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       const double asked = messages ? 1 : std::max(1.0, kib(request.size_bytes));
       count(explained, store.stored(limit.id, explained.track_key), quota, asked, windowed,
             store.now());
+      used_up = used_up || explained.full;
       out.push_back(std::move(explained));
     }
-    if (quota.last && ended_by == 0) ended_by = quota.id;
+    // With `decay` a quota that only monitors ends the check once it is used up.
+    const bool monitored = !windowed && quota.verdict.kind == policyd::RowVerdict::Kind::none;
+    const bool ends = quota.last || (monitored && used_up);
+    if (ends && ended_by == 0) ended_by = quota.id;
   }
 }
 

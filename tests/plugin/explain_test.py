@@ -73,6 +73,14 @@ class ExplainTest(DaemonTest):
         for _ in range(5):
             self.agrees_with_daemon(daemon)
 
+    def test_with_decay_a_limit_that_only_monitors_ends_the_check_when_used_up(self):
+        daemon = self.make_daemon(policy() + quota(1, verdict=None) + policy() + quota(1, track="Policy"),
+                                  options={"Quotas": {"algorithm": "decay"}})
+        ended = [[row["ended_by"] for row in self.agrees_with_daemon(daemon)["limits"]] for _ in range(3)]
+        self.assertEqual(ended, [[None, None], [None, None], [None, 3]])
+        self.assertIn("quota 4 is not asked about this mail: quota 3 ends the check (used up, with "
+                      "algorithm=decay).", self.explain(daemon)["notes"])
+
     def test_names_the_counter_of_a_bounce_with_any_specification(self):
         daemon = self.make_daemon(policy() + quota(1, track="Sender:domain"))
         self.assertEqual(self.ask_many(daemon, 2, sender=""), ["DUNNO", "DEFER later"])
@@ -165,6 +173,8 @@ class ExplainTest(DaemonTest):
                       "refuse mail that it matches; 'carbonio-limits show 3' says which.\n",
                       daemon.command("list").stdout)
         self.assertNotIn("Command", daemon.command("show", "3").stdout)
+        self.assertEqual([json.loads(daemon.command("show", limit, "--json").stdout)["ended_by"]
+                          for limit in ("3", "4", "5")], [[], [3], [3]])
         checked = daemon.command("doctor", check=False).stdout
         self.assertIn(f"  ok           {said} the mail that it matches\n", checked)
         # Strangers' mail is asked about by all.
