@@ -33,6 +33,7 @@ DaemonNews read_news(const DaemonConfig& daemon) {
   if (!*status || !std::filesystem::equivalent((*status)->database, daemon.config.database, code))
     return out;
   out.running = true;
+  out.started = (*status)->started;
   out.trouble = std::move((*status)->trouble);
   for (policyd::Refusal& refusal : (*status)->refusals) {
     std::pair key{refusal.limit_id, refusal.track_key};

@@ -14,6 +14,7 @@ namespace limits {
 
 struct DaemonNews {
   bool running = false;  // with this database; if false, the rest is empty
+  policyd::TimePoint started{};
   std::map<std::pair<std::int64_t, std::string>, policyd::Refusal> refusals;  // limit_id, key
   std::optional<policyd::Status::Trouble> trouble;
   std::string problem;  // why the status file could not be read

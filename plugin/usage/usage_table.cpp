@@ -9,6 +9,7 @@
 
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
 
 namespace limits {
 namespace {
@@ -220,6 +221,10 @@ void print_usage(const UsageView& view, Output& output) {
         view.query.limit ? fmt::format(" of limit {}", *view.query.limit) : std::string{}));
   } else {
     print_table(view, output);
+    if (!view.news.refusals.empty()) {
+      output.line(fmt::format("Refused since the daemon was started, {}.",
+                              local_time_text(view.news.started)));
+    }
   }
   if (usage.uses.size() < usage.active) {
     output.line(view.advice.complete(
@@ -247,12 +252,15 @@ nlohmann::json json_of(const UsageView& view) {
                         {"first", policyd::to_seconds(refusal.first)},
                         {"last", policyd::to_seconds(refusal.last)}});
   }
+  nlohmann::json since = nullptr;
+  if (view.news.running) since = policyd::to_seconds(view.news.started);
   nlohmann::json trouble = nullptr;
   if (view.news.trouble) trouble = view.news.trouble->what;
   return {{"now", policyd::to_seconds(view.query.now)},
           {"counters", view.usage.active},
           {"usage", list},
           {"daemon", view.news.running},
+          {"refused_since", since},
           {"trouble", trouble},
           {"refusals", refusals}};
 }

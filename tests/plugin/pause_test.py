@@ -105,7 +105,10 @@ class Pause(DaemonTest):
         self.say("pause")
         self.assertEqual(self.ask_many(self.daemon, 3), ["DUNNO"] * 3)
         self.assertTrue(eventually(lambda: counts() == (1, 3)))
-        self.assertRegex(self.say(*who), r"  1, (just now|\d+ s ago); 3 let through in a pause  ")
+        self.assertRegex(self.say(*who), r"  1, (just now|\d+ s ago); 3 let through in a pause  .*\n"
+                                         r"Refused since the daemon was started, 20\d\d-[-0-9]+ [:0-9]+[.]\n")
+        since = json.loads(self.say(*who, "--json"))["refused_since"]
+        self.assertLess(abs(since - time.time()), 60)
         self.say("resume")
         self.assertEqual(self.daemon.ask(), "DEFER later")
         self.assertTrue(eventually(lambda: counts() == (2, 3)))
