@@ -277,6 +277,19 @@ class Rows(DoctorTest):
                   policy("$*", priority=5) + quota())
         self.fix(self.only("rules.last_quota", "quota 4 of policy 7", "quota 3 of policy 6"))
 
+    def test_many_limits_after_one_that_ends_the_walk(self):
+        """Ten are named, and lists of a thousand members are compared in time."""
+        many = "".join(insert("policy_members", PolicyID=6, Source=f"@{i}.example,$*", Destination="any")
+                       for i in range(1000))
+        self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;" +
+                  policy("@x.example,$*") + quota(track="SASLUsername", last_quota=1) +
+                  "".join(quota(track="SASLUsername", period=60 + i) for i in range(12)) +
+                  many + policy("@0.example,$*") + quota(9) + many.replace("VALUES (6", "VALUES (7"))
+        found = self.wrong()
+        [finding] = found["rules.last_quota"]
+        self.assertIn("quota 13 of policy 6 (a policy) and 2 more never apply: quota 3", finding["what"])
+        self.assertLess(len(finding["what"]), 600)
+
     def test_a_limit_whose_mail_is_all_matched_by_one_that_ends_the_walk(self):
         self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;" +
                   policy("%internal_domains,$*") + quota(track="SASLUsername", last_quota=1) +

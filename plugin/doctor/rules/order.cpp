@@ -33,6 +33,9 @@ bool is_for_all(const MemberTexts& members) { return members.contains({"any", "a
 // Whether a policy with these members matches all mail that one with `others` matches: each of the
 // others is one of these with further items.
 bool covers(const MemberTexts& members, const MemberTexts& others) {
+  constexpr std::size_t kMaxPairs = 10'000;  // beyond it only equal lists are compared
+  if (is_for_all(members) || members == others) return true;
+  if (members.size() * others.size() > kMaxPairs) return false;
   const auto side = [](const std::string& wide, const std::string& narrow) {
     if (wide == "any" || wide == narrow) return true;
     const auto items = policyd::list_items(narrow);
@@ -56,6 +59,7 @@ struct End {
 };
 
 constexpr std::size_t kMaxEnds = 20;
+constexpr std::size_t kMaxNever = 10;
 
 std::string name_of(const RuleRows& rows, const AskedQuota& quota) {
   const auto policy = rows.rules.policy_by_id.find(quota.policy_id);
@@ -85,11 +89,16 @@ void check_last_quota(const RuleRows& rows, Findings& findings) {
       findings.well("rules.last_quota", end_text(order, end.at, rows.all));
       continue;
     }
+    std::vector<std::string> never(
+        end.never.begin(),
+        end.never.begin() + static_cast<std::ptrdiff_t>(std::min(end.never.size(), kMaxNever)));
+    const std::size_t others = end.never.size() - never.size();
+    if (others != 0) never.push_back(fmt::format("{} more", others));
     findings.wrong(
         problem::kLastQuota,
         fmt::format("{} never {}: quota {} of policy {} ends the check before (LastQuota)",
-                    join_with_and(end.never), of_number(end.never.size(), "applies", "apply"),
-                    quota.id, quota.policy_id),
+                    join_with_and(never), of_number(end.never.size(), "applies", "apply"), quota.id,
+                    quota.policy_id),
         std::string{of_number(end.never.size(), "its limit is not in force",
                               "their limits are not in force")},
         rows.sql({fmt::format("UPDATE {} SET LastQuota = 0 WHERE ID = {}", rows.table("quotas"),
