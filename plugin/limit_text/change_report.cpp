@@ -55,10 +55,9 @@ std::vector<std::string> warnings_of(
     out.push_back(
         loss.replaced
             ? fmt::format(
-                  "{} of limit {} (for {}) no longer {} to {}, which now has a limit of its "
-                  "own.",
-                  rates_in_words(loss.rates), loss.of, loss.target,
-                  of_number(loss.rates.size(), "applies", "apply"), target_text(result.limit))
+                  "{} of limit {} (for {}) will no longer apply to {}, which gets a limit of "
+                  "its own.",
+                  rates_in_words(loss.rates), loss.of, loss.target, target_text(result.limit))
             : fmt::format("this takes {} away from limit {}.", rates_in_words(loss.rates),
                           loss.of));
   }

@@ -144,7 +144,7 @@ class SendAndReceive(Plugin):
     def test_what_a_users_own_limit_takes_away_is_said(self):
         self.run_it("send", "100/h,500/day")
         warnings, keep = self.warned("send", "1000/h", "--user", "boss@b.org", "--message", "It's full")
-        self.assertIn("500/day of limit 3 (for everyone) no longer applies to boss@b.org", warnings[0])
+        self.assertIn("500/day of limit 3 (for everyone) will no longer apply to boss@b.org, which gets", warnings[0])
         others = self.run_it("export").splitlines()
         self.run_it(*shlex.split(keep)[1:])
         exported = self.run_it("export").splitlines()
@@ -182,8 +182,8 @@ class SendAndReceive(Plugin):
     def test_several_rates_no_longer_apply(self):
         self.run_it("send", "5/min,100/h,500/day")
         out = self.run_it("send", "1000/week", "--user", "b@example.org")
-        self.assertIn("5/min, 100/h and 500/day of limit 3 (for everyone) no longer apply to b@example.org, "
-                      "which now has a limit of its own. To keep all: 'carbonio-limits send "
+        self.assertIn("5/min, 100/h and 500/day of limit 3 (for everyone) will no longer apply to b@example.org, "
+                      "which gets a limit of its own. To keep all: 'carbonio-limits send "
                       "5/min,100/h,500/day,1000/week --user b@example.org'", out)
 
     def test_a_sender_is_not_an_account(self):
