@@ -273,6 +273,46 @@ class Live(DaemonTest):
                        for daemon in (first, other)]
             self.assertEqual(answers[0], answers[1], request)
 
+    def test_internationalised_domains_survive_an_export(self):
+        def own(daemon, *domains):
+            daemon.sql("DELETE FROM policy_group_members WHERE PolicyGroupID = 2;" + "".join(
+                "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                f"(2, '@{domain}');" for domain in domains))
+
+        first, other = self.make_daemon(), self.make_daemon()
+        own(first, "xn--exmple-cua.org", "own.test")
+        own(other, "own.test")
+        policies = [("%internal_domains", "!%internal_domains", 5), ("@EXÄMPLE.org", "@bücher.test", 3),
+                    ("any", "@BU\u0308CHER.test", 7)]
+        for number, (source, destination, limit) in enumerate(policies, 30):
+            first.sql(
+                f"INSERT INTO policies (ID, Name, Priority) VALUES ({number}, 'p{number}', 5);"
+                "INSERT INTO policy_members (PolicyID, Source, Destination) VALUES "
+                f"({number}, '{source}', '{destination}');"
+                "INSERT INTO quotas (ID, PolicyID, Name, Track, Period, Verdict, Data) VALUES "
+                f"({number}, {number}, 'q', 'Recipient:@domain', 3600, 'DEFER', 'limit {limit}');"
+                "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES "
+                f"({number}, 'MessageCount', {limit});")
+        first.command("send", "4/h", "--domain", "exämple.org", "--per", "domain")
+        listed = first.command("list").stdout
+        self.assertRegex(listed, "send +%internal_domains to !%internal_domains .* recipient's domain")
+        file = first.folder / "exported"
+        file.write_text(first.command("export").stdout)
+        other.command("import", str(file))
+        without_ids = [re.sub("(?m)^ *[0-9]+", "", text)
+                       for text in (listed, other.command("list").stdout)]
+        self.assertEqual(without_ids[0], without_ids[1])
+        spellings = ["a@bücher.test", "b@BÜCHER.test", "c@xn--bcher-kva.test", "d@far.test"]
+        dice = random.Random(5)
+        answers = set()
+        for number in range(60):
+            request = {"recipient": dice.choice(spellings), "sender": dice.choice(
+                ["p@exämple.org", "q@xn--exmple-cua.org", "r@EXA\u0308MPLE.org", "s@far.test"])}
+            both = [self.ask(daemon, instance=f"idn.{number}", **request) for daemon in (first, other)]
+            self.assertEqual(*both, request)
+            answers.add(both[0])
+        self.assertEqual(answers, {"DEFER limit 3", "DEFER limit 5", "DEFER limit 7", "DUNNO"})
+
     def test_forged_sender_is_limited_too_if_the_limit_is_for_anyone(self):
         outside = {"client_address": "203.0.113.9"}
 
