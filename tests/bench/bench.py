@@ -41,6 +41,7 @@ class Row:
     senders: int = SENDERS
     limit: int = article.SEND_LIMIT
     random: bool = False
+    tail: str | None = None  # of our load's senders, see bench_load
     p99_aim: float | None = None
     cpu_aim: float | None = None  # of a request's processor time, against the other's
     server: str = "article"
@@ -64,6 +65,13 @@ def rows() -> list[Row]:
             random=True, server="millions"),
         Row("10,000 policies, 100,000 members / 10 policies", 100, 0.85, cpu_aim=1.3,
             limit=ALL_COUNTED, server="10000 policies", base="10 policies"),
+        # Names in ASCII need no form but lower case; --against a build without that step shows it.
+        Row("names beyond ASCII / in ASCII", 100, limit=ALL_COUNTED, tail="\u00e4@ex\u00e4mple.org",
+            server="article", base="other article"),
+        Row("recipient_delimiter / without", 100, limit=ALL_COUNTED, server="delimiter",
+            base="article"),
+        Row("plus addresses / without", 100, limit=ALL_COUNTED, tail="+x@example.org",
+            server="delimiter", base="article"),
         Row("every module / Quotas alone", 100, 0.50, limit=ALL_COUNTED, server="every module",
             base="article"),
     ]
@@ -74,6 +82,9 @@ def make_servers(names: set[str], stack: ExitStack, programs: Path | None = None
     makers = {
         "nothing": NullServer,
         "article": lambda: BenchDaemon(programs=programs),
+        "other article": lambda: BenchDaemon(programs=programs),
+        "delimiter": lambda: BenchDaemon(programs=programs,
+                                         options={"server": {"recipient_delimiter": "+"}}),
         "thousands": lambda: BenchDaemon(programs=programs),
         "millions": lambda: BenchDaemon(programs=programs),
         "10 policies": lambda: servers.with_policies(10, 0, SENDERS, programs),
@@ -113,13 +124,14 @@ def bench_load(port: int, seconds: float, *options, before_it=()) -> dict:
     return json.loads(done.stdout)
 
 
-def load(row: Row, server, seconds: float, before_it: list[str]) -> dict:
+def load(row: Row, server, seconds: float, before_it: list[str], tail: str | None) -> dict:
     if isinstance(server, BenchDaemon):
         server.set_limit(row.limit)
     pid = server.process.pid
     before = cpu_seconds(pid)
     result = bench_load(server.port, seconds, "--connections", row.connections, "--senders",
-                        row.senders, *(["--random"] if row.random else []), before_it=before_it)
+                        row.senders, *(["--random"] if row.random else []),
+                        *(["--tail", tail] if tail else []), before_it=before_it)
     # The warm-up costs too, so this is a little more than what the counted requests cost.
     result["cpu_us"] = (cpu_seconds(pid) - before) * 1e6 / max(1, result["requests"])
     if isinstance(server, BenchDaemon) and server.log_file.exists():
@@ -127,14 +139,18 @@ def load(row: Row, server, seconds: float, before_it: list[str]) -> dict:
     return result
 
 
-def measure(pairs: list[tuple], all_rows: list[Row], rounds: int, seconds: float, pin: bool):
-    """`pairs`: for each row our server and the other."""
+def measure(pairs: list[tuple], all_rows: list[Row], rounds: int, seconds: float, pin: bool,
+            same: bool):
+    """`pairs`: for each row our server and the other; `same`: that of another build."""
     pids = {server.process.pid for pair in pairs for server in pair}
     before_it = separate_cores(*pids) if pin else []
     for number in range(rounds):
         for row, pair in zip(all_rows, pairs):
             order = (0, 1) if number % 2 == 0 else (1, 0)
-            results = {which: load(row, pair[which], seconds, before_it) for which in order}
+            # Only ours has other senders, unless both are the same server of two builds.
+            tails = {0: row.tail, 1: row.tail if same else None}
+            results = {which: load(row, pair[which], seconds, before_it, tails[which])
+                       for which in order}
             row.rounds.append((results[0], results[1]))
         print(f"round {number + 1} of {rounds} done", file=sys.stderr)
 
@@ -218,7 +234,7 @@ def main() -> int:
         else:
             made = make_servers(names | {row.base for row in all_rows}, stack)
             pairs = [(made[row.server], made[row.base]) for row in all_rows]
-        measure(pairs, all_rows, rounds, seconds, not arguments.no_pin)
+        measure(pairs, all_rows, rounds, seconds, not arguments.no_pin, against is not None)
     report = {
         "machine": about,
         "run": {"rounds": rounds, "seconds": seconds, "pinned": not arguments.no_pin,

@@ -4,8 +4,9 @@
 // smtpd does. Every request is about a new message (RCPT), with all attributes that Postfix sends.
 //
 //   bench_load --port N [--connections N] [--seconds S] [--warmup S] [--senders N] [--random]
-//              [--requests N]
+//              [--requests N] [--tail TEXT]
 //
+// The senders are s00000000@example.org and so on, with --tail another text after the digits.
 // With --requests it ends after so many, the warm-up's included, if the seconds last so long.
 // Prints one line of JSON: requests, seconds, per_second, passed (DUNNO), refused (anything else),
 // p50_us, p99_us, max_us. Ends with 2 where the server closes a connection or cannot be reached.
@@ -45,6 +46,7 @@ struct Options {
   std::uint32_t senders = 1000;
   std::uint64_t requests = 0;  // 0: as many as the seconds allow
   bool random = false;         // which sender: at random, or one after the other
+  std::string_view tail = "@example.org";
 };
 
 [[noreturn]] void fail(std::string_view what) {
@@ -60,13 +62,13 @@ struct Options {
 // width, so that a request costs the load generator as little as it can.
 class RequestText {
  public:
-  RequestText() {
+  explicit RequestText(std::string_view tail) {
     text_ =
         "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n"
         "client_address=192.0.2.10\nclient_name=client.example.net\nclient_port=40000\n"
         "reverse_client_name=client.example.net\nserver_address=192.0.2.1\nserver_port=25\n"
         "helo_name=client.example.net\n";
-    sender_ = append_field("sender=s", kSenderDigits, "@example.org\n");
+    sender_ = append_field("sender=s", kSenderDigits, fmt::format("{}\n", tail));
     text_ += "recipient=bob@example.com\nrecipient_count=0\nqueue_id=\n";
     instance_ = append_field("instance=", kInstanceDigits, ".0\n");
     text_ +=
@@ -107,7 +109,10 @@ class RequestText {
 class Traffic {
  public:
   explicit Traffic(const Options& options)
-      : senders_(options.senders), random_(options.random), random_engine_(std::random_device{}()) {
+      : request_(options.tail),
+        senders_(options.senders),
+        random_(options.random),
+        random_engine_(std::random_device{}()) {
     instance_ = (std::uint64_t{random_engine_()} << 32U);
   }
 
@@ -269,6 +274,7 @@ bool parse_options(std::span<char*> arguments, Options& options) {
                       : name == "--warmup"      ? parse_number(value, options.warmup_s)
                       : name == "--senders"     ? parse_number(value, options.senders)
                       : name == "--requests"    ? parse_number(value, options.requests)
+                      : name == "--tail"        ? !(options.tail = value).empty()
                                                 : false;
     if (!good) return false;
   }
@@ -283,7 +289,7 @@ int main(int argc, char** argv) {
   if (!parse_options(std::span(argv, static_cast<std::size_t>(argc)).subspan(1), options)) {
     std::fputs(
         "usage: bench_load --port N [--connections N] [--seconds S] [--warmup S] [--senders N] "
-        "[--random] [--requests N]\n",
+        "[--random] [--requests N] [--tail TEXT]\n",
         stderr);
     return 1;
   }
