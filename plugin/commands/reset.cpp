@@ -168,7 +168,7 @@ Outcome run_reset(const Arguments& arguments, Context& context) {
   if (!done) return done;
   context.output.line(report.sentence);
   for (const std::string& note : report.notes) {
-    context.output.note(context.advice.complete(note) + ".");
+    context.output.note(context.advice.complete(note));  // it ends with what is to be typed
   }
   return {};
 }

@@ -75,8 +75,8 @@ class Clients(DaemonTest):
             self.assertEqual([who for _, who in self.used(network)], [network])
             out = self.daemon.command("reset", client)
             self.assertIn("There were no counters", out.stdout)
-            self.assertIn(f"carbonio-limits reset {network}'",
-                          " ".join((out.stdout + out.stderr).split()))
+            self.assertTrue(out.stdout.endswith(f"to clear that too: carbonio-limits reset {network}\n"),
+                            out.stdout)
             self.assertIn(f"Cleared the counters of {network}", self.say("reset", network))
             self.assertEqual(self.how_many_pass(client), 1)
 

@@ -214,7 +214,7 @@ class Live(DaemonTest):
                       "shows it.\n", explained)
         said = self.say("reset", USER).stdout
         self.assertIn("Note: everybody together has 3/3 of limit 3; to clear that too: "
-                      "carbonio-limits reset --limit 3.\n", said)
+                      "carbonio-limits reset --limit 3\n", said)
         self.assertIn("Note: everybody together has 1/9 of limit 4; to clear that too: ", said)
         self.say("reset", "--limit", "3")
         self.assertEqual(self.ask(sasl_username=USER), "DUNNO")
