@@ -74,6 +74,11 @@ std::string limits_in(const AllLimits& all, const std::vector<ClearedCounter>& c
   return with_ids("limit", ids);
 }
 
+// What `reset` takes for a counter: without "login" and the like, but networks as `usage` has them.
+std::string reset_name(const std::string& key) {
+  return key.starts_with("SenderIP:") ? key_text(key) : key.substr(key.find(':') + 1);
+}
+
 // Counters that `who` shares with everybody in a limit, and full ones that it shares with others,
 // and how to clear them.
 Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimits& all,
@@ -99,12 +104,11 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
       ++others;
       continue;
     }
-    out.push_back(
-        fmt::format("{} has {} of limit {}; to clear that too: carbonio-limits reset {}",
-                    shared ? "everybody together" : key_text(use.key) + " still",
-                    format_used(use.used, use.rate), limit.id,
-                    shared ? fmt::format("--limit {}", limit.id)
-                           : policyd::shell_word(shown(use.key.substr(use.key.find(':') + 1)))));
+    out.push_back(fmt::format("{} has {} of limit {}; to clear that too: carbonio-limits reset {}",
+                              shared ? "everybody together" : key_text(use.key) + " still",
+                              format_used(use.used, use.rate), limit.id,
+                              shared ? fmt::format("--limit {}", limit.id)
+                                     : policyd::shell_word(shown(reset_name(use.key)))));
   }
   if (others != 0) {
     out.push_back(fmt::format("{} more {} full; to see them all: carbonio-limits usage {} --top {}",
