@@ -54,8 +54,7 @@ int main(int argc, char** argv) {
     }
     // 2. Tasks that end at once.
     if (options->check_config) {
-      policyd::print_check(*loaded, options->config);
-      return policyd::kDone;
+      return policyd::print_check(*loaded, options->config) ? policyd::kDone : policyd::kFailed;
     }
     if (options->cleanup) {
       const auto done = policyd::clean_up_now(loaded->config);

@@ -121,6 +121,12 @@ class Assembly {
       return failure(fmt::format("{}: not a valid {} in [{}]: {}; allowed: {}", source.to_string(),
                                  key.name, key.section, in_quotes(*rejected), allowed_values(key)));
     }
+    if (const auto instead =
+            key.name == "log_mail" ? log_mail_instead(entry.value) : std::nullopt) {
+      warn(source, fmt::format("log_mail in [{}]: {} is not supported; mail is logged to {}; "
+                               "allowed: {}",
+                               key.section, in_quotes(entry.value), *instead, allowed_values(key)));
+    }
     if (std::holds_alternative<config_key::Flag>(key.into) && is_doubtful_flag(entry.value)) {
       warn(source, fmt::format("{} in [{}]: {} is not a boolean; treating it as 0", key.name,
                                key.section, in_quotes(entry.value)));

@@ -81,10 +81,15 @@ Rejected read_port(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+bool is_other_syslog(std::string_view value) {
+  constexpr std::string_view kBeginning = "mail@syslog:";
+  return equal_ignoring_case(value.substr(0, kBeginning.size()), kBeginning);
+}
+
 Rejected read_log_mail(ConfigDraft& draft, std::string_view value) {
   constexpr std::array<std::string_view, 2> kSyslog = {"mail@syslog:native", "maillog"};
-  const bool syslog = is_one_of(kSyslog, value);
-  if (!syslog && !equal_ignoring_case(value, "main")) return value;
+  // The Perl daemon's other targets; where mail is logged must not keep it from being answered.
+  const bool syslog = is_one_of(kSyslog, value) || is_other_syslog(value);
   draft.log_mail = syslog ? kSyslog[0] : "main";
   return std::nullopt;
 }
@@ -332,6 +337,15 @@ std::optional<std::string_view> read_config_value(const ConfigKey& key, std::str
 }
 
 std::string allowed_values(const ConfigKey& key) { return std::visit(Allowed{key.unit}, key.into); }
+
+std::optional<std::string_view> log_mail_instead(std::string_view value) {
+  ConfigDraft draft;
+  read_log_mail(draft, value);
+  const bool known =
+      equal_ignoring_case(value, draft.log_mail) || equal_ignoring_case(value, "maillog");
+  if (known) return std::nullopt;
+  return is_other_syslog(value) ? "the system log" : "log_file";
+}
 
 bool is_doubtful_flag(std::string_view value) {
   return !is_one_of(kTrue, value) &&

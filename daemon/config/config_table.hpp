@@ -95,6 +95,9 @@ struct ConfigKey {
 // The values the key takes, in words: "1 to 86400 s", "tempfail or pass".
 [[nodiscard]] std::string allowed_values(const ConfigKey& key);
 
+// Where mail is logged instead, if `value` of log_mail is not one that we support: worth a warning.
+[[nodiscard]] std::optional<std::string_view> log_mail_instead(std::string_view value);
+
 // Neither true nor clearly false ("0", "no", "0 # Disabled by default"): worth a warning.
 [[nodiscard]] bool is_doubtful_flag(std::string_view value);
 

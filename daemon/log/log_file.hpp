@@ -14,7 +14,7 @@ namespace policyd {
 class LogFile {
  public:
   // Opens `file` for appending, or creates it with mode 0644; an empty name is standard error. An
-  // Error names the file and the reason.
+  // Error names the file and the reason; anything but a file or a device is one. Never waits.
   static Result<LogFile> open(const std::filesystem::path& file);
 
   // Appends complete lines and returns how many bytes were written: fewer than all only after an
@@ -23,10 +23,12 @@ class LogFile {
   [[nodiscard]] int error() const { return error_; }  // errno of the last append that failed
 
  private:
-  explicit LogFile(UniqueFd fd) : fd_(std::move(fd)) {}
+  LogFile(UniqueFd fd, bool regular) : fd_(std::move(fd)), regular_(regular) {}
+  bool can_take_more();
   std::size_t write_all(std::string_view text);
 
   UniqueFd fd_;
+  bool regular_;
   int error_ = 0;
   bool torn_ = false;  // the last line written is incomplete
 };

@@ -29,6 +29,7 @@ static_assert(kMaxLineBytes < kBufferBytes);
 // After it was woken, the thread waits this long for more lines, so that thousands of them cost one
 // wake-up and one write.
 constexpr std::chrono::milliseconds kLinger{5};
+constexpr std::chrono::milliseconds kRetryEvery{1000};
 
 // In the order of the enumeration, so that a level is an index.
 constexpr std::array<std::string_view, 5> kLevelNames = {
@@ -135,6 +136,9 @@ class Maillog::Writer {
     });
   }
 
+  [[nodiscard]] std::uint64_t lost() const { return lost_; }
+  [[nodiscard]] int lost_error() const { return lost_error_; }
+
   void flush() {
     auto lock = thread_.lock();
     written_.wait(lock, [this, target = accepted_] { return finished_ >= target; });
@@ -187,13 +191,16 @@ class Maillog::Writer {
       finished_ = batch.up_to;
       written_.notify_all();
     }
+    if (lost_ > 0) report_to_syslog(fmt::format("{} log lines were lost", lost_.load()));
   }
 
   void take(Batch& batch) {
     batch.lines.clear();
     batch.syslog_lines.clear();
     auto lock = thread_.lock();
-    if (thread_.wait(lock, [this] { return woken_; })) {
+    const auto woken = [this] { return woken_; };
+    // Lost lines are reported as soon as there is room, even if nothing else is logged.
+    if (lost_ > 0 ? thread_.wait_for(lock, kRetryEvery, woken) : thread_.wait(lock, woken)) {
       lock.unlock();
       std::this_thread::sleep_for(kLinger);
       lock.lock();
@@ -212,19 +219,27 @@ class Maillog::Writer {
   }
 
   void append_to_file(std::string_view lines) {
-    if (lines.empty()) return;
     if (lost_ > 0 && append_loss()) lost_ = 0;
+    if (lines.empty()) return;
     const std::size_t taken = lost_ > 0 ? 0 : file_->append(lines);
     const std::string_view rest = lines.substr(taken);
+    if (rest.empty()) return;
+    const bool first = lost_ == 0;
+    lost_error_ = file_->error();
     lost_ += static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
-    if (lost_ > 0) lost_error_ = file_->error();
+    if (first) report_to_syslog("the log cannot be written; lines are lost");
+  }
+
+  void report_to_syslog(std::string_view text) {
+    ::syslog(LOG_MAIL | LOG_ERR, "%.*s: %s", static_cast<int>(text.size()), text.data(),
+             std::generic_category().message(lost_error_).c_str());
   }
 
   bool append_loss() {
     LineStart start;  // line_start_ belongs to the producers
     std::string report;
     append_line(report, start, LogLevel::warning,
-                fmt::format("{} log lines were lost: {}", lost_,
+                fmt::format("{} log lines were lost: {}", lost_.load(),
                             std::generic_category().message(lost_error_)));
     return file_->append(report) == report.size();
   }
@@ -246,8 +261,9 @@ class Maillog::Writer {
 
   // Used by the thread only.
   std::optional<LogFile> file_;  // nullopt: none yet
-  std::uint64_t lost_ = 0;       // lines since the last report, and why
-  int lost_error_ = 0;
+  // Written by the thread only.
+  std::atomic<std::uint64_t> lost_ = 0;  // lines since the last report, and why
+  std::atomic<int> lost_error_ = 0;
 
   WorkerThread thread_;
 };
@@ -297,6 +313,12 @@ void Maillog::mail(std::string_view text) {
   } else {
     write(LogLevel::info, text);
   }
+}
+
+Maillog::Lost Maillog::lost() const {
+  const std::uint64_t lines = writer_ ? writer_->lost() : 0;
+  if (lines == 0) return {};
+  return {lines, std::generic_category().message(writer_->lost_error())};
 }
 
 void Maillog::flush() {

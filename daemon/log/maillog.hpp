@@ -7,7 +7,7 @@
 //
 // Lines go into a bounded buffer that another thread writes, so a slow disk never delays an answer.
 // Lines that fit neither into the buffer nor onto the disk are lost; their number is logged once
-// there is room again.
+// there is room again. The system log gets a line when that begins and one if it lasts to the end.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +59,13 @@ class Maillog {
   void warning(std::string_view text) { write(LogLevel::warning, text); }
   void notice(std::string_view text) { write(LogLevel::notice, text); }
   void info(std::string_view text) { write(LogLevel::info, text); }
+
+  // Lines that could not be written since the last that could, and why; 0 if the log is well.
+  struct Lost {
+    std::uint64_t lines = 0;
+    std::string why;
+  };
+  [[nodiscard]] Lost lost() const;
 
   // Blocks until all lines logged so far are written, or lost. For tests and the end of the
   // program.

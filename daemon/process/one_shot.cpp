@@ -36,37 +36,52 @@ bool any_module(const Config& config) {
                      [&](const ModuleInfo& module) { return config.*module.in_config; });
 }
 
-// The problems on this host: users, hosts and folders that do not exist, no module enabled. Opens
-// and changes nothing; a host name may be looked up in the DNS.
-std::vector<std::string> check_host(const Config& config) {
-  std::vector<std::string> problems;
+struct HostProblems {
+  std::vector<std::string> errors;  // with which the daemon does not start
+  std::vector<std::string> warnings;
+};
+
+// Users, hosts and folders that do not exist, no module enabled. Opens and changes nothing; a host
+// name may be looked up in the DNS.
+HostProblems check_host(const Config& config) {
+  HostProblems found;
   if (!config.user.empty() && ::getpwnam(config.user.c_str()) == nullptr) {
-    problems.push_back(
+    found.errors.push_back(
         fmt::format("user '{}' does not exist; set 'user' to an existing one", config.user));
   }
   if (!config.group.empty() && ::getgrnam(config.group.c_str()) == nullptr) {
-    problems.push_back(
+    found.errors.push_back(
         fmt::format("group '{}' does not exist; set 'group' to an existing one", config.group));
   }
-  if (const auto host = look_up_host(config); !host) problems.push_back(host.error().message);
+  if (const auto host = look_up_host(config); !host) found.errors.push_back(host.error().message);
   if (!any_module(config)) {
-    problems.emplace_back("no module is enabled, so nothing is limited; set enable=1 in [Quotas]");
+    found.warnings.emplace_back(
+        "no module is enabled, so nothing is limited; set enable=1 in [Quotas]");
   }
-  check_folder(config.database, "the database", problems);
-  check_folder(config.log_file, "log_file", problems);
-  check_folder(config.pid_file, "pid_file", problems);
-  return problems;
+  check_folder(config.database, "the database", found.warnings);
+  check_folder(config.log_file, "log_file", found.warnings);
+  check_folder(config.pid_file, "pid_file", found.warnings);
+  return found;
+}
+
+void print_each(std::string_view kind, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) std::cout << kind << ": " << line << '\n';
 }
 
 }  // namespace
 
-void print_check(const LoadedConfig& loaded, const std::filesystem::path& file) {
-  const auto host_problems = check_host(loaded.config);
-  for (const std::string& warning : loaded.warnings) std::cout << "warning: " << warning << '\n';
-  for (const std::string& problem : host_problems) std::cout << "warning: " << problem << '\n';
-  for (const std::string& notice : loaded.notices) std::cout << "note: " << notice << '\n';
+bool print_check(const LoadedConfig& loaded, const std::filesystem::path& file) {
+  const HostProblems found = check_host(loaded.config);
+  print_each("error", found.errors);
+  print_each("warning", loaded.warnings);
+  print_each("warning", found.warnings);
+  print_each("note", loaded.notices);
+  const bool starts = found.errors.empty();
   std::cout << file.string()
-            << (host_problems.empty() ? ": OK\n" : ": valid, but see the warnings above\n");
+            << (!starts                  ? ": the daemon does not start, see the errors above\n"
+                : found.warnings.empty() ? ": OK\n"
+                                         : ": valid, but see the warnings above\n");
+  return starts;
 }
 
 Result<void> clean_up_now(const Config& config) {

@@ -8,8 +8,8 @@
 namespace policyd {
 
 // --check-config: prints what is wrong with the configuration and with its use on this host, one
-// line each with what to do.
-void print_check(const LoadedConfig& loaded, const std::filesystem::path& file);
+// line each with what to do. False if the daemon would not start with it.
+[[nodiscard]] bool print_check(const LoadedConfig& loaded, const std::filesystem::path& file);
 
 // --cleanup: becomes the configured user and removes old rows, whether the daemon runs or not.
 // Prints what it removes.

@@ -35,14 +35,18 @@ pid_t pid_in(int fd) {
   return pid;
 }
 
-PidFile::Trouble cannot_write(const fs::path& file, int error) {
-  return {false,
-          fmt::format("cannot write the pid file {}: {}", file.string(), std::strerror(error))};
+PidFile::Trouble cannot_write(const fs::path& file, std::string_view why) {
+  return {false, fmt::format("cannot write the pid file {}: {}", file.string(), why)};
+}
+
+bool is_regular(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 UniqueFd open_or_create(const fs::path& file) {
   const auto open = [&] {
-    return UniqueFd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode)};
+    return UniqueFd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, kMode)};
   };
   UniqueFd fd = open();
   // A file left by another user is replaced, if the folder permits.
@@ -68,19 +72,21 @@ PidFile::Trouble PidFile::taken(const fs::path& file, pid_t by) {
 tl::expected<PidFile, PidFile::Trouble> PidFile::take(const fs::path& file) {
   for (;;) {
     UniqueFd fd = open_or_create(file);
-    if (!fd) return tl::unexpected{cannot_write(file, errno)};
+    if (!fd) return tl::unexpected{cannot_write(file, std::strerror(errno))};
+    if (!is_regular(fd.get()))
+      return tl::unexpected{cannot_write(file, "it is not a regular file")};
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       return tl::unexpected{taken(file, pid_in(fd.get()))};
     }
     // The daemon that had it may have removed it meanwhile.
     if (!is_same_file(fd.get(), file)) continue;
-    if (!write_pid(fd.get())) return tl::unexpected{cannot_write(file, errno)};
+    if (!write_pid(fd.get())) return tl::unexpected{cannot_write(file, std::strerror(errno))};
     return PidFile{file, std::move(fd)};
   }
 }
 
 std::optional<pid_t> PidFile::holder(const fs::path& file) {
-  const UniqueFd fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  const UniqueFd fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return std::nullopt;
   return pid_in(fd.get());
 }

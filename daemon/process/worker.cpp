@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -100,6 +101,13 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Says it once; what then happens is the business of the place that asked for memory.
+void on_out_of_memory() {
+  std::set_new_handler(nullptr);
+  constexpr std::string_view kLine = "cbpolicyd: out of memory\n";
+  static_cast<void>(!::write(STDERR_FILENO, kLine.data(), kLine.size()));
+}
+
 class Worker {
  public:
   Worker(const LoadedConfig& loaded, std::vector<Listener> listeners, const Options& options,
@@ -134,6 +142,7 @@ class Worker {
     if (options_.close_output) close_output();
     server_->run();
     cleanup_.reset();
+    store_.stopping();
     engine_.finish();
     engine_.save_open_sessions();
     store_.close(kMaxStoreTime);
@@ -203,12 +212,16 @@ class Worker {
     now.version = kVersion;
     now.started = started_;
     now.database = config_.database.string();
+    now.open_log = store_.open_log();
     if (!store_.trouble().empty()) {
       if (!trouble_since_) trouble_since_ = wall_clock();
       now.trouble = Status::Trouble{store_.trouble(), *trouble_since_, store_.unstored()};
     } else {
       trouble_since_.reset();
     }
+    Maillog::Lost lost = log_->lost();
+    now.lost_log_lines = lost.lines;
+    now.lost_log_why = std::move(lost.why);
     if (const auto& rules = store_.rules()) {
       now.rules_version = rules->version;
       now.policies = rules->policies.size();
@@ -255,6 +268,8 @@ Result<int> run_worker(const LoadedConfig& loaded, std::vector<Listener> listene
                        const Options& options, std::chrono::microseconds watchdog,
                        const Notifier& notifier) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::set_new_handler(on_out_of_memory);
+  std::signal(SIGXFSZ, SIG_IGN);    // a file at its largest size is an error like a full disk
   std::optional<PidFile> pid_file;  // removed last, after the database is closed
   std::string no_pid_file;          // why
   if (!options.supervised) {

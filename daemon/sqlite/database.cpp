@@ -118,6 +118,11 @@ Result<void> add_ours(sqlite3* db, std::string_view table_prefix) {
 
 Result<sql::Handle> open_with(const fs::path& file, int flags,
                               std::chrono::milliseconds busy_timeout, const char* vfs = nullptr) {
+  // SQLite would wait for the other end of a FIFO.
+  std::error_code ignored;
+  if (fs::exists(file, ignored) && !fs::is_regular_file(file, ignored)) {
+    return failure(fmt::format("{} is not a regular file, so not a database", file.string()));
+  }
   sqlite3* raw = nullptr;
   const int code =
       sqlite3_open_v2(file.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);

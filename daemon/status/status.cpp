@@ -56,6 +56,7 @@ Status status_of(const json& from) {
   status.version = from.at("version").get<std::string>();
   status.started = from_seconds(from.at("started").get<double>());
   status.database = from.at("database").get<std::string>();
+  status.open_log = from.value("open_log", "");
   if (const json& trouble = from.at("trouble"); !trouble.is_null()) {
     status.trouble = Status::Trouble{trouble.at("what").get<std::string>(),
                                      from_seconds(trouble.at("since").get<double>()),
@@ -66,6 +67,8 @@ Status status_of(const json& from) {
     status.pause =
         Pause{from_seconds(pause->at("until").get<double>()), pause->at("counted").get<bool>()};
   }
+  status.lost_log_lines = from.value("lost_log_lines", std::uint64_t{0});
+  status.lost_log_why = from.value("lost_log_why", "");
   const json& rules = from.at("rules");
   if (!rules.at("version").is_null()) {
     status.rules_version = rules.at("version").get<std::int64_t>();
@@ -119,8 +122,11 @@ std::string status_json(const Status& status) {
               {"version", status.version},
               {"started", to_seconds(status.started)},
               {"database", status.database},
+              {"open_log", status.open_log},
               {"trouble", trouble},
               {"pause", pause},
+              {"lost_log_lines", status.lost_log_lines},
+              {"lost_log_why", status.lost_log_why},
               {"rules",
                {{"version", rules_version},
                 {"policies", status.policies},

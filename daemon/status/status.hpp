@@ -32,8 +32,13 @@ struct Status {
   std::string version;
   TimePoint started{};
   std::string database;
+  // Device and inode of its write-ahead log, by which the command sees that the daemon and the
+  // name mean the same database; empty: it is not open.
+  std::string open_log;
   std::optional<Trouble> trouble;
-  std::optional<Pause> pause;                 // in force
+  std::optional<Pause> pause;        // in force
+  std::uint64_t lost_log_lines = 0;  // since the log can no longer be written
+  std::string lost_log_why;
   std::optional<std::int64_t> rules_version;  // nullopt: no rules could be read yet
   std::uint64_t policies = 0;
   std::uint64_t rule_problems = 0;

@@ -69,6 +69,7 @@ Result<void> StatusWriter::write(const Status& status) const {
   // Renamed into place, so that readers never see half a status.
   const fs::path fresh = fmt::format("{}.{}", file_.string(), ::getpid());
   std::error_code code;
+  fs::remove(fresh, code);  // whatever it is: opening a FIFO would wait
   std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
   out << status_json(status);
   out.close();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "daemon/base/ascii.hpp"
+#include "daemon/base/read_file.hpp"
 
 namespace carbonio {
 namespace {
@@ -105,8 +107,9 @@ bool is_daemon(pid_t pid, const fs::path& config) {
 }
 
 std::optional<pid_t> find_daemon(const fs::path& config, const fs::path& pid_file) {
-  pid_t pid = 0;
-  std::ifstream{pid_file} >> pid;
+  constexpr std::size_t kMaxPidFile = 64;
+  const auto text = policyd::read_file(pid_file, kMaxPidFile);
+  const auto pid = static_cast<pid_t>(text ? std::atol(text->c_str()) : 0);
   if (pid > 1 && is_daemon(pid, config)) return pid;
   // The pid file is missing or stale, which must not hide a running daemon. While one starts in
   // the background there are two for a moment: the one that stays is the other's child.

@@ -8,8 +8,11 @@
 #include <cerrno>
 #include <chrono>
 #include <system_error>
+#include <thread>
 
 #include "daemon/sqlite/database.hpp"
+#include "daemon/status/status.hpp"
+#include "daemon/store/recovery/file_ids.hpp"
 #include "plugin/database/as_owner.hpp"
 
 namespace limits {
@@ -67,6 +70,26 @@ std::string advice(const DaemonConfig& daemon, const std::string& message) {
   return {};
 }
 
+// Whether the daemon has the database open that the name now leads to. Two programs that write to
+// one file with a log each would damage it, as after `mv FILE OTHER; ln -s OTHER FILE`. The daemon
+// notices that within a second or two and opens the right one.
+Result<void> check_same_file(const DaemonConfig& daemon) {
+  if (!daemon.read || !daemon.configured) return {};
+  const fs::path file = policyd::status_file_of(daemon.config.pid_file);
+  for (int tries = 50;; --tries) {
+    const auto status = policyd::read_status(file);
+    if (!status || !*status || (*status)->open_log.empty()) return {};
+    const auto log = policyd::FileId::of(policyd::real_path(daemon.config.database) += "-wal");
+    if (log && log->to_string() == (*status)->open_log) return {};
+    if (tries == 0) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  return policyd::failure(fmt::format(
+      "the daemon has another file open than {}: it was moved or replaced; to open this "
+      "one: carbonio-limits service restart",
+      daemon.config.database.string()));
+}
+
 }  // namespace
 
 DaemonConfig find_daemon_config(const std::optional<std::string>& given_database,
@@ -116,6 +139,7 @@ Result<void> make_database(const DaemonConfig& daemon) {
 }
 
 Result<OpenDatabase> open_as_owner(const DaemonConfig& daemon) {
+  if (auto same = check_same_file(daemon); !same) return tl::unexpected{same.error()};
   if (auto became = become_owner_of(daemon.config.database); !became)
     return tl::unexpected{became.error()};
   // Read and write even for reading: the last connection to close cleans up the write-ahead log.

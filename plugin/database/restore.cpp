@@ -108,6 +108,12 @@ Result<void> check_readable(const fs::path& backup) {
   if (fs::is_directory(status)) {
     return failure(fmt::format("{} is a folder; give the copy in it", backup.string()));
   }
+  if (!fs::is_regular_file(status)) {
+    return failure(
+        fmt::format("{} is not a regular file; give a copy created by 'carbonio-limits "
+                    "backup'",
+                    backup.string()));
+  }
   if (access(backup.c_str(), R_OK) == 0) return {};
   return failure(
       fmt::format("cannot read {}: {}; user {}, who owns the database, must be able to read it "

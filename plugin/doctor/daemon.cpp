@@ -6,8 +6,9 @@
 
 #include <cerrno>
 #include <csignal>
-#include <fstream>
+#include <cstdlib>
 
+#include "daemon/base/read_file.hpp"
 #include "daemon/base/shell_words.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/rules/rules_loader.hpp"
@@ -163,17 +164,24 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
                             "start",
                             status.version, status.pid, status.requests));
   if (status.trouble) {
-    findings.wrong(
-        problem::kTrouble,
-        fmt::format("the daemon cannot use its database: {}; {} counters wait to be "
-                    "stored",
-                    escaped(status.trouble->what), status.trouble->unstored),
-        effect_of_trouble(status, question),
-        advice(fmt::format("fix the database (see above); the daemon keeps retrying, every {} s "
-                           "while it has no limits",
-                           question.daemon.config.bypass_timeout.count())));
+    findings.wrong(problem::kTrouble,
+                   fmt::format("the daemon cannot use its database: {}; {} counters wait to be "
+                               "stored",
+                               escaped(status.trouble->what), status.trouble->unstored),
+                   effect_of_trouble(status, question),
+                   advice("fix the database (see above); the daemon tries again each second"));
   } else {
     findings.well(check::kDaemonTrouble, "the daemon can store its counters");
+  }
+  if (status.lost_log_lines > 0) {
+    findings.wrong(
+        problem::kLostLines,
+        fmt::format("the daemon cannot write its log: {}; lines lost so far: {}",
+                    escaped(status.lost_log_why), status.lost_log_lines),
+        "refusals are not logged",
+        advice(fmt::format("free space there (df -h {}); the daemon writes again by "
+                           "itself",
+                           escaped(question.daemon.config.log_file.parent_path().string()))));
   }
   check_refused_requests(status.refused_requests, findings);
   std::error_code code;
@@ -197,8 +205,9 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
 
 // A process that wrote the pid file but no status: the Perl daemon, or one that hangs.
 bool runs_by_pid_file(const fs::path& file) {
-  pid_t pid = 0;
-  std::ifstream{file} >> pid;
+  constexpr std::size_t kMaxPidFile = 64;
+  const auto text = policyd::read_file(file, kMaxPidFile);
+  const auto pid = static_cast<pid_t>(text ? std::atol(text->c_str()) : 0);
   return pid > 1 && (::kill(pid, 0) == 0 || errno == EPERM);
 }
 

@@ -82,6 +82,7 @@ inline constexpr Problem kTrouble{"daemon.trouble", "daemon.trouble"};
 inline constexpr Problem kOtherDatabase{"daemon.database", "daemon.database"};
 inline constexpr Problem kOtherModules{"daemon.modules", "daemon.modules"};
 inline constexpr Problem kLog{"daemon.log", "daemon.log"};
+inline constexpr Problem kLostLines{"daemon.log_lines", "daemon.log_lines"};
 inline constexpr Problem kPidFile{"daemon.pid_file", "daemon.pid_file"};
 
 // Postfix.

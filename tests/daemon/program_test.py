@@ -111,10 +111,9 @@ class CheckConfig(ProgramTest):
     def test_what_does_not_fit_this_host_is_a_warning(self):
         for old, new, words in [
             ("[Quotas]\nenable=1", "[Quotas]\nenable=0", ("no module is enabled", "[Quotas]")),
-            ("[database]\n", "user=nobodyx\n[database]\n", ("user 'nobodyx' does not exist",)),
-            ("[database]\n", "group=nobodyx\n[database]\n", ("group 'nobodyx' does not exist",)),
-            ("host=localhost", "host=no-such-host.invalid",
-             ("host 'no-such-host.invalid'", "set host to localhost")),
+            ("log_mail=main", "log_mail=mail@syslog:udp,192.0.2.1",
+             ("log_mail", "is not supported; mail is logged to the system log")),
+            ("log_mail=main", "log_mail=somewhere", ("mail is logged to log_file",)),
             ("DSN=DBI:SQLite:dbname=", "DSN=DBI:SQLite:dbname=/no/such", ("folder /no/such",)),
         ]:
             with self.subTest(new):
@@ -124,7 +123,24 @@ class CheckConfig(ProgramTest):
                 self.assertEqual(done.returncode, 0)
                 for word in words:
                     self.assertIn(word, done.stdout)
-                self.assertNotIn("OK", done.stdout)
+                self.assertIn("warning", done.stdout)
+
+    def test_what_keeps_it_from_starting_is_an_error(self):
+        for old, new, words in [
+            ("[database]\n", "user=nobodyx\n[database]\n", ("user 'nobodyx' does not exist",)),
+            ("[database]\n", "group=nobodyx\n[database]\n", ("group 'nobodyx' does not exist",)),
+            ("host=localhost", "host=no-such-host.invalid",
+             ("host 'no-such-host.invalid'", "set host to localhost")),
+        ]:
+            with self.subTest(new):
+                daemon = self.make_daemon(start=False)
+                self.edit(daemon, old, new)
+                done = self.check(daemon)
+                self.assertEqual(done.returncode, 2)
+                for word in ("error: ", "does not start", *words):
+                    self.assertIn(word, done.stdout)
+                started = run("--config", daemon.config, "--fg")
+                self.assertEqual(started.returncode, 2, "the check says what happens")
 
     def test_an_unknown_key_is_a_warning_with_the_nearest(self):
         daemon = self.make_daemon(start=False)

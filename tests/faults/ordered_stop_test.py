@@ -46,9 +46,9 @@ class Locked(Case):
 
     def test_by_an_admin_who_keeps_the_lock_over_the_restart(self):
         self.daemon.restart()
-        self.daemon.wait_for_log("WARNING", "1 counters could not be stored and are kept in ",
+        self.daemon.wait_for_log("WARNING", "50 messages could not be stored and are kept in ",
                                  "database is locked")
-        self.daemon.wait_for_log("NOTICE", "took over 1 counters from ")
+        self.daemon.wait_for_log("NOTICE", "took over 1 counters and 50 messages from ")
         self.assertEqual(self.ask_many(self.daemon, 11), ALL[50:])
         self.daemon.restart()
         self.assertEqual(self.daemon.ask(), "DEFER later")

@@ -434,6 +434,24 @@ class Running(Host):
         self.try_out("daemon.log")
 
     @needs_root
+    def test_daemon_log_lines(self):
+        self.make()
+        folder = self.daemon.log_file.parent
+        disk = ["mount", "-t", "tmpfs", "-o", "size=16k,mode=0777", "tmpfs", folder]
+        if subprocess.run(disk, capture_output=True).returncode != 0:
+            self.skipTest("cannot mount a tmpfs here")
+        self.addCleanup(subprocess.run, ["umount", "-l", folder])
+        (folder / "ballast").write_bytes(b"x" * 16384)
+        self.daemon.process.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: self.daemon.ask() and
+                                   "daemon.log_lines" in self.found(), 30))
+        found = self.found()["daemon.log_lines"][0]
+        self.assertIn(f"df -h {folder}", found["fix"])
+        self.type_it(f"df -h {folder}")
+        (folder / "ballast").unlink()
+        self.assertTrue(eventually(lambda: self.daemon.ask() and not self.found(), 30))
+
+    @needs_root
     def test_daemon_pid_file(self):
         self.make()
         self.daemon.ask()

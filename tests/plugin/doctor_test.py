@@ -524,7 +524,7 @@ class NoLimits(DoctorTest):
                 self.assertTrue(self.daemon.ask().startswith(answer))
                 [finding] = self.wrong(settled=False)["daemon.trouble"]
                 self.assertIn(words, finding["why"])
-                self.assertIn("every 30 s", finding["fix"])
+                self.assertIn("tries again each second", finding["fix"])
 
 
 class Running(DoctorTest):

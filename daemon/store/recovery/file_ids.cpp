@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/store/recovery/file_ids.hpp"
 
+#include <system_error>
+
 namespace policyd {
 namespace {
 
@@ -16,7 +18,25 @@ std::optional<DatabaseState::File> state_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-DatabaseState DatabaseState::of(const std::filesystem::path& database) {
+std::filesystem::path real_path(const std::filesystem::path& database) {
+  std::error_code code;
+  std::filesystem::path path = database;
+  // A link may lead to a file that does not exist yet.
+  for (int links = 0; links < 16 && std::filesystem::is_symlink(path, code); ++links) {
+    path = path.parent_path() / std::filesystem::read_symlink(path, code);
+  }
+  const auto real = std::filesystem::weakly_canonical(path, code);
+  return code ? database : real;
+}
+
+DatabaseIds DatabaseIds::of(const std::filesystem::path& database) {
+  const auto real = real_path(database);
+  return {FileId::of(real), FileId::of(std::filesystem::path{real} += "-wal"),
+          FileId::of(std::filesystem::path{real} += "-shm")};
+}
+
+DatabaseState DatabaseState::of(const std::filesystem::path& named) {
+  const auto database = real_path(named);
   DatabaseState out{state_of(database), state_of(std::filesystem::path{database} += "-wal"), 0, 0};
   struct stat folder {};
   if (::stat(database.parent_path().c_str(), &folder) == 0) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace policyd {
 
@@ -16,6 +17,10 @@ struct FileId {
   ino_t inode = 0;
   bool operator==(const FileId&) const = default;
 
+  [[nodiscard]] std::string to_string() const {
+    return std::to_string(device) + ":" + std::to_string(inode);
+  }
+
   static std::optional<FileId> of(const std::filesystem::path& file) {
     struct stat status {};
     if (::stat(file.c_str(), &status) != 0) return std::nullopt;
@@ -23,15 +28,15 @@ struct FileId {
   }
 };
 
+// Where SQLite keeps a database: it follows links, and puts the log beside the file itself.
+std::filesystem::path real_path(const std::filesystem::path& database);
+
 // nullopt: there is no such file.
 struct DatabaseIds {
   std::optional<FileId> file, log, index;
   bool operator==(const DatabaseIds&) const = default;
 
-  static DatabaseIds of(const std::filesystem::path& database) {
-    return {FileId::of(database), FileId::of(std::filesystem::path{database} += "-wal"),
-            FileId::of(std::filesystem::path{database} += "-shm")};
-  }
+  static DatabaseIds of(const std::filesystem::path& database);
 };
 
 // What stat() says of a database and its folder: equal only if nobody has changed its content, its

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 using Steady = std::chrono::steady_clock;
 using Kind = FileFinding::Kind;
 
-fs::path log_of(const fs::path& database) { return fs::path{database} += "-wal"; }
+fs::path log_of(const fs::path& database) { return real_path(database) += "-wal"; }
 
 // 0 if there is no such file.
 std::uintmax_t size_of(const fs::path& file) {

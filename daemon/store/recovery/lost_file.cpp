@@ -65,11 +65,15 @@ void LostFile::remember(const FileFinding& finding) {
   }
 }
 
-void LostFile::replace_at_end(std::uintmax_t log_bytes, Millis patience) {
-  if (!open_) return;
-  const auto finding = lost_ ? std::nullopt : watch_.look(ids_, log_bytes);
+void LostFile::look(std::uintmax_t log_bytes) {
+  if (!open_ || lost_) return;
+  const auto finding = watch_.look(ids_, log_bytes);
   if (finding && finding->kind != FileFinding::Kind::unfit) remember(*finding);
-  if (!lost_) return;
+}
+
+void LostFile::replace_at_end(std::uintmax_t log_bytes, Millis patience) {
+  look(log_bytes);
+  if (!open_ || !lost_) return;
   auto result = backups_.replace_at_end(lost_as_);
   if (result.wait_for(patience) == std::future_status::ready) replaced(result.get());
 }

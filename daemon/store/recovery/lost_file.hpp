@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "daemon/base/clock.hpp"
 #include "daemon/log/maillog.hpp"
@@ -35,14 +36,17 @@ class LostFile {
   void opened();
   void closed();
   void on_rules_version(std::int64_t version) { backups_.on_rules_version(version); }
+  [[nodiscard]] std::string open_log() const { return ids_.log ? ids_.log->to_string() : ""; }
   // An error suggests that it is damaged.
   void check_now() { watch_.check_now(); }
   // It was found missing when it was to be opened.
   void replace_missing() { replace(FileFinding::Kind::gone); }
 
-  // At the end, when the loop no longer runs: replaces it within `patience` if it is lost at this
-  // moment, or its log is shorter than the `log_bytes` that were committed to it. Afterwards
-  // is_lost() tells whether it still is.
+  // Once the loop no longer runs: notices at once if it is lost, or its log is shorter than the
+  // `log_bytes` that were committed to it, which another commit would hide.
+  void look(std::uintmax_t log_bytes);
+  // At the end: looks, and replaces it within `patience` if it is lost. Afterwards is_lost() tells
+  // whether it still is.
   void replace_at_end(std::uintmax_t log_bytes, Millis patience);
 
   // What is open no longer has a name, or is damaged.

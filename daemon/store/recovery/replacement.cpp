@@ -51,10 +51,11 @@ Result<void> set_aside(const fs::path& database, const fs::path& name) {
 
 // SQLite would replay the log of the file that was open into the one that has its name now.
 void remove_log_of(const DatabaseIds& ids, const fs::path& database) {
-  const DatabaseIds now = DatabaseIds::of(database);
+  const fs::path log = with_tail(database, "-wal");
+  const fs::path index = with_tail(database, "-shm");
   std::error_code ignored;
-  if (now.log && now.log == ids.log) fs::remove(with_tail(database, "-wal"), ignored);
-  if (now.index && now.index == ids.index) fs::remove(with_tail(database, "-shm"), ignored);
+  if (ids.log && FileId::of(log) == ids.log) fs::remove(log, ignored);
+  if (ids.index && FileId::of(index) == ids.index) fs::remove(index, ignored);
 }
 
 Result<void> check_sound(const fs::path& file, std::string_view table_prefix) {
@@ -75,10 +76,12 @@ Result<void> copy_backup(const fs::path& database, const fs::path& to, const Fil
 
 class Replacing {
  public:
-  Replacing(const fs::path& database, std::string table_prefix, const FileAccess& access,
+  // `name` may be a link to the file.
+  Replacing(const fs::path& name, std::string table_prefix, const FileAccess& access,
             LiveCopy& live, const std::atomic<bool>& stop)
-      : database_(database),
-        candidate_(with_tail(database, ".new")),
+      : database_(real_path(name)),
+        name_(name),
+        candidate_(with_tail(database_, ".new")),
         table_prefix_(std::move(table_prefix)),
         access_(access),
         live_(live),
@@ -88,7 +91,10 @@ class Replacing {
     // A file that is still open here, without its name, has everything.
     const bool complete =
         lost != Kind::damaged && live_.copy(candidate_, access_, kNoPause, stop_).has_value();
-    if (complete || lost == Kind::other) remove_log_of(ids, database_);
+    if (complete || lost == Kind::other) {
+      remove_log_of(ids, database_);
+      remove_log_of(ids, name_);  // a file that was moved behind a link left it there
+    }
     if (lost == Kind::other && check_sound(database_, table_prefix_)) return take(complete);
     if (stop_) return failure("interrupted");
     std::string what;
@@ -117,9 +123,9 @@ class Replacing {
 
   Result<void> make_from_backup(std::string& what) {
     std::error_code code;
-    auto copied = copy_backup(database_, candidate_, access_);
+    auto copied = copy_backup(name_, candidate_, access_);
     if (copied) {
-      what = fmt::format("the backup {}", backup_of(database_).string());
+      what = fmt::format("the backup {}", backup_of(name_).string());
     } else {
       remove_database(candidate_);
       if (auto made = make_fresh(); !made) return made;
@@ -161,7 +167,8 @@ class Replacing {
     return {};
   }
 
-  const fs::path& database_;
+  fs::path database_;
+  const fs::path& name_;
   fs::path candidate_;
   std::string table_prefix_;
   const FileAccess& access_;
@@ -187,11 +194,12 @@ Result<Replacement> replace_damaged_by_backup(const fs::path& database) {
     const Soundness found = check_soundness(db->get(), {}, Care::thorough);
     if (found.state != Soundness::State::damaged) return failure("the database is not damaged");
   }
-  const fs::path candidate = with_tail(database, ".new");
-  const fs::path aside = name_aside(database, "damaged");
+  const fs::path real = real_path(database);
+  const fs::path candidate = with_tail(real, ".new");
+  const fs::path aside = name_aside(real, "damaged");
   auto done = copy_backup(database, candidate, FileAccess::of(database));
-  if (done) done = set_aside(database, aside);
-  if (done) done = rename_if_exists(candidate, database);
+  if (done) done = set_aside(real, aside);
+  if (done) done = rename_if_exists(candidate, real);
   if (!done) return tl::unexpected{done.error()};
   return Replacement{false,
                      fmt::format("replaced by the backup {}, with its rules and counters; the "

@@ -13,12 +13,13 @@ void Trouble::begin(Kind kind, std::string what, std::string_view consequence, M
   const auto now = std::chrono::steady_clock::now();
   // While batches cannot be committed the reasons may alternate: one line is enough.
   const bool known = kind == Kind::writing ? !current.empty() : current == what;
-  const bool waits = kind == Kind::writing && !unlogged_.empty();
+  const bool waits = kind == unlogged_kind_ && !unlogged_.empty();
   if (!known || (waits && unnoticed == Millis{0})) {
     std::string line = fmt::format("database trouble: {}; {}", what, consequence);
-    unlogged_.clear();
+    if (waits) unlogged_.clear();
     if (unnoticed > Millis{0}) {
       unlogged_ = std::move(line);
+      unlogged_kind_ = kind;
       due_ = now + unnoticed;
     } else {
       log_.error(line);
@@ -29,7 +30,7 @@ void Trouble::begin(Kind kind, std::string what, std::string_view consequence, M
 }
 
 bool Trouble::end(Kind kind) {
-  const bool unlogged = kind == Kind::writing && !std::exchange(unlogged_, {}).empty();
+  const bool unlogged = kind == unlogged_kind_ && !std::exchange(unlogged_, {}).empty();
   return !std::exchange(now_[static_cast<std::size_t>(kind)], {}).empty() && !unlogged;
 }
 

@@ -43,7 +43,8 @@ class Trouble {
   Millis remind_every_;
   std::array<std::string, 3> now_;
   std::chrono::steady_clock::time_point reminded_;
-  std::string unlogged_;  // of Kind::writing, the line that may be due
+  std::string unlogged_;  // the line that may be due
+  Kind unlogged_kind_ = Kind::writing;
   std::chrono::steady_clock::time_point due_;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/store/sqlite/checkpoint.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "daemon/sqlite/database.hpp"
@@ -13,17 +12,15 @@ namespace {
 constexpr int kMaxPasses = 4;
 }
 
-Checkpoint::Checkpoint(EventLoop& loop, std::filesystem::path file, std::int64_t largest_log,
+Checkpoint::Checkpoint(EventLoop& loop, std::filesystem::path file,
                        std::function<void()> almost_done)
     : loop_(loop),
       file_(std::move(file)),
-      begin_bytes_(std::min(kBeginBytes, largest_log / 2)),
       almost_done_(std::move(almost_done)),
       thread_("checkpoint", [this] { work(); }) {}
 
-void Checkpoint::on_wal_size(std::int64_t bytes) {
-  if (bytes < begin_bytes_ || running_) return;
-  running_ = true;
+void Checkpoint::start() {
+  if (std::exchange(running_, true)) return;
   thread_.change([this] { wanted_ = true; });
 }
 

@@ -17,18 +17,13 @@ namespace policyd {
 
 class Checkpoint {
  public:
-  // The size of the log at which a checkpoint starts; half of the largest if that is less.
-  static constexpr std::int64_t kBeginBytes = 32 * 1024 * 1024;
   // At most this many frames are moved while a batch waits; with more, another pass comes first.
   static constexpr int kFewFrames = 500;
 
-  Checkpoint(EventLoop& loop, std::filesystem::path file, std::int64_t largest_log,
-             std::function<void()> almost_done);
+  Checkpoint(EventLoop& loop, std::filesystem::path file, std::function<void()> almost_done);
 
-  // The size of the log, after each commit. The loop's thread; cheap.
-  void on_wal_size(std::int64_t bytes);
-  // Whatever its size.
-  void try_again() { on_wal_size(begin_bytes_); }
+  // Unless one is in progress. The loop's thread; cheap.
+  void start();
 
  private:
   void work();
@@ -36,7 +31,6 @@ class Checkpoint {
 
   EventLoop& loop_;
   std::filesystem::path file_;
-  std::int64_t begin_bytes_;
   std::function<void()> almost_done_;
   bool running_ = false;  // the loop's thread
   sql::Handle db_;        // the thread's

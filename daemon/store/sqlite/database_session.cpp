@@ -66,8 +66,9 @@ void DatabaseSession::roll_back() {
   index_.forget();
 }
 
-int DatabaseSession::restart_log() {
-  return sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+int DatabaseSession::restart_log(bool give_back) {
+  const int mode = give_back ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART;
+  return sqlite3_wal_checkpoint_v2(db_.get(), nullptr, mode, nullptr, nullptr);
 }
 
 std::optional<bool> DatabaseSession::foreign_commit() {

@@ -35,8 +35,9 @@ class DatabaseSession {
   int commit();
   // Whatever was read in the transaction counts as changed.
   void roll_back();
-  // Restarts the log after a checkpoint, between two batches.
-  int restart_log();
+  // Moves the rest of the log into the database and restarts it, between two batches. `give_back`:
+  // the space of its file too, after which all cached counters are read again.
+  int restart_log(bool give_back);
 
   // Whether another connection has committed since remember_version(); nullopt if that cannot be
   // read. Outside of a transaction false only means that it had not at that moment: whatever is

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/store/sqlite/pending_writes.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace policyd {
@@ -9,6 +10,8 @@ namespace {
 // Batches whose questions are remembered for Postfix's retry after a crash. Only questions without
 // an answer are repeated: those of the last batch; the rest is reserve.
 constexpr std::int64_t kRingSlots = 16;
+// A batch has fewer; more wait at a stop.
+constexpr std::size_t kMaxSessionsAtOnce = 1000;
 // Before each row in what is saved.
 constexpr char kQuota = 1;
 constexpr char kAccounting = 2;
@@ -111,7 +114,7 @@ int PendingWrites::write(std::size_t max) {
   int code = quotas_.write_dirty(max);
   if (code == SQLITE_OK) code = accounting_.write_dirty(max);
   if (code == SQLITE_OK) code = write_hashes();
-  if (code == SQLITE_OK) code = sessions_.write();
+  if (code == SQLITE_OK) code = sessions_.write(std::min(max, kMaxSessionsAtOnce));
   return code;
 }
 

@@ -37,8 +37,8 @@ class PendingWrites final : public Transaction {
   int decide(Store::Uses uses, const Store::Decide& decide);
   void end_batch();
 
-  // Writes at most `max` rows of each counter table, and the rest of the batch, in the open
-  // transaction. SQLITE_OK or the error.
+  // Writes at most `max` rows of each counter table and of session_tracking, and the rest of the
+  // batch, in the open transaction. SQLITE_OK or the error.
   int write(std::size_t max);
   void committed() {
     each_counter_table([](auto& table) { table.committed(); });
@@ -60,11 +60,11 @@ class PendingWrites final : public Transaction {
   [[nodiscard]] std::string save() const;
   Result<void> load(std::string_view saved);
 
+  [[nodiscard]] std::size_t messages() const { return sessions_.size(); }
   // Counter rows that are not stored yet.
   [[nodiscard]] std::size_t dirty() const { return quotas_.dirty() + accounting_.dirty(); }
-  [[nodiscard]] bool nothing_to_write() const {
-    return dirty() == 0 && hashes_.empty() && sessions_.empty();
-  }
+  [[nodiscard]] bool all_rows_stored() const { return dirty() == 0 && sessions_.empty(); }
+  [[nodiscard]] bool nothing_to_write() const { return all_rows_stored() && hashes_.empty(); }
   // Changes since the last call that will not be stored, because too many were waiting.
   std::size_t take_lost() { return quotas_.take_lost() + accounting_.take_lost(); }
 

@@ -70,12 +70,19 @@ void RulesSource::refresh(sqlite3* db) {
     force_reload_ = false;
     request(version, From::database);
   } else {
-    log_.error(
-        fmt::format("cannot read the rules; keeping the previous ones: {}", rules.error().message));
+    log_failure(rules.error().message);
   }
 }
 
+// Each batch may try again.
+void RulesSource::log_failure(const std::string& message) {
+  if (message == logged_failure_) return;
+  logged_failure_ = message;
+  log_.error(fmt::format("cannot read the rules; keeping the previous ones: {}", message));
+}
+
 void RulesSource::adopt(std::shared_ptr<const Rules> rules) {
+  logged_failure_.clear();
   log_problems(*rules);
   log_.notice(fmt::format("rules version {}: {} policies, {} rows", rules->version,
                           rules->policies.size(), rules->row_count));
@@ -144,8 +151,7 @@ void RulesSource::loaded(const Loaded& rules) {
   if (rules) {
     adopt(*rules);
   } else {
-    log_.error(
-        fmt::format("cannot read the rules; keeping the previous ones: {}", rules.error().message));
+    log_failure(rules.error().message);
   }
 }
 

@@ -47,6 +47,7 @@ class RulesSource {
 
   void adopt(std::shared_ptr<const Rules> rules);
   void log_problems(const Rules& rules);
+  void log_failure(const std::string& message);
   enum class From : std::uint8_t { database, unwritable };
   void request(std::int64_t version, From from);
   void work();                    // the thread
@@ -64,6 +65,7 @@ class RulesSource {
   std::int64_t requested_ = 0;  // version of the load in progress
   bool force_reload_ = false;
   std::unordered_set<std::string> known_problems_;
+  std::string logged_failure_;  // since the last success
 
   // Shared with the thread.
   std::optional<From> load_;

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -99,9 +100,11 @@ std::optional<SessionRow> SessionTable::find(std::string_view instance) {
   return row;
 }
 
-int SessionTable::write() {
-  if (db_ == nullptr) return SQLITE_OK;
-  for (const SessionRow& row : rows_) {
+int SessionTable::write(std::size_t max) {
+  const std::size_t count = db_ == nullptr ? rows_.size() : std::min(max, rows_.size());
+  written_ = static_cast<std::ptrdiff_t>(count);
+  for (std::size_t i = 0; db_ != nullptr && i < count; ++i) {
+    const SessionRow& row = rows_[i];
     const int code = insert(row);
     if (code == SQLITE_DONE) {
       logged_ = false;

@@ -5,10 +5,12 @@
 // latest wait in memory, and the others are dropped.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "daemon/counting/state_bytes.hpp"
@@ -34,11 +36,12 @@ class SessionTable {
   void put(SessionRow row) { rows_.push_back(std::move(row)); }
 
   [[nodiscard]] bool empty() const { return rows_.empty(); }
+  [[nodiscard]] std::size_t size() const { return rows_.size(); }
 
-  // Writes the added rows in the open transaction, replacing rows of the same Instance. An error
-  // only if that ended the transaction, which concerns the counters too.
-  int write();
-  void committed() { rows_.clear(); }
+  // Writes at most `max` of the added rows in the open transaction, replacing rows of the same
+  // Instance. An error only if that ended the transaction, which concerns the counters too.
+  int write(std::size_t max);
+  void committed() { rows_.erase(rows_.begin(), rows_.begin() + std::exchange(written_, 0)); }
   void end_batch();
 
   // Appends the rows that are not written, each after `mark`, for another process to load().
@@ -55,7 +58,8 @@ class SessionTable {
   sql::Statement select_, insert_;
   std::unordered_set<std::string> under_way_;
   std::vector<SessionRow> rows_;
-  bool logged_ = false;  // that rows cannot be written, since the last that was
+  std::ptrdiff_t written_ = 0;  // of them, in the open transaction
+  bool logged_ = false;         // that rows cannot be written, since the last that was
 };
 
 }  // namespace policyd

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -30,6 +31,11 @@ constexpr Millis kRetryAfter{20};
 constexpr std::size_t kRowsAtOnce = 1000;
 // At the end, when no answer waits; a transaction stays in memory until its commit.
 constexpr std::size_t kRowsAtTheEnd = 20'000;
+constexpr std::size_t kAllRows = std::numeric_limits<std::size_t>::max();
+constexpr const char* kDiskFull = "the disk of the database is almost full";
+
+// SQLite reports a log's index that cannot grow as an I/O error.
+bool is_full(int code) { return code == SQLITE_FULL || code == SQLITE_IOERR; }
 
 }  // namespace
 
@@ -40,6 +46,7 @@ SqliteStore::SqliteStore(EventLoop& loop, Maillog& log, SqliteStoreSettings sett
       trouble_(log, settings_.remind_every),
       rules_(loop, log, settings_.file, settings_.table_prefix),
       pending_(log, rules_, settings_.cache_entries),
+      log_room_(settings_.file, settings_.largest_log),
       file_(loop, log, trouble_,
             {settings_.file, settings_.table_prefix, settings_.poll_every, settings_.check_every},
             settings_.backup_every,
@@ -137,8 +144,9 @@ Result<void> SqliteStore::open_existing() {
   if (auto prepared = prepare(); !prepared) {
     return failure(fmt::format("{}: {}", settings_.file.string(), prepared.error().message));
   }
-  checkpoint_ = std::make_unique<Checkpoint>(loop_, settings_.file, settings_.largest_log,
-                                             [this] { finish_checkpoint(); });
+  log_room_.look_again();
+  checkpoint_ =
+      std::make_unique<Checkpoint>(loop_, settings_.file, [this] { finish_checkpoint(); });
   session_.start_serving(settings_.sync_each_commit,
                          [this](std::int64_t bytes) { on_wal_size(bytes); });
   loop_.after(kForgetCountedAfter, guard_.wrap([this] { pending_.forget_counted(); }));
@@ -183,21 +191,30 @@ void SqliteStore::reopen(bool adopted) {
 
 void SqliteStore::on_wal_size(std::int64_t bytes) {
   log_bytes_ = bytes;
-  checkpoint_->on_wal_size(bytes);
-  if (bytes <= settings_.largest_log || trouble_.is(Kind::log)) return;
+  const LogRoom::Need need = log_room_.on_log_size(bytes);
+  if (need != LogRoom::Need::nothing) checkpoint_->start();
+  const bool too_large = bytes > settings_.largest_log;
+  if ((!too_large && need != LogRoom::Need::stop) || trouble_.is(Kind::log)) return;
   storing_later_ = true;
-  trouble_.begin(Kind::log,
-                 fmt::format("the write-ahead log has grown to {} MiB, because a reader keeps an "
-                             "old snapshot open",
-                             bytes >> 20),
-                 "counting in memory until it finishes");
+  if (too_large) {
+    trouble_.begin(Kind::log,
+                   fmt::format("the write-ahead log has grown to {} MiB, because a reader keeps an "
+                               "old snapshot open",
+                               bytes >> 20),
+                   "counting in memory until it finishes");
+  } else {
+    trouble_.begin(Kind::log, kDiskFull, "counting in memory until there is room",
+                   settings_.short_lock);
+  }
 }
 
 // Little is left to move, and no batch is writing.
 void SqliteStore::finish_checkpoint() {
   if (!session_ || done_ || file_.is_lost()) return;
-  if (session_.restart_log() != SQLITE_OK || !trouble_.is(Kind::log)) return;
+  if (session_.restart_log(log_room_.is_tight()) != SQLITE_OK) return;
+  if (!trouble_.is(Kind::log) || !log_room_.can_begin()) return;
   trouble_.end(Kind::log);
+  storing_later_ |= !pending_.all_rows_stored();
   store_some();
 }
 
@@ -209,7 +226,9 @@ void SqliteStore::commit(TimePoint now, Uses uses, Decide decide, Done done) {
   batch_began_ = Steady::now();
   next_wait_ = settings_.first_retry;
   pending_.begin_batch(now);
-  if (!may_write() || (storing_later_ && batch_began_ - last_attempt_ < kRetryAfter)) {
+  // A full disk is left to the timer.
+  const bool soon = batch_began_ - last_attempt_ < kRetryAfter || is_full(last_code_);
+  if (!may_write() || (storing_later_ && soon)) {
     decide_(pending_);
     finish(Outcome::remembered);
     return;
@@ -235,19 +254,24 @@ void SqliteStore::attempt() {
   if (code == SQLITE_OK) {
     code = decide_once();
     if (code == SQLITE_OK) {
-      code = write_and_commit(storing_later_ ? kRowsAtOnce : pending_.dirty());
+      code = write_and_commit(storing_later_ ? log_room_.rows_at_once(kRowsAtOnce) : kAllRows);
     }
     if (code == SQLITE_OK) {
-      if (storing_later_ && pending_.dirty() == 0) on_all_stored();
+      if (storing_later_ && pending_.all_rows_stored()) on_all_stored();
       return finish(storing_later_ ? Outcome::remembered : Outcome::stored);
     }
   }
-  last_error_ = session_.error();
-  const int kind = code & 0xFF;
-  was_locked_ = kind == SQLITE_BUSY;
-  if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB) file_.check_now();
+  note_error(code);
   roll_back();
   wait_or_remember();
+}
+
+void SqliteStore::note_error(int code) {
+  last_error_ = session_.error();
+  last_code_ = code & 0xFF;
+  if (last_code_ == SQLITE_CORRUPT || last_code_ == SQLITE_NOTADB) file_.check_now();
+  // The log may hold what fills the disk.
+  if (is_full(last_code_)) checkpoint_->start();
 }
 
 // In the open transaction, which must not be committed if this is not SQLITE_OK.
@@ -265,7 +289,8 @@ void SqliteStore::wait_or_remember() {
     return;
   }
   if (!std::exchange(decided_, true)) decide_(pending_);
-  if (may_write()) report_trouble(last_error_, was_locked_ ? settings_.short_lock : Millis{0});
+  if (may_write())
+    report_trouble(last_error_, last_code_ == SQLITE_BUSY ? settings_.short_lock : Millis{0});
   finish(Outcome::remembered);
 }
 
@@ -349,18 +374,20 @@ void SqliteStore::roll_back() {
 // A timer: there may be trouble, and no batches.
 void SqliteStore::retry_pending() {
   trouble_.remind(pending_.dirty());
-  if (trouble_.is(Kind::log) && checkpoint_) checkpoint_->try_again();
+  if (trouble_.is(Kind::log) && checkpoint_) checkpoint_->start();
   if (storing_later_) store_some();
 }
 
 void SqliteStore::store_some() {
   if (!storing_later_ || !may_write() || done_) return;
   pending_.begin_batch(wall_clock());
-  if (begin() != SQLITE_OK || write_and_commit(kRowsAtOnce) != SQLITE_OK) {
-    last_error_ = session_.error();
+  int code = begin();
+  if (code == SQLITE_OK) code = write_and_commit(log_room_.rows_at_once(kRowsAtOnce));
+  if (code != SQLITE_OK) {
+    note_error(code);
     return roll_back();
   }
-  if (pending_.dirty() == 0) return on_all_stored();
+  if (pending_.all_rows_stored()) return on_all_stored();
   loop_.post(guard_.wrap([this] { store_some(); }));
 }
 
@@ -386,6 +413,7 @@ void SqliteStore::report_trouble(std::string what, Millis unnoticed) {
 
 void SqliteStore::on_all_stored() {
   storing_later_ = false;
+  last_code_ = SQLITE_OK;
   if (trouble_.end(Kind::writing)) {
     log_.notice("database writable again; all pending counters are stored");
   }
@@ -401,7 +429,7 @@ void SqliteStore::on_all_stored() {
 
 void SqliteStore::close(std::chrono::milliseconds patience) {
   const auto until = Steady::now() + patience;
-  trouble_.end(Kind::log);
+  if (trouble_.end(Kind::log) && session_) session_.restart_log(true);
   file_.replace_at_end(static_cast<std::uintmax_t>(log_bytes_), patience);
   if (file_.is_lost()) pending_.overwrite_tables();
   store_at_end(until);
@@ -411,10 +439,13 @@ void SqliteStore::close(std::chrono::milliseconds patience) {
 
 void SqliteStore::store_at_end(Steady::time_point until) {
   while (may_write() && !pending_.nothing_to_write()) {
-    if (begin() == SQLITE_OK && write_and_commit(kRowsAtTheEnd) == SQLITE_OK) continue;
+    if (begin() == SQLITE_OK &&
+        write_and_commit(log_room_.rows_at_once(kRowsAtTheEnd)) == SQLITE_OK)
+      continue;
     last_error_ = session_.error();
     roll_back();
     if (Steady::now() >= until) return;
+    session_.restart_log(true);
     std::this_thread::sleep_for(kRetryAfter);
   }
 }
@@ -424,12 +455,14 @@ void SqliteStore::keep_unstored() {
   const std::string& why = may_write() ? last_error_ : trouble_.what();
   if (const auto kept = unstored_file_.write(pending_.save()); kept) {
     log_.warning(
-        fmt::format("{} counters could not be stored and are kept in {} for the next start: {}",
-                    pending_.dirty(), kept->string(), why));
+        fmt::format("{} counters and {} messages could not be stored and are kept in {} for the "
+                    "next start: {}",
+                    pending_.dirty(), pending_.messages(), kept->string(), why));
   } else {
     log_.error(
-        fmt::format("{} counters could not be stored and are lost: {}; nor could they be kept: {}",
-                    pending_.dirty(), why, kept.error().message));
+        fmt::format("{} counters and {} messages could not be stored and are lost: {}; nor could "
+                    "they be kept: {}",
+                    pending_.dirty(), pending_.messages(), why, kept.error().message));
   }
 }
 
@@ -439,8 +472,10 @@ void SqliteStore::take_over_unstored() {
   took_over_unstored_ = true;
   storing_later_ = true;
   const auto loaded = pending_.load(content->bytes);
-  log_.notice(fmt::format("took over {} counters from {}, which could not be stored before",
-                          pending_.dirty(), content->file.string()));
+  log_.notice(
+      fmt::format("took over {} counters and {} messages from {}, which could not be stored "
+                  "before",
+                  pending_.dirty(), pending_.messages(), content->file.string()));
   if (!loaded) {
     log_.error(fmt::format("{}: {}", content->file.string(), loaded.error().message));
   }

@@ -25,6 +25,7 @@
 #include "daemon/store/recovery/unstored_file.hpp"
 #include "daemon/store/sqlite/checkpoint.hpp"
 #include "daemon/store/sqlite/database_session.hpp"
+#include "daemon/store/sqlite/log_room.hpp"
 #include "daemon/store/sqlite/pending_writes.hpp"
 #include "daemon/store/sqlite/rules_source.hpp"
 #include "daemon/store/store.hpp"
@@ -66,6 +67,10 @@ class SqliteStore final : public Store {
   [[nodiscard]] const std::string& trouble() const override { return trouble_.what(); }
   // Counters that are not stored yet, during trouble.
   [[nodiscard]] std::size_t unstored() const { return pending_.dirty(); }
+  // The file that the write-ahead log is written to, as FileId::to_string; empty: none.
+  [[nodiscard]] std::string open_log() const { return session_ ? file_.open_log() : ""; }
+  // The loop has stopped, and the last batches follow.
+  void stopping() { file_.look(static_cast<std::uintmax_t>(log_bytes_)); }
   void close(std::chrono::milliseconds patience) override;
 
  private:
@@ -101,6 +106,7 @@ class SqliteStore final : public Store {
   void retry_pending();
   void store_some();
   void poll_for_changes();
+  void note_error(int code);
   void report_trouble(std::string what, Millis unnoticed = {});
   void on_all_stored();
   void take_over_unstored();
@@ -114,6 +120,7 @@ class SqliteStore final : public Store {
   DatabaseSession session_;
   RulesSource rules_;
   PendingWrites pending_;
+  LogRoom log_room_;
   std::unique_ptr<Checkpoint> checkpoint_;  // while a file is open
   LostFile file_;
   UnstoredFile unstored_file_;
@@ -137,8 +144,8 @@ class SqliteStore final : public Store {
   bool wrote_nothing_ = false;  // the last transaction
   bool storing_later_ = false;  // more waits to be stored than one batch may write
   std::string last_error_;
-  bool was_locked_ = false;   // the last error was another connection's lock
-  std::string repair_error_;  // logged already
+  int last_code_ = SQLITE_OK;  // of the last error
+  std::string repair_error_;   // logged already
   EventLoop::Guard guard_;
 };
 

@@ -260,9 +260,6 @@ INSTANTIATE_TEST_SUITE_P(
                 "digits and _"},
         Refused{"Algorithm", "[Quotas]\nalgorithm=bucket\n",
                 "2: not a valid algorithm in [Quotas]: 'bucket'; allowed: window or decay"},
-        Refused{"LogMail", "[server]\nlog_mail=mail@syslog:inet\n",
-                "2: not a valid log_mail in [server]: 'mail@syslog:inet'; allowed: main or "
-                "mail@syslog:native (maillog is the same)"},
         Refused{"Proto", "[server]\nproto=udp\n",
                 "2: not a valid proto in [server]: 'udp'; allowed: tcp or unix"},
         Refused{"PathWithoutProto", "[server]\nport=/run/p.sock\n",

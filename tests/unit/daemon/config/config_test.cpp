@@ -155,6 +155,12 @@ INSTANTIATE_TEST_SUITE_P(
               "2: enable in [Quotas]: 'true' is not a boolean; treating it as 0"},
         Warns{"TrueWithComment", "[Quotas]\nenable=1 # on\n",
               "2: enable in [Quotas]: '1 # on' is not a boolean; treating it as 0"},
+        Warns{"LogMailInet", "[server]\nlog_mail=mail@syslog:inet\n",
+              "2: log_mail in [server]: 'mail@syslog:inet' is not supported; mail is logged to the "
+              "system log; allowed: main or mail@syslog:native (maillog is the same)"},
+        Warns{"LogMailElsewhere", "[server]\nlog_mail=elsewhere\n",
+              "2: log_mail in [server]: 'elsewhere' is not supported; mail is logged to log_file; "
+              "allowed: main or mail@syslog:native (maillog is the same)"},
         Warns{"AmavisEnabled", "[Amavis]\nenable=1\n",
               "2: Amavis is enabled but not supported: the rows of amavis_rules have no effect"}),
     [](const auto& row) { return row.param.name; });

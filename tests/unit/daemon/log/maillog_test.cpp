@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "daemon/base/clock.hpp"
+#include "daemon/base/unique_fd.hpp"
 
 namespace policyd {
 namespace {
@@ -276,14 +277,20 @@ TEST_F(MaillogTest, AcceptsLinesFromManyThreads) {
   }
 }
 
-// A disk that has stopped responding: a pipe that is not read for a while.
+// A disk that has stopped responding: standard error is a pipe that is not read for a while.
 class SlowMaillogTest : public MaillogTest {
  protected:
   void SetUp() override {
     MaillogTest::SetUp();
-    ASSERT_EQ(::mkfifo(settings_.file.c_str(), 0600), 0);
-    reader_ = ::open(settings_.file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    ASSERT_GE(reader_, 0);
+    settings_.file.clear();
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    reader_ = ends[0];
+    const UniqueFd writer{ends[1]};
+    const UniqueFd before{::dup(STDERR_FILENO)};
+    ASSERT_EQ(::dup2(writer.get(), STDERR_FILENO), STDERR_FILENO);
+    log();  // keeps a descriptor of its own
+    ASSERT_EQ(::dup2(before.get(), STDERR_FILENO), STDERR_FILENO);
   }
   void TearDown() override {
     if (reader_ >= 0) ::close(reader_);
@@ -292,7 +299,6 @@ class SlowMaillogTest : public MaillogTest {
 
   // Reads until all logs that write into the pipe are gone.
   std::string read_to_end() {
-    ::fcntl(reader_, F_SETFL, 0);
     std::string all;
     std::array<char, 65536> part{};
     for (ssize_t n = 0; (n = ::read(reader_, part.data(), part.size())) > 0;) {

@@ -66,6 +66,57 @@ TEST_F(CachedTableTest, InsertsAgainAfterARollback) {
   EXPECT_EQ(ask_admin("SELECT Counter FROM quotas_tracking WHERE TrackKey='a'"), "5");
 }
 
+TEST_F(CachedTableTest, LoadsWhatAnotherProcessCouldNotStore) {
+  make_database();
+  QuotaTable before{10, kNoon};
+  attach(before);
+  change(before, "a", 5);
+  std::string saved;
+  before.save(saved, 'x');
+  QuotaTable after{10, kNoon};
+  StateReader in{saved};
+  EXPECT_EQ(in.byte(), 'x');
+  ASSERT_TRUE(after.load(in));
+  EXPECT_TRUE(in.at_end());
+  attach(after);
+  EXPECT_EQ(after.touch({4, {"a"}}).value, 5);
+  store(after);
+  EXPECT_EQ(ask_admin("SELECT Counter FROM quotas_tracking WHERE TrackKey='a'"), "5");
+}
+
+// As when the process that loaded it was killed before it removed the file.
+TEST_F(CachedTableTest, LoadingItTwiceCountsItOnce) {
+  make_database();
+  QuotaTable before{10, kNoon};
+  attach(before);
+  change(before, "a", 5);
+  std::string saved;
+  before.save(saved, 'x');
+  for (int start = 0; start < 2; ++start) {
+    QuotaTable after{10, kNoon};
+    StateReader in{saved};
+    EXPECT_EQ(in.byte(), 'x');
+    ASSERT_TRUE(after.load(in));
+    attach(after);
+    store(after);
+    EXPECT_EQ(ask_admin("SELECT Counter FROM quotas_tracking WHERE TrackKey='a'"), "5");
+  }
+}
+
+TEST_F(CachedTableTest, LoadsNothingThatIsCutOff) {
+  make_database();
+  QuotaTable before{10, kNoon};
+  attach(before);
+  change(before, "a", 5);
+  std::string saved;
+  before.save(saved, 'x');
+  for (std::size_t size = 1; size < saved.size(); ++size) {
+    QuotaTable after{10, kNoon};
+    StateReader in{std::string_view{saved}.substr(1, size - 1)};
+    EXPECT_FALSE(after.load(in)) << size;
+  }
+}
+
 TEST_F(CachedTableTest, KeepsLimitsApartThatShareAKey) {
   make_database();
   QuotaTable table{10, kNoon};
