@@ -160,16 +160,15 @@ void check_refused_requests(const policyd::RefusedRequests& refused, Findings& f
 void check_status(const policyd::Status& status, const fs::path& file, sqlite3* db,
                   const DoctorQuestion& question, Findings& findings) {
   findings.well(check::kDaemonRunning,
-                fmt::format("cbpolicyd {} is running (pid {}), {} requests since its "
-                            "start",
-                            status.version, status.pid, status.requests));
+                fmt::format("cbpolicyd {} is running (pid {}), {} since its start", status.version,
+                            status.pid, counted(status.requests, "request")));
   if (status.trouble) {
-    findings.wrong(problem::kTrouble,
-                   fmt::format("the daemon cannot use its database: {}; {} counters wait to be "
-                               "stored",
-                               escaped(status.trouble->what), status.trouble->unstored),
-                   effect_of_trouble(status, question),
-                   advice("fix the database (see above); the daemon tries again each second"));
+    findings.wrong(
+        problem::kTrouble,
+        fmt::format("the daemon cannot use its database: {}; not stored yet: {}",
+                    escaped(status.trouble->what), counted(status.trouble->unstored, "counter")),
+        effect_of_trouble(status, question),
+        advice("fix the database (see above); the daemon tries again each second"));
   } else {
     findings.well(check::kDaemonTrouble, "the daemon can store its counters");
   }
