@@ -68,9 +68,9 @@ Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, UsageQ
     query.limit = *id;
   }
   if (query.filter) {
-    auto shared = shared_rows_of(tables, all->limits, query.filter->given());
+    const auto shared = shared_rows_of(tables, all->limits, query.filter->given());
     if (!shared) return tl::unexpected{shared.error()};
-    query.shared = std::move(*shared);
+    query.shared = *shared;
   }
   const auto usage = read_usage(tables, all->limits, query);
   if (!usage) return tl::unexpected{usage.error()};
