@@ -96,7 +96,7 @@ bool would_write(int code) {
 
 Result<sql::Handle> open_unwritable(const fs::path& file, std::chrono::milliseconds busy_timeout) {
   std::error_code code;
-  if (!fs::is_regular_file(file, code)) {
+  if (fs::exists(file, code) && !fs::is_regular_file(file, code)) {
     return failure(fmt::format("{} is not a regular file", file.string()));
   }
   Opened opened = open_and_read(file.string(), SQLITE_OPEN_READONLY, busy_timeout);

@@ -108,7 +108,7 @@ Result<void> check_readable(const fs::path& backup) {
   if (fs::is_directory(status)) {
     return failure(fmt::format("{} is a folder; give the copy in it", backup.string()));
   }
-  if (!fs::is_regular_file(status)) {
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
     return failure(
         fmt::format("{} is not a regular file; give a copy created by 'carbonio-limits "
                     "backup'",
