@@ -21,8 +21,8 @@ namespace policyd {
 struct Wanted {
   std::int64_t limit_id = 0;
   std::string track_key;
-  Window own;              // this host's part, as of now, without this question
-  Millis period{0};        // of the limit
+  Window own;        // this host's part, as of now, without this question
+  Millis period{0};  // of the limit
   std::uint64_t limit = 0;
   std::uint64_t units = 0;  // to count if all limits of the question allow it
   std::uint64_t asked = 0;  // must be free: units, or more where they are counted later
@@ -31,13 +31,14 @@ struct Wanted {
 
 // The answer. It holds until the batch that counts it: other hosts' questions are decided with it.
 struct Granted {
-  // Each Wanted of the question in the same order: what all other MTAs have counted in it. A counter
-  // that is full has their windows merged; of another only the number is known, as one pair.
+  std::vector<Wanted> wanted;  // of the question, as it was asked
+  // For each of them, what all other MTAs have counted in it. A counter that is full has their
+  // windows merged; of another only the number is known, as one pair. Empty if they could not be
+  // asked.
   std::vector<Window> others;
-  // The limit that does not allow it, as an index of `others`; -1: all allow it.
+  // The limit that does not allow it, as an index of `wanted`; -1: all allow it.
   int exceeded = -1;
-  // The others could not be asked: the figure that holds for this host alone, for each Wanted;
-  // empty if they were asked.
+  // The others could not be asked: the figure that holds for this host alone, for each Wanted.
   std::vector<std::uint64_t> own_limits;
   // ... and nothing may pass meanwhile ([cluster] without = defer).
   bool defer = false;

@@ -24,21 +24,23 @@ Verdict repeated(const Verdict& first) {
   return first.action == Action::prepend ? Verdict{} : first;
 }
 
-// The key of a question that waits for the DNS. No instance contains a line feed.
+// The key of a question that waits. No instance contains a line feed.
 std::string key_of(const Request& request) {
-  return fmt::format("{}\n{}", request.instance, request.recipient);
+  const char* state = request.state == ProtocolState::rcpt ? "RCPT" : "";
+  return fmt::format("{}\n{}\n{}", request.instance, state, request.recipient);
 }
 
 }  // namespace
 
 Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config, Clock clock,
-               LookupService* lookups, RefusalLog* refusals)
+               LookupService* lookups, RefusalLog* refusals, SharedCounters* shared)
     : loop_(loop),
       store_(store),
       log_(log),
       clock_(std::move(clock)),
       lookups_(lookups),
       refusals_(refusals),
+      shared_(shared),
       sessions_(config.max_sessions) {
   configure(config);
 }
@@ -113,6 +115,7 @@ void Engine::decide(Transaction& store) {
     if (item.verdict.refuses()) statistics_.refused += requests;
   }
   ++statistics_.batches;
+  if (shared_ != nullptr) shared_->flush();
 }
 
 std::vector<std::string> Engine::module_names() const {
@@ -130,7 +133,7 @@ Engine::Statistics Engine::statistics() const {
 void Engine::answer_all() {
   // A connection may ask its next question at once; it waits for the next batch.
   for (Item& item : batch_) {
-    if (!item.pending) continue;  // waits for the DNS
+    if (!item.pending) continue;  // parked
     item.pending->answer(item.verdict);
     for (const auto& repeat : item.repeats) repeat->answer(repeated(item.verdict));
   }
@@ -141,14 +144,14 @@ void Engine::answer_all() {
 
 std::optional<Verdict> Engine::decide_one(Item& item, Transaction& store) {
   const Request& request = item.pending->request();
-  if (item.lookups) {
-    auto first = looking_up_.extract(key_of(request));
+  if (item.was_parked()) {
+    auto first = parked_.extract(key_of(request));
     if (first) item.repeats = std::move(first.mapped().repeats);
   }
   if (request.state == ProtocolState::other || modules_.empty()) return Verdict{};
   if (store.rules() == nullptr) return paused_ ? Verdict{} : bypass(request);
   if (request.state == ProtocolState::rcpt) return decide_rcpt(item, store);
-  return decide_message(request, store);
+  return decide_message(item, store);
 }
 
 // No rules could be read so far: the only case in which database trouble affects the mail.
@@ -189,11 +192,10 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   const std::uint64_t hash = question_hash(request);
   RcptQuestion question{
       {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
-  question.paused = paused_;
-  question.extensions = extensions;
+  prepare(question, item);
   if (look_up(item, question)) return std::nullopt;
   if (item.lookups) question.lookups = std::move(*item.lookups);
-  ask_modules(question);
+  if (!ask_modules(question)) return ask_others(item, question);
 
   if (!question.verdict.refuses()) store.end_question(hash);
   // Postfix's own limit is a thousand; beyond ours a repeated question counts again.
@@ -205,11 +207,21 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   return std::move(question.verdict);
 }
 
-// A repeat of a question that waits for the DNS waits with it.
+// Of both kinds of questions.
+void Engine::prepare(Question& question, Item& item) {
+  question.paused = paused_;
+  question.extensions = {recipient_delimiter_, question.rules.own_domains};
+  question.shared = shared_;
+  if (!item.granted) return;
+  question.granted = &*item.granted;
+  question.verdict = std::exchange(item.verdict, {});
+}
+
+// A repeat of a question that waits waits with it.
 bool Engine::waits_for_first(Item& item) {
-  if (item.lookups || looking_up_.empty()) return false;
-  const auto first = looking_up_.find(key_of(item.pending->request()));
-  if (first == looking_up_.end()) return false;
+  if (item.was_parked() || parked_.empty()) return false;
+  const auto first = parked_.find(key_of(item.pending->request()));
+  if (first == parked_.end()) return false;
   first->second.repeats.push_back(std::move(item.pending));
   return true;
 }
@@ -217,7 +229,7 @@ bool Engine::waits_for_first(Item& item) {
 // Whether the question has to wait for the DNS first. It waits once: the result is used even if the
 // rules need more lookups by then.
 bool Engine::look_up(Item& item, const RcptQuestion& question) {
-  if (item.lookups || lookups_ == nullptr || paused_) return false;
+  if (item.was_parked() || lookups_ == nullptr || paused_) return false;
   NeededLookups needed;
   for (const auto& module : modules_) {
     const NeededLookups more = module->needed_lookups(question);
@@ -225,34 +237,52 @@ bool Engine::look_up(Item& item, const RcptQuestion& question) {
   }
   if (!needed.any()) return false;
   const Request& request = question.request;
-  std::string key = key_of(request);
   LookupQuestion lookup{needed, std::string{request.helo_name}, std::string{request.sender},
                         request.client_address};
-  looking_up_.emplace(key, std::move(item));
-  lookups_->look_up(std::move(lookup),
-                    guard_.wrap([this, key](Lookups found) { looked_up(key, std::move(found)); }));
+  lookups_->look_up(std::move(lookup), guard_.wrap([this, key = park(item)](Lookups found) {
+    unpark(key, std::move(found), {});
+  }));
   return true;
 }
 
-void Engine::looked_up(const std::string& key, Lookups found) {
-  const auto first = looking_up_.find(key);
-  if (first == looking_up_.end()) return;
-  // The entry stays for repeats until the question is decided.
-  enqueue({first->second.pending, {}, std::move(found), {}});
+// The question would count in limits that other MTAs share.
+std::nullopt_t Engine::ask_others(Item& item, Question& question) {
+  item.verdict = std::move(question.verdict);
+  shared_->ask(std::move(question.wanted), guard_.wrap([this, key = park(item)](Granted granted) {
+    unpark(key, {}, std::move(granted));
+  }));
+  return std::nullopt;
 }
 
-Verdict Engine::decide_message(const Request& request, Transaction& store) {
+// The key under which unpark() finds it.
+std::string Engine::park(Item& item) {
+  std::string key = key_of(item.pending->request());
+  parked_.insert_or_assign(key, std::move(item));
+  return key;
+}
+
+void Engine::unpark(const std::string& key, std::optional<Lookups> found,
+                    std::optional<Granted> granted) {
+  const auto first = parked_.find(key);
+  if (first == parked_.end()) return;
+  // The entry stays for repeats until the question is decided.
+  Item& item = first->second;
+  enqueue({item.pending, std::move(item.verdict), std::move(found), std::move(granted)});
+}
+
+std::optional<Verdict> Engine::decide_message(Item& item, Transaction& store) {
+  const Request& request = item.pending->request();
+  if (waits_for_first(item)) return std::nullopt;
   Session* session = sessions_.find(request.instance);
   if (session == nullptr) session = resume_session(request, store);
-  if (session == nullptr) return {};
+  if (session == nullptr) return Verdict{};
   if (session->end_of_message) return repeated(session->end_of_message->verdict());
 
   const std::uint64_t hash = question_hash(request);
   MessageQuestion question{{request, *store.rules(), store, log_, store.begin_question(hash), {}},
                            *session};
-  question.paused = paused_;
-  question.extensions = {recipient_delimiter_, question.rules.own_domains};
-  ask_modules(question);
+  prepare(question, item);
+  if (!ask_modules(question)) return ask_others(item, question);
 
   if (!question.verdict.refuses()) store.end_question(hash);
   if (track_sessions_) {
@@ -266,12 +296,16 @@ Verdict Engine::decide_message(const Request& request, Transaction& store) {
 // With `log_detail=modules` and level 4 also logs which were asked, and the answer after each:
 // "state=RCPT, instance=1.2.3, from=a@x, to=b@y: CheckHelo dunno, Quotas defer (final)"
 template <typename AnyQuestion>
-void Engine::ask_modules(AnyQuestion& question) {
+bool Engine::ask_modules(AnyQuestion& question) {
+  bool asked_before = question.granted != nullptr;
   const bool traced = trace_modules_ && log_.enabled(LogLevel::debug);
   std::string trace;
   for (const auto& module : modules_) {
     if (paused_ && (!pause_.counted || !module->decides_what_counts())) continue;
+    if (asked_before && !module->may_wait()) continue;
+    asked_before = false;
     const Next next = ask_module(*module, question);
+    if (next == Next::wait) return false;
     if (traced) {
       fmt::format_to(std::back_inserter(trace), "{}{} {}{}", trace.empty() ? "" : ", ",
                      module->name(), name_of(question.verdict.action),
@@ -280,13 +314,14 @@ void Engine::ask_modules(AnyQuestion& question) {
     if (next == Next::stop) break;
   }
   if (paused_) question.verdict = {};
-  if (!traced) return;
+  if (!traced) return true;
   const Request& request = question.request;
   log_.write(LogLevel::debug,
              fmt::format("state={}, instance={}, from={}, to={}: {}",
                          request.state == ProtocolState::rcpt ? "RCPT" : "END-OF-MESSAGE",
                          request.instance, request.sender, request.recipient,
                          trace.empty() ? "no module asked" : trace));
+  return true;
 }
 
 }  // namespace policyd

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Questions become batches, batches become answers. What arrives in one turn of the loop is one
 // batch: sessions, matching, modules in order, one commit, then the answers. A question that needs
-// a DNS lookup leaves its batch undecided and joins a later one. Only the engine decides what a
-// failure means for the mail. The loop's thread.
+// a DNS lookup, or the count of other MTAs, leaves its batch undecided and joins a later one. Only
+// the engine decides what a failure means for the mail. The loop's thread.
 #pragma once
 
 #include <chrono>
@@ -38,10 +38,10 @@ class Engine {
   using Clock = std::function<TimePoint()>;  // read once per batch
 
   // Without `lookups` all DNS lookups are skipped. `refusals` may be null; it is called for each
-  // limit that is exceeded.
+  // limit that is exceeded. Without `shared` limits are this host's alone.
   Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config,
-         Clock clock = wall_clock, LookupService* lookups = nullptr,
-         RefusalLog* refusals = nullptr);
+         Clock clock = wall_clock, LookupService* lookups = nullptr, RefusalLog* refusals = nullptr,
+         SharedCounters* shared = nullptr);
 
   // After SIGHUP: applies from the next batch on.
   void configure(const Config& config);
@@ -66,16 +66,16 @@ class Engine {
   [[nodiscard]] Statistics statistics() const;
   // The enabled modules, in the order in which they are asked.
   [[nodiscard]] std::vector<std::string> module_names() const;
-  [[nodiscard]] bool idle() const {
-    return waiting_.empty() && batch_.empty() && looking_up_.empty();
-  }
+  [[nodiscard]] bool idle() const { return waiting_.empty() && batch_.empty() && parked_.empty(); }
 
  private:
   struct Item {
-    std::shared_ptr<Pending> pending;  // null once it waits for the DNS
-    Verdict verdict;
-    std::optional<Lookups> lookups;                 // once they are done
-    std::vector<std::shared_ptr<Pending>> repeats;  // asked meanwhile, get the same answer
+    std::shared_ptr<Pending> pending;  // null once it is parked
+    Verdict verdict;                   // also what modules said before it was parked
+    std::optional<Lookups> lookups;    // once they are done
+    std::optional<Granted> granted;    // once the other MTAs have answered
+    std::vector<std::shared_ptr<Pending>> repeats = {};  // asked meanwhile, get the same answer
+    [[nodiscard]] bool was_parked() const { return lookups || granted; }
   };
 
   void enqueue(Item item);
@@ -83,17 +83,21 @@ class Engine {
   void begin_batch();
   void decide(Transaction& store);
   void answer_all();
-  // No verdict if the question waits for the DNS; then it has been moved out of the item.
+  // No verdict if the question waits for others; then it has been moved out of the item.
   std::optional<Verdict> decide_one(Item& item, Transaction& store);
   std::optional<Verdict> decide_rcpt(Item& item, Transaction& store);
   bool waits_for_first(Item& item);
   bool look_up(Item& item, const RcptQuestion& question);
-  void looked_up(const std::string& key, Lookups found);
-  Verdict decide_message(const Request& request, Transaction& store);
+  std::optional<Verdict> decide_message(Item& item, Transaction& store);
+  void prepare(Question& question, Item& item);
+  std::nullopt_t ask_others(Item& item, Question& question);
+  std::string park(Item& item);
+  void unpark(const std::string& key, std::optional<Lookups> found, std::optional<Granted> granted);
   Session* resume_session(const Request& request, Transaction& store);
   Verdict bypass(const Request& request);
+  // False: the question has to wait for the other MTAs.
   template <typename AnyQuestion>
-  void ask_modules(AnyQuestion& question);
+  bool ask_modules(AnyQuestion& question);
 
   EventLoop& loop_;
   Store& store_;
@@ -101,6 +105,7 @@ class Engine {
   Clock clock_;
   LookupService* lookups_;
   RefusalLog* refusals_;
+  SharedCounters* shared_;
   Bypass bypass_mode_ = Bypass::tempfail;
   std::string recipient_delimiter_;
   bool track_sessions_ = false;  // in session_tracking
@@ -115,8 +120,9 @@ class Engine {
 
   std::vector<Item> waiting_;  // for the next batch
   std::vector<Item> batch_;    // being decided and committed
-  // Questions that wait for the DNS, by instance and recipient, until they are decided.
-  std::unordered_map<std::string, Item> looking_up_;
+  // Questions that wait for the DNS or the other MTAs, by instance, state and recipient, until they
+  // are decided.
+  std::unordered_map<std::string, Item> parked_;
   std::chrono::steady_clock::time_point batch_began_;
   bool flush_posted_ = false;
   Statistics statistics_;

@@ -7,7 +7,9 @@
 #include <boost/core/noncopyable.hpp>
 #include <span>
 #include <string_view>
+#include <vector>
 
+#include "daemon/counting/shared_counters.hpp"
 #include "daemon/dns/lookup_service.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/modules/reason.hpp"
@@ -19,7 +21,9 @@
 
 namespace policyd {
 
-enum class Next : std::uint8_t { go_on, stop };
+// `wait`: the question has to ask the other MTAs first (Question::wanted); it is asked again with
+// the answer.
+enum class Next : std::uint8_t { go_on, stop, wait };
 
 struct Question {
   const Request& request;
@@ -31,6 +35,9 @@ struct Question {
   Reason reason = {};   // of the module that is asked, or was asked last
   bool paused = false;  // nothing is refused: count what passes
   Extensions extensions = {};
+  SharedCounters* shared = nullptr;  // null: all limits are this host's alone
+  std::vector<Wanted> wanted = {};   // with Next::wait
+  const Granted* granted = nullptr;  // the answer to it
 };
 
 struct RcptQuestion : Question {
@@ -53,6 +60,8 @@ class Module : boost::noncopyable {
   [[nodiscard]] virtual bool uses_tables() const { return false; }
   // Whether it counts mail, or lets some pass uncounted: only such modules are asked in a pause.
   [[nodiscard]] virtual bool decides_what_counts() const { return false; }
+  // Whether it may return Next::wait. Modules before it are not asked again.
+  [[nodiscard]] virtual bool may_wait() const { return false; }
   // The DNS lookups it needs first; decide_rcpt is called when they are done or skipped.
   [[nodiscard]] virtual NeededLookups needed_lookups(const RcptQuestion&) const { return {}; }
   virtual Next decide_rcpt(RcptQuestion& question) = 0;

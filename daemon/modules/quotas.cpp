@@ -24,7 +24,37 @@ Millis or_period(std::optional<Millis> wait, const Quota& quota) {
   return std::max(Millis{0}, wait.value_or(period_of(quota)));
 }
 
+// Whether it can refuse, or only monitors.
+bool bites(const Question& question, const Quota& quota) {
+  return !question.paused && quota.verdict.kind != RowVerdict::Kind::none;
+}
+
+double size_at_rcpt(const Request& request) { return std::max(1.0, kib(request.size_bytes)); }
+
+bool counts_size(const QuotaLimit& limit) {
+  return limit.type == LimitType::message_cumulative_size && limit.counter_limit > 0;
+}
+
+constexpr auto kLargestLimit = static_cast<double>(Window::kMaxUnits);
+
 }  // namespace
+
+bool Quotas::is_unusable(const Touched& touched) {
+  return touched.limit->counter_limit <= 0 ||
+         (touched.quota->period_s == 0 && touched.counter->exists);
+}
+
+void Quotas::set_amounts(Touched& touched, double size) {
+  const bool counts = touched.limit->type == LimitType::message_count;
+  touched.units = counts ? 1 : 0;
+  touched.asked = counts ? 1 : size;
+}
+
+// Several recipients may share a counter.
+bool Quotas::is_touched(const Touched& touched) const {
+  return std::any_of(touched_.begin(), touched_.end(),
+                     [&](const Touched& other) { return other.counter == touched.counter; });
+}
 
 // In a pause the row is left out, so that the others count.
 Quotas::Walk Quotas::refuse_row(Question& question, const Quota& quota, std::string_view problem) {
@@ -36,22 +66,100 @@ Quotas::Walk Quotas::refuse_row(Question& question, const Quota& quota, std::str
 void Quotas::begin() {
   keys_.clear();
   touched_.clear();
+  shared_.begin();
+  counted_ = false;
 }
 
-Next Quotas::decide_rcpt(RcptQuestion& question) {
+bool Quotas::may_ask(const Question& question) const {
+  return windowed_ && question.shared != nullptr && question.granted == nullptr &&
+         !question.counted_before_crash;
+}
+
+// False if the limit refuses without asking.
+bool Quotas::want(Question& question, const Touched& touched) const {
+  const bool biting = bites(question, *touched.quota);
+  if (biting && touched.use + touched.asked > touched.limit->counter_limit) return false;
+  const double limit = std::min(touched.limit->counter_limit, kLargestLimit);
+  question.wanted.push_back({touched.limit->id, std::string{key_of(touched)},
+                             touched.counter->window, period_of(*touched.quota),
+                             static_cast<std::uint64_t>(limit),
+                             static_cast<std::uint64_t>(touched.units),
+                             static_cast<std::uint64_t>(touched.asked), biting});
+  return true;
+}
+
+// Where a row is invalid, or a limit refuses anyway, there is nothing to ask.
+bool Quotas::has_to_ask(RcptQuestion& question) {
+  if (!may_ask(question)) return false;
   begin();
-  question.reached_quotas = true;
+  const double size = size_at_rcpt(question.request);
+  const Walk walk = each_quota(question, [&](const Policy& policy, const Quota& quota) {
+    if (quota.track.for_request(question.request) == nullptr) return Walk::refuse;
+    for (const QuotaLimit& limit : quota.limits) {
+      Touched touched = touch(question, question.request, policy, quota, limit);
+      if (is_unusable(touched)) return Walk::refuse;
+      set_amounts(touched, size);
+      if (!want(question, touched)) return Walk::refuse;
+    }
+    return quota.last ? Walk::count_now : Walk::next;
+  });
+  return walk != Walk::refuse && !question.wanted.empty();
+}
+
+bool Quotas::has_to_ask(MessageQuestion& question) {
+  if (!may_ask(question)) return false;
+  begin();
+  const Walk walk =
+      each_quota(question, [&](const Request& about, const Policy& policy, const Quota& quota) {
+        if (quota.track.for_request(about) == nullptr) return Walk::next;
+        for (const QuotaLimit& limit : quota.limits) {
+          if (!counts_size(limit)) continue;
+          Touched touched = touch(question, about, policy, quota, limit);
+          if (is_touched(touched)) continue;
+          touched.units = touched.asked = kib(question.request.size_bytes);
+          touched_.push_back(touched);
+          if (!want(question, touched)) return Walk::refuse;
+        }
+        return quota.last ? Walk::count_now : Walk::next;
+      });
+  return walk != Walk::refuse && !question.wanted.empty();
+}
+
+// What the others have allowed, but was not counted: they learn it.
+void Quotas::give_back(Question& question) const {
+  if (counted_ || question.granted == nullptr || question.granted->exceeded >= 0) return;
+  for (const Wanted& wanted : question.granted->wanted) {
+    if (wanted.units == 0) continue;
+    const Counter& counter = question.store.counter(wanted.limit_id, wanted.track_key);
+    question.shared->changed(wanted.limit_id, wanted.track_key, counter.window, wanted.period);
+  }
+}
+
+// Calls visit(policy, quota) for each quota that applies, as long as it returns Walk::next, and
+// returns what it returned last.
+template <typename Visit>
+Quotas::Walk Quotas::each_quota(const RcptQuestion& question, Visit visit) {
   for (const std::uint32_t index : question.policies) {
     const Policy& policy = question.rules.policies[index];
     for (const Quota& quota : policy.quotas) {
-      const Walk walk = collect_rcpt(question, policy, quota);
-      if (walk == Walk::next) continue;
-      if (walk == Walk::count_now) count(question);
-      return walk == Walk::refuse ? Next::stop : Next::go_on;
+      const Walk walk = visit(policy, quota);
+      if (walk != Walk::next) return walk;
     }
   }
-  count(question);
-  return Next::go_on;
+  return Walk::next;
+}
+
+Next Quotas::decide_rcpt(RcptQuestion& question) {
+  question.reached_quotas = true;
+  if (has_to_ask(question)) return Next::wait;
+  if (question.granted != nullptr && question.granted->defer) return SharedLimits::defer(question);
+  begin();
+  const Walk walk = each_quota(question, [&](const Policy& policy, const Quota& quota) {
+    return collect_rcpt(question, policy, quota);
+  });
+  if (walk == Walk::next || walk == Walk::count_now) count(question);
+  give_back(question);
+  return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 
 // All limits of one quota; the last exceeded one gives the answer.
@@ -60,22 +168,20 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
   if (quota.track.for_request(question.request) == nullptr) {
     return refuse_row(question, quota, quota.track.error().message);
   }
-  const double size = std::max(1.0, kib(question.request.size_bytes));
+  const double size = size_at_rcpt(question.request);
   std::optional<Touched> exceeded_by;
   for (const QuotaLimit& limit : quota.limits) {
     Touched touched = touch(question, question.request, policy, quota, limit);
-    if (limit.counter_limit <= 0 || (quota.period_s == 0 && touched.counter->exists)) {
+    if (is_unusable(touched)) {
       return refuse_row(question, quota,
                         fmt::format("limit {}: CounterLimit or Period is invalid", limit.id));
     }
-    const bool counts = limit.type == LimitType::message_count;
-    touched.units = counts ? 1 : 0;
-    touched.asked = counts ? 1 : size;
-    const bool exceeded = windowed_ ? touched.use + touched.asked > limit.counter_limit
-                                    : decay_exceeded(touched.use, limit.counter_limit);
+    set_amounts(touched, size);
+    const bool exceeded =
+        windowed_ ? exceeds(question, touched) : decay_exceeded(touched.use, limit.counter_limit);
     if (exceeded && !question.counted_before_crash) exceeded_by = touched;
     // With `window` a size is counted once it is known, at END-OF-MESSAGE.
-    if (counts || !windowed_) touched_.push_back(touched);
+    if (touched.units > 0 || !windowed_) touched_.push_back(touched);
   }
   if (exceeded_by) {
     const Walk walk = exceeded(question, *exceeded_by);
@@ -103,7 +209,11 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
     use = decayed(counter.value, counter.last_update_s, to_seconds(now),
                   static_cast<double>(quota.period_s));
   }
-  return {&policy, &quota, &limit, key_begin, key_size, about.recipient, &counter, use, 0, 0};
+  Touched touched{&policy,         &quota,   &limit, key_begin, key_size,
+                  about.recipient, &counter, use,    0,         0};
+  touched.shared = shared_.part_of(question, limit.id, key_of(touched), period);
+  touched.use += touched.shared.use();
+  return touched;
 }
 
 // After the clock was set back, what was counted in the future counts as now. That is stored even
@@ -118,13 +228,29 @@ void Quotas::settle(Question& question, Counter& counter, double use, Millis per
   question.store.changed(counter, 0);
 }
 
+// Of a question whose others are known.
+Window Quotas::window_of_all(const Touched& touched) {
+  Window all = touched.counter->window;
+  all.merge(*touched.shared.others);
+  return all;
+}
+
+bool Quotas::exceeds(const Question& question, const Touched& touched) {
+  return SharedLimits::exceeds(question, touched.shared, touched.use, touched.asked,
+                               touched.limit->counter_limit, bites(question, *touched.quota));
+}
+
 // How long until this limit would let the same mail pass, if no other mail came.
 Millis Quotas::retry_after(const Question& question, const Touched& by) const {
   const TimePoint now = question.store.now();
   if (windowed_) {
-    const auto free_at = by.counter->window.free_at(
-        period_of(*by.quota), static_cast<std::uint64_t>(by.limit->counter_limit),
-        static_cast<std::uint64_t>(by.asked));
+    const double limit = SharedLimits::limit_of(question, by.shared, by.limit->counter_limit);
+    const auto free_at_of = [&](const Window& window) {
+      return window.free_at(period_of(*by.quota), static_cast<std::uint64_t>(limit),
+                            static_cast<std::uint64_t>(by.asked));
+    };
+    const auto free_at = by.shared.others == nullptr ? free_at_of(by.counter->window)
+                                                     : free_at_of(window_of_all(by));
     return or_period(free_at ? std::optional{*free_at - now} : std::nullopt, *by.quota);
   }
   const auto free_at_s =
@@ -209,6 +335,8 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
 
 void Quotas::count(Question& question) {
   if (question.counted_before_crash) return;
+  counted_ = true;
+  const bool unknown_to_others = SharedLimits::is_unknown_to_others(question);
   const TimePoint now = question.store.now();
   for (Touched& touched : touched_) {
     Counter& counter = *touched.counter;
@@ -223,6 +351,9 @@ void Quotas::count(Question& question) {
     }
     counter.last_update_s = to_seconds(now);
     question.store.changed(counter, touched.units);
+    if (unknown_to_others) {
+      question.shared->changed(touched.limit->id, key_of(touched), counter.window, counter.period);
+    }
     if (question.log.mail_enabled()) log_count(question, touched, created);
   }
 }
@@ -236,29 +367,42 @@ void Quotas::log_count(Question& question, const Touched& touched, bool created)
   question.log.mail(line_);
 }
 
-Next Quotas::decide_message(MessageQuestion& question) {
-  begin();
+// Calls visit(recipient, policy, quota) likewise; Walk::count_now ends the recipient.
+template <typename Visit>
+Quotas::Walk Quotas::each_quota(const MessageQuestion& question, Visit visit) {
   for (std::size_t i = 0; i < question.session.recipients(); ++i) {
     const SessionRecipient recipient = question.session.recipient(i);
     // Refused, or decided before Quotas (OK of AccessControl): not counted at RCPT, nor here.
     if (windowed_ && (recipient.refuses() || !recipient.reached_quotas)) continue;
     const Request about = question.session.request_for(recipient);
+    bool last = false;
     for (const std::int64_t id : recipient.policies) {
       const auto index = question.rules.policy_by_id.find(id);
       if (index == question.rules.policy_by_id.end()) continue;
       const Policy& policy = question.rules.policies[index->second];
-      bool last = false;
       for (const Quota& quota : policy.quotas) {
-        const Walk walk = collect_message(question, about, policy, quota);
-        if (walk == Walk::refuse) return Next::stop;
+        const Walk walk = visit(about, policy, quota);
+        if (walk == Walk::refuse) return walk;
         last = walk == Walk::count_now;
         if (last) break;
       }
       if (last) break;
     }
   }
-  count(question);
-  return Next::go_on;
+  return Walk::next;
+}
+
+Next Quotas::decide_message(MessageQuestion& question) {
+  if (has_to_ask(question)) return Next::wait;
+  if (question.granted != nullptr && question.granted->defer) return SharedLimits::defer(question);
+  begin();
+  const Walk walk =
+      each_quota(question, [&](const Request& about, const Policy& policy, const Quota& quota) {
+        return collect_message(question, about, policy, quota);
+      });
+  if (walk != Walk::refuse) count(question);
+  give_back(question);
+  return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 
 Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,
@@ -269,7 +413,7 @@ Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& r
   }
   std::optional<Touched> exceeded_by;
   for (const QuotaLimit& limit : quota.limits) {
-    if (limit.type != LimitType::message_cumulative_size || limit.counter_limit <= 0) continue;
+    if (!counts_size(limit)) continue;
     Touched touched = touch(question, recipient, policy, quota, limit);
     touched.units = touched.asked = kib(question.request.size_bytes);
     if (!windowed_) {
@@ -281,12 +425,8 @@ Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& r
       touched_.clear();
       continue;
     }
-    const bool seen = std::any_of(touched_.begin(), touched_.end(), [&](const Touched& other) {
-      return other.counter == touched.counter;
-    });
-    if (seen) continue;
-    const bool exceeds = touched.use + touched.units > limit.counter_limit;
-    if (exceeds && !question.counted_before_crash) exceeded_by = touched;
+    if (is_touched(touched)) continue;
+    if (exceeds(question, touched) && !question.counted_before_crash) exceeded_by = touched;
     touched_.push_back(touched);
   }
   if (exceeded_by) {

@@ -11,6 +11,7 @@
 #include "daemon/modules/module.hpp"
 #include "daemon/modules/refusal_log.hpp"
 #include "daemon/modules/row_errors.hpp"
+#include "daemon/modules/shared_limits.hpp"
 
 namespace policyd {
 
@@ -22,6 +23,8 @@ class Quotas final : public Module {
 
   [[nodiscard]] std::string_view name() const override { return "Quotas"; }
   [[nodiscard]] bool decides_what_counts() const override { return true; }
+  // With limits that other MTAs share, unless one of them refuses anyway.
+  [[nodiscard]] bool may_wait() const override { return true; }
   // Counts the recipient in all limits of all matched policies, or in none and refuses.
   Next decide_rcpt(RcptQuestion& question) override;
   // Adds the size of the message; with `window` checks it first and may refuse the message.
@@ -37,12 +40,29 @@ class Quotas final : public Module {
     std::size_t key_size;
     std::string_view recipient;
     Counter* counter;
-    double use;    // before this question
-    double units;  // to count now
-    double asked;  // must be free
+    double use;                      // before this question, of all MTAs
+    double units;                    // to count now
+    double asked;                    // must be free
+    SharedLimits::Part shared = {};  // what other MTAs have counted
   };
   // What to do after one quota of the walk.
   enum class Walk : std::uint8_t { next, count_now, refuse, count_nothing };
+
+  template <typename Visit>
+  Walk each_quota(const RcptQuestion& question, Visit visit);
+  template <typename Visit>
+  Walk each_quota(const MessageQuestion& question, Visit visit);
+  // Whether the other MTAs that share the limits have to be asked first; fills Question::wanted.
+  bool has_to_ask(RcptQuestion& question);
+  bool has_to_ask(MessageQuestion& question);
+  static bool is_unusable(const Touched& touched);
+  static void set_amounts(Touched& touched, double size);
+  [[nodiscard]] bool is_touched(const Touched& touched) const;
+  [[nodiscard]] static Window window_of_all(const Touched& touched);
+  [[nodiscard]] static bool exceeds(const Question& question, const Touched& touched);
+  [[nodiscard]] bool may_ask(const Question& question) const;
+  bool want(Question& question, const Touched& touched) const;
+  void give_back(Question& question) const;
 
   Walk collect_rcpt(RcptQuestion& question, const Policy& policy, const Quota& quota);
   Walk collect_message(MessageQuestion& question, const Request& recipient, const Policy& policy,
@@ -67,6 +87,8 @@ class Quotas final : public Module {
   // Of the current question.
   std::string keys_;  // of the touched limits
   std::vector<Touched> touched_;
+  SharedLimits shared_;
+  bool counted_ = false;
   std::string line_;  // for the log
 };
 

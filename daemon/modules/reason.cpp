@@ -8,7 +8,7 @@ namespace policyd {
 namespace {
 
 // In the order of the enumeration, so that a kind is an index.
-constexpr std::array<std::string_view, 29> kWords = {"none",
+constexpr std::array<std::string_view, 30> kWords = {"none",
                                                      "verdict",
                                                      "no_verdict",
                                                      "invalid_verdict",
@@ -36,8 +36,9 @@ constexpr std::array<std::string_view, 29> kWords = {"none",
                                                      "spf_permerror",
                                                      "spf_temperror",
                                                      "no_spf_record",
-                                                     "paused"};
-static_assert(kWords.size() == static_cast<std::size_t>(Reason::Kind::paused) + 1);
+                                                     "paused",
+                                                     "not_shared"};
+static_assert(kWords.size() == static_cast<std::size_t>(Reason::Kind::not_shared) + 1);
 
 }  // namespace
 

@@ -40,7 +40,8 @@ struct Reason {
     spf_permerror,
     spf_temperror,
     no_spf_record,
-    paused,  // a limit is exceeded, but all limits are paused
+    paused,      // a limit is exceeded, but all limits are paused
+    not_shared,  // the other MTAs cannot be asked, and [cluster] without = defer
   };
 
   Kind kind = Kind::none;

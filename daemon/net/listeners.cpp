@@ -92,12 +92,12 @@ Result<std::vector<Listener>> listen_on_path(const std::string& path) {
   return listeners;
 }
 
-struct Wanted {
+struct WantedSocket {
   std::string host;
   int family;
 };
 
-std::vector<Wanted> wanted_of(const Config& config) {
+std::vector<WantedSocket> wanted_of(const Config& config) {
   if (config.host == "localhost") return {{"127.0.0.1", AF_INET}, {"::1", AF_INET6}};
   if (config.host == "*") return {{"0.0.0.0", AF_INET}, {"::", AF_INET6}};
   return {{config.host, AF_UNSPEC}};
@@ -164,7 +164,7 @@ Result<std::vector<Listener>> inherited_listeners(int count) {
 
 Result<void> look_up_host(const Config& config) {
   if (config.unix_socket) return {};
-  for (const Wanted& want : wanted_of(config)) {
+  for (const WantedSocket& want : wanted_of(config)) {
     auto addresses = look_up(want.host, config.port, want.family);
     if (!addresses) return tl::unexpected{addresses.error()};
   }
@@ -174,7 +174,7 @@ Result<void> look_up_host(const Config& config) {
 Result<std::vector<Listener>> listen_on(const Config& config) {
   if (config.unix_socket) return listen_on_path(config.port);
   std::vector<Listener> listeners;
-  for (const Wanted& want : wanted_of(config)) {
+  for (const WantedSocket& want : wanted_of(config)) {
     auto addresses = look_up(want.host, config.port, want.family);
     if (!addresses) return tl::unexpected{addresses.error()};
     for (const addrinfo* info = addresses->get(); info != nullptr; info = info->ai_next) {

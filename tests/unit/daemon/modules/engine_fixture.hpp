@@ -39,7 +39,8 @@ class EngineFixture : public StoreTest {
   }
 
   void restart_engine() {
-    engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_, [this] { return now_; });
+    engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_, [this] { return now_; },
+                                       nullptr, nullptr, shared_);
   }
 
   // The next policy, for everybody.
@@ -74,6 +75,7 @@ class EngineFixture : public StoreTest {
 
   Config config_;
   TimePoint now_ = kNoon;
+  SharedCounters* shared_ = nullptr;
   std::unique_ptr<Engine> engine_;
 };
 
