@@ -204,6 +204,16 @@ Result<void> supply_missing_parts(sqlite3* db, std::string_view table_prefix) {
   return done;
 }
 
+Result<std::map<std::string, std::vector<std::string>>> standard_columns() {
+  const auto tables = tables_of_fresh({});
+  if (!tables) return tl::unexpected{tables.error()};
+  std::map<std::string, std::vector<std::string>> out;
+  for (const auto& [name, table] : *tables) {
+    for (const Column& column : table.columns) out[name].push_back(column.name);
+  }
+  return out;
+}
+
 Result<void> check_is_policyd(sqlite3* db, std::string_view table_prefix) {
   const auto tables = tables_of(db);
   if (!tables) return tl::unexpected{tables.error()};

@@ -4,6 +4,7 @@
 // the connection.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,9 @@ Result<void> add_missing_parts(sqlite3* db, std::string_view table_prefix);
 // Lets this connection read the rules of a database that cannot be changed: temporary views, which
 // hide incomplete rule tables, supply what is missing.
 Result<void> supply_missing_parts(sqlite3* db, std::string_view table_prefix);
+
+// The columns of each table of a fresh database, by the table's name without prefix.
+Result<std::map<std::string, std::vector<std::string>>> standard_columns();
 
 // An Error unless CBPolicyD made the database, though it may lack parts.
 Result<void> check_is_policyd(sqlite3* db, std::string_view table_prefix);
