@@ -14,8 +14,8 @@
 
 namespace policyd {
 
-// Larger rules are not shared: some two million rows.
-inline constexpr std::size_t kMaxRuleBytes = 256UL * 1024 * 1024;
+// Larger rules are not shared: some half a million rows.
+inline constexpr std::size_t kMaxRuleBytes = 64UL * 1024 * 1024;
 
 // In the caller's transaction. An Error if a table cannot be read, or they are too large.
 Result<std::string> save_rules(sqlite3* db, std::string_view table_prefix);

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/cluster/rules/reconcile.hpp"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+
+#include "daemon/base/unique_fd.hpp"
+#include "daemon/cluster/rules/rule_text.hpp"
+#include "daemon/sqlite/database.hpp"
+
+namespace policyd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kLockPatience{2};
+
+constexpr std::string_view kOurTable = R"(
+CREATE TABLE IF NOT EXISTS {p}limits_cluster (
+  ID INTEGER PRIMARY KEY CHECK (ID = 1), Version INTEGER NOT NULL, Digest TEXT NOT NULL,
+  Choice TEXT);
+)";
+
+// What limits_cluster remembers.
+struct Remembered {
+  PublishedRules last;  // published, and once equal to the rules here
+  std::string choice;   // "theirs", "ours" or nothing
+};
+
+// A connection in one transaction, which is rolled back unless commit() is called.
+class Session {
+ public:
+  static Result<std::unique_ptr<Session>> open(const RuleDatabase& database) {
+    auto db = open_database(database.file, OpenMode::read_write, kLockPatience);
+    if (!db) return tl::unexpected{db.error()};
+    auto session = std::make_unique<Session>(std::move(*db), database.table_prefix);
+    auto done = session->transaction_.begin_immediate();
+    if (done) {
+      done =
+          sql::execute_or_explain(session->db(), sql::with_prefix(kOurTable, session->table_prefix_));
+    }
+    if (!done) return tl::unexpected{done.error()};
+    return session;
+  }
+  Session(sql::Handle db, std::string table_prefix)
+      : db_(std::move(db)), transaction_(db_.get()), table_prefix_(std::move(table_prefix)) {}
+
+  [[nodiscard]] sqlite3* db() const { return db_.get(); }
+  Result<void> commit() { return transaction_.commit(); }
+  Result<std::string> rules() { return save_rules(db(), table_prefix_); }
+
+  Result<Remembered> remembered() {
+    auto row = sql::Statement::prepare(
+        db(), "SELECT Version, Digest, Choice FROM {p}limits_cluster WHERE ID = 1", table_prefix_);
+    if (!row) return tl::unexpected{row.error()};
+    if (row->step() != SQLITE_ROW) return Remembered{};
+    return Remembered{{row->integer(0), std::string{row->text(1)}}, std::string{row->text(2)}};
+  }
+
+  Result<void> remember(const PublishedRules& published) { return put(published, {}); }
+  Result<void> put(const PublishedRules& published, std::string_view choice) {
+    auto row = sql::Statement::prepare(
+        db(), "INSERT OR REPLACE INTO {p}limits_cluster VALUES (1, ?1, ?2, nullif(?3, ''))",
+        table_prefix_);
+    if (!row) return tl::unexpected{row.error()};
+    row->bind(1, published.version).bind(2, published.digest).bind(3, choice);
+    if (row->run() != SQLITE_DONE) return failure(sql::message_of(db()));
+    return {};
+  }
+
+ private:
+  sql::Handle db_;
+  sql::Transaction transaction_;
+  std::string table_prefix_;
+};
+
+Result<void> write_new_file(const fs::path& file, std::string_view text) {
+  const UniqueFd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640)};
+  bool done =
+      fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  done = done && ::fsync(fd.get()) == 0;
+  if (done) return {};
+  return failure(fmt::format("{}: {}", file.string(), std::generic_category().message(errno)));
+}
+
+// Beside the database, with the time in its name.
+Result<fs::path> keep(const RuleDatabase& database, std::string_view rules, TimePoint now) {
+  const auto text = rules_as_sql(rules, database.table_prefix);
+  if (!text) return tl::unexpected{text.error()};
+  const std::string name = fmt::format("{}.rules-{:%Y%m%dT%H%M%SZ}.sql", database.file.string(),
+                                       fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+  for (int number = 1; number < 100; ++number) {
+    const fs::path file = number == 1 ? name : fmt::format("{}.{}", name, number);
+    std::error_code code;
+    if (fs::exists(file, code)) continue;
+    if (auto written = write_new_file(file, *text); !written)
+      return tl::unexpected{written.error()};
+    return file;
+  }
+  return failure(fmt::format("{} exists", name));
+}
+
+}  // namespace
+
+Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRules& published) {
+  const auto session = Session::open(database);
+  if (!session) return tl::unexpected{session.error()};
+  const auto remembered = (*session)->remembered();
+  if (!remembered) return tl::unexpected{remembered.error()};
+  auto rules = (*session)->rules();
+  if (!rules) return tl::unexpected{rules.error()};
+  RuleStep step{RuleStep::Kind::publish, {}, digest_of_rules(*rules)};
+
+  const PublishedRules& last = remembered->last;
+  if (published.version == 0 || remembered->choice == "ours") {
+    step.kind = RuleStep::Kind::publish;
+  } else if (step.digest == published.digest) {
+    step.kind = RuleStep::Kind::agree;
+  } else if (published == last) {
+    step.kind = RuleStep::Kind::publish;
+  } else if (last.version > 0 || remembered->choice == "theirs") {
+    step.kind = RuleStep::Kind::take;
+  } else {
+    step.kind = RuleStep::Kind::choose;
+  }
+  if (step.kind == RuleStep::Kind::publish) step.rules = std::move(*rules);
+  if (step.kind == RuleStep::Kind::agree && !(published == last && remembered->choice.empty())) {
+    auto done = (*session)->remember(published);
+    if (done) done = (*session)->commit();
+    if (!done) return tl::unexpected{done.error()};
+  }
+  return step;
+}
+
+Result<void> remember_published(const RuleDatabase& database, const PublishedRules& published) {
+  const auto session = Session::open(database);
+  if (!session) return tl::unexpected{session.error()};
+  auto done = (*session)->remember(published);
+  if (done) done = (*session)->commit();
+  return done;
+}
+
+Result<fs::path> take_rules(const RuleDatabase& database, std::string_view rules,
+                            const PublishedRules& published, TimePoint now) {
+  const auto session = Session::open(database);
+  if (!session) return tl::unexpected{session.error()};
+  const auto remembered = (*session)->remembered();
+  if (!remembered) return tl::unexpected{remembered.error()};
+  const auto ours = (*session)->rules();
+  if (!ours) return tl::unexpected{ours.error()};
+  fs::path kept;
+  if (digest_of_rules(*ours) != remembered->last.digest) {
+    auto file = keep(database, *ours, now);
+    if (!file) return file;
+    kept = std::move(*file);
+  }
+  auto done = replace_rules((*session)->db(), database.table_prefix, rules);
+  if (done) done = (*session)->remember(published);
+  if (done) done = (*session)->commit();
+  if (!done) return tl::unexpected{done.error()};
+  return kept;
+}
+
+Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice) {
+  const auto session = Session::open(database);
+  if (!session) return tl::unexpected{session.error()};
+  const auto remembered = (*session)->remembered();
+  if (!remembered) return tl::unexpected{remembered.error()};
+  auto done = (*session)->put(remembered->last, choice == RuleChoice::ours ? "ours" : "theirs");
+  if (done) done = (*session)->commit();
+  return done;
+}
+
+}  // namespace policyd

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Which rules hold: this host's, or those that the cluster has published. Works on the database,
+// where table limits_cluster remembers what was last published and equal to the rules here; may
+// wait for a lock, so not on the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/result.hpp"
+
+namespace policyd {
+
+// A version of the rules that the engine has: numbers rise with each change on any host.
+struct PublishedRules {
+  std::int64_t version = 0;  // 0: none yet
+  std::string digest;        // digest_of_rules
+  bool operator==(const PublishedRules&) const = default;
+};
+
+struct RuleStep {
+  enum class Kind : std::uint8_t {
+    agree,    // the rules here are those
+    publish,  // the rules here are newer: publish `rules`, unless other rules came before
+    take,     // the rules there are newer: get them, and then take_rules()
+    choose,   // both are rules of somebody, and nobody has said which hold
+  };
+  Kind kind = Kind::agree;
+  std::string rules;   // to publish
+  std::string digest;  // of the rules here
+};
+
+struct RuleDatabase {
+  std::filesystem::path file;
+  std::string table_prefix;
+};
+
+// What to do, now that `published` is what the engine has. Remembers that they agree, if they do.
+Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRules& published);
+
+// The rules here were published as `published`.
+Result<void> remember_published(const RuleDatabase& database, const PublishedRules& published);
+
+// Replaces the rules here by `rules`, which are those of `published`, in one transaction. Changes
+// made here that were never published are kept as statements in a file beside the database, whose
+// name is returned; empty if there were none.
+Result<std::filesystem::path> take_rules(const RuleDatabase& database, std::string_view rules,
+                                         const PublishedRules& published, TimePoint now);
+
+// For `carbonio-limits cluster join`: which rules hold where both have some; until that is done.
+enum class RuleChoice : std::uint8_t { theirs, ours };
+Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice);
+
+}  // namespace policyd

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/cluster/rules/reconcile.hpp"
+
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+
+#include "daemon/cluster/rules/rule_text.hpp"
+#include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
+
+namespace policyd {
+namespace {
+
+using Kind = RuleStep::Kind;
+
+// Two hosts and what an engine has; steps are taken as the daemon takes them.
+class ReconcileTest : public StoreTest {
+ protected:
+  ReconcileTest() {
+    make_database();
+    a_.file = file_;
+    b_.file = folder_ / "other.sqlitedb";
+    EXPECT_TRUE(create_database(b_.file));
+  }
+
+  Kind step(const RuleDatabase& host) {
+    const auto next = next_rule_step(host, published_);
+    EXPECT_TRUE(next) << next.error().message;
+    if (next->kind == Kind::publish) {
+      published_ = {published_.version + 1, next->digest};
+      rules_ = next->rules;
+      EXPECT_TRUE(remember_published(host, published_));
+    }
+    if (next->kind == Kind::take) {
+      const auto kept = take_rules(host, rules_, published_, kNoon);
+      EXPECT_TRUE(kept) << kept.error().message;
+      kept_ = *kept;
+    }
+    return next->kind;
+  }
+  // Typed at a host.
+  void type(const RuleDatabase& host, const std::string& statement) {
+    auto db = open_database(host.file, OpenMode::read_write, std::chrono::seconds{5});
+    ASSERT_TRUE(sql::execute_or_explain(db->get(), statement));
+  }
+  std::string rules_of(const RuleDatabase& host) {
+    auto db = open_database(host.file, OpenMode::read_only, std::chrono::seconds{5});
+    return digest_of_rules(save_rules(db->get(), {}).value());
+  }
+  void both_agree() {
+    EXPECT_EQ(step(a_), Kind::publish);
+    EXPECT_TRUE(choose_rules(b_, RuleChoice::theirs));
+    EXPECT_EQ(step(b_), Kind::take);
+    EXPECT_EQ(step(b_), Kind::agree);
+    EXPECT_EQ(rules_of(a_), rules_of(b_));
+  }
+
+  RuleDatabase a_, b_;
+  PublishedRules published_;
+  std::string rules_;
+  std::filesystem::path kept_;
+};
+
+TEST_F(ReconcileTest, TheFirstHostPublishesItsRules) {
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_EQ(step(a_), Kind::agree);
+}
+
+TEST_F(ReconcileTest, AHostWithTheSameRulesJoins) {
+  EXPECT_EQ(step(a_), Kind::publish);
+  remove_database(b_.file);
+  admin("VACUUM INTO '" + b_.file.string() + "'");
+  EXPECT_EQ(step(b_), Kind::agree);
+  type(b_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  EXPECT_EQ(step(b_), Kind::publish);
+}
+
+TEST_F(ReconcileTest, AHostWithOtherRulesHasToChoose) {
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_EQ(step(b_), Kind::choose);
+  EXPECT_EQ(step(b_), Kind::choose);
+}
+
+TEST_F(ReconcileTest, TheirsAreTakenAndOursKept) {
+  both_agree();
+  EXPECT_TRUE(std::filesystem::exists(kept_));
+  std::ifstream in{kept_};
+  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  const auto before = rules_of(b_);
+  type(b_, text);
+  EXPECT_NE(rules_of(b_), before);
+}
+
+TEST_F(ReconcileTest, OursAreGiven) {
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_TRUE(choose_rules(b_, RuleChoice::ours));
+  const auto ours = rules_of(b_);
+  EXPECT_EQ(step(b_), Kind::publish);
+  EXPECT_EQ(step(b_), Kind::agree);
+  EXPECT_EQ(step(a_), Kind::take);
+  EXPECT_EQ(rules_of(a_), ours);
+  EXPECT_EQ(step(a_), Kind::agree);
+}
+
+TEST_F(ReconcileTest, AChangeReachesTheOthers) {
+  both_agree();
+  type(b_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  EXPECT_EQ(step(b_), Kind::publish);
+  EXPECT_EQ(step(a_), Kind::take);
+  EXPECT_TRUE(kept_.empty());
+  EXPECT_EQ(step(a_), Kind::agree);
+  EXPECT_EQ(rules_of(a_), rules_of(b_));
+}
+
+TEST_F(ReconcileTest, OfTwoChangesAtOnceTheLaterOneIsKept) {
+  both_agree();
+  type(a_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  type(b_, "UPDATE quotas SET Period = 62 WHERE ID = 3");
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_EQ(step(b_), Kind::take);
+  EXPECT_FALSE(kept_.empty());
+  EXPECT_EQ(rules_of(a_), rules_of(b_));
+  EXPECT_EQ(ask_admin("SELECT Period FROM quotas WHERE ID = 3"), "61");
+}
+
+TEST_F(ReconcileTest, AnEmptiedEngineGetsThemAgain) {
+  both_agree();
+  published_ = {};
+  EXPECT_EQ(step(b_), Kind::publish);
+  EXPECT_EQ(step(a_), Kind::agree);
+}
+
+TEST_F(ReconcileTest, AnEngineWithOldRulesIsFollowed) {
+  both_agree();
+  const PublishedRules old = published_;
+  const std::string old_rules = rules_;
+  type(a_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_EQ(step(b_), Kind::take);
+  published_ = old;  // a snapshot
+  rules_ = old_rules;
+  EXPECT_EQ(step(a_), Kind::take);
+  EXPECT_EQ(step(b_), Kind::take);
+  EXPECT_EQ(rules_of(a_), rules_of(b_));
+}
+
+TEST_F(ReconcileTest, DamagedRulesChangeNothing) {
+  both_agree();
+  const auto before = rules_of(b_);
+  EXPECT_FALSE(take_rules(b_, "nonsense", {9, "x"}, kNoon));
+  EXPECT_EQ(rules_of(b_), before);
+  EXPECT_EQ(step(b_), Kind::agree);
+}
+
+TEST_F(ReconcileTest, ALockIsAnErrorAndChangesNothing) {
+  admin("BEGIN IMMEDIATE");
+  const auto next = next_rule_step(a_, published_);
+  ASSERT_FALSE(next);
+  EXPECT_NE(next.error().message.find("locked"), std::string::npos) << next.error().message;
+  admin("ROLLBACK");
+  EXPECT_EQ(step(a_), Kind::publish);
+}
+
+}  // namespace
+}  // namespace policyd
