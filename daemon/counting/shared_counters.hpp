@@ -42,6 +42,7 @@ struct Granted {
   std::vector<std::uint64_t> own_limits;
   // ... and nothing may pass meanwhile ([cluster] without = defer).
   bool defer = false;
+  bool counted = false;  // set by the batch that it joined
 };
 
 class SharedCounters : boost::noncopyable {
@@ -60,8 +61,15 @@ class SharedCounters : boost::noncopyable {
   // Sends what was asked since the last call; after each batch.
   virtual void flush() = 0;
 
-  // This host's part of a counter was changed without asking, or what was granted was not counted:
-  // the others learn it with one of the next calls.
+  // What was allowed is now in `own`, this host's part, or will never be: called once for each
+  // Wanted of each question that was allowed by asking (neither exceeded nor own_limits), in the
+  // batch that it joined. Until then `units` of it count in addition to what is given as this
+  // host's part.
+  virtual void settle(std::int64_t limit_id, std::string_view track_key, const Window& own,
+                      std::uint64_t units, bool counted) = 0;
+
+  // This host's part of a counter was changed without asking: the others learn it with one of the
+  // next calls.
   virtual void changed(std::int64_t limit_id, std::string_view track_key, const Window& own,
                        Millis period) = 0;
 

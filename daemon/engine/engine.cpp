@@ -109,6 +109,7 @@ void Engine::decide(Transaction& store) {
   for (Item& item : batch_) {
     auto verdict = decide_one(item, store);
     if (!verdict) continue;
+    if (item.granted) settle(*item.granted, store);
     if (!paused_) item.verdict = std::move(*verdict);
     const std::uint64_t requests = 1 + item.repeats.size();
     statistics_.requests += requests;
@@ -252,6 +253,16 @@ std::nullopt_t Engine::ask_others(Item& item, Question& question) {
     unpark(key, {}, std::move(granted));
   }));
   return std::nullopt;
+}
+
+// What the others have allowed was counted here, or will not be.
+void Engine::settle(const Granted& granted, Transaction& store) {
+  if (granted.exceeded >= 0 || !granted.own_limits.empty()) return;
+  for (const Wanted& wanted : granted.wanted) {
+    const Counter& counter = store.counter(wanted.limit_id, wanted.track_key);
+    shared_->settle(wanted.limit_id, wanted.track_key, counter.window, wanted.units,
+                    granted.counted);
+  }
 }
 
 // The key under which unpark() finds it.

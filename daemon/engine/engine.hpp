@@ -91,6 +91,7 @@ class Engine {
   std::optional<Verdict> decide_message(Item& item, Transaction& store);
   void prepare(Question& question, Item& item);
   std::nullopt_t ask_others(Item& item, Question& question);
+  void settle(const Granted& granted, Transaction& store);
   std::string park(Item& item);
   void unpark(const std::string& key, std::optional<Lookups> found, std::optional<Granted> granted);
   Session* resume_session(const Request& request, Transaction& store);

@@ -37,7 +37,7 @@ struct Question {
   Extensions extensions = {};
   SharedCounters* shared = nullptr;  // null: all limits are this host's alone
   std::vector<Wanted> wanted = {};   // with Next::wait
-  const Granted* granted = nullptr;  // the answer to it
+  Granted* granted = nullptr;        // the answer to it
 };
 
 struct RcptQuestion : Question {

@@ -67,7 +67,6 @@ void Quotas::begin() {
   keys_.clear();
   touched_.clear();
   shared_.begin();
-  counted_ = false;
 }
 
 bool Quotas::may_ask(const Question& question) const {
@@ -125,16 +124,6 @@ bool Quotas::has_to_ask(MessageQuestion& question) {
   return walk != Walk::refuse && !question.wanted.empty();
 }
 
-// What the others have allowed, but was not counted: they learn it.
-void Quotas::give_back(Question& question) const {
-  if (counted_ || question.granted == nullptr || question.granted->exceeded >= 0) return;
-  for (const Wanted& wanted : question.granted->wanted) {
-    if (wanted.units == 0) continue;
-    const Counter& counter = question.store.counter(wanted.limit_id, wanted.track_key);
-    question.shared->changed(wanted.limit_id, wanted.track_key, counter.window, wanted.period);
-  }
-}
-
 // Calls visit(policy, quota) for each quota that applies, as long as it returns Walk::next, and
 // returns what it returned last.
 template <typename Visit>
@@ -158,7 +147,6 @@ Next Quotas::decide_rcpt(RcptQuestion& question) {
     return collect_rcpt(question, policy, quota);
   });
   if (walk == Walk::next || walk == Walk::count_now) count(question);
-  give_back(question);
   return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 
@@ -335,7 +323,7 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
 
 void Quotas::count(Question& question) {
   if (question.counted_before_crash) return;
-  counted_ = true;
+  if (question.granted != nullptr) question.granted->counted = true;
   const bool unknown_to_others = SharedLimits::is_unknown_to_others(question);
   const TimePoint now = question.store.now();
   for (Touched& touched : touched_) {
@@ -401,7 +389,6 @@ Next Quotas::decide_message(MessageQuestion& question) {
         return collect_message(question, about, policy, quota);
       });
   if (walk != Walk::refuse) count(question);
-  give_back(question);
   return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 

@@ -62,7 +62,6 @@ class Quotas final : public Module {
   [[nodiscard]] static bool exceeds(const Question& question, const Touched& touched);
   [[nodiscard]] bool may_ask(const Question& question) const;
   bool want(Question& question, const Touched& touched) const;
-  void give_back(Question& question) const;
 
   Walk collect_rcpt(RcptQuestion& question, const Policy& policy, const Quota& quota);
   Walk collect_message(MessageQuestion& question, const Request& recipient, const Policy& policy,
@@ -88,7 +87,6 @@ class Quotas final : public Module {
   std::string keys_;  // of the touched limits
   std::vector<Touched> touched_;
   SharedLimits shared_;
-  bool counted_ = false;
   std::string line_;  // for the log
 };
 

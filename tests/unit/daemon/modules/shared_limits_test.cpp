@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,10 @@ class OtherMtas final : public SharedCounters {
   void changed(std::int64_t limit_id, std::string_view track_key, const Window& own,
                Millis) override {
     told[{limit_id, std::string{track_key}}] = own.use();
+  }
+  void settle(std::int64_t limit_id, std::string_view track_key, const Window& own,
+              std::uint64_t units, bool counted) override {
+    settled[{limit_id, std::string{track_key}}] = {own.use(), units, counted};
   }
   [[nodiscard]] TimePoint now() const override { return kNoon; }
 
@@ -66,6 +71,8 @@ class OtherMtas final : public SharedCounters {
   std::vector<std::pair<std::vector<Wanted>, Done>> waiting;
   std::map<Key, Window> others, full;
   std::map<Key, std::uint64_t> told;
+  using Settled = std::tuple<std::uint64_t, std::uint64_t, bool>;  // own, units, counted
+  std::map<Key, Settled> settled;
   int flushes = 0;
 };
 
@@ -129,6 +136,8 @@ TEST_F(SharedLimitsTest, AQuestionWaitsForTheOthersAndCounts) {
   EXPECT_EQ(counted(), "1");
   EXPECT_TRUE(engine_->idle());
   EXPECT_TRUE(mtas_.told.empty());
+  EXPECT_EQ(mtas_.settled[kCount], OtherMtas::Settled(1, 1, true));
+  EXPECT_EQ(mtas_.settled[kSize], OtherMtas::Settled(0, 0, true));
 }
 
 TEST_F(SharedLimitsTest, WhatTheOthersCountedCounts) {
@@ -137,6 +146,7 @@ TEST_F(SharedLimitsTest, WhatTheOthersCountedCounts) {
   EXPECT_EQ(next_answer("4"), "REJECT 10 of 10, free in 40 seconds");
   EXPECT_EQ(counted(), "3");
   EXPECT_TRUE(mtas_.told.empty());
+  EXPECT_EQ(mtas_.settled[kCount], OtherMtas::Settled(3, 1, true));  // not the one that was refused
 }
 
 TEST_F(SharedLimitsTest, QuestionsOfOneBatchAreDecidedInOrder) {
@@ -218,6 +228,7 @@ TEST_F(SharedLimitsTest, AloneTheShareHolds) {
   }
   EXPECT_EQ(counted(), "3");
   EXPECT_EQ(mtas_.told[kCount], 3U);  // they learn it afterwards
+  EXPECT_TRUE(mtas_.settled.empty());
 }
 
 TEST_F(SharedLimitsTest, AloneAllMayBeDeferred) {
@@ -233,7 +244,7 @@ TEST_F(SharedLimitsTest, WhatIsNotCountedAfterAllIsGivenBack) {
   admin("UPDATE quotas SET Track = 'nonsense'");
   answer();
   EXPECT_EQ(answered(*asker).substr(0, 5), "DEFER");
-  EXPECT_EQ(mtas_.told[kCount], 0U);
+  EXPECT_EQ(mtas_.settled[kCount], OtherMtas::Settled(0, 1, false));
 }
 
 TEST_F(SharedLimitsTest, InAPauseItIsCounted) {
