@@ -19,6 +19,8 @@ namespace policyd {
 enum class Bypass : std::uint8_t { tempfail, pass };
 enum class Algorithm : std::uint8_t { window, decay };
 enum class Durability : std::uint8_t { commit, full };
+// What holds while the engine of the cluster cannot be asked.
+enum class Without : std::uint8_t { share, local, defer };
 
 struct Config {
   // [server]
@@ -53,6 +55,13 @@ struct Config {
   std::chrono::seconds check_interval{10};     // of the file
   std::chrono::seconds remind_interval{60};    // of trouble, in the log
   std::size_t largest_log_mib = 256;           // the write-ahead log
+
+  // [cluster]: one count on several MTAs
+  std::string cluster_url;   // as cluster/redis_address reads it; empty: none
+  std::string cluster_node;  // this host's name among them; empty: the host name
+  Without cluster_without = Without::share;
+  std::filesystem::path cluster_password_file;  // empty: no password
+  std::string cluster_prefix = "carbonio-limits:";
 
   // One section per module. True if the section enables it and [server] modules, if set, lists it:
   // the Perl daemon does not load modules that are not listed.

@@ -161,6 +161,27 @@ Rejected read_sessions(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+// A field of hashes in the engine, and shown in tables: what a host name may contain.
+Rejected read_node(ConfigDraft& draft, std::string_view value) {
+  constexpr std::size_t kMaxNode = 253;
+  const bool fine = std::all_of(value.begin(), value.end(), [](char c) {
+    return is_letter(c) || is_digit(c) || c == '.' || c == '-' || c == '_';
+  });
+  if (!fine || value.size() > kMaxNode) return value;
+  draft.cluster_node = value;
+  return std::nullopt;
+}
+
+// What all keys in the engine begin with.
+Rejected read_cluster_prefix(ConfigDraft& draft, std::string_view value) {
+  constexpr std::size_t kMaxPrefix = 64;
+  const bool fine =
+      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  if (!fine || value.size() > kMaxPrefix) return value;
+  draft.cluster_prefix = value;
+  return std::nullopt;
+}
+
 using Count = Number<std::size_t>;
 using Draft = ConfigDraft;
 
@@ -172,11 +193,17 @@ constexpr Special kPrefix{read_table_prefix, "up to 64 letters, digits and _"};
 constexpr Special kDelimiter{read_delimiter,
                              "up to 16 characters other than letters, digits and @"};
 constexpr Special kSessions{read_sessions, "days or hours, such as 30, 30d, 12h, up to 3650 days"};
+constexpr Special kNode{read_node, "up to 253 letters, digits, dots, hyphens and _"};
+constexpr Special kClusterPrefix{read_cluster_prefix,
+                                 "up to 64 ASCII characters without white space"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
 constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
                                  {{{"tempfail", Bypass::tempfail}, {"pass", Bypass::pass}}}};
 constexpr Choice<Durability> kDurability{
     &Draft::durability, {{{"commit", Durability::commit}, {"full", Durability::full}}}};
+constexpr Choice<Without, 3> kWithout{
+    &Draft::cluster_without,
+    {{{"share", Without::share}, {"local", Without::local}, {"defer", Without::defer}}}};
 constexpr Choice<Algorithm> kAlgorithm{
     &Draft::quotas_algorithm, {{{"window", Algorithm::window}, {"decay", Algorithm::decay}}}};
 
@@ -240,6 +267,11 @@ constexpr std::array kKeys = {
     ConfigKey{"Greylisting", "blacklist_message", kBlacklist, "", kNotEmpty, Text{&Draft::greylisting_blacklist_message}},
     ConfigKey{"Quotas", "enable", "0", "", kNotEmpty, Flag{&Draft::quotas}},
     ConfigKey{"Quotas", "algorithm", "window", "", kNotEmpty, kAlgorithm},
+    ConfigKey{"cluster", "url", "", "", kMayBeEmpty, Text{&Draft::cluster_url}},
+    ConfigKey{"cluster", "node", "", "", kMayBeEmpty, kNode},
+    ConfigKey{"cluster", "without", "share", "", kNotEmpty, kWithout},
+    ConfigKey{"cluster", "password_file", "", "", kMayBeEmpty, File{&Draft::cluster_password_file}},
+    ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
     ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
 };
 // clang-format on
@@ -259,8 +291,8 @@ struct ReadValue {
     draft.*key.into = static_cast<Value>(*number);
     return std::nullopt;
   }
-  template <typename Value>
-  Rejected operator()(const Choice<Value>& key) const {
+  template <typename Value, std::size_t count>
+  Rejected operator()(const Choice<Value, count>& key) const {
     for (const auto& [word, meaning] : key.words) {
       if (!equal_ignoring_case(word, value)) continue;
       draft.*key.into = meaning;
@@ -305,9 +337,12 @@ struct Allowed {
   std::string operator()(const Number<Value>& key) const {
     return fmt::format("{} to {}{}{}", key.min, key.max, unit.empty() ? "" : " ", unit);
   }
-  template <typename Value>
-  std::string operator()(const Choice<Value>& key) const {
-    return fmt::format("{} or {}", key.words[0].first, key.words[1].first);
+  template <typename Value, std::size_t count>
+  std::string operator()(const Choice<Value, count>& key) const {
+    std::string words;
+    for (std::size_t i = 0; i + 2 < count; ++i) words.append(key.words[i].first).append(", ");
+    return words.append(
+        fmt::format("{} or {}", key.words[count - 2].first, key.words[count - 1].first));
   }
   std::string operator()(const Word&) const { return "one word"; }
   std::string operator()(const Text&) const { return "one line of text"; }

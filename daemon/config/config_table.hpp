@@ -38,10 +38,10 @@ struct Number {
   std::uint64_t min;
   std::uint64_t max;
 };
-template <typename Value>
-struct Choice {  // one of two words, in any case
+template <typename Value, std::size_t count = 2>
+struct Choice {  // one of some words, in any case
   Value ConfigDraft::*into;
-  std::array<std::pair<std::string_view, Value>, 2> words;
+  std::array<std::pair<std::string_view, Value>, count> words;
 };
 using Seconds = Number<std::chrono::seconds>;
 
@@ -76,9 +76,9 @@ struct ConfigKey {
   bool may_be_empty;          // if not, an empty value is ignored
   std::variant<config_key::Flag, config_key::Number<int>, config_key::Number<std::size_t>,
                config_key::Seconds, config_key::Choice<bool>, config_key::Choice<Bypass>,
-               config_key::Choice<Algorithm>, config_key::Choice<Durability>, config_key::Word,
-               config_key::Text, config_key::File, config_key::Names, config_key::Networks,
-               config_key::Special, config_key::Ignored>
+               config_key::Choice<Algorithm>, config_key::Choice<Durability>,
+               config_key::Choice<Without, 3>, config_key::Word, config_key::Text, config_key::File,
+               config_key::Names, config_key::Networks, config_key::Special, config_key::Ignored>
       into;
 };
 

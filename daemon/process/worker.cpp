@@ -90,6 +90,12 @@ std::vector<std::string_view> needing_restart(const Config& now, const Config& t
   }
   if (now.pid_file != then.pid_file) keys.emplace_back("pid_file");
   if (now.nameservers != then.nameservers) keys.emplace_back("nameservers");
+  if (now.cluster_url != then.cluster_url || now.cluster_node != then.cluster_node ||
+      now.cluster_without != then.cluster_without ||
+      now.cluster_password_file != then.cluster_password_file ||
+      now.cluster_prefix != then.cluster_prefix) {
+    keys.emplace_back("[cluster]");
+  }
   return keys;
 }
 

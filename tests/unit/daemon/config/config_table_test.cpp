@@ -156,6 +156,19 @@ INSTANTIATE_TEST_SUITE_P(
         Value{"SessionsWords", "[cleanup]\nsessions=30 Days\n", HOLDS(c.cleanup_sessions == 720h)},
         Value{"SessionsHours", "[cleanup]\nsessions=12h\n", HOLDS(c.cleanup_sessions == 12h)},
         Value{"SessionsMany", "[cleanup]\nsessions=36 hours\n", HOLDS(c.cleanup_sessions == 36h)},
+        Value{"ClusterUrl", "[cluster]\nurl=redis://a,b/1\n",
+              HOLDS(c.cluster_url == "redis://a,b/1")},
+        Value{"ClusterNode", "[cluster]\nnode=mta-1.example.com\n",
+              HOLDS(c.cluster_node == "mta-1.example.com")},
+        Value{"ClusterShare", "[cluster]\nwithout=share\n",
+              HOLDS(c.cluster_without == Without::share)},
+        Value{"ClusterLocal", "[cluster]\nwithout=Local\n",
+              HOLDS(c.cluster_without == Without::local)},
+        Value{"ClusterDefer", "[cluster]\nwithout=defer\n",
+              HOLDS(c.cluster_without == Without::defer)},
+        Value{"ClusterPasswordFile", "[cluster]\npassword_file=/etc/redis password\n",
+              HOLDS(c.cluster_password_file == "/etc/redis password")},
+        Value{"ClusterPrefix", "[cluster]\nprefix=mail/\n", HOLDS(c.cluster_prefix == "mail/")},
         Value{"Ignored",
               "[server]\nprotocols=Postfix\ncache_file=x\nmin_servers=4\nmin_spare_servers=4\n"
               "max_spare_servers=12\nmax_servers=25\nmax_requests=1000\n[database]\nUsername=root\n"
@@ -285,7 +298,17 @@ INSTANTIATE_TEST_SUITE_P(
                 "2: not a valid log_file in [server]: '/a\\x1b[2J'; allowed: an absolute path"},
         Refused{"Sessions", "[cleanup]\nsessions=2 weeks\n",
                 "2: not a valid sessions in [cleanup]: '2 weeks'; allowed: days or hours, such "
-                "as 30, 30d, 12h, up to 3650 days"}),
+                "as 30, 30d, 12h, up to 3650 days"},
+        Refused{"ClusterNode", "[cluster]\nnode=mta 1\n",
+                "2: not a valid node in [cluster]: 'mta 1'; allowed: up to 253 letters, digits, "
+                "dots, hyphens and _"},
+        Refused{"ClusterWithout", "[cluster]\nwithout=pass\n",
+                "2: not a valid without in [cluster]: 'pass'; allowed: share, local or defer"},
+        Refused{"ClusterPasswordFile", "[cluster]\npassword_file=secret\n",
+                "2: not a valid password_file in [cluster]: 'secret'; allowed: an absolute path"},
+        Refused{"ClusterPrefix", "[cluster]\nprefix=a b\n",
+                "2: not a valid prefix in [cluster]: 'a b'; allowed: up to 64 ASCII characters "
+                "without white space"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Config, ReportsNameAndLineOfOurFile) {
@@ -312,6 +335,13 @@ TEST(Config, BoundsTheSocketPath) {
 TEST(Config, BoundsTheTablePrefix) {
   EXPECT_EQ(error_of("[database]\ntable_prefix=" + std::string(64, 'x') + "\n"), "");
   EXPECT_NE(error_of("[database]\ntable_prefix=" + std::string(65, 'x') + "\n"), "");
+}
+
+TEST(Config, BoundsTheNamesOfTheCluster) {
+  EXPECT_EQ(error_of("[cluster]\nnode=" + std::string(253, 'x') + "\n"), "");
+  EXPECT_NE(error_of("[cluster]\nnode=" + std::string(254, 'x') + "\n"), "");
+  EXPECT_EQ(error_of("[cluster]\nprefix=" + std::string(64, 'x') + "\n"), "");
+  EXPECT_NE(error_of("[cluster]\nprefix=" + std::string(65, 'x') + "\n"), "");
 }
 
 }  // namespace
