@@ -33,6 +33,9 @@ class Redis : boost::noncopyable {
   // Why not, as a sentence; empty if it is ready.
   [[nodiscard]] virtual const std::string& trouble() const = 0;
 
+  // How often a connection was made: another number, another connection, and perhaps server.
+  [[nodiscard]] virtual std::uint64_t connections() const { return 0; }
+
   // Sends a command and its arguments, which may be any bytes. Calls `done` once on the loop, after
   // this function has returned. Commands are answered in order. An Error at once if not ready.
   virtual void command(std::vector<std::string> words, Done done) = 0;

@@ -52,6 +52,14 @@ Window Window::of_counter(double counter, TimePoint when) {
   return window;
 }
 
+Window Window::of_pairs(std::span<const WindowPair> pairs) {
+  Window window;
+  for (const WindowPair& pair : pairs) {
+    if (pair.units > 0) window.begin_pair(bounded(pair.last), pair.units);
+  }
+  return window;
+}
+
 void Window::advance(TimePoint now, Millis period) {
   now = bounded(now);
   const auto stays = std::find_if(pairs_.begin(), pairs_.end(),

@@ -14,6 +14,7 @@
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -40,6 +41,9 @@ class Window {
   // The window of a row without a valid State: `counter` units, all at `when`. Fractions, which the
   // Perl daemon leaves, are rounded up; a negative counter and NaN are 0.
   static Window of_counter(double counter, TimePoint when);
+  // Of at most kMaxPairs pairs, oldest first, within the bounds above; others are merged into one.
+  static Window of_pairs(std::span<const WindowPair> pairs);
+  [[nodiscard]] std::span<const WindowPair> pairs() const { return {pairs_.data(), pairs_.size()}; }
 
   // Pairs that are a period old at `now` leave; times after `now` become `now`.
   void advance(TimePoint now, Millis period);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/cluster/count/active_counters.hpp"
+
+#include <utility>
+#include <vector>
+
+namespace policyd {
+
+Window ActiveCounter::part(TimePoint now) const {
+  Window part = own;
+  part.advance(now, period);
+  part.add(now, period, allowed);
+  return part;
+}
+
+ActiveCounter& ActiveCounters::open(std::int64_t limit_id, std::string_view track_key) {
+  return open(counter_name(limit_id, track_key));
+}
+
+ActiveCounter& ActiveCounters::open(std::string name) {
+  const auto [at, is_new] = counters_.try_emplace(std::move(name));
+  if (is_new) at->second.name = at->first;
+  return at->second;
+}
+
+ActiveCounter* ActiveCounters::find(std::string_view name) {
+  const auto at = counters_.find(name);
+  return at == counters_.end() ? nullptr : &at->second;
+}
+
+void ActiveCounters::release(ActiveCounter& counter) {
+  if (counter.questions > 0 || counter.allowed > 0 || counter.call != 0 || counter.unwritten)
+    return;
+  counters_.erase(counters_.find(counter.name));
+}
+
+void ActiveCounters::set_unwritten(ActiveCounter& counter) {
+  if (counter.unwritten) return;
+  if (unwritten_.size() >= kMostUnwritten) {
+    overflow_ = true;
+    return;
+  }
+  counter.unwritten = true;
+  unwritten_.push_back(counter.name);
+}
+
+ActiveCounter* ActiveCounters::take_unwritten() {
+  for (std::size_t left = unwritten_.size(); left > 0; --left) {
+    std::string name = std::move(unwritten_.front());
+    unwritten_.pop_front();
+    ActiveCounter* counter = find(name);
+    if (counter == nullptr || !counter->unwritten) continue;
+    if (counter->call == 0) {
+      counter->unwritten = false;
+      return counter;
+    }
+    unwritten_.push_back(std::move(name));
+  }
+  return nullptr;
+}
+
+void ActiveCounters::drop_unsettled(ActiveCounter::Steady now) {
+  std::vector<ActiveCounter*> dropped;
+  for (auto& [name, counter] : counters_) {
+    if (counter.allowed > 0 && now - counter.allowed_at >= kSettled) dropped.push_back(&counter);
+  }
+  for (ActiveCounter* counter : dropped) {
+    counter->allowed = 0;
+    set_unwritten(*counter);
+    release(*counter);
+  }
+}
+
+}  // namespace policyd

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// A shared counter's name: "4:Sender:user@example.com". With the prefix and "c:" before it, the key
+// of its hash.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace policyd {
+
+inline std::string counter_name(std::int64_t limit_id, std::string_view track_key) {
+  return fmt::format("{}:{}", limit_id, track_key);
+}
+
+// For tables that are searched without a string of their own.
+struct CounterNameHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view name) const {
+    return std::hash<std::string_view>{}(name);
+  }
+};
+
+}  // namespace policyd

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/cluster/count/nodes.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "daemon/counting/window.hpp"
+
+namespace policyd {
+
+namespace {
+
+constexpr std::size_t kMaxWord = 255;
+
+using Json = nlohmann::json;
+
+std::optional<std::string> word_of(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || !found->is_string()) return std::nullopt;
+  auto word = found->get<std::string>();
+  if (word.size() > kMaxWord) return std::nullopt;
+  return word;
+}
+
+std::optional<std::int64_t> integer_of(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || !found->is_number_integer()) return std::nullopt;
+  const auto number = found->get<std::int64_t>();
+  if (number < 0 || number > Window::kLatest.time_since_epoch().count()) return std::nullopt;
+  return number;
+}
+
+TimePoint time_of(std::int64_t ms) { return TimePoint{Millis{ms}}; }
+
+}  // namespace
+
+std::string json_of_node(const Node& node) {
+  const Json json = {{"id", node.id},
+                     {"host", node.host},
+                     {"version", node.version},
+                     {"rules", node.rules},
+                     {"written", node.written},
+                     {"since", node.since.time_since_epoch().count()},
+                     {"seen", node.seen.time_since_epoch().count()}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::optional<Node> node_of_json(std::string_view json) {
+  if (json.size() > Nodes::kMaxBytes) return std::nullopt;
+  const Json object = Json::parse(json, nullptr, false);
+  if (!object.is_object()) return std::nullopt;
+  const auto id = word_of(object, "id");
+  const auto host = word_of(object, "host");
+  const auto version = word_of(object, "version");
+  const auto rules = integer_of(object, "rules");
+  const auto written = word_of(object, "written");
+  const auto since = integer_of(object, "since");
+  const auto seen = integer_of(object, "seen");
+  if (!id || !host || !version || !rules || !written || !since || !seen) return std::nullopt;
+  return Node{*id, *host, *version, *rules, *written, time_of(*since), time_of(*seen)};
+}
+
+void Nodes::read(const RedisReply& fields, TimePoint now) {
+  for (std::size_t i = 0; i + 1 < fields.list.size() && i < 2 * kMost; i += 2) {
+    const std::string& name = fields.list[i].text;
+    if (name.size() > kMaxWord) continue;
+    auto node = node_of_json(fields.list[i + 1].text);
+    if (!node) continue;
+    node->seen = std::min(node->seen, now + kAlive);  // or it would count for ever
+    if (nodes_.size() < kMost || nodes_.contains(name)) nodes_[name] = std::move(*node);
+  }
+  std::erase_if(nodes_, [&](const auto& node) { return now - node.second.seen > kKept; });
+}
+
+std::size_t Nodes::hosts(TimePoint now) const {
+  std::size_t hosts = 1;
+  for (const auto& [name, node] : nodes_) {
+    if (name != self_ && now - node.seen < kCounts) ++hosts;
+  }
+  return hosts;
+}
+
+const Node* Nodes::namesake(const Node& own, TimePoint now) const {
+  const auto found = nodes_.find(self_);
+  if (found == nodes_.end()) return nullptr;
+  const Node& node = found->second;
+  if (node.id == own.id || now - node.seen >= kAlive) return nullptr;
+  return std::tie(node.since, node.id) < std::tie(own.since, own.id) ? &node : nullptr;
+}
+
+bool Nodes::all_have(const std::string& written, TimePoint now) const {
+  return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& entry) {
+    const auto& [name, node] = entry;
+    return name == self_ || now - node.seen >= kAlive || node.written == written;
+  });
+}
+
+std::vector<std::string> Nodes::outdated(TimePoint now) const {
+  std::vector<std::string> names;
+  for (const auto& [name, node] : nodes_) {
+    if (name != self_ && now - node.seen > kKept - kAlive) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace policyd

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The MTAs of the cluster as they tell of themselves each second, in a hash of one field each.
+// Times are the engine's. What is read is bounded: any program may have written it. The loop's
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/cluster/redis.hpp"
+
+namespace policyd {
+
+struct Node {
+  std::string id;          // of this installation, so that a name used twice is noticed
+  std::string host;        // its host name
+  std::string version;     // of the program
+  std::int64_t rules = 0;  // the version of its rules
+  std::string written;     // for which epoch and run of the engine its counters are written
+  TimePoint since;         // when it came
+  TimePoint seen;
+};
+
+// As a field's value. nullopt if it is none.
+[[nodiscard]] std::string json_of_node(const Node& node);
+[[nodiscard]] std::optional<Node> node_of_json(std::string_view json);
+
+class Nodes {
+ public:
+  static constexpr std::size_t kMost = 256;
+  static constexpr std::size_t kMaxBytes = 2'000;           // of a field
+  static constexpr Millis kCounts = std::chrono::hours{1};  // so long after it was seen last
+  static constexpr Millis kAlive{5'000};
+  static constexpr Millis kKept = std::chrono::hours{24};
+
+  explicit Nodes(std::string self) : self_(std::move(self)) {}
+
+  // The reply of HGETALL. Those that are missing in it are kept.
+  void read(const RedisReply& fields, TimePoint now);
+  // How many were seen in the last hour, with this one.
+  [[nodiscard]] std::size_t hosts(TimePoint now) const;
+  // Another one that is alive and came earlier, under the name of this one; null if none.
+  [[nodiscard]] const Node* namesake(const Node& own, TimePoint now) const;
+  // Whether all others that are alive have written their counters for `written`.
+  [[nodiscard]] bool all_have(const std::string& written, TimePoint now) const;
+  // The names of those that are to be removed from the hash.
+  [[nodiscard]] std::vector<std::string> outdated(TimePoint now) const;
+  [[nodiscard]] const std::map<std::string, Node>& all() const { return nodes_; }
+
+ private:
+  std::string self_;
+  std::map<std::string, Node> nodes_;
+};
+
+}  // namespace policyd
