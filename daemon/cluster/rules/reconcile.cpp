@@ -42,8 +42,8 @@ class Session {
     auto session = std::make_unique<Session>(std::move(*db), database.table_prefix);
     auto done = session->transaction_.begin_immediate();
     if (done) {
-      done =
-          sql::execute_or_explain(session->db(), sql::with_prefix(kOurTable, session->table_prefix_));
+      done = sql::execute_or_explain(session->db(),
+                                     sql::with_prefix(kOurTable, session->table_prefix_));
     }
     if (!done) return tl::unexpected{done.error()};
     return session;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Keeps the rules of all MTAs the same: what is changed on one host, by command or by hand, is
+// published with the version that it was based on, and the others take it over within a second. The
+// database is read and written on a thread of its own. The loop's thread.
+//
+// In Redis: PREFIX rules, a hash of version, digest and node; PREFIX rules:body, the rules
+// (rule_text) in a list of pieces.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/worker_thread.hpp"
+#include "daemon/cluster/redis.hpp"
+#include "daemon/cluster/rules/reconcile.hpp"
+#include "daemon/log/maillog.hpp"
+#include "daemon/loop/event_loop.hpp"
+
+namespace policyd {
+
+class RulesSync {
+ public:
+  static constexpr Millis kLookEvery{300};
+  static constexpr std::size_t kPieceBytes = 256UL * 1024;
+
+  struct Settings {
+    RuleDatabase database;
+    std::string prefix;  // of all keys
+    std::string node;
+  };
+
+  // `local_version` is that of the rules in force here; 0: none yet. `agreed` is called when
+  // agrees() has changed.
+  RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings settings,
+            std::function<std::int64_t()> local_version, std::function<void()> agreed);
+
+  // Whether the rules here are those that the engine has: only then may questions be decided
+  // together. Stays as it was while the engine cannot be asked.
+  [[nodiscard]] bool agrees() const { return agrees_; }
+  // Why not, as a sentence; empty if they agree or that is not known yet.
+  [[nodiscard]] const std::string& trouble() const { return trouble_; }
+  [[nodiscard]] std::int64_t version() const { return published_.version; }
+
+ private:
+  using Job =
+      std::function<std::function<void()>()>;  // on the thread; what it returns, on the loop
+
+  void look();
+  void looked(const Result<RedisReply>& reply);
+  void step(const RuleStep& step);
+  void publish(std::string rules, PublishedRules next);
+  void published(const PublishedRules& next, const Result<RedisReply>& reply);
+  void fetch(std::int64_t pieces, std::string so_far, std::int64_t next_piece);
+  void take(std::string rules);
+  void taken(const Result<std::filesystem::path>& kept);
+  void agree();
+  void fail(const std::string& why);
+  void done() { busy_ = false; }
+  void on_thread(Job job);
+  void work();
+
+  [[nodiscard]] std::string key(std::string_view name) const;
+
+  EventLoop& loop_;
+  Maillog& log_;
+  Redis& redis_;
+  const Settings settings_;
+  const std::function<std::int64_t()> local_version_;
+  const std::function<void()> changed_;
+
+  bool busy_ = false;
+  bool agrees_ = false;
+  std::string trouble_;
+  std::string logged_;              // the last trouble that was
+  PublishedRules published_;        // as last seen
+  std::int64_t agreed_local_ = -1;  // the rules here with which they agreed
+  std::int64_t looked_local_ = 0;   // the rules here when this look began
+
+  std::vector<Job> jobs_;  // shared with the thread
+  EventLoop::Guard guard_;
+  WorkerThread thread_;
+};
+
+}  // namespace policyd
