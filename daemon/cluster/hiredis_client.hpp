@@ -41,6 +41,7 @@ class HiredisClient final : public Redis {
 
   [[nodiscard]] bool ready() const override { return ready_; }
   [[nodiscard]] const std::string& trouble() const override { return trouble_; }
+  [[nodiscard]] std::uint64_t connections() const override { return connections_; }
   void command(std::vector<std::string> words, Done done) override;
 
   // The one connected to; the last one if not ready.
@@ -71,6 +72,7 @@ class HiredisClient final : public Redis {
   RedisConnection connection_;
 
   bool ready_ = false;
+  std::uint64_t connections_ = 0;
   std::string trouble_ = "not connected yet";
   RedisServer server_;
 

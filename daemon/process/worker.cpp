@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "daemon/cleanup/cleanup_schedule.hpp"
+#include "daemon/cluster/cluster.hpp"
 #include "daemon/dns/dns_lookups.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/log/maillog.hpp"
@@ -124,7 +125,9 @@ class Worker {
         log_(open_log(log_settings(config_, options))),
         store_(loop_, *log_, store_settings(config_)),
         lookups_(loop_, *log_, {config_.nameservers}),
-        engine_(loop_, store_, *log_, config_, wall_clock, &lookups_, &refusals_) {
+        cluster_(make_cluster()),
+        engine_(loop_, store_, *log_, config_, clock(), &lookups_, &refusals_,
+                cluster_ ? &cluster_->counters() : nullptr) {
     log_->notice(fmt::format("cbpolicyd {} started, pid {}", kVersion, ::getpid()));
     log_messages(loaded);
     pause_.emplace(loop_, *log_, pause_file_of(config_.pid_file),
@@ -157,6 +160,20 @@ class Worker {
   }
 
  private:
+  std::unique_ptr<Cluster> make_cluster() {
+    if (config_.cluster_url.empty()) return nullptr;
+    return std::make_unique<Cluster>(loop_, *log_, config_, [this] {
+      const auto& rules = store_.rules();
+      return rules ? rules->version : 0;
+    });
+  }
+
+  // All hosts of a cluster count by the engine's.
+  Engine::Clock clock() {
+    if (!cluster_) return wall_clock;
+    return [this] { return cluster_->now(); };
+  }
+
   void log_messages(const LoadedConfig& loaded) {
     for (const std::string& warning : loaded.warnings) log_->warning(warning);
     for (const std::string& notice : loaded.notices) log_->notice(notice);
@@ -236,6 +253,7 @@ class Worker {
       if (problem != nullptr) now.all_mail_deferred = describe_all_mail(*problem);
     }
     if (const Pause pause = pause_->current(); pause != Pause{}) now.pause = pause;
+    if (cluster_) now.cluster = cluster_status();
     now.modules = engine_.module_names();
     now.algorithm = config_.quotas_algorithm == Algorithm::window ? "window" : "decay";
     const Engine::Statistics counted = engine_.statistics();
@@ -249,6 +267,19 @@ class Worker {
     return now;
   }
 
+  Status::Cluster cluster_status() {
+    const ClusterCounters::Status now = cluster_->status();
+    return {cluster_->node(),
+            now.sharing,
+            now.trouble,
+            now.hosts,
+            std::chrono::duration<double>{now.clock_ahead}.count(),
+            std::chrono::duration<double>{now.average_round_trip}.count(),
+            now.questions,
+            now.alone,
+            now.late};
+  }
+
   Config config_;
   const Options& options_;
   const std::string serving_;
@@ -260,6 +291,7 @@ class Worker {
   SqliteStore store_;
   RefusalLog refusals_;
   DnsLookups lookups_;
+  std::unique_ptr<Cluster> cluster_;  // null without [cluster] url
   Engine engine_;
   std::optional<PauseWatch> pause_;
   std::unique_ptr<Server> server_;

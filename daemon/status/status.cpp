@@ -67,6 +67,14 @@ Status status_of(const json& from) {
     status.pause =
         Pause{from_seconds(pause->at("until").get<double>()), pause->at("counted").get<bool>()};
   }
+  if (const auto cluster = from.find("cluster"); cluster != from.end() && !cluster->is_null()) {
+    status.cluster = Status::Cluster{
+        cluster->at("node").get<std::string>(),        cluster->at("sharing").get<bool>(),
+        cluster->at("trouble").get<std::string>(),     cluster->at("hosts").get<std::uint64_t>(),
+        cluster->at("clock_ahead").get<double>(),      cluster->at("round_trip").get<double>(),
+        cluster->at("questions").get<std::uint64_t>(), cluster->at("alone").get<std::uint64_t>(),
+        cluster->at("late").get<std::uint64_t>()};
+  }
   status.lost_log_lines = from.value("lost_log_lines", std::uint64_t{0});
   status.lost_log_why = from.value("lost_log_why", "");
   const json& rules = from.at("rules");
@@ -108,6 +116,18 @@ std::string status_json(const Status& status) {
                {"since", to_seconds(status.trouble->since)},
                {"unstored", status.trouble->unstored}};
   }
+  json cluster = nullptr;
+  if (status.cluster) {
+    cluster = {{"node", status.cluster->node},
+               {"sharing", status.cluster->sharing},
+               {"trouble", status.cluster->trouble},
+               {"hosts", status.cluster->hosts},
+               {"clock_ahead", status.cluster->clock_ahead_s},
+               {"round_trip", status.cluster->round_trip_s},
+               {"questions", status.cluster->questions},
+               {"alone", status.cluster->alone},
+               {"late", status.cluster->late}};
+  }
   json pause = nullptr;
   if (status.pause) {
     pause = {{"until", to_seconds(status.pause->until)}, {"counted", status.pause->counted}};
@@ -125,6 +145,7 @@ std::string status_json(const Status& status) {
               {"open_log", status.open_log},
               {"trouble", trouble},
               {"pause", pause},
+              {"cluster", cluster},
               {"lost_log_lines", status.lost_log_lines},
               {"lost_log_why", status.lost_log_why},
               {"rules",

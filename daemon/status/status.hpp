@@ -29,6 +29,19 @@ struct Status {
 
   std::int64_t pid = 0;
   std::uint64_t process_start = 0;  // see process_start(): detects another process with this pid
+  // The count that is shared with other MTAs.
+  struct Cluster {
+    std::string node;  // this host's name among them
+    bool sharing = false;
+    std::string trouble;       // why not, as a sentence
+    std::uint64_t hosts = 1;   // seen in the last hour, with this one
+    double clock_ahead_s = 0;  // this host's, of the engine's
+    double round_trip_s = 0;   // on average
+    std::uint64_t questions = 0;
+    std::uint64_t alone = 0;  // of them, decided without the engine
+    std::uint64_t late = 0;   // calls that were not answered in time
+    bool operator==(const Cluster&) const = default;
+  };
   std::string version;
   TimePoint started{};
   std::string database;
@@ -37,6 +50,7 @@ struct Status {
   std::string open_log;
   std::optional<Trouble> trouble;
   std::optional<Pause> pause;        // in force
+  std::optional<Cluster> cluster;    // with [cluster] url
   std::uint64_t lost_log_lines = 0;  // since the log can no longer be written
   std::string lost_log_why;
   std::optional<std::int64_t> rules_version;  // nullopt: no rules could be read yet

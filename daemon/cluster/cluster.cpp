@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/cluster/cluster.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <utility>
+
+#include "daemon/cluster/rules/rule_text.hpp"
+#include "version.hpp"
+
+namespace policyd {
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+// Tells installations apart whose nodes have one name.
+std::string installation_of(const Config& config) {
+  std::ifstream in{"/etc/machine-id"};
+  std::string machine;
+  std::getline(in, machine);
+  return digest_of_rules(fmt::format("{}\n{}\n{}", machine, host_name(), config.database.string()));
+}
+
+ClusterCounters::Settings settings_of(const Config& config, const std::string& node) {
+  ClusterCounters::Settings settings;
+  settings.prefix = config.cluster_prefix;
+  settings.node = node;
+  settings.id = installation_of(config);
+  settings.host = host_name();
+  settings.version = kVersion;
+  settings.without = config.cluster_without;
+  settings.remind_every = config.remind_interval;
+  return settings;
+}
+
+}  // namespace
+
+Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config,
+                 std::function<std::int64_t()> rules_version)
+    : loop_(loop),
+      node_(config.cluster_node.empty() ? host_name() : config.cluster_node),
+      stored_(loop, log, config.database, config.table_prefix, wall_clock),
+      counters_(loop, gate_, stored_, log, settings_of(config, node_)) {
+  const auto address = parse_redis_address(config.cluster_url);
+  if (!address) {
+    trouble_ = fmt::format("url in [cluster]: {}", address.error().message);
+    return;
+  }
+  redis_ = std::make_unique<HiredisClient>(
+      loop, HiredisSettings{*address, config.cluster_password_file}, [] {});
+  auto version = std::move(rules_version);
+  rules_.emplace(
+      loop, log, *redis_,
+      RulesSync::Settings{{config.database, config.table_prefix}, config.cluster_prefix, node_},
+      version, [this, version] {
+        counters_.forget_all();
+        counters_.set_rules_version(rules_->version());
+      });
+}
+
+bool Cluster::WhileRulesAgree::ready() const {
+  return cluster_.redis_ && cluster_.redis_->ready() && cluster_.rules_->agrees();
+}
+
+const std::string& Cluster::WhileRulesAgree::trouble() const {
+  if (!cluster_.redis_) return cluster_.trouble_;
+  if (!cluster_.redis_->ready()) return cluster_.redis_->trouble();
+  return cluster_.rules_->trouble().empty() ? cluster_.comparing_ : cluster_.rules_->trouble();
+}
+
+std::uint64_t Cluster::WhileRulesAgree::connections() const {
+  return cluster_.redis_ ? cluster_.redis_->connections() : 0;
+}
+
+void Cluster::WhileRulesAgree::command(std::vector<std::string> words, Done done) {
+  if (ready()) return cluster_.redis_->command(std::move(words), std::move(done));
+  cluster_.loop_.post(
+      cluster_.guard_.wrap([done = std::move(done), why = trouble()] { done(failure(why)); }));
+}
+
+}  // namespace policyd

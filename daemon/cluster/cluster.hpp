@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// This host's part in a cluster of MTAs: the connection to Redis, the rules that all share, and the
+// counters, which are shared while the rules agree. Made only with [cluster] url. The loop's
+// thread.
+#pragma once
+
+#include <boost/core/noncopyable.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/cluster/count/cluster_counters.hpp"
+#include "daemon/cluster/count/stored_counters.hpp"
+#include "daemon/cluster/hiredis_client.hpp"
+#include "daemon/cluster/rules/rules_sync.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/log/maillog.hpp"
+#include "daemon/loop/epoll_loop.hpp"
+
+namespace policyd {
+
+class Cluster : boost::noncopyable {
+ public:
+  // `rules_version` is that of the rules in force on this host; 0: none. A url that cannot be used
+  // is trouble, as an engine that cannot be reached.
+  Cluster(EpollLoop& loop, Maillog& log, const Config& config,
+          std::function<std::int64_t()> rules_version);
+
+  [[nodiscard]] SharedCounters& counters() { return counters_; }
+  // The clock by which all hosts count.
+  [[nodiscard]] TimePoint now() const { return counters_.now(); }
+  [[nodiscard]] ClusterCounters::Status status() const { return counters_.status(); }
+  [[nodiscard]] const std::string& node() const { return node_; }
+
+ private:
+  // Redis as the counters see it: not ready while the rules of this host are not the cluster's.
+  class WhileRulesAgree final : public Redis {
+   public:
+    explicit WhileRulesAgree(Cluster& cluster) : cluster_(cluster) {}
+    [[nodiscard]] bool ready() const override;
+    [[nodiscard]] const std::string& trouble() const override;
+    [[nodiscard]] std::uint64_t connections() const override;
+    void command(std::vector<std::string> words, Done done) override;
+
+   private:
+    Cluster& cluster_;
+  };
+
+  EventLoop& loop_;
+  const std::string node_;
+  std::string trouble_;  // the url's; otherwise empty
+  const std::string comparing_ = "the rules of this host are being compared with the cluster's";
+  std::unique_ptr<HiredisClient> redis_;
+  std::optional<RulesSync> rules_;
+  WhileRulesAgree gate_{*this};
+  StoredCounters stored_;
+  ClusterCounters counters_;
+  EventLoop::Guard guard_;
+};
+
+}  // namespace policyd
