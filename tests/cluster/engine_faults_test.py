@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""What the engine of the cluster can do to the count: it is killed, stopped, emptied, full, another
+program, protected; and a host without it. No answer comes late, and nothing counted is lost."""
+
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from cluster_case import ClusterTest, eventually, free_port, limit, policy, quota
+
+HOUR = 3600
+LATEST_S = 2.0  # promised are 100 ms; the rest is for busy machines
+RULES = policy() + quota(30, period=HOUR)
+
+
+class Faults(ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.engine = self.make_engine()
+
+    def counted(self, hosts):
+        return sum(daemon.counter("Sender:alice@example.org") for daemon in hosts)
+
+    def prompt(self, daemon, **attributes):
+        start = time.monotonic()
+        answer = daemon.ask(**attributes)
+        self.assertLess(time.monotonic() - start, LATEST_S)
+        return answer
+
+    def test_killed_and_started_again_without_its_data(self):
+        hosts = self.make_hosts(self.engine, RULES)
+        self.assertEqual(sum(self.passed_by_all(hosts, 7)), 21)
+        self.engine.kill()
+        for daemon in hosts:
+            self.assertIn(self.prompt(daemon), ("DUNNO", "DEFER later"))
+            self.wait_until_alone(daemon)
+        self.engine.start()
+        for daemon in hosts:
+            self.wait_until_shared(daemon, 3)
+        self.passed_by_all(hosts, 12)
+        self.assertEqual(self.counted(hosts), 30)
+
+    def test_emptied(self):
+        hosts = self.make_hosts(self.engine, RULES)
+        self.assertEqual(sum(self.passed_by_all(hosts, 7)), 21)
+        self.engine.ask("FLUSHALL")
+        time.sleep(2.5)  # seen with the next heartbeat
+        for daemon in hosts:
+            self.wait_until_shared(daemon, 3)
+        self.passed_by_all(hosts, 12)
+        self.assertEqual(self.counted(hosts), 30)
+
+    def test_stopped(self):
+        hosts = self.make_hosts(self.engine, RULES)
+        self.assertEqual(sum(self.passed_by_all(hosts, 5)), 15)
+        self.engine.signal(signal.SIGSTOP)
+        answers = [self.prompt(daemon) for daemon in hosts for _ in range(8)]
+        # Alone each lets 30 / 3 pass, with what it had let pass before.
+        self.assertEqual(answers.count("DUNNO"), 15)
+        self.engine.signal(signal.SIGCONT)
+        for daemon in hosts:
+            self.wait_until_shared(daemon, 3)
+        self.assertEqual(sum(self.passed_by_all(hosts, 5)), 0)
+        self.assertEqual(self.counted(hosts), 30)
+
+    def test_local(self):
+        hosts = self.make_hosts(self.engine, RULES, without="local")
+        self.engine.kill()
+        for daemon in hosts:
+            self.wait_until_alone(daemon)
+        self.assertEqual(self.passed_by_all(hosts, 40), [30, 30, 30])
+
+    def test_defer(self):
+        hosts = self.make_hosts(self.engine, RULES, 1, without="defer")
+        self.assertEqual(hosts[0].ask(), "DUNNO")
+        self.engine.kill()
+        self.wait_until_alone(hosts[0])
+        self.assertIn("cannot be shared between the servers at the moment", self.prompt(hosts[0]))
+        self.engine.start()
+        self.wait_until_shared(hosts[0])
+        self.assertEqual(hosts[0].ask(), "DUNNO")
+
+    def test_one_host_is_cut_off(self):
+        """At most N + N / k pass."""
+        proxy = Proxy(self.engine.port)
+        self.addCleanup(proxy.close)
+        hosts = self.make_hosts(self.engine, RULES, 2)
+        cut = self.make_host("mta3", f"redis://127.0.0.1:{proxy.port}", RULES)
+        self.wait_until_shared(cut, 3)
+        proxy.stop()
+        self.wait_until_alone(cut)
+        passed = self.passed_by_all([*hosts, cut], 40)
+        self.assertEqual(sum(passed[:2]), 30)
+        self.assertEqual(passed[2], 10)
+        proxy.go_on()
+        self.wait_until_shared(cut, 3)
+        self.assertEqual(sum(self.passed_by_all([*hosts, cut], 3)), 0)
+
+    def test_replies_of_garbage(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=answer_nonsense, args=(server,), daemon=True).start()
+            daemon = self.make_host("mta1", f"redis://127.0.0.1:{server.getsockname()[1]}", RULES)
+            self.assertEqual(self.prompt(daemon), "DUNNO")
+            self.assertTrue(eventually(lambda: self.cluster_status(daemon).get("trouble")))
+            self.assertFalse(self.cluster_status(daemon)["sharing"])
+
+    def test_a_key_of_another_type_under_our_names(self):
+        hosts = self.make_hosts(self.engine, RULES, 1)
+        self.assertEqual(hosts[0].ask(), "DUNNO")
+        [key] = [key for key in self.engine.ask("KEYS", "*alice*").splitlines()]
+        self.engine.ask("SET", key, "nonsense")
+        for _ in range(3):
+            self.assertEqual(self.prompt(hosts[0]), "DUNNO")
+        self.assertEqual(self.prompt(hosts[0], sender="bob@example.org"), "DUNNO")
+
+    def test_full_memory(self):
+        hosts = self.make_hosts(self.engine, RULES, 1)
+        self.engine.ask("CONFIG", "SET", "maxmemory", "1")
+        self.engine.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        self.assertEqual(self.prompt(hosts[0]), "DUNNO")
+        hosts[0].wait_for_log("ERROR", "OOM")
+        self.engine.ask("CONFIG", "SET", "maxmemory", "0")
+        self.wait_until_shared(hosts[0])
+
+    def trouble_of(self, url, **cluster):
+        daemon = self.make_daemon(RULES, start=False, options={
+            "cluster": {"url": url, "node": "mta1", **cluster}})
+        daemon.start()
+        self.assertEqual(self.prompt(daemon), "DUNNO")
+        self.assertTrue(eventually(lambda: self.cluster_status(daemon).get("trouble")))
+        return self.cluster_status(daemon)["trouble"]
+
+    def test_wrong_settings_are_one_sentence(self):
+        self.engine.ask("CONFIG", "SET", "requirepass", "secret")
+        self.assertRegex(self.trouble_of(self.engine.url), "(?i)password|NOAUTH")
+        self.assertRegex(self.trouble_of(f"{self.engine.url}/99"), "(?i)database|password|NOAUTH")
+        self.assertRegex(self.trouble_of(f"redis://127.0.0.1:{free_port()}"), "refused")
+        self.assertRegex(self.trouble_of("http://x"), "url in \\[cluster\\]: not a valid")
+
+    def test_a_replica(self):
+        replica = self.make_engine()
+        replica.ask("REPLICAOF", "127.0.0.1", str(self.engine.port))
+        self.assertRegex(self.trouble_of(replica.url), "replica")
+
+
+def answer_nonsense(server):
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with connection:
+            try:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(range(256)))
+            except OSError:
+                pass
+
+
+class Proxy:
+    """A connection to redis-server that can be held up, as by a cable that is pulled."""
+
+    def __init__(self, target):
+        self.target = target
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.flows = threading.Event()
+        self.flows.set()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                return
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self.pump, args=(one, other), daemon=True).start()
+
+    def pump(self, source, to):
+        try:
+            while data := source.recv(65536):
+                self.flows.wait()
+                to.sendall(data)
+        except OSError:
+            pass
+        for end in (source, to):
+            end.close()
+
+    def stop(self):
+        self.flows.clear()
+
+    def go_on(self):
+        self.flows.set()
+
+    def close(self):
+        self.go_on()
+        self.listener.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
