@@ -174,9 +174,13 @@ class Proxy:
         while True:
             try:
                 near, _ = self.listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                near.close()
+                continue
             for one, other in ((near, far), (far, near)):
                 threading.Thread(target=self.pump, args=(one, other), daemon=True).start()
 
