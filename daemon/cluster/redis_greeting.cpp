@@ -72,7 +72,9 @@ Result<RedisServer> read_greeting(const RedisLogin& login,
     if (reply && reply->kind == RedisReply::Kind::text) info.append(reply->text).append("\n");
   }
   // First what a server is, since a Sentinel does not know SELECT.
-  const std::string_view mode = info_field(info, "redis_mode");
+  // Valkey calls it server_mode.
+  const std::string_view redis_mode = info_field(info, "redis_mode");
+  const std::string_view mode = redis_mode.empty() ? info_field(info, "server_mode") : redis_mode;
   if (mode == "sentinel") {
     return failure("is a Sentinel; write sentinel://HOST,HOST/MASTER as url in [cluster]");
   }
@@ -101,7 +103,11 @@ Result<RedisServer> read_greeting(const RedisLogin& login,
         printable(info_field(info, "master_host"), 80),
         printable(info_field(info, "master_port"), 10)));
   }
-  return RedisServer{{}, printable(run_id, 80), printable(version, 20)};
+  const std::string_view valkey = info_field(info, "valkey_version");
+  return RedisServer{
+      {},
+      printable(run_id, 80),
+      valkey.empty() ? "Redis " + printable(version, 20) : "Valkey " + printable(valkey, 20)};
 }
 
 std::vector<RedisCommand> sentinel_greeting_of(const RedisLogin& login, const std::string& master) {

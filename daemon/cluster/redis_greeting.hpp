@@ -27,7 +27,7 @@ struct RedisLogin {
 struct RedisServer {
   std::string address;  // "redis1:6379"
   std::string run_id;   // another one each time it is started
-  std::string version;  // "7.0.15"
+  std::string version;  // "Redis 7.0.15", "Valkey 8.1.1"
 
   bool operator==(const RedisServer&) const = default;
 };

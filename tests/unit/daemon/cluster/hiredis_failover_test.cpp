@@ -142,6 +142,7 @@ class Rubbish {
     thread_.join();
   }
   [[nodiscard]] int port() const { return listener_.port; }
+  [[nodiscard]] int clients() const { return clients_; }
 
  private:
   void serve() {
@@ -150,6 +151,7 @@ class Rubbish {
       pollfd waiting{listener_.socket.get(), POLLIN, 0};
       if (::poll(&waiting, 1, 10) <= 0) continue;
       UniqueFd client{::accept(listener_.socket.get(), nullptr, nullptr)};
+      ++clients_;
       std::string asked(65536, '\0');
       static_cast<void>(::recv(client.get(), asked.data(), asked.size(), 0));
       ::send(client.get(), text_.data(), text_.size(), MSG_NOSIGNAL);
@@ -161,6 +163,7 @@ class Rubbish {
   const std::string text_;
   const bool closes_;
   std::atomic<bool> stop_ = false;
+  std::atomic<int> clients_ = 0;
   std::thread thread_;
 };
 
@@ -202,6 +205,39 @@ INSTANTIATE_TEST_SUITE_P(
         Talk{"Large", "$20000000\r\n" + std::string(20'000'000, 'x'), false,
              "sent a reply of more than 16 MiB"}),
     [](const auto& row) { return row.param.name; });
+
+TEST_F(HiredisFailover, GivesUpOnAnAddressWithoutAnyAnswer) {
+  TcpListener full;
+  ASSERT_EQ(::listen(full.socket.get(), 0), 0);
+  const sockaddr_in address = loopback(full.port);
+  std::vector<UniqueFd> others;  // the kernel then ignores further ones
+  for (int i = 0; i < 4; ++i) {
+    others.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    static_cast<void>(::connect(others.back().get(), reinterpret_cast<const sockaddr*>(&address),
+                                sizeof address));
+  }
+  RedisProcess redis;
+  redis.port = TcpListener{}.port;
+  redis.start();
+  connect(fmt::format("redis://127.0.0.1:{}", full.port), quick());
+  EXPECT_TRUE(trouble_becomes(": did not answer for 0.4 s; check the server and the network"));
+  connect(fmt::format("redis://127.0.0.1:{},127.0.0.1:{}", full.port, redis.port), quick());
+  ASSERT_TRUE(becomes_ready());
+  EXPECT_EQ(client_->server().address, fmt::format("127.0.0.1:{}", redis.port));
+}
+
+TEST_F(HiredisFailover, TriesAgainAfterGrowingPauses) {
+  const Rubbish rubbish("", true);
+  auto settings = quick();
+  settings.first_pause = 50ms;
+  settings.longest_pause = 200ms;
+  connect("redis://127.0.0.1:" + std::to_string(rubbish.port()), settings);
+  const auto end = std::chrono::steady_clock::now() + 1s;
+  ASSERT_TRUE(wait_until([&] { return std::chrono::steady_clock::now() > end; }));
+  // At 0, 50, 150, 350, 550, 750 and 950 ms, or later.
+  EXPECT_GE(rubbish.clients(), 2);
+  EXPECT_LE(rubbish.clients(), 7);
+}
 
 // hiredis 0.14's own asynchronous interface ends the program here.
 TEST_F(HiredisFailover, SurvivesRepliesThatWereNotAskedFor) {

@@ -46,7 +46,13 @@ TEST(RedisGreeting, AsksForNoMoreThanIsNeeded) {
 TEST(RedisGreeting, ReadsAServer) {
   const auto server = read_greeting({}, replies_of(kServer, kMaster));
   ASSERT_TRUE(server) << server.error().message;
-  EXPECT_EQ(*server, (RedisServer{"", "0a1b", "7.0.15"}));
+  EXPECT_EQ(*server, (RedisServer{"", "0a1b", "Redis 7.0.15"}));
+  const auto valkey = read_greeting(
+      {}, replies_of("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n"
+                     "server_mode:standalone\r\nrun_id:1\r\n",
+                     kMaster));
+  ASSERT_TRUE(valkey) << valkey.error().message;
+  EXPECT_EQ(*valkey, (RedisServer{"", "1", "Valkey 8.1.1"}));
 }
 
 struct Trouble {
@@ -100,6 +106,15 @@ INSTANTIATE_TEST_SUITE_P(
                 replies_of("redis_mode:cluster\r\n", kMaster),
                 "is part of a Redis Cluster, which is not supported; use a single server, with "
                 "replicas and Sentinel for failover"},
+        Trouble{"ValkeyCluster",
+                {},
+                replies_of("server_mode:cluster\r\n", kMaster),
+                "is part of a Redis Cluster, which is not supported; use a single server, with "
+                "replicas and Sentinel for failover"},
+        Trouble{"ValkeySentinel",
+                {},
+                {text_reply("server_mode:sentinel\r\n")},
+                "is a Sentinel; write sentinel://HOST,HOST/MASTER as url in [cluster]"},
         Trouble{"Sentinel",
                 {},
                 {text_reply("redis_mode:sentinel\r\n"), failure("ERR unknown command 'SELECT'")},
