@@ -141,6 +141,7 @@ void HiredisClient::greeted(const Result<RedisReply>& reply) {
 
 void HiredisClient::use_server(RedisServer server) {
   server_ = std::move(server);
+  ++connections_;
   ready_since_ = Steady::now();
   trouble_.clear();
   set_ready(true);

@@ -75,6 +75,7 @@ class HiredisClient final : public Redis {
   std::uint64_t connections_ = 0;
   std::string trouble_ = "not connected yet";
   RedisServer server_;
+  std::uint64_t connections_ = 0;  // that became ready
 
   // The round through the addresses.
   std::size_t next_host_ = 0;

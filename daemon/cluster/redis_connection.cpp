@@ -162,7 +162,8 @@ void RedisConnection::finish_connecting() {
 
 void RedisConnection::receive() {
   for (int piece = 0; piece < kPiecesPerTurn; ++piece) {
-    if (!is_open() || !receive_some()) return;
+    // What a reply leads to may have opened another connection.
+    if (!is_open() || connecting_ || !receive_some()) return;
   }
   loop_.post(guard_.wrap([this, number = number_] {
     if (number == number_) receive();

@@ -142,6 +142,22 @@ TEST_F(HiredisClientTest, UsesNoReplicaButTheNextAddress) {
   EXPECT_EQ(client_->server().address, "127.0.0.1:" + std::to_string(master.port));
 }
 
+// localhost has two addresses on most hosts: the second is tried after the first is given up, from
+// within its connection.
+TEST_F(HiredisClientTest, GivesUpEachAddressOfAName) {
+  RedisProcess redis({"--bind", "127.0.0.1", "-::1"});
+  redis.port = TcpListener{}.port;
+  redis.start();
+  auto settings = quick();
+  settings.password_file = redis.folder() / "password";
+  connect("redis://localhost:" + std::to_string(redis.port), settings);
+  EXPECT_TRUE(trouble_becomes(": No such file or directory; write the password into it"));
+  settings.password_file.clear();
+  connect("redis://localhost:" + std::to_string(redis.port) + "/99", settings);
+  EXPECT_TRUE(trouble_becomes("has no database 99"));
+  EXPECT_EQ(redis.ask("PING"), "+PONG\r\n");
+}
+
 TEST_F(HiredisClientTest, ReportsAServerWithTooManyClients) {
   RedisProcess redis({"--maxclients", "1"});
   redis.start();

@@ -34,6 +34,7 @@ TEST_F(HiredisFailover, ConnectsAgainToAServerThatWasKilled) {
   redis.start();
   connect("unix://" + redis.socket(), quick());
   ASSERT_TRUE(becomes_ready());
+  EXPECT_EQ(client_->connections(), 1U);
   const std::string run_id = client_->server().run_id;
   redis.signal(SIGSTOP);
   ask_many(100);
@@ -45,6 +46,7 @@ TEST_F(HiredisFailover, ConnectsAgainToAServerThatWasKilled) {
   redis.start();
   ASSERT_TRUE(becomes_ready());
   EXPECT_NE(client_->server().run_id, run_id);
+  EXPECT_EQ(client_->connections(), 2U);
   EXPECT_EQ(ask_text({"PING"}), "PONG");
   EXPECT_EQ(changes_, 3);
 }

@@ -91,8 +91,9 @@ class RedisProcess {
       }
       words.push_back(std::to_string(port));
     }
+    for (const char* word : {"--bind", "127.0.0.1"}) words.emplace_back(word);
     for (const std::string& word : arguments_) words.push_back(word);
-    for (const char* word : {"--logfile", "log", "--bind", "127.0.0.1", "--dir"}) {
+    for (const char* word : {"--logfile", "log", "--dir"}) {
       words.emplace_back(word);
     }
     words.push_back(folder_.string());
