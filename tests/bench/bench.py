@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cluster
 import mail
 import servers
 from command import measure_command, measure_growth
@@ -194,7 +195,7 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
     parser.add_argument("--rows", metavar="PATTERN", default="",
                         help="measure only the rows whose names match this regular expression; also "
-                        "'memory', 'start', 'command', 'growth' and 'mails through Postfix' are such names")
+                        "'memory', 'start', 'command', 'growth', 'cluster' and 'mails through Postfix' are such names")
     parser.add_argument("--against", metavar="DIR", type=Path,
                         help="measure the speed of this build against the programs of another one "
                         "in DIR")
@@ -244,6 +245,7 @@ def main() -> int:
         "start": part("start", measure_start, many, rounds),
         "command": part("command", measure_command, many, rounds),
         "growth": part("growth", measure_growth),
+        "cluster": part("cluster", cluster.measure_script, rounds),
         "mails": None,
     }
     if why_not := mail.can_run():

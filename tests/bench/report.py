@@ -173,6 +173,16 @@ def print_others(report: dict):
         print_table(table)
 
 
+def print_cluster(cells: list[dict]):
+    print("\nscript for shared counters in redis-server, us a question: median, lowest (aim)")
+    batches = sorted({cell["batch"] for cell in cells})
+    table = [["hosts", *(f"batch of {batch}" for batch in batches)]]
+    for hosts in sorted({cell["hosts"] for cell in cells}):
+        table.append([str(hosts), *(f"{c['us']['median']:.1f}, {c['us']['lowest']:.1f} ({c['aim']:g})"
+                                    for c in cells if c["hosts"] == hosts)])
+    print_table(table)
+
+
 def print_report(report: dict):
     m, run = report["machine"], report["run"]
     print(f"{m['daemon']}, SQLite {m['sqlite']}, {m['compiler']}")
@@ -189,3 +199,5 @@ def print_report(report: dict):
     print_speeds(report["rows"])
     print()
     print_others(report)
+    if report["cluster"]:
+        print_cluster(report["cluster"])

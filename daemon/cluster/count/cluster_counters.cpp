@@ -33,7 +33,7 @@ ClusterCounters::ClusterCounters(EventLoop& loop, Redis& redis, OwnCounters& own
       without_(settings.without),
       names_{std::move(settings.prefix), settings.node, {}},
       clock_(std::move(clock)),
-      nodes_(std::move(settings.node)),
+      nodes_(std::move(settings.node), settings.hosts),
       trouble_(log, settings.remind_every),
       rejoin_({redis, clock_, names_, nodes_, self_, own},
               {[this](std::string why) { trouble(std::move(why)); }, [this] { well(); },
@@ -118,7 +118,8 @@ void ClusterCounters::settle(std::int64_t limit_id, std::string_view track_key, 
   if (counter == nullptr) return;  // after kSettled
   counter->own = own;
   counter->allowed -= std::min(counter->allowed, units);
-  if (!counted) return write_soon(*counter);
+  // A slice that was read from the database before this is stored may be written after it.
+  if (!counted || !rejoin_.sharing()) return write_soon(*counter);
   active_.release(*counter);
 }
 
@@ -434,7 +435,7 @@ void ClusterCounters::answer_alone(std::vector<Asked>& questions) {
 Granted ClusterCounters::alone(std::vector<Wanted> wanted) const {
   Granted granted;
   granted.defer = without_ == Without::defer;
-  const std::uint64_t hosts = without_ == Without::share ? nodes_.hosts(now()) : 1;
+  const std::uint64_t hosts = without_ == Without::share ? nodes_.hosts() : 1;
   for (const Wanted& one : wanted) {
     granted.own_limits.push_back(std::max<std::uint64_t>(1, one.limit / hosts));
   }
@@ -450,7 +451,7 @@ std::string ClusterCounters::consequence() const {
   switch (without_) {
     case Without::share:
       return fmt::format("until then this host alone lets pass one part in {} of each limit",
-                         nodes_.hosts(now()));
+                         nodes_.hosts());
     case Without::local:
       return "until then each limit is this host's alone";
     case Without::defer:
@@ -486,7 +487,7 @@ ClusterCounters::Status ClusterCounters::status() const {
   Status status = counts_;
   status.sharing = is_well();
   status.trouble = trouble_.what();
-  status.hosts = nodes_.hosts(now());
+  status.hosts = nodes_.hosts();
   status.clock_ahead = clock_.ahead();
   status.unwritten = active_.unwritten();
   return status;

@@ -40,9 +40,10 @@ class ClusterCounters final : public SharedCounters {
   struct Settings {
     std::string prefix;
     std::string node;
-    std::string id;       // of this installation
-    std::string host;     // its host name
-    std::string version;  // of the program
+    std::string id;         // of this installation
+    std::string host;       // its host name
+    std::string version;    // of the program
+    std::size_t hosts = 1;  // as Status said in the last run, if it starts without the engine
     Without without = Without::share;
     Millis remind_every = std::chrono::minutes{1};
   };

@@ -28,55 +28,52 @@ local numbers = {unpack_bytes('<' .. string.rep('d', #ARGV[3] / 8), ARGV[3])}
 local last = #numbers - 1 -- the one after it is where unpack ended
 local most = 2 ^ 53
 
--- The use of a field, at least whose oldest pair has left.
-local function use_of(field, total, since)
-  local size = #field
-  if unpack_bytes('<d', field, size - 15) <= since then return 0 end
-  for at = 9, size, 16 do
-    local arrival, units = unpack_bytes('<dd', field, at)
-    if arrival > since then break end
-    total = total - units
-  end
-  return total
-end
-
-local others, before, granted, fields, full, verdicts = {}, {}, {}, {}, {}, {}
-
-local function load(counter)
-  local flat = call('HGETALL', KEYS[counter + 1])
-  fields[counter], granted[counter] = flat, 0
-  if flat.err then
-    others[counter] = -1
-    return
-  end
-  local since = now - numbers[3 * counter]
-  local sum = 0
-  for i = 1, #flat, 2 do
-    local field = flat[i + 1]
-    if flat[i] == node then
-      before[counter] = field
-    elseif #field >= 24 and #field % 16 == 8 then
-      local total, arrival = unpack_bytes('<dd', field)
-      if arrival <= since then total = use_of(field, total, since) end
-      if total > 0 and total <= most then sum = sum + total end -- neither for NaN
-    end
-  end
-  others[counter] = sum < most and sum or most
-end
-
+local others, before, granted, fields, verdicts, refused = {}, {}, {}, {}, {}, {}
 local at = 3 * count + 1
 while at <= last do
   local first, stop = at + 1, at + 3 * numbers[at]
   local verdict = -1
   for i = first, stop, 3 do
     local counter = numbers[i]
-    if not others[counter] then load(counter) end
-    if others[counter] < 0 then
+    local others_use = others[counter]
+    if not others_use then
+      local flat = call('HGETALL', KEYS[counter + 1])
+      fields[counter], granted[counter], others_use = flat, 0, 0
+      if flat.err then
+        others_use = -1
+      else
+        local since = now - numbers[3 * counter]
+        for f = 1, #flat, 2 do
+          local field = flat[f + 1]
+          local size = #field
+          if flat[f] == node then
+            before[counter] = field
+          elseif size >= 24 and size % 16 == 8 then
+            local use, arrival, units = unpack_bytes('<ddd', field)
+            local pair = 25
+            if arrival <= since and unpack_bytes('<d', field, size - 15) <= since then use = 0 end
+            while use > 0 and arrival <= since do -- the oldest pairs have left
+              use = use - units
+              if pair > size then break end
+              arrival, units = unpack_bytes('<dd', field, pair)
+              pair = pair + 16
+            end
+            if use > 0 and use <= most then others_use = others_use + use end -- neither for NaN
+          end
+        end
+        if others_use > most then others_use = most end
+      end
+      others[counter] = others_use
+    end
+    if others_use < 0 then
       verdict = -2
-    elseif numbers[3 * counter - 2] + granted[counter] + others[counter] + numbers[i + 1] >
+    elseif numbers[3 * counter - 2] + granted[counter] + others_use + numbers[i + 1] >
       numbers[3 * counter - 1] then
-      full[counter] = true
       if verdict == -1 then verdict = (i - first) / 3 end
+      local flat = fields[counter]
+      if flat then
+        refused[#refused + 1], refused[#refused + 2], fields[counter] = counter, flat, nil
+      end
     end
   end
   if verdict == -1 then
@@ -89,7 +86,6 @@ while at <= last do
   at = stop + 1
 end
 
-local refused = {}
 for counter = 1, count do
   local others_use = others[counter]
   if not others_use or others_use >= 0 then
@@ -118,10 +114,6 @@ for counter = 1, count do
     end
   end
   others[counter] = others_use or 0
-  if full[counter] then
-    refused[#refused + 1] = counter
-    refused[#refused + 1] = fields[counter]
-  end
 end
 
 return {now, verdicts, others, refused}

@@ -71,14 +71,10 @@ void Nodes::read(const RedisReply& fields, TimePoint now) {
     if (nodes_.size() < kMost || nodes_.contains(name)) nodes_[name] = std::move(*node);
   }
   std::erase_if(nodes_, [&](const auto& node) { return now - node.second.seen > kKept; });
-}
-
-std::size_t Nodes::hosts(TimePoint now) const {
-  std::size_t hosts = 1;
+  hosts_ = 1;
   for (const auto& [name, node] : nodes_) {
-    if (name != self_ && now - node.seen < kCounts) ++hosts;
+    if (name != self_ && now - node.seen < kCounts) ++hosts_;
   }
-  return hosts;
 }
 
 const Node* Nodes::namesake(const Node& own, TimePoint now) const {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/clock.hpp"
@@ -38,12 +39,14 @@ class Nodes {
   static constexpr Millis kAlive{5'000};
   static constexpr Millis kKept = std::chrono::hours{24};
 
-  explicit Nodes(std::string self) : self_(std::move(self)) {}
+  // `hosts` holds until the engine was heard.
+  explicit Nodes(std::string self, std::size_t hosts = 1) : self_(std::move(self)), hosts_(hosts) {}
 
   // The reply of HGETALL. Those that are missing in it are kept.
   void read(const RedisReply& fields, TimePoint now);
-  // How many were seen in the last hour, with this one.
-  [[nodiscard]] std::size_t hosts(TimePoint now) const;
+  // How many were seen in the hour before the last contact with the engine, with this one: without
+  // it nothing is known of them, and they are not fewer.
+  [[nodiscard]] std::size_t hosts() const { return hosts_; }
   // Another one that is alive and came earlier, under the name of this one; null if none.
   [[nodiscard]] const Node* namesake(const Node& own, TimePoint now) const;
   // Whether all others that are alive have written their counters for `written`.
@@ -54,6 +57,7 @@ class Nodes {
 
  private:
   std::string self_;
+  std::size_t hosts_;
   std::map<std::string, Node> nodes_;
 };
 

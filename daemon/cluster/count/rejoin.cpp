@@ -69,8 +69,9 @@ void Rejoin::stop() {
 
 void Rejoin::begin_again(std::string why) {
   stop();
+  // Not at once, so that what was counted just now is in the database when that is read.
+  retry_ = with_.clock.steady() + kTick;
   tell_.trouble(std::move(why));
-  if (with_.redis.ready()) greet();
 }
 
 void Rejoin::write_all() {

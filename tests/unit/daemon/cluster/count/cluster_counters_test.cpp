@@ -40,7 +40,8 @@ class ClusterCountersTest : public testing::Test {
   void start(Without without) {
     counters_ = std::make_unique<ClusterCounters>(
         loop_, redis_, own_, log_,
-        ClusterCounters::Settings{"p:", "mta1", "id1", "mta1.example.com", "1.0", without, kMinute},
+        ClusterCounters::Settings{"p:", "mta1", "id1", "mta1.example.com", "1.0", 1, without,
+                                  kMinute},
         EngineClock::Sources{[this] { return TimePoint{Millis{redis_.time_ms + 7'000}}; },
                              [this] { return steady_; }});
     loop_.run_posted();
@@ -385,6 +386,8 @@ TEST_F(ClusterCountersTest, WritesAllCountersAgainToAServerThatLostThem) {
   ask("a");
   counters_->flush();
   redis_.reply(list_reply({text_reply("")}));
+  EXPECT_THAT(redis_.calls, IsEmpty());
+  pass(2 * Rejoin::kTick);
   ASSERT_THAT(redis_.calls, SizeIs(1));
   EXPECT_EQ(redis_.calls[0].counters(), 200u);
   EXPECT_EQ(redis_.calls[0].own_use(0), 2);
@@ -398,6 +401,22 @@ TEST_F(ClusterCountersTest, WritesAllCountersAgainToAServerThatLostThem) {
   EXPECT_EQ(redis_.calls[0].counters(), 50u);
   redis_.allow();
   EXPECT_TRUE(counters_->status().sharing);
+}
+
+TEST_F(ClusterCountersTest, WhatIsCountedWhileCountersAreWrittenAgainIsWrittenToo) {
+  own_.all.push_back({4, "a", {}, kHour});  // read from the database before that
+  ask("a");
+  counters_->flush();
+  redis_.allow();
+  redis_.epoch.clear();
+  pass(std::chrono::milliseconds{1'300});
+  ASSERT_THAT(redis_.calls, SizeIs(1));
+  counters_->settle(4, "a", use(1), 1, true);
+  redis_.allow();
+  pass(Millis{200});
+  ASSERT_THAT(redis_.calls, SizeIs(1));
+  EXPECT_EQ(redis_.calls[0].key(0), "p:c:4:a");
+  EXPECT_EQ(redis_.calls[0].own_use(0), 1);
 }
 
 TEST_F(ClusterCountersTest, WritesNothingAgainAfterALostConnectionButWhatChanged) {
@@ -460,6 +479,15 @@ TEST_F(ClusterCountersTest, TellsOfItselfEachSecondAndCountsTheHostsOfAnHour) {
   pass(std::chrono::minutes{3});
   EXPECT_EQ(counters_->status().hosts, 1u);
   EXPECT_EQ(counters_->status().clock_ahead, Millis{7'000});
+}
+
+TEST_F(ClusterCountersTest, HostsAreNotFewerWithoutTheEngine) {
+  redis_.nodes["mta2"] =
+      json_of_node({"id2", "h", "1", 0, "", {}, TimePoint{Millis{redis_.time_ms}}});
+  pass(std::chrono::seconds{2});
+  redis_.lose_connection();
+  pass(std::chrono::hours{2});
+  EXPECT_EQ(counters_->status().hosts, 2u);
 }
 
 TEST_F(ClusterCountersTest, ASecondHostOfTheSameNameCountsAlone) {

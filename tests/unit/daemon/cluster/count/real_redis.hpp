@@ -98,7 +98,7 @@ class RealRedis {
 class WaitingRedis final : public Redis {
  public:
   WaitingRedis(ManualLoop& loop, std::uint16_t port) : loop_(loop), port_(port) { connect(); }
-  ~WaitingRedis() override { ::close(fd_); }
+  ~WaitingRedis() override { lost(); }
 
   void connect() {
     fd_ = connect_to(port_);
@@ -107,6 +107,8 @@ class WaitingRedis final : public Redis {
     left_.clear();
     ++connections_;
   }
+
+  void cut() { lost(); }
 
   [[nodiscard]] bool ready() const override { return fd_ >= 0; }
   [[nodiscard]] const std::string& trouble() const override { return trouble_; }
@@ -132,7 +134,7 @@ class WaitingRedis final : public Redis {
 
  private:
   tl::unexpected<Error> lost() {
-    ::close(fd_);
+    if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
     return failure(trouble_);
   }
