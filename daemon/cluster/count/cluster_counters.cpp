@@ -4,21 +4,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
-#include "count_lua.hpp"
 #include "daemon/base/printable.hpp"
+#include "daemon/cluster/count/without_engine.hpp"
 
 namespace policyd {
 
 namespace {
 
 constexpr std::size_t kMaxShown = 200;  // bytes of an error or a key in the log
-
-std::size_t numbers_of(std::size_t counters, std::size_t parts) {
-  return 3 * counters + 1 + 3 * parts;
-}
 
 std::chrono::microseconds micros(std::chrono::nanoseconds span) {
   return std::chrono::floor<std::chrono::microseconds>(span);
@@ -54,7 +49,7 @@ void ClusterCounters::tick() {
   }
   if (active_.take_overflow()) rejoin_.write_all();
   rejoin_.tick();
-  if (!rejoin_.sharing()) answer_waiting_alone();
+  if (!rejoin_.sharing()) answer_alone(waiting_.take_all());
   trouble_.remind(now);
   loop_.after(Rejoin::kTick, guard_.wrap([this] { tick(); }));
 }
@@ -80,7 +75,7 @@ void ClusterCounters::forget(std::int64_t limit_id, std::string_view track_key) 
 
 void ClusterCounters::ask(std::vector<Wanted> wanted, Done done) {
   ++counts_.questions;
-  Asked& asked = waiting_.emplace_back();
+  AskedQuestion asked;
   asked.done = std::move(done);
   for (const Wanted& one : wanted) {
     ActiveCounter& counter = active_.open(one.limit_id, one.track_key);
@@ -91,24 +86,19 @@ void ClusterCounters::ask(std::vector<Wanted> wanted, Done done) {
     asked.counters.push_back(&counter);
   }
   asked.wanted = std::move(wanted);
-  if (numbers_of(asked.counters.size(), asked.counters.size()) < kMaxNumbers) return;
-  trouble_.odd(
-      SharingTrouble::Odd::question,
-      fmt::format("a message has {} counters, which is too many to share", asked.counters.size()),
-      clock_.steady());
-  std::vector<Asked> too_large;
+  const std::size_t count = asked.counters.size();
+  if (QuestionQueue::fits(count)) return waiting_.add(std::move(asked));
+  trouble_.odd(SharingTrouble::Odd::question,
+               fmt::format("a message has {} counters, which is too many to share", count),
+               clock_.steady());
+  std::vector<AskedQuestion> too_large;
   too_large.push_back(std::move(asked));
-  waiting_.pop_back();
-  answer_alone(too_large);
+  answer_alone(std::move(too_large));
 }
 
 void ClusterCounters::flush() {
-  const Steady deadline = clock_.steady() + kDeadline;
-  for (auto asked = waiting_.rbegin(); asked != waiting_.rend() && asked->deadline == Steady{};
-       ++asked) {
-    asked->deadline = deadline;
-  }
-  if (!waiting_.empty()) arm();
+  waiting_.set_deadline(clock_.steady() + kDeadline);
+  arm();
   send();
 }
 
@@ -148,53 +138,16 @@ void ClusterCounters::time_writes() {
 
 // Sends as much as may be under way.
 void ClusterCounters::send() {
-  if (!rejoin_.check_connection() || !rejoin_.sharing() || is_late_) return answer_waiting_alone();
+  if (!rejoin_.check_connection() || !rejoin_.sharing() || is_late_)
+    return answer_alone(waiting_.take_all());
   while (flights_.size() < kMaxCalls) {
     const auto flight = std::make_shared<Flight>();
-    ++call_number_;
-    take_questions(*flight);
+    flight->number = ++call_number_;
+    waiting_.take(*flight, now());
     if (!flight->questions.empty() || writes_due_) take_writes(*flight);
     if (flight->counters.empty()) return;
     send_call(flight);
   }
-}
-
-bool ClusterCounters::must_wait(const Asked& asked) const {
-  return std::any_of(asked.counters.begin(), asked.counters.end(), [&](const auto* counter) {
-    return (counter->call != 0 && counter->call != call_number_) ||
-           counter->passed_over == call_number_;
-  });
-}
-
-// In order; one that has a counter of a call under way waits, and so do all after it that have a
-// counter in common with it.
-void ClusterCounters::take_questions(Flight& flight) {
-  std::deque<Asked> left;
-  std::size_t parts = 0;
-  auto asked = waiting_.begin();
-  for (; asked != waiting_.end() && flight.questions.size() < kMaxQuestions; ++asked) {
-    const std::size_t more = asked->counters.size();
-    if (asked->deadline == Steady{} ||
-        numbers_of(flight.counters.size() + more, parts + more) + flight.questions.size() >
-            kMaxNumbers) {
-      break;
-    }
-    if (must_wait(*asked)) {
-      for (ActiveCounter* counter : asked->counters) counter->passed_over = call_number_;
-      left.push_back(std::move(*asked));
-      continue;
-    }
-    CalledQuestion& question = flight.call.questions.emplace_back();
-    for (std::size_t i = 0; i < more; ++i) {
-      const Wanted& one = asked->wanted[i];
-      question.parts.push_back({add(flight, *asked->counters[i]), one.asked, one.units, one.bites});
-    }
-    parts += more;
-    flight.questions.push_back(std::move(*asked));
-  }
-  waiting_.erase(waiting_.begin(), asked);
-  waiting_.insert(waiting_.begin(), std::make_move_iterator(left.begin()),
-                  std::make_move_iterator(left.end()));
 }
 
 void ClusterCounters::take_writes(Flight& flight) {
@@ -204,43 +157,18 @@ void ClusterCounters::take_writes(Flight& flight) {
       writes_due_ = false;
       return;
     }
-    add(flight, *counter);
+    flight.add(*counter, now());
     flight.call.counters.back().limit = 0;
   }
-}
-
-// The counter's place in the call.
-std::size_t ClusterCounters::add(Flight& flight, ActiveCounter& counter) {
-  if (counter.call == call_number_) return counter.place;
-  counter.call = call_number_;
-  counter.place = flight.counters.size();
-  counter.unwritten = false;  // each call writes the parts of its counters
-  flight.counters.push_back(&counter);
-  flight.call.counters.push_back(
-      {counter.name, counter.part(now()), counter.period, counter.limit});
-  return counter.place;
 }
 
 void ClusterCounters::send_call(const FlightPtr& flight) {
   ++counts_.calls;
   flight->sent = clock_.steady();
   flights_.push_back(flight);
-  run({flight, &flight->call},
+  run_count_script(
+      redis_, guard_, rejoin_.script(), names_, {flight, &flight->call},
       guard_.wrap([this, flight](const Result<RedisReply>& reply) { replied(flight, reply); }));
-}
-
-void ClusterCounters::run(std::shared_ptr<const CountCall> call, Replied done) {
-  std::vector<std::string> words{"EVALSHA", rejoin_.script()};
-  append_count_words(words, names_, *call);
-  redis_.command(std::move(words),
-                 guard_.wrap([this, call = std::move(call),
-                              done = std::move(done)](const Result<RedisReply>& reply) {
-                   const bool forgotten = !reply && reply.error().message.rfind("NOSCRIPT", 0) == 0;
-                   if (!forgotten) return done(reply);
-                   std::vector<std::string> whole{"EVAL", kCountLua};
-                   append_count_words(whole, names_, *call);
-                   redis_.command(std::move(whole), done);
-                 }));
 }
 
 void ClusterCounters::replied(const FlightPtr& flight, const Result<RedisReply>& reply) {
@@ -279,7 +207,7 @@ void ClusterCounters::land(const FlightPtr& flight) {
   for (ActiveCounter* counter : flight->counters) {
     if (counter->questions == 0) active_.release(*counter);
   }
-  answer_alone(flight->questions);
+  answer_alone(std::exchange(flight->questions, {}));
 }
 
 void ClusterCounters::refused(const FlightPtr& flight, std::string why) {
@@ -297,7 +225,7 @@ void ClusterCounters::apply(const FlightPtr& flight, const CountReply& reply) {
   if (flight->late) return land(flight);
   std::vector<std::pair<Done, Granted>> answers;
   for (std::size_t i = 0; i < flight->questions.size(); ++i) {
-    Asked& asked = flight->questions[i];
+    AskedQuestion& asked = flight->questions[i];
     answers.emplace_back(std::move(asked.done), granted(*flight, i, others, reply));
     if (reply.verdicts[i] != CountReply::kAllowed) continue;
     for (std::size_t part = 0; part < asked.counters.size(); ++part) {
@@ -305,8 +233,8 @@ void ClusterCounters::apply(const FlightPtr& flight, const CountReply& reply) {
       asked.counters[part]->allowed_at = clock_.steady();
     }
   }
-  const std::vector<Asked> questions = std::move(flight->questions);
-  for (const Asked& asked : questions) {
+  const std::vector<AskedQuestion> questions = std::move(flight->questions);
+  for (const AskedQuestion& asked : questions) {
     for (ActiveCounter* counter : asked.counters) --counter->questions;
   }
   for (ActiveCounter* counter : flight->counters) active_.release(*counter);
@@ -318,7 +246,7 @@ Granted ClusterCounters::granted(const Flight& flight, std::size_t question,
   const std::vector<Wanted>& wanted = flight.questions[question].wanted;
   if (reply.verdicts[question] == CountReply::kNoCounter) {
     ++counts_.alone;
-    return alone(wanted);
+    return granted_without_engine(without_, nodes_.hosts(), wanted);
   }
   Granted granted;
   granted.wanted = wanted;
@@ -361,11 +289,10 @@ std::vector<Window> ClusterCounters::learn(const Flight& flight, const CountRepl
 // One timer, for the next deadline.
 void ClusterCounters::arm() {
   if (std::exchange(timer_armed_, true)) return;
-  Steady next = Steady::max();
-  if (!waiting_.empty() && waiting_.front().deadline != Steady{}) next = waiting_.front().deadline;
+  Steady next = waiting_.next_deadline().value_or(Steady::max());
   for (const FlightPtr& flight : flights_) {
     if (flight->late) continue;
-    for (const Asked& asked : flight->questions) next = std::min(next, asked.deadline);
+    for (const AskedQuestion& asked : flight->questions) next = std::min(next, asked.deadline);
   }
   if (next == Steady::max()) {
     timer_armed_ = false;
@@ -382,82 +309,44 @@ void ClusterCounters::expire() {
   const Steady now = clock_.steady();
   std::vector<FlightPtr> late;
   for (const FlightPtr& flight : flights_) {
-    const bool is_over = std::any_of(flight->questions.begin(), flight->questions.end(),
-                                     [&](const Asked& asked) { return asked.deadline <= now; });
+    const bool is_over =
+        std::any_of(flight->questions.begin(), flight->questions.end(),
+                    [&](const AskedQuestion& asked) { return asked.deadline <= now; });
     if (!flight->late && is_over) late.push_back(flight);
   }
   for (const FlightPtr& flight : late) {
     flight->late = is_late_ = true;
     ++counts_.late;
     trouble(fmt::format("no answer within {} ms", kDeadline.count()));
-    answer_alone(flight->questions);
+    answer_alone(std::exchange(flight->questions, {}));
   }
-  if (is_late_) {
-    answer_waiting_alone();
-  } else {
-    std::vector<Asked> over;
-    while (!waiting_.empty() && waiting_.front().deadline != Steady{} &&
-           waiting_.front().deadline <= now) {
-      over.push_back(std::move(waiting_.front()));
-      waiting_.pop_front();
-    }
-    if (!over.empty())
-      trouble(fmt::format("too many questions for the engine to answer within {} ms",
-                          kDeadline.count()));
-    answer_alone(over);
+  std::vector<AskedQuestion> over = is_late_ ? waiting_.take_all() : waiting_.take_overdue(now);
+  if (!is_late_ && !over.empty()) {
+    trouble(
+        fmt::format("too many questions for the engine to answer within {} ms", kDeadline.count()));
   }
+  answer_alone(std::move(over));
   arm();
 }
 
-void ClusterCounters::answer_waiting_alone() {
-  std::vector<Asked> questions(std::make_move_iterator(waiting_.begin()),
-                               std::make_move_iterator(waiting_.end()));
-  waiting_.clear();
-  answer_alone(questions);
-}
-
-// Forgets the questions, and calls back on the loop, since this may be called by who asks.
-void ClusterCounters::answer_alone(std::vector<Asked>& questions) {
-  std::vector<Asked> answered = std::exchange(questions, {});
-  for (Asked& asked : answered) {
+// Calls back on the loop, since this may be called by who asks.
+void ClusterCounters::answer_alone(std::vector<AskedQuestion> questions) {
+  for (AskedQuestion& asked : questions) {
     for (ActiveCounter* counter : asked.counters) {
       --counter->questions;
       active_.release(*counter);
     }
     ++counts_.alone;
-    loop_.post(guard_.wrap(
-        [done = std::move(asked.done), answer = alone(std::move(asked.wanted))]() mutable {
-          done(std::move(answer));
-        }));
+    loop_.post(guard_.wrap([done = std::move(asked.done),
+                            answer = granted_without_engine(without_, nodes_.hosts(),
+                                                            std::move(asked.wanted))]() mutable {
+      done(std::move(answer));
+    }));
   }
-}
-
-Granted ClusterCounters::alone(std::vector<Wanted> wanted) const {
-  Granted granted;
-  granted.defer = without_ == Without::defer;
-  const std::uint64_t hosts = without_ == Without::share ? nodes_.hosts() : 1;
-  for (const Wanted& one : wanted) {
-    granted.own_limits.push_back(std::max<std::uint64_t>(1, one.limit / hosts));
-  }
-  granted.wanted = std::move(wanted);
-  return granted;
 }
 
 void ClusterCounters::trouble(std::string why) {
-  trouble_.begin(std::move(why), consequence(), clock_.steady());
-}
-
-std::string ClusterCounters::consequence() const {
-  switch (without_) {
-    case Without::share:
-      return fmt::format("until then this host alone lets pass one part in {} of each limit",
-                         nodes_.hosts());
-    case Without::local:
-      return "until then each limit is this host's alone";
-    case Without::defer:
-      break;
-  }
-  return "until then mail that would be counted is deferred";
+  trouble_.begin(std::move(why), say_without_engine(without_, nodes_.hosts()), clock_.steady());
 }
 
 // For Rejoin, while nothing is shared: no call has these counters.
@@ -471,7 +360,7 @@ void ClusterCounters::write_slice(std::vector<OwnCounters::Counter> slice, Rejoi
     call.counters.push_back({std::move(name), std::move(counter.own), counter.period, 0});
   }
   const auto shared = std::make_shared<const CountCall>(std::move(call));  // with callbacks
-  run(shared, [this, shared, done = std::move(done)](const Result<RedisReply>& reply) {
+  auto answered = [this, shared, done = std::move(done)](const Result<RedisReply>& reply) {
     if (!reply) {
       return done(failure(
           fmt::format("the engine answers: {}", printable(reply.error().message, kMaxShown))));
@@ -480,7 +369,9 @@ void ClusterCounters::write_slice(std::vector<OwnCounters::Counter> slice, Rejoi
     if (!read) return done(failure(read.error().message));
     if (read->other_epoch) return done(failure("the engine has lost its data"));
     done({});
-  });
+  };
+  run_count_script(redis_, guard_, rejoin_.script(), names_, shared,
+                   guard_.wrap(std::move(answered)));
 }
 
 ClusterCounters::Status ClusterCounters::status() const {

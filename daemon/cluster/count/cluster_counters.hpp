@@ -6,8 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +17,7 @@
 #include "daemon/cluster/count/known_full.hpp"
 #include "daemon/cluster/count/nodes.hpp"
 #include "daemon/cluster/count/own_counters.hpp"
+#include "daemon/cluster/count/question_queue.hpp"
 #include "daemon/cluster/count/rejoin.hpp"
 #include "daemon/cluster/count/sharing_trouble.hpp"
 #include "daemon/cluster/redis.hpp"
@@ -31,9 +30,8 @@ namespace policyd {
 
 class ClusterCounters final : public SharedCounters {
  public:
-  static constexpr std::size_t kMaxQuestions = 64;  // of a call: half a millisecond of the engine
-  static constexpr std::size_t kMaxCalls = 2;       // under way
-  static constexpr std::size_t kMaxWrites = 64;     // of a call, besides its questions
+  static constexpr std::size_t kMaxCalls = 2;    // under way
+  static constexpr std::size_t kMaxWrites = 64;  // of a call, besides its questions
   static constexpr Millis kDeadline{50};
   static constexpr Millis kWriteWithin{100};  // what was changed, if no question takes it along
 
@@ -86,32 +84,14 @@ class ClusterCounters final : public SharedCounters {
  private:
   using Steady = EngineClock::Steady;
 
-  struct Asked {
-    std::vector<Wanted> wanted;
-    std::vector<ActiveCounter*> counters;  // of `wanted`
-    Done done;                             // empty: answered
-    Steady deadline{};                     // none yet: not flushed
-  };
-  struct Flight {
-    CountCall call;
-    std::vector<ActiveCounter*> counters;  // of the call
-    std::vector<Asked> questions;          // of the call
-    Steady sent;
-    bool late = false;  // its questions have been answered
-  };
   using FlightPtr = std::shared_ptr<Flight>;  // shared with the callback that waits for the reply
-  using Replied = std::function<void(const Result<RedisReply>&)>;
 
   [[nodiscard]] bool is_well() const { return rejoin_.sharing() && !is_late_ && !is_refused_; }
   void tick();
   void well();
   void send();
   void send_call(const FlightPtr& flight);
-  void take_questions(Flight& flight);
   void take_writes(Flight& flight);
-  [[nodiscard]] bool must_wait(const Asked& asked) const;
-  std::size_t add(Flight& flight, ActiveCounter& counter);
-  void run(std::shared_ptr<const CountCall> call, Replied done);
   void replied(const FlightPtr& flight, const Result<RedisReply>& reply);
   void land(const FlightPtr& flight);
   void refused(const FlightPtr& flight, std::string why);
@@ -121,12 +101,8 @@ class ClusterCounters final : public SharedCounters {
   [[nodiscard]] std::vector<Window> learn(const Flight& flight, const CountReply& reply);
   void arm();
   void expire();
-  void answer_waiting_alone();
-  void answer_alone(std::vector<Asked>& questions);
-  void release(Asked& asked);
-  [[nodiscard]] Granted alone(std::vector<Wanted> wanted) const;
+  void answer_alone(std::vector<AskedQuestion> questions);
   void trouble(std::string why);
-  [[nodiscard]] std::string consequence() const;
   void write_slice(std::vector<OwnCounters::Counter> slice, Rejoin::Written done);
   void write_soon(ActiveCounter& counter);
   void time_writes();
@@ -143,7 +119,7 @@ class ClusterCounters final : public SharedCounters {
   ActiveCounters active_;
   Rejoin rejoin_;
 
-  std::deque<Asked> waiting_;
+  QuestionQueue waiting_;
   std::vector<FlightPtr> flights_;
   std::uint64_t call_number_ = 0;
   bool is_late_ = false;       // a call was not answered in time, nor since: nothing more is sent

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/cluster/count/count_call.hpp"
 
+#include <utility>
+
+#include "count_lua.hpp"
 #include "daemon/cluster/count/counter_field.hpp"
 
 namespace policyd {
@@ -105,6 +108,22 @@ Result<CountReply> read_count_reply(const RedisReply& reply, const CountNames& n
     read.full.push_back({static_cast<std::size_t>(full[i].number - 1), std::move(*others)});
   }
   return read;
+}
+
+void run_count_script(Redis& redis, const EventLoop::Guard& guard, const std::string& hash,
+                      const CountNames& names, std::shared_ptr<const CountCall> call,
+                      Redis::Done done) {
+  std::vector<std::string> words{"EVALSHA", hash};
+  append_count_words(words, names, *call);
+  auto answered = [&redis, &names, call = std::move(call),
+                   done = std::move(done)](const Result<RedisReply>& reply) {
+    const bool forgotten = !reply && reply.error().message.rfind("NOSCRIPT", 0) == 0;
+    if (!forgotten) return done(reply);
+    std::vector<std::string> whole{"EVAL", kCountLua};
+    append_count_words(whole, names, *call);
+    redis.command(std::move(whole), done);
+  };
+  redis.command(std::move(words), guard.wrap(std::move(answered)));
 }
 
 }  // namespace policyd

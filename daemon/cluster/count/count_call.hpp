@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One call of count.lua: what it is asked, as words for Redis, and what its reply says. Pure.
+// One call of count.lua: what it is asked, as words for Redis, and what its reply says. Pure, but
+// for the last.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "daemon/base/result.hpp"
 #include "daemon/cluster/redis.hpp"
 #include "daemon/counting/window.hpp"
+#include "daemon/loop/event_loop.hpp"
 
 namespace policyd {
 
@@ -70,5 +73,11 @@ void append_count_words(std::vector<std::string>& words, const CountNames& names
 // An Error says that it is none.
 [[nodiscard]] Result<CountReply> read_count_reply(const RedisReply& reply, const CountNames& names,
                                                   const CountCall& call);
+
+// Runs the script, whose hash is given, and sends it if the server has forgotten it. `guard` is of
+// the owner of `names`.
+void run_count_script(Redis& redis, const EventLoop::Guard& guard, const std::string& hash,
+                      const CountNames& names, std::shared_ptr<const CountCall> call,
+                      Redis::Done done);
 
 }  // namespace policyd

@@ -121,6 +121,7 @@ TEST_F(CountScript, TheOwnPartReplacesWhatWasStored) {
   write.counters[0].own = Window::of_counter(7, engine_now());
   ASSERT_THAT(call("mta1", write)->verdicts, IsEmpty());
   EXPECT_THAT(call("mta2", one({}, 10, 0))->others, ElementsAre(7u));
+  EXPECT_TRUE(call("mta1", {}));  // nothing at all
   write.counters[0].own = {};
   ASSERT_TRUE(call("mta1", write));
   EXPECT_THAT(call("mta2", one({}, 10, 0))->others, ElementsAre(0u));
