@@ -182,7 +182,6 @@ void HiredisClient::pause() {
 }
 
 void HiredisClient::set_ready(bool ready) {
-  if (ready && !ready_) ++connections_;
   ready_ = ready;
   loop_.post(guard_.wrap([this] { changed_(); }));
 }

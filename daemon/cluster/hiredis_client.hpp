@@ -72,7 +72,6 @@ class HiredisClient final : public Redis {
   RedisConnection connection_;
 
   bool ready_ = false;
-  std::uint64_t connections_ = 0;
   std::string trouble_ = "not connected yet";
   RedisServer server_;
   std::uint64_t connections_ = 0;  // that became ready
