@@ -79,6 +79,11 @@ void Rejoin::write_all() {
   if (sharing()) begin_again("too many counters changed meanwhile; they are written again");
 }
 
+// A command has: because of the connection, or the engine's words are the reason.
+void Rejoin::failed(std::string why) {
+  if (check_connection()) fail(std::move(why));
+}
+
 void Rejoin::fail(std::string why) {
   stop();
   retry_ = with_.clock.steady() + kRetry;
@@ -94,18 +99,17 @@ void Rejoin::ask_all(std::vector<std::vector<std::string>> commands,
   const auto replies = std::make_shared<Replies>();
   const std::size_t count = commands.size();
   const std::uint64_t attempt = attempt_;
-  for (auto& words : commands) {
-    with_.redis.command(std::move(words), guard_.wrap([this, replies, count, attempt,
-                                                       done](const Result<RedisReply>& reply) {
-      if (attempt != attempt_) return;
-      if (!reply)
-        return fail(fmt::format("the engine answers: {}", printable(reply.error().message, 200)));
-      replies->push_back(*reply);
-      if (replies->size() < count) return;
-      expecting_ = false;
-      done(*replies);
-    }));
-  }
+  const auto replied = [this, replies, count, attempt, done](const Result<RedisReply>& reply) {
+    if (attempt != attempt_) return;
+    if (!reply) {
+      return failed(fmt::format("the engine answers: {}", printable(reply.error().message, 200)));
+    }
+    replies->push_back(*reply);
+    if (replies->size() < count) return;
+    expecting_ = false;
+    done(*replies);
+  };
+  for (auto& words : commands) with_.redis.command(std::move(words), guard_.wrap(replied));
 }
 
 void Rejoin::greet() {
@@ -155,7 +159,7 @@ void Rejoin::next_slice() {
     tell_.write(std::move(slice), guard_.wrap([this, attempt](const Result<void>& done) {
       if (attempt != attempt_) return;
       expecting_ = false;
-      if (!done) return fail(done.error().message);
+      if (!done) return failed(done.error().message);
       next_slice();
     }));
   }));

@@ -64,6 +64,7 @@ class Rejoin : boost::noncopyable {
 
   void ask_all(std::vector<std::vector<std::string>> commands,
                std::function<void(const Replies&)> done);
+  void failed(std::string why);
   void fail(std::string why);
   void greet();
   void greeted(const Replies& replies);
