@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "daemon/cleanup/cleanup_schedule.hpp"
-#include "daemon/cluster/cluster.hpp"
+#include "daemon/cluster/member/cluster.hpp"
 #include "daemon/dns/dns_lookups.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/log/maillog.hpp"

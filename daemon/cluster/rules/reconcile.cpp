@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <system_error>
@@ -20,11 +21,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kLockPatience{2};
+constexpr std::int64_t kMostHosts = 1000;
 
 constexpr std::string_view kOurTable = R"(
 CREATE TABLE IF NOT EXISTS {p}limits_cluster (
   ID INTEGER PRIMARY KEY CHECK (ID = 1), Version INTEGER NOT NULL, Digest TEXT NOT NULL,
-  Choice TEXT);
+  Choice TEXT, Hosts INTEGER NOT NULL DEFAULT 1);
+INSERT OR IGNORE INTO {p}limits_cluster (ID, Version, Digest) VALUES (1, 0, '');
 )";
 
 // What limits_cluster remembers.
@@ -66,7 +69,9 @@ class Session {
   Result<void> remember(const PublishedRules& published) { return put(published, {}); }
   Result<void> put(const PublishedRules& published, std::string_view choice) {
     auto row = sql::Statement::prepare(
-        db(), "INSERT OR REPLACE INTO {p}limits_cluster VALUES (1, ?1, ?2, nullif(?3, ''))",
+        db(),
+        "UPDATE {p}limits_cluster SET Version = ?1, Digest = ?2, Choice = nullif(?3, '') "
+        "WHERE ID = 1",
         table_prefix_);
     if (!row) return tl::unexpected{row.error()};
     row->bind(1, published.version).bind(2, published.digest).bind(3, choice);
@@ -165,6 +170,26 @@ Result<fs::path> take_rules(const RuleDatabase& database, std::string_view rules
   if (done) done = (*session)->commit();
   if (!done) return tl::unexpected{done.error()};
   return kept;
+}
+
+Result<void> remember_hosts(const RuleDatabase& database, std::size_t hosts) {
+  const auto session = Session::open(database);
+  if (!session) return tl::unexpected{session.error()};
+  auto row = sql::Statement::prepare((*session)->db(),
+                                     "UPDATE {p}limits_cluster SET Hosts = ?1 WHERE ID = 1",
+                                     database.table_prefix);
+  if (!row) return tl::unexpected{row.error()};
+  row->bind(1, static_cast<std::int64_t>(hosts));
+  if (row->run() != SQLITE_DONE) return failure(sql::message_of((*session)->db()));
+  return (*session)->commit();
+}
+
+std::size_t remembered_hosts(const RuleDatabase& database) {
+  const auto db = open_database(database.file, OpenMode::read_only, std::chrono::seconds{0});
+  if (!db) return 1;
+  const auto hosts = sql::first_integer(
+      db->get(), "SELECT Hosts FROM {p}limits_cluster WHERE ID = 1", database.table_prefix);
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(hosts.value_or(1), 1, kMostHosts));
 }
 
 Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice) {

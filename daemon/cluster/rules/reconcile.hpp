@@ -51,6 +51,11 @@ Result<void> remember_published(const RuleDatabase& database, const PublishedRul
 Result<std::filesystem::path> take_rules(const RuleDatabase& database, std::string_view rules,
                                          const PublishedRules& published, TimePoint now);
 
+// How many hosts share the limits, with this one: for a start without the engine. 1 if that is not
+// known; does not wait.
+Result<void> remember_hosts(const RuleDatabase& database, std::size_t hosts);
+std::size_t remembered_hosts(const RuleDatabase& database);
+
 // For `carbonio-limits cluster join`: which rules hold where both have some; until that is done.
 enum class RuleChoice : std::uint8_t { theirs, ours };
 Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice);

@@ -54,14 +54,12 @@ Result<PublishedRules> published_of(const RedisReply& reply) {
 
 }  // namespace
 
-RulesSync::RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings settings,
-                     std::function<std::int64_t()> local_version, std::function<void()> agreed)
+RulesSync::RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings settings, Ask ask)
     : loop_(loop),
       log_(log),
       redis_(redis),
       settings_(std::move(settings)),
-      local_version_(std::move(local_version)),
-      changed_(std::move(agreed)),
+      ask_(std::move(ask)),
       thread_("shared rules", [this] { work(); }) {
   look();
 }
@@ -90,7 +88,7 @@ void RulesSync::look() {
   loop_.after(kLookEvery, guard_.wrap([this] { look(); }));
   if (busy_ || !redis_.ready()) return;
   busy_ = true;
-  looked_local_ = local_version_();
+  looked_local_ = ask_.local_version();
   redis_.command({"HMGET", key("rules"), "version", "digest"},
                  guard_.wrap([this](const Result<RedisReply>& reply) { looked(reply); }));
 }
@@ -100,13 +98,25 @@ void RulesSync::looked(const Result<RedisReply>& reply) {
   const auto published = published_of(*reply);
   if (!published) return fail(published.error().message);
   const bool as_before = *published == published_ && agreed_local_ == looked_local_;
-  if (as_before && agrees_) return done();
+  if (as_before && agrees_) return keep_hosts();
   published_ = *published;
   on_thread([this, published = published_, database = settings_.database] {
     auto next = next_rule_step(database, published);
     return [this, next = std::move(next)] {
       if (!next) return fail(next.error().message);
       step(*next);
+    };
+  });
+}
+
+void RulesSync::keep_hosts() {
+  const std::size_t hosts = ask_.hosts();
+  if (hosts == kept_hosts_) return done();
+  on_thread([this, hosts, database = settings_.database] {
+    const bool kept = remember_hosts(database, hosts).has_value();
+    return [this, hosts, kept] {
+      if (kept) kept_hosts_ = hosts;
+      done();
     };
   });
 }
@@ -197,7 +207,7 @@ void RulesSync::agree() {
   trouble_.clear();
   logged_.clear();
   agreed_local_ = looked_local_;
-  if (!std::exchange(agrees_, true)) changed_();
+  if (!std::exchange(agrees_, true)) ask_.changed();
   done();
 }
 
@@ -206,7 +216,7 @@ void RulesSync::fail(const std::string& why) {
   if (std::exchange(logged_, why) != why) {
     log_.error(fmt::format("rules are not shared with the other MTAs: {}", printable(why, 400)));
   }
-  if (std::exchange(agrees_, false)) changed_();
+  if (std::exchange(agrees_, false)) ask_.changed();
   done();
 }
 

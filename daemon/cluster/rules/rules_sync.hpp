@@ -31,10 +31,12 @@ class RulesSync {
     std::string node;
   };
 
-  // `local_version` is that of the rules in force here; 0: none yet. `agreed` is called when
-  // agrees() has changed.
-  RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings settings,
-            std::function<std::int64_t()> local_version, std::function<void()> agreed);
+  struct Ask {
+    std::function<std::int64_t()> local_version;  // of the rules in force here; 0: none yet
+    std::function<std::size_t()> hosts;           // that share the limits; kept in the database
+    std::function<void()> changed;                // called when agrees() has changed
+  };
+  RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings settings, Ask ask);
 
   // Whether the rules here are those that the engine has: only then may questions be decided
   // together. Stays as it was while the engine cannot be asked.
@@ -57,6 +59,7 @@ class RulesSync {
   void taken(const Result<std::filesystem::path>& kept);
   void agree();
   void fail(const std::string& why);
+  void keep_hosts();
   void done() { busy_ = false; }
   void on_thread(Job job);
   void work();
@@ -67,8 +70,7 @@ class RulesSync {
   Maillog& log_;
   Redis& redis_;
   const Settings settings_;
-  const std::function<std::int64_t()> local_version_;
-  const std::function<void()> changed_;
+  const Ask ask_;
 
   bool busy_ = false;
   bool agrees_ = false;
@@ -77,6 +79,8 @@ class RulesSync {
   PublishedRules published_;        // as last seen
   std::int64_t agreed_local_ = -1;  // the rules here with which they agreed
   std::int64_t looked_local_ = 0;   // the rules here when this look began
+
+  std::size_t kept_hosts_ = 0;
 
   std::vector<Job> jobs_;  // shared with the thread
   EventLoop::Guard guard_;

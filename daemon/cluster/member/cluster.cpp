@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "daemon/cluster/cluster.hpp"
+#include "daemon/cluster/member/cluster.hpp"
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -27,6 +27,8 @@ std::string installation_of(const Config& config) {
   return digest_of_rules(fmt::format("{}\n{}\n{}", machine, host_name(), config.database.string()));
 }
 
+RuleDatabase database_of(const Config& config) { return {config.database, config.table_prefix}; }
+
 ClusterCounters::Settings settings_of(const Config& config, const std::string& node) {
   ClusterCounters::Settings settings;
   settings.prefix = config.cluster_prefix;
@@ -35,6 +37,7 @@ ClusterCounters::Settings settings_of(const Config& config, const std::string& n
   settings.host = host_name();
   settings.version = kVersion;
   settings.without = config.cluster_without;
+  settings.hosts = remembered_hosts(database_of(config));
   settings.remind_every = config.remind_interval;
   return settings;
 }
@@ -54,14 +57,13 @@ Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config,
   }
   redis_ = std::make_unique<HiredisClient>(
       loop, HiredisSettings{*address, config.cluster_password_file}, [] {});
-  auto version = std::move(rules_version);
-  rules_.emplace(
-      loop, log, *redis_,
-      RulesSync::Settings{{config.database, config.table_prefix}, config.cluster_prefix, node_},
-      version, [this, version] {
-        counters_.forget_all();
-        counters_.set_rules_version(rules_->version());
-      });
+  rules_.emplace(loop, log, *redis_,
+                 RulesSync::Settings{database_of(config), config.cluster_prefix, node_},
+                 RulesSync::Ask{std::move(rules_version), [this] { return status().hosts; },
+                                [this] {
+                                  counters_.forget_all();
+                                  counters_.set_rules_version(rules_->version());
+                                }});
 }
 
 bool Cluster::WhileRulesAgree::ready() const {
