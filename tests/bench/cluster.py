@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from servers import free_port
+from servers import free_port  # first, since it says where the tests' own modules are
 from report import spread
 
 SCRIPT = Path(__file__).resolve().parents[2] / "daemon/cluster/count/count.lua"
@@ -19,7 +19,7 @@ HOSTS = (1, 3, 10)
 BATCHES = (1, 16, 64, 256)
 SENDERS = 2000
 PAIRS = 2  # of each host's part
-# A bare prototype on another machine: microseconds a call for 1, else a question.
+# Of a bare prototype, in microseconds a question.
 AIMS = {1: (17, 8.2, 7.5, 7.2), 3: (19, 9.4, 8.6, 8.0), 10: (22, 12.6, 11.7, 10.9)}
 
 
