@@ -221,7 +221,8 @@ TEST_F(SharedLimitsTest, WhatOnlyMonitorsIsCountedAndRefusesNothing) {
 
 TEST_F(SharedLimitsTest, AloneTheShareHolds) {
   for (int i = 0; i < 4; ++i) {
-    const auto asker = ask(rcpt(std::to_string(i)));
+    const std::string instance = std::to_string(i);  // must outlive the question
+    const auto asker = ask(rcpt(instance));
     mtas_.answer_alone(3);
     loop_.run_posted();
     EXPECT_EQ(answered(*asker).substr(0, 6), i < 3 ? "DUNNO" : "REJECT") << i;
