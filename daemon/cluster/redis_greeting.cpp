@@ -23,19 +23,6 @@ constexpr std::size_t kMaxPasswordFile = 4096;
 constexpr std::size_t kMaxShownError = 200;
 constexpr int kOldestVersion = 6;  // users, and what the scripts need
 
-// The value of "name:value" in a reply of INFO; empty if there is none.
-std::string_view info_field(std::string_view info, std::string_view name) {
-  while (!info.empty()) {
-    std::string_view line = info.substr(0, info.find('\n'));
-    info.remove_prefix(std::min(info.size(), line.size() + 1));
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') {
-      return line.substr(name.size() + 1);
-    }
-  }
-  return {};
-}
-
 std::string who(const RedisLogin& login) {
   return login.user.empty() ? "the default user" : fmt::format("user {}", in_quotes(login.user));
 }
@@ -53,6 +40,18 @@ void append_auth(std::vector<RedisCommand>& commands, const RedisLogin& login) {
 }
 
 }  // namespace
+
+std::string_view info_field(std::string_view info, std::string_view name) {
+  while (!info.empty()) {
+    std::string_view line = info.substr(0, info.find('\n'));
+    info.remove_prefix(std::min(info.size(), line.size() + 1));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') {
+      return line.substr(name.size() + 1);
+    }
+  }
+  return {};
+}
 
 std::vector<RedisCommand> greeting_of(const RedisLogin& login) {
   std::vector<RedisCommand> commands;

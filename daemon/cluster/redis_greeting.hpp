@@ -51,6 +51,9 @@ std::string trouble_of_error(const RedisLogin& login, std::string_view error);
 // [cluster]".
 std::string trouble_of_errno(int code);
 
+// The value of "name:value" in a reply of INFO; empty if there is none.
+std::string_view info_field(std::string_view info, std::string_view name);
+
 // The first line of the file. An Error if the file is empty, larger than 4 KiB, cannot be read, or
 // can be read by users outside its group.
 Result<std::string> read_password(const std::filesystem::path& file);

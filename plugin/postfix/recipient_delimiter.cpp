@@ -3,14 +3,12 @@
 
 #include <fmt/core.h>
 
-#include <cerrno>
-#include <fstream>
 #include <system_error>
 
-#include "daemon/base/read_file.hpp"
 #include "daemon/base/shell_words.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/config/ini.hpp"
+#include "plugin/database/own_config.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -52,21 +50,9 @@ std::string with_delimiter(std::string_view text, std::string_view value) {
 }
 
 policyd::Result<void> write_delimiter(const fs::path& file, std::string_view value) {
-  const auto text = policyd::read_file(file, policyd::kMaxIniBytes);
-  if (!text && text.error().code != ENOENT) {
-    return policyd::failure(fmt::format("cannot read {}: {}", file.string(), text.error().message));
-  }
-  const fs::path fresh = file.string() + ".new";
-  std::error_code code;
-  std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
-  out << with_delimiter(text.value_or(""), value);
-  const bool written = static_cast<bool>(out.flush());
-  if (written && text) fs::permissions(fresh, fs::status(file).permissions(), code);
-  if (written && !code) fs::rename(fresh, file, code);
-  if (written && !code) return {};
-  std::error_code ignored;
-  fs::remove(fresh, ignored);
-  return policyd::failure(fmt::format("cannot write {}", file.string()));
+  return edit_own_config(file, [value](std::string_view text) -> policyd::Result<std::string> {
+    return with_delimiter(text, value);
+  });
 }
 
 // The key is set once: its last value would count, with a warning.

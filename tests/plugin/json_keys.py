@@ -7,7 +7,7 @@ import pathlib
 import re
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "packaging/man/carbonio-limits.8"
-COMMANDS = ("list", "show", "usage", "explain", "doctor", "service status")
+COMMANDS = ("list", "show", "usage", "explain", "doctor", "service status", "cluster status")
 
 
 def documented(command: str) -> set:

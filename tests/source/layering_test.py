@@ -19,7 +19,7 @@ ORDER = """
     daemon/cleanup daemon/process daemon
     hooks/system hooks/carbonio hooks/service
     plugin/terminal plugin/cli plugin/database plugin/limit plugin/rows plugin/limit_text
-    plugin/usage plugin/explain plugin/postfix plugin/doctor/evident plugin/doctor
+    plugin/usage plugin/cluster plugin/explain plugin/postfix plugin/doctor/evident plugin/doctor
     plugin/doctor/rules plugin/host plugin/commands plugin
 """.split()
 ALLOWED = {

@@ -19,14 +19,6 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
-// Tells installations apart whose nodes have one name.
-std::string installation_of(const Config& config) {
-  std::ifstream in{"/etc/machine-id"};
-  std::string machine;
-  std::getline(in, machine);
-  return digest_of_rules(fmt::format("{}\n{}\n{}", machine, host_name(), config.database.string()));
-}
-
 RuleDatabase database_of(const Config& config) { return {config.database, config.table_prefix}; }
 
 ClusterCounters::Settings settings_of(const Config& config, const std::string& node) {
@@ -44,10 +36,21 @@ ClusterCounters::Settings settings_of(const Config& config, const std::string& n
 
 }  // namespace
 
+std::string node_name_of(const Config& config) {
+  return config.cluster_node.empty() ? host_name() : config.cluster_node;
+}
+
+std::string installation_of(const Config& config) {
+  std::ifstream in{"/etc/machine-id"};
+  std::string machine;
+  std::getline(in, machine);
+  return digest_of_rules(fmt::format("{}\n{}\n{}", machine, host_name(), config.database.string()));
+}
+
 Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config,
                  std::function<std::int64_t()> rules_version)
     : loop_(loop),
-      node_(config.cluster_node.empty() ? host_name() : config.cluster_node),
+      node_(node_name_of(config)),
       stored_(loop, log, config.database, config.table_prefix, wall_clock),
       counters_(loop, gate_, stored_, log, settings_of(config, node_)) {
   const auto address = parse_redis_address(config.cluster_url);

@@ -20,6 +20,11 @@
 
 namespace policyd {
 
+// This host's name among the MTAs: [cluster] node, or the host name.
+std::string node_name_of(const Config& config);
+// Tells installations apart whose nodes have one name.
+std::string installation_of(const Config& config);
+
 class Cluster : boost::noncopyable {
  public:
   // `rules_version` is that of the rules in force on this host; 0: none. A url that cannot be used

@@ -127,7 +127,7 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
     step.kind = RuleStep::Kind::publish;
   } else if (step.digest == published.digest) {
     step.kind = RuleStep::Kind::agree;
-  } else if (published == last) {
+  } else if (published == last && remembered->choice.empty()) {
     step.kind = RuleStep::Kind::publish;
   } else if (last.version > 0 || remembered->choice == "theirs") {
     step.kind = RuleStep::Kind::take;
@@ -198,6 +198,15 @@ Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice) {
   const auto remembered = (*session)->remembered();
   if (!remembered) return tl::unexpected{remembered.error()};
   auto done = (*session)->put(remembered->last, choice == RuleChoice::ours ? "ours" : "theirs");
+  if (done) done = (*session)->commit();
+  return done;
+}
+
+Result<void> forget_published(const RuleDatabase& database) {
+  const auto session = Session::open(database);
+  if (!session) return tl::unexpected{session.error()};
+  auto done = sql::execute_or_explain(
+      (*session)->db(), sql::with_prefix("DELETE FROM {p}limits_cluster", database.table_prefix));
   if (done) done = (*session)->commit();
   return done;
 }

@@ -60,4 +60,7 @@ std::size_t remembered_hosts(const RuleDatabase& database);
 enum class RuleChoice : std::uint8_t { theirs, ours };
 Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice);
 
+// For `carbonio-limits cluster leave`: what was published is no longer known.
+Result<void> forget_published(const RuleDatabase& database);
+
 }  // namespace policyd

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/cluster/engine_check.hpp"
+
+#include <fmt/core.h>
+
+#include <optional>
+#include <utility>
+
+#include "daemon/base/ascii.hpp"
+#include "daemon/base/printable.hpp"
+#include "daemon/cluster/count/nodes.hpp"
+#include "daemon/cluster/count/rejoin.hpp"
+#include "daemon/cluster/rules/rule_text.hpp"
+#include "daemon/cluster/rules/rules_sync.hpp"
+#include "daemon/loop/epoll_loop.hpp"
+#include "version.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::failure;
+using policyd::RedisReply;
+using policyd::Result;
+
+constexpr std::chrono::seconds kWithin{10};
+constexpr std::chrono::milliseconds kLookEvery{5};
+
+class Conversation {
+ public:
+  Conversation(const policyd::HiredisSettings& settings,
+               const std::vector<policyd::RedisCommand>& commands)
+      : commands_(commands), redis_(loop_, settings, [] {}), at_first_(redis_.trouble()) {
+    loop_.after(kWithin, [this] { end("did not answer in time; check the server"); });
+    loop_.post([this] { begin(); });
+  }
+
+  Result<EngineReplies> run() {
+    loop_.run();
+    if (!trouble_.empty()) return failure(trouble_);
+    return EngineReplies{redis_.server(), std::move(replies_)};
+  }
+
+ private:
+  void begin() {
+    if (!redis_.ready()) {
+      if (redis_.trouble() != at_first_) return end(redis_.trouble());
+      return loop_.after(kLookEvery, [this] { begin(); });
+    }
+    for (const policyd::RedisCommand& command : commands_) {
+      redis_.command(command, [this](const Result<RedisReply>& reply) {
+        replies_.push_back(reply);
+        if (replies_.size() == commands_.size()) loop_.stop();
+      });
+    }
+  }
+
+  void end(const std::string& trouble) {
+    trouble_ = trouble;
+    loop_.stop();
+  }
+
+  const std::vector<policyd::RedisCommand>& commands_;
+  policyd::EpollLoop loop_;
+  policyd::HiredisClient redis_;
+  std::string at_first_;
+  std::string trouble_;
+  std::vector<Result<RedisReply>> replies_;
+};
+
+std::optional<policyd::TimePoint> engine_time(const RedisReply& reply) {
+  if (reply.list.size() != 2) return std::nullopt;
+  const auto seconds = policyd::parse_number<std::int64_t>(reply.list[0].text);
+  constexpr std::int64_t kMost = 100'000'000'000;
+  if (!seconds || *seconds < 0 || *seconds > kMost) return std::nullopt;
+  return policyd::TimePoint{std::chrono::seconds{*seconds}};
+}
+
+Result<policyd::PublishedRules> rules_in(const RedisReply& reply) {
+  const auto is = [&](std::size_t at, RedisReply::Kind kind) {
+    return reply.list.size() == 2 && reply.list[at].kind == kind;
+  };
+  if (is(0, RedisReply::Kind::nothing) && is(1, RedisReply::Kind::nothing)) {
+    return policyd::PublishedRules{};
+  }
+  const auto version = is(0, RedisReply::Kind::text)
+                           ? policyd::parse_number<std::int64_t>(reply.list[0].text)
+                           : std::nullopt;
+  if (!version || *version < 1) {
+    return failure("the key of the rules holds something else; use another [cluster] prefix");
+  }
+  return policyd::PublishedRules{*version, reply.list[1].text};
+}
+
+}  // namespace
+
+Result<EngineReplies> ask_engine(const policyd::HiredisSettings& settings,
+                                 const std::vector<policyd::RedisCommand>& commands) {
+  return Conversation{settings, commands}.run();
+}
+
+Result<EngineFacts> check_engine(const EngineQuestion& question) {
+  const policyd::CountNames names{question.prefix, question.node, {}};
+  const auto answers =
+      ask_engine(question.settings, {{"INFO", "memory"},
+                                     {"INFO", "persistence"},
+                                     {"GET", names.epoch_key()},
+                                     {"TIME"},
+                                     {"HGETALL", names.nodes_key()},
+                                     {"HMGET", question.prefix + "rules", "version", "digest"}});
+  if (!answers) return tl::unexpected{answers.error()};
+  const auto& replies = answers->replies;
+  for (const auto& reply : replies) {
+    if (reply) continue;
+    return failure(fmt::format("Redis {} answers {}; check it with redis-cli",
+                               answers->server.address,
+                               policyd::in_quotes(reply.error().message, 200)));
+  }
+  EngineFacts facts;
+  facts.server = answers->server;
+  facts.memory_policy =
+      policyd::printable(policyd::info_field(replies[0]->text, "maxmemory_policy"), 40);
+  facts.append_only = policyd::info_field(replies[1]->text, "aof_enabled") == "1";
+  const std::string& epoch = replies[2]->text;
+  if (!epoch.empty() && !epoch.starts_with(policyd::Rejoin::kProtocol)) {
+    return failure(
+        fmt::format("the hosts that share by Redis {} have another version of carbonio-limits; "
+                    "install the same on all, or use another [cluster] prefix",
+                    facts.server.address));
+  }
+  const auto now = engine_time(*replies[3]);
+  if (!now) return failure(fmt::format("Redis {} has no clock", facts.server.address));
+  policyd::Nodes nodes{question.node};
+  nodes.read(*replies[4], *now);
+  policyd::Node own;
+  own.id = question.installation;
+  own.since = *now + policyd::Nodes::kAlive;
+  if (const policyd::Node* other = nodes.namesake(own, *now)) {
+    return failure(
+        fmt::format("the host {} has the name {} in this cluster; use --node NAME with "
+                    "another name",
+                    policyd::in_quotes(other->host), policyd::in_quotes(question.node)));
+  }
+  for (const auto& [name, node] : nodes.all()) {
+    if (name == question.node || *now - node.seen >= policyd::Nodes::kAlive) continue;
+    facts.others.push_back(policyd::printable(name, 80));
+    if (node.version != policyd::kVersion) {
+      facts.other_versions.push_back(fmt::format("{} has {}", policyd::printable(name, 80),
+                                                 policyd::printable(node.version, 40)));
+    }
+  }
+  auto rules = rules_in(*replies[5]);
+  if (!rules) return tl::unexpected{rules.error()};
+  facts.rules = std::move(*rules);
+  return facts;
+}
+
+Result<std::string> fetch_rules(const EngineQuestion& question,
+                                const policyd::PublishedRules& published) {
+  const std::string key = question.prefix + "rules:body";
+  const auto length = ask_engine(question.settings, {{"LLEN", key}});
+  if (!length) return tl::unexpected{length.error()};
+  constexpr std::int64_t kMost = policyd::kMaxRuleBytes / policyd::RulesSync::kPieceBytes + 1;
+  const auto& count = length->replies.front();
+  if (!count || count->number < 1 || count->number > kMost) {
+    return failure("the rules of the cluster are incomplete; change a limit on a host that shares");
+  }
+  std::vector<policyd::RedisCommand> commands;
+  for (std::int64_t i = 0; i < count->number; ++i) {
+    commands.push_back({"LINDEX", key, std::to_string(i)});
+  }
+  const auto pieces = ask_engine(question.settings, commands);
+  if (!pieces) return tl::unexpected{pieces.error()};
+  std::string rules;
+  for (const auto& piece : pieces->replies) {
+    if (piece) rules += piece->text;
+  }
+  if (policyd::digest_of_rules(rules) != published.digest) {
+    return failure("the rules of the cluster changed meanwhile; run the command again");
+  }
+  return rules;
+}
+
+}  // namespace limits
