@@ -16,6 +16,7 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "daemon/names/name_form.hpp"
+#include "plugin/cluster/cluster_view.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/explain/explain_json.hpp"
@@ -311,6 +312,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   if (const auto trouble = read_news(daemon).trouble_text()) {
     notes.push_back(*trouble + "; its answers may differ from these.");
   }
+  if (auto note = part_note(daemon); !note.empty()) notes.push_back(std::move(note));
 }
 
 // `list` knows a limit by its first row.

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "plugin/cluster/cluster_view.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/limit_json.hpp"
@@ -92,6 +93,13 @@ void print_table(const AllLimits& all, Context& context) {
   }
 }
 
+void print_sharing(const DaemonConfig& daemon, Context& context) {
+  const std::string line = sharing_line(view_cluster(daemon));
+  if (line.empty()) return;
+  context.output.line(context.advice.complete(line));
+  context.output.line("");
+}
+
 Outcome run_list(const Arguments& arguments, Context& context) {
   return with_database(arguments, context,
                        [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
@@ -104,6 +112,7 @@ Outcome run_list(const Arguments& arguments, Context& context) {
                            context.output.print(limits_json(*all, warnings));
                          } else {
                            print_headlines(warnings, context.advice, context.output);
+                           print_sharing(daemon, context);
                            print_table(*all, context);
                            note_ends(*all, *order, context);
                          }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "daemon/base/shell_words.hpp"
+#include "plugin/cluster/cluster_view.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -167,6 +168,10 @@ Outcome run_reset(const Arguments& arguments, Context& context) {
         auto result = reset(changes, *all, *request, daemon, context.now);
         if (!result) return tl::unexpected{result.error()};
         report = std::move(*result);
+        if (!part_note(daemon).empty()) {
+          report.notes.emplace_back(
+              "this clears what this host counted; run it on the other hosts of the cluster, too.");
+        }
         return request->dry ? changes.result() : changes.commit();
       });
   if (!done) return done;

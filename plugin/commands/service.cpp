@@ -20,6 +20,7 @@
 #include "hooks/service/daemon_process.hpp"
 #include "hooks/service/service.hpp"
 #include "hooks/system/wait_until.hpp"
+#include "plugin/cluster/cluster_view.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/postfix/postfix_asks.hpp"
 #include "plugin/terminal/text.hpp"
@@ -190,6 +191,9 @@ Outcome status(const ServiceFiles& files, bool json, const TypedAdvice& advice, 
   } else {
     print_headlines(warnings_about(files), advice, output);
     print_state(files, state, output);
+    const std::string line =
+        sharing_line(view_cluster(find_daemon_config(std::nullopt, files.zextras_home)));
+    if (state.pid && !line.empty()) output.line(advice.complete(line));
   }
   if (state.problem) return found_wrong();
   return {};

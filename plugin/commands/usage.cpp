@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "daemon/base/ascii.hpp"
+#include "plugin/cluster/cluster_view.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -84,6 +85,7 @@ Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, UsageQ
   } else {
     print_headlines(warnings, advice, output);
     print_usage(view, output);
+    if (const auto note = part_note(daemon); !note.empty()) output.note(note);
   }
   return {};
 }

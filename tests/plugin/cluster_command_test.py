@@ -256,6 +256,32 @@ class Join(CommandTest):
         self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o644)
 
 
+class Others(CommandTest):
+    """What the other subcommands say of it."""
+
+    def test_where_limits_are_shared(self):
+        daemon = self.make()
+        explain = ("explain", "--from", "a@example.org", "--to", "b@example.com")
+        part = "these figures are this host's part"
+        for words in (["list"], ["service", "status"], ["usage"], explain):
+            said = self.say(daemon, *words)
+            self.assertNotIn("hared", said)
+            self.assertNotIn(part, said)
+        daemon.ask()
+        self.assertNotIn("other hosts", self.say(daemon, "reset", "alice@example.org"))
+        self.join(daemon)
+        self.assertTrue(self.say(daemon, "list").startswith("Limits are shared by 1 host.\n\n"))
+        self.assertIn("\nLimits are shared by 1 host.\n", self.say(daemon, "service", "status"))
+        for words in (["usage"], explain):
+            self.assertIn(part, " ".join(self.say(daemon, *words).split()))
+        self.assertIn("run it on the other hosts of the cluster, too",
+                      self.say(daemon, "reset", "alice@example.org"))
+        self.engine.kill()
+        self.assertTrue(eventually(
+            lambda: "Limits are not shared with the other MTAs at the moment: "
+            in self.say(daemon, "list")))
+
+
 class Leave(CommandTest):
     def test_counts_alone_again(self):
         first, second = self.make(), self.make()
