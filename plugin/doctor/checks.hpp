@@ -128,6 +128,9 @@ void check_names(const RuleRows& rows, Findings& findings);
 // Configuration, process, answer, the rules in force, log and pid file.
 void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& findings);
 
+// Whether the limits of several MTAs are one. After check_daemon.
+void check_cluster(const DoctorQuestion& question, Findings& findings);
+
 void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                    const RulesChecked& rules, Findings& findings);
 

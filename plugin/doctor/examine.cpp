@@ -51,8 +51,7 @@ policyd::Result<Findings> examine(const DoctorQuestion& question) {
   check_daemon(question, db.get(), findings);
   check_postfix(question, postfix, rules, findings);
   check_switched_on(question, postfix, findings);
-  findings.not_checked("mta.others",
-                       "other MTA hosts: each counts separately, so three MTAs are three counts");
+  check_cluster(question, findings);
   return findings;
 }
 

@@ -85,6 +85,13 @@ inline constexpr Problem kLog{"daemon.log", "daemon.log"};
 inline constexpr Problem kLostLines{"daemon.log_lines", "daemon.log_lines"};
 inline constexpr Problem kPidFile{"daemon.pid_file", "daemon.pid_file"};
 
+// Other MTAs.
+inline constexpr Problem kClusterAlone{"mta.others", "cluster.alone"};
+inline constexpr Problem kClusterEngine{"cluster.engine", "cluster.engine"};
+inline constexpr Problem kClusterRules{"cluster.rules", "cluster.rules"};
+inline constexpr Problem kClusterClock{"cluster.clock", "cluster.clock"};
+inline constexpr Problem kClusterMemory{"cluster.memory", "cluster.memory"};
+
 // Postfix.
 inline constexpr Problem kNeverAsks{"postfix.asks", "postfix.never_asks"};
 inline constexpr Problem kAsksAnother{"postfix.asks", "postfix.asks_another"};

@@ -17,8 +17,10 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cluster"))
 
 import doctor_test  # noqa: E402
+from cluster_case import Engine  # noqa: E402
 from advice_examples import parts, policy  # noqa: E402
 from daemon_case import bin_dir, eventually, needs_root, quota  # noqa: E402
 from postfix_instance import MASTER_CF  # noqa: E402
@@ -579,6 +581,133 @@ class Postfix(Host):
         self.try_out("postfix.senders",
                      lambda fix: [re.search("carbonio-limits send LIMIT --per account", fix)[0]
                                   .replace("LIMIT", "50/h")], rows=False)
+
+
+class Cluster(Host):
+    """The table limits_cluster comes with it, so rows are not compared."""
+
+    def setUp(self):
+        super().setUp()
+        self.engine = Engine()
+        self.addCleanup(self.engine.remove)
+
+    def set(self):
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            f"[cluster]\nurl={self.engine.url}\nnode=mta1\n")
+
+    def reported(self):
+        return json.loads(self.daemon.status_file.read_text())["cluster"]
+
+    def join(self):
+        self.type_it(f"carbonio-limits cluster join {self.engine.url} --node mta1")
+
+    def restart(self, trouble):
+        self.set()
+        self.type_it("carbonio-limits service restart")
+        self.assertTrue(eventually(lambda: trouble in (self.reported() or {}).get("trouble", "")))
+
+    def test_cluster_engine_not_in_force(self):
+        self.make()
+        self.set()
+        self.try_out("cluster.engine", rows=False)
+        self.assertTrue(self.reported()["sharing"])
+
+    def test_cluster_engine_that_is_down(self):
+        self.make()
+        self.join()
+        self.engine.kill()
+        self.assertTrue(eventually(lambda: not self.reported()["sharing"]))
+
+        def start(fix):
+            self.assertIn("start Redis there", fix)
+            self.engine.start()
+            return []
+        self.try_out("cluster.engine", start, rows=False)
+
+    def two(self):
+        self.make()
+        other = self.make_daemon(doctor_test.OWN_GROUPS + policy() + quota(77), options={
+            "cluster": {"url": self.engine.url, "node": "mta2"}})
+        other.wait_for_log("rules version 1 of the cluster is this host's")
+        self.restart("other rules")
+        return other
+
+    def limits_of(self, daemon):
+        return daemon.query("SELECT CounterLimit FROM quotas_limits ORDER BY ID")
+
+    def test_cluster_rules_taken(self):
+        other = self.two()
+        self.try_out("cluster.rules",
+                     lambda fix: [re.search(r"carbonio-limits \S+ \S+ --take-theirs", fix)[0]],
+                     rows=False)
+        self.assertEqual(self.limits_of(self.daemon), self.limits_of(other))
+        self.assertIn((77,), self.limits_of(other))
+
+    def test_cluster_rules_given(self):
+        other = self.two()
+        self.try_out("cluster.rules",
+                     lambda fix: [re.search(r"carbonio-limits \S+ \S+ --give-ours", fix)[0]],
+                     rows=False)
+        self.assertTrue(eventually(
+            lambda: self.limits_of(self.daemon) == self.limits_of(other)))
+        self.assertNotIn((77,), self.limits_of(other))
+
+    def test_cluster_memory(self):
+        self.make()
+        self.join()
+        self.engine.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        self.try_out("cluster.memory",
+                     lambda fix: [re.search(r"redis-cli .*", fix)[0] + " >/dev/null"], rows=False)
+        self.assertIn("noeviction", self.engine.ask("CONFIG", "GET", "maxmemory-policy"))
+
+    def test_cluster_clock(self):
+        """As a daemon on such a host reports it, whose process is another here."""
+        self.make()
+        self.join()
+        self.settle()
+        status = json.loads(self.daemon.status_file.read_text())
+        self.type_it("carbonio-limits service stop")
+        process = subprocess.Popen(["sleep", "600"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        status |= {"pid": process.pid, "process_start": int(fields[19])}
+
+        def report(ahead):
+            status["cluster"]["clock_ahead"] = ahead
+            self.daemon.status_file.write_text(json.dumps(status))
+
+        for ahead, words in ((5.0, None), (-5.0, None), (7.0, "7 s fast"), (-3600, "3600 s slow")):
+            report(ahead)
+            found = self.found()
+            self.assertEqual("cluster.clock" in found, words is not None, found)
+            if words:
+                self.assertIn(words, found["cluster.clock"][0]["what"])
+        self.try_out("cluster.clock", lambda fix: [self.assertIn("NTP", fix), report(0.1)][:0],
+                     also=("daemon.answers",), rows=False, settled=False)
+
+    def carbonio(self, *hosts):
+        """A stand-in that lists these MTA hosts."""
+        programs = self.daemon.folder / "bin"
+        programs.mkdir(exist_ok=True)
+        self.write_program(programs / "carbonio", "while read -r line; do printf 'prov> '; printf "
+                           f"'%s\\n' {' '.join(hosts)}; done; printf 'prov> '")
+        (self.daemon.config.with_name("localconfig.xml")).write_text(
+            "<localconfig><key name='zimbra_user'><value>"
+            f"{self.daemon.database.owner()}</value></key></localconfig>")
+
+    def test_cluster_alone(self):
+        self.make()
+        self.carbonio("mta1.example.com")
+        self.assertNotIn("cluster.alone", self.found())
+        self.carbonio("mta1.example.com", "mta2.example.com")
+        [finding] = self.found()["cluster.alone"]
+        self.assertEqual(finding["what"],
+                         "mta1.example.com and mta2.example.com are MTAs, and each counts alone")
+        self.assertIn("2 times a limit passes", finding["why"])
+        self.try_out("cluster.alone",
+                     lambda fix: [re.search(r"carbonio-limits cluster join \S+", fix)[0].replace(
+                         "redis://HOST", self.engine.url)], rows=False)
 
 
 if __name__ == "__main__":
