@@ -9,6 +9,7 @@
 
 #include "daemon/base/shell_words.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/database/database_file.hpp"
 #include "plugin/host/host_service.hpp"
 #include "plugin/host/server_switch.hpp"
 #include "plugin/terminal/text.hpp"
@@ -67,10 +68,14 @@ void print_others(const std::vector<std::string>& others, bool and_here, Context
       "limits: {} | ssh {} carbonio-limits import -",
       join_with_and(others), context.advice.complete("carbonio-limits export"),
       policyd::shell_word(others.front())));
-  if (others.size() + (and_here ? 1 : 0) > 1) {
-    context.output.note(fmt::format("each MTA host counts separately: {} hosts are {} counts.",
-                                    others.size() + (and_here ? 1 : 0),
-                                    others.size() + (and_here ? 1 : 0)));
+  const std::size_t hosts = others.size() + (and_here ? 1 : 0);
+  const bool shared =
+      !find_daemon_config(std::nullopt, context.zextras_home).config.cluster_url.empty();
+  if (hosts > 1 && !shared) {
+    context.output.note(context.advice.complete(fmt::format(
+        "each MTA host counts separately: {0} hosts are {0} counts. To make them one "
+        "by Redis or Valkey, on each of them: carbonio-limits cluster join redis://HOST",
+        hosts)));
   }
 }
 
@@ -211,7 +216,7 @@ const Command kEnable = {
     "differs is changed: running it again changes nothing.\n"
     "On other servers only the attributes can be set from here. Run it there, too, preferably "
     "first: Postfix defers all mail if it asks a daemon that does not run. Each MTA host counts "
-    "separately.\n"
+    "separately, unless 'cluster join' makes them one.\n"
     "Failed steps are reported; rerun the command and it resumes where it stopped. Run it as root "
     "or as zextras.",
     "enable --dry-run\n"

@@ -143,6 +143,11 @@ std::string prometheus_text(const DaemonState& state) {
       std::chrono::system_clock::to_time_t(status.started));
   add("requests_total", "counter", "Requests since its start.", status.requests);
   add("refused_total", "counter", "Requests answered REJECT or DEFER.", status.refused);
+  if (status.cluster) {
+    add("sharing", "gauge", "Whether limits are shared with other MTAs.",
+        status.cluster->sharing ? 1 : 0);
+    add("hosts", "gauge", "MTAs that share limits, seen in the last hour.", status.cluster->hosts);
+  }
   return out;
 }
 

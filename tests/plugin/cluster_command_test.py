@@ -163,6 +163,18 @@ class Join(CommandTest):
                       self.join(second, "--node", "mta2"))
         self.assertEqual(self.rules(second), self.rules(first))
 
+    def test_theirs_though_ours_changed_while_the_daemon_was_stopped(self):
+        first, second = self.make(), self.make()
+        self.join(first, "--node", "mta1")
+        self.join(second, "--node", "mta2")
+        self.say(second, "service", "stop")
+        second.sql("UPDATE quotas_limits SET CounterLimit = 5 WHERE CounterLimit = 10;")
+        self.assertIn("--take-theirs", self.join(second, status=2))
+        self.join(second, "--take-theirs")
+        self.say(second, "service", "start")
+        self.assertTrue(eventually(lambda: self.rules(second) == self.rules(first)))
+        self.assertIn(10, [row[-1] for row in self.rules(first)])
+
     def test_nothing_to_take(self):
         daemon = self.make(start=False)
         self.assertIn("nothing to take", self.join(daemon, "--take-theirs", status=2))
@@ -276,6 +288,10 @@ class Others(CommandTest):
             self.assertIn(part, " ".join(self.say(daemon, *words).split()))
         self.assertIn("run it on the other hosts of the cluster, too",
                       self.say(daemon, "reset", "alice@example.org"))
+        figures = daemon.folder / "x.prom"
+        self.say(daemon, "service", "status", "--prometheus", str(figures))
+        self.assertIn("\ncarbonio_limits_sharing 1\n", figures.read_text())
+        self.assertIn("\ncarbonio_limits_hosts 1\n", figures.read_text())
         self.engine.kill()
         self.assertTrue(eventually(
             lambda: "Limits are not shared with the other MTAs at the moment: "
