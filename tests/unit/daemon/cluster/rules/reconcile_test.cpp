@@ -92,6 +92,22 @@ TEST_F(ReconcileTest, TheirsAreTakenAndOursKept) {
   EXPECT_NE(rules_of(b_), before);
 }
 
+TEST_F(ReconcileTest, TheirsAreTakenThoughOursChangedSinceTheyAgreed) {
+  both_agree();
+  type(b_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  EXPECT_TRUE(choose_rules(b_, RuleChoice::theirs));
+  EXPECT_EQ(step(b_), Kind::take);
+  EXPECT_EQ(rules_of(a_), rules_of(b_));
+  EXPECT_EQ(step(b_), Kind::agree);
+}
+
+TEST_F(ReconcileTest, AHostThatLeftHasToChooseAgain) {
+  both_agree();
+  EXPECT_TRUE(forget_published(b_));
+  type(b_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  EXPECT_EQ(step(b_), Kind::choose);
+}
+
 TEST_F(ReconcileTest, OursAreGiven) {
   EXPECT_EQ(step(a_), Kind::publish);
   EXPECT_TRUE(choose_rules(b_, RuleChoice::ours));
