@@ -39,8 +39,8 @@ class EngineFixture : public StoreTest {
   }
 
   void restart_engine() {
-    engine_ = std::make_unique<Engine>(loop_, *store_, *log_, config_, [this] { return now_; },
-                                       nullptr, nullptr, shared_);
+    engine_ = std::make_unique<Engine>(
+        loop_, *store_, *log_, config_, [this] { return now_; }, nullptr, nullptr, shared_);
   }
 
   // The next policy, for everybody.
