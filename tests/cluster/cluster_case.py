@@ -36,6 +36,8 @@ class Engine:
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder,
              "--save", "", "--appendonly", "yes" if self.keep else "no", *self.options],
+            # Debian's redis-tools has the server under another name, without a service of it.
+            executable=shutil.which("redis-check-rdb"),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         assert eventually(lambda: self.ask("PING") == "PONG"), "redis-server does not answer"
 
