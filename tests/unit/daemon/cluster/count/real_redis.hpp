@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The installed redis-server on a free port of loopback, without data at first, and a client that
-// waits for each reply and hands it over on the loop.
+// redis-server, as redis-tools installs it, on a free port of loopback, without data at first, and
+// a client that waits for each reply and hands it over on the loop.
 #pragma once
 
 #include <arpa/inet.h>
@@ -38,7 +38,7 @@ inline int connect_to(std::uint16_t port) {
 
 class RealRedis {
  public:
-  static bool is_installed() { return std::filesystem::exists("/usr/bin/redis-server"); }
+  static bool is_installed() { return std::filesystem::exists("/usr/bin/redis-check-rdb"); }
 
   RealRedis() {
     std::string folder = std::filesystem::temp_directory_path() / "redis-test-XXXXXX";
@@ -63,7 +63,7 @@ class RealRedis {
     std::vector<char*> arguments;
     for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);
-    ::posix_spawn(&pid_, "/usr/bin/redis-server", nullptr, nullptr, arguments.data(), environ);
+    ::posix_spawn(&pid_, "/usr/bin/redis-check-rdb", nullptr, nullptr, arguments.data(), environ);
     for (int i = 0; i < 500; ++i) {
       if (const int fd = connect_to(port_); fd >= 0) {
         ::close(fd);
