@@ -31,14 +31,14 @@ inline Granted granted_without_engine(Without without, std::size_t hosts,
 inline std::string say_without_engine(Without without, std::size_t hosts) {
   switch (without) {
     case Without::share:
-      return fmt::format("until then this host alone lets pass one part in {} of each limit",
-                         hosts);
+      if (hosts < 2) break;
+      return fmt::format("until then this host lets 1/{} of each limit pass", hosts);
     case Without::local:
-      return "until then each limit is this host's alone";
-    case Without::defer:
       break;
+    case Without::defer:
+      return "until then mail that would be counted is deferred";
   }
-  return "until then mail that would be counted is deferred";
+  return "until then this host counts alone";
 }
 
 }  // namespace policyd

@@ -242,10 +242,9 @@ TEST_F(ClusterCountersTest, AnswersAfter50msAndAtOnceUntilTheLateReply) {
   EXPECT_THAT(answers_[first]->own_limits, ElementsAre(3u));  // 10 of three hosts
   EXPECT_FALSE(answers_[first]->defer);
   ASSERT_THAT(lines_, SizeIs(1));
-  EXPECT_EQ(
-      lines_[0],
-      "cluster trouble: no answer within 50 ms; until then this host alone lets pass one part "
-      "in 3 of each limit");
+  EXPECT_EQ(lines_[0],
+            "cluster trouble: no answer within 50 ms; until then this host lets 1/3 of "
+            "each limit pass");
 
   const auto second = ask("b");
   counters_->flush();
