@@ -88,7 +88,7 @@ class Rules(ClusterTest):
         self.assertTrue(eventually(lambda: len(set(self.periods())) == 1 and
                                    self.periods()[0] in ("7200", "1800")))
         loser = self.hosts[1] if self.periods()[0] == "7200" else self.hosts[0]
-        loser.wait_for_log("WARNING", "the rules of this host had been changed, too: they are kept in")
+        loser.wait_for_log("WARNING", "the rules of this host had been changed, too; they are kept in")
         [kept] = loser.database.parent.glob("*.rules-*.sql")
         self.assertIn("1800" if loser is self.hosts[1] else "7200", kept.read_text())
 

@@ -628,7 +628,7 @@ class Cluster(Host):
         self.make()
         other = self.make_daemon(doctor_test.OWN_GROUPS + policy() + quota(77), options={
             "cluster": {"url": self.engine.url, "node": "mta2"}})
-        other.wait_for_log("rules version 1 of the cluster is this host's")
+        other.wait_for_log("published the rules of this host as version 1 of the cluster's")
         self.restart("other rules")
         return other
 

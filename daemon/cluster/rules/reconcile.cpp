@@ -39,6 +39,16 @@ struct Remembered {
 // A connection in one transaction, which is rolled back unless commit() is called.
 class Session {
  public:
+  // For reading alone: reading many rules must not keep the daemon from writing counters.
+  static Result<std::unique_ptr<Session>> open_to_read(const RuleDatabase& database) {
+    auto db = open_database(database.file, OpenMode::read_write, kLockPatience);
+    if (!db) return tl::unexpected{db.error()};
+    auto session = std::make_unique<Session>(std::move(*db), database.table_prefix);
+    if (auto done = sql::execute_or_explain(session->db(), "BEGIN"); !done) {
+      return tl::unexpected{done.error()};
+    }
+    return session;
+  }
   static Result<std::unique_ptr<Session>> open(const RuleDatabase& database) {
     auto db = open_database(database.file, OpenMode::read_write, kLockPatience);
     if (!db) return tl::unexpected{db.error()};
@@ -59,6 +69,9 @@ class Session {
   Result<std::string> rules() { return save_rules(db(), table_prefix_); }
 
   Result<Remembered> remembered() {
+    const auto table = sql::first_integer(
+        db(), "SELECT 1 FROM sqlite_master WHERE name = '{p}limits_cluster'", table_prefix_);
+    if (!table) return Remembered{};  // nothing was ever shared
     auto row = sql::Statement::prepare(
         db(), "SELECT Version, Digest, Choice FROM {p}limits_cluster WHERE ID = 1", table_prefix_);
     if (!row) return tl::unexpected{row.error()};
@@ -114,7 +127,7 @@ Result<fs::path> keep(const RuleDatabase& database, std::string_view rules, Time
 }  // namespace
 
 Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRules& published) {
-  const auto session = Session::open(database);
+  const auto session = Session::open_to_read(database);
   if (!session) return tl::unexpected{session.error()};
   const auto remembered = (*session)->remembered();
   if (!remembered) return tl::unexpected{remembered.error()};
@@ -136,9 +149,9 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
   }
   if (step.kind == RuleStep::Kind::publish) step.rules = std::move(*rules);
   if (step.kind == RuleStep::Kind::agree && !(published == last && remembered->choice.empty())) {
-    auto done = (*session)->remember(published);
-    if (done) done = (*session)->commit();
-    if (!done) return tl::unexpected{done.error()};
+    if (auto done = remember_published(database, published); !done) {
+      return tl::unexpected{done.error()};
+    }
   }
   return step;
 }

@@ -159,7 +159,8 @@ void RulesSync::publish(std::string rules, PublishedRules next) {
 void RulesSync::published(const PublishedRules& next, const Result<RedisReply>& reply) {
   if (!reply) return fail(reply.error().message);
   if (reply->number != 1) return done();  // the next look sees the others'
-  log_.notice(fmt::format("rules version {} of the cluster is this host's", next.version));
+  log_.notice(
+      fmt::format("published the rules of this host as version {} of the cluster's", next.version));
   published_ = next;
   on_thread([this, next, database = settings_.database] {
     auto done = remember_published(database, next);
@@ -196,7 +197,7 @@ void RulesSync::taken(const Result<std::filesystem::path>& kept) {
   if (!kept) return fail(kept.error().message);
   log_.notice(fmt::format("took over rules version {} of the cluster", published_.version));
   if (!kept->empty()) {
-    log_.warning(fmt::format("the rules of this host had been changed, too: they are kept in {}",
+    log_.warning(fmt::format("the rules of this host had been changed, too; they are kept in {}",
                              kept->string()));
   }
   // The next look agrees, once they are in force here.
@@ -217,7 +218,7 @@ void RulesSync::fail(const std::string& why) {
     log_.error(fmt::format("rules are not shared with the other MTAs: {}", printable(why, 400)));
   }
   if (std::exchange(agrees_, false)) ask_.changed();
-  done();
+  loop_.after(kAfterTrouble, guard_.wrap([this] { done(); }));
 }
 
 }  // namespace policyd

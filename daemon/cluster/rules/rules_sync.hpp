@@ -23,6 +23,7 @@ namespace policyd {
 class RulesSync {
  public:
   static constexpr Millis kLookEvery{300};
+  static constexpr Millis kAfterTrouble{2'000};  // each look then reads all rules
   static constexpr std::size_t kPieceBytes = 256UL * 1024;
 
   struct Settings {
