@@ -23,16 +23,16 @@ class Parts(unittest.TestCase):
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words],
                            cwd=self.folder, check=True)
 
-    def run_parts(self, *commands, resume=False):
+    def run_parts(self, *commands, resume=False, stop="no"):
         """Runs parts named a, b, ... that append their names to build/ran; (status, ran, output)."""
         (self.folder / "build").mkdir(exist_ok=True)
         ran = self.folder / "build/ran"
         ran.write_text("")
-        text = f"set -euo pipefail\nsource {ROOT}/scripts/parts\n"
+        text = f"set -euo pipefail\nparts_stop={stop}\nsource {ROOT}/scripts/parts\n"
         text += f"begin_parts build/full {'resume' if resume else ''}\n"
         for name, command in zip("abc", commands):
             text += f"do_{name}() {{\n  echo {name} >>build/ran\n  {command}\n}}\npart {name} do_{name}\n"
-        done = subprocess.run(["bash", "-c", text + "print_table"], cwd=self.folder, text=True,
+        done = subprocess.run(["bash", "-c", text + "end_parts"], cwd=self.folder, text=True,
                               capture_output=True, timeout=60, check=False)
         self.assertEqual(done.stderr, "")
         return done.returncode, ran.read_text().split(), done.stdout
@@ -45,9 +45,19 @@ class Parts(unittest.TestCase):
                                  r"a +\d+\nb +\d+\ntotal +\d+\n$")
         self.assertNotIn("words", output)
 
+    def test_a_failure_lets_the_others_run_and_fails_the_run(self):
+        self.make_repository()
+        status, ran, output = self.run_parts("echo broken; false; echo unreached", "false", "true")
+        self.assertEqual((status, ran), (1, ["a", "b", "c"]))
+        self.assertIn("broken", output)
+        self.assertNotIn("unreached", output)
+        self.assertRegex(output, r"\na +failed\nb +failed\nc +\d+\ntotal +\d+\n"
+                                 r"\na FAILED, see build/full/\w{40}/a\.log\n"
+                                 r"b FAILED, see build/full/\w{40}/b\.log\n$")
+
     def test_a_failure_ends_the_run_with_its_name_and_the_end_of_its_log(self):
         self.make_repository()
-        status, ran, output = self.run_parts("true", "echo broken; false; echo unreached", "true")
+        status, ran, output = self.run_parts("true", "echo broken; false; echo unreached", "true", stop="yes")
         self.assertEqual((status, ran), (1, ["a", "b"]))
         self.assertIn("broken", output)
         self.assertNotIn("unreached", output)
@@ -58,7 +68,7 @@ class Parts(unittest.TestCase):
         self.make_repository()
         self.run_parts("true", "false", "true")
         status, ran, output = self.run_parts("true", "true", "true", resume=True)
-        self.assertEqual((status, ran), (0, ["b", "c"]))
+        self.assertEqual((status, ran), (0, ["b"]))
         self.assertRegex(output, r"== a +passed before\n")
         self.assertEqual(self.run_parts("true", "true", "true")[1], ["a", "b", "c"])
 
