@@ -237,7 +237,7 @@ class Join {
   }
 
   void report_engine() {
-    steps_.ok(fmt::format("Redis {} on {} can be used", facts_.server.version,
+    steps_.ok(fmt::format("{} on {} can be used", facts_.server.version,
                           escaped(facts_.server.address)));
     steps_.ok(facts_.others.empty()
                   ? std::string{"no other host shares by it at the moment"}

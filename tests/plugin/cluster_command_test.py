@@ -109,8 +109,9 @@ class Status(CommandTest):
 class Join(CommandTest):
     def test_two_hosts_are_one_count(self):
         first, second = self.make(), self.make()
-        self.assertIn("the cluster has no rules yet: this host's become the cluster's",
-                      self.join(first, "--node", "mta1"))
+        said = self.join(first, "--node", "mta1")
+        self.assertRegex(said, rf" ok +Redis [67]\S+ on 127.0.0.1:{self.engine.port} can be used\n")
+        self.assertIn("the cluster has no rules yet: this host's become the cluster's", said)
         said = self.join(second, "--node", "mta2", "--without", "local")
         self.assertIn("equal", said)
         self.assertIn("other hosts that share by it: mta1", said)
