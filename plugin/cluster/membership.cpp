@@ -135,6 +135,17 @@ std::int64_t pid_of_daemon(const DaemonConfig& daemon) {
   return status && *status ? (*status)->pid : 0;
 }
 
+// So that the others do not divide their limits by one host too many.
+policyd::Result<void> remove_node(const Config& config, const std::string& node) {
+  const auto address = policyd::parse_redis_address(config.cluster_url);
+  if (!address) return tl::unexpected{address.error()};
+  const auto answers = ask_engine({*address, config.cluster_password_file},
+                                  {{"HDEL", config.cluster_prefix + "nodes", node}});
+  if (!answers) return tl::unexpected{answers.error()};
+  const auto& reply = answers->replies.front();
+  return reply ? policyd::Result<void>{} : tl::unexpected{reply.error()};
+}
+
 class Join {
  public:
   Join(const DaemonConfig& daemon, const Joining& joining, Context& context)
@@ -330,6 +341,7 @@ class Join {
       }
       steps_.done("restarted the policy daemon");
     }
+    forget_old_name();
     ClusterView view;
     DaemonConfig now = daemon_;
     now.config = wanted_;
@@ -347,6 +359,15 @@ class Join {
     return {};
   }
 
+  // Under which this host would be counted for an hour more.
+  void forget_old_name() const {
+    const std::string before = policyd::node_name_of(daemon_.config);
+    if (daemon_.config.cluster_url != wanted_.cluster_url || before == question_.node) return;
+    if (const auto owner = AsOwner::of(daemon_.config.database); owner) {
+      static_cast<void>(remove_node(wanted_, before));
+    }
+  }
+
   const DaemonConfig& daemon_;
   const Joining& joining_;
   Context& context_;
@@ -359,17 +380,6 @@ class Join {
   WhoseRules chosen_ = WhoseRules::equal;
   bool changed_ = false;
 };
-
-// So that the others do not divide their limits by one host too many.
-policyd::Result<void> remove_node(const Config& config, const std::string& node) {
-  const auto address = policyd::parse_redis_address(config.cluster_url);
-  if (!address) return tl::unexpected{address.error()};
-  const auto answers = ask_engine({*address, config.cluster_password_file},
-                                  {{"HDEL", config.cluster_prefix + "nodes", node}});
-  if (!answers) return tl::unexpected{answers.error()};
-  const auto& reply = answers->replies.front();
-  return reply ? policyd::Result<void>{} : tl::unexpected{reply.error()};
-}
 
 }  // namespace
 
