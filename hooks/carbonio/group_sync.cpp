@@ -25,6 +25,10 @@ void sort_and_unite(std::vector<std::string>& all) {
   all.erase(std::unique(all.begin(), all.end()), all.end());
 }
 
+std::vector<Entry> mtas_in(std::span<const std::string> answers) {
+  return answers.size() > 3 ? servers_in(answers[3]) : std::vector<Entry>{};
+}
+
 // One of the two groups during an update.
 class Group {
  public:
@@ -195,8 +199,11 @@ std::vector<std::string> networks_in(const std::vector<std::string>& values,
   return out;
 }
 
-std::vector<ProvCommand> group_questions(const std::string& server) {
-  return {{"gad"}, {"gs", server, kNetworks}, {"gacf", kNetworks}};
+std::vector<ProvCommand> group_questions(const std::string& server, NetworksOf networks) {
+  std::vector<ProvCommand> out = {{"gad"}, {"gs", server, kNetworks}, {"gacf", kNetworks}};
+  // With all attributes: anything less takes more than one call.
+  if (networks == NetworksOf::all_mta) out.push_back({"gas", "-v", "mta"});
+  return out;
 }
 
 Result<WantedMembers> wanted_in(std::span<const std::string> answers) {
@@ -207,15 +214,30 @@ Result<WantedMembers> wanted_in(std::span<const std::string> answers) {
   }
   if (wanted.domains.empty()) return failure("carbonio prov: gad listed no domain");
   sort_and_unite(wanted.domains);
-  const auto server = server_in(answers[1]);
+  auto server = server_in(answers[1]);
   if (!server) return failure("carbonio prov: gs did not show this server");
-  auto values = server->attributes.values(kNetworks);
-  if (values.empty()) values = attributes_in(answers[2]).values(kNetworks);
+  std::vector<Entry> servers = mtas_in(answers);
+  servers.push_back(std::move(*server));
+  const auto global = attributes_in(answers[2]).values(kNetworks);
+  std::vector<std::string> values;
+  for (const Entry& entry : servers) {
+    const auto own = entry.attributes.values(kNetworks);
+    const auto& in_force = own.empty() ? global : own;
+    for (const std::string& value : in_force) {
+      if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+    }
+  }
   std::vector<std::string> unreadable;
   auto networks = networks_in(values, unreadable);
   if (!networks.empty() || unreadable.empty()) wanted.networks = std::move(networks);
   wanted.skipped.insert(wanted.skipped.end(), unreadable.begin(), unreadable.end());
   return wanted;
+}
+
+std::vector<std::string> mta_names_in(std::span<const std::string> answers) {
+  std::vector<std::string> out;
+  for (Entry& entry : mtas_in(answers)) out.push_back(std::move(entry.name));
+  return out;
 }
 
 Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,

@@ -46,11 +46,15 @@ std::string network_member(std::string_view word);
 std::vector<std::string> networks_in(const std::vector<std::string>& values,
                                      std::vector<std::string>& skipped);
 
-// The questions for Carbonio: all domains, and the networks of this server, else the global ones.
-// `answers` are those to the questions. Also an Error if no domain comes back, since Carbonio has
-// at least one.
-std::vector<ProvCommand> group_questions(const std::string& server);
+// Whose networks the group has: where MTAs share their rules, they share the groups.
+enum class NetworksOf : std::uint8_t { this_server, all_mta };
+// The questions for Carbonio: all domains, and the networks of this server, or of all MTAs and of
+// this server; those of a server are its own, else the global ones. `answers` are those to the
+// questions. Also an Error if no domain comes back, since Carbonio has at least one.
+std::vector<ProvCommand> group_questions(const std::string& server, NetworksOf networks);
 policyd::Result<WantedMembers> wanted_in(std::span<const std::string> answers);
+// The names of all MTAs, where they were asked for.
+std::vector<std::string> mta_names_in(std::span<const std::string> answers);
 
 struct GroupChange {
   std::vector<std::string> added;

@@ -10,6 +10,7 @@
 #include "daemon/base/shell_words.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
+#include "plugin/host/group_sync.hpp"
 #include "plugin/host/host_service.hpp"
 #include "plugin/host/server_switch.hpp"
 #include "plugin/terminal/text.hpp"
@@ -91,8 +92,9 @@ class Enabling {
         steps_(context.output) {}
 
   Outcome run() {
-    auto answers = ask_about(task_, attributes_of(changes_), carbonio::Inherited::with,
-                             carbonio::group_questions(task_.carbonio.server));
+    auto answers = ask_about(
+        task_, attributes_of(changes_), carbonio::Inherited::with,
+        carbonio::group_questions(task_.carbonio.server, networks_wanted(context_.zextras_home)));
     if (!answers) return tl::unexpected{answers.error()};
     if (auto mta = check_all_are_mta(answers->directory); !mta) return mta;
     const auto wanted = carbonio::wanted_in(answers->more);

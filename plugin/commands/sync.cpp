@@ -36,7 +36,8 @@ const Command kSync = {
     "[--dry-run] [--prov-timeout SECONDS]",
     "Update the groups from Carbonio's domains and networks",
     "Each domain of this Carbonio becomes a member of group internal_domains, each network of "
-    "zimbraMtaMyNetworks (of this server, else global) one of internal_ips. Only rows created by "
+    "zimbraMtaMyNetworks (of this server, else global; in a cluster of all MTAs, since its hosts "
+    "share the groups) one of internal_ips. Only rows created by "
     "carbonio-limits, known by their Comment, and the examples of a fresh database are removed.\n"
     "The package runs it once an hour while the service is switched on.",
     "sync\n"

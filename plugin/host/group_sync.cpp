@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "plugin/database/database_file.hpp"
 #include "plugin/limit/recognise.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -33,11 +34,18 @@ void print_group(std::string_view name, const carbonio::GroupChange& change, boo
 
 }  // namespace
 
+carbonio::NetworksOf networks_wanted(const std::filesystem::path& zextras_home) {
+  const DaemonConfig daemon = find_daemon_config(std::nullopt, zextras_home);
+  return daemon.config.cluster_url.empty() ? carbonio::NetworksOf::this_server
+                                           : carbonio::NetworksOf::all_mta;
+}
+
 tl::expected<carbonio::WantedMembers, Failure> ask_carbonio(
     const std::filesystem::path& zextras_home, const Arguments& arguments) {
   const auto here = find_this_carbonio(zextras_home, arguments);
   if (!here) return tl::unexpected{here.error()};
-  const auto answers = carbonio::ask_all(here->prov, carbonio::group_questions(here->server));
+  const auto answers = carbonio::ask_all(
+      here->prov, carbonio::group_questions(here->server, networks_wanted(zextras_home)));
   if (!answers) return unchanged(answers.error());
   auto wanted = carbonio::wanted_in(*answers);
   if (!wanted) return unchanged(wanted.error());

@@ -13,6 +13,9 @@
 
 namespace limits {
 
+// Whose networks this host's groups have.
+carbonio::NetworksOf networks_wanted(const std::filesystem::path& zextras_home);
+
 // The members for this host, whose name is in local config.
 tl::expected<carbonio::WantedMembers, Failure> ask_carbonio(
     const std::filesystem::path& zextras_home, const Arguments& arguments);

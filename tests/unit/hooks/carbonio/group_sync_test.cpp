@@ -101,6 +101,21 @@ TEST(WantedMembers, TheServersNetworksElseTheGlobalOnes) {
   EXPECT_THAT(*wanted_in(answers)->networks, IsEmpty()) << "none at all";
 }
 
+TEST(WantedMembers, TheNetworksOfAllMtasAndOfThisServer) {
+  EXPECT_EQ(group_questions("a", NetworksOf::this_server).size(), 3U);
+  EXPECT_THAT(group_questions("a", NetworksOf::all_mta).back(), ElementsAre("gas", "-v", "mta"));
+  const std::array<std::string, 4> answers = {
+      "a.example\n", "# name a\nzimbraMtaMyNetworks: 10.0.0.0/8\n",
+      "zimbraMtaMyNetworks: 127.0.0.0/8 hash:/x\n",
+      "# name b\n\n# name c\nzimbraMtaMyNetworks: 192.0.2.1\n\n# name d\n"};
+  const auto wanted = wanted_in(answers);
+  ASSERT_TRUE(wanted) << wanted.error().message;
+  EXPECT_THAT(*wanted->networks, ElementsAre("10.0.0.0/8", "127.0.0.0/8", "192.0.2.1/32"));
+  EXPECT_THAT(wanted->skipped, ElementsAre("hash:/x"));
+  EXPECT_THAT(mta_names_in(answers), ElementsAre("b", "c", "d"));
+  EXPECT_THAT(mta_names_in(std::span{answers}.first(3)), IsEmpty());
+}
+
 TEST(WantedMembers, AnImplausibleAnswerIsAnError) {
   const std::string server = "# name mail.example.com\n";
   EXPECT_THAT(wanted_in(std::array<std::string, 3>{"", server, ""}).error().message,
