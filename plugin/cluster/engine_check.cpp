@@ -154,6 +154,26 @@ Result<EngineFacts> check_engine(const EngineQuestion& question) {
   return facts;
 }
 
+Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& settings,
+                                           const std::string& prefix) {
+  const auto answers = ask_engine(
+      settings, {{"TIME"}, {"HGETALL", policyd::CountNames{prefix, {}, {}}.nodes_key()}});
+  if (!answers) return tl::unexpected{answers.error()};
+  for (const auto& reply : answers->replies) {
+    if (!reply) return tl::unexpected{reply.error()};
+  }
+  const auto now = engine_time(*answers->replies[0]);
+  if (!now) return failure(fmt::format("Redis {} has no clock", answers->server.address));
+  policyd::Nodes nodes{{}};
+  nodes.read(*answers->replies[1], *now);
+  std::vector<AliveHost> alive;
+  for (const auto& [name, node] : nodes.all()) {
+    if (*now - node.seen >= policyd::Nodes::kAlive) continue;
+    alive.push_back({policyd::printable(name, 255), policyd::printable(node.host, 255)});
+  }
+  return alive;
+}
+
 Result<std::string> fetch_rules(const EngineQuestion& question,
                                 const policyd::PublishedRules& published) {
   const std::string key = question.prefix + "rules:body";

@@ -40,6 +40,14 @@ struct EngineQuestion {
 // Also an Error if another installation uses the name, or hosts of another protocol the prefix.
 policyd::Result<EngineFacts> check_engine(const EngineQuestion& question);
 
+// An MTA that told the others of itself in the last seconds: its daemon runs, and shares.
+struct AliveHost {
+  std::string node;  // its name in the cluster
+  std::string host;  // its host name
+};
+policyd::Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& settings,
+                                                    const std::string& prefix);
+
 // The published rules, as policyd::save_rules() returned them on the host that published them.
 policyd::Result<std::string> fetch_rules(const EngineQuestion& question,
                                          const policyd::PublishedRules& published);
