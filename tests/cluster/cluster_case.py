@@ -17,6 +17,22 @@ from daemon_case import (  # noqa: E402, F401
     DaemonTest, eventually, free_port, limit, policy, public_folder, quota)
 
 
+def shows(row):
+    """Marks the test of a row in README, "What is lost when", by its first cell: readme_test.py fails
+    if a row has no test, or a test names no row."""
+    def mark(test):
+        test.row = row
+        return test
+    return mark
+
+
+def run_redis(name, *words, **more):
+    """Redis as `name`, redis-server or redis-sentinel. Debian's redis-tools has the program under
+    another name, without its services."""
+    return subprocess.Popen([name, *map(str, words)], executable=shutil.which("redis-check-rdb"),
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **more)
+
+
 class Engine:
     """redis-server; what it holds outlives `kill` and `start` only with `keep`."""
 
@@ -33,12 +49,9 @@ class Engine:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self):
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder,
-             "--save", "", "--appendonly", "yes" if self.keep else "no", *self.options],
-            # Debian's redis-tools has the server under another name, without a service of it.
-            executable=shutil.which("redis-check-rdb"),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.process = run_redis(
+            "redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.folder,
+            "--save", "", "--appendonly", "yes" if self.keep else "no", *self.options)
         assert eventually(lambda: self.ask("PING") == "PONG"), "redis-server does not answer"
 
     def ask(self, *words):
@@ -53,6 +66,19 @@ class Engine:
         self.signal(signal.SIGCONT)
         self.process.kill()
         self.process.wait()
+
+    def copy(self):
+        """A copy of what it has stored, for `restore`."""
+        assert eventually(lambda: "aof_rewrite_in_progress:0" in self.ask("INFO", "persistence"))
+        target = public_folder("redis-copy-")
+        shutil.copytree(self.folder, target, dirs_exist_ok=True)
+        return target
+
+    def restore(self, copy):
+        self.kill()
+        shutil.rmtree(self.folder)
+        shutil.copytree(copy, self.folder)
+        self.start()
 
     def remove(self):
         self.kill()

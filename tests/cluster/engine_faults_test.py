@@ -2,13 +2,14 @@
 """What the engine of the cluster can do to the count: it is killed, stopped, emptied, full, another
 program, protected; and a host without it. No answer comes late, and nothing counted is lost."""
 
+import shutil
 import signal
 import socket
 import threading
 import time
 import unittest
 
-from cluster_case import ClusterTest, eventually, free_port, limit, policy, quota
+from cluster_case import ClusterTest, eventually, free_port, policy, quota, shows
 
 HOUR = 3600
 LATEST_S = 2.0  # promised are 100 ms; the rest is for busy machines
@@ -29,6 +30,7 @@ class Faults(ClusterTest):
         self.assertLess(time.monotonic() - start, LATEST_S)
         return answer
 
+    @shows("Redis is killed and comes back without its data")
     def test_killed_and_started_again_without_its_data(self):
         hosts = self.make_hosts(self.engine, RULES)
         self.assertEqual(sum(self.passed_by_all(hosts, 7)), 21)
@@ -42,6 +44,7 @@ class Faults(ClusterTest):
         self.passed_by_all(hosts, 12)
         self.assertEqual(self.counted(hosts), 30)
 
+    @shows("Redis is emptied")
     def test_emptied(self):
         hosts = self.make_hosts(self.engine, RULES)
         self.assertEqual(sum(self.passed_by_all(hosts, 7)), 21)
@@ -52,6 +55,70 @@ class Faults(ClusterTest):
         self.passed_by_all(hosts, 12)
         self.assertEqual(self.counted(hosts), 30)
 
+    @shows("Redis is restored from an old file")
+    def test_restored_from_an_old_file(self):
+        """What was counted, and how the rules were changed, since then is not lost."""
+        engine = self.make_engine(keep=True)
+        hosts = self.make_hosts(engine, RULES)
+        self.assertEqual(sum(self.passed_by_all(hosts, 3)), 9)
+        old = engine.copy()
+        self.addCleanup(shutil.rmtree, old)
+        self.assertEqual(sum(self.passed_by_all(hosts, 3)), 9)
+        hosts[1].sql("UPDATE quotas_limits SET CounterLimit = 24 WHERE ID = 4;")
+        self.wait_until_equal(hosts, "24")
+        engine.kill()
+        for daemon in hosts:
+            self.wait_until_alone(daemon)
+        engine.restore(old)
+        for daemon in hosts:
+            self.wait_until_shared(daemon, 3)
+        self.passed_by_all(hosts, 12)
+        self.assertEqual(self.counted(hosts), 24)
+        self.wait_until_equal(hosts, "24")
+
+    @shows("an MTA is restored from an old backup")
+    def test_a_host_is_restored_from_an_old_backup(self):
+        hosts = self.make_hosts(self.engine, RULES)
+        self.assertEqual(self.passed(hosts[0], 4), 4)
+        backup = hosts[0].database.with_name("an-old-backup")
+        hosts[0].command("backup", str(backup))
+        self.assertEqual(self.passed(hosts[0], 5) + self.passed(hosts[1], 6), 11)
+        hosts[1].sql("UPDATE quotas_limits SET CounterLimit = 20 WHERE ID = 4;")
+        self.wait_until_equal(hosts, "20")
+        hosts[0].command("restore", str(backup))
+        self.assertEqual(hosts[0].counter("Sender:alice@example.org"), 4)
+        self.wait_until_equal(hosts, "20")
+        for daemon in hosts:
+            self.wait_until_shared(daemon, 3)
+        # 5 of the 15 that had passed are forgotten.
+        self.assertEqual(sum(self.passed_by_all(hosts, 15)), 10)
+        self.assertEqual(self.counted(hosts), 20)
+
+    def wait_until_equal(self, hosts, most):
+        self.assertTrue(eventually(lambda: all(
+            daemon.sql("SELECT CounterLimit FROM quotas_limits WHERE ID = 4;").strip() == most
+            for daemon in hosts)))
+
+    @shows("Redis cannot be reached, `without=share`")
+    def test_the_bounds_of_share(self):
+        """What one host let pass, the others do not know: 2N is never reached."""
+        hosts = self.make_hosts(self.engine, policy() + quota(30, period=HOUR))
+        self.assertEqual(self.passed(hosts[0], 40), 30)
+        self.engine.kill()
+        for daemon in hosts:
+            self.wait_until_alone(daemon)
+        self.assertEqual(self.passed_by_all(hosts, 40), [0, 10, 10])
+        # Who has not sent before.
+        self.assertEqual(self.passed_by_all(hosts, 40, sender="bob@example.org"), [10, 10, 10])
+
+    def test_share_lets_each_host_pass_at_least_one_mail(self):
+        hosts = self.make_hosts(self.engine, policy() + quota(2, period=HOUR))
+        self.engine.kill()
+        for daemon in hosts:
+            self.wait_until_alone(daemon)
+        self.assertEqual(self.passed_by_all(hosts, 3), [1, 1, 1])
+
+    @shows("Redis is slow, stopped or out of memory")
     def test_stopped(self):
         hosts = self.make_hosts(self.engine, RULES)
         self.assertEqual(sum(self.passed_by_all(hosts, 5)), 15)
@@ -65,6 +132,7 @@ class Faults(ClusterTest):
         self.assertEqual(sum(self.passed_by_all(hosts, 5)), 0)
         self.assertEqual(self.counted(hosts), 30)
 
+    @shows("Redis cannot be reached, `without=local`")
     def test_local(self):
         hosts = self.make_hosts(self.engine, RULES, without="local")
         self.engine.kill()
@@ -72,6 +140,7 @@ class Faults(ClusterTest):
             self.wait_until_alone(daemon)
         self.assertEqual(self.passed_by_all(hosts, 40), [30, 30, 30])
 
+    @shows("Redis cannot be reached, `without=defer`")
     def test_defer(self):
         hosts = self.make_hosts(self.engine, RULES, 1, without="defer")
         self.assertEqual(hosts[0].ask(), "DUNNO")
@@ -82,6 +151,7 @@ class Faults(ClusterTest):
         self.wait_until_shared(hosts[0])
         self.assertEqual(hosts[0].ask(), "DUNNO")
 
+    @shows("one MTA cannot reach Redis, `without=share`")
     def test_one_host_is_cut_off(self):
         """At most N + N / k pass."""
         proxy = Proxy(self.engine.port)
@@ -115,6 +185,7 @@ class Faults(ClusterTest):
             self.assertEqual(self.prompt(hosts[0]), "DUNNO")
         self.assertEqual(self.prompt(hosts[0], sender="bob@example.org"), "DUNNO")
 
+    @shows("Redis is slow, stopped or out of memory")
     def test_full_memory(self):
         hosts = self.make_hosts(self.engine, RULES, 1)
         self.engine.ask("CONFIG", "SET", "maxmemory", "1")

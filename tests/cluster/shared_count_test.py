@@ -3,7 +3,7 @@
 
 import unittest
 
-from cluster_case import ClusterTest, eventually, limit, policy, quota
+from cluster_case import ClusterTest, eventually, limit, policy, quota, shows
 
 HOUR = 3600
 
@@ -44,6 +44,7 @@ class OneCount(ClusterTest):
             self.assertEqual(self.passed(daemon, number + 1), number + 1)
         self.assertEqual([daemon.counter("Sender:alice@example.org") for daemon in hosts], [1, 2, 3])
 
+    @shows("an MTA is killed")
     def test_a_host_that_was_killed_comes_back_with_its_part(self):
         hosts = self.make_hosts(self.engine, policy() + quota(10, period=HOUR))
         self.assertEqual(self.passed(hosts[0], 4), 4)
@@ -73,6 +74,7 @@ class Rules(ClusterTest):
             self.wait_until_shared(daemon, 3)
         self.assertEqual(sum(self.passed_by_all(self.hosts, 5)), 2)
 
+    @shows("an MTA is away while rules change")
     def test_a_host_that_was_away_catches_up(self):
         self.hosts[2].stop()
         self.hosts[0].sql("UPDATE quotas SET Period = 7200 WHERE ID = 3;")
@@ -80,6 +82,7 @@ class Rules(ClusterTest):
         self.hosts[2].start()
         self.assertTrue(eventually(lambda: self.periods()[2] == "7200"))
 
+    @shows("rules change on two MTAs at once")
     def test_of_two_changes_at_once_one_is_kept_in_a_file(self):
         self.engine.signal(19)  # nobody hears of either
         self.hosts[0].sql("UPDATE quotas SET Period = 7200 WHERE ID = 3;")
@@ -94,6 +97,7 @@ class Rules(ClusterTest):
 
 
 class OtherRules(ClusterTest):
+    @shows("MTAs join with different rules")
     def test_a_host_with_other_rules_says_what_to_type(self):
         engine = self.make_engine()
         [first] = self.make_hosts(engine, policy() + quota(10, period=HOUR), 1)

@@ -23,12 +23,16 @@ namespace fs = std::filesystem;
 constexpr std::chrono::seconds kLockPatience{2};
 constexpr std::int64_t kMostHosts = 1000;
 
-constexpr std::string_view kOurTable = R"(
+constexpr std::string_view kOurTables = R"(
 CREATE TABLE IF NOT EXISTS {p}limits_cluster (
   ID INTEGER PRIMARY KEY CHECK (ID = 1), Version INTEGER NOT NULL, Digest TEXT NOT NULL,
   Choice TEXT, Hosts INTEGER NOT NULL DEFAULT 1);
 INSERT OR IGNORE INTO {p}limits_cluster (ID, Version, Digest) VALUES (1, 0, '');
+CREATE TABLE IF NOT EXISTS {p}limits_cluster_past (
+  Version INTEGER PRIMARY KEY, Digest TEXT NOT NULL);
 )";
+// How many versions limits_cluster_past remembers.
+constexpr std::int64_t kMostPast = 100;
 
 // What limits_cluster remembers.
 struct Remembered {
@@ -56,7 +60,7 @@ class Session {
     auto done = session->transaction_.begin_immediate();
     if (done) {
       done = sql::execute_or_explain(session->db(),
-                                     sql::with_prefix(kOurTable, session->table_prefix_));
+                                     sql::with_prefix(kOurTables, session->table_prefix_));
     }
     if (!done) return tl::unexpected{done.error()};
     return session;
@@ -79,7 +83,29 @@ class Session {
     return Remembered{{row->integer(0), std::string{row->text(1)}}, std::string{row->text(2)}};
   }
 
-  Result<void> remember(const PublishedRules& published) { return put(published, {}); }
+  Result<void> remember(const PublishedRules& published) {
+    auto row = sql::Statement::prepare(
+        db(), "INSERT OR REPLACE INTO {p}limits_cluster_past (Version, Digest) VALUES (?1, ?2)",
+        table_prefix_);
+    if (!row) return tl::unexpected{row.error()};
+    row->bind(1, published.version).bind(2, published.digest);
+    if (row->run() != SQLITE_DONE) return failure(sql::message_of(db()));
+    auto done = sql::execute_or_explain(
+        db(),
+        sql::with_prefix(fmt::format("DELETE FROM {{p}}limits_cluster_past WHERE Version <= {}",
+                                     published.version - kMostPast),
+                         table_prefix_));
+    return done ? put(published, {}) : done;
+  }
+  // Whether the cluster had these rules while this host was in it.
+  Result<bool> knows(const PublishedRules& published) {
+    auto row = sql::Statement::prepare(
+        db(), "SELECT 1 FROM {p}limits_cluster_past WHERE Version = ?1 AND Digest = ?2",
+        table_prefix_);
+    if (!row) return tl::unexpected{row.error()};
+    row->bind(1, published.version).bind(2, published.digest);
+    return row->step() == SQLITE_ROW;
+  }
   Result<void> put(const PublishedRules& published, std::string_view choice) {
     auto row = sql::Statement::prepare(
         db(),
@@ -136,11 +162,15 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
   RuleStep step{RuleStep::Kind::publish, {}, digest_of_rules(*rules)};
 
   const PublishedRules& last = remembered->last;
+  step.version = std::max(published.version, last.version) + 1;
+  Result<bool> gone_back = false;
+  if (published.version < last.version) gone_back = (*session)->knows(published);
+  if (!gone_back) return tl::unexpected{gone_back.error()};
   if (published.version == 0 || remembered->choice == "ours") {
     step.kind = RuleStep::Kind::publish;
   } else if (step.digest == published.digest) {
     step.kind = RuleStep::Kind::agree;
-  } else if (published == last && remembered->choice.empty()) {
+  } else if ((published == last || *gone_back) && remembered->choice.empty()) {
     step.kind = RuleStep::Kind::publish;
   } else if (last.version > 0 || remembered->choice == "theirs") {
     step.kind = RuleStep::Kind::take;
@@ -173,7 +203,8 @@ Result<fs::path> take_rules(const RuleDatabase& database, std::string_view rules
   const auto ours = (*session)->rules();
   if (!ours) return tl::unexpected{ours.error()};
   fs::path kept;
-  if (digest_of_rules(*ours) != remembered->last.digest) {
+  const PublishedRules& last = remembered->last;
+  if (digest_of_rules(*ours) != last.digest || last.version >= published.version) {
     auto file = keep(database, *ours, now);
     if (!file) return file;
     kept = std::move(*file);
@@ -219,7 +250,9 @@ Result<void> forget_published(const RuleDatabase& database) {
   const auto session = Session::open(database);
   if (!session) return tl::unexpected{session.error()};
   auto done = sql::execute_or_explain(
-      (*session)->db(), sql::with_prefix("DELETE FROM {p}limits_cluster", database.table_prefix));
+      (*session)->db(),
+      sql::with_prefix("DELETE FROM {p}limits_cluster; DELETE FROM {p}limits_cluster_past",
+                       database.table_prefix));
   if (done) done = (*session)->commit();
   return done;
 }

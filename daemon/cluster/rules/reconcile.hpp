@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Which rules hold: this host's, or those that the cluster has published. Works on the database,
-// where table limits_cluster remembers what was last published and equal to the rules here; may
-// wait for a lock, so not on the loop's thread.
+// where table limits_cluster remembers what was last published and equal to the rules here, and
+// limits_cluster_past what was before; may wait for a lock, so not on the loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +25,15 @@ struct PublishedRules {
 struct RuleStep {
   enum class Kind : std::uint8_t {
     agree,    // the rules here are those
-    publish,  // the rules here are newer: publish `rules`, unless other rules came before
+    publish,  // the rules here are newer: publish `rules`, unless other rules came before. Also if
+              // the engine has gone back to older ones, as it does when it loses its last writes
     take,     // the rules there are newer: get them, and then take_rules()
     choose,   // both are rules of somebody, and nobody has said which hold
   };
   Kind kind = Kind::agree;
-  std::string rules;   // to publish
-  std::string digest;  // of the rules here
+  std::string rules;         // to publish
+  std::string digest;        // of the rules here
+  std::int64_t version = 0;  // to publish as: higher than all that was seen
 };
 
 struct RuleDatabase {
@@ -46,8 +48,8 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
 Result<void> remember_published(const RuleDatabase& database, const PublishedRules& published);
 
 // Replaces the rules here by `rules`, which are those of `published`, in one transaction. Changes
-// made here that were never published are kept as statements in a file beside the database, whose
-// name is returned; empty if there were none.
+// made here that were never published, or that the engine lost, are kept as statements in a file
+// beside the database, whose name is returned; empty if there were none.
 Result<std::filesystem::path> take_rules(const RuleDatabase& database, std::string_view rules,
                                          const PublishedRules& published, TimePoint now);
 

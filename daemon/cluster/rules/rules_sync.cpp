@@ -126,7 +126,7 @@ void RulesSync::step(const RuleStep& step) {
     case RuleStep::Kind::agree:
       return agree();
     case RuleStep::Kind::publish:
-      return publish(step.rules, {published_.version + 1, step.digest});
+      return publish(step.rules, {step.version, step.digest});
     case RuleStep::Kind::take:
       redis_.command({"LLEN", key("rules:body")},
                      guard_.wrap([this](const Result<RedisReply>& reply) {
