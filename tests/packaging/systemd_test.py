@@ -228,6 +228,34 @@ class Unit(SystemdTest):
         self.assertEqual([ways[path] for path in ("/", "/opt/zextras/log", str(RUN))],
                          ["ro", "rw", "rw"])
 
+    def test_redis_can_be_reached(self):
+        """By a name, and by a socket in a folder for its group alone; with the file of the password."""
+        folder = pathlib.Path("/run/redis")
+        folder.mkdir()
+        self.addCleanup(shutil.rmtree, folder)
+        os.chown(folder, 0, host.ZEXTRAS)
+        folder.chmod(0o750)
+        redis = subprocess.Popen(
+            ["redis-server", "--port", "6379", "--bind", "127.0.0.1", "--dir", folder, "--save", "",
+             "--requirepass", "secret", "--unixsocket", folder / "redis.sock", "--unixsocketperm",
+             "777"], executable=shutil.which("redis-check-rdb"), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL)
+        self.addCleanup(redis.wait)
+        self.addCleanup(redis.kill)
+        password = HOME / "conf/redis-password"
+        password.write_text("secret\n")
+        password.chmod(0o640)
+        os.chown(password, host.ZEXTRAS, host.ZEXTRAS)
+        own = HOME / "conf/carbonio-limits.conf"
+        self.addCleanup(own.unlink)
+        for url in ("redis://localhost", "unix:///run/redis/redis.sock"):
+            own.write_text(f"[cluster]\nurl={url}\npassword_file={password}\n")
+            self.service("restart")
+            self.assertTrue(host.eventually(
+                lambda: systemd.run(LIMITS, "cluster", "status").returncode == 0),
+                systemd.run(LIMITS, "cluster", "status").stdout)
+            self.assertEqual(self.ask(), "DUNNO")
+
     def test_a_fresh_database_has_this_servers_domains(self):
         self.start()
         done = host.run("sqlite3", "-readonly", host.DATABASE,
