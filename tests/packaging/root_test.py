@@ -48,6 +48,10 @@ INSTALLED = {
     "/usr/share/doc/carbonio-limits/examples": "root:root 755",
     "/usr/share/doc/carbonio-limits/examples/carbonio-limits.yml": "root:root 644",
     "/usr/share/doc/carbonio-limits/examples/logrotate": "root:root 644",
+    "/usr/share/doc/carbonio-limits/examples/redis.conf": "root:root 644",
+    "/usr/share/doc/carbonio-limits/examples/sentinel.conf": "root:root 644",
+    "/usr/share/doc/carbonio-limits/examples/stunnel-mta.conf": "root:root 644",
+    "/usr/share/doc/carbonio-limits/examples/stunnel-redis.conf": "root:root 644",
 }
 COPY = re.compile(re.escape(DATABASE) + r"\.\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
 
