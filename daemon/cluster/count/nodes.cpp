@@ -71,9 +71,23 @@ void Nodes::read(const RedisReply& fields, TimePoint now) {
     if (nodes_.size() < kMost || nodes_.contains(name)) nodes_[name] = std::move(*node);
   }
   std::erase_if(nodes_, [&](const auto& node) { return now - node.second.seen > kKept; });
-  hosts_ = 1;
+  if (before_until_ == TimePoint{}) before_until_ = now + kCounts;
+  if (now >= before_until_) hosts_before_ = 1;
+  hosts_ = std::max(seen_in_the_hour(now), hosts_before_);
+}
+
+// With this one.
+std::size_t Nodes::seen_in_the_hour(TimePoint now) const {
+  const auto others = std::count_if(nodes_.begin(), nodes_.end(), [&](const auto& entry) {
+    return entry.first != self_ && now - entry.second.seen < kCounts;
+  });
+  return 1 + static_cast<std::size_t>(others);
+}
+
+void Nodes::shared(TimePoint now) {
+  shared_.clear();
   for (const auto& [name, node] : nodes_) {
-    if (name != self_ && now - node.seen < kCounts) ++hosts_;
+    if (now - node.seen < kAlive) shared_.insert(name);
   }
 }
 
@@ -86,9 +100,11 @@ const Node* Nodes::namesake(const Node& own, TimePoint now) const {
 }
 
 bool Nodes::all_have(const std::string& written, TimePoint now) const {
+  if (seen_in_the_hour(now) < hosts_before_) return false;
   return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& entry) {
     const auto& [name, node] = entry;
-    return name == self_ || now - node.seen >= kAlive || node.written == written;
+    const bool awaited = now - node.seen < kAlive || shared_.contains(name);
+    return name == self_ || !awaited || node.written == written;
   });
 }
 

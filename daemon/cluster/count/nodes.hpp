@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,8 +40,9 @@ class Nodes {
   static constexpr Millis kAlive{5'000};
   static constexpr Millis kKept = std::chrono::hours{24};
 
-  // `hosts` holds until the engine was heard.
-  explicit Nodes(std::string self, std::size_t hosts = 1) : self_(std::move(self)), hosts_(hosts) {}
+  // `hosts` were known before this process started: they are not fewer for as long as they count.
+  explicit Nodes(std::string self, std::size_t hosts = 1)
+      : self_(std::move(self)), hosts_(hosts), hosts_before_(hosts) {}
 
   // The reply of HGETALL. Those that are missing in it are kept.
   void read(const RedisReply& fields, TimePoint now);
@@ -49,16 +51,24 @@ class Nodes {
   [[nodiscard]] std::size_t hosts() const { return hosts_; }
   // Another one that is alive and came earlier, under the name of this one; null if none.
   [[nodiscard]] const Node* namesake(const Node& own, TimePoint now) const;
-  // Whether all others that are alive have written their counters for `written`.
+  // Whether all others have written their counters for `written`: those that are alive, or were
+  // when limits were last shared, and those that were known before this process started.
   [[nodiscard]] bool all_have(const std::string& written, TimePoint now) const;
+  // Limits are shared with those that are alive now.
+  void shared(TimePoint now);
   // The names of those that are to be removed from the hash.
   [[nodiscard]] std::vector<std::string> outdated(TimePoint now) const;
   [[nodiscard]] const std::map<std::string, Node>& all() const { return nodes_; }
 
  private:
+  [[nodiscard]] std::size_t seen_in_the_hour(TimePoint now) const;
+
   std::string self_;
   std::size_t hosts_;
+  std::size_t hosts_before_;
+  TimePoint before_until_{};  // and until then
   std::map<std::string, Node> nodes_;
+  std::set<std::string> shared_;  // the names of those that limits were last shared with
 };
 
 }  // namespace policyd

@@ -200,6 +200,7 @@ void Rejoin::told() {
     if (!all && with_.clock.steady() < others_until_) return;
     state_ = State::sharing;
   }
+  with_.nodes.shared(with_.clock.now());
   tell_.well();
 }
 

@@ -27,9 +27,11 @@ class Rejoin : boost::noncopyable {
  public:
   static constexpr Millis kTick{100};
   static constexpr Millis kHeartbeat = std::chrono::seconds{1};
-  static constexpr Millis kOthers = std::chrono::seconds{3};  // waits for them at most
-  static constexpr std::size_t kSlice = 200;                  // counters
-  static constexpr std::string_view kProtocol = "1-";         // the epoch begins with it
+  // Waits so long at most for the others' counters: longer than a host pauses between two attempts
+  // to connect.
+  static constexpr Millis kOthers = std::chrono::seconds{10};
+  static constexpr std::size_t kSlice = 200;           // counters
+  static constexpr std::string_view kProtocol = "1-";  // the epoch begins with it
 
   struct With {
     Redis& redis;

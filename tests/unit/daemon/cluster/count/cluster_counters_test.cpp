@@ -37,10 +37,10 @@ class ClusterCountersTest : public testing::Test {
  protected:
   explicit ClusterCountersTest(Without without = Without::share) { start(without); }
 
-  void start(Without without) {
+  void start(Without without, std::size_t hosts = 1) {
     counters_ = std::make_unique<ClusterCounters>(
         loop_, redis_, own_, log_,
-        ClusterCounters::Settings{"p:", "mta1", "id1", "mta1.example.com", "1.0", 1, without,
+        ClusterCounters::Settings{"p:", "mta1", "id1", "mta1.example.com", "1.0", hosts, without,
                                   kMinute},
         EngineClock::Sources{[this] { return TimePoint{Millis{redis_.time_ms + 7'000}}; },
                              [this] { return steady_; }});
@@ -458,6 +458,49 @@ TEST_F(ClusterCountersTest, WaitsAMomentUntilTheOthersHaveWrittenTheirs) {
   EXPECT_FALSE(counters_->status().sharing);
   pass(Millis{400});
   EXPECT_TRUE(counters_->status().sharing);
+}
+
+TEST_F(ClusterCountersTest, WaitsForWhoWasAliveWhenTheEngineWentAway) {
+  redis_.nodes["mta2"] = json_of_node(
+      {"id2", "h", "1", 0, redis_.epoch + " first", {}, TimePoint{Millis{redis_.time_ms}}});
+  pass(std::chrono::seconds{2});
+  ASSERT_TRUE(counters_->status().sharing);
+  redis_.lose_connection();
+  pass(std::chrono::minutes{1});  // nobody is seen meanwhile
+  redis_.run_id = "second";
+  redis_.nodes.clear();
+  redis_.is_ready = true;
+  pass(Rejoin::kOthers - std::chrono::seconds{1});
+  EXPECT_FALSE(counters_->status().sharing);
+  pass(std::chrono::seconds{2});
+  EXPECT_TRUE(counters_->status().sharing);
+  // It is not waited for again.
+  redis_.lose_connection();
+  redis_.run_id = "third";
+  redis_.is_ready = true;
+  pass(std::chrono::seconds{1});
+  EXPECT_TRUE(counters_->status().sharing);
+}
+
+TEST_F(ClusterCountersTest, HostsKnownBeforeAStartAreAwaitedAndCounted) {
+  counters_.reset();
+  redis_.nodes.clear();  // the engine has lost its data
+  start(Without::share, 3);
+  pass(std::chrono::seconds{2});
+  EXPECT_FALSE(counters_->status().sharing);
+  EXPECT_EQ(counters_->status().hosts, 3u);
+  for (const char* name : {"mta2", "mta3"}) {
+    EXPECT_FALSE(counters_->status().sharing);
+    redis_.nodes[name] = json_of_node(
+        {name, "h", "1", 0, redis_.epoch + " first", {}, TimePoint{Millis{redis_.time_ms}}});
+    pass(Millis{300});
+  }
+  EXPECT_TRUE(counters_->status().sharing);
+  // Others that stay away count for an hour.
+  pass(std::chrono::minutes{59});
+  EXPECT_EQ(counters_->status().hosts, 3u);
+  pass(std::chrono::minutes{2});
+  EXPECT_EQ(counters_->status().hosts, 1u);
 }
 
 TEST_F(ClusterCountersTest, TellsOfItselfEachSecondAndCountsTheHostsOfAnHour) {
