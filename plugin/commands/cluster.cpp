@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `cluster`: makes the limits of several MTAs one, by Redis or Valkey.
 #include <fmt/core.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "daemon/base/printable.hpp"
 #include "daemon/base/read_file.hpp"
@@ -37,8 +40,30 @@ constexpr std::array<Option, 8> kClusterOptions = {{
 constexpr std::array<std::string_view, 6> kOfJoin = {
     "node", "without", "password-file", "password-stdin", "take-theirs", "give-ours"};
 
+// A line that is typed and not shown. Where a signal ends the command meanwhile, a shell has its
+// terminal show again what is typed.
+tl::expected<std::string, policyd::FileError> typed_line(const termios& shown) {
+  termios hidden = shown;
+  hidden.c_lflag &= ~tcflag_t{ECHO};
+  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  fmt::print(stderr, "Password of Redis: ");
+  std::string text(kMaxPassword, '\0');
+  const ssize_t size = ::read(STDIN_FILENO, text.data(), text.size());
+  const int code = errno;
+  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+  fmt::print(stderr, "\n");
+  if (size < 0) {
+    return tl::unexpected{policyd::FileError{code, std::generic_category().message(code)}};
+  }
+  text.resize(static_cast<std::size_t>(size));
+  return text;
+}
+
 tl::expected<std::string, Failure> password_from_stdin() {
-  auto text = policyd::read_to_end(STDIN_FILENO, kMaxPassword);
+  termios terminal{};
+  auto text = ::tcgetattr(STDIN_FILENO, &terminal) == 0
+                  ? typed_line(terminal)
+                  : policyd::read_to_end(STDIN_FILENO, kMaxPassword);
   if (!text) return failed(fmt::format("standard input: {}", text.error().message));
   text->resize(std::min(text->size(), text->find_first_of("\r\n")));
   if (text->empty()) return wrong_use("--password-stdin: the first line is empty");

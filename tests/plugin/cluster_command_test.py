@@ -5,9 +5,11 @@ that run in the background as on a host without systemd."""
 
 import json
 import os
+import pty
 import stat
 import subprocess
 import sys
+import termios
 import unittest
 from pathlib import Path
 
@@ -199,6 +201,25 @@ class Join(CommandTest):
         self.assertIn("unchanged", self.join(daemon))
         self.say(daemon, "cluster", "leave")
         self.assertEqual(self.files(daemon), ["carbonio-limits.conf", "cbpolicyd.conf"])
+
+    def test_a_password_that_is_typed_is_not_shown(self):
+        self.engine.ask("CONFIG", "SET", "requirepass", "secret")
+        daemon = self.make(start=False)
+        near, far = pty.openpty()
+        self.addCleanup(os.close, near)
+        process = subprocess.Popen(
+            [daemon.programs / "carbonio-limits", "cluster", "join", self.engine.url, "--password-stdin"],
+            stdin=far, stdout=subprocess.PIPE, stderr=far, text=True,
+            env={**os.environ, "ZEXTRAS_HOME": str(daemon.folder)})
+        shown = os.read(near, 1000)
+        self.assertEqual(shown, b"Password of Redis: ")
+        os.write(near, b"secret\n")
+        said, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, said)
+        self.assertEqual(os.read(near, 1000), b"\r\n")
+        self.assertTrue(termios.tcgetattr(far)[3] & termios.ECHO)
+        os.close(far)
+        self.assertIn(f"url={self.engine.url}\n", self.own(daemon))
 
     def test_a_dry_run_changes_nothing(self):
         daemon = self.make()
