@@ -132,6 +132,22 @@ class Faults(ClusterTest):
         self.assertEqual(sum(self.passed_by_all(hosts, 5)), 0)
         self.assertEqual(self.counted(hosts), 30)
 
+    @shows("Redis is slow, stopped or out of memory")
+    def test_slow(self):
+        proxy = Proxy(self.engine.port)
+        self.addCleanup(proxy.close)
+        daemon = self.make_host("mta1", f"redis://127.0.0.1:{proxy.port}", RULES)
+        self.wait_until_shared(daemon)
+        proxy.delay_s = 0.2
+        self.assertEqual([self.prompt(daemon) for _ in range(8)], ["DUNNO"] * 8)
+        self.assertTrue(eventually(lambda: self.cluster_status(daemon)["alone"] > 0))
+        self.assertGreater(self.cluster_status(daemon)["late"], 0)
+        daemon.wait_for_log("cluster trouble: no answer within 50 ms")
+        proxy.delay_s = 0
+        time.sleep(2.5)
+        self.wait_until_shared(daemon)
+        self.assertEqual(self.passed(daemon, 40), 22)
+
     @shows("Redis cannot be reached, `without=local`")
     def test_local(self):
         hosts = self.make_hosts(self.engine, RULES, without="local")
@@ -231,10 +247,11 @@ def answer_nonsense(server):
 
 
 class Proxy:
-    """A connection to redis-server that can be held up, as by a cable that is pulled."""
+    """A connection to redis-server that can be held up, as by a cable that is pulled, and be slow."""
 
     def __init__(self, target):
         self.target = target
+        self.delay_s = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.flows = threading.Event()
@@ -259,6 +276,7 @@ class Proxy:
         try:
             while data := source.recv(65536):
                 self.flows.wait()
+                time.sleep(self.delay_s)
                 to.sendall(data)
         except OSError:
             pass

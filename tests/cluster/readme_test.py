@@ -128,6 +128,9 @@ class ThreeHosts(Typed):
         self.assertEqual(sum(self.passed_by_all(mtas, 50, **SENDER)), 100)
         self.assertEqual(redis[0].ask("config", "get", "appendonly"), "appendonly\nyes")
         self.assertEqual(redis[0].ask("config", "get", "maxmemory-policy").split()[1], "noeviction")
+        told = mtas[0].command("doctor", check=False).stdout
+        self.assertIn("limits are shared by 3 hosts", told)
+        self.assertIn("the engine drops no counts (noeviction)", told)
         self.assert_no_right_is_missing(redis)
         # It outlives a restart of Redis, and the least rights are enough to leave.
         redis[0].restart("redis-server")
