@@ -33,7 +33,8 @@ std::string key_of(const Request& request) {
 }  // namespace
 
 Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config, Clock clock,
-               LookupService* lookups, RefusalLog* refusals, SharedCounters* shared)
+               LookupService* lookups, RefusalLog* refusals, SharedCounters* shared,
+               SharedGreylisting* greylisting)
     : loop_(loop),
       store_(store),
       log_(log),
@@ -41,6 +42,7 @@ Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config
       lookups_(lookups),
       refusals_(refusals),
       shared_(shared),
+      greylisting_(greylisting),
       sessions_(config.max_sessions) {
   configure(config);
 }
@@ -57,7 +59,9 @@ void Engine::configure(const Config& config) {
   uses_ = tables ? Store::Uses::everything : Store::Uses::counters;
 }
 
-void Engine::ask(std::shared_ptr<Pending> pending) { enqueue({std::move(pending), {}, {}, {}}); }
+void Engine::ask(std::shared_ptr<Pending> pending) {
+  enqueue({std::move(pending), {}, {}, {}, {}});
+}
 
 void Engine::enqueue(Item item) {
   if (waiting_.empty()) batch_began_ = Steady::now();
@@ -213,9 +217,10 @@ void Engine::prepare(Question& question, Item& item) {
   question.paused = paused_;
   question.extensions = {recipient_delimiter_, question.rules.own_domains};
   question.shared = shared_;
-  if (!item.granted) return;
-  question.granted = &*item.granted;
-  question.verdict = std::exchange(item.verdict, {});
+  question.greylisting = greylisting_;
+  if (item.granted) question.granted = &*item.granted;
+  if (item.known) question.known = &*item.known;
+  if (item.granted || item.known) question.verdict = std::exchange(item.verdict, {});
 }
 
 // A repeat of a question that waits waits with it.
@@ -246,13 +251,24 @@ bool Engine::look_up(Item& item, const RcptQuestion& question) {
   return true;
 }
 
-// The question would count in limits that other MTAs share.
+// The question would count in limits that other MTAs share, or they may know its triplet.
 std::nullopt_t Engine::ask_others(Item& item, Question& question) {
   item.verdict = std::move(question.verdict);
+  if (question.asked) {
+    ask_about_triplet(item, std::move(*question.asked));
+    return std::nullopt;
+  }
   shared_->ask(std::move(question.wanted), guard_.wrap([this, key = park(item)](Granted granted) {
     unpark(key, {}, std::move(granted));
   }));
   return std::nullopt;
+}
+
+void Engine::ask_about_triplet(Item& item, TripletQuestion asked) {
+  greylisting_->ask(std::move(asked),
+                    guard_.wrap([this, key = park(item)](const TripletAnswer& known) {
+                      unpark(key, {}, {}, known);
+                    }));
 }
 
 // What the others have allowed was counted here, or will not be.
@@ -273,12 +289,13 @@ std::string Engine::park(Item& item) {
 }
 
 void Engine::unpark(const std::string& key, std::optional<Lookups> found,
-                    std::optional<Granted> granted) {
+                    std::optional<Granted> granted, std::optional<TripletAnswer> known) {
   const auto first = parked_.find(key);
   if (first == parked_.end()) return;
   // The entry stays for repeats until the question is decided.
   Item& item = first->second;
-  enqueue({item.pending, std::move(item.verdict), std::move(found), std::move(granted)});
+  enqueue({item.pending, std::move(item.verdict), std::move(found), std::move(granted),
+           std::move(known)});
 }
 
 std::optional<Verdict> Engine::decide_message(Item& item, Transaction& store) {
@@ -308,13 +325,13 @@ std::optional<Verdict> Engine::decide_message(Item& item, Transaction& store) {
 // "state=RCPT, instance=1.2.3, from=a@x, to=b@y: CheckHelo dunno, Quotas defer (final)"
 template <typename AnyQuestion>
 bool Engine::ask_modules(AnyQuestion& question) {
-  bool asked_before = question.granted != nullptr;
+  bool resumes = question.granted != nullptr || question.known != nullptr;
   const bool traced = trace_modules_ && log_.enabled(LogLevel::debug);
   std::string trace;
   for (const auto& module : modules_) {
+    if (resumes && !module->has_waited(question)) continue;
+    resumes = false;
     if (paused_ && (!pause_.counted || !module->decides_what_counts())) continue;
-    if (asked_before && !module->may_wait()) continue;
-    asked_before = false;
     const Next next = ask_module(*module, question);
     if (next == Next::wait) return false;
     if (traced) {

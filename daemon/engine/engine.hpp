@@ -38,10 +38,11 @@ class Engine {
   using Clock = std::function<TimePoint()>;  // read once per batch
 
   // Without `lookups` all DNS lookups are skipped. `refusals` may be null; it is called for each
-  // limit that is exceeded. Without `shared` limits are this host's alone.
+  // limit that is exceeded. Without `shared` limits are this host's alone, without `greylisting`
+  // triplets.
   Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config,
          Clock clock = wall_clock, LookupService* lookups = nullptr, RefusalLog* refusals = nullptr,
-         SharedCounters* shared = nullptr);
+         SharedCounters* shared = nullptr, SharedGreylisting* greylisting = nullptr);
 
   // After SIGHUP: applies from the next batch on.
   void configure(const Config& config);
@@ -74,8 +75,9 @@ class Engine {
     Verdict verdict;                   // also what modules said before it was parked
     std::optional<Lookups> lookups;    // once they are done
     std::optional<Granted> granted;    // once the other MTAs have answered
+    std::optional<TripletAnswer> known;
     std::vector<std::shared_ptr<Pending>> repeats = {};  // asked meanwhile, get the same answer
-    [[nodiscard]] bool was_parked() const { return lookups || granted; }
+    [[nodiscard]] bool was_parked() const { return lookups || granted || known; }
   };
 
   void enqueue(Item item);
@@ -91,9 +93,11 @@ class Engine {
   std::optional<Verdict> decide_message(Item& item, Transaction& store);
   void prepare(Question& question, Item& item);
   std::nullopt_t ask_others(Item& item, Question& question);
+  void ask_about_triplet(Item& item, TripletQuestion asked);
   void settle(const Granted& granted, Transaction& store);
   std::string park(Item& item);
-  void unpark(const std::string& key, std::optional<Lookups> found, std::optional<Granted> granted);
+  void unpark(const std::string& key, std::optional<Lookups> found, std::optional<Granted> granted,
+              std::optional<TripletAnswer> known = {});
   Session* resume_session(const Request& request, Transaction& store);
   Verdict bypass(const Request& request);
   // False: the question has to wait for the other MTAs.
@@ -107,6 +111,7 @@ class Engine {
   LookupService* lookups_;
   RefusalLog* refusals_;
   SharedCounters* shared_;
+  SharedGreylisting* greylisting_;
   Bypass bypass_mode_ = Bypass::tempfail;
   std::string recipient_delimiter_;
   bool track_sessions_ = false;  // in session_tracking

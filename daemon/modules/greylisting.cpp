@@ -9,6 +9,7 @@
 
 #include "daemon/modules/merged_rows.hpp"
 #include "daemon/modules/text/mail_line.hpp"
+#include "daemon/store/joined_greylisting.hpp"
 
 namespace policyd {
 
@@ -19,7 +20,8 @@ using Decision = Greylisting::Decision;
 std::optional<GreylistingRow> merged(const RcptQuestion& question) {
   using Row = GreylistingRow;
   return merged_rows(question, &Policy::greylisting, &Row::use_greylisting, &Row::greylist_period_s,
-                     &Row::track, &Row::use_auto_whitelist, &Row::auto_whitelist_period_s,
+                     &Row::track, &Row::auth_validity_s, &Row::unauth_validity_s,
+                     &Row::use_auto_whitelist, &Row::auto_whitelist_period_s,
                      &Row::auto_whitelist_count, &Row::auto_whitelist_percentage,
                      &Row::use_auto_blacklist, &Row::auto_blacklist_period_s,
                      &Row::auto_blacklist_count, &Row::auto_blacklist_percentage);
@@ -55,16 +57,36 @@ std::string list_comment(std::string_view listed, std::string_view percentage_la
 class Check {
  public:
   Check(const Request& request, const GreylistingRow& row, GreylistingTables& tables,
-        std::chrono::sys_seconds now, bool training)
-      : request_(request), row_(row), tables_(tables), now_(now), training_(training) {}
+        std::chrono::sys_seconds now, bool training, bool may_ask)
+      : request_(request),
+        row_(row),
+        tables_(tables),
+        now_(now),
+        training_(training),
+        may_ask_(may_ask) {}
 
-  Decision decide() {
+  // Nothing if the other MTAs have to be asked first.
+  std::optional<Decision> decide() {
     if (!row_.track) return invalid_row("Track is not set");
     if (!*row_.track) return invalid_row(row_.track->error().message);
     append_track_key(key_, **row_.track, request_);
     if (const auto decision = on_auto_whitelist()) return *decision;
     if (const auto decision = on_auto_blacklist()) return *decision;
-    return triplet();
+    const auto found = tables_.find(key_, request_.sender, request_.recipient);
+    const bool is_settled = found && found->passes > 0 && !is_too_young(*found);
+    if (may_ask_ && !is_settled) return std::nullopt;
+    return triplet(found);
+  }
+
+  [[nodiscard]] TripletQuestion question() const {
+    TripletQuestion asked;
+    asked.track_key = key_;
+    asked.sender = request_.sender;
+    asked.recipient = request_.recipient;
+    asked.now = now_;
+    if (whitelists()) asked.whitelist_period = whitelist_period();
+    if (blacklists()) asked.blacklist_period = blacklist_period();
+    return asked;
   }
 
  private:
@@ -101,8 +123,12 @@ class Check {
     return Decision{Action::reject, Reason::Kind::auto_blacklisted};
   }
 
-  Decision triplet() {
-    std::optional<Triplet> triplet = tables_.find(key_, request_.sender, request_.recipient);
+  [[nodiscard]] bool is_too_young(const Triplet& triplet) const {
+    const std::chrono::seconds period{row_.greylist_period_s.value_or(0)};
+    return !training_ && now_ - triplet.first_seen < period;
+  }
+
+  Decision triplet(std::optional<Triplet> triplet) {
     if (!triplet) {
       if (becomes_blacklisted()) return {Action::reject, Reason::Kind::auto_blacklisted};
       tables_.insert(key_, request_.sender, request_.recipient, now_);
@@ -110,8 +136,7 @@ class Check {
       triplet = tables_.find(key_, request_.sender, request_.recipient);
       if (!triplet) return {};
     }
-    const std::chrono::seconds period{row_.greylist_period_s.value_or(0)};
-    if (!training_ && now_ - triplet->first_seen < period) {
+    if (is_too_young(*triplet)) {
       tables_.deferred(*triplet, now_);
       return {Action::defer, Reason::Kind::greylisted, triplet->tries + 1};
     }
@@ -156,8 +181,33 @@ class Check {
   GreylistingTables& tables_;
   std::chrono::sys_seconds now_;
   bool training_;
+  bool may_ask_;
   std::string key_;
 };
+
+// At most ten years, whatever a row says.
+std::chrono::seconds span_of(std::int64_t seconds) {
+  return std::chrono::seconds{std::clamp<std::int64_t>(seconds, 0, 10L * 366 * 86'400)};
+}
+
+// Without one the tables keep a triplet for ever, Redis for a month.
+std::chrono::seconds validity_of(const OptionalInteger& seconds) {
+  return seconds.value_or(0) > 0 ? span_of(*seconds) : span_of(30L * 86'400);
+}
+
+std::chrono::seconds list_period(const OptionalInteger& use, const OptionalInteger& period) {
+  return use == 1 ? span_of(period.value_or(0)) : std::chrono::seconds{0};
+}
+
+// How long the other MTAs find what they are told: as long as the clean-up leaves it in the tables,
+// and a triplet at least until its mail may pass.
+JoinedGreylisting::Keep keep_of(const GreylistingRow& row) {
+  const auto until_it_may_pass = 2 * span_of(row.greylist_period_s.value_or(0));
+  return {std::max(validity_of(row.unauth_validity_s), until_it_may_pass),
+          validity_of(row.auth_validity_s),
+          list_period(row.use_auto_whitelist, row.auto_whitelist_period_s),
+          list_period(row.use_auto_blacklist, row.auto_blacklist_period_s)};
+}
 
 bool is_whitelisted(const RcptQuestion& question) {
   const auto& rows = question.rules.greylisting_whitelist;
@@ -190,10 +240,17 @@ Next Greylisting::decide_rcpt(RcptQuestion& question) {
   }
   if (is_whitelisted(question)) return answer(question, {Action::pass, Reason::Kind::whitelisted});
   const auto now = std::chrono::floor<std::chrono::seconds>(question.store.now());
-  Check check{question.request, *row, *tables, now, settings_.training};
-  const Decision decision = check.decide();
+  std::optional<JoinedGreylisting> joined;
+  if (question.greylisting != nullptr) {
+    tables = &joined.emplace(*tables, *question.greylisting, question.known, keep_of(*row));
+  }
+  const bool may_ask = joined && question.known == nullptr;
+  Check check{question.request, *row, *tables, now, settings_.training, may_ask};
+  const auto decision = check.decide();
   if (question.store.greylisting() == nullptr) return Next::go_on;  // failed meanwhile
-  return answer(question, decision);
+  if (decision) return answer(question, *decision);
+  question.asked = check.question();
+  return Next::wait;
 }
 
 // Even a pass replaces the answer of earlier modules, as in CBPolicyD.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Greylisting: the first mail from a host to a recipient is deferred, and accepted when the host
 // tries again after a while. CBPolicyD, "Greylisting". Hosts that try again often enough, or never,
-// are put on a whitelist or blacklist automatically. Rows of all matched policies are merged.
+// are put on a whitelist or blacklist automatically. Rows of all matched policies are merged. In a
+// cluster, mail that this host's tables do not settle asks the other MTAs first.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,9 @@ class Greylisting final : public Module {
 
   [[nodiscard]] std::string_view name() const override { return "Greylisting"; }
   [[nodiscard]] bool uses_tables() const override { return true; }
+  [[nodiscard]] bool has_waited(const Question& question) const override {
+    return question.known != nullptr;
+  }
   // While the tables are unavailable mail passes without a log line.
   Next decide_rcpt(RcptQuestion& question) override;
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <boost/core/noncopyable.hpp>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -17,12 +18,13 @@
 #include "daemon/protocol/verdict.hpp"
 #include "daemon/rules/rules.hpp"
 #include "daemon/session/session.hpp"
+#include "daemon/store/shared_greylisting.hpp"
 #include "daemon/store/store.hpp"
 
 namespace policyd {
 
-// `wait`: the question has to ask the other MTAs first (Question::wanted); it is asked again with
-// the answer.
+// `wait`: the question has to ask the other MTAs first (Question::wanted, or asked); it is asked
+// again with the answer.
 enum class Next : std::uint8_t { go_on, stop, wait };
 
 struct Question {
@@ -38,6 +40,10 @@ struct Question {
   SharedCounters* shared = nullptr;  // null: all limits are this host's alone
   std::vector<Wanted> wanted = {};   // with Next::wait
   Granted* granted = nullptr;        // the answer to it
+  // The same of Greylisting.
+  SharedGreylisting* greylisting = nullptr;  // null: this host's tables alone
+  std::optional<TripletQuestion> asked = {};
+  const TripletAnswer* known = nullptr;
 };
 
 struct RcptQuestion : Question {
@@ -60,8 +66,9 @@ class Module : boost::noncopyable {
   [[nodiscard]] virtual bool uses_tables() const { return false; }
   // Whether it counts mail, or lets some pass uncounted: only such modules are asked in a pause.
   [[nodiscard]] virtual bool decides_what_counts() const { return false; }
-  // Whether it may return Next::wait. Modules before it are not asked again.
-  [[nodiscard]] virtual bool may_wait() const { return false; }
+  // Whether it is the one that returned Next::wait, and this is its answer. Modules before it are
+  // not asked again.
+  [[nodiscard]] virtual bool has_waited(const Question&) const { return false; }
   // The DNS lookups it needs first; decide_rcpt is called when they are done or skipped.
   [[nodiscard]] virtual NeededLookups needed_lookups(const RcptQuestion&) const { return {}; }
   virtual Next decide_rcpt(RcptQuestion& question) = 0;

@@ -24,7 +24,9 @@ class Quotas final : public Module {
   [[nodiscard]] std::string_view name() const override { return "Quotas"; }
   [[nodiscard]] bool decides_what_counts() const override { return true; }
   // With limits that other MTAs share, unless one of them refuses anyway.
-  [[nodiscard]] bool may_wait() const override { return true; }
+  [[nodiscard]] bool has_waited(const Question& question) const override {
+    return question.granted != nullptr;
+  }
   // Counts the recipient in all limits of all matched policies, or in none and refuses.
   Next decide_rcpt(RcptQuestion& question) override;
   // Adds the size of the message; with `window` checks it first and may refuse the message.

@@ -22,6 +22,8 @@ struct Triplet {
   std::int64_t id = 0;
   std::chrono::sys_seconds first_seen{};
   std::int64_t tries = 0;  // the number of times it was deferred
+  std::chrono::sys_seconds last_update{};
+  std::int64_t passes = 0;  // the number of times it was let through
 };
 
 // Triplets of one track key.
@@ -42,6 +44,7 @@ class GreylistingTables : boost::noncopyable {
   // A triplet seen for the first time, with Tries 1 and Count 0.
   virtual void insert(std::string_view track_key, std::string_view sender,
                       std::string_view recipient, Time now) = 0;
+  virtual void set_first_seen(const Triplet& triplet, Time first_seen) = 0;
   // Seen again: Tries + 1, or Count + 1.
   virtual void deferred(const Triplet& triplet, Time now) = 0;
   virtual void passed(const Triplet& triplet, Time now) = 0;

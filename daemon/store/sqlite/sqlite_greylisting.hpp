@@ -23,10 +23,11 @@ class SqliteGreylisting final : public LazyStatements, private GreylistingTables
   std::optional<Triplet> find(std::string_view track_key, std::string_view sender,
                               std::string_view recipient) override {
     const auto read = [](const sql::Statement& row) {
-      return Triplet{row.integer(0), to_time(row.integer(1)), bounded(row.integer(2))};
+      return Triplet{row.integer(0), to_time(row.integer(1)), bounded(row.integer(2)),
+                     to_time(row.integer(3)), bounded(row.integer(4))};
     };
     return first(
-        "SELECT rowid, FirstSeen, Tries FROM {p}greylisting_tracking"
+        "SELECT rowid, FirstSeen, Tries, LastUpdate, Count FROM {p}greylisting_tracking"
         " WHERE TrackKey = ?1 AND Sender = ?2 AND Recipient = ?3",
         read, track_key, sender, recipient);
   }
@@ -37,6 +38,11 @@ class SqliteGreylisting final : public LazyStatements, private GreylistingTables
         " (TrackKey, Sender, Recipient, FirstSeen, LastUpdate, Tries, Count)"
         " VALUES (?1, ?2, ?3, ?4, ?4, 1, 0)",
         track_key, sender, recipient, to_number(now));
+  }
+
+  void set_first_seen(const Triplet& triplet, Time first_seen) override {
+    run("UPDATE {p}greylisting_tracking SET FirstSeen = ?2 WHERE rowid = ?1", triplet.id,
+        to_number(first_seen));
   }
 
   void deferred(const Triplet& triplet, Time now) override {

@@ -40,7 +40,8 @@ class EngineFixture : public StoreTest {
 
   void restart_engine() {
     engine_ = std::make_unique<Engine>(
-        loop_, *store_, *log_, config_, [this] { return now_; }, nullptr, nullptr, shared_);
+        loop_, *store_, *log_, config_, [this] { return now_; }, nullptr, nullptr, shared_,
+        greylisting_);
   }
 
   // The next policy, for everybody.
@@ -76,6 +77,7 @@ class EngineFixture : public StoreTest {
   Config config_;
   TimePoint now_ = kNoon;
   SharedCounters* shared_ = nullptr;
+  SharedGreylisting* greylisting_ = nullptr;
   std::unique_ptr<Engine> engine_;
 };
 
