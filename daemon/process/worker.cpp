@@ -127,7 +127,8 @@ class Worker {
         lookups_(loop_, *log_, {config_.nameservers}),
         cluster_(make_cluster()),
         engine_(loop_, store_, *log_, config_, clock(), &lookups_, &refusals_,
-                cluster_ ? &cluster_->counters() : nullptr) {
+                cluster_ ? &cluster_->counters() : nullptr,
+                cluster_ ? &cluster_->greylisting() : nullptr) {
     log_->notice(fmt::format("cbpolicyd {} started, pid {}", kVersion, ::getpid()));
     log_messages(loaded);
     pause_.emplace(loop_, *log_, pause_file_of(config_.pid_file),

@@ -8,48 +8,14 @@
 #include "daemon/cluster/count/counter_field.hpp"
 #include "daemon/cluster/count/nodes.hpp"
 #include "fuzz.hpp"
+#include "redis_reply.hpp"
 
 namespace {
 
 using namespace policyd;
 using fuzz::check;
-
-constexpr int kMostDepth = 5;
-
-std::uint8_t take_byte(std::string_view& rest) {
-  if (rest.empty()) return 0;
-  const auto byte = static_cast<std::uint8_t>(rest.front());
-  rest.remove_prefix(1);
-  return byte;
-}
-
-RedisReply take_reply(std::string_view& rest, int depth) {
-  RedisReply reply;
-  const std::uint8_t byte = take_byte(rest);
-  const std::size_t size = byte >> 2U;
-  switch (byte % 4) {
-    case 0:
-      return reply;
-    case 1:
-      reply.kind = RedisReply::Kind::number;
-      // Small ones, -2 to 29, mostly.
-      reply.number =
-          size < 32 ? static_cast<std::int64_t>(size) - 2 : std::int64_t{1} << (2 * size - 64);
-      return reply;
-    case 2:
-      reply.kind = RedisReply::Kind::text;
-      reply.text = rest.substr(0, size);
-      rest.remove_prefix(reply.text.size());
-      return reply;
-    default:
-      break;
-  }
-  reply.kind = RedisReply::Kind::list;
-  for (std::size_t i = 0; i < size % 8 && depth < kMostDepth; ++i) {
-    reply.list.push_back(take_reply(rest, depth + 1));
-  }
-  return reply;
-}
+using fuzz::take_byte;
+using fuzz::take_reply;
 
 void read_field(std::string_view field) {
   const auto window = window_of_field(field);

@@ -14,7 +14,8 @@ ORDER = """
     daemon/base daemon/names daemon/loop daemon/log daemon/sqlite daemon/config daemon/protocol
     daemon/rules/match daemon/rules daemon/session daemon/counting daemon/store
     daemon/store/recovery daemon/store/sqlite daemon/dns daemon/modules/text daemon/modules
-    daemon/cluster daemon/cluster/count daemon/cluster/rules daemon/cluster/member daemon/engine
+    daemon/cluster daemon/cluster/count daemon/cluster/greylist daemon/cluster/rules
+    daemon/cluster/member daemon/engine
     daemon/net daemon/status
     daemon/cleanup daemon/process daemon
     hooks/system hooks/carbonio hooks/service

@@ -78,6 +78,7 @@ class ClusterCounters final : public SharedCounters {
   void forget_all() { known_full_.forget_all(); }
   void set_rules_version(std::int64_t version) { self_.rules = version; }
 
+  [[nodiscard]] bool sharing() const { return rejoin_.sharing(); }
   [[nodiscard]] Status status() const;
   [[nodiscard]] const std::map<std::string, Node>& nodes() const { return nodes_.all(); }
 

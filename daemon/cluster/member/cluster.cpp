@@ -52,7 +52,9 @@ Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config,
     : loop_(loop),
       node_(node_name_of(config)),
       stored_(loop, log, config.database, config.table_prefix, wall_clock),
-      counters_(loop, gate_, stored_, log, settings_of(config, node_)) {
+      counters_(loop, gate_, stored_, log, settings_of(config, node_)),
+      greylisting_(loop, gate_, log, config.cluster_prefix, config.remind_interval,
+                   [this] { return counters_.sharing(); }) {
   const auto address = parse_redis_address(config.cluster_url);
   if (!address) {
     trouble_ = fmt::format("url in [cluster]: {}", address.error().message);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// This host's part in a cluster of MTAs: the connection to Redis, the rules that all share, and the
-// counters, which are shared while the rules agree. Made only with [cluster] url. The loop's
-// thread.
+// This host's part in a cluster of MTAs: the connection to Redis, the rules that all share, and
+// counters and triplets, which are shared while the rules agree. Made only with [cluster] url. The
+// loop's thread.
 #pragma once
 
 #include <boost/core/noncopyable.hpp>
@@ -12,6 +12,7 @@
 
 #include "daemon/cluster/count/cluster_counters.hpp"
 #include "daemon/cluster/count/stored_counters.hpp"
+#include "daemon/cluster/greylist/cluster_greylisting.hpp"
 #include "daemon/cluster/hiredis_client.hpp"
 #include "daemon/cluster/rules/rules_sync.hpp"
 #include "daemon/config/config.hpp"
@@ -33,6 +34,7 @@ class Cluster : boost::noncopyable {
           std::function<std::int64_t()> rules_version);
 
   [[nodiscard]] SharedCounters& counters() { return counters_; }
+  [[nodiscard]] SharedGreylisting& greylisting() { return greylisting_; }
   // The clock by which all hosts count.
   [[nodiscard]] TimePoint now() const { return counters_.now(); }
   [[nodiscard]] ClusterCounters::Status status() const { return counters_.status(); }
@@ -61,6 +63,7 @@ class Cluster : boost::noncopyable {
   WhileRulesAgree gate_{*this};
   StoredCounters stored_;
   ClusterCounters counters_;
+  ClusterGreylisting greylisting_;
   EventLoop::Guard guard_;
 };
 
