@@ -157,7 +157,10 @@ class Rubbish {
       UniqueFd client{::accept(listener_.socket.get(), nullptr, nullptr)};
       ++clients_;
       std::string asked(65536, '\0');
-      static_cast<void>(::recv(client.get(), asked.data(), asked.size(), 0));
+      pollfd asking{client.get(), POLLIN, 0};
+      while (!stop_ && ::poll(&asking, 1, 10) <= 0) {
+      }
+      static_cast<void>(::recv(client.get(), asked.data(), asked.size(), MSG_DONTWAIT));
       ::send(client.get(), text_.data(), text_.size(), MSG_NOSIGNAL);
       if (!closes_) clients.push_back(std::move(client));
     }
