@@ -35,13 +35,21 @@ constexpr std::array kRuleTables = {"policies",
 constexpr std::array kEvents = {"INSERT", "UPDATE", "DELETE"};
 
 // Raised whenever the tables, triggers or the column below change.
-constexpr int kOurSchemaVersion = 1;
+constexpr int kOurSchemaVersion = 2;
 
 constexpr std::string_view kOurTables = R"(
 CREATE TABLE IF NOT EXISTS {p}limits_rules_version (
   ID INTEGER PRIMARY KEY CHECK (ID = 1), Version INTEGER NOT NULL, SchemaVersion INTEGER NOT NULL);
 INSERT OR IGNORE INTO {p}limits_rules_version VALUES (1, 1, 0);
 CREATE TABLE IF NOT EXISTS {p}limits_counted (Slot INTEGER PRIMARY KEY, Hashes BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS {p}limits_events (
+  ID INTEGER PRIMARY KEY, Minute INTEGER NOT NULL, Kind TEXT NOT NULL, Module TEXT NOT NULL,
+  RowID INTEGER NOT NULL, TrackKey TEXT NOT NULL, Verdict TEXT NOT NULL,
+  FirstSeen INTEGER NOT NULL, LastSeen INTEGER NOT NULL, Times INTEGER NOT NULL,
+  Client TEXT, Login TEXT, Sender TEXT, Recipient TEXT,
+  Used REAL, CounterLimit REAL, FreeAt INTEGER, Who TEXT, Detail TEXT,
+  UNIQUE (Minute, Kind, Module, RowID, TrackKey, Verdict));
+CREATE INDEX IF NOT EXISTS {p}limits_events_last ON {p}limits_events (LastSeen);
 )";
 
 bool has_row(sqlite3* db, const std::string& query) {
@@ -89,6 +97,7 @@ bool is_prepared(sqlite3* db, std::string_view table_prefix) {
   return has_table(db, fmt::format("{}limits_rules_version", table_prefix)) &&
          has_row(db, fmt::format("SELECT 1 FROM {}limits_rules_version WHERE SchemaVersion = {}",
                                  table_prefix, kOurSchemaVersion)) &&
+         has_table(db, fmt::format("{}limits_events", table_prefix)) &&
          has_state(db, table_prefix) && has_triggers(db, table_prefix) &&
          is_complete(db, table_prefix);
 }

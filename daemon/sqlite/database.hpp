@@ -3,7 +3,8 @@
 // and taking over one that the Perl daemon wrote. What we add, and the Perl daemon ignores: the
 // nullable column quotas_tracking.State; the table limits_rules_version with one row, raised by
 // triggers on the rule tables; the table limits_counted, a ring of hashes (pending_writes);
-// limits_cleanup, the start of the last clean-up (created by the first one).
+// limits_events, what admins are told (events/event_rows); limits_cleanup, the start of the last
+// clean-up (created by the first one).
 #pragma once
 
 #include <chrono>

@@ -60,9 +60,10 @@ class Plugin(unittest.TestCase):
         return done.stdout.splitlines()
 
     def dump(self, database=None):
-        """What is in the database, but for how often its rules were changed."""
+        """What is in the database, but for how often its rules were changed, and by whom."""
         return [line for line in self.sql(".dump", database)
-                if not line.startswith("INSERT INTO limits_rules_version")]
+                if not line.startswith(("INSERT INTO limits_rules_version",
+                                        "INSERT INTO limits_events"))]
 
     def files(self):
         """All files of the database's folder, with a hash of each."""

@@ -31,7 +31,8 @@ class RoundTrip(Plugin):
         """Without sqlite3's program, which takes longer than the command."""
         connection = sqlite3.connect(database or self.database)
         try:
-            return [line for line in connection.iterdump() if "limits_rules_version" not in line]
+            return [line for line in connection.iterdump()
+                    if "limits_rules_version" not in line and "limits_events" not in line]
         finally:
             connection.close()
 

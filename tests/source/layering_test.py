@@ -13,14 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = """
     daemon/base daemon/names daemon/loop daemon/log daemon/sqlite daemon/config daemon/protocol
     daemon/rules/match daemon/rules daemon/session daemon/counting daemon/store
-    daemon/store/recovery daemon/store/sqlite daemon/dns daemon/modules/text daemon/modules
+    daemon/store/recovery daemon/store/sqlite daemon/events daemon/dns daemon/modules/text
+    daemon/modules
     daemon/cluster daemon/cluster/count daemon/cluster/greylist daemon/cluster/rules
     daemon/cluster/member daemon/engine
     daemon/net daemon/status
     daemon/cleanup daemon/process daemon
     hooks/system hooks/carbonio hooks/service
     plugin/terminal plugin/cli plugin/database plugin/limit plugin/rows plugin/limit_text
-    plugin/usage plugin/cluster plugin/explain plugin/postfix plugin/doctor/evident plugin/doctor
+    plugin/usage plugin/events plugin/cluster plugin/explain plugin/postfix plugin/doctor/evident plugin/doctor
     plugin/doctor/rules plugin/host plugin/commands plugin
 """.split()
 ALLOWED = {

@@ -76,7 +76,8 @@ TEST_F(SqliteStoreTest, TakesOverATableWithoutOurColumn) {
       "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) VALUES (4, 'k', "
       "1795348800, 6);"
       "ALTER TABLE quotas_tracking DROP COLUMN State;"
-      "DROP TABLE limits_rules_version; DROP TABLE limits_counted; PRAGMA journal_mode=DELETE;");
+      "DROP TABLE limits_rules_version; DROP TABLE limits_counted; DROP TABLE limits_events;"
+      "PRAGMA journal_mode=DELETE;");
   for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
     for (const char* table :
          {"policies", "policy_members", "policy_groups", "policy_group_members", "quotas",
@@ -90,6 +91,14 @@ TEST_F(SqliteStoreTest, TakesOverATableWithoutOurColumn) {
   EXPECT_EQ(count("k", 1), 6);
   connect_admin();
   EXPECT_EQ(ask_admin("PRAGMA journal_mode"), "wal");
+  EXPECT_EQ(ask_admin("SELECT count(*) FROM limits_events"), "0");
+}
+
+TEST_F(SqliteStoreTest, AddsTheTableOfEventsToADatabaseOfAnEarlierVersion) {
+  make_database();
+  admin("DROP TABLE limits_events; UPDATE limits_rules_version SET SchemaVersion = 1");
+  open_store();
+  EXPECT_EQ(ask_admin("SELECT count(*) FROM limits_events"), "0");
 }
 
 TEST_F(SqliteStoreTest, AppliesARuleOfAnotherConnectionWithTheNextBatch) {
