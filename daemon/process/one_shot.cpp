@@ -15,6 +15,8 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/cleanup/cleanup.hpp"
+#include "daemon/cluster/redis_address.hpp"
+#include "daemon/cluster/redis_greeting.hpp"
 #include "daemon/config/module_table.hpp"
 #include "daemon/net/listeners.hpp"
 #include "daemon/process/privileges.hpp"
@@ -64,6 +66,37 @@ HostProblems check_host(const Config& config) {
   return found;
 }
 
+// Values of [cluster] with which this host would count alone. Last, since this process becomes the
+// daemon's user, who must be able to read the password.
+void check_cluster(const Config& config, HostProblems& found) {
+  const Config fresh;
+  if (config.cluster_url.empty()) {
+    const bool any = config.cluster_node != fresh.cluster_node ||
+                     config.cluster_without != fresh.cluster_without ||
+                     config.cluster_password_file != fresh.cluster_password_file ||
+                     config.cluster_prefix != fresh.cluster_prefix;
+    if (any) {
+      found.warnings.emplace_back(
+          "[cluster] has no url, so this host counts alone; set url=redis://HOST, or remove the "
+          "section");
+    }
+    return;
+  }
+  if (const auto address = parse_redis_address(config.cluster_url); !address) {
+    found.warnings.push_back(fmt::format(
+        "url in [cluster], without which this host counts alone: {}", address.error().message));
+  }
+  std::vector<std::string> ignored;
+  if (config.cluster_password_file.empty() || !found.errors.empty() ||
+      !give_up_root(config.user, config.group, ignored)) {
+    return;
+  }
+  if (const auto password = read_password(config.cluster_password_file); !password) {
+    found.warnings.push_back(fmt::format("[cluster], without which this host counts alone: {}",
+                                         password.error().message));
+  }
+}
+
 void print_each(std::string_view kind, const std::vector<std::string>& lines) {
   for (const std::string& line : lines) std::cout << kind << ": " << line << '\n';
 }
@@ -71,7 +104,8 @@ void print_each(std::string_view kind, const std::vector<std::string>& lines) {
 }  // namespace
 
 bool print_check(const LoadedConfig& loaded, const std::filesystem::path& file) {
-  const HostProblems found = check_host(loaded.config);
+  HostProblems found = check_host(loaded.config);
+  check_cluster(loaded.config, found);
   print_each("error", found.errors);
   print_each("warning", loaded.warnings);
   print_each("warning", found.warnings);

@@ -48,6 +48,9 @@ class ProgramTest(DaemonTest):
         for word in words:
             self.assertIn(str(word), done.stderr)
 
+    def check(self, daemon):
+        return run("--check-config", "--config", daemon.config)
+
     def edit(self, daemon, old, new):
         text = daemon.config.read_text()
         self.assertIn(old, text)
@@ -95,9 +98,6 @@ class Options(ProgramTest):
 
 
 class CheckConfig(ProgramTest):
-    def check(self, daemon):
-        return run("--check-config", "--config", daemon.config)
-
     def test_a_good_one(self):
         daemon = self.make_daemon(start=False)
         self.assertEqual(self.check(daemon).returncode, 0)
@@ -170,6 +170,89 @@ class CheckConfig(ProgramTest):
                 number = next(at for at, line in enumerate(lines, 1)
                               if line.startswith(new.splitlines()[-1]))
                 self.assert_one_line(self.check(daemon), 2, f"{daemon.config}:{number}", *words)
+
+
+class CheckCluster(ProgramTest):
+    """Of [cluster]: what would have this host count alone is a warning, one line each."""
+
+    def warnings(self, daemon, **keys):
+        daemon.config.with_name("carbonio-limits.conf").write_text(
+            "[cluster]\n" + "".join(f"{name}={value}\n" for name, value in keys.items()))
+        done = self.check(daemon)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
+
+    def password_file(self, daemon, text="secret\n", mode=0o640):
+        file = daemon.database.with_name("redis password")
+        file.write_text(text)
+        file.chmod(mode)
+        daemon.give_to_service_user()
+        return file
+
+    def test_good_ones(self):
+        daemon = self.make_daemon(start=False)
+        for url in ("redis://a,b:7000/3", "sentinel://s1,s2/mymaster", "unix:///run/redis.sock"):
+            self.assertEqual(self.warnings(daemon, url=url, node="mta1", without="local",
+                                           password_file=self.password_file(daemon), prefix="x:"), [])
+        self.assertEqual(self.warnings(daemon), [])
+
+    def test_a_url_that_is_none(self):
+        daemon = self.make_daemon(start=False)
+        for url, words in (("http://redis1", "redis://HOST"), ("redis1", "redis://HOST"),
+                           ("redis://", "not a valid"), ("redis://a:0", "'0'"),
+                           ("redis://a/x", "not a valid"), ("sentinel://a", "not a valid"),
+                           ("rediss://a", "TLS is not supported"),
+                           ("redis://:secret@a", "password_file")):
+            with self.subTest(url):
+                (line,) = self.warnings(daemon, url=url)
+                self.assertIn("url in [cluster], without which this host counts alone: ", line)
+                self.assertIn(words, line)
+                self.assertNotIn("secret", line)
+
+    def test_a_password_that_cannot_be_used(self):
+        daemon = self.make_daemon(start=False)
+        for file, words in (("/nonexistent/x", "write the password into it"),
+                            (self.password_file(daemon, "\n"), "its first line is empty"),
+                            (daemon.folder, "it is not a file")):
+            with self.subTest(file):
+                (line,) = self.warnings(daemon, url="redis://a", password_file=file)
+                self.assertIn(f"this host counts alone: cannot use password_file {file}: ", line)
+                self.assertIn(words, line)
+        file = self.password_file(daemon, mode=0o644)
+        (line,) = self.warnings(daemon, url="redis://a", password_file=file)
+        subprocess.run(line.partition("run: ")[2], shell=True, check=True)
+        self.assertEqual(self.warnings(daemon, url="redis://a", password_file=file), [])
+
+    @needs_root
+    def test_a_password_that_the_daemons_user_cannot_read(self):
+        daemon = self.make_daemon(start=False)
+        file = self.password_file(daemon)
+        os.chown(file, 0, 0)
+        (line,) = self.warnings(daemon, url="redis://a", password_file=file)
+        self.assertIn("let the daemon's user read it", line)
+
+    def test_two_wrong_values_are_two_lines(self):
+        self.assertEqual(len(self.warnings(self.make_daemon(start=False), url="x",
+                                           password_file="/nonexistent/x")), 2)
+
+    def test_keys_without_a_url(self):
+        daemon = self.make_daemon(start=False)
+        for key, value in (("node", "mta1"), ("without", "defer"), ("password_file", "/x"),
+                           ("prefix", "x:")):
+            with self.subTest(key):
+                (line,) = self.warnings(daemon, **{key: value})
+                self.assertIn("[cluster] has no url, so this host counts alone; set "
+                              "url=redis://HOST", line)
+
+    def test_other_wrong_values_keep_the_daemon_from_starting(self):
+        for key, value, allowed in (("node", "mta 1", "hyphens"), ("without", "pass", "share"),
+                                    ("password_file", "secret", "an absolute path"),
+                                    ("prefix", "a b", "64 ASCII characters")):
+            with self.subTest(key):
+                daemon = self.make_daemon(start=False)
+                ours = daemon.config.with_name("carbonio-limits.conf")
+                ours.write_text(f"[cluster]\nurl=redis://a\n{key}={value}\n")
+                self.assert_one_line(self.check(daemon), 2, f"{ours}:3", key, allowed)
 
 
 class BadStart(ProgramTest):
