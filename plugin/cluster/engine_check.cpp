@@ -22,15 +22,14 @@ using policyd::failure;
 using policyd::RedisReply;
 using policyd::Result;
 
-constexpr std::chrono::seconds kWithin{10};
 constexpr std::chrono::milliseconds kLookEvery{5};
 
 class Conversation {
  public:
   Conversation(const policyd::HiredisSettings& settings,
-               const std::vector<policyd::RedisCommand>& commands)
+               const std::vector<policyd::RedisCommand>& commands, std::chrono::milliseconds within)
       : commands_(commands), redis_(loop_, settings, [] {}), at_first_(redis_.trouble()) {
-    loop_.after(kWithin, [this] { end("did not answer in time; check the server"); });
+    loop_.after(within, [this] { end("did not answer in time; check the server"); });
     loop_.post([this] { begin(); });
   }
 
@@ -94,8 +93,9 @@ Result<policyd::PublishedRules> rules_in(const RedisReply& reply) {
 }  // namespace
 
 Result<EngineReplies> ask_engine(const policyd::HiredisSettings& settings,
-                                 const std::vector<policyd::RedisCommand>& commands) {
-  return Conversation{settings, commands}.run();
+                                 const std::vector<policyd::RedisCommand>& commands,
+                                 std::chrono::milliseconds within) {
+  return Conversation{settings, commands, within}.run();
 }
 
 Result<EngineFacts> check_engine(const EngineQuestion& question) {
@@ -172,6 +172,17 @@ Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& setti
     alive.push_back({policyd::printable(name, 255), policyd::printable(node.host, 255)});
   }
   return alive;
+}
+
+Result<policyd::PublishedRules> published_rules(const policyd::HiredisSettings& settings,
+                                                const std::string& prefix,
+                                                std::chrono::milliseconds within) {
+  const auto answers =
+      ask_engine(settings, {{"HMGET", prefix + "rules", "version", "digest"}}, within);
+  if (!answers) return tl::unexpected{answers.error()};
+  const auto& reply = answers->replies.front();
+  if (!reply) return tl::unexpected{reply.error()};
+  return rules_in(*reply);
 }
 
 Result<std::string> fetch_rules(const EngineQuestion& question,

@@ -4,6 +4,7 @@
 // most some seconds. As the daemon's user, who reads the password.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,7 +21,9 @@ struct EngineReplies {
 };
 // An Error, a sentence, if there is no server that can be used.
 policyd::Result<EngineReplies> ask_engine(const policyd::HiredisSettings& settings,
-                                          const std::vector<policyd::RedisCommand>& commands);
+                                          const std::vector<policyd::RedisCommand>& commands,
+                                          std::chrono::milliseconds within = std::chrono::seconds{
+                                              10});
 
 struct EngineFacts {
   policyd::RedisServer server;
@@ -47,6 +50,11 @@ struct AliveHost {
 };
 policyd::Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& settings,
                                                     const std::string& prefix);
+
+// Which rules the cluster has.
+policyd::Result<policyd::PublishedRules> published_rules(const policyd::HiredisSettings& settings,
+                                                         const std::string& prefix,
+                                                         std::chrono::milliseconds within);
 
 // The published rules, as policyd::save_rules() returned them on the host that published them.
 policyd::Result<std::string> fetch_rules(const EngineQuestion& question,

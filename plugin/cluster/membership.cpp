@@ -248,8 +248,8 @@ class Join {
   }
 
   void report_engine() {
-    steps_.ok(fmt::format("{} on {} can be used", facts_.server.version,
-                          escaped(facts_.server.address)));
+    steps_.ok(
+        fmt::format("{} on {} can be used", facts_.server.version, escaped(facts_.server.address)));
     steps_.ok(facts_.others.empty()
                   ? std::string{"no other host shares by it at the moment"}
                   : fmt::format("other hosts that share by it: {}", join_with_and(facts_.others)));

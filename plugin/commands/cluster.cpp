@@ -172,7 +172,10 @@ const Command kCluster = {
     "All hosts have the same limits: the first host's become the cluster's, and each change on any "
     "host is on all within a second. Where this host and the cluster have different limits, say "
     "whose hold: --take-theirs or --give-ours. Limits that are replaced are kept in a file of "
-    "statements beside the database.\n"
+    "statements beside the database. A command that changes limits waits until the change is "
+    "published, two seconds at most. Where two hosts change limits at the same moment, the later "
+    "change is not taken, and its command says so; so it does where this host does not have the "
+    "newest limits yet, and changes nothing.\n"
     "leave has this host count alone again; its limits and what it counted stay.\n"
     "The exit status of status is 3 if this host does not share its limits.",
     "cluster join redis://redis1.example.com\n"

@@ -50,18 +50,23 @@ Outcome run_hook(const Arguments& arguments, Context& context) {
                     "server's own networks",
                     shown(words.back())));
   }
-  return with_database(
-      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
-        const auto changed = carbonio::put_member(tables.db, daemon.config.table_prefix,
-                                                  event->group, member, event->present);
-        if (!changed) return tl::unexpected{changed.error()};
+  bool changed = false;
+  return change_rules(
+      arguments, context, false,
+      [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        const auto put = carbonio::put_member(tables.db, daemon.config.table_prefix, event->group,
+                                              member, event->present);
+        if (!put) return tl::unexpected{put.error()};
+        changed = *put;
+        return {};
+      },
+      [&] {
         const char* done =
             event->present ? "is already a member" : "has no row created by init, sync or hook";
-        if (*changed) done = event->present ? "added" : "removed";
+        if (changed) done = event->present ? "added" : "removed";
         context.output.line(fmt::format(
             "{}: {} {}", carbonio::kOwnGroups.at(static_cast<std::size_t>(event->group)), member,
             done));
-        return {};
       });
 }
 

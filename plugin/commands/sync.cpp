@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `sync`: copies Carbonio's domains and networks into the groups.
 #include <array>
+#include <utility>
 
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -18,14 +19,18 @@ Outcome run_sync(const Arguments& arguments, Context& context) {
   const auto wanted = ask_carbonio(context.zextras_home, arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
   const bool dry_run = arguments.has("dry-run");
-  return change_database(
-      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
-        const auto change =
-            carbonio::synchronise(tables.db, daemon.config.table_prefix, *wanted, dry_run);
-        if (!change) return tl::unexpected{change.error()};
-        print_skipped(*wanted, context.output);
-        print_change(*change, dry_run, context.output);
+  carbonio::GroupsChange change;
+  return change_rules(
+      arguments, context, dry_run,
+      [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        auto made = carbonio::synchronise(tables.db, daemon.config.table_prefix, *wanted, dry_run);
+        if (!made) return tl::unexpected{made.error()};
+        change = std::move(*made);
         return {};
+      },
+      [&] {
+        print_skipped(*wanted, context.output);
+        print_change(change, dry_run, context.output);
       });
 }
 

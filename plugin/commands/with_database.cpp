@@ -3,6 +3,11 @@
 
 #include <fmt/core.h>
 
+#include <optional>
+#include <utility>
+
+#include "plugin/cluster/shared_change.hpp"
+
 namespace limits {
 namespace {
 
@@ -65,6 +70,35 @@ Outcome change_database(const Arguments& arguments, const Context& context,
   return act_on_database(arguments, context, action, "; nothing was changed");
 }
 
+Outcome change_rules(const Arguments& arguments, const Context& context, bool dry,
+                     const DatabaseAction& action, const std::function<void()>& report) {
+  std::optional<DaemonConfig> of_daemon;
+  std::optional<SharedChange> shared;
+  bool changed = false;
+  auto done = change_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        if (dry) return action(tables, daemon);
+        of_daemon = daemon;
+        shared.emplace(*of_daemon);
+        if (auto begun = shared->begin(tables); !begun) return begun;
+        const std::int64_t before = rules_version(tables);
+        auto acted = action(tables, daemon);
+        changed = rules_version(tables) != before;
+        return acted;
+      });
+  if (!done) return done;
+  std::string to_come;
+  if (changed) {
+    auto finished = shared->finish();
+    if (!finished) return failed(finished.error());
+    to_come = std::move(*finished);
+  }
+  report();
+  Output output = context.output;
+  if (!to_come.empty()) output.note(to_come + ".");
+  return {};
+}
+
 Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
                       const MakeChange& make) {
   Output output = context.output;
@@ -73,26 +107,25 @@ Outcome change_limits(const Arguments& arguments, const Context& context, bool d
     for (const std::string& warning : change.warnings) output.line("Warning: " + warning);
     output.flush();
   };
-  auto done = change_database(arguments, context,
-                              [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
-                                const auto planned = plan(tables, make, change);
-                                if (!planned || dry || change.rows.empty()) {
-                                  if (planned) warn();
-                                  return planned ? Result<void>{} : tl::unexpected{planned.error()};
-                                }
-                                ChangeSet changes{tables};
-                                if (auto begun = changes.begin(); !begun) return begun;
-                                if (rules_version(tables) != *planned) {
-                                  if (auto again = make_change(tables, make, change); !again)
-                                    return again;
-                                }
-                                for (const RowChange& row : change.rows) changes.run(row);
-                                if (!changes.result()) return changes.result();
-                                warn();
-                                return changes.commit();
-                              });
-  if (done) change.report();
-  return done;
+  return change_rules(
+      arguments, context, dry,
+      [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+        const auto planned = plan(tables, make, change);
+        if (!planned || dry || change.rows.empty()) {
+          if (planned) warn();
+          return planned ? Result<void>{} : tl::unexpected{planned.error()};
+        }
+        ChangeSet changes{tables};
+        if (auto begun = changes.begin(); !begun) return begun;
+        if (rules_version(tables) != *planned) {
+          if (auto again = make_change(tables, make, change); !again) return again;
+        }
+        for (const RowChange& row : change.rows) changes.run(row);
+        if (!changes.result()) return changes.result();
+        warn();
+        return changes.commit();
+      },
+      [&] { change.report(); });
 }
 
 Result<DaemonConfig> database_of(const Arguments& arguments, const Context& context) {

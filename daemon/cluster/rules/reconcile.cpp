@@ -34,11 +34,8 @@ CREATE TABLE IF NOT EXISTS {p}limits_cluster_past (
 // How many versions limits_cluster_past remembers.
 constexpr std::int64_t kMostPast = 100;
 
-// What limits_cluster remembers.
-struct Remembered {
-  PublishedRules last;  // published, and once equal to the rules here
-  std::string choice;   // "theirs", "ours" or nothing
-};
+// Between the name of the database and the time.
+constexpr std::string_view kKept = ".rules-";
 
 // A connection in one transaction, which is rolled back unless commit() is called.
 class Session {
@@ -72,16 +69,7 @@ class Session {
   Result<void> commit() { return transaction_.commit(); }
   Result<std::string> rules() { return save_rules(db(), table_prefix_); }
 
-  Result<Remembered> remembered() {
-    const auto table = sql::first_integer(
-        db(), "SELECT 1 FROM sqlite_master WHERE name = '{p}limits_cluster'", table_prefix_);
-    if (!table) return Remembered{};  // nothing was ever shared
-    auto row = sql::Statement::prepare(
-        db(), "SELECT Version, Digest, Choice FROM {p}limits_cluster WHERE ID = 1", table_prefix_);
-    if (!row) return tl::unexpected{row.error()};
-    if (row->step() != SQLITE_ROW) return Remembered{};
-    return Remembered{{row->integer(0), std::string{row->text(1)}}, std::string{row->text(2)}};
-  }
+  Result<RememberedRules> remembered() { return remembered_rules(db(), table_prefix_); }
 
   Result<void> remember(const PublishedRules& published) {
     auto row = sql::Statement::prepare(
@@ -137,7 +125,7 @@ Result<void> write_new_file(const fs::path& file, std::string_view text) {
 Result<fs::path> keep(const RuleDatabase& database, std::string_view rules, TimePoint now) {
   const auto text = rules_as_sql(rules, database.table_prefix);
   if (!text) return tl::unexpected{text.error()};
-  const std::string name = fmt::format("{}.rules-{:%Y%m%dT%H%M%SZ}.sql", database.file.string(),
+  const std::string name = fmt::format("{}{}{:%Y%m%dT%H%M%SZ}.sql", database.file.string(), kKept,
                                        fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
   for (int number = 1; number < 100; ++number) {
     const fs::path file = number == 1 ? name : fmt::format("{}.{}", name, number);
@@ -151,6 +139,39 @@ Result<fs::path> keep(const RuleDatabase& database, std::string_view rules, Time
 }
 
 }  // namespace
+
+Result<RememberedRules> remembered_rules(sqlite3* db, std::string_view table_prefix) {
+  const auto table = sql::first_integer(
+      db, "SELECT 1 FROM sqlite_master WHERE name = '{p}limits_cluster'", table_prefix);
+  if (!table) return RememberedRules{};  // nothing was ever shared
+  auto row = sql::Statement::prepare(
+      db, "SELECT Version, Digest, Choice FROM {p}limits_cluster WHERE ID = 1", table_prefix);
+  if (!row) return tl::unexpected{row.error()};
+  if (row->step() != SQLITE_ROW) return RememberedRules{};
+  return RememberedRules{{row->integer(0), std::string{row->text(1)}}, std::string{row->text(2)}};
+}
+
+Result<bool> is_published(const RuleDatabase& database) {
+  const auto session = Session::open_to_read(database);
+  if (!session) return tl::unexpected{session.error()};
+  const auto remembered = (*session)->remembered();
+  if (!remembered) return tl::unexpected{remembered.error()};
+  const auto rules = (*session)->rules();
+  if (!rules) return tl::unexpected{rules.error()};
+  return remembered->choice.empty() && remembered->last.digest == digest_of_rules(*rules);
+}
+
+std::vector<fs::path> kept_rules(const RuleDatabase& database) {
+  const std::string beginning = database.file.filename().string() + std::string{kKept};
+  std::vector<fs::path> out;
+  std::error_code code;
+  for (auto at = fs::directory_iterator{database.file.parent_path(), code};
+       !code && at != fs::directory_iterator{}; at.increment(code)) {
+    if (at->path().filename().string().starts_with(beginning)) out.push_back(at->path());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
 
 Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRules& published) {
   const auto session = Session::open_to_read(database);

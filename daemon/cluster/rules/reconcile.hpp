@@ -9,9 +9,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
+#include "daemon/sqlite/sqlite.hpp"
 
 namespace policyd {
 
@@ -57,6 +59,17 @@ Result<std::filesystem::path> take_rules(const RuleDatabase& database, std::stri
 // known; does not wait.
 Result<void> remember_hosts(const RuleDatabase& database, std::size_t hosts);
 std::size_t remembered_hosts(const RuleDatabase& database);
+
+// For commands that change rules: what limits_cluster remembers.
+struct RememberedRules {
+  PublishedRules last;  // published, and once equal to the rules here
+  std::string choice;   // "theirs", "ours" or nothing, see choose_rules()
+};
+Result<RememberedRules> remembered_rules(sqlite3* db, std::string_view table_prefix);
+// Whether the rules here are those last published; reads all of them.
+Result<bool> is_published(const RuleDatabase& database);
+// The files in which take_rules() kept changes of this host, sorted.
+std::vector<std::filesystem::path> kept_rules(const RuleDatabase& database);
 
 // For `carbonio-limits cluster join`: which rules hold where both have some; until that is done.
 enum class RuleChoice : std::uint8_t { theirs, ours };

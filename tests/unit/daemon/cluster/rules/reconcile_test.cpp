@@ -7,6 +7,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "daemon/cluster/rules/rule_text.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
@@ -195,6 +196,29 @@ TEST_F(ReconcileTest, OfTwoChangesAtOnceTheLaterOneIsKept) {
   EXPECT_FALSE(kept_.empty());
   EXPECT_EQ(rules_of(a_), rules_of(b_));
   EXPECT_EQ(ask_admin("SELECT Period FROM quotas WHERE ID = 3"), "61");
+}
+
+TEST_F(ReconcileTest, WhatCommandsAsk) {
+  const auto last = [this](const RuleDatabase& host) {
+    auto db = open_database(host.file, OpenMode::read_only, std::chrono::seconds{5});
+    return remembered_rules(db->get(), {}).value().last;
+  };
+  EXPECT_EQ(last(a_), PublishedRules{}) << "nothing was ever shared";
+  both_agree();
+  EXPECT_EQ(last(a_), published_);
+  EXPECT_TRUE(is_published(a_).value());
+  type(a_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  type(b_, "UPDATE quotas SET Period = 62 WHERE ID = 3");
+  EXPECT_FALSE(is_published(a_).value());
+  EXPECT_EQ(kept_rules(b_), std::vector{kept_}) << "those before it joined";
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_TRUE(is_published(a_).value());
+  EXPECT_NE(last(b_), published_);
+  EXPECT_EQ(step(b_), Kind::take);
+  EXPECT_TRUE(is_published(b_).value());
+  EXPECT_EQ(kept_rules(b_).back(), kept_);
+  EXPECT_TRUE(choose_rules(b_, RuleChoice::ours));
+  EXPECT_FALSE(is_published(b_).value()) << "they are to be published again";
 }
 
 TEST_F(ReconcileTest, AnEmptiedEngineGetsThemAgain) {
