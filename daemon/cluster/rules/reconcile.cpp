@@ -191,7 +191,8 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
     step.kind = RuleStep::Kind::publish;
   } else if (step.digest == published.digest) {
     step.kind = RuleStep::Kind::agree;
-  } else if ((published == last || *gone_back) && remembered->choice.empty()) {
+  } else if ((published.digest == last.digest || *gone_back) && remembered->choice.empty()) {
+    // Also under another version: another host may have published them to an engine that was empty.
     step.kind = RuleStep::Kind::publish;
   } else if (last.version > 0 || remembered->choice == "theirs") {
     step.kind = RuleStep::Kind::take;

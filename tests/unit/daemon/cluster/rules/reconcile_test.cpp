@@ -228,6 +228,17 @@ TEST_F(ReconcileTest, AnEmptiedEngineGetsThemAgain) {
   EXPECT_EQ(step(a_), Kind::agree);
 }
 
+TEST_F(ReconcileTest, AChangeMadeMeanwhileHoldsThoughAnotherHostIsFirstAtAnEmptiedEngine) {
+  both_agree();
+  type(a_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  const auto changed = rules_of(a_);
+  published_ = {};
+  EXPECT_EQ(step(b_), Kind::publish);
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_EQ(step(b_), Kind::take);
+  EXPECT_EQ(rules_of(b_), changed);
+}
+
 TEST_F(ReconcileTest, DamagedRulesChangeNothing) {
   both_agree();
   const auto before = rules_of(b_);
