@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/backup.hpp"
@@ -11,6 +12,19 @@
 
 namespace limits {
 namespace {
+
+// What to type for the restored limits, since the daemon takes over the cluster's at once.
+void note_cluster(const std::string& backup, const DaemonConfig& daemon, Context& context) {
+  const policyd::Config& config = daemon.config;
+  if (!daemon.configured || config.cluster_url.empty()) return;
+  context.output.note(context.advice.complete(fmt::format(
+      "the limits of the cluster replace the restored ones. For the restored ones on all its "
+      "hosts: "
+      "carbonio-limits cluster leave && carbonio-limits restore {} && carbonio-limits cluster join "
+      "{}{} --give-ours",
+      policyd::shell_word(backup), policyd::shell_word(config.cluster_url),
+      config.cluster_password_file.empty() ? "" : " --password-stdin")));
+}
 
 Outcome run_restore(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
@@ -31,6 +45,7 @@ Outcome run_restore(const Arguments& arguments, Context& context) {
         context.output.line(fmt::format("Copied the previous database to {}.", copy->string()));
         context.output.line(fmt::format("Restored limits and counters of {} from {}.",
                                         daemon.config.database.string(), escaped(backup.string())));
+        note_cluster(words.front(), daemon, context);
         return {};
       });
 }
@@ -44,6 +59,8 @@ const Command kRestore = {
     "FILE is a copy created by 'backup', or another CBPolicyD database; the user who owns our "
     "database must be able to read it. Its limits and counters apply from the next mail on. The "
     "previous contents are first copied to a file next to the database, with the date in its name. "
+    "In a cluster its limits stay, and the command says how to have the restored ones on all "
+    "hosts. "
     "Never move or copy a file over a database that is in use: SQLite would replay the old log "
     "into the new file.",
     "restore /var/tmp/limits.sqlitedb",

@@ -111,6 +111,24 @@ class OneChange(ChangesTest):
         self.assertEqual(self.version(), version)
 
 
+class Restore(ChangesTest):
+    def test_the_limits_of_the_cluster_stay_until_they_are_given(self):
+        backup = self.first.database.with_name("old copy.sqlitedb")
+        self.say(self.first, "backup", str(backup))
+        self.send(self.first, "a")
+        said = self.say(self.first, "restore", str(backup))
+        self.assertIn("the limits of the cluster replace the restored ones", said)
+        self.assertTrue(eventually(lambda: self.names(self.first) == {"test a"}))
+        self.wait_until_shared(self.first, 2)
+        commands = said.partition("on all its hosts: ")[2].strip()
+        self.assertIn(f"'{backup}'", commands)
+        subprocess.run(commands.replace("carbonio-limits", str(self.first.programs / "carbonio-limits"))
+                       + " --node mta1", shell=True, check=True, capture_output=True, timeout=120,
+                       env={**os.environ, "ZEXTRAS_HOME": str(self.first.folder)})
+        self.assertTrue(eventually(lambda: self.names(self.second) == set()))
+        self.assertEqual(self.names(self.first), set())
+
+
 class TwoChanges(ChangesTest):
     def test_a_host_that_is_behind_changes_nothing(self):
         go_on = self.stop_worker(self.second)
