@@ -205,7 +205,7 @@ Result<std::string> fetch_rules(const EngineQuestion& question,
   for (const auto& piece : pieces->replies) {
     if (piece) rules += piece->text;
   }
-  if (policyd::digest_of_rules(rules) != published.digest) {
+  if (policyd::sha1_of(rules) != published.digest) {
     return failure("the rules of the cluster changed meanwhile; run the command again");
   }
   return rules;

@@ -216,7 +216,7 @@ class Join {
     const auto ours = limits_in(*rules);
     if (!ours) return tl::unexpected{ours.error()};
     sides.ours = *ours;
-    sides.equal = policyd::digest_of_rules(*rules) == facts_.rules.digest;
+    sides.equal = policyd::sha1_of(*rules) == facts_.rules.digest;
     if (facts_.rules.version != 0) {
       sides.theirs = sides.ours;
       if (!sides.equal) {

@@ -44,7 +44,7 @@ std::string installation_of(const Config& config) {
   std::ifstream in{"/etc/machine-id"};
   std::string machine;
   std::getline(in, machine);
-  return digest_of_rules(fmt::format("{}\n{}\n{}", machine, host_name(), config.database.string()));
+  return sha1_of(fmt::format("{}\n{}\n{}", machine, host_name(), config.database.string()));
 }
 
 Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config,

@@ -158,7 +158,7 @@ Result<bool> is_published(const RuleDatabase& database) {
   if (!remembered) return tl::unexpected{remembered.error()};
   const auto rules = (*session)->rules();
   if (!rules) return tl::unexpected{rules.error()};
-  return remembered->choice.empty() && remembered->last.digest == digest_of_rules(*rules);
+  return remembered->choice.empty() && remembered->last.digest == sha1_of(*rules);
 }
 
 std::vector<fs::path> kept_rules(const RuleDatabase& database) {
@@ -180,7 +180,7 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
   if (!remembered) return tl::unexpected{remembered.error()};
   auto rules = (*session)->rules();
   if (!rules) return tl::unexpected{rules.error()};
-  RuleStep step{RuleStep::Kind::publish, {}, digest_of_rules(*rules)};
+  RuleStep step{RuleStep::Kind::publish, {}, sha1_of(*rules)};
 
   const PublishedRules& last = remembered->last;
   step.version = std::max(published.version, last.version) + 1;
@@ -226,7 +226,7 @@ Result<fs::path> take_rules(const RuleDatabase& database, std::string_view rules
   if (!ours) return tl::unexpected{ours.error()};
   fs::path kept;
   const PublishedRules& last = remembered->last;
-  if (digest_of_rules(*ours) != last.digest || last.version >= published.version) {
+  if (sha1_of(*ours) != last.digest || last.version >= published.version) {
     auto file = keep(database, *ours, now);
     if (!file) return file;
     kept = std::move(*file);

@@ -20,7 +20,7 @@ namespace policyd {
 // A version of the rules that the engine has: numbers rise with each change on any host.
 struct PublishedRules {
   std::int64_t version = 0;  // 0: none yet
-  std::string digest;        // digest_of_rules
+  std::string digest;        // sha1_of
   bool operator==(const PublishedRules&) const = default;
 };
 

@@ -234,7 +234,7 @@ Result<std::string> rules_as_sql(std::string_view saved, std::string_view table_
   return out + "COMMIT;\n";
 }
 
-std::string digest_of_rules(std::string_view saved) {
+std::string sha1_of(std::string_view saved) {
   boost::uuids::detail::sha1 hash;
   hash.process_bytes(saved.data(), saved.size());
   boost::uuids::detail::sha1::digest_type digest{};

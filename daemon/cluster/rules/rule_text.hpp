@@ -27,8 +27,8 @@ Result<void> replace_rules(sqlite3* db, std::string_view table_prefix, std::stri
 // The rows as statements that a person can read, and type into sqlite3.
 Result<std::string> rules_as_sql(std::string_view saved, std::string_view table_prefix);
 
-// Forty hexadecimal digits that tell rules apart (SHA-1).
-std::string digest_of_rules(std::string_view saved);
+// Forty hexadecimal digits, SHA-1: tell rules apart, and installations.
+std::string sha1_of(std::string_view saved);
 
 // How many policies and limits (rows of quotas) they have, for messages. 0 for other bytes.
 struct RuleCounts {

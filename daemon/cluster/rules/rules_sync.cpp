@@ -187,7 +187,7 @@ void RulesSync::take(std::string rules) {
   on_thread([this, rules = std::move(rules), published = published_,
              database = settings_.database]() -> std::function<void()> {
     // Changed while it was fetched: the next look fetches it again.
-    if (digest_of_rules(rules) != published.digest) return [this] { done(); };
+    if (sha1_of(rules) != published.digest) return [this] { done(); };
     auto kept = take_rules(database, rules, published, wall_clock());
     return [this, kept = std::move(kept)] { taken(kept); };
   });

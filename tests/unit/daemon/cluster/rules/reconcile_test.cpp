@@ -49,7 +49,7 @@ class ReconcileTest : public StoreTest {
   }
   std::string rules_of(const RuleDatabase& host) {
     auto db = open_database(host.file, OpenMode::read_only, std::chrono::seconds{5});
-    return digest_of_rules(save_rules(db->get(), {}).value());
+    return sha1_of(save_rules(db->get(), {}).value());
   }
   void both_agree() {
     EXPECT_EQ(step(a_), Kind::publish);
@@ -169,7 +169,7 @@ TEST_F(ReconcileTest, RulesOfAnotherClusterAreNotReplacedByOursAndOursAreKept) {
   type(a_, "UPDATE quotas SET Period = 62 WHERE ID = 3");
   EXPECT_EQ(step(a_), Kind::publish);
   rules_ = theirs;
-  published_ = {2, digest_of_rules(theirs)};
+  published_ = {2, sha1_of(theirs)};
   EXPECT_EQ(step(a_), Kind::take);
   EXPECT_FALSE(kept_.empty());
   EXPECT_EQ(step(a_), Kind::agree);

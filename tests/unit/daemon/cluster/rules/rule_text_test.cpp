@@ -36,14 +36,14 @@ TEST_F(RuleTextTest, EqualRulesAreEqualBytes) {
   const std::string before = saved();
   admin("UPDATE quotas SET Comment = Comment; ALTER TABLE quotas ADD COLUMN Extra TEXT");
   EXPECT_EQ(saved(), before);
-  EXPECT_EQ(digest_of_rules(saved()), digest_of_rules(before));
+  EXPECT_EQ(sha1_of(saved()), sha1_of(before));
   admin("UPDATE quotas SET Period = Period + 1 WHERE ID = 3");
-  EXPECT_NE(digest_of_rules(saved()), digest_of_rules(before));
-  EXPECT_EQ(digest_of_rules(before).size(), 40U);
+  EXPECT_NE(sha1_of(saved()), sha1_of(before));
+  EXPECT_EQ(sha1_of(before).size(), 40U);
 }
 
 TEST_F(RuleTextTest, TheDigestIsSha1) {
-  EXPECT_EQ(digest_of_rules("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  EXPECT_EQ(sha1_of("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
 }
 
 TEST_F(RuleTextTest, RowsComeBackAsTheyWere) {
