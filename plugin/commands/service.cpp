@@ -102,6 +102,7 @@ nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
   nlohmann::json out = {{"running", state.pid.has_value()},
                         {"ok", !state.problem},
                         {"warnings", texts_of(warnings_about(files))}};
+  out["cluster"] = cluster_json(view_cluster(find_daemon_config(std::nullopt, files.zextras_home)));
   if (state.problem) out["wrong"] = *state.problem;
   if (state.pid) {
     out["pid"] = *state.pid;

@@ -301,11 +301,16 @@ class Others(CommandTest):
             said = self.say(daemon, *words)
             self.assertNotIn("hared", said)
             self.assertNotIn(part, said)
+        self.assertEqual(json.loads(self.say(daemon, "service", "status", "--json"))["cluster"],
+                         {"configured": False, "sharing": False})
         daemon.ask()
         self.assertNotIn("other hosts", self.say(daemon, "reset", "alice@example.org"))
         self.join(daemon)
         self.assertTrue(self.say(daemon, "list").startswith("Limits are shared by 1 host.\n\n"))
         self.assertIn("\nLimits are shared by 1 host.\n", self.say(daemon, "service", "status"))
+        figures = json.loads(self.say(daemon, "service", "status", "--json"))["cluster"]
+        self.assertEqual((figures["configured"], figures["sharing"], figures["hosts"]),
+                         (True, True, 1))
         for words in (["usage"], explain):
             self.assertIn(part, " ".join(self.say(daemon, *words).split()))
         self.assertIn("run it on the other hosts of the cluster, too",

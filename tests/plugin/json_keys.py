@@ -8,6 +8,7 @@ import re
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "packaging/man/carbonio-limits.8"
 COMMANDS = ("list", "show", "usage", "explain", "doctor", "service status", "cluster status")
+INSIDE = {"list": ["show"], "service status": ["cluster status"]}  # have the fields of these, too
 
 
 def documented(command: str) -> set:
@@ -34,5 +35,7 @@ def undocumented(words, output: str) -> set:
     if "--json" not in words or not output.startswith("{"):
         return set()
     [command] = [name for name in COMMANDS if name.split()[0] in words]
-    known = documented(command) | (documented("show") if command == "list" else set())
+    known = documented(command)
+    for inner in INSIDE.get(command, ()):
+        known |= documented(inner)
     return keys_of(json.loads(output)) - known
