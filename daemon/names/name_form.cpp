@@ -15,7 +15,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ascii_run.hpp"
 #include "daemon/base/mail_address.hpp"
-#include "daemon/base/wildcard.hpp"
+#include "daemon/names/wildcard.hpp"
 
 namespace policyd {
 namespace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/cluster/membership.hpp"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/base/replace_file.hpp"
 #include "daemon/base/unique_fd.hpp"
 #include "daemon/cluster/member/cluster.hpp"
 #include "daemon/cluster/rules/rule_text.hpp"
@@ -64,26 +64,14 @@ class PasswordInMemory {
 // Mode 0640, of the user who owns the database.
 policyd::Result<void> write_password(const fs::path& file, const std::string& password,
                                      const fs::path& database) {
-  const auto cannot = [&file](int code) {
-    return failure(
-        fmt::format("cannot write {}: {}", file.string(), std::generic_category().message(code)));
-  };
   struct stat owner {};
-  if (::stat(database.c_str(), &owner) != 0) return cannot(errno);
-  const std::string text = password + "\n";
-  const fs::path fresh = file.string() + ".new";
-  ::unlink(fresh.c_str());
-  const policyd::UniqueFd fd{
-      ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
-  bool done =
-      fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (done && ::geteuid() == 0) done = ::fchown(fd.get(), owner.st_uid, owner.st_gid) == 0;
-  done = done && ::fchmod(fd.get(), 0640) == 0 && ::fsync(fd.get()) == 0 &&
-         ::rename(fresh.c_str(), file.c_str()) == 0;
+  if (::stat(database.c_str(), &owner) != 0) {
+    return failure(fmt::format("{}: {}", database.string(), std::strerror(errno)));
+  }
+  const auto done = policyd::replace_file(file, password + "\n", 0640,
+                                          policyd::FileOwner{owner.st_uid, owner.st_gid});
   if (done) return {};
-  const int code = errno;
-  ::unlink(fresh.c_str());
-  return cannot(code);
+  return failure(fmt::format("cannot write {}: {}", file.string(), done.error().message));
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {

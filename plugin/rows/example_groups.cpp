@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "daemon/base/mail_address.hpp"
-#include "daemon/base/wildcard.hpp"
+#include "daemon/names/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "hooks/carbonio/group_sync.hpp"

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/cluster/rules/reconcile.hpp"
 
-#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <system_error>
 
-#include "daemon/base/unique_fd.hpp"
+#include "daemon/base/replace_file.hpp"
 #include "daemon/cluster/rules/rule_text.hpp"
 #include "daemon/sqlite/database.hpp"
 
@@ -112,15 +109,6 @@ class Session {
   std::string table_prefix_;
 };
 
-Result<void> write_new_file(const fs::path& file, std::string_view text) {
-  const UniqueFd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640)};
-  bool done =
-      fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  done = done && ::fsync(fd.get()) == 0;
-  if (done) return {};
-  return failure(fmt::format("{}: {}", file.string(), std::generic_category().message(errno)));
-}
-
 // Beside the database, with the time in its name.
 Result<fs::path> keep(const RuleDatabase& database, std::string_view rules, TimePoint now) {
   const auto text = rules_as_sql(rules, database.table_prefix);
@@ -131,8 +119,9 @@ Result<fs::path> keep(const RuleDatabase& database, std::string_view rules, Time
     const fs::path file = number == 1 ? name : fmt::format("{}.{}", name, number);
     std::error_code code;
     if (fs::exists(file, code)) continue;
-    if (auto written = write_new_file(file, *text); !written)
-      return tl::unexpected{written.error()};
+    if (const auto written = replace_file(file, *text, 0640); !written) {
+      return failure(fmt::format("{}: {}", file.string(), written.error().message));
+    }
     return file;
   }
   return failure(fmt::format("{} exists", name));
@@ -167,7 +156,8 @@ std::vector<fs::path> kept_rules(const RuleDatabase& database) {
   std::error_code code;
   for (auto at = fs::directory_iterator{database.file.parent_path(), code};
        !code && at != fs::directory_iterator{}; at.increment(code)) {
-    if (at->path().filename().string().starts_with(beginning)) out.push_back(at->path());
+    const std::string name = at->path().filename().string();
+    if (name.starts_with(beginning) && !name.ends_with(".new")) out.push_back(at->path());
   }
   std::sort(out.begin(), out.end());
   return out;

@@ -2,7 +2,7 @@
 #include "daemon/rules/match/atom_table.hpp"
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
-#include "daemon/base/wildcard.hpp"
+#include "daemon/names/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
 
 #include <algorithm>

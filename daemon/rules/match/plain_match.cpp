@@ -3,7 +3,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
-#include "daemon/base/wildcard.hpp"
+#include "daemon/names/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
 
 #include <unordered_map>

@@ -6,12 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <system_error>
 
 #include "daemon/base/read_file.hpp"
+#include "daemon/base/replace_file.hpp"
 #include "daemon/base/unique_fd.hpp"
 #include "daemon/counting/state_bytes.hpp"
 
@@ -29,29 +27,6 @@ std::int64_t checksum(std::string_view bytes) {
   std::uint64_t hash = 0xCBF29CE484222325ULL;
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
   return static_cast<std::int64_t>(hash);
-}
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
-}
-
-// Under another name first. 0 or errno.
-int write_file(const fs::path& file, std::string_view bytes) {
-  const fs::path fresh = fs::path{file} += ".new";
-  ::unlink(fresh.c_str());
-  UniqueFd fd{::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
-  if (!fd) return errno;
-  const bool done = write_all(fd.get(), bytes) && ::fsync(fd.get()) == 0 &&
-                    ::rename(fresh.c_str(), file.c_str()) == 0;
-  const int error = done ? 0 : errno;
-  if (!done) ::unlink(fresh.c_str());
-  return error;
 }
 
 // What anybody else put there is not ours to trust.
@@ -77,8 +52,8 @@ Result<fs::path> UnstoredFile::write(std::string_view bytes) const {
   std::string reasons;
   for (const fs::path& place : places_) {
     if (place.empty()) continue;
-    const int error = write_file(place, all);
-    if (error == 0) {
+    const auto written = replace_file(place, all, 0600);
+    if (written) {
       std::error_code ignored;
       for (const fs::path& other : places_) {
         if (!other.empty() && other != place) fs::remove(other, ignored);
@@ -86,7 +61,7 @@ Result<fs::path> UnstoredFile::write(std::string_view bytes) const {
       return place;
     }
     reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", place.string(),
-                           std::generic_category().message(error));
+                           written.error().message);
   }
   return failure(std::move(reasons));
 }

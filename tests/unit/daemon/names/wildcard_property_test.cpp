@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "daemon/base/ascii.hpp"
-#include "daemon/base/wildcard.hpp"
+#include "daemon/names/wildcard.hpp"
 
 namespace policyd {
 namespace {

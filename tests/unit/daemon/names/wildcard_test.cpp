@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "daemon/base/wildcard.hpp"
+#include "daemon/names/wildcard.hpp"
 
 #include <gtest/gtest.h>
 
