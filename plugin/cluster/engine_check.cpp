@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <optional>
 #include <utility>
 
 #include "daemon/base/ascii.hpp"
@@ -12,7 +11,8 @@
 #include "daemon/cluster/count/rejoin.hpp"
 #include "daemon/cluster/rules/rule_text.hpp"
 #include "daemon/cluster/rules/rules_sync.hpp"
-#include "daemon/loop/epoll_loop.hpp"
+#include "plugin/cluster/engine_link.hpp"
+#include "plugin/cluster/shared_figures.hpp"
 #include "version.hpp"
 
 namespace limits {
@@ -21,58 +21,6 @@ namespace {
 using policyd::failure;
 using policyd::RedisReply;
 using policyd::Result;
-
-constexpr std::chrono::milliseconds kLookEvery{5};
-
-class Conversation {
- public:
-  Conversation(const policyd::HiredisSettings& settings,
-               const std::vector<policyd::RedisCommand>& commands, std::chrono::milliseconds within)
-      : commands_(commands), redis_(loop_, settings, [] {}), at_first_(redis_.trouble()) {
-    loop_.after(within, [this] { end("did not answer in time; check the server"); });
-    loop_.post([this] { begin(); });
-  }
-
-  Result<EngineReplies> run() {
-    loop_.run();
-    if (!trouble_.empty()) return failure(trouble_);
-    return EngineReplies{redis_.server(), std::move(replies_)};
-  }
-
- private:
-  void begin() {
-    if (!redis_.ready()) {
-      if (redis_.trouble() != at_first_) return end(redis_.trouble());
-      return loop_.after(kLookEvery, [this] { begin(); });
-    }
-    for (const policyd::RedisCommand& command : commands_) {
-      redis_.command(command, [this](const Result<RedisReply>& reply) {
-        replies_.push_back(reply);
-        if (replies_.size() == commands_.size()) loop_.stop();
-      });
-    }
-  }
-
-  void end(const std::string& trouble) {
-    trouble_ = trouble;
-    loop_.stop();
-  }
-
-  const std::vector<policyd::RedisCommand>& commands_;
-  policyd::EpollLoop loop_;
-  policyd::HiredisClient redis_;
-  std::string at_first_;
-  std::string trouble_;
-  std::vector<Result<RedisReply>> replies_;
-};
-
-std::optional<policyd::TimePoint> engine_time(const RedisReply& reply) {
-  if (reply.list.size() != 2) return std::nullopt;
-  const auto seconds = policyd::parse_number<std::int64_t>(reply.list[0].text);
-  constexpr std::int64_t kMost = 100'000'000'000;
-  if (!seconds || *seconds < 0 || *seconds > kMost) return std::nullopt;
-  return policyd::TimePoint{std::chrono::seconds{*seconds}};
-}
 
 Result<policyd::PublishedRules> rules_in(const RedisReply& reply) {
   const auto is = [&](std::size_t at, RedisReply::Kind kind) {
@@ -95,7 +43,10 @@ Result<policyd::PublishedRules> rules_in(const RedisReply& reply) {
 Result<EngineReplies> ask_engine(const policyd::HiredisSettings& settings,
                                  const std::vector<policyd::RedisCommand>& commands,
                                  std::chrono::milliseconds within) {
-  return Conversation{settings, commands, within}.run();
+  EngineLink link{settings, within};
+  auto replies = link.ask(commands);
+  if (!replies) return tl::unexpected{replies.error()};
+  return EngineReplies{link.server(), std::move(*replies)};
 }
 
 Result<EngineFacts> check_engine(const EngineQuestion& question) {
@@ -127,7 +78,7 @@ Result<EngineFacts> check_engine(const EngineQuestion& question) {
                     "install the same on all, or use another [cluster] prefix",
                     facts.server.address));
   }
-  const auto now = engine_time(*replies[3]);
+  const auto now = time_in(*replies[3]);
   if (!now) return failure(fmt::format("Redis {} has no clock", facts.server.address));
   policyd::Nodes nodes{question.node};
   nodes.read(*replies[4], *now);
@@ -162,7 +113,7 @@ Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& setti
   for (const auto& reply : answers->replies) {
     if (!reply) return tl::unexpected{reply.error()};
   }
-  const auto now = engine_time(*answers->replies[0]);
+  const auto now = time_in(*answers->replies[0]);
   if (!now) return failure(fmt::format("Redis {} has no clock", answers->server.address));
   policyd::Nodes nodes{{}};
   nodes.read(*answers->replies[1], *now);

@@ -16,7 +16,7 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "daemon/names/name_form.hpp"
-#include "plugin/cluster/cluster_view.hpp"
+#include "plugin/cluster/shared_figures.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/explain/explain_json.hpp"
@@ -185,10 +185,11 @@ struct Layout {
 };
 
 Table limits_table(const Explanation& explanation, policyd::TimePoint now, const Layout& layout) {
-  std::vector<Column> columns = {{"POLICY", true},
-                                 {"ROW"},
-                                 {"COUNTED FOR", false, Shrinks::last},
-                                 {"USED", true, layout.cut_used ? Shrinks::first : Shrinks::never}};
+  std::vector<Column> columns = {{"POLICY", true}, {"ROW"}, {"COUNTED FOR", false, Shrinks::last}};
+  const bool of_all = explanation.of_all;
+  if (of_all) columns.push_back({"HERE", true});
+  columns.push_back(
+      {of_all ? "ALL MTAS" : "USED", true, layout.cut_used ? Shrinks::first : Shrinks::never});
   if (layout.bars) columns.push_back({""});
   columns.push_back({"WHEN FULL"});
   columns.push_back({"FREE"});
@@ -202,11 +203,12 @@ Table limits_table(const Explanation& explanation, policyd::TimePoint now, const
     std::vector<Cell> row = {
         {fmt::format("{}", limit.policy_id)},
         {fmt::format("{} {}", limit.module == "Quotas" ? "quota" : "accounting", limit.row_id)},
-        {key_text(limit.track_key)},
-        {fmt::format("{} of {} {}per {}", amount(limit.used), amount(limit.limit),
-                     layout.brief && limit.unit == "messages" ? "" : limit.unit + " ",
-                     limit.period),
-         colour}};
+        {key_text(limit.track_key)}};
+    if (of_all) row.push_back({limit.module == "Quotas" ? amount(limit.used_here) : "only"});
+    row.push_back({fmt::format("{} of {} {}per {}", amount(limit.used), amount(limit.limit),
+                               layout.brief && limit.unit == "messages" ? "" : limit.unit + " ",
+                               limit.period),
+                   colour});
     if (layout.bars) row.push_back({bar(percent, kBarWidth), colour});
     row.push_back({limit.ended_by != 0       ? "not asked"
                    : limit.verdict == "none" ? "only monitored"
@@ -261,7 +263,9 @@ std::string reset_argument(const Explanation& explanation) {
   return address && who != "<>" && policyd::is_mail_address(who) ? escaped(who) : std::string{};
 }
 
-void print_text(const Mail& mail, const Explanation& explanation, Context& context) {
+// `now`: by the clock by which counters count.
+void print_text(const Mail& mail, const Explanation& explanation, Context& context,
+                policyd::TimePoint now) {
   Output& output = context.output;
   const policyd::Verdict& verdict = final_verdict(explanation);
   const Conclusion conclusion = conclude(verdict);
@@ -289,13 +293,13 @@ void print_text(const Mail& mail, const Explanation& explanation, Context& conte
   }
   output.line("");
   print_policies(output, explanation);
-  print_limits(output, explanation, context.now);
+  print_limits(output, explanation, now);
   print_modules(output, explanation);
   for (const std::string& note : explanation.notes) output.note(context.advice.complete(note));
 }
 
 void add_notes(Explanation& explanation, const Arguments& arguments, const DaemonConfig& daemon,
-               const Mail& mail) {
+               const Mail& mail, const SharedFigures& figures) {
   std::vector<std::string>& notes = explanation.notes;
   if (!arguments.has("client") && !mail.sasl) {
     notes.emplace_back(
@@ -312,7 +316,12 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
   if (const auto trouble = read_news(daemon).trouble_text()) {
     notes.push_back(*trouble + "; its answers may differ from these.");
   }
-  if (auto note = part_note(daemon); !note.empty()) notes.push_back(std::move(note));
+  if (figures.configured() && !explanation.of_all) {
+    notes.push_back(
+        fmt::format("decides by what this host has counted alone, since the other MTAs' counts are "
+                    "not known: {}",
+                    escaped(figures.trouble())));
+  }
 }
 
 // `list` knows a limit by its first row.
@@ -343,7 +352,9 @@ Outcome run_explain(const Arguments& arguments, Context& context) {
       find_daemon_config(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
   auto database = open_as_owner(daemon);
   if (!database) return failed(database.error());
-  auto explanation = explain(database->tables, daemon.config, *mail, context.now);
+  SharedFigures figures{daemon};
+  const policyd::TimePoint now = figures.now().value_or(context.now);
+  auto explanation = explain(database->tables, daemon.config, *mail, now, figures.asking());
   if (!explanation) {
     return failed(fmt::format("database {}: {}", daemon.config.database.string(),
                               explanation.error().message));
@@ -352,13 +363,13 @@ Outcome run_explain(const Arguments& arguments, Context& context) {
     return failed(
         fmt::format("database {}: {}", daemon.config.database.string(), noted.error().message));
   }
-  add_notes(*explanation, arguments, daemon, *mail);
+  add_notes(*explanation, arguments, daemon, *mail, figures);
   explanation->warnings = texts_of(headlines(daemon, context.now));
   explanation->pause = pause_in_force(daemon, context.now);
   if (arguments.has("json")) {
     context.output.print(json_of(*mail, *explanation));
   } else {
-    print_text(*mail, *explanation, context);
+    print_text(*mail, *explanation, context, now);
   }
   return {};
 }
@@ -371,7 +382,8 @@ const Command kExplain = {
     "Show what would happen to a message, and why",
     "The message need not exist, and nothing is counted: the daemon's own code decides for one "
     "recipient, based on the current database. It shows each policy with the item that made it "
-    "match or not, each limit with its usage, each module's answer and the answer to Postfix.\n"
+    "match or not, each limit with its usage (in a cluster here and on all MTAs), each module's "
+    "answer and the answer to Postfix.\n"
     "A user's mail is authenticated: use --sasl, or the message counts as mail from this server.",
     "explain --from alice@example.org --to bob@example.com --sasl alice@example.org\n"
     "explain --from spam@example.net --to alice@example.org --client 192.0.2.1 --helo "

@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "daemon/base/ascii.hpp"
-#include "plugin/cluster/cluster_view.hpp"
+#include "plugin/cluster/shared_figures.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -73,19 +73,29 @@ Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, UsageQ
     if (!shared) return tl::unexpected{shared.error()};
     query.shared = *shared;
   }
+  const auto warnings = headlines(daemon, query.now);
+  SharedFigures figures{daemon};
+  query.now = figures.now().value_or(query.now);
+  query.ask_others = figures.asking();
   const auto usage = read_usage(tables, all->limits, query);
   if (!usage) return tl::unexpected{usage.error()};
   const DaemonNews news = read_news(daemon);
   const UsageView view{*all, *usage, news, query, advice};
-  const auto warnings = headlines(daemon, query.now);
   if (json) {
     nlohmann::json out = json_of(view);
     out["warnings"] = texts_of(warnings);
+    out["others_unknown"] = nullptr;
+    if (figures.configured() && !usage->of_all) out["others_unknown"] = figures.trouble();
     output.print(out);
   } else {
     print_headlines(warnings, advice, output);
     print_usage(view, output);
-    if (const auto note = part_note(daemon); !note.empty()) output.note(note);
+    if (figures.configured() && !usage->of_all) {
+      output.note(
+          advice.complete(fmt::format("these figures are this host's alone, since the "
+                                      "other MTAs' are not known: {}",
+                                      escaped(figures.trouble()))));
+    }
   }
   return {};
 }
@@ -131,7 +141,9 @@ const Command kUsage = {
     "Show who has used how much of which limit",
     "Shows the current use, first of those who are refused now, then the fullest, and how often "
     "the daemon has refused mail since it was "
-    "started. With ADDRESS it shows all counters of a mail address (and its domain), a domain (and "
+    "started. In a cluster it shows what this host has counted, and what all MTAs have together, "
+    "which is what a limit holds for. With ADDRESS it shows all counters of a mail address (and "
+    "its domain), a domain (and "
     "its users), an IP address (and networks that contain it) or a login name, and the counters "
     "that it shares with everybody in a limit ('all together'). For a limit with verdict none you "
     "see whose mail it would have stopped. What a pause let through is not refused, and is named "

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <utility>
 
+#include "daemon/cluster/count/counter_name.hpp"
 #include "daemon/config/module_table.hpp"
 #include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/make_modules.hpp"
@@ -112,10 +114,11 @@ class Explainer {
  public:
   // `log` appends to `log_lines`.
   Explainer(const Tables& tables, const policyd::Config& config, const Mail& mail,
-            policyd::Maillog& log, std::vector<std::string>& log_lines,
+            const AskOthers& ask_others, policyd::Maillog& log, std::vector<std::string>& log_lines,
             policyd::ReadingTransaction& store)
       : tables_(tables),
         config_(config),
+        ask_others_(ask_others),
         request_(request_of(mail)),
         log_(log),
         log_lines_(log_lines),
@@ -131,6 +134,10 @@ class Explainer {
     if (!policies) return tl::unexpected{policies.error()};
     out_.policies = std::move(*policies);
     out_.limits = explain_limits(store_, config_, request_, matched, extensions_);
+    if (add_others()) {
+      out_.of_all = true;
+      out_.limits = explain_limits(store_, config_, request_, matched, extensions_);
+    }
     note_ends("Quotas", "quota", "LastQuota");
     note_ends("Accounting", "accounting", "LastAccounting");
     ask_at_rcpt(matched);
@@ -140,6 +147,24 @@ class Explainer {
   }
 
  private:
+  // From here on the counters hold what all MTAs have counted. False if the others' parts are not
+  // known.
+  bool add_others() {
+    if (!ask_others_ || config_.quotas_algorithm == policyd::Algorithm::decay) return false;
+    for (const ExplainedLimit& limit : out_.limits) {
+      if (limit.module != "Quotas") continue;
+      const auto parts = ask_others_({limit.limit_id}, {{limit.track_key}});
+      if (!parts) return false;
+      policyd::Counter& counter = store_.counter(limit.limit_id, limit.track_key);
+      const auto part = parts->find(policyd::counter_name(limit.limit_id, limit.track_key));
+      // Two limits of one mail may have one counter.
+      if (part == parts->end() || !added_.insert(part->first).second) continue;
+      counter.window.merge(part->second);
+      counter.value = static_cast<double>(counter.window.use());
+    }
+    return true;
+  }
+
   // Which rows the daemon does not ask about this mail, though their policies match it.
   void note_ends(std::string_view module, std::string_view table, std::string_view column) {
     std::vector<std::int64_t> rows;
@@ -262,6 +287,8 @@ class Explainer {
 
   const Tables& tables_;
   const policyd::Config& config_;
+  const AskOthers& ask_others_;
+  std::set<std::string> added_;  // counters with the others' parts
   policyd::Request request_;
   policyd::Extensions extensions_;
   bool reached_quotas_ = false;
@@ -275,13 +302,13 @@ class Explainer {
 }  // namespace
 
 Result<Explanation> explain(const Tables& tables, const policyd::Config& config, const Mail& mail,
-                            policyd::TimePoint now) {
+                            policyd::TimePoint now, const AskOthers& ask_others) {
   std::vector<std::string> log_lines;
   policyd::Maillog log{log_lines};
   auto store =
       policyd::ReadingTransaction::begin(tables.db, tables.prefix, log, now, request_of(mail));
   if (!store) return tl::unexpected{store.error()};
-  return Explainer{tables, config, mail, log, log_lines, **store}.explain();
+  return Explainer{tables, config, mail, ask_others, log, log_lines, **store}.explain();
 }
 
 const Verdict& final_verdict(const Explanation& explanation) {

@@ -14,6 +14,7 @@
 #include "daemon/engine/pause.hpp"
 #include "daemon/modules/module.hpp"
 #include "plugin/database/change_set.hpp"
+#include "plugin/usage/other_parts.hpp"
 
 namespace limits {
 
@@ -42,7 +43,8 @@ struct ExplainedLimit {
   std::int64_t limit_id = 0;  // of quotas_limits; the row itself for Accounting
   std::string track_key;
   std::string unit;  // "messages" or "KiB"
-  double used = 0;
+  double used = 0;   // of all MTAs that share it
+  double used_here = 0;
   double limit = 0;
   std::string period;   // "minute", "10 minutes", "day", to follow "per"
   std::string verdict;  // of name_of(); "none" if it only monitors; else the row's invalid word
@@ -80,11 +82,13 @@ struct Explanation {
   // In force: all mail passes, and the rest is what would be without it.
   std::optional<policyd::Pause> pause;
   std::vector<std::string> warnings;  // see usage/headlines.hpp
+  bool of_all = false;                // the other MTAs' figures are included
 };
 
-// Nothing else may use its connection meanwhile. An Error if the rules cannot be read.
+// Nothing else may use its connection meanwhile. Without `ask_others`, or if that fails, by this
+// host's figures alone. An Error if the rules cannot be read.
 Result<Explanation> explain(const Tables& tables, const policyd::Config& config, const Mail& mail,
-                            policyd::TimePoint now);
+                            policyd::TimePoint now, const AskOthers& ask_others = {});
 
 // The answer that decides what happens to the mail.
 const policyd::Verdict& final_verdict(const Explanation& explanation);

@@ -23,6 +23,7 @@ nlohmann::json json_of(const ExplainedLimit& limit) {
       {"key", limit.track_key},
       {"unit", limit.unit},
       {"used", limit.used},
+      {"used_here", limit.used_here},
       {"limit", limit.limit},
       {"period", limit.period},
       {"verdict", limit.verdict},
@@ -85,6 +86,7 @@ nlohmann::json json_of(const Mail& mail, const Explanation& explanation) {
           {"policies", policies},
           {"limits", limits},
           {"modules", modules},
+          {"all_mtas", explanation.of_all},
           {"notes", explanation.notes}};
 }
 

@@ -161,6 +161,14 @@ void count(ExplainedLimit& out, policyd::Counter counter, const policyd::Quota& 
   }
 }
 
+// What of it is this host's own part.
+double use_of(policyd::Counter counter, const ExplainedLimit& all, const policyd::Quota& quota,
+              bool windowed, TimePoint now) {
+  if (!windowed) return all.used;
+  counter.window.advance(now, std::chrono::seconds{quota.period_s});
+  return static_cast<double>(counter.window.use());
+}
+
 void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
                 const policyd::Config& config, const policyd::Request& request,
                 const policyd::Policy& policy, const policyd::Extensions& extensions,
@@ -184,8 +192,10 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       explained.period = policyd::period_in_words(std::chrono::seconds{quota.period_s});
       explained.verdict = verdict_of(quota.verdict);
       const double asked = messages ? 1 : std::max(1.0, kib(request.size_bytes));
-      count(explained, store.stored(limit.id, explained.track_key), quota, asked, windowed,
-            store.now());
+      const auto& counter = store.counter(limit.id, explained.track_key);
+      count(explained, counter, quota, asked, windowed, store.now());
+      explained.used_here = use_of(store.stored(limit.id, explained.track_key), explained, quota,
+                                   windowed, store.now());
       used_up = used_up || explained.full;
       out.push_back(std::move(explained));
     }
@@ -217,7 +227,7 @@ void add_accounting(std::vector<ExplainedLimit>& out, policyd::ReadingTransactio
     const auto add = [&](const char* unit, std::int64_t so_far, std::int64_t limit, bool full) {
       if (limit == 0) return;
       explained.unit = unit;
-      explained.used = static_cast<double>(so_far);
+      explained.used = explained.used_here = static_cast<double>(so_far);
       explained.limit = static_cast<double>(limit);
       explained.full = full;
       out.push_back(explained);

@@ -8,6 +8,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "daemon/base/ascii.hpp"
+#include "daemon/cluster/count/counter_name.hpp"
 #include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
 #include "daemon/counting/window.hpp"
@@ -32,7 +34,7 @@ struct Counter {
   std::string_view state;
 };
 
-void count_window(Use& use, const Counter& counter, TimePoint now) {
+void count_window(Use& use, const Counter& counter, const policyd::Window* others, TimePoint now) {
   const Millis period = use.rate.period;
   auto window = policyd::Window::parse(counter.state, counter.value, counter.last_update_s);
   if (!window) {
@@ -40,6 +42,8 @@ void count_window(Use& use, const Counter& counter, TimePoint now) {
     window = policyd::Window::of_counter(counter.value, from_seconds(counter.last_update_s, now));
   }
   window->advance(now, period);
+  use.used_here = static_cast<std::int64_t>(window->use());
+  if (others != nullptr) window->merge(*others);
   use.used = static_cast<std::int64_t>(window->use());
   if (use.used < use.rate.amount) return;
   use.next_free = window->free_at(period, static_cast<std::uint64_t>(use.rate.amount), 1);
@@ -50,7 +54,7 @@ void count_decay(Use& use, const Counter& counter, TimePoint now) {
   const auto limit = static_cast<double>(use.rate.amount);
   const double current =
       policyd::decayed(counter.value, counter.last_update_s, policyd::to_seconds(now), period_s);
-  use.used = static_cast<std::int64_t>(std::ceil(current));
+  use.used = use.used_here = static_cast<std::int64_t>(std::ceil(current));
   if (!policyd::decay_exceeded(current, limit)) return;
   const auto free_s =
       policyd::decay_free_at_s(counter.value, counter.last_update_s, period_s, limit);
@@ -119,41 +123,74 @@ class Collector {
 
   [[nodiscard]] const ActiveRows& rows() const { return rows_; }
 
+  // What the other MTAs have counted; before the rows are taken.
+  void set_others(OtherParts others) {
+    others_ = std::move(others);
+    usage_.of_all = true;
+    for (auto& [name, window] : others_) {
+      const auto found = rows_.find(id_of(name));
+      if (found != rows_.end()) window.advance(query_.now, found->second.rate.period);
+    }
+  }
+
   // QuotasLimitsID, TrackKey, LastUpdate, Counter, State.
   void take(const policyd::sql::Statement& row) {
     const auto found = rows_.find(row.integer(0));
     if (found == rows_.end()) return;
-    const ActiveRow& limit = found->second;
-    const Counter counter{row.real(3), row.real(2), {}};
-    if (counter.last_update_s <= limit.empty_before_s || !(counter.value > 0)) return;
-    const bool shared = row.text(1) == kSharedKey && query_.shared.contains(found->first);
-    if (query_.filter && !shared && !query_.filter->shows(row.text(1))) return;
-    if (exceptions_.hold(limit.limit, row.text(1))) return;
-    ++usage_.active;
-    // Without new mail the use only falls, so the stored value is an upper bound.
-    const double bound = 100.0 * std::ceil(counter.value) / static_cast<double>(limit.rate.amount);
-    if (usage_.uses.size() >= query_.max && is_less_full(bound, limit.monitors)) return;
-    evaluate(row, found->first, limit, counter);
+    Counter counter{row.real(3), row.real(2), {}};
+    if (counter.last_update_s <= found->second.empty_before_s || !(counter.value > 0)) return;
+    counter.state = row.blob(4);
+    if (others_.empty()) return consider(*found, row.text(1), counter, nullptr);
+    const auto others = others_.find(policyd::counter_name(row.integer(0), row.text(1)));
+    if (others == others_.end()) return consider(*found, row.text(1), counter, nullptr);
+    consider(*found, row.text(1), counter, &others->second);
+    others_.erase(others);
   }
 
   Usage finish() {
+    // Counted on other hosts alone.
+    for (const auto& [name, window] : others_) {
+      const auto found = rows_.find(id_of(name));
+      const std::string_view key = std::string_view{name}.substr(name.find(':') + 1);
+      if (found != rows_.end() && window.use() > 0) consider(*found, key, {}, &window);
+    }
     std::sort(usage_.uses.begin(), usage_.uses.end(), is_fuller);
     return std::move(usage_);
   }
 
  private:
-  void evaluate(const policyd::sql::Statement& row, std::int64_t limit_id, const ActiveRow& limit,
-                Counter counter) {
+  static std::int64_t id_of(const std::string& name) {
+    return policyd::parse_number<std::int64_t>(std::string_view{name}.substr(0, name.find(':')))
+        .value_or(0);
+  }
+
+  void consider(const ActiveRows::value_type& row, std::string_view key, const Counter& counter,
+                const policyd::Window* others) {
+    const auto& [limit_id, limit] = row;
+    const bool shared = key == kSharedKey && query_.shared.contains(limit_id);
+    if (query_.filter && !shared && !query_.filter->shows(key)) return;
+    if (exceptions_.hold(limit.limit, key)) return;
+    ++usage_.active;
+    // Without new mail the use only falls, so the stored value is an upper bound.
+    const double used =
+        std::ceil(counter.value) + (others == nullptr ? 0 : static_cast<double>(others->use()));
+    const double bound = 100.0 * used / static_cast<double>(limit.rate.amount);
+    if (usage_.uses.size() >= query_.max && is_less_full(bound, limit.monitors)) return;
+    evaluate(row, key, counter, others);
+  }
+
+  void evaluate(const ActiveRows::value_type& row, std::string_view key, const Counter& counter,
+                const policyd::Window* others) {
+    const auto& [limit_id, limit] = row;
     Use use;
     use.limit = limit.limit;
     use.limit_id = limit_id;
     use.rate = limit.rate;
     use.monitored = limit.monitors;
-    counter.state = row.blob(4);
     if (query_.decay) {
       count_decay(use, counter, query_.now);
     } else {
-      count_window(use, counter, query_.now);
+      count_window(use, counter, others, query_.now);
     }
     if (use.used <= 0) {
       --usage_.active;
@@ -165,7 +202,7 @@ class Collector {
         use.percent() < uses.front().percent()) {
       return;
     }
-    use.key = std::string{row.text(1)};
+    use.key = std::string{key};
     if (full && !is_fuller(use, uses.front())) return;
     if (full) {
       std::pop_heap(uses.begin(), uses.end(), is_fuller);
@@ -190,6 +227,7 @@ class Collector {
   const UsageQuery& query_;
   ActiveRows rows_;
   Exceptions exceptions_;
+  OtherParts others_;
   Usage usage_;
 };
 
@@ -253,6 +291,11 @@ Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& l
     keys = std::move(*spelled);
   }
   if (keys && !query.shared.empty()) keys->emplace_back(kSharedKey);
+  if (query.ask_others && !query.decay) {
+    std::vector<std::int64_t> ids;
+    for (const auto& [id, limit] : collector.rows()) ids.push_back(id);
+    if (auto others = query.ask_others(ids, keys)) collector.set_others(std::move(*others));
+  }
   auto done =
       keys ? look_up(tables, *keys, state, collector) : scan(tables, query, state, collector);
   if (!done) return tl::unexpected{done.error()};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plugin/rows/limits.hpp"
+#include "plugin/usage/other_parts.hpp"
 #include "plugin/usage/track_key.hpp"
 
 namespace limits {
@@ -21,7 +22,8 @@ struct Use {
   std::int64_t limit_id = 0;  // quotas_limits
   Rate rate;
   std::string key;        // TrackKey
-  std::int64_t used = 0;  // messages, or KiB
+  std::int64_t used = 0;  // messages, or KiB, of all MTAs that share the limit
+  std::int64_t used_here = 0;
   // When one more message (or KiB) passes if no other mail arrives; none if one passes now.
   std::optional<policyd::TimePoint> next_free;
 
@@ -41,11 +43,13 @@ struct UsageQuery {
   std::unordered_set<std::int64_t> shared = {};
   std::optional<std::int64_t> limit;                          // only of the limit with this ID
   std::size_t max = std::numeric_limits<std::size_t>::max();  // only the fullest ones
+  AskOthers ask_others = {};                                  // empty: this host's figures alone
 };
 
 struct Usage {
   std::vector<Use> uses;   // those that refuse now first, then the fullest
   std::size_t active = 0;  // non-empty counters, including those that are not in `uses`
+  bool of_all = false;     // the other MTAs' figures are included
 };
 
 // Non-empty counters of enabled limits. A million of them take a third of a second: only those that

@@ -64,11 +64,12 @@ struct Layout {
   bool narrow = false;          // without PERCENT, which follows from USED, and with shorter titles
 };
 
-std::vector<Column> columns_of(const Layout& layout, bool refusals) {
+std::vector<Column> columns_of(const Layout& layout, bool refusals, bool of_all) {
   std::vector<Column> columns = {{"WHO", false, Shrinks::last},
-                                 {layout.narrow ? "DIR" : "DIRECTION"},
-                                 {"USED", true},
-                                 {"PERIOD"}};
+                                 {layout.narrow ? "DIR" : "DIRECTION"}};
+  if (of_all) columns.push_back({"HERE", true});
+  columns.push_back({!of_all ? "USED" : layout.narrow ? "ALL" : "ALL MTAS", true});
+  columns.push_back({"PERIOD"});
   if (!layout.narrow) columns.push_back({"PERCENT", true});
   if (layout.bar != 0) columns.push_back({""});
   columns.push_back({layout.narrow ? "NEXT" : "NEXT MAIL", false, Shrinks::first});
@@ -79,15 +80,15 @@ std::vector<Column> columns_of(const Layout& layout, bool refusals) {
 
 Table make_table(const UsageView& view, const Layout& layout) {
   const bool refusals = !view.news.refusals.empty();
-  Table table{columns_of(layout, refusals)};
+  const bool of_all = view.usage.of_all;
+  Table table{columns_of(layout, refusals, of_all)};
   for (const Use& use : view.usage.uses) {
     const StoredLimit& limit = view.all.limits[use.limit];
     const Colour colour = colour_of(use.percent());
-    std::vector<Cell> row = {
-        {key_text(use.key)},
-        {direction_text(limit)},
-        {format_used(use.used, use.rate), layout.narrow ? colour : Colour::none},
-        {format_period(use.rate.period)}};
+    std::vector<Cell> row = {{key_text(use.key)}, {direction_text(limit)}};
+    if (of_all) row.push_back({format_amount(use.rate.unit, use.used_here)});
+    row.push_back({format_used(use.used, use.rate), layout.narrow ? colour : Colour::none});
+    row.push_back({format_period(use.rate.period)});
     // Rounded down: 100% is full.
     if (!layout.narrow) row.push_back({fmt::format("{}%", std::floor(use.percent())), colour});
     if (layout.bar != 0) row.push_back({bar(use.percent(), layout.bar), colour});
@@ -197,6 +198,7 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
           {"who", key_text(use.key)},
           {"direction", direction_text(limit)},
           {"used", use.used},
+          {"used_here", use.used_here},
           {"amount", use.rate.amount},
           {"unit", use.rate.unit == Unit::messages ? "messages" : "KiB"},
           {"period_s", use.rate.period.count()},
@@ -222,8 +224,8 @@ void print_usage(const UsageView& view, Output& output) {
   } else {
     print_table(view, output);
     if (!view.news.refusals.empty()) {
-      output.line(fmt::format("Refused since the daemon was started, {}.",
-                              local_time_text(view.news.started)));
+      output.line(fmt::format("Refused {}since the daemon was started, {}.",
+                              usage.of_all ? "here " : "", local_time_text(view.news.started)));
     }
   }
   if (usage.uses.size() < usage.active) {
@@ -258,6 +260,7 @@ nlohmann::json json_of(const UsageView& view) {
   if (view.news.trouble) trouble = view.news.trouble->what;
   return {{"now", policyd::to_seconds(view.query.now)},
           {"counters", view.usage.active},
+          {"all_mtas", view.usage.of_all},
           {"usage", list},
           {"daemon", view.news.running},
           {"refused_since", since},

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,16 @@ namespace policyd {
 
 inline std::string counter_name(std::int64_t limit_id, std::string_view track_key) {
   return fmt::format("{}:{}", limit_id, track_key);
+}
+
+// Matches the keys of all counters, or of all of one limit, for SCAN.
+inline std::string counters_pattern(std::string_view prefix, std::optional<std::int64_t> limit_id) {
+  std::string pattern;
+  for (const char c : prefix) {
+    if (std::string_view{"*?[]\\"}.find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return limit_id ? fmt::format("{}c:{}:*", pattern, *limit_id) : pattern + "c:*";
 }
 
 // For tables that are searched without a string of their own.
