@@ -63,6 +63,11 @@ void Engine::ask(std::shared_ptr<Pending> pending) {
   enqueue({std::move(pending), {}, {}, {}, {}});
 }
 
+void Engine::in_batch(Store::Decide work, Store::Done done) {
+  works_.push_back({std::move(work), std::move(done)});
+  enqueue({});
+}
+
 void Engine::enqueue(Item item) {
   if (waiting_.empty()) batch_began_ = Steady::now();
   waiting_.push_back(std::move(item));
@@ -105,12 +110,15 @@ void Engine::begin_batch() {
   }
   store_.commit(
       clock_(), uses_, [this](Transaction& store) { decide(store); },
-      [this](Store::Outcome) { answer_all(); });
+      [this](Store::Outcome outcome) { answer_all(outcome); });
 }
 
 void Engine::decide(Transaction& store) {
   paused_ = pause_.in_force(store.now());
+  done_ = std::exchange(works_, {});
+  for (const Work& work : done_) work.run(store);
   for (Item& item : batch_) {
+    if (!item.pending) continue;  // stands for work
     auto verdict = decide_one(item, store);
     if (!verdict) continue;
     if (item.granted) settle(*item.granted, store);
@@ -135,14 +143,15 @@ Engine::Statistics Engine::statistics() const {
   return now;
 }
 
-void Engine::answer_all() {
+void Engine::answer_all(Store::Outcome outcome) {
   // A connection may ask its next question at once; it waits for the next batch.
   for (Item& item : batch_) {
-    if (!item.pending) continue;  // parked
+    if (!item.pending) continue;  // parked, or work
     item.pending->answer(item.verdict);
     for (const auto& repeat : item.repeats) repeat->answer(repeated(item.verdict));
   }
   batch_.clear();
+  for (const Work& work : std::exchange(done_, {})) work.done(outcome);
   if (waiting_.empty() || std::exchange(flush_posted_, true)) return;
   loop_.post(guard_.wrap([this] { flush(); }));
 }

@@ -53,6 +53,8 @@ class Engine {
 
   // shared_ptr: a connection may close while its question is decided.
   void ask(std::shared_ptr<Pending> pending);
+  // Runs `work` at the beginning of a batch, with its transaction, and then `done`.
+  void in_batch(Store::Decide work, Store::Done done);
   // Decides the questions received so far, before the loop stops.
   void finish();
   // At shutdown: writes the open sessions to session_tracking, for the next process.
@@ -71,7 +73,7 @@ class Engine {
 
  private:
   struct Item {
-    std::shared_ptr<Pending> pending;  // null once it is parked
+    std::shared_ptr<Pending> pending;  // null once it is parked, and if it stands for work
     Verdict verdict;                   // also what modules said before it was parked
     std::optional<Lookups> lookups;    // once they are done
     std::optional<Granted> granted;    // once the other MTAs have answered
@@ -84,7 +86,7 @@ class Engine {
   void flush();
   void begin_batch();
   void decide(Transaction& store);
-  void answer_all();
+  void answer_all(Store::Outcome outcome);
   // No verdict if the question waits for others; then it has been moved out of the item.
   std::optional<Verdict> decide_one(Item& item, Transaction& store);
   std::optional<Verdict> decide_rcpt(Item& item, Transaction& store);
@@ -126,6 +128,12 @@ class Engine {
 
   std::vector<Item> waiting_;  // for the next batch
   std::vector<Item> batch_;    // being decided and committed
+  struct Work {
+    Store::Decide run;
+    Store::Done done;
+  };
+  std::vector<Work> works_;  // of in_batch: waiting; an empty item is enqueued for each
+  std::vector<Work> done_;   // of the batch
   // Questions that wait for the DNS or the other MTAs, by instance, state and recipient, until they
   // are decided.
   std::unordered_map<std::string, Item> parked_;

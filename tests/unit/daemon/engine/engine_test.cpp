@@ -63,6 +63,30 @@ TEST_F(EngineTest, DecidesQuestionsOfOneBatchOneAfterAnother) {
   EXPECT_EQ(counter(), "10");
 }
 
+TEST_F(EngineTest, RunsWorkAtTheBeginningOfABatch) {
+  start();
+  std::vector<Store::Outcome> done;
+  const auto full = [](Transaction& store) {
+    Counter& counter = store.counter(4, "Sender:alice@example.org");
+    add(store, counter, 10, store.now());
+  };
+  const auto asker = ask(rcpt("1.0"));
+  engine_->in_batch(full, [&](Store::Outcome outcome) { done.push_back(outcome); });
+  EXPECT_FALSE(engine_->idle());
+  loop_.run_posted();
+  EXPECT_EQ(asker->received.action, Action::defer);
+  EXPECT_EQ(done, std::vector{Store::Outcome::stored});
+  // Also without questions, and from within.
+  engine_->in_batch([](Transaction&) {},
+                    [&](Store::Outcome) {
+                      engine_->in_batch([](Transaction&) {},
+                                        [&](Store::Outcome outcome) { done.push_back(outcome); });
+                    });
+  loop_.run_posted();
+  EXPECT_EQ(done.size(), 2U);
+  EXPECT_TRUE(engine_->idle());
+}
+
 TEST_F(EngineTest, EndsABatchAtItsMaximumSize) {
   start();
   std::vector<std::string> instances;
