@@ -163,10 +163,15 @@ class Worker {
  private:
   std::unique_ptr<Cluster> make_cluster() {
     if (config_.cluster_url.empty()) return nullptr;
-    return std::make_unique<Cluster>(loop_, *log_, config_, [this] {
-      const auto& rules = store_.rules();
-      return rules ? rules->version : 0;
-    });
+    return std::make_unique<Cluster>(loop_, *log_, config_,
+                                     Cluster::Host{[this] {
+                                                     const auto& rules = store_.rules();
+                                                     return rules ? rules->version : 0;
+                                                   },
+                                                   [this](Store::Decide work, Store::Done done) {
+                                                     engine_.in_batch(std::move(work),
+                                                                      std::move(done));
+                                                   }});
   }
 
   // All hosts of a cluster count by the engine's.

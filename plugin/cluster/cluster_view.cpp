@@ -33,10 +33,14 @@ std::string clock_text(double ahead) {
 
 }  // namespace
 
+bool is_in_cluster(const DaemonConfig& daemon) {
+  return daemon.configured && daemon.read && !daemon.config.cluster_url.empty();
+}
+
 ClusterView view_cluster(const DaemonConfig& daemon) {
   ClusterView view;
   const policyd::Config& config = daemon.config;
-  if (!daemon.configured || !daemon.read || config.cluster_url.empty()) return view;
+  if (!is_in_cluster(daemon)) return view;
   view.configured = true;
   view.engine = engine_text(config.cluster_url);
   view.node = policyd::node_name_of(config);
@@ -108,11 +112,6 @@ std::string sharing_line(const ClusterView& view) {
                        escaped(view.trouble));
   }
   return fmt::format("Limits are shared by {}.", counted(view.figures->hosts, "host"));
-}
-
-std::string part_note(const DaemonConfig& daemon) {
-  if (!daemon.configured || daemon.config.cluster_url.empty()) return {};
-  return "these figures are this host's part; a limit holds for all hosts of the cluster together.";
 }
 
 }  // namespace limits

@@ -24,6 +24,8 @@ struct ClusterView {
 };
 
 ClusterView view_cluster(const DaemonConfig& daemon);
+// Whether [cluster] url is set, for the daemon of this database.
+bool is_in_cluster(const DaemonConfig& daemon);
 
 nlohmann::json cluster_json(const ClusterView& view);
 // An aligned table; one line without [cluster] url.
@@ -31,8 +33,5 @@ void print_cluster(const ClusterView& view, const TypedAdvice& advice, Output& o
 
 // "Limits are shared by 3 hosts.", or why not; empty without [cluster] url.
 std::string sharing_line(const ClusterView& view);
-
-// What the figures of one host are; empty without [cluster] url.
-std::string part_note(const DaemonConfig& daemon);
 
 }  // namespace limits

@@ -6,7 +6,9 @@
 #include <array>
 
 #include "daemon/base/shell_words.hpp"
+#include "plugin/cluster/cluster_reset.hpp"
 #include "plugin/cluster/cluster_view.hpp"
+#include "plugin/cluster/shared_figures.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -83,11 +85,7 @@ std::string reset_name(const std::string& key) {
 // Counters that `who` shares with everybody in a limit, and full ones that it shares with others,
 // and how to clear them.
 Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimits& all,
-                                            const std::string& who, const DaemonConfig& daemon,
-                                            policyd::TimePoint now) {
-  UsageQuery query;
-  query.now = now;
-  query.decay = daemon.decays();
+                                            const std::string& who, UsageQuery query) {
   query.filter.emplace(who);
   auto rows = shared_rows_of(tables, all.limits, who);
   if (!rows) return tl::unexpected{rows.error()};
@@ -119,67 +117,159 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
   return out;
 }
 
+// What was cleared, or would be.
 struct Report {
-  std::string sentence;
+  std::optional<std::string> who;  // by the name by which it is counted
+  policyd::ResetRequest counters;
+  std::string of_limits;  // "limit 3"; empty if there was nothing here
+  std::size_t here = 0;   // counters
+  DaemonConfig daemon;
   std::vector<std::string> notes;
 };
 
-Result<Report> reset(ChangeSet& changes, const AllLimits& all, Request request,
-                     const DaemonConfig& daemon, policyd::TimePoint now) {
-  if (request.who) request.who = counted_name(changes.tables(), daemon.config, *request.who);
-  const auto ids = limit_ids_of(all, request.limit);
+Result<std::size_t> count_counters(const Tables& tables, const std::vector<std::int64_t>& ids) {
+  std::size_t count = 0;
+  for (const std::int64_t id : ids) {
+    auto done = tables.each(
+        "SELECT count(*) FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND Counter > 0", {id},
+        [&](const policyd::sql::Statement& row) {
+          count += static_cast<std::size_t>(row.integer(0));
+        });
+    if (!done) return tl::unexpected{done.error()};
+  }
+  return count;
+}
+
+Result<void> reset(ChangeSet& changes, const AllLimits& all, const Request& request,
+                   Report& report) {
+  if (request.who) {
+    report.who = counted_name(changes.tables(), report.daemon.config, *request.who);
+  }
+  auto ids = limit_ids_of(all, request.limit);
   if (!ids) return tl::unexpected{ids.error()};
-  std::optional<std::vector<std::string>> keys;
-  if (request.who) {
-    auto own = with_other_spellings(changes.tables(),
-                                    own_keys(*request.who, prefix_lengths_of(all.limits)));
-    if (!own) return tl::unexpected{own.error()};
-    keys = std::move(*own);
+  report.counters.limit_ids = *ids;
+  if (!report.who) {
+    const auto count = count_counters(changes.tables(), *ids);
+    if (!count) return tl::unexpected{count.error()};
+    report.here = *count;
+    clear_counters(changes, *ids, std::nullopt);
+    return {};
   }
-  const auto cleared = clear_counters(changes, *ids, keys);
-  Report out;
+  auto keys =
+      with_other_spellings(changes.tables(), own_keys(*report.who, prefix_lengths_of(all.limits)));
+  if (!keys) return tl::unexpected{keys.error()};
+  report.counters.keys = std::move(*keys);
+  const auto cleared = clear_counters(changes, *ids, report.counters.keys);
+  report.here = cleared.size();
+  if (!cleared.empty()) report.of_limits = limits_in(all, cleared);
+  return {};
+}
+
+Result<void> note_what_is_full(Report& report, const Tables& tables, UsageQuery query) {
+  if (!report.who) return {};
+  const auto all = read_limits(tables);
+  if (!all) return tl::unexpected{all.error()};
+  query.decay = report.daemon.decays();
+  auto notes = still_full(tables, *all, *report.who, std::move(query));
+  if (!notes) return tl::unexpected{notes.error()};
+  report.notes = std::move(*notes);
+  return {};
+}
+
+std::string sentence_of(const Report& report, const Request& request, const ClusterReset& all) {
   const std::string_view verb = request.dry ? "Would clear" : "Cleared";
-  if (!request.who) {
-    out.sentence = fmt::format("{} all counters of limit {}.", verb, *request.limit);
-  } else if (cleared.empty()) {
-    out.sentence = fmt::format("There were no counters of {} to clear.", shown(*request.who));
-  } else {
-    out.sentence = fmt::format("{} the counters of {} in {}.", verb, shown(*request.who),
-                               limits_in(all, cleared));
+  if (!report.who) return fmt::format("{} all counters of limit {}.", verb, *request.limit);
+  const std::string who = shown(*report.who);
+  if (!report.of_limits.empty()) {
+    return fmt::format("{} the counters of {} in {}.", verb, who, report.of_limits);
   }
-  if (request.who) {
-    auto notes = still_full(changes.tables(), all, *request.who, daemon, now);
-    if (!notes) return tl::unexpected{notes.error()};
-    out.notes = std::move(*notes);
+  if (all.cleared_elsewhere() > 0) {
+    return fmt::format("{} the counters of {} on other hosts.", verb, who);
   }
-  return out;
+  return fmt::format("There were no counters of {} to clear{}.", who,
+                     all.not_asked.empty() ? "" : " here");
+}
+
+// As it was typed, for later.
+std::string typed(const Request& request) {
+  std::string words = "carbonio-limits reset";
+  if (request.who) words += " " + policyd::shell_word(shown(*request.who));
+  if (request.limit) words += fmt::format(" --limit {}", *request.limit);
+  return words;
+}
+
+void print_hosts(const Report& report, const ClusterReset& all, Output& output) {
+  Table table{{{"HOST", false, Shrinks::last}, {"CLEARED"}}};
+  std::vector<std::string> silent;
+  for (const HostReset& host : all.hosts) {
+    const std::string name = host.name + (host.is_this ? " (this host)" : "");
+    if (!host.cleared) {
+      silent.push_back(escaped(host.name));
+      table.add({{name},
+                 {host.unseen.count() < 2
+                      ? "no answer"
+                      : fmt::format("no answer, last seen {} s ago", host.unseen.count()),
+                  Colour::red}});
+      continue;
+    }
+    const std::size_t cleared = *host.cleared + (host.is_this ? report.here : 0);
+    table.add({{name}, {cleared == 0 ? "nothing to clear" : counted(cleared, "counter")}});
+  }
+  output.print(table);
+  if (silent.empty()) return;
+  output.note(fmt::format(
+      "{} {} not answered: {} them when {} back, before {} with the others again. (If Redis loses "
+      "its data before that, type this again.)",
+      join_with_and(silent), of_number(silent.size(), "has", "have"),
+      of_number(silent.size(), "it clears", "they clear"),
+      of_number(silent.size(), "it is", "they are"),
+      of_number(silent.size(), "it counts", "they count")));
 }
 
 Outcome run_reset(const Arguments& arguments, Context& context) {
   const auto request = request_of(arguments);
   if (!request) return tl::unexpected{request.error()};
   Report report;
+  UsageQuery query;
+  query.now = context.now;
   auto done = change_database(
       arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        report.daemon = daemon;
         ChangeSet changes{tables};
         if (auto begun = changes.begin(); !begun) return begun;
         const auto all = read_limits(tables);
         if (!all) return tl::unexpected{all.error()};
-        auto result = reset(changes, *all, *request, daemon, context.now);
-        if (!result) return tl::unexpected{result.error()};
-        report = std::move(*result);
-        if (!part_note(daemon).empty()) {
-          report.notes.emplace_back(
-              "this clears what this host counted; run it on the other hosts of the cluster, too.");
-        }
-        return request->dry ? changes.result() : changes.commit();
+        if (auto cleared = reset(changes, *all, *request, report); !cleared) return cleared;
+        if (!request->dry) return changes.commit();
+        if (auto noted = note_what_is_full(report, tables, query); !noted) return noted;
+        return changes.result();
       });
   if (!done) return done;
-  context.output.line(report.sentence);
+  ClusterReset all;
+  if (!request->dry) {
+    all = reset_on_all_hosts(report.daemon, report.counters);
+    done = with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
+      SharedFigures figures{daemon};
+      query.now = figures.now().value_or(query.now);
+      query.ask_others = figures.asking();
+      return note_what_is_full(report, tables, query);
+    });
+  }
+  context.output.line(sentence_of(report, *request, all));
+  if (request->dry && is_in_cluster(report.daemon)) {
+    context.output.note("the other hosts of the cluster would clear theirs, too.");
+  }
+  if (all.configured && all.not_asked.empty()) print_hosts(report, all, context.output);
+  if (!all.not_asked.empty()) {
+    context.output.note(context.advice.complete(
+        fmt::format("the other hosts of the cluster were not told: {}. Once limits are shared "
+                    "again: {}",
+                    escaped(all.not_asked), typed(*request))));
+  }
   for (const std::string& note : report.notes) {
     context.output.note(context.advice.complete(note));  // it ends with what is to be typed
   }
-  return {};
+  return done;
 }
 
 }  // namespace
@@ -191,7 +281,9 @@ const Command kReset = {
     "The next mail of ADDRESS then passes; the limits stay in place. ADDRESS is a mail address, a "
     "domain (the counters of the domain as a whole), an IP address, a network as 'usage' shows it, "
     "or a login name. Counters that ADDRESS shares with others are kept; full ones, "
-    "and those of everybody in a limit, are reported.",
+    "and those of everybody in a limit, are reported.\n"
+    "In a cluster all hosts clear them, and the command waits some seconds until they have; "
+    "a host that is away does so when it is back, before it counts with the others again.",
     "reset alice@example.org\n"
     "reset example.org --limit 5\n"
     "reset --limit 3",

@@ -16,6 +16,7 @@ ORDER = """
     daemon/store/recovery daemon/store/sqlite daemon/events daemon/dns daemon/modules/text
     daemon/modules
     daemon/cluster daemon/cluster/count daemon/cluster/greylist daemon/cluster/rules
+    daemon/cluster/reset
     daemon/cluster/member daemon/engine
     daemon/net daemon/status
     daemon/cleanup daemon/process daemon

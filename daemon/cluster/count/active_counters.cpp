@@ -28,6 +28,11 @@ ActiveCounter* ActiveCounters::find(std::string_view name) {
   return at == counters_.end() ? nullptr : &at->second;
 }
 
+const ActiveCounter* ActiveCounters::find(std::string_view name) const {
+  const auto at = counters_.find(name);
+  return at == counters_.end() ? nullptr : &at->second;
+}
+
 void ActiveCounters::release(ActiveCounter& counter) {
   if (counter.questions > 0 || counter.allowed > 0 || counter.call != 0 || counter.unwritten)
     return;

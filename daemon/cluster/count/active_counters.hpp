@@ -47,6 +47,7 @@ class ActiveCounters : boost::noncopyable {
   ActiveCounter& open(std::int64_t limit_id, std::string_view track_key);
   ActiveCounter& open(std::string name);
   ActiveCounter* find(std::string_view name);
+  [[nodiscard]] const ActiveCounter* find(std::string_view name) const;
   // Forgets it if nothing is under way for it.
   void release(ActiveCounter& counter);
 

@@ -69,10 +69,6 @@ const Window* ClusterCounters::known_full(std::int64_t limit_id, std::string_vie
   return known_full_.find(counter_name(limit_id, track_key), now());
 }
 
-void ClusterCounters::forget(std::int64_t limit_id, std::string_view track_key) {
-  known_full_.forget(counter_name(limit_id, track_key));
-}
-
 void ClusterCounters::ask(std::vector<Wanted> wanted, Done done) {
   ++counts_.questions;
   AskedQuestion asked;
@@ -134,6 +130,16 @@ void ClusterCounters::time_writes() {
     writes_due_ = true;
     send();
   }));
+}
+
+void ClusterCounters::write_now() {
+  writes_due_ = true;
+  send();
+}
+
+bool ClusterCounters::is_written(std::int64_t limit_id, std::string_view track_key) const {
+  const ActiveCounter* counter = active_.find(counter_name(limit_id, track_key));
+  return counter == nullptr || !counter->unwritten;
 }
 
 // Sends as much as may be under way.

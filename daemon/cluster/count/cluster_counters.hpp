@@ -73,10 +73,14 @@ class ClusterCounters final : public SharedCounters {
                Millis period) override;
   [[nodiscard]] TimePoint now() const override { return clock_.now(); }
 
-  // A counter was reset on another host; all: the rules changed.
-  void forget(std::int64_t limit_id, std::string_view track_key);
+  // Which counters are full: some were reset, or the rules changed.
   void forget_all() { known_full_.forget_all(); }
   void set_rules_version(std::int64_t version) { self_.rules = version; }
+
+  // What was changed, not only within kWriteWithin.
+  void write_now();
+  // Whether what was changed of this counter has been sent.
+  [[nodiscard]] bool is_written(std::int64_t limit_id, std::string_view track_key) const;
 
   [[nodiscard]] bool sharing() const { return rejoin_.sharing(); }
   [[nodiscard]] Status status() const;

@@ -33,8 +33,4 @@ const Window* KnownFull::find(std::string_view name, TimePoint now) {
   return known->others.use() > 0 ? &known->others : nullptr;
 }
 
-void KnownFull::forget(std::string_view name) {
-  if (Entry* known = entry(name)) known->others = {};
-}
-
 }  // namespace policyd

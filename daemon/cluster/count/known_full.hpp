@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What the other MTAs had counted in counters that were full when the engine was last asked. Units
 // only leave with time, so a counter that is full by this is full; other than by a reset, of which
-// forget() tells, or at the latest the end of kTrusted. Bounded; the loop's thread.
+// forget_all() tells, or at the latest the end of kTrusted. Bounded; the loop's thread.
 #pragma once
 
 #include <string>
@@ -21,7 +21,6 @@ class KnownFull {
   void put(std::string_view name, Window others, Millis period, TimePoint now);
   // As of `now`; null if nothing is known, or nothing is left. Valid until the next call.
   const Window* find(std::string_view name, TimePoint now);
-  void forget(std::string_view name);
   void forget_all() { table_ = {}; }
   [[nodiscard]] std::size_t size() const { return table_.size(); }
 

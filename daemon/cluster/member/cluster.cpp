@@ -47,8 +47,7 @@ std::string installation_of(const Config& config) {
   return sha1_of(fmt::format("{}\n{}\n{}", machine, host_name(), config.database.string()));
 }
 
-Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config,
-                 std::function<std::int64_t()> rules_version)
+Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config, Host host)
     : loop_(loop),
       node_(node_name_of(config)),
       stored_(loop, log, config.database, config.table_prefix, wall_clock),
@@ -61,31 +60,44 @@ Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config,
     return;
   }
   redis_ = std::make_unique<HiredisClient>(
-      loop, HiredisSettings{*address, config.cluster_password_file}, [] {});
+      loop, HiredisSettings{*address, config.cluster_password_file}, [this] { look_for_resets(); });
   rules_.emplace(loop, log, *redis_,
                  RulesSync::Settings{database_of(config), config.cluster_prefix, node_},
-                 RulesSync::Ask{std::move(rules_version), [this] { return status().hosts; },
+                 RulesSync::Ask{std::move(host.rules_version), [this] { return status().hosts; },
                                 [this] {
                                   counters_.forget_all();
                                   counters_.set_rules_version(rules_->version());
+                                  look_for_resets();
                                 }});
+  resets_.emplace(
+      ResetSync::With{loop, *redis_, counters_, log},
+      ResetSync::Settings{{config.database, config.table_prefix}, config.cluster_prefix, node_},
+      ResetSync::Ask{[this] { return rules_->agrees(); }, std::move(host.in_batch)});
 }
 
-bool Cluster::WhileRulesAgree::ready() const {
-  return cluster_.redis_ && cluster_.redis_->ready() && cluster_.rules_->agrees();
+void Cluster::look_for_resets() {
+  if (!resets_) return;
+  if (!rules_->agrees()) resets_->rules_differ();
+  resets_->look();
 }
 
-const std::string& Cluster::WhileRulesAgree::trouble() const {
+bool Cluster::WhenCaughtUp::ready() const {
+  return cluster_.redis_ && cluster_.redis_->ready() && cluster_.rules_->agrees() &&
+         cluster_.resets_->caught_up();
+}
+
+const std::string& Cluster::WhenCaughtUp::trouble() const {
   if (!cluster_.redis_) return cluster_.trouble_;
   if (!cluster_.redis_->ready()) return cluster_.redis_->trouble();
+  if (cluster_.rules_->agrees()) return cluster_.resetting_;
   return cluster_.rules_->trouble().empty() ? cluster_.comparing_ : cluster_.rules_->trouble();
 }
 
-std::uint64_t Cluster::WhileRulesAgree::connections() const {
+std::uint64_t Cluster::WhenCaughtUp::connections() const {
   return cluster_.redis_ ? cluster_.redis_->connections() : 0;
 }
 
-void Cluster::WhileRulesAgree::command(std::vector<std::string> words, Done done) {
+void Cluster::WhenCaughtUp::command(std::vector<std::string> words, Done done) {
   if (ready()) return cluster_.redis_->command(std::move(words), std::move(done));
   cluster_.loop_.post(
       cluster_.guard_.wrap([done = std::move(done), why = trouble()] { done(failure(why)); }));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // This host's part in a cluster of MTAs: the connection to Redis, the rules that all share, and
-// counters and triplets, which are shared while the rules agree. Made only with [cluster] url. The
-// loop's thread.
+// counters and triplets, which are shared while the rules agree and all resets are done. Made only
+// with [cluster] url. The loop's thread.
 #pragma once
 
 #include <boost/core/noncopyable.hpp>
@@ -14,6 +14,7 @@
 #include "daemon/cluster/count/stored_counters.hpp"
 #include "daemon/cluster/greylist/cluster_greylisting.hpp"
 #include "daemon/cluster/hiredis_client.hpp"
+#include "daemon/cluster/reset/reset_sync.hpp"
 #include "daemon/cluster/rules/rules_sync.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/log/maillog.hpp"
@@ -28,10 +29,12 @@ std::string installation_of(const Config& config);
 
 class Cluster : boost::noncopyable {
  public:
-  // `rules_version` is that of the rules in force on this host; 0: none. A url that cannot be used
-  // is trouble, as an engine that cannot be reached.
-  Cluster(EpollLoop& loop, Maillog& log, const Config& config,
-          std::function<std::int64_t()> rules_version);
+  struct Host {
+    std::function<std::int64_t()> rules_version;               // in force here; 0: none
+    std::function<void(Store::Decide, Store::Done)> in_batch;  // of the engine
+  };
+  // A url that cannot be used is trouble, as an engine that cannot be reached.
+  Cluster(EpollLoop& loop, Maillog& log, const Config& config, Host host);
 
   [[nodiscard]] SharedCounters& counters() { return counters_; }
   [[nodiscard]] SharedGreylisting& greylisting() { return greylisting_; }
@@ -41,10 +44,11 @@ class Cluster : boost::noncopyable {
   [[nodiscard]] const std::string& node() const { return node_; }
 
  private:
-  // Redis as the counters see it: not ready while the rules of this host are not the cluster's.
-  class WhileRulesAgree final : public Redis {
+  // Redis as the counters see it: not ready while the rules of this host are not the cluster's, or
+  // it has resets to do.
+  class WhenCaughtUp final : public Redis {
    public:
-    explicit WhileRulesAgree(Cluster& cluster) : cluster_(cluster) {}
+    explicit WhenCaughtUp(Cluster& cluster) : cluster_(cluster) {}
     [[nodiscard]] bool ready() const override;
     [[nodiscard]] const std::string& trouble() const override;
     [[nodiscard]] std::uint64_t connections() const override;
@@ -54,15 +58,19 @@ class Cluster : boost::noncopyable {
     Cluster& cluster_;
   };
 
+  void look_for_resets();
+
   EventLoop& loop_;
   const std::string node_;
   std::string trouble_;  // the url's; otherwise empty
   const std::string comparing_ = "the rules of this host are being compared with the cluster's";
+  const std::string resetting_ = "this host is doing the resets that it has missed";
   std::unique_ptr<HiredisClient> redis_;
   std::optional<RulesSync> rules_;
-  WhileRulesAgree gate_{*this};
+  WhenCaughtUp gate_{*this};
   StoredCounters stored_;
   ClusterCounters counters_;
+  std::optional<ResetSync> resets_;
   ClusterGreylisting greylisting_;
   EventLoop::Guard guard_;
 };

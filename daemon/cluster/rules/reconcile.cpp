@@ -263,7 +263,8 @@ Result<void> forget_published(const RuleDatabase& database) {
   if (!session) return tl::unexpected{session.error()};
   auto done = sql::execute_or_explain(
       (*session)->db(),
-      sql::with_prefix("DELETE FROM {p}limits_cluster; DELETE FROM {p}limits_cluster_past",
+      sql::with_prefix("DELETE FROM {p}limits_cluster; DELETE FROM {p}limits_cluster_past; "
+                       "DROP TABLE IF EXISTS {p}limits_cluster_resets",
                        database.table_prefix));
   if (done) done = (*session)->commit();
   return done;

@@ -75,7 +75,8 @@ std::vector<std::filesystem::path> kept_rules(const RuleDatabase& database);
 enum class RuleChoice : std::uint8_t { theirs, ours };
 Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice);
 
-// For `carbonio-limits cluster leave`: what was published is no longer known.
+// For `carbonio-limits cluster leave`: what was published, and which resets were done
+// (reset/reset_record), is no longer known.
 Result<void> forget_published(const RuleDatabase& database);
 
 }  // namespace policyd

@@ -221,7 +221,7 @@ TEST_F(ClusterCountersTest, ForgetsWhatIsFull) {
     EXPECT_NE(counters_->known_full(4, "b"), nullptr);
   };
   learn();
-  counters_->forget(4, "b");
+  counters_->forget_all();
   EXPECT_EQ(counters_->known_full(4, "b"), nullptr);
   learn();
   counters_->forget_all();

@@ -225,7 +225,7 @@ TEST_F(SharedByHosts, ResetsAreSeenByTheOthers) {
   for (const auto& host : hosts_) {
     host->own["a"] = {};
     host->counters.changed(4, "a", {}, kHour);
-    host->counters.forget(4, "a");
+    host->counters.forget_all();
   }
   run_all(Millis{300});
   EXPECT_EQ(stored("a"), 0u);
