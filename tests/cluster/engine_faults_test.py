@@ -126,6 +126,8 @@ class Faults(ClusterTest):
         answers = [self.prompt(daemon) for daemon in hosts for _ in range(8)]
         # Alone each lets 30 / 3 pass, with what it had let pass before.
         self.assertEqual(answers.count("DUNNO"), 15)
+        for daemon in hosts:
+            self.wait_until_alone(daemon)
         self.engine.signal(signal.SIGCONT)
         for daemon in hosts:
             self.wait_until_shared(daemon, 3)
