@@ -110,9 +110,14 @@ void EpollLoop::run() {
 }
 
 void EpollLoop::turn() {
+  ++turns_;
   std::array<epoll_event, kMaxPerTurn> events;  // filled by the kernel
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                  milliseconds_to_wait());
+  {
+    const std::lock_guard lock{mutex_};
+    waiting_ = false;
+  }
   const std::span ready{events.data(), static_cast<std::size_t>(std::max(count, 0))};
   for (const epoll_event& event : ready) {
     if (event.data.ptr != nullptr) static_cast<Client*>(event.data.ptr)->ready(event.events);
@@ -141,7 +146,6 @@ int EpollLoop::milliseconds_to_wait() {
 void EpollLoop::run_posted() {
   {
     const std::lock_guard lock{mutex_};
-    waiting_ = false;
     running_.swap(posted_);
   }
   for (Task& task : running_) task();

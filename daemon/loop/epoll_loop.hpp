@@ -53,6 +53,8 @@ class EpollLoop final : public EventLoop {
   // Runs until stop(), and then to the end of that turn.
   void run();
   void stop();
+  // Begun so far: the same number, the same turn.
+  [[nodiscard]] std::uint64_t turns() const { return turns_; }
 
  private:
   using Steady = std::chrono::steady_clock;
@@ -74,6 +76,7 @@ class EpollLoop final : public EventLoop {
   std::unique_ptr<Signals> signals_;
   std::vector<Timer> timers_;  // a heap, the next one first
   std::uint64_t timers_made_ = 0;
+  std::uint64_t turns_ = 1;
   std::vector<Task> running_;
   bool stopped_ = false;
 

@@ -104,6 +104,27 @@ TEST(EpollLoop, IsWokenByAnotherThread) {
   EXPECT_EQ(ran, 1000);
 }
 
+// Each would be a system call, and a turn for nothing.
+TEST(EpollLoop, IsNotWokenByItsOwnThread) {
+  EpollLoop loop;
+  const SocketPair sockets;
+  Reader reader{sockets.ours.get()};
+  ASSERT_TRUE(loop.watch(sockets.ours.get(), reader));
+  std::uint64_t turn = 0;
+  bool posted_ran = false;
+  reader.on_text = [&] {
+    if (turn != 0) return;
+    turn = loop.turns();
+    loop.post([&] { posted_ran = true; });
+  };
+  sockets.say("a");
+  loop.after(milliseconds{50}, [&] { loop.stop(); });
+  loop.run();
+  EXPECT_TRUE(posted_ran);
+  // Its own turn, that of the timer, and the last one.
+  EXPECT_LE(loop.turns() - turn, 2U);
+}
+
 TEST(EpollLoop, RunsDueTimersEarliestFirst) {
   EpollLoop loop;
   std::string order;
