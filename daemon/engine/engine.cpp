@@ -109,8 +109,16 @@ void Engine::begin_batch() {
     waiting_.erase(waiting_.begin(), end);
   }
   store_.commit(
-      clock_(), uses_, [this](Transaction& store) { decide(store); },
+      clock_(), uses_of_batch(), [this](Transaction& store) { decide(store); },
       [this](Store::Outcome outcome) { answer_all(outcome); });
+}
+
+// Questions that nobody has answered yet count nothing where limits are shared: they ask.
+Store::Uses Engine::uses_of_batch() const {
+  if (shared_ == nullptr || uses_ == Store::Uses::everything || !works_.empty()) return uses_;
+  const auto is_parked = [](const Item& item) { return item.was_parked(); };
+  return std::any_of(batch_.begin(), batch_.end(), is_parked) ? uses_
+                                                              : Store::Uses::counters_to_read;
 }
 
 void Engine::decide(Transaction& store) {

@@ -85,6 +85,7 @@ class Engine {
   void enqueue(Item item);
   void flush();
   void begin_batch();
+  [[nodiscard]] Store::Uses uses_of_batch() const;
   void decide(Transaction& store);
   void answer_all(Store::Outcome outcome);
   // No verdict if the question waits for others; then it has been moved out of the item.

@@ -77,8 +77,8 @@ class Store : boost::noncopyable {
   virtual ~Store() = default;
 
   // What `decide` uses of its Transaction: everything, or neither greylisting() nor
-  // helo_tracking(), which are null then.
-  enum class Uses : std::uint8_t { everything, counters };
+  // helo_tracking(), which are null then. counters_to_read: most likely it changes nothing, either.
+  enum class Uses : std::uint8_t { everything, counters, counters_to_read };
   // Calls `decide` once, then `done` once, perhaps both before it returns, and `done` at most
   // 50 ms later. One batch at a time: the next only after `done`.
   virtual void commit(TimePoint now, Uses uses, Decide decide, Done done) = 0;

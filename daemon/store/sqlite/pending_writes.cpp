@@ -72,7 +72,7 @@ void PendingWrites::begin_batch(TimePoint now) {
 }
 
 int PendingWrites::decide(Store::Uses uses, const Store::Decide& decide) {
-  if (uses == Store::Uses::counters) {
+  if (uses != Store::Uses::everything) {
     decide(*this);
     return SQLITE_OK;
   }

@@ -233,8 +233,10 @@ void SqliteStore::commit(TimePoint now, Uses uses, Decide decide, Done done) {
     finish(Outcome::remembered);
     return;
   }
-  const bool decides_first = uses == Uses::counters && wrote_nothing_ && pending_.dirty() == 0 &&
-                             session_.foreign_commit() == false;
+  const bool writes_little =
+      uses == Uses::counters_to_read || (uses == Uses::counters && wrote_nothing_);
+  const bool decides_first =
+      writes_little && pending_.dirty() == 0 && session_.foreign_commit() == false;
   if (decides_first) {
     decided_ = true;
     decide_(pending_);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The store on CBPolicyD's SQLite database. A batch is BEGIN IMMEDIATE; if another connection has
-// committed, cached rows count as old; decide; write; COMMIT. If decisions use counters alone, the
-// last batch wrote nothing and nobody has committed since, it decides first, and does the rest only
-// if there is something to write: a flood that is refused costs no transaction. (Two daemons that
-// count in one database may so let one batch through together.)
+// committed, cached rows count as old; decide; write; COMMIT. If decisions use counters alone,
+// nobody has committed since, and the last batch wrote nothing or this one is to read only, it
+// decides first, and does the rest only if there is something to write: a flood that is refused
+// costs no transaction, nor do questions that have to ask other MTAs first. (Two daemons that count
+// in one database may so let one batch through together.)
 // If the commit does not succeed within 50 ms, while the loop runs on, the batch is answered from
 // memory, its counters stay to be written, and that is retried at least once a second until the
 // trouble is over. A file that is gone or damaged is replaced (lost_file); until then nothing is

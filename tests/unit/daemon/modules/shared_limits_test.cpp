@@ -123,6 +123,16 @@ class SharedLimitsTest : public EngineFixture {
   OtherMtas mtas_;
 };
 
+// Nor a transaction.
+TEST_F(SharedLimitsTest, AQuestionThatWaitsNeedsNoLock) {
+  EXPECT_EQ(next_answer("1"), "DUNNO");
+  admin("BEGIN IMMEDIATE");
+  ask(rcpt("2"));
+  EXPECT_EQ(mtas_.waiting.size(), 1U);
+  EXPECT_TRUE(store_->trouble().empty()) << store_->trouble();
+  admin("COMMIT");
+}
+
 TEST_F(SharedLimitsTest, AQuestionWaitsForTheOthersAndCounts) {
   const auto asker = ask(rcpt("1"));
   EXPECT_EQ(answered(*asker), "0 answers");

@@ -190,6 +190,21 @@ TEST_F(SqliteStoreTest, NeedsNoLockWhereNothingIsWritten) {
   admin("COMMIT");
 }
 
+TEST_F(SqliteStoreTest, NeedsNoLockForABatchThatMostLikelyOnlyReads) {
+  make_database();
+  open_store();
+  count("k", 9);
+  const auto uses = Store::Uses::counters_to_read;
+  admin("BEGIN IMMEDIATE");
+  EXPECT_EQ(peek("k", uses), 9);
+  EXPECT_EQ(outcome_, Store::Outcome::stored);
+  admin("COMMIT");
+  EXPECT_EQ(count("k", 1, kNoon, uses), 9);
+  EXPECT_EQ(ask_admin(kCounter), "10") << "it counted after all";
+  admin("UPDATE quotas_tracking SET Counter = 2");
+  EXPECT_EQ(peek("k", uses), 2);
+}
+
 TEST_F(SqliteStoreTest, SeesAnEditAfterBatchesThatWroteNothing) {
   make_database();
   open_store();
