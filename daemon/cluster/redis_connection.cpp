@@ -60,6 +60,7 @@ void RedisConnection::open(const SocketAddress& address) {
 
 void RedisConnection::close(const std::string& why) {
   ++number_;
+  ended_ = false;
   socket_.reset();
   reader_.reset();
   out_ = {};
@@ -80,6 +81,7 @@ void RedisConnection::fail(std::string why) {
 void RedisConnection::fail_after_reading(std::string why) {
   out_.clear();
   sent_ = 0;
+  ended_ = true;
   loop_.post(guard_.wrap([this, number = number_, why = std::move(why)] {
     receive();
     if (number == number_ && is_open()) fail(why);
@@ -98,13 +100,12 @@ void RedisConnection::send(const std::vector<std::string>& words, Done done) {
   waiting_.push_back(std::move(done));
   append_redis_command(out_, words);
   // The first command of a turn leaves at once, the others together at its end.
-  if (flush_posted_) return;
-  flush_posted_ = true;
+  if (std::exchange(flushed_in_, loop_.turns()) != loop_.turns()) return flush();
+  if (std::exchange(flush_posted_, true)) return;
   loop_.post(guard_.wrap([this] {
     flush_posted_ = false;
     flush();
   }));
-  flush();
 }
 
 std::optional<Steady::time_point> RedisConnection::silent_since() const {
@@ -138,6 +139,7 @@ void RedisConnection::flush() {
 // Edge-triggered: everything there is must be read, or a task must read the rest.
 void RedisConnection::ready(std::uint32_t events) {
   if (!is_open()) return;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ended_ = true;
   if (connecting_) {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) finish_connecting();
     return;
@@ -182,7 +184,8 @@ bool RedisConnection::receive_some() {
   }
   reader_.feed({piece.data(), static_cast<std::size_t>(got)});
   deliver_replies();
-  return true;
+  // Less than there was room for: that was all, but for the end.
+  return static_cast<std::size_t>(got) == piece.size() || ended_;
 }
 
 void RedisConnection::deliver_replies() {

@@ -61,11 +61,13 @@ class RedisConnection final : public EpollLoop::Client {
   UniqueFd socket_;
   std::uint64_t number_ = 0;  // of the connection
   bool connecting_ = false;
+  bool ended_ = false;  // nothing follows what can be read
   ReplyReader reader_;
   std::deque<Done> waiting_;
   std::chrono::steady_clock::time_point heard_;  // a reply, or the first of waiting_ was sent
   std::string out_;
-  std::size_t sent_ = 0;  // bytes of out_
+  std::size_t sent_ = 0;          // bytes of out_
+  std::uint64_t flushed_in_ = 0;  // turn of the loop
   bool flush_posted_ = false;
   EventLoop::Guard guard_;
 };
