@@ -3,14 +3,17 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
+#include <algorithm>
 #include <new>
 #include <utility>
+
+#include "daemon/base/append_number.hpp"
 
 namespace policyd {
 
 namespace {
 
+constexpr std::size_t kMaxReserved = 256;  // elements of a list
 constexpr const char* kOtherVersion = "does not speak version 2 of the protocol of Redis";
 
 bool is_version_2(int type) {
@@ -63,10 +66,12 @@ redisReplyObjectFunctions ReplyReader::functions() {
     reply->text.assign(text, size);
     return reply;
   };
-  table.createArray = [](const redisReadTask* task, auto) -> void* {
+  table.createArray = [](const redisReadTask* task, auto elements) -> void* {
     RedisReply* reply = place(task);
     if (reply == nullptr) return nullptr;
     reply->kind = RedisReply::Kind::list;
+    // The server only says how many will come.
+    reply->list.reserve(std::min<std::size_t>(static_cast<std::size_t>(elements), kMaxReserved));
     return reply;
   };
   table.createInteger = [](const redisReadTask* task, long long number) -> void* {
@@ -133,10 +138,11 @@ ReplyReader::Next ReplyReader::next() {
 }
 
 void append_redis_command(std::string& out, const std::vector<std::string>& words) {
-  fmt::format_to(std::back_inserter(out), "*{}\r\n", words.size());
+  append_number(out += '*', static_cast<std::int64_t>(words.size()));
+  out += "\r\n";
   for (const std::string& word : words) {
-    fmt::format_to(std::back_inserter(out), "${}\r\n", word.size());
-    out.append(word).append("\r\n");
+    append_number(out += '$', static_cast<std::int64_t>(word.size()));
+    out.append("\r\n").append(word).append("\r\n");
   }
 }
 

@@ -3,6 +3,7 @@
 // one. Other programs may write the database too, so everything is bounded.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <optional>
@@ -20,7 +21,12 @@ static_assert(kVarintBytes * 7 >= 64);
 
 inline void put_double(std::string& out, double value) {
   auto bits = std::bit_cast<std::uint64_t>(value);
-  for (std::size_t i = 0; i < kDoubleBytes; ++i, bits >>= 8) out += static_cast<char>(bits & 0xFF);
+  std::array<char, kDoubleBytes> bytes{};
+  for (char& byte : bytes) {
+    byte = static_cast<char>(bits & 0xFF);
+    bits >>= 8;
+  }
+  out.append(bytes.data(), bytes.size());
 }
 
 inline void put_varint(std::string& out, std::uint64_t value) {

@@ -24,12 +24,6 @@ Verdict repeated(const Verdict& first) {
   return first.action == Action::prepend ? Verdict{} : first;
 }
 
-// The key of a question that waits. No instance contains a line feed.
-std::string key_of(const Request& request) {
-  const char* state = request.state == ProtocolState::rcpt ? "RCPT" : "";
-  return fmt::format("{}\n{}\n{}", request.instance, state, request.recipient);
-}
-
 }  // namespace
 
 Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config, Clock clock,
@@ -298,9 +292,16 @@ void Engine::settle(const Granted& granted, Transaction& store) {
   }
 }
 
+// Of a question that waits. No instance contains a line feed. Valid until the next call.
+const std::string& Engine::key_of(const Request& request) {
+  key_.assign(request.instance);
+  key_ += request.state == ProtocolState::rcpt ? "\nRCPT\n" : "\n\n";
+  return key_ += request.recipient;
+}
+
 // The key under which unpark() finds it.
 std::string Engine::park(Item& item) {
-  std::string key = key_of(item.pending->request());
+  const std::string& key = key_of(item.pending->request());
   parked_.insert_or_assign(key, std::move(item));
   return key;
 }

@@ -98,6 +98,7 @@ class Engine {
   std::nullopt_t ask_others(Item& item, Question& question);
   void ask_about_triplet(Item& item, TripletQuestion asked);
   void settle(const Granted& granted, Transaction& store);
+  const std::string& key_of(const Request& request);
   std::string park(Item& item);
   void unpark(const std::string& key, std::optional<Lookups> found, std::optional<Granted> granted,
               std::optional<TripletAnswer> known = {});
@@ -138,6 +139,7 @@ class Engine {
   // Questions that wait for the DNS or the other MTAs, by instance, state and recipient, until they
   // are decided.
   std::unordered_map<std::string, Item> parked_;
+  std::string key_;  // of key_of()
   std::chrono::steady_clock::time_point batch_began_;
   bool flush_posted_ = false;
   Statistics statistics_;

@@ -13,13 +13,11 @@ Window ActiveCounter::part(TimePoint now) const {
   return part;
 }
 
-ActiveCounter& ActiveCounters::open(std::int64_t limit_id, std::string_view track_key) {
-  return open(counter_name(limit_id, track_key));
-}
-
-ActiveCounter& ActiveCounters::open(std::string name) {
-  const auto [at, is_new] = counters_.try_emplace(std::move(name));
-  if (is_new) at->second.name = at->first;
+ActiveCounter& ActiveCounters::open(std::string_view name) {
+  const auto known = counters_.find(name);
+  if (known != counters_.end()) return known->second;
+  const auto at = counters_.try_emplace(std::string{name}).first;
+  at->second.name = at->first;
   return at->second;
 }
 
@@ -46,7 +44,7 @@ void ActiveCounters::set_unwritten(ActiveCounter& counter) {
     return;
   }
   counter.unwritten = true;
-  unwritten_.push_back(counter.name);
+  unwritten_.emplace_back(counter.name);
 }
 
 ActiveCounter* ActiveCounters::take_unwritten() {

@@ -21,8 +21,8 @@ namespace policyd {
 struct ActiveCounter {
   using Steady = std::chrono::steady_clock::time_point;
 
-  std::string name;
-  Window own;  // as told last
+  std::string_view name;  // of the table
+  Window own;             // as told last
   Millis period{0};
   std::uint64_t limit = 0;
   std::uint64_t allowed = 0;      // units that are not in `own` yet
@@ -44,8 +44,7 @@ class ActiveCounters : boost::noncopyable {
   // What was allowed and was not settled after this long never will be.
   static constexpr std::chrono::seconds kSettled{10};
 
-  ActiveCounter& open(std::int64_t limit_id, std::string_view track_key);
-  ActiveCounter& open(std::string name);
+  ActiveCounter& open(std::string_view name);
   ActiveCounter* find(std::string_view name);
   [[nodiscard]] const ActiveCounter* find(std::string_view name) const;
   // Forgets it if nothing is under way for it.

@@ -62,11 +62,18 @@ void ClusterCounters::well() {
   send();
 }
 
+// Valid until the next call.
+std::string_view ClusterCounters::name_of(std::int64_t limit_id, std::string_view track_key) {
+  name_.clear();
+  append_counter_name(name_, limit_id, track_key);
+  return name_;
+}
+
 const Window* ClusterCounters::known_full(std::int64_t limit_id, std::string_view track_key) {
   if (known_full_.size() == 0) return nullptr;
   // While hosts share a limit without the engine, what is full still is.
   if (!is_well() && without_ != Without::share) return nullptr;
-  return known_full_.find(counter_name(limit_id, track_key), now());
+  return known_full_.find(name_of(limit_id, track_key), now());
 }
 
 void ClusterCounters::ask(std::vector<Wanted> wanted, Done done) {
@@ -74,7 +81,7 @@ void ClusterCounters::ask(std::vector<Wanted> wanted, Done done) {
   AskedQuestion asked;
   asked.done = std::move(done);
   for (const Wanted& one : wanted) {
-    ActiveCounter& counter = active_.open(one.limit_id, one.track_key);
+    ActiveCounter& counter = active_.open(name_of(one.limit_id, one.track_key));
     counter.own = one.own;
     counter.period = one.period;
     counter.limit = one.limit;
@@ -100,7 +107,7 @@ void ClusterCounters::flush() {
 
 void ClusterCounters::settle(std::int64_t limit_id, std::string_view track_key, const Window& own,
                              std::uint64_t units, bool counted) {
-  ActiveCounter* counter = active_.find(counter_name(limit_id, track_key));
+  ActiveCounter* counter = active_.find(name_of(limit_id, track_key));
   if (counter == nullptr) return;  // after kSettled
   counter->own = own;
   counter->allowed -= std::min(counter->allowed, units);
@@ -111,7 +118,7 @@ void ClusterCounters::settle(std::int64_t limit_id, std::string_view track_key, 
 
 void ClusterCounters::changed(std::int64_t limit_id, std::string_view track_key, const Window& own,
                               Millis period) {
-  ActiveCounter& counter = active_.open(limit_id, track_key);
+  ActiveCounter& counter = active_.open(name_of(limit_id, track_key));
   counter.own = own;
   counter.period = period;
   write_soon(counter);
@@ -229,15 +236,18 @@ void ClusterCounters::apply(const FlightPtr& flight, const CountReply& reply) {
   const std::vector<Window> others = learn(*flight, reply);
   // Late: these questions were answered without it, so nothing of what it allowed is counted.
   if (flight->late) return land(flight);
+  const Steady now = clock_.steady();
   std::vector<std::pair<Done, Granted>> answers;
+  answers.reserve(flight->questions.size());
   for (std::size_t i = 0; i < flight->questions.size(); ++i) {
     AskedQuestion& asked = flight->questions[i];
-    answers.emplace_back(std::move(asked.done), granted(*flight, i, others, reply));
-    if (reply.verdicts[i] != CountReply::kAllowed) continue;
-    for (std::size_t part = 0; part < asked.counters.size(); ++part) {
-      asked.counters[part]->allowed += asked.wanted[part].units;
-      asked.counters[part]->allowed_at = clock_.steady();
+    if (reply.verdicts[i] == CountReply::kAllowed) {
+      for (std::size_t part = 0; part < asked.counters.size(); ++part) {
+        asked.counters[part]->allowed += asked.wanted[part].units;
+        asked.counters[part]->allowed_at = now;
+      }
     }
+    answers.emplace_back(std::move(asked.done), granted(*flight, i, others, reply));
   }
   const std::vector<AskedQuestion> questions = std::move(flight->questions);
   for (const AskedQuestion& asked : questions) {
@@ -247,17 +257,20 @@ void ClusterCounters::apply(const FlightPtr& flight, const CountReply& reply) {
   for (auto& [done, answer] : answers) done(std::move(answer));
 }
 
-Granted ClusterCounters::granted(const Flight& flight, std::size_t question,
+// Of a question that is not needed any more.
+Granted ClusterCounters::granted(Flight& flight, std::size_t question,
                                  const std::vector<Window>& others, const CountReply& reply) {
-  const std::vector<Wanted>& wanted = flight.questions[question].wanted;
+  std::vector<Wanted>& wanted = flight.questions[question].wanted;
   if (reply.verdicts[question] == CountReply::kNoCounter) {
     ++counts_.alone;
-    return granted_without_engine(without_, nodes_.hosts(), wanted);
+    return granted_without_engine(without_, nodes_.hosts(), std::move(wanted));
   }
   Granted granted;
-  granted.wanted = wanted;
+  granted.wanted = std::move(wanted);
   granted.exceeded = reply.verdicts[question];
-  for (const CalledQuestion::Part& part : flight.call.questions[question].parts) {
+  const auto& parts = flight.call.questions[question].parts;
+  granted.others.reserve(parts.size());
+  for (const CalledQuestion::Part& part : parts) {
     granted.others.push_back(others[part.counter]);
   }
   return granted;
@@ -267,6 +280,7 @@ Granted ClusterCounters::granted(const Flight& flight, std::size_t question,
 std::vector<Window> ClusterCounters::learn(const Flight& flight, const CountReply& reply) {
   std::vector<Window> others;
   const auto& counters = flight.call.counters;
+  others.reserve(counters.size());
   for (std::size_t i = 0; i < counters.size(); ++i) {
     if (!reply.others[i]) {
       trouble_.odd(SharingTrouble::Odd::key,

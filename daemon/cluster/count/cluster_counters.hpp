@@ -92,6 +92,7 @@ class ClusterCounters final : public SharedCounters {
   using FlightPtr = std::shared_ptr<Flight>;  // shared with the callback that waits for the reply
 
   [[nodiscard]] bool is_well() const { return rejoin_.sharing() && !is_late_ && !is_refused_; }
+  std::string_view name_of(std::int64_t limit_id, std::string_view track_key);
   void tick();
   void well();
   void send();
@@ -101,7 +102,7 @@ class ClusterCounters final : public SharedCounters {
   void land(const FlightPtr& flight);
   void refused(const FlightPtr& flight, std::string why);
   void apply(const FlightPtr& flight, const CountReply& reply);
-  [[nodiscard]] Granted granted(const Flight& flight, std::size_t question,
+  [[nodiscard]] Granted granted(Flight& flight, std::size_t question,
                                 const std::vector<Window>& others, const CountReply& reply);
   [[nodiscard]] std::vector<Window> learn(const Flight& flight, const CountReply& reply);
   void arm();
@@ -124,6 +125,7 @@ class ClusterCounters final : public SharedCounters {
   ActiveCounters active_;
   Rejoin rejoin_;
 
+  std::string name_;
   QuestionQueue waiting_;
   std::vector<FlightPtr> flights_;
   std::uint64_t call_number_ = 0;

@@ -56,6 +56,8 @@ void append_count_words(std::vector<std::string>& words, const CountNames& names
   words.push_back(names.epoch);
 
   std::string& numbers = words.emplace_back();
+  // Most questions have one counter.
+  numbers.reserve((3 * call.counters.size() + 4 * call.questions.size()) * kDoubleBytes);
   for (const CalledCounter& counter : call.counters) {
     put_count(numbers, counter.own.use());
     put_count(numbers, counter.limit);
@@ -89,6 +91,8 @@ Result<CountReply> read_count_reply(const RedisReply& reply, const CountNames& n
     return no_reply();
   }
   read.engine = TimePoint{Millis{reply.list[0].number}};
+  read.verdicts.reserve(call.questions.size());
+  read.others.reserve(call.counters.size());
   for (std::size_t i = 0; i < call.questions.size(); ++i) {
     const RedisReply& verdict = reply.list[1].list[i];
     const auto parts = static_cast<std::int64_t>(call.questions[i].parts.size());

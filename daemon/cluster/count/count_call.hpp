@@ -3,6 +3,7 @@
 // for the last.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,7 +31,7 @@ struct CalledQuestion {
     std::uint64_t units = 0;
     bool bites = true;
   };
-  std::vector<Part> parts;
+  boost::container::small_vector<Part, 2> parts;
 };
 
 struct CountCall {
@@ -46,7 +47,10 @@ struct CountNames {
   [[nodiscard]] std::string epoch_key() const { return prefix + "epoch"; }
   [[nodiscard]] std::string nodes_key() const { return prefix + "nodes"; }
   [[nodiscard]] std::string counter_key(const std::string& name) const {
-    return prefix + "c:" + name;
+    std::string key;
+    key.reserve(prefix.size() + 2 + name.size());
+    key.append(prefix).append("c:").append(name);
+    return key;
   }
 };
 

@@ -22,6 +22,7 @@ static_assert(Window::kLatest.time_since_epoch().count() == Window::kMaxUnits);
 }  // namespace
 
 void append_field_pairs(std::string& out, const Window& window) {
+  out.reserve(out.size() + window.pairs().size() * kFieldPairBytes);
   for (const WindowPair& pair : window.pairs()) {
     put_double(out, static_cast<double>(pair.last.time_since_epoch().count()));
     put_double(out, static_cast<double>(pair.units));

@@ -3,18 +3,26 @@
 // of its hash.
 #pragma once
 
-#include <fmt/core.h>
-
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "daemon/base/append_number.hpp"
+
 namespace policyd {
 
+inline void append_counter_name(std::string& out, std::int64_t limit_id,
+                                std::string_view track_key) {
+  append_number(out, limit_id);
+  out.append(":").append(track_key);
+}
+
 inline std::string counter_name(std::int64_t limit_id, std::string_view track_key) {
-  return fmt::format("{}:{}", limit_id, track_key);
+  std::string name;
+  append_counter_name(name, limit_id, track_key);
+  return name;
 }
 
 // Matches the keys of all counters, or of all of one limit, for SCAN.

@@ -28,7 +28,8 @@ std::size_t Flight::add(ActiveCounter& counter, TimePoint now) {
   counter.place = counters.size();
   counter.unwritten = false;
   counters.push_back(&counter);
-  call.counters.push_back({counter.name, counter.part(now), counter.period, counter.limit});
+  call.counters.push_back(
+      {std::string{counter.name}, counter.part(now), counter.period, counter.limit});
   return counter.place;
 }
 
@@ -50,6 +51,11 @@ std::optional<QuestionQueue::Steady> QuestionQueue::next_deadline() const {
 
 void QuestionQueue::take(Flight& flight, TimePoint now) {
   std::vector<AskedQuestion> passed_over;
+  const std::size_t most = std::min(waiting_.size(), kMaxQuestions);
+  flight.questions.reserve(most);
+  flight.call.questions.reserve(most);
+  flight.counters.reserve(most);
+  flight.call.counters.reserve(most);
   std::size_t parts = 0;
   auto asked = waiting_.begin();
   for (; asked != waiting_.end() && flight.questions.size() < kMaxQuestions; ++asked) {

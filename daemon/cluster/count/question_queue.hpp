@@ -4,6 +4,7 @@
 // thread.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -18,7 +19,7 @@ namespace policyd {
 
 struct AskedQuestion {
   std::vector<Wanted> wanted;
-  std::vector<ActiveCounter*> counters;  // of `wanted`
+  boost::container::small_vector<ActiveCounter*, 2> counters;  // of `wanted`
   SharedCounters::Done done;
   EngineClock::Steady deadline{};  // none before flush()
 };
