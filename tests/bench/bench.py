@@ -47,6 +47,7 @@ class Row:
     cpu_aim: float | None = None  # of a request's processor time, against the other's
     server: str = "article"
     base: str = "nothing"
+    needs_redis: bool = False
     rounds: list = field(default_factory=list)  # (of ours, of the other)
 
 
@@ -75,6 +76,11 @@ def rows() -> list[Row]:
             server="delimiter", base="article"),
         Row("every module / Quotas alone", 100, 0.50, limit=ALL_COUNTED, server="every module",
             base="article"),
+        # One of each sender passes, and Redis hears nothing of the others.
+        Row("refusals with [cluster] / without", 100, 0.95, limit=1, server="cluster",
+            base="article", needs_redis=True),
+        Row("all counted with [cluster] / without", 100, limit=ALL_COUNTED, server="cluster",
+            base="article", needs_redis=True),
     ]
 
 
@@ -91,6 +97,7 @@ def make_servers(names: set[str], stack: ExitStack, programs: Path | None = None
         "10 policies": lambda: servers.with_policies(10, 0, SENDERS, programs),
         "10000 policies": lambda: servers.with_policies(10_000, 100_000, SENDERS, programs),
         "every module": lambda: servers.with_every_module(programs),
+        "cluster": lambda: cluster.ClusterDaemon(cluster.start_engine(stack), programs=programs),
     }
     made = {}
     for name in sorted(names):
@@ -101,19 +108,6 @@ def make_servers(names: set[str], stack: ExitStack, programs: Path | None = None
             server.start()
             server.ask()
     return made
-
-
-def separate_cores(*pids: int) -> list[str]:
-    """The load generator gets the first core, the servers the others: where the kernel puts them on
-    one core or two makes a factor of ten at one connection, and it chooses anew in each run.
-    Returns the words to put before the load generator."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        return []
-    for pid in pids:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(thread), cores[1:])
-    return ["taskset", "-c", str(cores[0])]
 
 
 def bench_load(port: int, seconds: float, *options, before_it=()) -> dict:
@@ -144,7 +138,7 @@ def measure(pairs: list[tuple], all_rows: list[Row], rounds: int, seconds: float
             same: bool):
     """`pairs`: for each row our server and the other; `same`: that of another build."""
     pids = {server.process.pid for pair in pairs for server in pair}
-    before_it = separate_cores(*pids) if pin else []
+    before_it = servers.separate_cores(*pids) if pin else []
     for number in range(rounds):
         for row, pair in zip(all_rows, pairs):
             order = (0, 1) if number % 2 == 0 else (1, 0)
@@ -195,7 +189,8 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
     parser.add_argument("--rows", metavar="PATTERN", default="",
                         help="measure only the rows whose names match this regular expression; also "
-                        "'memory', 'start', 'command', 'growth', 'cluster' and 'mails through Postfix' are such names")
+                        "'memory', 'start', 'command', 'growth', 'cluster' and 'mails through "
+                        "Postfix' are such names")
     parser.add_argument("--against", metavar="DIR", type=Path,
                         help="measure the speed of this build against the programs of another one "
                         "in DIR")
@@ -226,7 +221,9 @@ def main() -> int:
     if against and not (against / "cbpolicyd").exists():
         parser.error(f"{against} has no program cbpolicyd")
     about = machine()
-    all_rows = [row for row in rows() if wanted(row.name)]
+    no_redis = cluster.can_run()
+    all_rows = [row for row in rows()
+                if wanted(row.name) and not (no_redis and row.needs_redis)]
     with ExitStack() as stack:
         names = {row.server for row in all_rows}
         if against:
@@ -245,9 +242,14 @@ def main() -> int:
         "start": part("start", measure_start, many, rounds),
         "command": part("command", measure_command, many, rounds),
         "growth": part("growth", measure_growth),
-        "cluster": part("cluster", cluster.measure_script, rounds),
+        "cluster": None,
         "mails": None,
     }
+    if no_redis:
+        print(f"rows with Redis left out: {no_redis}", file=sys.stderr)
+    else:
+        report["cluster"] = part("cluster", cluster.measure_cluster, rounds, seconds,
+                                 not arguments.no_pin)
     if why_not := mail.can_run():
         print(f"mails through Postfix left out: {why_not}", file=sys.stderr)
     else:

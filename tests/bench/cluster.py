@@ -1,113 +1,197 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""How long count.lua takes in the installed redis-server, by its own account (INFO commandstats), with
-appendonly everysec: for batches of several sizes, about counters in which so many hosts have a part."""
+"""What it costs that MTAs share their limits by Redis: the script by the server's own account, three
+daemons beside what one Redis can do at all, and the latency of one connection. The other side is
+always bench_count, which asks Redis as the daemon does and decides nothing. Redis writes its log of
+commands each second, as README has it."""
 
-import random
+import json
+import os
 import shutil
-import socket
-import struct
 import subprocess
-import tempfile
-import time
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-from servers import free_port  # first, since it says where the tests' own modules are
+import servers  # first: it makes the others' folders known
 from report import spread
+from servers import ALL_COUNTED, BenchDaemon, bin_dir
 
-SCRIPT = Path(__file__).resolve().parents[2] / "daemon/cluster/count/count.lua"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
+
+from cluster_case import Engine  # noqa: E402
+from daemon_case import eventually  # noqa: E402
+
 HOSTS = (1, 3, 10)
 BATCHES = (1, 16, 64, 256)
-SENDERS = 2000
-PAIRS = 2  # of each host's part
 # Of a bare prototype, in microseconds a question.
 AIMS = {1: (17, 8.2, 7.5, 7.2), 3: (19, 9.4, 8.6, 8.0), 10: (22, 12.6, 11.7, 10.9)}
 
+MTAS = 3
+CONNECTIONS = 100  # to each
+SENDERS = 1000
+CALLS = 2  # that a daemon has under way
+SPEED_AIM = 0.7
+LATENCY_AIM = 1.5
 
-class Client:
-    """Of a server of its own."""
-
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="bench-redis-")
-        port = free_port()
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", self.folder, "--save", "",
-             "--appendonly", "yes", "--appendfsync", "everysec"], stdout=subprocess.DEVNULL)
-        for _ in range(500):
-            try:
-                self.socket = socket.create_connection(("127.0.0.1", port))
-                break
-            except OSError:
-                time.sleep(0.01)
-        self.file = self.socket.makefile("rb")
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.folder)
-
-    def send(self, *words):
-        words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-        self.socket.sendall(b"*%d\r\n" % len(words) +
-                            b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
-
-    def read(self):
-        line = self.file.readline()
-        kind, value = line[:1], line[1:-2]
-        if kind == b"-":
-            raise SystemExit(f"redis-server: {value.decode()}")
-        if kind == b"$":
-            return None if value == b"-1" else self.file.read(int(value) + 2)[:-2]
-        if kind == b"*":
-            return [self.read() for _ in range(int(value))]
-        return int(value) if kind == b":" else value
-
-    def ask(self, *words):
-        self.send(*words)
-        return self.read()
+# A day of mail lies in few pairs: an hour's period joins what arrives within a minute.
+HOURLY = "UPDATE quotas SET Period = 3600 WHERE ID = 3;\n"
 
 
-def part(now: float) -> bytes:
-    return b"".join(struct.pack("<dd", now - 1000 * i, 1) for i in reversed(range(PAIRS)))
+def can_run() -> str | None:
+    """Why not, or None."""
+    for program in ("redis-check-rdb", "redis-cli"):
+        if shutil.which(program) is None:
+            return f"{program} (redis-tools) is not installed"
+    return None
 
 
-def microseconds(client: Client, script: bytes, hosts: int, batch: int, calls: int) -> float:
-    """Of a call with one question, or else of a question; each counts in a counter of its own."""
-    client.ask("FLUSHALL")
-    client.ask("SET", "b:epoch", "e")
-    now = int(time.time() * 1000)
-    keys = [f"b:c:4:Sender:user{number:05d}@example.org" for number in range(SENDERS)]
-    for key in keys:
-        for host in range(1, hosts):
-            client.send("HSET", key, f"mta{host}.example.org", struct.pack("<d", PAIRS) + part(now))
-    for _ in range(SENDERS * (hosts - 1)):
-        client.read()
-    client.ask("CONFIG", "RESETSTAT")
-    for _ in range(calls):
-        senders = random.sample(keys, batch)
-        numbers = [PAIRS, 1_000_000, 3_600_000] * batch
-        for place in range(batch):
-            numbers += [1, place + 1, 1, 1]
-        reply = client.ask("EVALSHA", script, 1 + batch, "b:epoch", *senders, "mta0.example.org", "e",
-                           struct.pack(f"<{len(numbers)}d", *numbers), *[part(now)] * batch)
-        if reply[1] != [-1] * batch:
-            raise SystemExit(f"the script refuses: {reply[1]}")
-    for line in client.ask("INFO", "commandstats").decode().splitlines():
-        if line.startswith("cmdstat_evalsha:"):
-            return int(line.split("usec=")[1].split(",")[0]) / calls / batch
-    raise SystemExit("redis-server has no figures of the script")
+class ClusterDaemon(BenchDaemon):
+    """Shares the article's limit by an engine."""
+
+    def __init__(self, engine: Engine, number=1, sql="", programs=None):
+        super().__init__(sql, programs=programs, options={
+            "cluster": {"url": engine.url, "node": f"mta{number}.example.org"}})
+
+    def status(self) -> dict:
+        try:
+            return json.loads(self.status_file.read_text())["cluster"] or {}
+        except (OSError, ValueError):
+            return {}
+
+    def start(self):
+        super().start()
+        if not eventually(lambda: self.status().get("sharing")):
+            raise SystemExit(f"the daemon does not share its limits:\n{self.log()}")
 
 
-def measure_script(rounds: int, stack) -> list[dict] | None:
-    if shutil.which("redis-server") is None:
-        return None
-    client = Client()
-    stack.callback(client.close)
-    script = client.ask("SCRIPT", "LOAD", SCRIPT.read_bytes())
+def start_engine(stack: ExitStack) -> Engine:
+    engine = Engine(keep=True)
+    stack.callback(engine.remove)
+    return engine
+
+
+def bench_count(engine: Engine, seconds: float, before_it=(), **options) -> dict:
+    command = [*before_it, bin_dir() / "bench_count", "--port", engine.port, "--seconds", seconds]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True,
+                          timeout=seconds + 60)
+    if done.returncode != 0:
+        raise SystemExit(f"bench_count ended with status {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def measure_script(rounds: int, seconds: float, stack: ExitStack) -> list[dict]:
+    engine = start_engine(stack)
     cells = [(hosts, batch) for hosts in HOSTS for batch in BATCHES]
     times = {cell: [] for cell in cells}
     for _ in range(rounds):
         for hosts, batch in cells:
-            calls = max(50, min(2000, 20_000 // batch))
-            times[hosts, batch].append(microseconds(client, script, hosts, batch, calls))
+            figures = bench_count(engine, seconds / 4, hosts=hosts, batch=batch)
+            times[hosts, batch].append(figures["script_us"] / batch)
     return [{"hosts": hosts, "batch": batch, "us": spread(times[hosts, batch]),
              "aim": AIMS[hosts][BATCHES.index(batch)]} for hosts, batch in cells]
+
+
+def counting_daemons(engine: Engine, count: int, stack: ExitStack) -> list[ClusterDaemon]:
+    daemons = []
+    for number in range(count):
+        daemon = ClusterDaemon(engine, number + 1, HOURLY)
+        stack.callback(daemon.remove)
+        daemon.set_limit(ALL_COUNTED)  # before the start: all must have the same rules
+        daemon.start()
+        stack.callback(daemon.stop)
+        daemons.append(daemon)
+    for daemon in daemons:
+        if not eventually(lambda: daemon.status().get("hosts") == count):
+            raise SystemExit(f"not all daemons see {count} hosts:\n{daemon.log()}")
+    return daemons
+
+
+def load_all(daemons: list[ClusterDaemon], connections: int, seconds: float,
+             before_it=()) -> list[dict]:
+    """At the same time, by a load generator each."""
+    command = [*before_it, bin_dir() / "bench_load", "--seconds", seconds, "--connections", connections,
+               "--senders", SENDERS, "--port"]
+    loads = [subprocess.Popen([str(word) for word in [*command, daemon.port]],
+                              stdout=subprocess.PIPE, text=True) for daemon in daemons]
+    results = []
+    for process, daemon in zip(loads, daemons):
+        output, _ = process.communicate(timeout=seconds + 60)
+        if process.returncode != 0:
+            raise SystemExit(f"bench_load ended with status {process.returncode}")
+        results.append(json.loads(output))
+        os.truncate(daemon.log_file, 0)
+    return results
+
+
+def calls_of_script(engine: Engine) -> int:
+    for line in engine.ask("INFO", "commandstats").splitlines():
+        if line.startswith("cmdstat_evalsha:"):
+            return int(line.split("calls=")[1].split(",")[0])
+    return 0
+
+
+def told(daemons: list[ClusterDaemon], name: str) -> int:
+    return sum(daemon.status()[name] for daemon in daemons)
+
+
+def measure_speed(rounds: int, seconds: float, stack: ExitStack) -> dict:
+    """Three daemons, every request counted, and bench_count as three MTAs with the same batches."""
+    engine = start_engine(stack)
+    daemons = counting_daemons(engine, MTAS, stack)
+    pairs, cpu_us, batches = [], [], []
+    for _ in range(rounds):
+        before, cpu_before = calls_of_script(engine), servers.cpu_seconds(engine.process.pid)
+        results = load_all(daemons, CONNECTIONS, seconds)
+        if refused := sum(result["refused"] for result in results):
+            raise SystemExit(f"{refused} requests were refused where none is to be")
+        calls = max(1, calls_of_script(engine) - before)
+        per_second = sum(result["per_second"] for result in results)
+        # The warm-up of 0.2 s has calls, too.
+        questions = per_second * (seconds + 0.2)
+        batches.append(questions / calls)
+        cpu_between = servers.cpu_seconds(engine.process.pid)
+        alone = bench_count(engine, seconds, mtas=MTAS, hosts=MTAS, calls=CALLS, counters=SENDERS,
+                            batch=max(1, round(batches[-1])))
+        pairs.append((per_second, alone["per_second"]))
+        cpu_after = servers.cpu_seconds(engine.process.pid)
+        cpu_us.append(((cpu_between - cpu_before) * 1e6 / questions,
+                       (cpu_after - cpu_between) * 1e6 / alone["questions"]))
+    return {"mtas": MTAS, "connections": CONNECTIONS, "aim": SPEED_AIM, "batch": spread(batches),
+            "daemons": spread([pair[0] for pair in pairs]),
+            "base": spread([pair[1] for pair in pairs]),
+            "ratio": spread([pair[0] / pair[1] for pair in pairs]),
+            "redis_cpu_us": spread([pair[0] for pair in cpu_us]),
+            "redis_cpu_us_base": spread([pair[1] for pair in cpu_us]),
+            "redis_cpu_ratio": spread([pair[1] / max(0.1, pair[0]) for pair in cpu_us]),
+            "alone": told(daemons, "alone") / max(1, told(daemons, "questions"))}
+
+
+def measure_latency(rounds: int, seconds: float, pin: bool, stack: ExitStack) -> dict:
+    """One connection to one daemon, and a call of one question. Redis has a core of its own, as on
+    another host."""
+    engine = start_engine(stack)
+    daemons = counting_daemons(engine, 1, stack)
+    before_it = servers.separate_cores(engine.process.pid) if pin else []
+    if before_it:
+        servers.move_to_cores(daemons[0].process.pid, [int(before_it[-1])])
+    pairs = []
+    for _ in range(rounds):
+        ours = load_all(daemons, 1, seconds, before_it)[0]
+        alone = bench_count(engine, seconds, before_it, counters=SENDERS)
+        pairs.append((ours["p50_us"], alone["p50_us"]))
+    return {"aim": LATENCY_AIM, "daemon_us": spread([pair[0] for pair in pairs]),
+            "base_us": spread([pair[1] for pair in pairs]),
+            "ratio": spread([pair[0] / pair[1] for pair in pairs])}
+
+
+def measure_cluster(rounds: int, seconds: float, pin: bool, stack: ExitStack) -> dict:
+    del stack  # each part stops its servers before the next one
+    with ExitStack() as inner:
+        script = measure_script(rounds, seconds, inner)
+    with ExitStack() as inner:
+        speed = measure_speed(rounds, seconds, inner)
+    with ExitStack() as inner:
+        latency = measure_latency(rounds, seconds, pin, inner)
+    return {"script": script, "speed": speed, "latency": latency}

@@ -131,6 +131,23 @@ def seconds_to_first_answer(daemon: BenchDaemon) -> float:
     return elapsed
 
 
+def move_to_cores(pid: int, cores):
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), cores)
+
+
+def separate_cores(*pids: int) -> list[str]:
+    """The load generator gets the first core, the servers the others: where the kernel puts them on
+    one core or two makes a factor of ten at one connection, and it chooses anew in each run.
+    Returns the words to put before the load generator."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        return []
+    for pid in pids:
+        move_to_cores(pid, cores[1:])
+    return ["taskset", "-c", str(cores[0])]
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
