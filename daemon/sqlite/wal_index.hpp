@@ -16,12 +16,36 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 
 struct sqlite3;
 
 namespace policyd {
+
+// The header of the log's index; the same as long as nobody commits.
+using WalHeader = std::array<std::uint64_t, 6>;
+
+// Commits by other connections of this process that change nothing of what the store keeps in
+// memory: it need not read everything again for them. Any thread.
+class OwnCommits {
+ public:
+  // One commit, alone, led from one header to the other.
+  void add(const WalHeader& from, const WalHeader& to);
+  // Whether nothing but such commits lies between the two; false if that is no longer known.
+  [[nodiscard]] bool lead(WalHeader from, const WalHeader& to) const;
+
+ private:
+  struct Commit {
+    WalHeader from{};
+    WalHeader to{};
+  };
+  mutable std::mutex mutex_;  // held for a few comparisons
+  std::array<Commit, 64> commits_;
+  std::size_t next_ = 0;
+};
 
 class WalIndex {
  public:
@@ -30,17 +54,26 @@ class WalIndex {
   // What is committed so far is known. Only while `db` holds the write lock: between another's
   // commit and this call there is no moment then.
   void remember();
+  // `db` has committed: this is known, too, if nobody else has committed since.
+  void remember_own_commit();
   void forget() { known_.reset(); }
   // Whether nobody has committed since remember(), `db` included. False if it is not known.
   [[nodiscard]] bool is_as_remembered() const;
+  // If `own` are all commits since what is remembered: they are known now, too.
+  bool pass_over(const OwnCommits& own);
+
+  // What is committed now; nullopt if that cannot be read. Only while `db` holds the write lock,
+  // or right after its commit.
+  std::optional<WalHeader> read();
+  // Whether exactly one commit leads from one to the other.
+  static bool is_next(const WalHeader& from, const WalHeader& to);
 
  private:
-  using Header = std::array<std::uint64_t, 6>;
-  [[nodiscard]] std::optional<Header> header() const;
+  [[nodiscard]] std::optional<WalHeader> header() const;
 
   std::uint64_t* mapped_ = nullptr;  // shared with other processes
   sqlite3* db_ = nullptr;
-  std::optional<Header> known_;
+  std::optional<WalHeader> known_;
 };
 
 }  // namespace policyd

@@ -56,7 +56,9 @@ int DatabaseSession::begin() {
 
 int DatabaseSession::commit() {
   const int code = commit_.run();
-  return code == SQLITE_DONE ? SQLITE_OK : code;
+  if (code != SQLITE_DONE) return code;
+  index_.remember_own_commit();
+  return SQLITE_OK;
 }
 
 void DatabaseSession::roll_back() {
@@ -73,11 +75,14 @@ int DatabaseSession::restart_log(bool give_back) {
 
 std::optional<bool> DatabaseSession::foreign_commit() {
   if (index_.is_as_remembered()) return false;
+  const bool in_transaction = sqlite3_get_autocommit(db_.get()) == 0;
+  const bool passed_over = own_commits_ != nullptr && index_.pass_over(*own_commits_);
+  if (passed_over && !in_transaction) return false;
   const sql::Resetting resetting{data_version_};
   if (data_version_.step() != SQLITE_ROW) return std::nullopt;
   version_ = data_version_.integer(0);
-  if (version_ != known_version_) return true;
-  if (sqlite3_get_autocommit(db_.get()) == 0) index_.remember();
+  if (version_ != known_version_ && !passed_over) return true;
+  if (in_transaction) remember_version();
   return false;
 }
 

@@ -39,6 +39,9 @@ class DatabaseSession {
   // the space of its file too, after which all cached counters are read again.
   int restart_log(bool give_back);
 
+  // Commits that are to count as none of another connection. Before open(); it must outlive this.
+  void pass_over(const OwnCommits& commits) { own_commits_ = &commits; }
+
   // Whether another connection has committed since remember_version(); nullopt if that cannot be
   // read. Outside of a transaction false only means that it had not at that moment: whatever is
   // written later needs to be checked again, within its transaction.
@@ -56,7 +59,8 @@ class DatabaseSession {
   std::int64_t version_ = -1;        // PRAGMA data_version as last read
   std::int64_t known_version_ = -1;  // -1: none
   std::int64_t known_schema_ = -1;   // PRAGMA schema_version; -1: none
-  WalIndex index_;                   // as it was when nothing but known_version_ was committed
+  const OwnCommits* own_commits_ = nullptr;
+  WalIndex index_;  // as it was when nothing but known_version_ was committed
   std::int64_t page_bytes_ = 4096;
   OnWalSize on_wal_size_;
 };

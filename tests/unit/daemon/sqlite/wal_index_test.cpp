@@ -55,6 +55,36 @@ TEST_F(WalIndexTest, SeesACommitOfAnotherAndOneOfOurOwn) {
   EXPECT_FALSE(index_.is_as_remembered());
 }
 
+TEST_F(WalIndexTest, KnowsItsOwnCommitIfNobodyElseHasCommittedSince) {
+  remember();
+  run(kWrite);
+  index_.remember_own_commit();
+  EXPECT_TRUE(index_.is_as_remembered());
+  run(kWrite);
+  admin(kWrite);
+  index_.remember_own_commit();
+  EXPECT_FALSE(index_.is_as_remembered());
+}
+
+TEST_F(WalIndexTest, PassesOverCommitsOfTheSameProcessAloneHoweverMany) {
+  OwnCommits own;
+  remember();
+  for (int i = 0; i < 3; ++i) {
+    const auto before = index_.read();
+    run(kWrite);
+    own.add(*before, *index_.read());
+    EXPECT_TRUE(index_.pass_over(own)) << i;
+  }
+  run(kWrite);
+  EXPECT_FALSE(index_.pass_over(own));
+  remember();
+  const auto before = index_.read();
+  run(kWrite);
+  own.add(*before, *index_.read());
+  EXPECT_TRUE(index_.pass_over(own));
+  EXPECT_FALSE(WalIndex::is_next(*before, *before));
+}
+
 TEST_F(WalIndexTest, SeesACommitBehindALogThatBeginsAnew) {
   admin(kWrite);
   remember();

@@ -54,6 +54,26 @@ TEST_F(DatabaseSessionTest, DoesNotTakeItsOwnCommitForAForeignOne) {
   EXPECT_EQ(session_.foreign_commit(), false);
 }
 
+TEST_F(DatabaseSessionTest, PassesOverCommitsThatItWasTold) {
+  OwnCommits own;
+  session_.pass_over(own);
+  WalIndex index;
+  index.attach(admin_.get());
+  for (int i = 0; i < 3; ++i) {
+    admin("BEGIN IMMEDIATE");
+    const auto before = index.read();
+    admin(kWrite);
+    admin("COMMIT");
+    own.add(*before, *index.read());
+    EXPECT_EQ(session_.foreign_commit(), false) << i;
+    if (i == 1) refresh();
+  }
+  admin(kWrite);
+  EXPECT_EQ(session_.foreign_commit(), true) << "after those that were told, another";
+  refresh();
+  EXPECT_EQ(session_.foreign_commit(), false);
+}
+
 TEST_F(DatabaseSessionTest, SeesAForeignCommitAfterTheLogRestarted) {
   admin(kWrite);
   refresh();
