@@ -17,9 +17,11 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugin/commands/command_line.hpp"
+#include "plugin/database/as_owner.hpp"
 #include "plugin/terminal/screen.hpp"
 
 namespace {
@@ -33,6 +35,21 @@ limits::Style style_of_standard_output() {
   return style;
 }
 
+// "root on pts/0 (sudo by anna)"; from cron "root".
+std::string who_runs_this() {
+  std::string out = limits::user_name(getuid());
+  const char* terminal = ttyname(STDIN_FILENO);
+  constexpr std::string_view kFolder = "/dev/";
+  if (terminal != nullptr) {
+    const std::string_view name = terminal;
+    out += " on ";
+    out += name.substr(name.starts_with(kFolder) ? kFolder.size() : 0);
+  }
+  const char* sudo = std::getenv("SUDO_USER");
+  if (sudo != nullptr && *sudo != '\0') out += std::string{" (sudo by "} + sudo + ")";
+  return out;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -43,6 +60,7 @@ int main(int argc, char** argv) {
   environment.now = policyd::wall_clock();
   const char* path = std::getenv("PATH");
   if (path != nullptr) environment.search_path = path;
+  environment.who = who_runs_this();
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return limits::run_command_line(arguments, environment, std::cout, std::cerr);
 }

@@ -63,6 +63,9 @@ struct Config {
   std::filesystem::path cluster_password_file;  // empty: no password
   std::string cluster_prefix = "carbonio-limits:";
 
+  // [notify]
+  unsigned notify_near = 80;  // percent of a limit that is nearly used up; 0: that is no event
+
   // One section per module. True if the section enables it and [server] modules, if set, lists it:
   // the Perl daemon does not load modules that are not listed.
   bool access_control = false;

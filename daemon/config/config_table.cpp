@@ -272,6 +272,7 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "without", "share", "", kNotEmpty, kWithout},
     ConfigKey{"cluster", "password_file", "", "", kMayBeEmpty, File{&Draft::cluster_password_file}},
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
+    ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
 };
 // clang-format on

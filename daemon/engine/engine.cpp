@@ -27,14 +27,14 @@ Verdict repeated(const Verdict& first) {
 }  // namespace
 
 Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config, Clock clock,
-               LookupService* lookups, RefusalLog* refusals, SharedCounters* shared,
+               LookupService* lookups, EventQueue* events, SharedCounters* shared,
                SharedGreylisting* greylisting)
     : loop_(loop),
       store_(store),
       log_(log),
       clock_(std::move(clock)),
       lookups_(lookups),
-      refusals_(refusals),
+      events_(events),
       shared_(shared),
       greylisting_(greylisting),
       sessions_(config.max_sessions) {
@@ -47,7 +47,7 @@ void Engine::configure(const Config& config) {
   sessions_.set_capacity(config.max_sessions);
   track_sessions_ = config.quotas || config.accounting;
   trace_modules_ = config.log_modules;
-  modules_ = make_modules(config, refusals_);
+  modules_ = make_modules(config);
   const bool tables = std::any_of(modules_.begin(), modules_.end(),
                                   [](const auto& module) { return module->uses_tables(); });
   uses_ = tables ? Store::Uses::everything : Store::Uses::counters;
@@ -229,6 +229,7 @@ void Engine::prepare(Question& question, Item& item) {
   question.extensions = {recipient_delimiter_, question.rules.own_domains};
   question.shared = shared_;
   question.greylisting = greylisting_;
+  question.events = events_;
   if (item.granted) question.granted = &*item.granted;
   if (item.known) question.known = &*item.known;
   if (item.granted || item.known) question.verdict = std::exchange(item.verdict, {});
@@ -357,7 +358,10 @@ bool Engine::ask_modules(AnyQuestion& question) {
                      module->name(), name_of(question.verdict.action),
                      next == Next::stop ? " (final)" : "");
     }
-    if (next == Next::stop) break;
+    if (next == Next::stop) {
+      if (events_ != nullptr) note_refusal(*module, question);
+      break;
+    }
   }
   if (paused_) question.verdict = {};
   if (!traced) return true;
@@ -368,6 +372,32 @@ bool Engine::ask_modules(AnyQuestion& question) {
                          request.instance, request.sender, request.recipient,
                          trace.empty() ? "no module asked" : trace));
   return true;
+}
+
+// The modules that have counters note what their limits refuse, with figures.
+void Engine::note_refusal(const Module& module, const Question& question) {
+  const Action action = question.verdict.action;
+  const bool refused =
+      question.verdict.refuses() || action == Action::hold || action == Action::discard;
+  const Reason& reason = question.reason;
+  const bool noted =
+      reason.kind == Reason::Kind::quota_match || reason.kind == Reason::Kind::accounting_match;
+  if (!refused || noted) return;
+  const Request& request = question.request;
+  const bool by_client = request.sender.empty() || reason.kind == Reason::Kind::greylisted ||
+                         reason.kind == Reason::Kind::auto_blacklisted;
+  if (by_client) {
+    event_key_ = fmt::format("SenderIP:{}/{}", request.client_address.to_string(),
+                             request.client_address.bits());
+  } else {
+    event_key_.assign("Sender:").append(request.sender);
+  }
+  Event* event =
+      events_->note({EventKind::refused, module.name(), reason.row_id, event_key_, name_of(action)},
+                    request, question.store.now());
+  if (event == nullptr) return;
+  event->detail =
+      cut(reason.problem.empty() ? question.verdict.text : reason.problem, Event::kMaxText);
 }
 
 }  // namespace policyd

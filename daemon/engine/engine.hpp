@@ -21,7 +21,6 @@
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
 #include "daemon/modules/module.hpp"
-#include "daemon/modules/refusal_log.hpp"
 #include "daemon/protocol/request.hpp"
 #include "daemon/protocol/verdict.hpp"
 #include "daemon/rules/match/matcher.hpp"
@@ -37,11 +36,10 @@ class Engine {
 
   using Clock = std::function<TimePoint()>;  // read once per batch
 
-  // Without `lookups` all DNS lookups are skipped. `refusals` may be null; it is called for each
-  // limit that is exceeded. Without `shared` limits are this host's alone, without `greylisting`
-  // triplets.
+  // Without `lookups` all DNS lookups are skipped. `events` gets what is refused; it may be null.
+  // Without `shared` limits are this host's alone, without `greylisting` triplets.
   Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config,
-         Clock clock = wall_clock, LookupService* lookups = nullptr, RefusalLog* refusals = nullptr,
+         Clock clock = wall_clock, LookupService* lookups = nullptr, EventQueue* events = nullptr,
          SharedCounters* shared = nullptr, SharedGreylisting* greylisting = nullptr);
 
   // After SIGHUP: applies from the next batch on.
@@ -107,13 +105,14 @@ class Engine {
   // False: the question has to wait for the other MTAs.
   template <typename AnyQuestion>
   bool ask_modules(AnyQuestion& question);
+  void note_refusal(const Module& module, const Question& question);
 
   EventLoop& loop_;
   Store& store_;
   Maillog& log_;
   Clock clock_;
   LookupService* lookups_;
-  RefusalLog* refusals_;
+  EventQueue* events_;
   SharedCounters* shared_;
   SharedGreylisting* greylisting_;
   Bypass bypass_mode_ = Bypass::tempfail;
@@ -127,6 +126,7 @@ class Engine {
   Sessions sessions_;
   Matcher matcher_;
   std::vector<std::int64_t> policy_ids_;  // of the current recipient
+  std::string event_key_;                 // scratch
 
   std::vector<Item> waiting_;  // for the next batch
   std::vector<Item> batch_;    // being decided and committed

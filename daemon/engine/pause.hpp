@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include "daemon/base/clock.hpp"
 
@@ -14,7 +15,8 @@ struct Pause {
   static constexpr std::chrono::seconds kMax = std::chrono::hours{24 * 7};
 
   TimePoint until{};
-  bool counted = true;  // mail counts as far as it would without limits
+  bool counted = true;   // mail counts as far as it would without limits
+  std::string who = {};  // set it; may be empty
 
   // A time further away than kMax is none: the clock was set back, or the file was edited.
   [[nodiscard]] bool in_force(TimePoint now) const { return now < until && until - now <= kMax; }

@@ -99,7 +99,11 @@ Accounting::Walk Accounting::exceeded(RcptQuestion& question, const Touched& tou
     if (limit == AccountingLimit::message_cumulative_size) used += {1, 0};
     log(question, request, what, word_of(question.reason.kind), touched, used, false);
   }
+  const auto observe = [&](EventKind kind, std::string_view word) {
+    note(question, touched, limit, kind, word);
+  };
   if (verdict.kind == RowVerdict::Kind::none) {
+    observe(EventKind::watched, "none");
     log_end(Reason::Kind::no_verdict);
     return Walk::count_nothing;
   }
@@ -110,11 +114,29 @@ Accounting::Walk Accounting::exceeded(RcptQuestion& question, const Touched& tou
     return Walk::refused;
   }
   if (check_data_ && !verdict.data_fits) {
+    observe(EventKind::refused, "defer");
     refuse_row(question, *touched.row, describe_unfit_data(verdict.text, touched.row->data));
     return Walk::refused;
   }
+  observe(EventKind::refused, name_of(verdict.action));
   question.verdict = {verdict.action, accounting_answer(*touched.row, limit)};
   return Walk::refused;
+}
+
+void Accounting::note(const RcptQuestion& question, const Touched& touched, AccountingLimit limit,
+                      EventKind kind, std::string_view verdict) {
+  if (question.events == nullptr) return;
+  const AccountingRow& row = *touched.row;
+  key_.clear();
+  append_track_key(key_, *row.track.for_request(question.request), question.request,
+                   question.extensions);
+  Event* event = question.events->note({kind, "Accounting", row.id, key_, verdict},
+                                       question.request, question.store.now());
+  if (event == nullptr) return;  // known already
+  const bool counts = limit == AccountingLimit::message_count;
+  const AccountingUnits& used = touched.counter->used;
+  event->used = static_cast<double>(counts ? used.messages : used.kib);
+  event->limit = static_cast<double>(counts ? row.count_limit : row.size_limit);
 }
 
 void Accounting::count(RcptQuestion& question) {

@@ -40,6 +40,9 @@ class Accounting final : public Module {
 
   Walk collect(RcptQuestion& question, const Policy& policy, const AccountingRow& row);
   Walk exceeded(RcptQuestion& question, const Touched& touched, AccountingLimit limit);
+  // Remembers that the limit is exceeded.
+  void note(const RcptQuestion& question, const Touched& touched, AccountingLimit limit,
+            EventKind kind, std::string_view verdict);
   void count(RcptQuestion& question);
   Walk add_size(MessageQuestion& question, const Request& about, const Policy& policy,
                 const AccountingRow& row);

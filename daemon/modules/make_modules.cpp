@@ -10,7 +10,7 @@
 
 namespace policyd {
 
-std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalLog* refusals) {
+std::vector<std::unique_ptr<Module>> make_modules(const Config& config) {
   const bool check_data = config.quotas_algorithm != Algorithm::decay;
   std::vector<std::unique_ptr<Module>> modules;
   if (config.access_control) modules.push_back(std::make_unique<AccessControl>(check_data));
@@ -21,14 +21,14 @@ std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalL
         Greylisting::Settings{config.greylisting_training, config.greylisting_defer_message,
                               config.greylisting_blacklist_message}));
   }
-  if (config.quotas) modules.push_back(std::make_unique<Quotas>(config.quotas_algorithm, refusals));
+  if (config.quotas) modules.push_back(std::make_unique<Quotas>(config.quotas_algorithm));
   if (config.accounting) modules.push_back(std::make_unique<Accounting>(check_data));
   return modules;
 }
 
 std::vector<std::string> module_names(const Config& config) {
   std::vector<std::string> names;
-  for (const auto& module : make_modules(config, nullptr)) names.emplace_back(module->name());
+  for (const auto& module : make_modules(config)) names.emplace_back(module->name());
   return names;
 }
 

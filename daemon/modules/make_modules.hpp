@@ -10,12 +10,10 @@
 
 #include "daemon/config/config.hpp"
 #include "daemon/modules/module.hpp"
-#include "daemon/modules/refusal_log.hpp"
 
 namespace policyd {
 
-// `refusals` may be null; it must outlive the modules.
-std::vector<std::unique_ptr<Module>> make_modules(const Config& config, RefusalLog* refusals);
+std::vector<std::unique_ptr<Module>> make_modules(const Config& config);
 // Their names.
 std::vector<std::string> module_names(const Config& config);
 

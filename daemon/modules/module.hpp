@@ -12,6 +12,7 @@
 
 #include "daemon/counting/shared_counters.hpp"
 #include "daemon/dns/lookup_service.hpp"
+#include "daemon/events/event_queue.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/modules/reason.hpp"
 #include "daemon/protocol/request.hpp"
@@ -44,6 +45,7 @@ struct Question {
   SharedGreylisting* greylisting = nullptr;  // null: this host's tables alone
   std::optional<TripletQuestion> asked = {};
   const TripletAnswer* known = nullptr;
+  EventQueue* events = nullptr;  // null: nothing is remembered
 };
 
 struct RcptQuestion : Question {

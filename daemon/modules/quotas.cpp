@@ -277,18 +277,19 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
                 by.recipient, *by.policy, quota, *by.limit, key_of(by), by.use});
     question.log.mail(line_);
   };
-  const auto observe = [&](std::string_view verdict) {
-    if (refusals_ == nullptr) return;
-    refusals_->refused(by.limit->id, key_of(by), verdict, question.store.now());
+  const auto observe = [&](EventKind kind, std::string_view verdict) {
+    note(question, by, kind, verdict, by.use);
   };
   if (question.paused) {
-    observe(none ? "none" : RefusalLog::kLetThrough);
+    const std::string_view verdict =
+        quota.verdict.is_for_limits() ? name_of(quota.verdict.action) : "defer";
+    observe(none ? EventKind::watched : EventKind::let_through, none ? "none" : verdict);
     set_reason(Reason::Kind::paused);
     log("none");
     return Walk::next;
   }
   if (none) {
-    observe("none");
+    observe(EventKind::watched, "none");
     set_reason(Reason::Kind::no_verdict);
     if (!windowed_) {
       log_end();
@@ -310,15 +311,28 @@ Quotas::Walk Quotas::exceeded(Question& question, const Touched& by) {
   }
   // With `decay` they are answered as the Perl daemon does, and Postfix lets the mail pass.
   if (windowed_ && !quota.verdict.data_fits) {
-    observe("defer");
+    observe(EventKind::refused, "defer");
     log("defer");
     refuse_row(question, quota, describe_unfit_data(quota.verdict.text, quota.data));
     return Walk::refuse;
   }
-  observe(name_of(quota.verdict.action));
+  observe(EventKind::refused, name_of(quota.verdict.action));
   log(name_of(quota.verdict.action));
   question.verdict = {quota.verdict.action, answer_of(question, by)};
   return Walk::refuse;
+}
+
+void Quotas::note(const Question& question, const Touched& by, EventKind kind,
+                  std::string_view verdict, double used) const {
+  if (question.events == nullptr) return;
+  const TimePoint now = question.store.now();
+  Event* event = question.events->note({kind, "Quotas", by.limit->id, key_of(by), verdict},
+                                       question.request, now);
+  if (event == nullptr) return;  // known already
+  event->recipient = cut(by.recipient, Event::kMaxText);
+  event->used = used;
+  event->limit = by.limit->counter_limit;
+  if (kind != EventKind::near) event->free_at = now + retry_after(question, by);
 }
 
 void Quotas::count(Question& question) {
@@ -339,6 +353,11 @@ void Quotas::count(Question& question) {
     }
     counter.last_update_s = to_seconds(now);
     question.store.changed(counter, touched.units);
+    const double used = touched.use + touched.units;
+    if (question.events != nullptr &&
+        question.events->is_near(touched.use, used, touched.limit->counter_limit)) {
+      note(question, touched, EventKind::near, {}, used);
+    }
     if (unknown_to_others) {
       question.shared->changed(touched.limit->id, key_of(touched), counter.window, counter.period);
     }

@@ -9,7 +9,6 @@
 #include "daemon/config/config.hpp"
 #include "daemon/counting/counters.hpp"
 #include "daemon/modules/module.hpp"
-#include "daemon/modules/refusal_log.hpp"
 #include "daemon/modules/row_errors.hpp"
 #include "daemon/modules/shared_limits.hpp"
 
@@ -17,9 +16,7 @@ namespace policyd {
 
 class Quotas final : public Module {
  public:
-  // `refusals` may be null; it is called for each limit that is exceeded, and must outlive this.
-  explicit Quotas(Algorithm algorithm, RefusalLog* refusals = nullptr)
-      : windowed_(algorithm == Algorithm::window), refusals_(refusals) {}
+  explicit Quotas(Algorithm algorithm) : windowed_(algorithm == Algorithm::window) {}
 
   [[nodiscard]] std::string_view name() const override { return "Quotas"; }
   [[nodiscard]] bool decides_what_counts() const override { return true; }
@@ -81,9 +78,11 @@ class Quotas final : public Module {
   void begin();
   void count(Question& question);
   void log_count(Question& question, const Touched& touched, bool created);
+  // Remembers that the limit is exceeded, or nearly used up.
+  void note(const Question& question, const Touched& by, EventKind kind, std::string_view verdict,
+            double used) const;
 
   bool windowed_;
-  RefusalLog* refusals_;
   RowErrors errors_;
   // Of the current question.
   std::string keys_;  // of the touched limits

@@ -16,13 +16,15 @@
 #include "daemon/cluster/member/cluster.hpp"
 #include "daemon/dns/dns_lookups.hpp"
 #include "daemon/engine/engine.hpp"
+#include "daemon/events/event_queue.hpp"
+#include "daemon/events/event_writer.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/epoll_loop.hpp"
-#include "daemon/modules/refusal_log.hpp"
 #include "daemon/net/server.hpp"
 #include "daemon/process/background.hpp"
 #include "daemon/process/pid_file.hpp"
 #include "daemon/process/readiness.hpp"
+#include "daemon/process/state_events.hpp"
 #include "daemon/rules/all_mail.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "daemon/status/pause_file.hpp"
@@ -35,6 +37,7 @@ namespace policyd {
 namespace {
 
 constexpr std::chrono::seconds kMaxStoreTime{5};
+constexpr std::chrono::seconds kMaxEventsTime{2};
 
 LogSettings log_settings(const Config& config, const Options& options) {
   LogSettings settings;
@@ -69,6 +72,13 @@ SqliteStoreSettings store_settings(const Config& config) {
   settings.check_every = config.check_interval;
   settings.remind_every = config.remind_interval;
   settings.largest_log = static_cast<std::int64_t>(config.largest_log_mib) * 1024 * 1024;
+  return settings;
+}
+
+EventWriterSettings event_settings(const Config& config) {
+  EventWriterSettings settings;
+  settings.database = config.database;
+  settings.table_prefix = config.table_prefix;
   return settings;
 }
 
@@ -126,7 +136,7 @@ class Worker {
         store_(loop_, *log_, store_settings(config_)),
         lookups_(loop_, *log_, {config_.nameservers}),
         cluster_(make_cluster()),
-        engine_(loop_, store_, *log_, config_, clock(), &lookups_, &refusals_,
+        engine_(loop_, store_, *log_, config_, clock(), &lookups_, &events_,
                 cluster_ ? &cluster_->counters() : nullptr,
                 cluster_ ? &cluster_->greylisting() : nullptr) {
     log_->notice(fmt::format("cbpolicyd {} started, pid {}", kVersion, ::getpid()));
@@ -134,6 +144,10 @@ class Worker {
     pause_.emplace(loop_, *log_, pause_file_of(config_.pid_file),
                    [this](const Pause& pause) { engine_.set_pause(pause); });
     store_.open();
+    events_.set_near_percent(config_.notify_near);
+    event_writer_.emplace(
+        loop_, *log_, events_, store_.own_commits(), event_settings(config_),
+        [this] { return store_.open_files(); }, clock());
     cleanup_.emplace(
         *log_, CleanupSettings{config_.database, config_.table_prefix, config_.cleanup_sessions});
     server_ =
@@ -155,6 +169,8 @@ class Worker {
     store_.stopping();
     engine_.finish();
     engine_.save_open_sessions();
+    event_writer_->finish(kMaxEventsTime);
+    event_writer_.reset();
     store_.close(kMaxStoreTime);
     status_writer_.reset();
     log_->notice("cbpolicyd stopped");
@@ -221,6 +237,7 @@ class Worker {
       log_->error(reopened.error().message);
     }
     engine_.configure(config_);
+    events_.set_near_percent(config_.notify_near);
     server_->configure(config_);
     cleanup_->configure(config_.cleanup_sessions);
     log_->notice("configuration reloaded");
@@ -269,8 +286,15 @@ class Worker {
     now.batches = counted.batches;
     now.refused = counted.refused;
     now.refused_requests = server_->refused_requests();
-    now.refusals = refusals_.all();
+    state_events_.look({store_.trouble(), unshared(now), now.rules_version, pause_->last_read()},
+                       clock()());
     return now;
+  }
+
+  static std::optional<std::string_view> unshared(const Status& now) {
+    if (!now.cluster) return std::nullopt;
+    if (now.cluster->sharing) return std::string_view{};
+    return now.cluster->trouble.empty() ? "limits are not shared" : now.cluster->trouble;
   }
 
   Status::Cluster cluster_status() {
@@ -295,7 +319,8 @@ class Worker {
   std::unique_ptr<Maillog> log_;
   EpollLoop loop_;
   SqliteStore store_;
-  RefusalLog refusals_;
+  EventQueue events_;
+  StateEvents state_events_{events_};
   DnsLookups lookups_;
   std::unique_ptr<Cluster> cluster_;  // null without [cluster] url
   Engine engine_;
@@ -303,6 +328,7 @@ class Worker {
   std::unique_ptr<Server> server_;
   std::optional<StatusWriter> status_writer_;
   std::optional<CleanupSchedule> cleanup_;
+  std::optional<EventWriter> event_writer_;
   std::optional<Readiness> readiness_;
 };
 

@@ -21,13 +21,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxPauseBytes = 4096;
+constexpr std::size_t kMaxWho = 255;
 constexpr double kMaxSeconds = 1e11;
 
 // Throws nlohmann's exceptions.
 Pause pause_of(const nlohmann::json& from) {
   const auto until_s = from.at("until").get<double>();
   if (!(until_s >= 0 && until_s <= kMaxSeconds)) throw std::runtime_error("not a valid time");
-  return {TimePoint{Millis{std::llround(until_s * 1000)}}, from.at("counted").get<bool>()};
+  return {TimePoint{Millis{std::llround(until_s * 1000)}}, from.at("counted").get<bool>(),
+          from.value("who", "").substr(0, kMaxWho)};
 }
 
 bool may_pause(const fs::path& file) {
@@ -64,7 +66,10 @@ Result<std::optional<Pause>> read_pause(const fs::path& file) {
 Result<void> write_pause(const fs::path& file, const Pause& pause) {
   const fs::path fresh = fmt::format("{}.{}", file.string(), ::getpid());
   const std::string text =
-      nlohmann::json{{"until", to_seconds(pause.until)}, {"counted", pause.counted}}.dump() + "\n";
+      nlohmann::json{
+          {"until", to_seconds(pause.until)}, {"counted", pause.counted}, {"who", pause.who}}
+          .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+      "\n";
   ::unlink(fresh.c_str());
   const UniqueFd out{::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
   // fchmod: the daemon reads it as its own user, whatever our umask.

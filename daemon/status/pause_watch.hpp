@@ -29,6 +29,8 @@ class PauseWatch final : public EpollLoop::Client {
 
   // The pause in force; its `until` is 1970 if there is none.
   [[nodiscard]] Pause current() const;
+  // As the file last said, even if that is over: it may name who ended a pause.
+  [[nodiscard]] const Pause& last_read() const { return pause_; }
 
  private:
   void tick();

@@ -28,25 +28,6 @@ TimePoint from_seconds(double seconds) {
   return TimePoint{Millis{std::llround(std::clamp(seconds, 0.0, kMax) * 1000)}};
 }
 
-json json_of(const Refusal& refusal) {
-  return {{"limit_id", refusal.limit_id},       {"key", refusal.track_key},
-          {"verdict", refusal.verdict},         {"count", refusal.count},
-          {"let_through", refusal.let_through}, {"first", to_seconds(refusal.first)},
-          {"last", to_seconds(refusal.last)}};
-}
-
-Refusal refusal_of(const json& from) {
-  Refusal refusal;
-  refusal.limit_id = from.at("limit_id").get<std::int64_t>();
-  refusal.track_key = from.at("key").get<std::string>();
-  refusal.verdict = from.at("verdict").get<std::string>();
-  refusal.count = from.at("count").get<std::uint64_t>();
-  refusal.let_through = from.value("let_through", std::uint64_t{0});  // earlier versions have none
-  refusal.first = from_seconds(from.at("first").get<double>());
-  refusal.last = from_seconds(from.at("last").get<double>());
-  return refusal;
-}
-
 // Throws nlohmann's exceptions.
 Status status_of(const json& from) {
   if (from.at("format").get<int>() != kFormat) throw std::runtime_error("unknown format");
@@ -64,8 +45,8 @@ Status status_of(const json& from) {
   }
   // Absent in the file of an earlier version, which may still run after an upgrade.
   if (const auto pause = from.find("pause"); pause != from.end() && !pause->is_null()) {
-    status.pause =
-        Pause{from_seconds(pause->at("until").get<double>()), pause->at("counted").get<bool>()};
+    status.pause = Pause{from_seconds(pause->at("until").get<double>()),
+                         pause->at("counted").get<bool>(), pause->value("who", "")};
   }
   if (const auto cluster = from.find("cluster"); cluster != from.end() && !cluster->is_null()) {
     status.cluster = Status::Cluster{
@@ -97,7 +78,6 @@ Status status_of(const json& from) {
                                unusable->at("last").get<std::string>(),
                                from_seconds(unusable->at("last_at").get<double>())};
   }
-  for (const json& refusal : from.at("refusals")) status.refusals.push_back(refusal_of(refusal));
   return status;
 }
 
@@ -130,41 +110,40 @@ std::string status_json(const Status& status) {
   }
   json pause = nullptr;
   if (status.pause) {
-    pause = {{"until", to_seconds(status.pause->until)}, {"counted", status.pause->counted}};
+    pause = {{"until", to_seconds(status.pause->until)},
+             {"counted", status.pause->counted},
+             {"who", status.pause->who}};
   }
   json rules_version = nullptr;
   if (status.rules_version) rules_version = *status.rules_version;
-  json refusals = json::array();
-  for (const Refusal& refusal : status.refusals) refusals.push_back(json_of(refusal));
-  json out = {{"format", kFormat},
-              {"pid", status.pid},
-              {"process_start", status.process_start},
-              {"version", status.version},
-              {"started", to_seconds(status.started)},
-              {"database", status.database},
-              {"open_log", status.open_log},
-              {"trouble", trouble},
-              {"pause", pause},
-              {"cluster", cluster},
-              {"lost_log_lines", status.lost_log_lines},
-              {"lost_log_why", status.lost_log_why},
-              {"rules",
-               {{"version", rules_version},
-                {"policies", status.policies},
-                {"problems", status.rule_problems},
-                {"all_mail_deferred", status.all_mail_deferred}}},
-              {"modules", status.modules},
-              {"algorithm", status.algorithm},
-              {"connections", status.connections},
-              {"sessions", status.sessions},
-              {"requests", status.requests},
-              {"batches", status.batches},
-              {"refused", status.refused},
-              {"refused_requests",
-               {{"count", status.refused_requests.count},
-                {"last", status.refused_requests.last},
-                {"last_at", to_seconds(status.refused_requests.last_at)}}}};
-  out["refusals"] = std::move(refusals);  // a list in braces would copy them
+  const json out = {{"format", kFormat},
+                    {"pid", status.pid},
+                    {"process_start", status.process_start},
+                    {"version", status.version},
+                    {"started", to_seconds(status.started)},
+                    {"database", status.database},
+                    {"open_log", status.open_log},
+                    {"trouble", trouble},
+                    {"pause", pause},
+                    {"cluster", cluster},
+                    {"lost_log_lines", status.lost_log_lines},
+                    {"lost_log_why", status.lost_log_why},
+                    {"rules",
+                     {{"version", rules_version},
+                      {"policies", status.policies},
+                      {"problems", status.rule_problems},
+                      {"all_mail_deferred", status.all_mail_deferred}}},
+                    {"modules", status.modules},
+                    {"algorithm", status.algorithm},
+                    {"connections", status.connections},
+                    {"sessions", status.sessions},
+                    {"requests", status.requests},
+                    {"batches", status.batches},
+                    {"refused", status.refused},
+                    {"refused_requests",
+                     {{"count", status.refused_requests.count},
+                      {"last", status.refused_requests.last},
+                      {"last_at", to_seconds(status.refused_requests.last_at)}}}};
   // Keys may contain any bytes; invalid UTF-8 becomes U+FFFD.
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }

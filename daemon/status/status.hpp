@@ -14,7 +14,6 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
 #include "daemon/engine/pause.hpp"
-#include "daemon/modules/refusal_log.hpp"
 #include "daemon/protocol/refused_requests.hpp"
 
 namespace policyd {
@@ -65,7 +64,6 @@ struct Status {
   std::uint64_t batches = 0;
   std::uint64_t refused = 0;  // answered REJECT or DEFER, by any module
   RefusedRequests refused_requests;
-  std::vector<Refusal> refusals;  // by limits, the latest first
 
   bool operator==(const Status&) const = default;
 };

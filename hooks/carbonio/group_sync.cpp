@@ -154,6 +154,11 @@ class Group {
   std::set<std::string, std::less<>> present_;
 };
 
+void announce(policyd::RulesChange& rules, policyd::Actor by) {
+  if (by.what.empty()) by.what = "this server's domains and networks";
+  rules.announce(by, policyd::wall_clock());
+}
+
 }  // namespace
 
 std::string domain_member(std::string_view domain) {
@@ -241,9 +246,11 @@ std::vector<std::string> mta_names_in(std::span<const std::string> answers) {
 }
 
 Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
-                                 const WantedMembers& wanted, bool dry_run) {
+                                 const WantedMembers& wanted, bool dry_run,
+                                 const policyd::Actor& by) {
   sql::Transaction transaction{db};
   if (auto begun = transaction.begin_immediate(); !begun) return tl::unexpected{begun.error()};
+  policyd::RulesChange rules{db, table_prefix};
   Group domains{db, table_prefix, OwnGroup::domains};
   Group networks{db, table_prefix, OwnGroup::networks};
   auto first = domains.update(wanted.domains);
@@ -251,17 +258,20 @@ Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
   auto second = networks.update(wanted.networks);
   if (!second) return tl::unexpected{second.error()};
   if (!dry_run) {
+    announce(rules, by);
     if (auto done = transaction.commit(); !done) return tl::unexpected{done.error()};
   }
   return GroupsChange{std::move(*first), std::move(*second)};
 }
 
 Result<bool> put_member(sqlite3* db, std::string_view table_prefix, OwnGroup group,
-                        std::string_view member, bool present) {
+                        std::string_view member, bool present, const policyd::Actor& by) {
   sql::Transaction transaction{db};
   if (auto begun = transaction.begin_immediate(); !begun) return tl::unexpected{begun.error()};
+  policyd::RulesChange rules{db, table_prefix};
   auto changed = Group{db, table_prefix, group}.put(member, present);
   if (!changed) return changed;
+  announce(rules, by);
   if (auto done = transaction.commit(); !done) return tl::unexpected{done.error()};
   return changed;
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/events/rules_change.hpp"
 #include "daemon/sqlite/sqlite.hpp"
 #include "hooks/carbonio/prov.hpp"
 
@@ -67,14 +68,17 @@ struct GroupsChange {
 };
 
 // Updates both groups in one transaction: adds missing members, removes those of our rows that are
-// no longer wanted and the example rows of a fresh database. With `dry_run` rolls back.
+// no longer wanted and the example rows of a fresh database. With `dry_run` rolls back. `by` is
+// named as the one who changed rules.
 policyd::Result<GroupsChange> synchronise(sqlite3* db, std::string_view table_prefix,
-                                          const WantedMembers& wanted, bool dry_run);
+                                          const WantedMembers& wanted, bool dry_run,
+                                          const policyd::Actor& by = {});
 
 // After Carbonio created or deleted one domain or network: adds its member if missing, and then
 // removes the examples of a fresh database; or removes our rows. Whether anything changed. `member`
 // comes from domain_member() or network_member().
 policyd::Result<bool> put_member(sqlite3* db, std::string_view table_prefix, OwnGroup group,
-                                 std::string_view member, bool present);
+                                 std::string_view member, bool present,
+                                 const policyd::Actor& by = {});
 
 }  // namespace carbonio

@@ -14,6 +14,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
+#include "daemon/events/rules_change.hpp"
 #include "plugin/cli/typed_advice.hpp"
 #include "plugin/terminal/output.hpp"
 
@@ -84,6 +85,7 @@ struct Context {
   policyd::TimePoint now;
   std::string search_path;  // $PATH
   TypedAdvice advice;
+  policyd::Actor actor;  // who runs the command, and what was typed
 };
 
 // For completion: what the arguments of a subcommand are.

@@ -9,6 +9,7 @@
 #include <ostream>
 
 #include "daemon/base/did_you_mean.hpp"
+#include "daemon/base/shell_words.hpp"
 #include "plugin/cli/options.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/terminal/text.hpp"
@@ -115,6 +116,12 @@ tl::unexpected<Failure> see_help(std::string_view what, const Command* command) 
   return wrong_use(fmt::format("{}; see '{}{}{} --help'", what, kProgram,
                                command == nullptr ? "" : " ",
                                command == nullptr ? std::string_view{} : command->name));
+}
+
+std::string line_as_typed(std::span<const std::string> arguments) {
+  std::string out{kProgram};
+  for (const std::string& argument : arguments) out += ' ' + policyd::shell_word(argument);
+  return out;
 }
 
 std::string did_you_mean(std::string_view name) {
@@ -251,8 +258,11 @@ int run_command_line(std::span<const std::string> arguments, const Environment& 
     } else {
       Context context{line->zextras_home.value_or(
                           environment.zextras_home.value_or(std::string{kDefaultZextrasHome})),
-                      Output{out, environment.style}, environment.now, environment.search_path,
-                      TypedAdvice{line->arguments, command_names()}};
+                      Output{out, environment.style},
+                      environment.now,
+                      environment.search_path,
+                      TypedAdvice{line->arguments, command_names()},
+                      {environment.who, line_as_typed(arguments)}};
       if (auto done = line->command->run(line->arguments, context); !done) {
         Failure failure = done.error();
         if (failure.exit == Exit::failed) {

@@ -17,6 +17,7 @@ struct Environment {
   Style style;                              // of standard output
   policyd::TimePoint now;
   std::string search_path;  // $PATH
+  std::string who;          // "root on pts/0 (sudo by anna)"
 };
 
 struct CommandLine {

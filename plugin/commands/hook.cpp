@@ -55,7 +55,7 @@ Outcome run_hook(const Arguments& arguments, Context& context) {
       arguments, context, false,
       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
         const auto put = carbonio::put_member(tables.db, daemon.config.table_prefix, event->group,
-                                              member, event->present);
+                                              member, event->present, context.actor);
         if (!put) return tl::unexpected{put.error()};
         changed = *put;
         return {};

@@ -37,7 +37,7 @@ Result<void> attach(sqlite3* db, const fs::path& file) {
 }
 
 // Returns the copy of the old contents.
-Result<fs::path> start_over(const DaemonConfig& daemon, policyd::TimePoint now) {
+Result<fs::path> start_over(const DaemonConfig& daemon, const Context& context) {
   auto database = open_as_owner(daemon);
   if (!database) return tl::unexpected{database.error()};
   const TemporaryDatabase fresh{daemon.config.database, "fresh"};
@@ -46,10 +46,10 @@ Result<fs::path> start_over(const DaemonConfig& daemon, policyd::TimePoint now) 
   if (!done) return tl::unexpected{done.error()};
 
   // Lock first: a count made in between would be in neither of the two.
-  ChangeSet changes{database->tables};
+  ChangeSet changes{database->tables, context.actor};
   done = changes.begin();
   if (!done) return tl::unexpected{done.error()};
-  auto copy = copy_aside(daemon.config.database, now);
+  auto copy = copy_aside(daemon.config.database, context.now);
   if (!copy) return copy;
   done = replace_tables(database->tables);
   if (done) done = changes.commit();
@@ -86,8 +86,8 @@ Outcome fill_groups(const DaemonConfig& daemon, const carbonio::WantedMembers& w
                     Context& context) {
   const auto database = open_as_owner(daemon);
   if (!database) return failed(database.error());
-  const auto change =
-      carbonio::synchronise(database->handle.get(), daemon.config.table_prefix, wanted, false);
+  const auto change = carbonio::synchronise(database->handle.get(), daemon.config.table_prefix,
+                                            wanted, false, context.actor);
   if (!change) {
     return failed(
         fmt::format("database {}: {}; its groups were not filled; try 'carbonio-limits "
@@ -123,7 +123,7 @@ Outcome run_init(const Arguments& arguments, Context& context) {
         "gives it fresh contents and keeps a copy next to it",
         file));
   } else {
-    const auto copy = start_over(*daemon, context.now);
+    const auto copy = start_over(*daemon, context);
     if (!copy) {
       return failed(fmt::format("database {}: {}; it was not changed", file, copy.error().message));
     }

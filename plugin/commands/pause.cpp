@@ -8,6 +8,7 @@
 #include <optional>
 #include <system_error>
 
+#include "daemon/events/event.hpp"
 #include "daemon/status/pause_file.hpp"
 #include "daemon/status/status.hpp"
 #include "hooks/service/daemon_process.hpp"
@@ -107,6 +108,11 @@ Confirmed wait_for_daemon(const Brake& brake, const std::optional<Pause>& wanted
   return runs() ? Confirmed::no : Confirmed::not_running;
 }
 
+// What the daemon remembers, exactly: it is compared with what the daemon reports.
+std::string who_of(const Context& context) {
+  return std::string{policyd::cut(context.actor.who, policyd::Event::kMaxText)};
+}
+
 std::string not_confirmed(std::string_view what) {
   return fmt::format(
       "{}, but the daemon has not confirmed it within {} s: it is an earlier version, the Perl "
@@ -119,7 +125,8 @@ Outcome run_pause(const Arguments& arguments, Context& context) {
   if (!duration) return tl::unexpected{duration.error()};
   const auto brake = find_brake(arguments, context, "pause");
   if (!brake) return tl::unexpected{brake.error()};
-  const Pause pause{policyd::wall_clock() + *duration, !arguments.has("uncounted")};
+  const Pause pause{policyd::wall_clock() + *duration, !arguments.has("uncounted"),
+                    who_of(context)};
   {
     const auto owner = become_owner(*brake);
     if (!owner) return failed(owner.error());
@@ -153,17 +160,18 @@ Outcome run_resume(const Arguments& arguments, Context& context) {
   const auto brake = find_brake(arguments, context, "resume");
   if (!brake) return tl::unexpected{brake.error()};
   const auto before = policyd::read_pause(brake->pause_file);
-  {
-    const auto owner = become_owner(*brake);
-    if (!owner) return failed(owner.error());
-    if (auto removed = policyd::remove_pause(brake->pause_file); !removed) {
-      return failed(removed.error());
-    }
-  }
   const bool was_paused = before && *before && (*before)->in_force(policyd::wall_clock());
-  if (was_paused && wait_for_daemon(*brake, std::nullopt) == Confirmed::no) {
-    return failed(not_confirmed("The pause is removed"));
+  const auto owner = become_owner(*brake);
+  if (!owner) return failed(owner.error());
+  // The daemon learns who ended it from a pause that is over, and remembers that.
+  const Pause over{{}, true, who_of(context)};
+  const bool told = was_paused && policyd::write_pause(brake->pause_file, over);
+  auto confirmed = told ? wait_for_daemon(*brake, std::nullopt) : Confirmed::yes;
+  if (auto removed = policyd::remove_pause(brake->pause_file); !removed) {
+    return failed(removed.error());
   }
+  if (was_paused && !told) confirmed = wait_for_daemon(*brake, std::nullopt);
+  if (confirmed == Confirmed::no) return failed(not_confirmed("The pause is removed"));
   context.output.line(was_paused ? "The pause has ended: limits are in force again."
                                  : "Nothing to change: limits are not paused.");
   return {};

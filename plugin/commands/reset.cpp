@@ -235,7 +235,7 @@ Outcome run_reset(const Arguments& arguments, Context& context) {
   auto done = change_database(
       arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
         report.daemon = daemon;
-        ChangeSet changes{tables};
+        ChangeSet changes{tables, context.actor};
         if (auto begun = changes.begin(); !begun) return begun;
         const auto all = read_limits(tables);
         if (!all) return tl::unexpected{all.error()};

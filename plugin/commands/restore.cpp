@@ -37,7 +37,8 @@ Outcome run_restore(const Arguments& arguments, Context& context) {
       arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
         const auto copy = copy_aside(daemon.config.database, context.now);
         if (!copy) return tl::unexpected{copy.error()};
-        if (auto done = restore_from(backup, daemon.config.database, tables); !done) {
+        if (auto done = restore_from(backup, daemon.config.database, tables, context.actor);
+            !done) {
           std::error_code ignored;  // nothing happened, so the copy is not needed
           std::filesystem::remove(*copy, ignored);
           return done;

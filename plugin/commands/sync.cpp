@@ -23,7 +23,8 @@ Outcome run_sync(const Arguments& arguments, Context& context) {
   return change_rules(
       arguments, context, dry_run,
       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
-        auto made = carbonio::synchronise(tables.db, daemon.config.table_prefix, *wanted, dry_run);
+        auto made = carbonio::synchronise(tables.db, daemon.config.table_prefix, *wanted, dry_run,
+                                          context.actor);
         if (!made) return tl::unexpected{made.error()};
         change = std::move(*made);
         return {};

@@ -79,7 +79,8 @@ Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, UsageQ
   query.ask_others = figures.asking();
   const auto usage = read_usage(tables, all->limits, query);
   if (!usage) return tl::unexpected{usage.error()};
-  const DaemonNews news = read_news(daemon);
+  DaemonNews news = read_news(daemon);
+  if (auto done = read_refusals(tables, query.now, news); !done) return done;
   const UsageView view{*all, *usage, news, query, advice};
   if (json) {
     nlohmann::json out = json_of(view);
@@ -140,8 +141,8 @@ const Command kUsage = {
     "[ADDRESS] [--limit ID] [--top N] [--watch | --json]",
     "Show who has used how much of which limit",
     "Shows the current use, first of those who are refused now, then the fullest, and how often "
-    "the daemon has refused mail since it was "
-    "started. In a cluster it shows what this host has counted, and what all MTAs have together, "
+    "the daemon has refused mail in the last 24 hours ('refused' shows more). In a cluster it "
+    "shows what this host has counted, and what all MTAs have together, "
     "which is what a limit holds for. With ADDRESS it shows all counters of a mail address (and "
     "its domain), a domain (and "
     "its users), an IP address (and networks that contain it) or a login name, and the counters "

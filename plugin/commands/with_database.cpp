@@ -115,7 +115,7 @@ Outcome change_limits(const Arguments& arguments, const Context& context, bool d
           if (planned) warn();
           return planned ? Result<void>{} : tl::unexpected{planned.error()};
         }
-        ChangeSet changes{tables};
+        ChangeSet changes{tables, context.actor};
         if (auto begun = changes.begin(); !begun) return begun;
         if (rules_version(tables) != *planned) {
           if (auto again = make_change(tables, make, change); !again) return again;

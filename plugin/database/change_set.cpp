@@ -4,6 +4,9 @@
 #include <fmt/core.h>
 
 #include <memory>
+#include <utility>
+
+#include "daemon/events/event_rows.hpp"
 
 namespace limits {
 
@@ -103,6 +106,7 @@ Result<void> ChangeSet::begin() {
   if (auto begun = transaction_.begin_immediate(); !begun) {
     return tl::unexpected{tables_.error(sqlite3_errcode(tables_.db))};
   }
+  rules_.emplace(tables_.db, tables_.prefix);
   return {};
 }
 
@@ -141,12 +145,20 @@ bool ChangeSet::has_row(std::string_view query, const std::vector<Value>& values
   return result_ && *found;
 }
 
+void ChangeSet::announce(policyd::Event event) {
+  event.who = by_.who;
+  event.detail = by_.what;
+  event.first = event.last = policyd::wall_clock();
+  policyd::announce(tables_.db, tables_.prefix, event);
+}
+
 void ChangeSet::fail(policyd::Error error) {
   if (result_) result_ = tl::unexpected{std::move(error)};
 }
 
 Result<void> ChangeSet::commit() {
   if (!result_) return result_;
+  if (rules_) rules_->announce(by_, policyd::wall_clock());
   if (auto committed = transaction_.commit(); !committed) {
     return tl::unexpected{tables_.error(sqlite3_errcode(tables_.db))};
   }

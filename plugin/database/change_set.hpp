@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/events/rules_change.hpp"
 #include "daemon/sqlite/sqlite.hpp"
 
 namespace limits {
@@ -54,7 +55,8 @@ Result<std::vector<std::string>> typed(const Tables& tables, std::span<const Row
 
 // Rolls back unless committed. The statements that run are exactly those that are printed, so IDs
 // of new rows are not inserted as values: statements take them from the database, as
-// `(SELECT max(ID) FROM ...)` right after the INSERT. Each text is compiled once.
+// `(SELECT max(ID) FROM ...)` right after the INSERT. Each text is compiled once. A change of rules
+// becomes an event that names `by`.
 class ChangeSet {
  public:
   // NULL for nullopt.
@@ -62,7 +64,8 @@ class ChangeSet {
     return text ? Value{*text} : Value{nullptr};
   }
 
-  explicit ChangeSet(Tables tables) : tables_(std::move(tables)), transaction_(tables_.db) {}
+  ChangeSet(Tables tables, policyd::Actor by)
+      : tables_(std::move(tables)), by_(std::move(by)), transaction_(tables_.db) {}
 
   Result<void> begin();  // waits for other writers up to the connection's busy_timeout
   // After a failure nothing more is run, so that callers need to check only the result.
@@ -74,6 +77,8 @@ class ChangeSet {
   // The first failure.
   [[nodiscard]] const Result<void>& result() const { return result_; }
   Result<void> commit();  // an Error if anything has failed
+  // Remembers what this change is about, as done by `by`.
+  void announce(policyd::Event event);
 
   [[nodiscard]] const Tables& tables() const { return tables_; }
 
@@ -81,7 +86,9 @@ class ChangeSet {
   policyd::sql::Statement* compiled(std::string_view text);
 
   Tables tables_;
+  policyd::Actor by_;
   policyd::sql::Transaction transaction_;
+  std::optional<policyd::RulesChange> rules_;  // since begin()
   std::unordered_map<std::string, policyd::sql::Statement> statements_;
   Result<void> result_;
 };

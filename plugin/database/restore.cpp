@@ -8,6 +8,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "daemon/events/event_rows.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "daemon/sqlite/missing_parts.hpp"
 #include "plugin/database/as_owner.hpp"
@@ -75,7 +76,7 @@ Result<void> check(const Tables& copy) {
 }
 
 // Prepares the copy for the live database: our tables, the version, pages of the same size.
-Result<void> prepare(const Tables& copy, const Tables& live) {
+Result<void> prepare(const Tables& copy, const Tables& live, const policyd::Actor& by) {
   auto done = check(copy);
   if (done) done = policyd::prepare_database(copy.db, copy.prefix);
   if (!done) return done;
@@ -83,11 +84,16 @@ Result<void> prepare(const Tables& copy, const Tables& live) {
   if (!here) return tl::unexpected{here.error()};
   const auto there = rules_version(live);
   if (!there) return tl::unexpected{there.error()};
+  const std::int64_t version = std::max(*here, *there) + kVersionStep;
   done = sql::execute_or_explain(
-      copy.db, sql::with_prefix(fmt::format("UPDATE {{p}}limits_rules_version SET Version = {}",
-                                            std::max(*here, *there) + kVersionStep),
-                                copy.prefix));
+      copy.db,
+      sql::with_prefix(fmt::format("UPDATE {{p}}limits_rules_version SET Version = {}", version),
+                       copy.prefix));
   if (!done) return done;
+  policyd::Event event = policyd::rules_event(0, version, policyd::wall_clock());
+  event.who = by.who;
+  event.detail = by.what;
+  policyd::announce(copy.db, copy.prefix, event);
   const auto size = answer(live.db, "PRAGMA page_size");
   if (!size) return tl::unexpected{size.error()};
   const auto own_size = answer(copy.db, "PRAGMA page_size");
@@ -95,6 +101,25 @@ Result<void> prepare(const Tables& copy, const Tables& live) {
   done = sql::execute_or_explain(copy.db, "PRAGMA journal_mode = DELETE");
   if (!done || *size == *own_size) return done;
   return sql::execute_or_explain(copy.db, fmt::format("PRAGMA page_size = {}; VACUUM", *size));
+}
+
+// What has happened since the backup has happened all the same.
+Result<void> keep_events(const Tables& copy, const Tables& live, const fs::path& database) {
+  if (!live.has_table("limits_events")) return {};
+  auto attach = sql::Statement::prepare(copy.db, "ATTACH ? AS live");
+  if (!attach) return tl::unexpected{attach.error()};
+  const std::string path = database.string();
+  if (attach->bind(1, std::string_view{path}).run() != SQLITE_DONE) {
+    return failure(sql::message_of(copy.db));
+  }
+  constexpr std::string_view kColumns =
+      "Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, LastSeen, Times, Client, Login, "
+      "Sender, Recipient, Used, CounterLimit, FreeAt, Who, Detail";
+  const std::string table = copy.prefix + "limits_events";
+  return sql::execute_or_explain(
+      copy.db, fmt::format("INSERT OR REPLACE INTO main.{0} ({1}) SELECT {1} FROM live.{0} "
+                           "ORDER BY ID; DETACH live",
+                           table, kColumns));
 }
 
 // Checked as the owner of the database, which this process is by now.
@@ -123,7 +148,8 @@ Result<void> check_readable(const fs::path& backup) {
 
 }  // namespace
 
-Result<void> restore_from(const fs::path& backup, const fs::path& database, const Tables& live) {
+Result<void> restore_from(const fs::path& backup, const fs::path& database, const Tables& live,
+                          const policyd::Actor& by) {
   std::error_code code;
   if (fs::equivalent(backup, database, code)) {
     return failure(fmt::format("{} is the database itself", backup.string()));
@@ -139,9 +165,10 @@ Result<void> restore_from(const fs::path& backup, const fs::path& database, cons
   }
   const auto copy = open_plain(temporary.file());
   if (!copy) return tl::unexpected{copy.error()};
-  if (auto prepared = prepare(Tables{copy->get(), live.prefix}, live); !prepared) {
-    return failure(fmt::format("{}: {}", backup.string(), prepared.error().message));
-  }
+  const Tables prepared{copy->get(), live.prefix};
+  auto done = prepare(prepared, live, by);
+  if (done) done = keep_events(prepared, live, database);
+  if (!done) return failure(fmt::format("{}: {}", backup.string(), done.error().message));
   return copy_all(copy->get(), live.db);
 }
 

@@ -32,10 +32,11 @@ class TemporaryDatabase {
 
 // Replaces the contents of the database of `live` with those of the file `backup`, in one commit.
 // Adds our own tables if `backup` is from the Perl daemon, and sets a rules version above both, so
-// that a running daemon reloads the rules. `backup` is only read. Needs space for a copy next to
-// `database`.
+// that a running daemon reloads the rules. Events since the backup are kept. `backup` is only read.
+// Needs space for a copy next to `database`.
 Result<void> restore_from(const std::filesystem::path& backup,
-                          const std::filesystem::path& database, const Tables& live);
+                          const std::filesystem::path& database, const Tables& live,
+                          const policyd::Actor& by);
 
 // Replaces CBPolicyD's tables in the database of `tables`, with rows, indexes and triggers, by
 // those of a database from create_database that is attached as `fresh`; other tables stay. The

@@ -129,8 +129,8 @@ void check_schema(sqlite3* db, const DoctorQuestion& question, Findings& finding
       db, policyd::sql::with_prefix("SELECT Version FROM {p}limits_rules_version", prefix));
   const auto state = Statement::prepare(
       db, policyd::sql::with_prefix("SELECT State FROM {p}quotas_tracking", prefix));
-  const auto events = Statement::prepare(
-      db, policyd::sql::with_prefix("SELECT ID FROM {p}limits_events", prefix));
+  const auto events =
+      Statement::prepare(db, policyd::sql::with_prefix("SELECT ID FROM {p}limits_events", prefix));
   if (!version || !state || !events) {
     findings.wrong(problem::kNotTakenOver, "this daemon has not opened the database yet",
                    "until then limits are not exact, and changes to them are not noticed at once",

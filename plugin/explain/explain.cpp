@@ -123,7 +123,7 @@ class Explainer {
         log_(log),
         log_lines_(log_lines),
         store_(store),
-        modules_(policyd::make_modules(config, nullptr)) {}
+        modules_(policyd::make_modules(config)) {}
 
   Result<Explanation> explain() {
     const policyd::Rules& rules = *store_.rules();

@@ -66,7 +66,7 @@ std::string not_running(const Configd& configd) {
 
 std::vector<std::string> names_of(const Config& config) {
   std::vector<std::string> out;
-  for (const auto& module : policyd::make_modules(config, nullptr)) {
+  for (const auto& module : policyd::make_modules(config)) {
     out.emplace_back(module->name());
   }
   return out;

@@ -3,13 +3,15 @@
 
 #include <fmt/core.h>
 
+#include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
 
-const policyd::Refusal* DaemonNews::refusal(std::int64_t limit_id, const std::string& key) const {
+const Refusal* DaemonNews::refusal(std::int64_t limit_id, const std::string& key) const {
   const auto found = refusals.find({limit_id, key});
   return found == refusals.end() ? nullptr : &found->second;
 }
@@ -33,13 +35,39 @@ DaemonNews read_news(const DaemonConfig& daemon) {
   if (!*status || !std::filesystem::equivalent((*status)->database, daemon.config.database, code))
     return out;
   out.running = true;
-  out.started = (*status)->started;
   out.trouble = std::move((*status)->trouble);
-  for (policyd::Refusal& refusal : (*status)->refusals) {
-    std::pair key{refusal.limit_id, refusal.track_key};
-    out.refusals.emplace(std::move(key), std::move(refusal));
-  }
   return out;
+}
+
+Result<void> read_refusals(const Tables& tables, policyd::TimePoint now, DaemonNews& into) {
+  if (!tables.has_table("limits_events")) return {};
+  into.refused_since = now - std::chrono::hours{24};
+  return tables.each(
+      "SELECT RowID, TrackKey, Kind, Verdict, Times, FirstSeen, LastSeen FROM {p}limits_events "
+      "WHERE LastSeen > ? AND Module = 'Quotas' AND Kind IN ('refused', 'watched', 'let_through') "
+      "ORDER BY LastSeen",
+      {into.refused_since->time_since_epoch().count()}, [&](const policyd::sql::Statement& row) {
+        const auto time = [&](int column) {
+          return policyd::TimePoint{policyd::Millis{row.integer(column)}};
+        };
+        const auto times = static_cast<std::uint64_t>(row.integer(4));
+        const std::pair key{row.integer(0), std::string{row.text(1)}};
+        const auto [found, is_new] = into.refusals.try_emplace(key);
+        Refusal& refusal = found->second;
+        if (is_new) {
+          refusal.limit_id = key.first;
+          refusal.track_key = key.second;
+          refusal.first = time(5);
+        }
+        if (row.text(2) == "let_through") {
+          refusal.let_through += times;
+          if (refusal.count == 0) refusal.last = time(6);
+          return;
+        }
+        refusal.count += times;
+        refusal.verdict = row.text(3);
+        refusal.last = time(6);
+      });
 }
 
 }  // namespace limits

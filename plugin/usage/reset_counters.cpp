@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "daemon/base/ip_address.hpp"
 #include "daemon/names/name_form.hpp"
 #include "daemon/rules/track.hpp"
@@ -53,14 +55,24 @@ std::vector<ClearedCounter> clear_counters(ChangeSet& changes,
   constexpr std::string_view kWhere =
       "FROM {p}quotas_tracking WHERE QuotasLimitsID = ? AND TrackKey = ?";
   std::vector<ClearedCounter> out;
+  const auto announce = [&](std::int64_t limit_id, std::string key) {
+    policyd::Event event;
+    event.kind = policyd::EventKind::reset;
+    event.module = "Quotas";
+    event.row_id = limit_id;
+    event.track_key = std::move(key);
+    changes.announce(std::move(event));
+  };
   for (const std::int64_t limit_id : limit_ids) {
     if (!keys) {
       changes.run("DELETE FROM {p}quotas_tracking WHERE QuotasLimitsID = ?", {limit_id});
+      announce(limit_id, {});
       continue;
     }
     for (const std::string& key : *keys) {
       if (!changes.has_row(fmt::format("SELECT 1 {}", kWhere), {limit_id, key})) continue;
       changes.run(fmt::format("DELETE {}", kWhere), {limit_id, key});
+      announce(limit_id, key);
       out.push_back(ClearedCounter{limit_id, key});
     }
   }

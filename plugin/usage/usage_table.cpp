@@ -44,7 +44,7 @@ std::string ago_text(policyd::TimePoint when, policyd::TimePoint now) {
 }
 
 // `brief`: only the number, not the time.
-std::string refusal_text(const policyd::Refusal& refusal, policyd::TimePoint now, bool brief) {
+std::string refusal_text(const Refusal& refusal, policyd::TimePoint now, bool brief) {
   if (brief) return fmt::format("{}", refusal.count);
   std::string out;
   if (refusal.count != 0) {
@@ -129,8 +129,8 @@ void print_table(const UsageView& view, Output& output) {
   output.print(table);
 }
 
-// The limit that a row of quotas_limits belongs to: "limit 3". The daemon also remembers refusals
-// by rows that no longer exist.
+// The limit that a row of quotas_limits belongs to: "limit 3". There may be refusals by rows that
+// no longer exist.
 std::string limit_of(const AllLimits& all, std::int64_t limit_id) {
   for (const StoredLimit& limit : all.limits) {
     for (const StoredRate& rate : limit.rates) {
@@ -152,7 +152,7 @@ bool shows(const UsageView& view, std::int64_t limit_id, std::string_view key) {
 // Refusals whose counters are empty by now.
 void print_earlier_refusals(const UsageView& view, Output& output) {
   for (const auto& [key, refusal] : view.news.refusals) {
-    const policyd::Refusal& one = refusal;
+    const Refusal& one = refusal;
     if (!shows(view, one.limit_id, one.track_key)) continue;
     const bool shown_above = std::any_of(
         view.usage.uses.begin(), view.usage.uses.end(),
@@ -189,7 +189,7 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
   if (use.next_free) next_free = policyd::to_seconds(*use.next_free);
   nlohmann::json refused = nullptr;
   nlohmann::json let_through = nullptr;
-  if (view.news.running) {
+  if (view.news.refused_since) {
     const auto* refusal = view.news.refusal(use.limit_id, use.key);
     refused = refusal == nullptr ? 0 : refusal->count;
     let_through = refusal == nullptr ? 0 : refusal->let_through;
@@ -224,8 +224,9 @@ void print_usage(const UsageView& view, Output& output) {
   } else {
     print_table(view, output);
     if (!view.news.refusals.empty()) {
-      output.line(fmt::format("Refused {}since the daemon was started, {}.",
-                              usage.of_all ? "here " : "", local_time_text(view.news.started)));
+      output.line(view.advice.complete(
+          fmt::format("Refused {}in the last 24 hours; 'carbonio-limits refused' shows more.",
+                      usage.of_all ? "here " : "")));
     }
   }
   if (usage.uses.size() < usage.active) {
@@ -255,7 +256,7 @@ nlohmann::json json_of(const UsageView& view) {
                         {"last", policyd::to_seconds(refusal.last)}});
   }
   nlohmann::json since = nullptr;
-  if (view.news.running) since = policyd::to_seconds(view.news.started);
+  if (view.news.refused_since) since = policyd::to_seconds(*view.news.refused_since);
   nlohmann::json trouble = nullptr;
   if (view.news.trouble) trouble = view.news.trouble->what;
   return {{"now", policyd::to_seconds(view.query.now)},

@@ -145,6 +145,13 @@ class FullDisk(FaultsTest):
         self.assertEqual(daemon.query("SELECT count(*), sum(Counter) FROM quotas_tracking WHERE "
                                       "TrackKey LIKE 'Sender:u%'"), [(number, number)])
         self.assertEqual(daemon.sql("PRAGMA integrity_check;"), "ok\n")
+        # Events have waited, too.
+        refused = load.answers.count("DEFER later") + 1
+        self.assertTrue(eventually(lambda: daemon.query(
+            "SELECT sum(Times) FROM limits_events WHERE Kind = 'refused'") == [(refused,)]))
+        self.assertTrue(eventually(lambda: daemon.query(
+            "SELECT Kind FROM limits_events WHERE Module = 'Core' ORDER BY ID") ==
+            [("trouble",), ("recovered",)]))
         daemon.stop()
 
 

@@ -534,28 +534,15 @@ class ListAndUsage(Plugin):
         for number, client in enumerate(clients):
             self.count(5, f"SenderIP:{client}/128", 20 + number, 10)
         self.count(4, "Sender:somebody@department.example.org", 20, 10)
-        refusals = [{"limit_id": 5, "key": f"SenderIP:{client}/128", "verdict": "defer",
-                     "count": 1234, "first": time.time() - 300, "last": time.time() - 200}
-                    for client in clients]
-        self.tell(refusals)
+        for client in clients:
+            self.sql("INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, "
+                     f"FirstSeen, LastSeen, Times) VALUES (1, 'refused', 'Quotas', 5, "
+                     f"'SenderIP:{client}/128', 'defer', unixepoch() * 1000 - 300000, "
+                     "unixepoch() * 1000 - 200000, 1234)")
         lines = self.on_a_terminal("usage", NO_COLOR="1", columns=80).splitlines()
         self.assertLessEqual(max(map(len, lines)), 80, lines)
         for who in (*clients, "somebody@department.exa"):
             self.assertTrue(any(line.startswith(who) for line in lines), (who, lines))
-
-    def tell(self, refusals):
-        """A status file as of a daemon that works on this database and has refused these."""
-        (self.home / "conf").mkdir()
-        (self.home / "conf/cbpolicyd.conf").write_text(
-            f"[server]\npid_file={self.home}/daemon.pid\n"
-            f"[database]\nDSN=DBI:SQLite:dbname={self.database}\n")
-        stat = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        (self.home / "daemon.status.json").write_text(json.dumps({
-            "format": 1, "pid": os.getpid(), "process_start": int(stat[19]), "version": "0",
-            "started": time.time() - 1000, "database": str(self.database), "trouble": None,
-            "rules": {"version": None, "policies": 0, "problems": 0}, "modules": [],
-            "algorithm": "window", "connections": 0, "sessions": 0, "requests": 0, "batches": 0,
-            "refused": 0, "refusals": refusals}))
 
     def test_explain_cuts_the_reason_last(self):
         self.run_it("send", "500/h", "--domain", "own.org", "--name",

@@ -10,6 +10,7 @@
 
 #include "daemon/base/replace_file.hpp"
 #include "daemon/cluster/rules/rule_text.hpp"
+#include "daemon/events/rules_change.hpp"
 #include "daemon/sqlite/database.hpp"
 
 namespace policyd {
@@ -221,7 +222,9 @@ Result<fs::path> take_rules(const RuleDatabase& database, std::string_view rules
     if (!file) return file;
     kept = std::move(*file);
   }
+  RulesChange change{(*session)->db(), database.table_prefix};
   auto done = replace_rules((*session)->db(), database.table_prefix, rules);
+  change.announce({"", "taken over from another host of the cluster"}, now);
   if (done) done = (*session)->remember(published);
   if (done) done = (*session)->commit();
   if (!done) return tl::unexpected{done.error()};

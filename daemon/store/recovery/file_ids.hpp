@@ -37,6 +37,11 @@ struct DatabaseIds {
   bool operator==(const DatabaseIds&) const = default;
 
   static DatabaseIds of(const std::filesystem::path& database);
+
+  // Of file and log; empty without either.
+  [[nodiscard]] std::string to_string() const {
+    return file && log ? file->to_string() + " " + log->to_string() : std::string{};
+  }
 };
 
 // What stat() says of a database and its folder: equal only if nobody has changed its content, its

@@ -36,6 +36,7 @@ class LostFile {
   void opened();
   void closed();
   void on_rules_version(std::int64_t version) { backups_.on_rules_version(version); }
+  [[nodiscard]] std::string open_files() const { return ids_.to_string(); }
   [[nodiscard]] std::string open_log() const { return ids_.log ? ids_.log->to_string() : ""; }
   // An error suggests that it is damaged.
   void check_now() { watch_.check_now(); }

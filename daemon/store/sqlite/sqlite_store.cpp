@@ -53,6 +53,7 @@ SqliteStore::SqliteStore(EventLoop& loop, Maillog& log, SqliteStoreSettings sett
             {[this] { storing_later_ |= pending_.dirty() > 0; },
              [this](bool adopted) { reopen(adopted); }}),
       unstored_file_(log, settings_.file, settings_.run_folder) {
+  session_.pass_over(own_commits_);
   every(settings_.retry_every, &SqliteStore::retry_pending);
   every(settings_.poll_every, &SqliteStore::poll_for_changes);
 }

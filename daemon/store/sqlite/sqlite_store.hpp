@@ -70,6 +70,12 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::size_t unstored() const { return pending_.dirty(); }
   // The file that the write-ahead log is written to, as FileId::to_string; empty: none.
   [[nodiscard]] std::string open_log() const { return session_ ? file_.open_log() : ""; }
+  // The files that are open and can be written, as DatabaseIds::to_string; empty: none.
+  [[nodiscard]] std::string open_files() const {
+    return session_ && trouble().empty() ? file_.open_files() : "";
+  }
+  // For connections of this process that write what the store keeps nothing of.
+  [[nodiscard]] OwnCommits& own_commits() { return own_commits_; }
   // The loop has stopped, and the last batches follow.
   void stopping() { file_.look(static_cast<std::uintmax_t>(log_bytes_)); }
   void close(std::chrono::milliseconds patience) override;
@@ -118,6 +124,7 @@ class SqliteStore final : public Store {
   Maillog& log_;
   SqliteStoreSettings settings_;
   Trouble trouble_;
+  OwnCommits own_commits_;
   DatabaseSession session_;
   RulesSource rules_;
   PendingWrites pending_;

@@ -8,9 +8,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/engine/engine.hpp"
+#include "daemon/events/event_queue.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
 #include "tests/unit/daemon/engine/asker.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
@@ -40,7 +42,7 @@ class EngineFixture : public StoreTest {
 
   void restart_engine() {
     engine_ = std::make_unique<Engine>(
-        loop_, *store_, *log_, config_, [this] { return now_; }, nullptr, nullptr, shared_,
+        loop_, *store_, *log_, config_, [this] { return now_; }, nullptr, &events_, shared_,
         greylisting_);
   }
 
@@ -62,6 +64,20 @@ class EngineFixture : public StoreTest {
     return received.size() < 9 ? received : received.substr(7, received.size() - 9);
   }
 
+  // What was remembered since the last call: "refused Quotas 1 Sender:a@x defer".
+  std::vector<std::string> events() {
+    std::vector<std::string> out;
+    const auto batch = events_.take();
+    if (!batch) return out;
+    for (; batch->events.size() > 0; batch->events.drop_oldest()) {
+      const Event& event = batch->events.oldest();
+      out.push_back(std::string{name_of(event.kind)} + " " + event.module + " " +
+                    std::to_string(event.row_id) + " " + event.track_key + " " + event.verdict +
+                    (event.times > 1 ? " x" + std::to_string(event.times) : ""));
+    }
+    return out;
+  }
+
   // The log so far, each line without what stands in front of "module=".
   std::string log_text() {
     log_->flush();
@@ -78,6 +94,7 @@ class EngineFixture : public StoreTest {
   TimePoint now_ = kNoon;
   SharedCounters* shared_ = nullptr;
   SharedGreylisting* greylisting_ = nullptr;
+  EventQueue events_;
   std::unique_ptr<Engine> engine_;
 };
 

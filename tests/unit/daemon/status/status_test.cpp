@@ -40,8 +40,7 @@ Status full_status() {
   status.refused = 4;
   status.refused_requests = {2, "127.0.0.1:4711: closed: 'x'",
                              TimePoint{milliseconds{1795348800500}}};
-  status.refusals = {{4, "Sender:a\"\n@x", "defer", 3, 2, TimePoint{milliseconds{1795348800001}},
-                      TimePoint{milliseconds{1795348800999}}}};
+  status.pause = Pause{TimePoint{milliseconds{1795348800001}}, false, "root on \"pts/0\"\n"};
   return status;
 }
 
@@ -107,9 +106,8 @@ TEST_F(StatusTest, ReadsWhatAnEarlierVersionWrote) {
 
 TEST_F(StatusTest, InvalidUtf8DoesNotPreventWriting) {
   Status status = full_status();
-  status.refusals[0].track_key = "Sender:\xff@x";
-  EXPECT_EQ(parse_status(status_json(status)).value().refusals[0].track_key,
-            "Sender:\xEF\xBF\xBD@x");
+  status.database = "/\xff";
+  EXPECT_EQ(parse_status(status_json(status)).value().database, "/\xEF\xBF\xBD");
 }
 
 TEST_F(StatusTest, RejectsOtherTexts) {

@@ -92,7 +92,7 @@ class Limits : public testing::Test {
   }
 
   void write(const PlannedChange& planned) const {
-    ChangeSet changes{tables_};
+    ChangeSet changes{tables_, {}};
     EXPECT_TRUE(changes.begin());
     for (const RowChange& row : planned.changes) changes.run(row);
     const auto done = changes.commit();
@@ -691,7 +691,7 @@ TEST_F(Limits, AFailureInTheMiddleChangesNothing) {
   const PlannedChange change =
       planned([&](LimitPlan& plan) { ASSERT_TRUE(plan.put(send("100/h"))); });
   {
-    ChangeSet changes{tables_};
+    ChangeSet changes{tables_, {}};
     ASSERT_TRUE(changes.begin());
     for (const RowChange& row : change.changes) changes.run(row);
     EXPECT_FALSE(changes.commit());

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/events/event_queue.hpp"
+
+#include <functional>
+
+namespace policyd {
+namespace {
+
+std::chrono::sys_time<std::chrono::minutes> event_minute(TimePoint time) {
+  return std::chrono::floor<std::chrono::minutes>(time);
+}
+
+std::size_t hash_of(const EventQueue::What& what, TimePoint now) {
+  constexpr std::size_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
+  std::size_t hash = std::hash<std::string_view>{}(what.track_key);
+  for (const std::size_t part :
+       {static_cast<std::size_t>(what.row_id), static_cast<std::size_t>(what.kind),
+        static_cast<std::size_t>(event_minute(now).time_since_epoch().count())}) {
+    hash = (hash ^ part) * kGoldenRatio;
+  }
+  return hash ^ (hash >> 32U);
+}
+
+}  // namespace
+
+Event* EventQueue::note(const What& what, TimePoint now) {
+  if (!batch_) batch_ = std::make_unique<Batch>();
+  const std::string_view key = cut(what.track_key, Event::kMaxKey);
+  const std::size_t hash = hash_of({what.kind, what.module, what.row_id, key, what.verdict}, now);
+  Event* known = batch_->events.find(hash, [&](const Event& event) {
+    return event.row_id == what.row_id && event.kind == what.kind && event.track_key == key &&
+           event.verdict == what.verdict && event.module == what.module &&
+           event_minute(event.first) == event_minute(now);
+  });
+  if (known != nullptr) {
+    ++known->times;
+    known->last = now;
+    return nullptr;
+  }
+  if (batch_->events.size() >= capacity_) {
+    ++batch_->lost;
+    return nullptr;
+  }
+  Event& event = batch_->events.add(hash);
+  event.kind = what.kind;
+  event.module = what.module;
+  event.row_id = what.row_id;
+  event.track_key = key;
+  event.verdict = what.verdict;
+  event.first = event.last = now;
+  return &event;
+}
+
+Event* EventQueue::note(const What& what, const Request& about, TimePoint now) {
+  Event* event = note(what, now);
+  if (event == nullptr) return nullptr;
+  event->client = about.client_address.to_short_string();
+  event->login = cut(about.sasl_username.value_or(std::string_view{}), Event::kMaxText);
+  event->sender = cut(about.sender, Event::kMaxText);
+  event->recipient = cut(about.recipient, Event::kMaxText);
+  return event;
+}
+
+}  // namespace policyd

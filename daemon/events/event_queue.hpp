@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What has happened since the event writer last took it: the only thing that decisions do for
+// events. One of a counter and minute that is known already costs a look-up; beyond the capacity
+// new ones are counted only. The loop's thread.
+#pragma once
+
+#include <boost/core/noncopyable.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/lru_table.hpp"
+#include "daemon/events/event.hpp"
+#include "daemon/protocol/request.hpp"
+
+namespace policyd {
+
+class EventQueue : boost::noncopyable {
+ public:
+  static constexpr std::size_t kCapacity = 10'000;
+
+  explicit EventQueue(std::size_t capacity = kCapacity) : capacity_(capacity) {}
+
+  struct What {
+    EventKind kind = EventKind::refused;
+    std::string_view module;
+    std::int64_t row_id = 0;
+    std::string_view track_key;
+    std::string_view verdict;
+  };
+  // The event, if there was none of this counter and minute in the queue, for further details;
+  // otherwise it is counted, and null.
+  Event* note(const What& what, const Request& about, TimePoint now);
+  // One that concerns no mail.
+  Event* note(const What& what, TimePoint now);
+
+  // 0: never near.
+  void set_near_percent(unsigned percent) { near_percent_ = percent; }
+  // Whether the use of a limit has just reached that share of it, and one more would still fit.
+  [[nodiscard]] bool is_near(double before, double after, double limit) const {
+    const double near = limit * near_percent_;
+    return after * 100 >= near && before * 100 < near && limit * 100 >= near + 100;
+  }
+
+  struct Batch {
+    LruTable<Event> events;
+    std::uint64_t lost = 0;  // that did not fit
+  };
+  [[nodiscard]] std::size_t size() const { return batch_ ? batch_->events.size() : 0; }
+  [[nodiscard]] bool empty() const { return !batch_; }
+  std::unique_ptr<Batch> take() { return std::move(batch_); }
+
+ private:
+  std::size_t capacity_;
+  double near_percent_ = 0;
+  std::unique_ptr<Batch> batch_;  // null: nothing has happened
+};
+
+}  // namespace policyd

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/events/event_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace policyd {
+namespace {
+
+constexpr TimePoint kNoon{std::chrono::seconds{1795348800}};
+constexpr EventQueue::What kRefusal{EventKind::refused, "Quotas", 4, "Sender:anna@example.org",
+                                    "defer"};
+
+TEST(EventQueue, CountsRepetitionsWithoutAnotherEvent) {
+  EventQueue queue;
+  EXPECT_TRUE(queue.empty());
+  ASSERT_NE(queue.note(kRefusal, kNoon), nullptr);
+  EXPECT_EQ(queue.note(kRefusal, kNoon + Millis{59'999}), nullptr);
+  auto batch = queue.take();
+  EXPECT_TRUE(queue.empty());
+  ASSERT_EQ(batch->events.size(), 1);
+  EXPECT_EQ(batch->events.oldest().times, 2);
+  EXPECT_EQ(batch->events.oldest().first, kNoon);
+  EXPECT_EQ(batch->events.oldest().last, kNoon + Millis{59'999});
+}
+
+TEST(EventQueue, KeepsApartWhatIsOfAnotherMinuteOrCounter) {
+  EventQueue queue;
+  queue.note(kRefusal, kNoon);
+  EXPECT_NE(queue.note(kRefusal, kNoon + Millis{60'000}), nullptr);
+  for (int part = 0; part < 5; ++part) {
+    EventQueue::What what = kRefusal;
+    if (part == 0) what.kind = EventKind::watched;
+    if (part == 1) what.module = "Accounting";
+    if (part == 2) what.row_id = 5;
+    if (part == 3) what.track_key = "Sender:bob@example.org";
+    if (part == 4) what.verdict = "reject";
+    EXPECT_NE(queue.note(what, kNoon), nullptr) << part;
+  }
+}
+
+TEST(EventQueue, NamesTheMailOfTheFirst) {
+  EventQueue queue;
+  Request request;
+  request.sender = "anna@example.org";
+  request.recipient = "bob@example.net";
+  request.sasl_username = "anna";
+  request.client_address = *IpAddress::parse("192.0.2.1");
+  const Event* event = queue.note(kRefusal, request, kNoon);
+  ASSERT_NE(event, nullptr);
+  EXPECT_EQ(event->sender, "anna@example.org");
+  EXPECT_EQ(event->recipient, "bob@example.net");
+  EXPECT_EQ(event->login, "anna");
+  EXPECT_EQ(event->client, "192.0.2.1");
+}
+
+TEST(EventQueue, CountsWhatDoesNotFit) {
+  EventQueue queue{2};
+  for (int i = 0; i < 5; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    queue.note({EventKind::refused, "Quotas", 4, key, "defer"}, kNoon);
+  }
+  queue.note({EventKind::refused, "Quotas", 4, "k0", "defer"}, kNoon);
+  const auto batch = queue.take();
+  EXPECT_EQ(batch->events.size(), 2);
+  EXPECT_EQ(batch->lost, 3);
+}
+
+TEST(EventQueue, CutsLongNames) {
+  EventQueue queue;
+  const std::string longer(100'000, 'x');
+  Request request;
+  request.sender = request.recipient = longer;
+  request.sasl_username = longer;
+  EventQueue::What what = kRefusal;
+  what.track_key = longer;
+  const Event* event = queue.note(what, request, kNoon);
+  EXPECT_EQ(event->track_key.size(), Event::kMaxKey);
+  EXPECT_EQ(event->sender.size(), Event::kMaxText);
+  EXPECT_EQ(event->login.size(), Event::kMaxText);
+  EXPECT_EQ(queue.note(what, request, kNoon), nullptr) << "the same, however long";
+}
+
+TEST(EventQueue, IsNearWhenTheShareIsReachedNotBeforeNorAgain) {
+  EventQueue queue;
+  EXPECT_FALSE(queue.is_near(79, 80, 100)) << "off";
+  queue.set_near_percent(80);
+  EXPECT_FALSE(queue.is_near(78, 79, 100));
+  EXPECT_TRUE(queue.is_near(79, 80, 100));
+  EXPECT_FALSE(queue.is_near(80, 81, 100));
+  EXPECT_TRUE(queue.is_near(0, 100, 100)) << "at once";
+  EXPECT_TRUE(queue.is_near(3, 4, 5));
+  EXPECT_FALSE(queue.is_near(3, 4, 4)) << "nothing is left then";
+  EXPECT_FALSE(queue.is_near(0, 1, 1));
+  EXPECT_FALSE(queue.is_near(0, 0, 0));
+}
+
+}  // namespace
+}  // namespace policyd
