@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/events/since.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <string>
+
+#include "plugin/limit/rate_spec.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::TimePoint;
+
+std::tm local(TimePoint time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm out{};
+  ::localtime_r(&seconds, &out);
+  return out;
+}
+
+// Nullopt for a time that does not exist, such as 2026-02-30.
+std::optional<TimePoint> time_of(std::tm day) {
+  std::tm normal = day;
+  normal.tm_isdst = -1;
+  const std::time_t seconds = ::mktime(&normal);
+  if (seconds < 0 || normal.tm_mday != day.tm_mday || normal.tm_mon != day.tm_mon) {
+    return std::nullopt;
+  }
+  return std::chrono::time_point_cast<policyd::Millis>(
+      std::chrono::system_clock::from_time_t(seconds));
+}
+
+std::optional<std::tm> read_as(const std::string& text, const char* form, std::tm from) {
+  const char* end = ::strptime(text.c_str(), form, &from);
+  return end != nullptr && *end == '\0' ? std::optional{from} : std::nullopt;
+}
+
+// "2h": the notation of a limit's period.
+std::optional<std::chrono::seconds> ago(const std::string& text) {
+  if (text.find_first_of("/,") != std::string::npos) return std::nullopt;
+  const auto rates = parse_limit("1/" + text);
+  if (!rates || rates->size() != 1 || text.find_first_of("0123456789") != 0) return std::nullopt;
+  return rates->front().period;
+}
+
+std::optional<TimePoint> time_in(const std::string& text, TimePoint now) {
+  if (text == "today") return midnight(now);
+  std::tm day = local(midnight(now));
+  if (text == "yesterday") {
+    --day.tm_mday;
+    day.tm_isdst = -1;
+    return std::chrono::time_point_cast<policyd::Millis>(
+        std::chrono::system_clock::from_time_t(::mktime(&day)));
+  }
+  if (const auto before = ago(text)) return now - *before;
+  for (const char* form : {"%H:%M", "%H:%M:%S"}) {
+    auto read = read_as(text, form, day);
+    if (!read) continue;
+    const auto time = time_of(*read);
+    if (time && *time <= now) return time;
+    --read->tm_mday;
+    read->tm_isdst = -1;
+    return std::chrono::time_point_cast<policyd::Millis>(
+        std::chrono::system_clock::from_time_t(::mktime(&*read)));
+  }
+  for (const char* form :
+       {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"}) {
+    if (const auto read = read_as(text, form, day)) return time_of(*read);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+policyd::Result<TimePoint> parse_since(std::string_view text, TimePoint now) {
+  constexpr std::size_t kMaxLength = 40;
+  const auto time =
+      text.size() <= kMaxLength ? time_in(std::string{text}, now) : std::optional<TimePoint>{};
+  if (!time) {
+    return policyd::failure(fmt::format(
+        "not a valid time: '{}'; write 09:00, yesterday, 2026-11-25, '2026-11-25 09:00' "
+        "or 2h (ago)",
+        shown(text)));
+  }
+  if (*time > now) {
+    return policyd::failure(fmt::format("the time '{}' is in the future", shown(text)));
+  }
+  return *time;
+}
+
+TimePoint midnight(TimePoint now) {
+  std::tm day = local(now);
+  day.tm_hour = day.tm_min = day.tm_sec = 0;
+  day.tm_isdst = -1;
+  return std::chrono::time_point_cast<policyd::Millis>(
+      std::chrono::system_clock::from_time_t(::mktime(&day)));
+}
+
+std::string short_time_text(TimePoint time, TimePoint now) {
+  const std::tm then = local(time);
+  const std::tm today = local(now);
+  const bool same_day = then.tm_yday == today.tm_yday && then.tm_year == today.tm_year;
+  return same_day ? fmt::format("{:%H:%M}", then) : fmt::format("{:%m-%d %H:%M}", then);
+}
+
+}  // namespace limits

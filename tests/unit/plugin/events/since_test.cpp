@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/events/since.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+
+namespace limits {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+// 2026-11-26 09:30:00 in whatever time zone the test runs.
+policyd::TimePoint at(int day, int hour, int minute) {
+  std::tm time{};
+  time.tm_year = 126;
+  time.tm_mon = 10;
+  time.tm_mday = day;
+  time.tm_hour = hour;
+  time.tm_min = minute;
+  time.tm_isdst = -1;
+  return policyd::TimePoint{std::chrono::seconds{std::mktime(&time)}};
+}
+
+TEST(Since, TakesTimesAsPeopleTypeThem) {
+  const auto now = at(26, 9, 30);
+  const struct {
+    const char* text;
+    policyd::TimePoint wanted;
+  } cases[] = {
+      {"09:00", at(26, 9, 0)},
+      {"9:00", at(26, 9, 0)},
+      {"23:00", at(25, 23, 0)},
+      {"00:00:01", at(26, 0, 0) + std::chrono::seconds{1}},
+      {"today", at(26, 0, 0)},
+      {"yesterday", at(25, 0, 0)},
+      {"2026-11-25", at(25, 0, 0)},
+      {"2026-11-25 09:15", at(25, 9, 15)},
+      {"2026-11-25T09:15:00", at(25, 9, 15)},
+      {"2h", now - hours{2}},
+      {"10min", now - minutes{10}},
+      {"3day", now - hours{72}},
+      {"2026-11-26 09:30", now},
+  };
+  for (const auto& one : cases) {
+    const auto time = parse_since(one.text, now);
+    ASSERT_TRUE(time) << one.text;
+    EXPECT_EQ(*time, one.wanted) << one.text;
+  }
+}
+
+TEST(Since, RefusesWhatIsNoTimeAndTheFuture) {
+  const auto now = at(26, 9, 30);
+  for (const char* text :
+       {"", "x", "25:00", "09:60", "2026-02-30", "2026-13-01", "2026-11-25 ", "-1h", "h", "1h,2h",
+        "1/h", "2h ago", "99999999999999999999h", "11-25", "2026-11-25 25:00", "09:00\n"}) {
+    const auto time = parse_since(text, now);
+    ASSERT_FALSE(time) << text;
+    EXPECT_TRUE(time.error().message.starts_with("not a valid time: '")) << time.error().message;
+  }
+  EXPECT_FALSE(parse_since(std::string(100'000, '9'), now));
+  EXPECT_EQ(parse_since("2026-11-27", now).error().message,
+            "the time '2026-11-27' is in the future");
+}
+
+TEST(Since, PrintsTheDateOnlyOfOtherDays) {
+  const auto now = at(26, 9, 30);
+  EXPECT_EQ(short_time_text(at(26, 8, 5), now), "08:05");
+  EXPECT_EQ(short_time_text(at(25, 23, 59), now), "11-25 23:59");
+}
+
+}  // namespace
+}  // namespace limits
