@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import servers  # first: it makes the others' folders known
+import mail
 from report import spread
 from servers import ALL_COUNTED, BenchDaemon, bin_dir
 
@@ -31,6 +32,10 @@ CONNECTIONS = 100  # to each
 SENDERS = 1000
 CALLS = 2  # that a daemon has under way
 SPEED_AIM = 0.7
+# One for Redis and, for each daemon and its load, as much as those use while Redis is busy. With
+# fewer the daemons share what bench_count leaves free, and the aim holds for the processor time of
+# Redis alone: that is all that daemons on hosts of their own share.
+CORES = 1 + MTAS
 LATENCY_AIM = 1.5
 
 # A day of mail lies in few pairs: an hour's period joins what arrives within a minute.
@@ -158,7 +163,8 @@ def measure_speed(rounds: int, seconds: float, stack: ExitStack) -> dict:
         cpu_after = servers.cpu_seconds(engine.process.pid)
         cpu_us.append(((cpu_between - cpu_before) * 1e6 / questions,
                        (cpu_after - cpu_between) * 1e6 / alone["questions"]))
-    return {"mtas": MTAS, "connections": CONNECTIONS, "aim": SPEED_AIM, "batch": spread(batches),
+    return {"mtas": MTAS, "connections": CONNECTIONS, "cpu_aim": SPEED_AIM, "cores": CORES,
+            "aim": SPEED_AIM if len(os.sched_getaffinity(0)) >= CORES else None, "batch": spread(batches),
             "daemons": spread([pair[0] for pair in pairs]),
             "base": spread([pair[1] for pair in pairs]),
             "ratio": spread([pair[0] / pair[1] for pair in pairs]),
@@ -169,21 +175,26 @@ def measure_speed(rounds: int, seconds: float, stack: ExitStack) -> dict:
 
 
 def measure_latency(rounds: int, seconds: float, pin: bool, stack: ExitStack) -> dict:
-    """One connection to one daemon, and a call of one question. Redis has a core of its own, as on
-    another host."""
+    """One connection to one daemon, a call of one question, and one connection to a daemon that
+    counts alone. Redis has a core of its own, as on another host."""
     engine = start_engine(stack)
     daemons = counting_daemons(engine, 1, stack)
+    lonely = mail.counting_daemon(stack)
     before_it = servers.separate_cores(engine.process.pid) if pin else []
     if before_it:
-        servers.move_to_cores(daemons[0].process.pid, [int(before_it[-1])])
-    pairs = []
+        for daemon in (*daemons, lonely):
+            servers.move_to_cores(daemon.process.pid, [int(before_it[-1])])
+    rows = []
     for _ in range(rounds):
         ours = load_all(daemons, 1, seconds, before_it)[0]
-        alone = bench_count(engine, seconds, before_it, counters=SENDERS)
-        pairs.append((ours["p50_us"], alone["p50_us"]))
-    return {"aim": LATENCY_AIM, "daemon_us": spread([pair[0] for pair in pairs]),
-            "base_us": spread([pair[1] for pair in pairs]),
-            "ratio": spread([pair[0] / pair[1] for pair in pairs])}
+        call = bench_count(engine, seconds, before_it, counters=SENDERS)
+        without = load_all([lonely], 1, seconds, before_it)[0]
+        rows.append([figures["p50_us"] for figures in (ours, call, without)])
+    return {"aim": LATENCY_AIM, "daemon_us": spread([row[0] for row in rows]),
+            "base_us": spread([row[1] for row in rows]),
+            "without_us": spread([row[2] for row in rows]),
+            "ratio": spread([row[0] / row[1] for row in rows]),
+            "ratio_of_sum": spread([row[0] / (row[1] + row[2]) for row in rows])}
 
 
 def measure_cluster(rounds: int, seconds: float, pin: bool, stack: ExitStack) -> dict:

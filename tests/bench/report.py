@@ -193,14 +193,14 @@ def print_cluster(figures: dict):
                       f"{ratio['median']:.2f}", f"{ratio['lowest']:.2f}-{ratio['highest']:.2f}",
                       aim, is_met])
 
-    # Where each daemon has its own host, the processor time of Redis is all that they share.
     def add_cpu():
         ours, base, ratio = (speed[name] for name in (
             "redis_cpu_us", "redis_cpu_us_base", "redis_cpu_ratio"))
         table.append(["  cpu of Redis, us a question", f"{ours['median']:.1f}",
                       f"{base['median']:.1f}", f"{ratio['median']:.2f}",
                       f"{ratio['lowest']:.2f}-{ratio['highest']:.2f}",
-                      say_aim(speed["aim"], ">="), at_least(ratio["median"], speed["aim"])])
+                      say_aim(speed["cpu_aim"], ">="),
+                      at_least(ratio["median"], speed["cpu_aim"])])
 
     add(f"{speed['mtas']} daemons, {speed['connections']} connections each, requests/s",
         speed["daemons"], speed["base"], speed["ratio"], say_aim(speed["aim"], ">="),
@@ -213,6 +213,12 @@ def print_cluster(figures: dict):
     print_table(table)
     print(f"{speed['batch']['median']:.0f} questions a call; {speed['alone']:.2%} of them answered "
           "without Redis, which was late")
+    if speed["aim"] is None:
+        print(f"requests/s have an aim where there are {speed['cores']} cores; on hosts of their own "
+              "the daemons share only the processor time of Redis")
+    without, call = (latency[name]["median"] for name in ("without_us", "base_us"))
+    print(f"1 connection without [cluster]: {without:.0f} us; {without + call:.0f} us with a call to "
+          f"Redis, and a daemon with [cluster] takes {latency['ratio_of_sum']['median']:.2f} of that")
 
 
 def print_report(report: dict):
