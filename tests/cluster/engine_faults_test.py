@@ -55,6 +55,26 @@ class Faults(ClusterTest):
         self.passed_by_all(hosts, 12)
         self.assertEqual(self.counted(hosts), 30)
 
+    @shows("Redis loses its data while an MTA is away")
+    def test_emptied_while_a_host_is_away(self):
+        """The others wait ten seconds for what it has counted."""
+        hosts = self.make_hosts(self.engine, RULES)
+        self.assertEqual(sum(self.passed_by_all(hosts, 4)), 12)
+        away, others = hosts[0], hosts[1:]
+        away.kill()
+        self.engine.ask("FLUSHALL")
+        for daemon in others:
+            self.wait_until_alone(daemon)
+        self.assertEqual(self.passed_by_all(others, 10), [6, 6])  # a third of the limit each
+        for daemon in others:
+            self.wait_until_shared(daemon, 3)
+        self.passed_by_all(others, 20)
+        self.assertEqual(self.counted(others), 30)
+        away.start()
+        self.wait_until_shared(away, 3)
+        self.assertEqual(sum(self.passed_by_all(hosts, 2)), 0)
+        self.assertEqual(self.counted(hosts), 34)
+
     @shows("Redis is restored from an old file")
     def test_restored_from_an_old_file(self):
         """What was counted, and how the rules were changed, since then is not lost."""
