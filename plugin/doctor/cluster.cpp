@@ -115,15 +115,17 @@ void check_memory(const policyd::Config& config, Findings& findings) {
   if (policy.empty() || policy == "noeviction") {
     return findings.well("cluster.memory", "the engine drops no counts (noeviction)");
   }
+  // Our own user may not do that; its administrator's password is asked for.
+  const bool has_password = !config.cluster_password_file.empty();
   findings.wrong(
       problem::kClusterMemory,
       fmt::format("the engine may drop counts when its memory is full: maxmemory-policy is {}",
                   policy),
       "more than a limit passes after that",
-      advice(
-          fmt::format("set it to noeviction in the engine's configuration, and now: redis-cli {} "
-                      "config set maxmemory-policy noeviction",
-                      cli_address(answers->server.address))));
+      advice(fmt::format("set it to noeviction in the engine's configuration, and now{}: redis-cli "
+                         "{}{} config set maxmemory-policy noeviction",
+                         has_password ? ", with its administrator's password" : "",
+                         has_password ? "--askpass " : "", cli_address(answers->server.address))));
 }
 
 }  // namespace

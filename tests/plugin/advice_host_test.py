@@ -661,6 +661,19 @@ class Cluster(Host):
                      lambda fix: [re.search(r"redis-cli .*", fix)[0] + " >/dev/null"], rows=False)
         self.assertIn("noeviction", self.engine.ask("CONFIG", "GET", "maxmemory-policy"))
 
+    def test_cluster_memory_of_an_engine_with_passwords(self):
+        self.make()
+        self.engine.ask("ACL", "SETUSER", "mta", "on", ">secret", "~*", "+@all", "-config")
+        self.type_it(f"echo secret | carbonio-limits cluster join redis://mta@127.0.0.1:{self.engine.port} "
+                     "--node mta1 --password-stdin")
+        self.engine.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        self.engine.ask("CONFIG", "SET", "requirepass", "administrator")
+        self.try_out("cluster.memory",
+                     lambda fix: ["echo administrator | " + re.search(r"redis-cli .*", fix)[0] + " >/dev/null"],
+                     rows=False)
+        self.assertIn("noeviction", self.engine.ask("--no-auth-warning", "-a", "administrator",
+                                                    "CONFIG", "GET", "maxmemory-policy"))
+
     def test_cluster_clock(self):
         """As a daemon on such a host reports it, whose process is another here."""
         self.make()
