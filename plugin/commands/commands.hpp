@@ -34,6 +34,7 @@ extern const Command kCompletion;
 extern const Command kExplain;
 extern const Command kDoctor;
 extern const Command kService;
+extern const Command kMetrics;
 extern const Command kCluster;
 extern const Command kPause;
 extern const Command kResume;

@@ -7,9 +7,7 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -34,9 +32,8 @@ using carbonio::ServiceFiles;
 
 constexpr std::chrono::seconds kAnswerWithin{3};
 
-constexpr std::array<Option, 2> kServiceOptions = {{
+constexpr std::array<Option, 1> kServiceOptions = {{
     {"json", "", "with status: print JSON"},
-    {"prometheus", "FILE", "with status: write figures for Prometheus to FILE (NAME.prom)"},
 }};
 
 // What can be seen of the daemon from outside.
@@ -122,46 +119,6 @@ nlohmann::json as_json(const ServiceFiles& files, const DaemonState& state) {
     }
   }
   return out;
-}
-
-// For the textfile collector of Prometheus' node exporter.
-std::string prometheus_text(const DaemonState& state) {
-  std::string out;
-  const auto add = [&](const char* name, const char* type, const char* help, auto value) {
-    out += fmt::format(
-        "# HELP carbonio_limits_{0} {1}\n# TYPE carbonio_limits_{0} {2}\n"
-        "carbonio_limits_{0} {3}\n",
-        name, help, type, value);
-  };
-  add("running", "gauge", "Whether the policy daemon runs.", state.pid ? 1 : 0);
-  add("answers", "gauge", "Whether it answers.", state.answers ? 1 : 0);
-  const policyd::Status status = state.status.value_or(policyd::Status{});
-  add("rules_read", "gauge", "Whether it could read its limits.", status.rules_version ? 1 : 0);
-  add("database_trouble", "gauge", "Whether it cannot use its database.", status.trouble ? 1 : 0);
-  add("paused", "gauge", "Whether limits are paused.", status.pause ? 1 : 0);
-  if (!state.status) return out;
-  add("start_time_seconds", "gauge", "When it was started, since 1970.",
-      std::chrono::system_clock::to_time_t(status.started));
-  add("requests_total", "counter", "Requests since its start.", status.requests);
-  add("refused_total", "counter", "Requests answered REJECT or DEFER.", status.refused);
-  if (status.cluster) {
-    add("sharing", "gauge", "Whether limits are shared with other MTAs.",
-        status.cluster->sharing ? 1 : 0);
-    add("hosts", "gauge", "MTAs that share limits, seen in the last hour.", status.cluster->hosts);
-  }
-  return out;
-}
-
-// Renamed into place: the collector must not read half of it.
-Outcome write_prometheus(const DaemonState& state, const std::string& file) {
-  const std::string fresh = fmt::format("{}.{}", file, ::getpid());
-  std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
-  out << prometheus_text(state);
-  out.close();
-  if (out && ::rename(fresh.c_str(), file.c_str()) == 0) return {};
-  const std::string why = std::strerror(errno);
-  ::unlink(fresh.c_str());
-  return failed(fmt::format("cannot write {}: {}", shown(file), why));
 }
 
 void print_state(const ServiceFiles& files, const DaemonState& state, Output& output) {
@@ -310,12 +267,7 @@ Outcome run_service(const Arguments& arguments, Context& context) {
         "service does not accept --database: the daemon's configuration names the database");
   }
   const bool json = arguments.has("json");
-  const auto prometheus = arguments.value("prometheus");
-  if ((json || prometheus) && what != "status") {
-    return wrong_use("--json and --prometheus are only for 'service status'");
-  }
-  if (json && prometheus) return wrong_use("use only one of --json and --prometheus");
-  if (prometheus && prometheus->empty()) return wrong_use("--prometheus: the file name is empty");
+  if (json && what != "status") return wrong_use("--json is only for 'service status'");
   const ServiceFiles files = carbonio::find_service(context.zextras_home);
   if (what == "run") return run_in_foreground(files);
   if (what == "start") return start(files, context.output);
@@ -328,7 +280,6 @@ Outcome run_service(const Arguments& arguments, Context& context) {
     return report(carbonio::reload_service(files), "Reloaded the policy daemon's configuration.",
                   context.output);
   }
-  if (prometheus) return write_prometheus(inspect(files), *prometheus);
   if (what == "status") return status(files, json, context.advice, context.output);
   return wrong_use(fmt::format("not a valid action: '{}'; use service {}", shown(what), kWords));
 }
@@ -337,7 +288,7 @@ Outcome run_service(const Arguments& arguments, Context& context) {
 
 const Command kService = {
     "service",
-    "run|start|stop|restart|reload|status [--json | --prometheus FILE]",
+    "run|start|stop|restart|reload|status [--json]",
     "Start, stop and query the policy daemon",
     "Uses systemd's unit carbonio-policyd.service if systemd runs Carbonio's services (one of its "
     "targets is enabled); otherwise the daemon runs in "

@@ -315,10 +315,9 @@ class Others(CommandTest):
             self.assertIn(" ALL MTAS ", self.say(daemon, *words))
         self.assertRegex(self.say(daemon, "reset", "alice@example.org"),
                          r"\(this host\) +1 counter\n")
-        figures = daemon.folder / "x.prom"
-        self.say(daemon, "service", "status", "--prometheus", str(figures))
-        self.assertIn("\ncarbonio_limits_sharing 1\n", figures.read_text())
-        self.assertIn("\ncarbonio_limits_hosts 1\n", figures.read_text())
+        figures = self.say(daemon, "metrics")
+        self.assertIn("\ncarbonio_limits_cluster_sharing 1\n", figures)
+        self.assertIn("\ncarbonio_limits_cluster_hosts 1\n", figures)
         self.engine.kill()
         self.assertTrue(eventually(
             lambda: "Limits are not shared with the other MTAs at the moment: "

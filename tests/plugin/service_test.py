@@ -5,7 +5,6 @@ Postfix does meanwhile."""
 
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
 
-from daemon_case import DaemonTest, eventually, needs_root, policy, quota  # noqa: E402
+from daemon_case import DaemonTest, needs_root, policy, quota  # noqa: E402
 
 
 class ServiceTest(DaemonTest):
@@ -100,62 +99,6 @@ class TrueReasons(ServiceTest):
         self.assertEqual(self.daemon.ask(), "DUNNO")
         self.set("dbname=/nonexistent/folder/x.sqlitedb", good)
         self.assertEqual(self.say("service", "restart"), "Restarted the policy daemon.\n")
-
-
-class Figures(ServiceTest):
-    """For Prometheus: what the alert rules in the package look at."""
-
-    RULES = pathlib.Path(__file__).resolve().parents[2] / "packaging/prometheus/carbonio-limits.yml"
-
-    def figures(self):
-        """NAME -> value; each line is in the text format."""
-        file = self.daemon.folder / "carbonio-limits.prom"
-        self.assertEqual(self.say("service", "status", "--prometheus", str(file)), "")
-        out = {}
-        for line in file.read_text().splitlines():
-            self.assertRegex(line, r"^(# HELP carbonio_limits_\w+ .+|# TYPE carbonio_limits_\w+ "
-                                   r"(gauge|counter)|carbonio_limits_\w+ \d+)$")
-            if not line.startswith("#"):
-                name, value = line.split()
-                self.assertNotIn(name, out)
-                out[name.removeprefix("carbonio_limits_")] = int(value)
-        self.assertEqual([path.name for path in self.daemon.folder.glob("*.prom*")], [file.name])
-        return out
-
-    def test_follow_the_daemon(self):
-        down = {"running": 0, "answers": 0, "rules_read": 0, "database_trouble": 0, "paused": 0}
-        self.assertEqual(self.figures(), down)
-        self.say("service", "start")
-        for _ in range(3):
-            self.daemon.ask()
-        self.assertTrue(eventually(lambda: self.figures()["refused_total"] == 1))
-        up = self.figures()
-        self.assertGreaterEqual(up["requests_total"], 3)
-        self.assertLess(abs(up["start_time_seconds"] - time.time()), 600)
-        for name, value in {"running": 1, "answers": 1, "rules_read": 1}.items():
-            self.assertEqual(up[name], value, name)
-        self.say("pause")
-        self.assertEqual(self.figures()["paused"], 1)
-        self.say("resume")
-        self.assertEqual(self.figures()["paused"], 0)
-        self.say("service", "stop")
-        self.assertEqual(self.figures(), down)
-
-    def test_the_alert_rules_need_nothing_else(self):
-        self.say("service", "start")
-        known = {f"carbonio_limits_{name}" for name in self.figures()} | {"node_textfile_mtime_seconds"}
-        expressions = re.findall(r"^ +expr: (.*)$", self.RULES.read_text(), re.MULTILINE)
-        self.assertEqual(len(expressions), self.RULES.read_text().count("- alert: "))
-        for expression in expressions:
-            used = set(re.findall(r"\b(?:carbonio|node)_\w+", expression))
-            self.assertTrue(used and used <= known, expression)
-
-    def test_wrong_use(self):
-        self.say("service", "start", "--prometheus", "x", status=1)
-        self.say("service", "status", "--json", "--prometheus", "x", status=1)
-        self.say("service", "status", "--prometheus", "", status=1)
-        self.assertIn("cannot write /nonexistent/x.prom: No such file",
-                      self.say("service", "status", "--prometheus", "/nonexistent/x.prom", status=2))
 
 
 class Postconf(ServiceTest):

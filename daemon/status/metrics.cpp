@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/status/metrics.hpp"
+
+#include <fmt/core.h>
+
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+namespace policyd {
+namespace {
+
+class MetricsText {
+ public:
+  template <typename Value>
+  void gauge(std::string_view name, std::string_view help, Value value) {
+    add(name, "gauge", help, "", value);
+  }
+  template <typename Value>
+  void counter(std::string_view name, std::string_view help, Value value) {
+    add(name, "counter", help, "", value);
+  }
+  void build_info(std::string_view version) {
+    add("build_info", "gauge", "The daemon's version.",
+        fmt::format("{{version=\"{}\"}}", label(version)), 1);
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  template <typename Value>
+  void add(std::string_view name, std::string_view type, std::string_view help,
+           std::string_view labels, Value value) {
+    out_ += fmt::format(
+        "# HELP carbonio_limits_{0} {1}\n# TYPE carbonio_limits_{0} {2}\n"
+        "carbonio_limits_{0}{3} {4}\n",
+        name, help, type, labels, value);
+  }
+
+  static std::string label(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+      if (c == '\\' || c == '"') out += '\\';
+      out += c == '\n' ? std::string_view{"\\n"} : std::string_view{&c, 1};
+    }
+    return out;
+  }
+
+  std::string out_;
+};
+
+void add_cluster(MetricsText& out, const Status::Cluster& cluster) {
+  out.gauge("cluster_sharing", "Whether limits are shared with the other MTAs.",
+            cluster.sharing ? 1 : 0);
+  out.gauge("cluster_hosts", "MTAs that share limits, seen in the last hour.", cluster.hosts);
+  out.gauge("cluster_clock_ahead_seconds", "How far this host's clock is ahead of the engine's.",
+            cluster.clock_ahead_s);
+  out.gauge("cluster_round_trip_seconds", "Average time of a call of the engine.",
+            cluster.round_trip_s);
+  out.counter("cluster_questions_total", "Requests that needed the shared count.",
+              cluster.questions);
+  out.counter("cluster_decided_alone_total", "Those that were decided without the engine.",
+              cluster.alone);
+  out.counter("cluster_late_calls_total", "Calls that the engine did not answer in time.",
+              cluster.late);
+}
+
+}  // namespace
+
+std::string metrics_text(bool up, const std::optional<Status>& status) {
+  MetricsText out;
+  out.gauge("up", "Whether the policy daemon runs and answers.", up ? 1 : 0);
+  if (!status) return out.take();
+  out.build_info(status->version);
+  out.gauge("start_time_seconds", "When it was started, since 1970.",
+            std::chrono::system_clock::to_time_t(status->started));
+  out.gauge("rules_read", "Whether it could read its limits.", status->rules_version ? 1 : 0);
+  out.gauge("policies", "Policies that are in force.", status->policies);
+  out.gauge("rule_problems", "Rows of the database that have no sense.", status->rule_problems);
+  out.gauge("all_mail_deferred", "Whether a row defers all mail.",
+            status->all_mail_deferred.empty() ? 0 : 1);
+  out.gauge("paused", "Whether limits are paused.", status->pause ? 1 : 0);
+  out.gauge("database_trouble", "Whether it cannot use its database.", status->trouble ? 1 : 0);
+  out.gauge("unstored_counters", "Counters that wait until the database can be written.",
+            status->trouble ? status->trouble->unstored : 0);
+  out.gauge("connections", "Connections from Postfix.", status->connections);
+  out.gauge("sessions", "Mails whose requests it knows, in memory.", status->sessions);
+  out.counter("requests_total", "Requests of Postfix.", status->requests);
+  out.counter("requests_refused_total", "Requests that were answered REJECT or DEFER.",
+              status->refused);
+  out.counter("requests_unusable_total", "Requests that break the protocol.",
+              status->refused_requests.count);
+  out.counter("batches_total", "Batches in which requests were decided.", status->batches);
+  out.counter("log_lines_lost_total", "Lines that could not be written to the log.",
+              status->lost_log_lines);
+  if (status->cluster) add_cluster(out, *status->cluster);
+  return out.take();
+}
+
+}  // namespace policyd

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "daemon/status/metrics.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace policyd {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(Metrics, SayOnlyWhetherItRunsWithoutAStatus) {
+  EXPECT_EQ(metrics_text(false, std::nullopt),
+            "# HELP carbonio_limits_up Whether the policy daemon runs and answers.\n"
+            "# TYPE carbonio_limits_up gauge\ncarbonio_limits_up 0\n");
+}
+
+TEST(Metrics, HaveTroubleOnlyWhileItLasts) {
+  Status status;
+  const std::string fine = metrics_text(true, status);
+  EXPECT_THAT(fine, HasSubstr("\ncarbonio_limits_database_trouble 0\n"));
+  EXPECT_THAT(fine, HasSubstr("\ncarbonio_limits_rules_read 0\n"));
+  EXPECT_THAT(fine, HasSubstr("\ncarbonio_limits_all_mail_deferred 0\n"));
+  EXPECT_THAT(fine, HasSubstr("\ncarbonio_limits_paused 0\n"));
+  EXPECT_THAT(fine, Not(HasSubstr("cluster")));
+  status.trouble = Status::Trouble{"disk is full", {}, 7};
+  status.rules_version = 3;
+  status.all_mail_deferred = "limit 3";
+  status.pause = Pause{};
+  status.lost_log_lines = 5;
+  const std::string text = metrics_text(true, status);
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_database_trouble 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_unstored_counters 7\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_rules_read 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_all_mail_deferred 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_paused 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_log_lines_lost_total 5\n"));
+}
+
+TEST(Metrics, HaveTheClustersFigures) {
+  Status status;
+  status.cluster = Status::Cluster{"mta1", false, "no engine", 3, -0.25, 0.0005, 100, 4, 2};
+  const std::string text = metrics_text(true, status);
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_sharing 0\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_hosts 3\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_clock_ahead_seconds -0.25\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_round_trip_seconds 0.0005\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_questions_total 100\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_decided_alone_total 4\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_late_calls_total 2\n"));
+}
+
+TEST(Metrics, QuoteLabels) {
+  Status status;
+  status.version = "1\"\\\n";
+  EXPECT_THAT(metrics_text(true, status),
+              HasSubstr("\ncarbonio_limits_build_info{version=\"1\\\"\\\\\\n\"} 1\n"));
+}
+
+}  // namespace
+}  // namespace policyd
