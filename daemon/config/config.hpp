@@ -66,6 +66,9 @@ struct Config {
   // [notify]
   unsigned notify_near = 80;  // percent of a limit that is nearly used up; 0: that is no event
 
+  // [metrics]: for Prometheus; below Carbonio's folder unless absolute; empty: none
+  std::filesystem::path metrics_file = "zmstat/prometheus/carbonio-limits.prom";
+
   // One section per module. True if the section enables it and [server] modules, if set, lists it:
   // the Perl daemon does not load modules that are not listed.
   bool access_control = false;

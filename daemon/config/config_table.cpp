@@ -94,6 +94,13 @@ Rejected read_log_mail(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+// The collector reads no other names, and a mistake must not replace the database.
+Rejected read_metrics_file(ConfigDraft& draft, std::string_view value) {
+  if (!value.empty() && !value.ends_with(".prom")) return value;
+  draft.metrics_file = value;
+  return std::nullopt;
+}
+
 // The Perl daemon has more details; they have no effect here.
 Rejected read_log_detail(ConfigDraft& draft, std::string_view value) {
   const auto items = items_of(value);
@@ -194,6 +201,7 @@ constexpr Special kDelimiter{read_delimiter,
                              "up to 16 characters other than letters, digits and @"};
 constexpr Special kSessions{read_sessions, "days or hours, such as 30, 30d, 12h, up to 3650 days"};
 constexpr Special kNode{read_node, "up to 253 letters, digits, dots, hyphens and _"};
+constexpr Special kMetricsFile{read_metrics_file, "the name of a file, NAME.prom"};
 constexpr Special kClusterPrefix{read_cluster_prefix,
                                  "up to 64 ASCII characters without white space"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
@@ -273,6 +281,7 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "password_file", "", "", kMayBeEmpty, File{&Draft::cluster_password_file}},
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
+    ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},
     ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
 };
 // clang-format on

@@ -154,7 +154,7 @@ class Worker {
         std::make_unique<Server>(loop_, engine_, *log_, config_, std::move(listeners),
                                  Server::Handlers{[this] { reload(); }, [this] { statistics(); },
                                                   [this] { readiness_->stopping(); }});
-    status_writer_.emplace(loop_, *log_, status_file_of(config_.pid_file),
+    status_writer_.emplace(loop_, *log_, status_file_of(config_.pid_file), metrics_file(),
                            [this] { return status(); });
     readiness_.emplace(loop_, notifier, watchdog, [this] { return status_line(); });
   }
@@ -188,6 +188,11 @@ class Worker {
                                                      engine_.in_batch(std::move(work),
                                                                       std::move(done));
                                                    }});
+  }
+
+  [[nodiscard]] std::filesystem::path metrics_file() const {
+    return config_.metrics_file.empty() ? config_.metrics_file
+                                        : options_.home / config_.metrics_file;
   }
 
   // All hosts of a cluster count by the engine's.
@@ -240,6 +245,7 @@ class Worker {
     events_.set_near_percent(config_.notify_near);
     server_->configure(config_);
     cleanup_->configure(config_.cleanup_sessions);
+    status_writer_->set_metrics_file(metrics_file());
     log_->notice("configuration reloaded");
   }
 

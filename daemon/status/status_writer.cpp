@@ -9,26 +9,47 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/base/replace_file.hpp"
+#include "daemon/status/metrics.hpp"
+
 namespace policyd {
 
 namespace fs = std::filesystem;
 
-StatusWriter::StatusWriter(EventLoop& loop, Maillog& log, fs::path file, Collect collect,
-                           std::chrono::milliseconds every)
+namespace {
+
+constexpr std::chrono::seconds kMetricsEvery{15};
+
+// Renamed into place: the collector must not read half of it.
+Result<void> write_metrics(const fs::path& file, const std::string& text) {
+  constexpr mode_t kReadByAll = 0644;  // the collector is another user
+  std::error_code code;
+  if (file.empty() || !fs::is_directory(file.parent_path(), code)) return {};
+  const auto done = replace_file(file, text, kReadByAll);
+  if (done) return {};
+  return failure(fmt::format("cannot write the figures for Prometheus to {}: {}", file.string(),
+                             done.error().message));
+}
+
+}  // namespace
+
+StatusWriter::StatusWriter(EventLoop& loop, Maillog& log, fs::path file, fs::path metrics_file,
+                           Collect collect, std::chrono::milliseconds every)
     : loop_(loop),
       log_(log),
       file_(std::move(file)),
+      metrics_file_(std::move(metrics_file)),
       collect_(std::move(collect)),
       every_(every),
       thread_("status", [this] { work(); }) {
-  auto now = std::make_shared<const Status>(collect_());
-  const auto done = write(*now);
-  written(std::move(now), done);
+  const Job first{std::make_shared<const Status>(collect_()), true, {}};
+  written(first, write(*first.status), {});
   tick();
 }
 
 StatusWriter::~StatusWriter() {
   thread_.stop();
+  static_cast<void>(write_metrics(metrics_file_, metrics_text(false, std::nullopt)));
   const auto there = read_status(file_);
   std::error_code ignored;
   if (there && *there && (*there)->pid == ::getpid()) fs::remove(file_, ignored);
@@ -36,33 +57,44 @@ StatusWriter::~StatusWriter() {
 
 void StatusWriter::tick() {
   loop_.after(every_, guard_.wrap([this] { tick(); }));
+  metrics_due_ -= every_;
   if (writing_) return;
-  auto now = std::make_shared<const Status>(collect_());
-  if (written_ && *written_ == *now) return;
+  Job job{std::make_shared<const Status>(collect_()), false, {}};
+  job.changed = !written_ || *written_ != *job.status;
+  if (metrics_due_.count() <= 0) {
+    metrics_due_ = kMetricsEvery;
+    job.metrics_file = metrics_file_;
+  }
+  if (!job.changed && job.metrics_file.empty()) return;
   writing_ = true;
-  thread_.change([&] { to_write_ = std::move(now); });
+  thread_.change([&] { to_write_ = std::move(job); });
 }
 
 void StatusWriter::work() {
   auto lock = thread_.lock();
-  while (thread_.wait(lock, [this] { return to_write_ != nullptr; })) {
-    auto status = std::exchange(to_write_, nullptr);
+  while (thread_.wait(lock, [this] { return to_write_.status != nullptr; })) {
+    Job job = std::exchange(to_write_, {});
     lock.unlock();
-    auto done = write(*status);
-    loop_.post(guard_.wrap(
-        [this, status = std::move(status), done = std::move(done)] { written(status, done); }));
+    auto status = job.changed ? write(*job.status) : Result<void>{};
+    auto metrics = job.metrics_file.empty()
+                       ? Result<void>{}
+                       : write_metrics(job.metrics_file, metrics_text(true, *job.status));
+    loop_.post(guard_.wrap([this, job = std::move(job), status = std::move(status),
+                            metrics = std::move(metrics)] { written(job, status, metrics); }));
     lock.lock();
   }
 }
 
-void StatusWriter::written(std::shared_ptr<const Status> status, const Result<void>& done) {
+void StatusWriter::written(const Job& job, const Result<void>& status,
+                           const Result<void>& metrics) {
   writing_ = false;
-  if (done) {
-    written_ = std::move(status);
-    failure_reported_ = false;
-  } else if (!std::exchange(failure_reported_, true)) {
-    log_.warning(done.error().message);
-  }
+  const auto report = [this](const Result<void>& done, bool& reported) {
+    const bool before = std::exchange(reported, !done);
+    if (!done && !before) log_.warning(done.error().message);
+  };
+  report(status, failure_reported_);
+  if (status) written_ = job.status;
+  if (!job.metrics_file.empty()) report(metrics, metrics_failure_reported_);
 }
 
 Result<void> StatusWriter::write(const Status& status) const {

@@ -2,7 +2,9 @@
 // The daemon's side of status: on a timer of the loop it collects the current status and, if that
 // differs from what was written last, has its thread write a new file and rename it into place, so
 // that no answer waits for the disk. Nothing is done per request. If the file cannot be written,
-// the log reports it once, and each tick tries again. All calls on the loop's thread.
+// the log reports it once, and each tick tries again. The thread also writes the file for
+// Prometheus' textfile collector, whose age tells whether the daemon lives. All calls on the loop's
+// thread.
 #pragma once
 
 #include <chrono>
@@ -22,28 +24,41 @@ class StatusWriter {
   using Collect = std::function<Status()>;
 
   // Writes the file before it returns, then whenever the status changed, at most once per `every`.
-  StatusWriter(EventLoop& loop, Maillog& log, std::filesystem::path file, Collect collect,
+  StatusWriter(EventLoop& loop, Maillog& log, std::filesystem::path file,
+               std::filesystem::path metrics_file, Collect collect,
                std::chrono::milliseconds every = std::chrono::seconds{1});
-  // Removes the file, unless it belongs to another daemon by now.
+  // Removes the file, unless it belongs to another daemon by now; in the file for Prometheus the
+  // daemon is not up.
   ~StatusWriter();
 
+  // Empty: none. Nothing is written while its folder is missing.
+  void set_metrics_file(std::filesystem::path file) { metrics_file_ = std::move(file); }
+
  private:
+  struct Job {
+    std::shared_ptr<const Status> status;  // null: none
+    bool changed = false;
+    std::filesystem::path metrics_file;  // empty: not now
+  };
   void tick();
   void work();  // the thread
   [[nodiscard]] Result<void> write(const Status& status) const;
-  void written(std::shared_ptr<const Status> status, const Result<void>& done);
+  void written(const Job& job, const Result<void>& status, const Result<void>& metrics);
 
   EventLoop& loop_;
   Maillog& log_;
   std::filesystem::path file_;
+  std::filesystem::path metrics_file_;
   Collect collect_;
   std::chrono::milliseconds every_;
   // shared_ptr: compared here while the thread writes it.
   std::shared_ptr<const Status> written_;
   bool writing_ = false;
-  bool failure_reported_ = false;  // since the last success
+  std::chrono::milliseconds metrics_due_{0};  // in
+  bool failure_reported_ = false;             // since the last success
+  bool metrics_failure_reported_ = false;
   EventLoop::Guard guard_;
-  std::shared_ptr<const Status> to_write_;  // under the thread's lock
+  Job to_write_;  // under the thread's lock
   WorkerThread thread_;
 };
 

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """`metrics`: the daemon's figures for Prometheus, and what the alert rules in the package look at."""
 
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -109,6 +111,81 @@ class Command(MetricsTest):
         self.say("service", "status", "--prometheus", "x", status=1)
 
 
+class File(MetricsTest):
+    """What the daemon writes for the node exporter."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.daemon.folder / "zmstat/prometheus"
+        self.file = self.folder / "carbonio-limits.prom"
+
+    def figures(self):
+        return parse(self.file.read_text())
+
+    def make_folder(self):
+        self.folder.mkdir(parents=True)
+        self.folder.chmod(0o777)  # the daemon runs as another user
+
+    def own_settings(self, text):
+        (self.daemon.config.parent / "carbonio-limits.conf").write_text(text)
+
+    def test_is_written_from_start_to_stop(self):
+        self.make_folder()
+        umask = os.umask(0o077)
+        self.addCleanup(os.umask, umask)
+        self.say("service", "start")
+        self.assertTrue(eventually(self.file.exists))
+        first = self.figures()
+        self.assertEqual((first["up"], first["requests_refused_total"]), (1, 0))
+        self.assertEqual(self.file.stat().st_mode & 0o777, 0o644)
+        for _ in range(3):
+            self.daemon.ask()
+        mtime = self.file.stat().st_mtime
+        self.assertTrue(eventually(lambda: self.figures()["requests_refused_total"] == 1, 30))
+        # Also when nothing changes: its age says whether the daemon lives.
+        then = self.file.stat().st_mtime
+        self.assertTrue(eventually(lambda: self.file.stat().st_mtime > then, 30))
+        for step in (then - mtime, self.file.stat().st_mtime - then):
+            self.assertGreater(step, 10)
+            self.assertLess(step, 25)
+        self.assertEqual([path.name for path in self.folder.iterdir()], [self.file.name])
+        self.say("service", "stop")
+        self.assertEqual(self.figures(), {"up": 0})
+
+    def test_nothing_is_written_without_the_folder(self):
+        self.say("service", "start")
+        self.daemon.ask()
+        time.sleep(1.5)
+        self.assertFalse((self.daemon.folder / "zmstat").exists())
+        self.assertNotIn("Prometheus", self.daemon.log())
+
+    def test_the_key_names_another_file_or_none(self):
+        self.make_folder()
+        other = self.folder / "other.prom"
+        self.own_settings(f"[metrics]\nfile={other}\n")
+        self.say("service", "start")
+        self.assertTrue(eventually(other.exists))
+        self.own_settings("[metrics]\nfile=\n")
+        self.say("service", "restart")
+        other.unlink()
+        self.daemon.ask()
+        time.sleep(1.5)
+        self.assertFalse(self.file.exists() or other.exists())
+
+    def test_the_database_is_no_place_for_it(self):
+        database = self.daemon.database
+        self.own_settings(f"[metrics]\nfile={database}\n")
+        self.assertIn(f"'{database}'", self.say("service", "start", status=2))
+
+    def test_what_cannot_be_written_is_said_once(self):
+        self.file.mkdir(parents=True)
+        self.say("service", "start")
+        said = "cannot write the figures for Prometheus to " + str(self.file)
+        self.assertTrue(eventually(lambda: said in self.daemon.log()))
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+        self.assertEqual(self.daemon.log().count(said), 1)
+
+
 @unittest.skipUnless(PROMTOOL, "promtool is not installed: scripts/install-dependencies --full")
 class Promtool(MetricsTest):
     def check(self, text):
@@ -129,15 +206,98 @@ class Promtool(MetricsTest):
         self.assertIn(f"{RULES.read_text().count('- alert: ')} rules found", done.stdout)
 
 
+# Alert -> interval, values by series, and when it has fired. See "Unit testing for rules" of Prometheus.
+FIRES = {
+    "PolicyDaemonDown": ("1m", {"carbonio_limits_up": "1x5 0x10"}, "9m"),
+    "PolicyDaemonWithoutLimits": (
+        "1m", {"carbonio_limits_up": "1x20", "carbonio_limits_rules_read": "1x5 0x10"}, "9m"),
+    "AllMailDeferred": ("1m", {"carbonio_limits_all_mail_deferred": "0x5 1x10"}, "9m"),
+    "PolicyDaemonDatabase": ("1m", {"carbonio_limits_database_trouble": "0x5 1x20"}, "17m"),
+    "PolicyDaemonRestarts": ("1m", {"carbonio_limits_start_time_seconds": "0x5 60+60x10"}, "12m"),
+    "RefusalsFarAboveLastWeek": (
+        "10m", {"carbonio_limits_requests_refused_total": "0+1x1008 1108+100x12"}, "170h"),
+    "LimitsNotShared": ("1m", {"carbonio_limits_cluster_sharing": "1x5 0x10"}, "12m"),
+    "LogLinesLost": ("1m", {"carbonio_limits_log_lines_lost_total": "0x5 3x10"}, "12m"),
+    "LimitsPaused": ("10m", {"carbonio_limits_paused": "0 1x20"}, "140m"),
+    "PolicyDaemonUnknown": (
+        "1m", {'node_textfile_mtime_seconds{file="/opt/zextras/zmstat/prometheus/carbonio-limits.prom"}':
+               "0+60x5 300x10", "carbonio_limits_up": "1x20"}, "10m"),
+}
+# On a host where all is well; in the tenth minute.
+QUIET = {
+    "carbonio_limits_up": "1x20",
+    "carbonio_limits_rules_read": "1x20",
+    "carbonio_limits_all_mail_deferred": "0x20",
+    "carbonio_limits_database_trouble": "0x20",
+    "carbonio_limits_start_time_seconds": "0x5 60x15",
+    "carbonio_limits_requests_refused_total": "0+100x20",
+    "carbonio_limits_cluster_sharing": "1x20",
+    "carbonio_limits_log_lines_lost_total": "0x20",
+    "carbonio_limits_paused": "0x5 1x15",
+    'node_textfile_mtime_seconds{file="/opt/zextras/zmstat/prometheus/carbonio-limits.prom"}': "0+60x20",
+}
+# Stopped by hand: down, but not also unknown.
+STOPPED = {**FIRES["PolicyDaemonUnknown"][1], "carbonio_limits_up": "1x5 0x15"}
+
+
+def with_instance(series):
+    name, _, labels = series.partition("{")
+    return f'{name}{{instance="mta1",{labels or "}"}'
+
+
+def expected_of(alerts, name):
+    """Labels and annotations of a firing alert of mta1."""
+    body = alerts[name]
+    labels = {"severity": re.search(r"severity: (\w+)", body)[1], "instance": "mta1"}
+    if name == "PolicyDaemonUnknown":
+        labels["file"] = "/opt/zextras/zmstat/prometheus/carbonio-limits.prom"
+    notes = re.findall(r'(summary|description): "(.*)"', body)
+    return {"exp_labels": labels, "exp_annotations":
+            {key: text.replace("{{ $labels.instance }}", "mta1") for key, text in notes}}
+
+
+@unittest.skipUnless(PROMTOOL, "promtool is not installed: scripts/install-dependencies --full")
+class Alerts(DaemonTest):
+    def promtool(self, interval, series, at, names, firing):
+        alerts = {body.split()[0]: body for body in RULES.read_text().split("- alert: ")[1:]}
+        test = {"rule_files": [str(RULES)], "evaluation_interval": interval, "tests": [{
+            "interval": interval,
+            "input_series": [{"series": with_instance(name), "values": values}
+                             for name, values in series.items()],
+            "alert_rule_test": [{"eval_time": at, "alertname": name,
+                                 "exp_alerts": [expected_of(alerts, name)] if name in firing else []}
+                                for name in names or alerts]}]}
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            json.dump(test, file)  # which is YAML, too
+            file.flush()
+            done = subprocess.run([PROMTOOL, "test", "rules", file.name], text=True, timeout=60,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_each_fires(self):
+        self.assertEqual(set(re.findall(r"- alert: (\w+)", RULES.read_text())), set(FIRES))
+        for name, (interval, series, at) in FIRES.items():
+            with self.subTest(name):
+                self.promtool(interval, series, at, [name], {name})
+
+    def test_none_fires_where_all_is_well(self):
+        self.promtool("1m", QUIET, "10m", None, {})
+
+    def test_a_stopped_daemon_is_down_and_not_unknown(self):
+        self.promtool("1m", STOPPED, "10m", None, {"PolicyDaemonDown"})
+
+
 class AlertRules(MetricsTest):
     def test_look_at_nothing_else(self):
         self.say("service", "start")
-        known = {f"carbonio_limits_{name}" for name in self.figures()}
+        known = {f"carbonio_limits_{name}" for name in self.figures()} | {
+            "node_textfile_mtime_seconds",
+            "carbonio_limits_cluster_sharing"}  # tests/plugin/cluster_command_test.py looks at it
         expressions = re.findall(r"^ +expr: (.*)$", RULES.read_text(), re.MULTILINE)
         self.assertEqual(len(expressions), RULES.read_text().count("- alert: "))
         for expression in expressions:
             used = set(re.findall(r"\b(?:carbonio|node)_\w+", expression))
-            self.assertTrue(used and used <= known | {"node_textfile_mtime_seconds"}, expression)
+            self.assertTrue(used and used <= known, expression)
 
 
 if __name__ == "__main__":

@@ -169,6 +169,9 @@ INSTANTIATE_TEST_SUITE_P(
         Value{"ClusterPasswordFile", "[cluster]\npassword_file=/etc/redis password\n",
               HOLDS(c.cluster_password_file == "/etc/redis password")},
         Value{"ClusterPrefix", "[cluster]\nprefix=mail/\n", HOLDS(c.cluster_prefix == "mail/")},
+        Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
+              HOLDS(c.metrics_file == "/var/lib/a b.prom")},
+        Value{"MetricsNone", "[metrics]\nfile=\n", HOLDS(c.metrics_file.empty())},
         Value{"Ignored",
               "[server]\nprotocols=Postfix\ncache_file=x\nmin_servers=4\nmin_spare_servers=4\n"
               "max_spare_servers=12\nmax_servers=25\nmax_requests=1000\n[database]\nUsername=root\n"

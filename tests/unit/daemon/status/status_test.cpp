@@ -137,7 +137,7 @@ TEST_F(StatusTest, IsBoundedAndStaleWhenTheProcessIsGone) {
 TEST_F(StatusTest, IsWrittenOnChangesAndRemovedAtTheEnd) {
   Status now = full_status();
   {
-    StatusWriter status_file{loop_, *log_, file_, [&] { return now; }, milliseconds{1000}};
+    StatusWriter status_file{loop_, *log_, file_, {}, [&] { return now; }, milliseconds{1000}};
     EXPECT_EQ(read_status(file_).value(), now);
     const auto first = fs::last_write_time(file_);
     fs::last_write_time(file_, first - std::chrono::hours{1});
@@ -158,7 +158,7 @@ TEST_F(StatusTest, IsWrittenOnChangesAndRemovedAtTheEnd) {
 
 TEST_F(StatusTest, ReportsOnceThatItCannotBeWrittenAndTriesAgain) {
   Status now = full_status();
-  StatusWriter status_file{loop_, *log_, folder_ / "run" / "s.json", [&] { return now; }};
+  StatusWriter status_file{loop_, *log_, folder_ / "run" / "s.json", {}, [&] { return now; }};
   for (int second = 0; second < 3; ++second) {
     loop_.advance(milliseconds{1000});
     std::this_thread::sleep_for(milliseconds{20});  // for the thread
@@ -177,7 +177,7 @@ TEST_F(StatusTest, LeavesTheFileOfALaterDaemon) {
   later.pid = ::getppid();
   later.process_start = process_start(::getppid());
   {
-    StatusWriter status_file{loop_, *log_, file_, [&] { return now; }};
+    StatusWriter status_file{loop_, *log_, file_, {}, [&] { return now; }};
     put(status_json(later));
   }
   EXPECT_EQ(read_status(file_).value(), later);
