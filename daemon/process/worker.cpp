@@ -300,7 +300,8 @@ class Worker {
   static std::optional<std::string_view> unshared(const Status& now) {
     if (!now.cluster) return std::nullopt;
     if (now.cluster->sharing) return std::string_view{};
-    return now.cluster->trouble.empty() ? "limits are not shared" : now.cluster->trouble;
+    if (now.cluster->trouble.empty()) return "limits are not shared";
+    return now.cluster->trouble;
   }
 
   Status::Cluster cluster_status() {
