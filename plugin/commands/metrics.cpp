@@ -59,7 +59,7 @@ const Command kMetrics = {
     "Prometheus' text format; no address is in it. carbonio_limits_up is 0 if the daemon is not "
     "running or does not answer, which is no failure of this command.",
     "metrics\n"
-    "metrics --out /var/lib/prometheus/node-exporter/carbonio-limits.prom",
+    "metrics --out /srv/metrics/carbonio-limits.prom",
     kMetricsOptions,
     0,
     run_metrics,
