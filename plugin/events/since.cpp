@@ -25,6 +25,9 @@ std::tm local(TimePoint time) {
   return out;
 }
 
+// Not by system_clock::from_time_t, whose nanoseconds end in 2262.
+TimePoint at(std::time_t seconds) { return TimePoint{std::chrono::seconds{seconds}}; }
+
 // Nullopt for a time that does not exist, such as 2026-02-30.
 std::optional<TimePoint> time_of(std::tm day) {
   std::tm normal = day;
@@ -33,8 +36,7 @@ std::optional<TimePoint> time_of(std::tm day) {
   if (seconds < 0 || normal.tm_mday != day.tm_mday || normal.tm_mon != day.tm_mon) {
     return std::nullopt;
   }
-  return std::chrono::time_point_cast<policyd::Millis>(
-      std::chrono::system_clock::from_time_t(seconds));
+  return at(seconds);
 }
 
 std::optional<std::tm> read_as(const std::string& text, const char* form, std::tm from) {
@@ -56,8 +58,7 @@ std::optional<TimePoint> time_in(const std::string& text, TimePoint now) {
   if (text == "yesterday") {
     --day.tm_mday;
     day.tm_isdst = -1;
-    return std::chrono::time_point_cast<policyd::Millis>(
-        std::chrono::system_clock::from_time_t(::mktime(&day)));
+    return at(::mktime(&day));
   }
   if (const auto before = ago(text)) return now - *before;
   for (const char* form : {"%H:%M", "%H:%M:%S"}) {
@@ -67,8 +68,7 @@ std::optional<TimePoint> time_in(const std::string& text, TimePoint now) {
     if (time && *time <= now) return time;
     --read->tm_mday;
     read->tm_isdst = -1;
-    return std::chrono::time_point_cast<policyd::Millis>(
-        std::chrono::system_clock::from_time_t(::mktime(&*read)));
+    return at(::mktime(&*read));
   }
   for (const char* form :
        {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"}) {
