@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "daemon/base/mail_address.hpp"
-#include "daemon/names/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/wildcard.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "hooks/carbonio/group_sync.hpp"
 #include "plugin/terminal/text.hpp"

@@ -9,8 +9,8 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
-#include "daemon/names/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/wildcard.hpp"
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/match_index.hpp"
 #include "daemon/rules/match/matcher.hpp"

@@ -2,8 +2,8 @@
 #include "daemon/rules/match/atom_table.hpp"
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
-#include "daemon/names/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/wildcard.hpp"
 
 #include <algorithm>
 #include <functional>

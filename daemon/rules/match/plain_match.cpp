@@ -3,8 +3,8 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
-#include "daemon/names/wildcard.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/wildcard.hpp"
 
 #include <unordered_map>
 #include <unordered_set>
