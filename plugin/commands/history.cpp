@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `history`: what an account, address or client has sent.
+#include <fmt/core.h>
+
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "daemon/base/ascii.hpp"
+#include "daemon/rules/rules_loader.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/commands/with_database.hpp"
+#include "plugin/events/history_text.hpp"
+#include "plugin/events/since.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/counted_name.hpp"
+#include "plugin/usage/daemon_news.hpp"
+#include "plugin/usage/headlines.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::array<Option, 3> kHistoryOptions = {{
+    {"since", "TIME",
+     "since then: 09:00, yesterday, 2026-11-25, '2026-11-25 09:00' or 7day (ago); default: 24h"},
+    {"top", "N", "show N of each list (default: 10, or 1000 with --json; at most 10000)"},
+    {"json", "", "print JSON"},
+}};
+
+constexpr std::chrono::hours kDefaultSpan{24};
+constexpr std::chrono::hours kByHour{48};  // longer is by day
+constexpr std::size_t kTop = 10;
+constexpr std::size_t kTopJson = 1000;
+
+tl::expected<HistoryQuestion, Failure> asked(const Arguments& arguments, policyd::TimePoint now) {
+  if (arguments.words().empty()) {
+    return wrong_use("whose history? Give a login, mail address, domain, IP address or network");
+  }
+  if (arguments.words().front().empty()) return wrong_use("the address is empty");
+  HistoryQuestion out;
+  out.since = now - kDefaultSpan;
+  if (const auto since = arguments.value("since")) {
+    const auto time = parse_since(*since, now);
+    if (!time) return wrong_use(time.error().message);
+    out.since = *time;
+  }
+  out.by_day = now - out.since > kByHour;
+  out.latest = arguments.has("json") ? kTopJson : kTop;
+  if (const auto text = arguments.value("top")) {
+    const auto number = policyd::parse_number<std::size_t>(*text);
+    if (number.value_or(0) == 0 || *number > Tallies::kMax) {
+      return wrong_use(fmt::format("not a valid --top: '{}'; give a whole number from 1 to {}",
+                                   shown(*text), Tallies::kMax));
+    }
+    out.latest = *number;
+  }
+  return out;
+}
+
+void print_limits_of_knowledge(const DaemonConfig& daemon, Output& output) {
+  if (const auto trouble = read_news(daemon).trouble_text()) {
+    output.note(*trouble + "; what is sent meanwhile is listed afterwards.");
+  }
+  if (!daemon.config.cluster_url.empty()) {
+    output.note("each host of the cluster lists what it was asked itself.");
+  }
+}
+
+Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
+                              const Arguments& arguments, const HistoryQuestion& question,
+                              Context& context) {
+  const std::string& delimiters = daemon.config.recipient_delimiter;
+  std::shared_ptr<const policyd::Rules> rules;  // with the own domains
+  policyd::Extensions extensions;
+  if (!delimiters.empty()) {
+    auto loaded = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
+    if (loaded) {
+      rules = std::move(*loaded);
+      extensions = policyd::Extensions{delimiters, rules->own_domains};
+    }
+  }
+  const SentBy who{counted_name(tables, daemon.config, arguments.words().front()), extensions};
+  const auto history = read_history(tables, who, question);
+  if (!history) return tl::unexpected{history.error()};
+  const HistoryView view{*history, question, who, context.now, question.latest};
+  const auto warnings = headlines(daemon, context.now);
+  if (arguments.has("json")) {
+    auto out = json_of(view);
+    out["warnings"] = texts_of(warnings);
+    context.output.print(out);
+    return {};
+  }
+  print_headlines(warnings, context.advice, context.output);
+  print_history(view, context.output);
+  print_limits_of_knowledge(daemon, context.output);
+  return {};
+}
+
+Outcome run_history(const Arguments& arguments, Context& context) {
+  const auto question = asked(arguments, context.now);
+  if (!question) return tl::unexpected{question.error()};
+  return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
+    return print_history_of(tables, daemon, arguments, *question, context);
+  });
+}
+
+}  // namespace
+
+const Command kHistory = {
+    "history",
+    "LOGIN|ADDRESS|CLIENT [--since TIME] [--top N] [--json]",
+    "Show what an account, address or client has sent",
+    "Shows how much was sent and refused in the last 24 hours, or since TIME: by hour (beyond two "
+    "days by day), by client, sender name and login, and the last messages with their queue IDs. "
+    "With a mail address it shows what was sent under this address or with it as login name; with "
+    "a "
+    "domain the same of all its users; with an IP address or network what came from there.\n"
+    "Messages come from the table session_tracking, which has those that the daemon was asked "
+    "about "
+    "at their end, if Quotas or Accounting is on, and keeps them for 30 days ([cleanup] sessions "
+    "of "
+    "carbonio-limits.conf). Their recipients include refused ones. Refusals come from the events "
+    "of the last 30 days ('refused' lists them); those that a counter of several senders had in "
+    "the "
+    "same minute count for one of them. What Postfix itself refused, and what became of a "
+    "message, is in the mail log.",
+    "history anna@example.org\n"
+    "history anna@example.org --since 7day\n"
+    "history 192.0.2.17 --since 02:00\n"
+    "history example.org --since yesterday --json",
+    kHistoryOptions,
+    1,
+    run_history};
+
+}  // namespace limits

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// A history as people read it, one sentence and tables, and as JSON.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "plugin/events/history.hpp"
+#include "plugin/terminal/output.hpp"
+
+namespace limits {
+
+struct HistoryView {
+  const History& history;
+  const HistoryQuestion& question;
+  const SentBy& who;
+  policyd::TimePoint now;
+  std::size_t top;  // lines of each table
+};
+
+// "812 KiB", "1.5 MiB".
+std::string size_text(std::uint64_t kib);
+
+void print_history(const HistoryView& view, Output& output);
+nlohmann::json json_of(const HistoryView& view);
+
+}  // namespace limits

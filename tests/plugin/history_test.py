@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""carbonio-limits history: what a real daemon wrote into session_tracking and limits_events about a
+login, an address, a domain, a client or a network, in whatever spelling; within bounds."""
+
+import datetime
+import json
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+
+import json_keys  # noqa: E402
+from daemon_case import (  # noqa: E402
+    SANITIZED, DaemonTest, bin_dir, eventually, insert, policy, quota)
+
+
+class Case(DaemonTest):
+    rules = policy() + quota(3, period=3600)
+    settings = {}
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.make_daemon(self.rules, **self.settings)
+        self.messages = 0
+
+    def say(self, *words, status=0):
+        done = self.daemon.command("history", *words, check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        if status:
+            self.assertEqual((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
+        self.assertEqual(json_keys.undocumented(("history", *words), done.stdout), set())
+        return done.stdout if status == 0 else done.stderr
+
+    def history(self, *words):
+        return json.loads(self.say(*words, "--json"))
+
+    def figures(self, *words):
+        found = self.history(*words)
+        return [found[key] for key in ("messages", "recipients", "size_kib", "refused")]
+
+    def names(self, kind, *words):
+        return {entry[kind]: (entry["messages"], entry["refused"])
+                for entry in self.history(*words)[kind + "s"]["list"]}
+
+    def send(self, sender, *recipients, size=2048, **attributes):
+        """A message from its first RCPT to its end, as Postfix asks; its answers."""
+        self.messages += 1
+        attributes = {"sender": sender, "instance": f"history.{self.messages}", **attributes}
+        answers = [self.daemon.ask(recipient=recipient, **attributes) for recipient in recipients]
+        if any(answer == "DUNNO" for answer in answers):
+            self.daemon.ask(protocol_state="END-OF-MESSAGE", size=size,
+                            recipient=recipients[0] if len(recipients) == 1 else "",
+                            queue_id=f"4F{self.messages:04X}", **attributes)
+        return answers
+
+    def wait_for(self, wanted, *words):
+        self.assertTrue(eventually(lambda: self.figures(*words) == wanted),
+                        f"{self.figures(*words)} is not {wanted}")
+
+    def put_message(self, seconds_ago=0, **columns):
+        """As a daemon of earlier days, of either kind, wrote it."""
+        self.messages += 1
+        self.daemon.sql(insert("session_tracking", **{
+            "Instance": f"old.{self.messages}", "QueueID": "4F1A",
+            "UnixTimestamp": int(time.time() - seconds_ago), "ClientAddress": "192.0.2.1",
+            "Sender": "alice@example.org", "Size": 2, "RecipientData": "/<bob@example.net>#0=1;",
+            **columns}))
+
+
+class History(Case):
+    def test_messages_recipients_sizes_clients_names_and_refusals(self):
+        self.send("anna@example.org", "a@example.net", "b@example.net", size=10 * 1024 + 1,
+                  sasl_username="anna@example.org", client_address="198.51.100.7",
+                  client_name="pc.example.org")
+        self.send("sales@example.org", "c@example.net", sasl_username="anna@example.org",
+                  client_address="198.51.100.8", client_name="unknown")
+        self.send("anna@example.org", "d@example.net", client_address="198.51.100.7",
+                  client_name="pc.example.org")
+        for recipient in ("e@example.net", "f@example.net"):
+            self.assertEqual(self.send("anna@example.org", recipient, client_address="203.0.113.5"),
+                             ["DEFER later"])
+        self.send("bob@example.org", "a@example.net", client_address="198.51.100.9")
+        self.wait_for([3, 4, 15, 2], "anna@example.org")
+        out = self.say("anna@example.org")
+        self.assertRegex(out.split("\n\n")[0].replace("\n", " "),
+                         r"^anna@example\.org: 3 messages \(15 KiB\) to 4 recipients since 20\d\d-\d\d-\d\d "
+                         r"\d\d:\d\d:\d\d, from 3 clients, under 2 sender names; 2 refused\.$")
+        tables = {part.split()[0]: part for part in out.split("\n\n")[1:]}
+        self.assertNotRegex(out, r" \n")
+        self.assertEqual(set(tables), {"HOUR", "CLIENT", "SENDER", "LOGIN", "TIME"})
+        self.assertRegex(tables["HOUR"], r"\n20\d\d-\d\d-\d\d \d\d:00 +\d+ +\d+ +\d+ KiB")
+        self.assertRegex(tables["CLIENT"], r"\n198\.51\.100\.7 +pc\.example\.org +2 +3 +13 KiB +\d")
+        self.assertRegex(tables["CLIENT"], r"\n203\.0\.113\.5 +0 +0 +0 KiB +2 +\d")
+        self.assertRegex(tables["CLIENT"], r"\n198\.51\.100\.8 +1 +1 +2 KiB +\d")
+        self.assertRegex(tables["SENDER"], r"\nanna@example\.org +2 +3 +13 KiB +2 +\d")
+        self.assertRegex(tables["LOGIN"], r"\n\(without login\) +1 +1 +2 KiB +2 ")
+        self.assertRegex(tables["TIME"], r"\n\d\d:\d\d +4F0003 +anna@example\.org +d@example\.net +1 +2 KiB\n")
+        self.assertEqual(self.names("client", "anna@example.org"),
+                         {"198.51.100.7": (2, 0), "198.51.100.8": (1, 0), "203.0.113.5": (0, 2)})
+        found = self.history("anna@example.org")
+        latest = found["latest"][-1]
+        self.assertEqual(latest, {
+            "time": latest["time"], "queue_id": "4F0001", "sender": "anna@example.org",
+            "login": "anna@example.org", "client": "198.51.100.7", "recipient": "a@example.net",
+            "recipients": 2, "size_kib": 11})
+        self.assertLess(abs(latest["time"] - time.time()), 300)
+        self.assertEqual(sum(step["messages"] for step in found["steps"]), 3)
+        self.assertEqual(sum(step["refused"] for step in found["steps"]), 2)
+
+    def test_recipients_include_refused_ones(self):
+        answers = self.send("anna@example.org", *(f"{name}@example.net" for name in "abcde"))
+        self.assertEqual(answers, ["DUNNO"] * 3 + ["DEFER later"] * 2)
+        self.wait_for([1, 5, 2, 2], "anna@example.org")
+
+    def test_of_whom(self):
+        self.send("Anna@Example.ORG", "carl@example.net", sasl_username="Anna",
+                  client_address="198.51.100.7")
+        for name in ("anna@example.org", "ANNA@example.org", "anna", " Anna", "example.org",
+                     "@EXAMPLE.org", "198.51.100.7", "::ffff:198.51.100.7", "198.51.100.0/24"):
+            self.wait_for([1, 1, 2, 0], name)
+        for name in ("carl@example.net", "example.net", "ann", "nna@example.org", "anna@example.com",
+                     "ample.org", "198.51.100.8", "198.51.101.0/24", "' OR 1=1 --", "%", "x" * 100_000):
+            self.assertEqual(self.figures(name), [0, 0, 0, 0], name[:20])
+
+    def test_refusals_of_those_who_receive_are_not_theirs(self):
+        self.daemon.sql("UPDATE quotas SET Track = 'Recipient:user@domain' WHERE ID = 3")
+        for number in range(5):
+            self.send(f"u{number}@example.org", "carl@example.net")
+        self.wait_for([3, 3, 6, 2], "example.org")
+        self.assertEqual(self.figures("u3@example.org")[3] + self.figures("u4@example.org")[3], 2)
+        self.assertEqual(self.figures("carl@example.net"), [0, 0, 0, 0])
+
+    def test_bounces(self):
+        self.send("", "carl@example.net", client_address="198.51.100.7")
+        self.wait_for([1, 1, 2, 0], "<>")
+        self.assertEqual(self.names("sender", "198.51.100.7"), {"<>": (1, 0)})
+        self.assertIn("\n<> (bounces) ", self.say("198.51.100.7"))
+
+    def test_since(self):
+        for hours in (1, 23, 30, 24 * 5):
+            self.put_message(hours * 3600)
+        self.put_message(-3600)  # the clock was set back
+        self.assertEqual(self.figures("alice@example.org"), [3, 3, 6, 0])
+        self.assertEqual(self.figures("alice@example.org", "--since", "2h"), [2, 2, 4, 0])
+        self.assertEqual(self.figures("alice@example.org", "--since", "31h"), [4, 4, 8, 0])
+        found = self.history("alice@example.org", "--since", "30day")
+        self.assertEqual((found["messages"], found["step"]), (5, "day"))
+        day = datetime.datetime.fromtimestamp(time.time() - 24 * 5 * 3600)
+        self.assertEqual(found["steps"][-1]["begin"],
+                         day.replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+        out = self.say("alice@example.org", "--since", "30day")
+        self.assertRegex(out, rf"\nDAY .*(\n.+)*\n{day:%Y-%m-%d} +1 +1 +2 KiB")
+        self.assertRegex(out, r"\nNote: no messages before 20.* are remembered\.\n$")
+        self.assertNotIn("Note:", self.say("alice@example.org"))
+
+    def test_nothing(self):
+        self.assertRegex(self.say("alice@example.org"),
+                         r"^alice@example\.org: nothing was sent or refused since 20.*\n"
+                         r"Note: no messages are remembered: the daemon has written none to "
+                         r"session_tracking\.\n$")
+
+    def test_wrong_use_is_one_line(self):
+        for words, wanted in (
+                ((), "whose history?"), (("",), "the address is empty"),
+                (("a", "b"), "unexpected argument 'b'"),
+                (("a", "--since", "yesteryear"), "not a valid time: 'yesteryear'; write 09:00"),
+                (("a", "--since", "2999-01-01"), "the time '2999-01-01' is in the future"),
+                (("a", "--top", "0"), "not a valid --top: '0'; give a whole number from 1 to 10000"),
+                (("a", "--top", "10001"), "not a valid --top: '10001'"),
+                (("a", "--top", "-1"), "not a valid --top: '-1'")):
+            self.assertIn(wanted, self.say(*words, status=1), words)
+
+    def test_rows_of_the_perl_daemon_and_rows_typed_by_hand(self):
+        self.put_message(60, RecipientData="/<a@x>#10=7,6;0=1/<b@x>#0=1;/<a@x>#0=1;")
+        self.put_message(60, QueueID="")    # never ended
+        self.put_message(60, QueueID=None)
+        self.put_message(60, RecipientData="nonsense", Size=-5, ClientAddress="nowhere")
+        self.put_message(60, RecipientData=None, Size=None, ClientAddress=None, ClientName=None)
+        self.put_message(60, UnixTimestamp="today")
+        self.put_message(60, UnixTimestamp=2 ** 62)
+        self.assertEqual(self.figures("alice@example.org"), [3, 2, 2, 0])
+        self.assertIn("\nunknown ", self.say("alice@example.org"))
+
+    def test_the_top_of_each_list(self):
+        for number in range(12):
+            self.put_message(60 * (number + 1), ClientAddress=f"192.0.2.{number}",
+                             Sender=f"u{number}@example.org", SASLUsername="alice")
+        out = self.say("alice")
+        for title in ("CLIENT", "SENDER NAME", "TIME"):
+            [table] = [part for part in out.split("\n\n") if part.startswith(title)]
+            lines = table.split("\nNote: ")[0].rstrip("\n").split("\n")
+            self.assertEqual((len(lines), lines[-1]), (12, "and 2 more"), table)
+        self.assertNotIn("LOGIN", out)
+        self.assertNotIn("more", self.say("alice", "--top", "12"))
+        found = self.history("alice", "--top", "5")
+        self.assertEqual([len(found["latest"]), len(found["clients"]["list"]), found["clients"]["found"]],
+                         [5, 5, 12])
+        self.assertEqual(found["latest"][0]["sender"], "u0@example.org")
+
+    def test_names_are_escaped_and_fit_a_terminal(self):
+        evil = "\x1b[31m\x07" + "x" * 300 + "\n\u202e@example.org"
+        self.put_message(60, Sender=evil, SASLUsername="bob\x1b[0m", QueueID="4F\n1A" * 9,
+                         ClientAddress="1\x1b[0m", ClientName="a\nb" * 90,
+                         RecipientData=f"/<{evil}>#0=1;", Size=2 ** 50)
+        for number in range(3):
+            self.put_message(86400 * number, Sender=f"{'long.name' * 4}{number}@example.org",
+                             ClientAddress="2001:db8:1234:5678:9abc:def0:1234:5678",
+                             ClientName="a.long.name." * 5 + "example.com")
+        out = self.say("example.org")
+        self.assertNotRegex(out, "[\x00-\x09\x0b-\x1f\u202e]")
+        for words in ("example.org", "example.org --since 30day", "example.com"):
+            shown = subprocess.run(
+                ["script", "-qec", f"stty cols 80; NO_COLOR=1 {bin_dir()}/carbonio-limits "
+                 f"--zextras-home {self.daemon.folder} history {words}", "/dev/null"],
+                capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
+            self.assertIn("since", shown)
+            for line in shown.splitlines():
+                self.assertLessEqual(len(line), 80, line)
+
+    def test_a_hundred_thousand_messages_take_bounded_time_and_memory(self):
+        self.daemon.sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) "
+            "INSERT INTO session_tracking (Instance, QueueID, UnixTimestamp, ClientAddress, Sender, "
+            "SASLUsername, Size, RecipientData) SELECT 'many.' || i, '4F1A', "
+            "strftime('%s', 'now') - 3600 - i / 4, '10.0.' || (i / 200 % 200) || '.' || (i % 200), "
+            "'u' || i || '@example.org', CASE i % 2 WHEN 0 THEN 'alice' ELSE 'bob' END, 3, "
+            "'/<a@example.net>#0=1;/<b@example.net>#0=1;' FROM n")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        start = time.monotonic()
+        found = self.history("alice")
+        took = time.monotonic() - start
+        self.assertEqual([found[key] for key in ("messages", "recipients", "size_kib")],
+                         [100_000, 200_000, 300_000])
+        self.assertEqual((found["senders"]["found"], found["senders"]["more"]), (10_000, True))
+        self.assertEqual((found["clients"]["found"], found["clients"]["more"]), (10_000, True))
+        self.assertEqual(found["logins"]["found"], 1)
+        self.assertIn("under more than 10000 sender names", self.say("alice").replace("\n", " "))
+        self.assertIn("\nand more than 9990 more\n", self.say("alice"))
+        if not SANITIZED:
+            self.assertLess(took, 20)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+            self.assertLess(after, max(before, 100 * 1024), "KiB")
+
+    def test_of_a_database_that_no_daemon_of_this_version_has_opened(self):
+        self.put_message(60)
+        self.daemon.stop()
+        self.daemon.sql("DROP TABLE limits_events")
+        self.assertEqual(self.figures("alice@example.org"), [1, 1, 2, 0])
+
+
+class Extensions(Case):
+    rules = policy() + quota(3, period=3600) + insert(
+        "policy_group_members", PolicyGroupID=2, Member="@example.org")
+    settings = {"options": {"server": {"recipient_delimiter": "+"}}}
+
+    def test_extensions_of_an_own_address_are_one_name(self):
+        self.send("anna+1@example.org", "a@example.net")
+        self.send("Anna+2@example.org", "a@example.net")
+        self.send("anna+3@elsewhere.example", "a@example.net")
+        for name in ("anna@example.org", "anna+news@example.org"):
+            self.wait_for([2, 2, 4, 0], name)
+        self.assertEqual(self.names("sender", "anna@example.org"), {"anna@example.org": (2, 0)})
+        self.assertEqual(self.figures("anna@elsewhere.example"), [0, 0, 0, 0])
+
+
+if __name__ == "__main__":
+    unittest.main()
