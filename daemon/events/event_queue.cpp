@@ -23,7 +23,8 @@ std::size_t hash_of(const EventQueue::What& what, TimePoint now) {
 
 }  // namespace
 
-Event* EventQueue::note(const What& what, TimePoint now) {
+// The event of this counter and minute, with this one counted; null if there is no room for it.
+Event* EventQueue::count(const What& what, TimePoint now) {
   if (!batch_) batch_ = std::make_unique<Batch>();
   const std::string_view key = cut(what.track_key, Event::kMaxKey);
   const std::size_t hash = hash_of({what.kind, what.module, what.row_id, key, what.verdict}, now);
@@ -35,7 +36,7 @@ Event* EventQueue::note(const What& what, TimePoint now) {
   if (known != nullptr) {
     ++known->times;
     known->last = now;
-    return nullptr;
+    return known;
   }
   if (batch_->events.size() >= capacity_) {
     ++batch_->lost;
@@ -51,14 +52,19 @@ Event* EventQueue::note(const What& what, TimePoint now) {
   return &event;
 }
 
+Event* EventQueue::note(const What& what, TimePoint now) {
+  Event* event = count(what, now);
+  return event != nullptr && event->times == 1 ? event : nullptr;
+}
+
 Event* EventQueue::note(const What& what, const Request& about, TimePoint now) {
-  Event* event = note(what, now);
+  Event* event = count(what, now);
   if (event == nullptr) return nullptr;
   event->client = about.client_address.to_short_string();
   event->login = cut(about.sasl_username.value_or(std::string_view{}), Event::kMaxText);
   event->sender = cut(about.sender, Event::kMaxText);
   event->recipient = cut(about.recipient, Event::kMaxText);
-  return event;
+  return event->times == 1 ? event : nullptr;
 }
 
 }  // namespace policyd

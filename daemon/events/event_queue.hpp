@@ -31,7 +31,7 @@ class EventQueue : boost::noncopyable {
     std::string_view verdict;
   };
   // The event, if there was none of this counter and minute in the queue, for further details;
-  // otherwise it is counted, and null.
+  // otherwise null: it is counted, and its mail is now the last one.
   Event* note(const What& what, const Request& about, TimePoint now);
   // One that concerns no mail.
   Event* note(const What& what, TimePoint now);
@@ -53,6 +53,8 @@ class EventQueue : boost::noncopyable {
   std::unique_ptr<Batch> take() { return std::move(batch_); }
 
  private:
+  Event* count(const What& what, TimePoint now);
+
   std::size_t capacity_;
   double near_percent_ = 0;
   std::unique_ptr<Batch> batch_;  // null: nothing has happened

@@ -40,7 +40,7 @@ TEST(EventQueue, KeepsApartWhatIsOfAnotherMinuteOrCounter) {
   }
 }
 
-TEST(EventQueue, NamesTheMailOfTheFirst) {
+TEST(EventQueue, NamesTheLastMail) {
   EventQueue queue;
   Request request;
   request.sender = "anna@example.org";
@@ -53,6 +53,14 @@ TEST(EventQueue, NamesTheMailOfTheFirst) {
   EXPECT_EQ(event->recipient, "bob@example.net");
   EXPECT_EQ(event->login, "anna");
   EXPECT_EQ(event->client, "192.0.2.1");
+  request.sender = "carl@example.org";
+  request.sasl_username.reset();
+  request.client_address = *IpAddress::parse("192.0.2.2");
+  EXPECT_EQ(queue.note(kRefusal, request, kNoon), nullptr);
+  EXPECT_EQ(event->times, 2);
+  EXPECT_EQ(event->sender, "carl@example.org");
+  EXPECT_EQ(event->login, "");
+  EXPECT_EQ(event->client, "192.0.2.2");
 }
 
 TEST(EventQueue, CountsWhatDoesNotFit) {
