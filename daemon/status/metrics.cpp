@@ -54,7 +54,7 @@ void add_cluster(MetricsText& out, const Status::Cluster& cluster) {
   out.gauge("cluster_hosts", "MTAs that share limits, seen in the last hour.", cluster.hosts);
   out.gauge("cluster_clock_ahead_seconds", "How far this host's clock is ahead of the engine's.",
             cluster.clock_ahead_s);
-  out.gauge("cluster_round_trip_seconds", "Average time of a call of the engine.",
+  out.gauge("cluster_round_trip_seconds", "Average time of a call to the engine.",
             cluster.round_trip_s);
   out.counter("cluster_questions_total", "Requests that needed the shared count.",
               cluster.questions);
@@ -74,8 +74,9 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
   out.gauge("start_time_seconds", "When it was started, since 1970.",
             std::chrono::system_clock::to_time_t(status->started));
   out.gauge("rules_read", "Whether it could read its limits.", status->rules_version ? 1 : 0);
-  out.gauge("policies", "Policies that are in force.", status->policies);
-  out.gauge("rule_problems", "Rows of the database that have no sense.", status->rule_problems);
+  out.gauge("policies", "Policies in force.", status->policies);
+  out.gauge("rule_problems", "Rows of the rule tables that the daemon does not understand.",
+            status->rule_problems);
   out.gauge("all_mail_deferred", "Whether a row defers all mail.",
             status->all_mail_deferred.empty() ? 0 : 1);
   out.gauge("paused", "Whether limits are paused.", status->pause ? 1 : 0);
@@ -83,8 +84,8 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
   out.gauge("unstored_counters", "Counters that wait until the database can be written.",
             status->trouble ? status->trouble->unstored : 0);
   out.gauge("connections", "Connections from Postfix.", status->connections);
-  out.gauge("sessions", "Mails whose requests it knows, in memory.", status->sessions);
-  out.counter("requests_total", "Requests of Postfix.", status->requests);
+  out.gauge("sessions", "Messages that are under way.", status->sessions);
+  out.counter("requests_total", "Requests from Postfix.", status->requests);
   out.counter("requests_refused_total", "Requests that were answered REJECT or DEFER.",
               status->refused);
   out.counter("requests_unusable_total", "Requests that break the protocol.",
