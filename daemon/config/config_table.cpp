@@ -279,6 +279,7 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "node", "", "", kMayBeEmpty, kNode},
     ConfigKey{"cluster", "without", "share", "", kNotEmpty, kWithout},
     ConfigKey{"cluster", "password_file", "", "", kMayBeEmpty, File{&Draft::cluster_password_file}},
+    ConfigKey{"cluster", "timeout", "50", "ms", kNotEmpty, Milliseconds{&Draft::cluster_timeout, 5, 5'000}},
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},

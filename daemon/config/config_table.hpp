@@ -44,6 +44,7 @@ struct Choice {  // one of some words, in any case
   std::array<std::pair<std::string_view, Value>, count> words;
 };
 using Seconds = Number<std::chrono::seconds>;
+using Milliseconds = Number<std::chrono::milliseconds>;
 
 struct Word {  // without white space
   std::string ConfigDraft::*into;
@@ -75,8 +76,8 @@ struct ConfigKey {
   std::string_view unit;      // of a number; empty if it has none
   bool may_be_empty;          // if not, an empty value is ignored
   std::variant<config_key::Flag, config_key::Number<int>, config_key::Number<unsigned>,
-               config_key::Number<std::size_t>, config_key::Seconds, config_key::Choice<bool>,
-               config_key::Choice<Bypass>, config_key::Choice<Algorithm>,
+               config_key::Number<std::size_t>, config_key::Seconds, config_key::Milliseconds,
+               config_key::Choice<bool>, config_key::Choice<Bypass>, config_key::Choice<Algorithm>,
                config_key::Choice<Durability>, config_key::Choice<Without, 3>, config_key::Word,
                config_key::Text, config_key::File, config_key::Names, config_key::Networks,
                config_key::Special, config_key::Ignored>

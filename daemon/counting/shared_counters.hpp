@@ -56,7 +56,7 @@ class SharedCounters : boost::noncopyable {
   virtual const Window* known_full(std::int64_t limit_id, std::string_view track_key) = 0;
 
   // Asks for one question. Calls `done` once on the loop, after this function has returned, and at
-  // the latest 50 ms after flush().
+  // the latest timeout in [cluster] after flush().
   virtual void ask(std::vector<Wanted> wanted, Done done) = 0;
   // Sends what was asked since the last call; after each batch.
   virtual void flush() = 0;

@@ -74,6 +74,7 @@ void check_cluster(const Config& config, HostProblems& found) {
     const bool any = config.cluster_node != fresh.cluster_node ||
                      config.cluster_without != fresh.cluster_without ||
                      config.cluster_password_file != fresh.cluster_password_file ||
+                     config.cluster_timeout != fresh.cluster_timeout ||
                      config.cluster_prefix != fresh.cluster_prefix;
     if (any) {
       found.warnings.emplace_back(

@@ -104,7 +104,7 @@ std::vector<std::string_view> needing_restart(const Config& now, const Config& t
   if (now.cluster_url != then.cluster_url || now.cluster_node != then.cluster_node ||
       now.cluster_without != then.cluster_without ||
       now.cluster_password_file != then.cluster_password_file ||
-      now.cluster_prefix != then.cluster_prefix) {
+      now.cluster_timeout != then.cluster_timeout || now.cluster_prefix != then.cluster_prefix) {
     keys.emplace_back("[cluster]");
   }
   return keys;

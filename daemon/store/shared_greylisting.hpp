@@ -54,8 +54,8 @@ class SharedGreylisting : boost::noncopyable {
   using Done = std::function<void(TripletAnswer)>;
   virtual ~SharedGreylisting() = default;
 
-  // Calls `done` once on the loop, after this function has returned and within 40 ms: Quotas may
-  // have to ask as well before the answer is due.
+  // Calls `done` once on the loop, after this function has returned and within the timeout of
+  // [cluster]: Quotas may have to ask as well before the answer is due.
   virtual void ask(TripletQuestion question, Done done) = 0;
 
   // The others find it for this long. It counts for the lists for `count_for`; 0: there are none.

@@ -87,6 +87,8 @@ class Engine:
 
 class ClusterTest(DaemonTest):
     HOSTS = 3
+    # So that a busy machine does not make a host count alone.
+    TIMEOUT = 1000
 
     def make_engine(self, **options):
         engine = Engine(**options)
@@ -95,7 +97,8 @@ class ClusterTest(DaemonTest):
 
     def make_host(self, name, url, rules="", start=True, without="share", **options):
         daemon = self.make_daemon(rules, start=False, options={
-            "cluster": {"url": url, "node": name, "without": without}, **options})
+            "cluster": {"url": url, "node": name, "without": without, "timeout": self.TIMEOUT},
+            **options})
         if start:
             daemon.start()
         return daemon

@@ -17,6 +17,8 @@ RULES = policy() + quota(30, period=HOUR)
 
 
 class Faults(ClusterTest):
+    TIMEOUT = 50  # as it is unless configured
+
     def setUp(self):
         super().setUp()
         self.engine = self.make_engine()

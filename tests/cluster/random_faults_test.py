@@ -62,6 +62,8 @@ class Load(threading.Thread):
 
 
 class RandomFaults(ClusterTest):
+    TIMEOUT = 50  # as it is unless configured
+
     def setUp(self):
         super().setUp()
         self.random = random.Random(int(os.environ.get("SEED", "1")))

@@ -238,7 +238,7 @@ class CheckCluster(ProgramTest):
     def test_keys_without_a_url(self):
         daemon = self.make_daemon(start=False)
         for key, value in (("node", "mta1"), ("without", "defer"), ("password_file", "/x"),
-                           ("prefix", "x:")):
+                           ("timeout", "51"), ("prefix", "x:")):
             with self.subTest(key):
                 (line,) = self.warnings(daemon, **{key: value})
                 self.assertIn("[cluster] has no url, so this host counts alone; set "
@@ -247,6 +247,8 @@ class CheckCluster(ProgramTest):
     def test_other_wrong_values_keep_the_daemon_from_starting(self):
         for key, value, allowed in (("node", "mta 1", "hyphens"), ("without", "pass", "share"),
                                     ("password_file", "secret", "an absolute path"),
+                                    ("timeout", "4", "5 to 5000 ms"),
+                                    ("timeout", "5001", "5 to 5000 ms"),
                                     ("prefix", "a b", "64 ASCII characters")):
             with self.subTest(key):
                 daemon = self.make_daemon(start=False)

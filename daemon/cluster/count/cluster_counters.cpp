@@ -26,6 +26,7 @@ ClusterCounters::ClusterCounters(EventLoop& loop, Redis& redis, OwnCounters& own
     : loop_(loop),
       redis_(redis),
       without_(settings.without),
+      timeout_(settings.timeout),
       names_{std::move(settings.prefix), settings.node, {}},
       clock_(std::move(clock)),
       nodes_(std::move(settings.node), settings.hosts),
@@ -100,7 +101,7 @@ void ClusterCounters::ask(std::vector<Wanted> wanted, Done done) {
 }
 
 void ClusterCounters::flush() {
-  waiting_.set_deadline(clock_.steady() + kDeadline);
+  waiting_.set_deadline(clock_.steady() + timeout_);
   arm();
   send();
 }
@@ -337,13 +338,13 @@ void ClusterCounters::expire() {
   for (const FlightPtr& flight : late) {
     flight->late = is_late_ = true;
     ++counts_.late;
-    trouble(fmt::format("no answer within {} ms", kDeadline.count()));
+    trouble(fmt::format("no answer within {} ms", timeout_.count()));
     answer_alone(std::exchange(flight->questions, {}));
   }
   std::vector<AskedQuestion> over = is_late_ ? waiting_.take_all() : waiting_.take_overdue(now);
   if (!is_late_ && !over.empty()) {
     trouble(
-        fmt::format("too many questions for the engine to answer within {} ms", kDeadline.count()));
+        fmt::format("too many questions for the engine to answer within {} ms", timeout_.count()));
   }
   answer_alone(std::move(over));
   arm();

@@ -32,8 +32,7 @@ class ClusterCounters final : public SharedCounters {
  public:
   static constexpr std::size_t kMaxCalls = 2;    // under way
   static constexpr std::size_t kMaxWrites = 64;  // of a call, besides its questions
-  static constexpr Millis kDeadline{50};
-  static constexpr Millis kWriteWithin{100};  // what was changed, if no question takes it along
+  static constexpr Millis kWriteWithin{100};     // what was changed, if no question takes it along
 
   struct Settings {
     std::string prefix;
@@ -44,6 +43,7 @@ class ClusterCounters final : public SharedCounters {
     std::size_t hosts = 1;  // as Status said in the last run, if it starts without the engine
     Without without = Without::share;
     Millis remind_every = std::chrono::minutes{1};
+    Millis timeout{50};  // of a question; then it is answered alone
   };
 
   struct Status {
@@ -116,6 +116,7 @@ class ClusterCounters final : public SharedCounters {
   EventLoop& loop_;
   Redis& redis_;
   Without without_;
+  Millis timeout_;
   CountNames names_;
   Node self_;
   EngineClock clock_;

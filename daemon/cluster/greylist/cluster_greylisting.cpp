@@ -8,13 +8,12 @@
 namespace policyd {
 
 ClusterGreylisting::ClusterGreylisting(EventLoop& loop, Redis& redis, Maillog& log,
-                                       std::string prefix, Millis remind_every,
-                                       std::function<bool()> sharing)
+                                       Settings settings, std::function<bool()> sharing)
     : loop_(loop),
       redis_(redis),
-      prefix_(std::move(prefix)),
+      settings_(std::move(settings)),
       sharing_(std::move(sharing)),
-      trouble_(log, remind_every) {}
+      trouble_(log, settings_.remind_every) {}
 
 void ClusterGreylisting::ask(TripletQuestion question, Done done) {
   if (!can_share()) {
@@ -22,7 +21,7 @@ void ClusterGreylisting::ask(TripletQuestion question, Done done) {
     return;
   }
   const auto call = std::make_shared<Call>();
-  call->commands = triplet_question_commands(prefix_, question);
+  call->commands = triplet_question_commands(settings_.prefix, question);
   call->question = std::move(question);
   call->done = std::move(done);
   for (const RedisWords& command : call->commands) {
@@ -30,7 +29,7 @@ void ClusterGreylisting::ask(TripletQuestion question, Done done) {
       replied(*call, reply);
     }));
   }
-  loop_.after(kDeadline, guard_.wrap([this, call] { expire(*call); }));
+  loop_.after(settings_.timeout, guard_.wrap([this, call] { expire(*call); }));
 }
 
 void ClusterGreylisting::replied(Call& call, const Result<RedisReply>& reply) {
@@ -45,7 +44,7 @@ void ClusterGreylisting::replied(Call& call, const Result<RedisReply>& reply) {
 void ClusterGreylisting::expire(Call& call) {
   if (!call.done) return;
   is_late_ = true;
-  odd(fmt::format("no answer within {} ms", kDeadline.count()));
+  odd(fmt::format("no answer within {} ms", settings_.timeout.count()));
   answer(call, {});
 }
 
@@ -57,7 +56,7 @@ void ClusterGreylisting::tell(const TripletNames& names, TripletState state, Tim
                               std::chrono::seconds keep_for, std::chrono::seconds count_for) {
   if (!can_share()) return;
   for (auto& command :
-       tell_triplet_commands(prefix_, names, state, first_seen, keep_for, count_for)) {
+       tell_triplet_commands(settings_.prefix, names, state, first_seen, keep_for, count_for)) {
     write(std::move(command));
   }
 }
@@ -65,13 +64,13 @@ void ClusterGreylisting::tell(const TripletNames& names, TripletState state, Tim
 void ClusterGreylisting::tell_whitelisted(std::string_view track_key, Time seen,
                                           std::chrono::seconds keep_for) {
   if (!can_share()) return;
-  write(tell_listed_command(prefix_, TripletList::white, track_key, seen, keep_for));
+  write(tell_listed_command(settings_.prefix, TripletList::white, track_key, seen, keep_for));
 }
 
 void ClusterGreylisting::tell_blacklisted(std::string_view track_key, Time added,
                                           std::chrono::seconds keep_for) {
   if (!can_share()) return;
-  write(tell_listed_command(prefix_, TripletList::black, track_key, added, keep_for));
+  write(tell_listed_command(settings_.prefix, TripletList::black, track_key, added, keep_for));
 }
 
 void ClusterGreylisting::write(RedisWords command) {

@@ -21,12 +21,16 @@ namespace policyd {
 
 class ClusterGreylisting final : public SharedGreylisting {
  public:
-  static constexpr Millis kDeadline{40};
+  struct Settings {
+    std::string prefix;
+    Millis timeout{50};  // of a question; then the own tables decide
+    Millis remind_every = std::chrono::minutes{1};
+  };
 
   // `sharing` says whether this host may share anything at the moment; why not is in the log then.
   // The references must outlive this, which must be destroyed on the loop's thread.
-  ClusterGreylisting(EventLoop& loop, Redis& redis, Maillog& log, std::string prefix,
-                     Millis remind_every, std::function<bool()> sharing);
+  ClusterGreylisting(EventLoop& loop, Redis& redis, Maillog& log, Settings settings,
+                     std::function<bool()> sharing);
 
   void ask(TripletQuestion question, Done done) override;
   void tell(const TripletNames& names, TripletState state, Time first_seen,
@@ -55,7 +59,7 @@ class ClusterGreylisting final : public SharedGreylisting {
 
   EventLoop& loop_;
   Redis& redis_;
-  const std::string prefix_;
+  const Settings settings_;
   const std::function<bool()> sharing_;
   SharingTrouble trouble_;
   bool is_late_ = false;  // there was no reply in time, nor since: nothing more is sent

@@ -29,6 +29,7 @@ ClusterCounters::Settings settings_of(const Config& config, const std::string& n
   settings.host = host_name();
   settings.version = kVersion;
   settings.without = config.cluster_without;
+  settings.timeout = config.cluster_timeout;
   settings.hosts = remembered_hosts(database_of(config));
   settings.remind_every = config.remind_interval;
   return settings;
@@ -52,7 +53,9 @@ Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config, Host host)
       node_(node_name_of(config)),
       stored_(loop, log, config.database, config.table_prefix, wall_clock),
       counters_(loop, gate_, stored_, log, settings_of(config, node_)),
-      greylisting_(loop, gate_, log, config.cluster_prefix, config.remind_interval,
+      greylisting_(loop, gate_, log,
+                   ClusterGreylisting::Settings{config.cluster_prefix, config.cluster_timeout,
+                                                config.remind_interval},
                    [this] { return counters_.sharing(); }) {
   const auto address = parse_redis_address(config.cluster_url);
   if (!address) {

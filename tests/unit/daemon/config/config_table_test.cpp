@@ -168,6 +168,7 @@ INSTANTIATE_TEST_SUITE_P(
               HOLDS(c.cluster_without == Without::defer)},
         Value{"ClusterPasswordFile", "[cluster]\npassword_file=/etc/redis password\n",
               HOLDS(c.cluster_password_file == "/etc/redis password")},
+        Value{"ClusterTimeout", "[cluster]\ntimeout=5000\n", HOLDS(c.cluster_timeout == 5s)},
         Value{"ClusterPrefix", "[cluster]\nprefix=mail/\n", HOLDS(c.cluster_prefix == "mail/")},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
               HOLDS(c.metrics_file == "/var/lib/a b.prom")},

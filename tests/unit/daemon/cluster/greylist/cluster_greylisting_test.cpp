@@ -60,7 +60,7 @@ class ClusterGreylistingTest : public testing::Test {
   bool sharing_ = true;
   std::vector<TripletAnswer> answers_;
   ClusterGreylisting greylisting_{
-      loop_, redis_, log_, "p:", std::chrono::hours{1}, [this] { return sharing_; }};
+      loop_, redis_, log_, {"p:", Millis{50}, std::chrono::hours{1}}, [this] { return sharing_; }};
 };
 
 TEST_F(ClusterGreylistingTest, AnswersWhenTheReplyComes) {
@@ -91,13 +91,13 @@ TEST_F(ClusterGreylistingTest, WaitsForAllReplies) {
 
 TEST_F(ClusterGreylistingTest, AnswersWithoutTheEngineAfterTheDeadline) {
   ask();
-  loop_.advance(Millis{39});
+  loop_.advance(Millis{49});
   EXPECT_TRUE(answers_.empty());
   loop_.advance(Millis{1});
   ASSERT_EQ(answers_.size(), 1U);
   EXPECT_FALSE(answers_[0].answered);
   ASSERT_EQ(lines_.size(), 1U);
-  EXPECT_NE(lines_[0].find("triplets of Greylisting are not shared: no answer within 40 ms"),
+  EXPECT_NE(lines_[0].find("triplets of Greylisting are not shared: no answer within 50 ms"),
             std::string::npos)
       << lines_[0];
   // Until the engine says something nothing more is sent.
