@@ -60,7 +60,7 @@ std::string ace_of(std::string_view label) {
   for (std::size_t at = 0; at < label.size();) {
     ucs4_t c = 0;
     at += static_cast<std::size_t>(u8_mbtouc(&c, units_of(label) + at, label.size() - at));
-    text += c;
+    text.push_back(c);
   }
   std::string out{kAce};
   for (const char32_t c : text) {

@@ -121,7 +121,7 @@ bool print_check(const LoadedConfig& loaded, const std::filesystem::path& file) 
 
 Result<void> clean_up_now(const Config& config) {
   std::vector<std::string> warnings;
-  const auto became = give_up_root(config.user, config.group, warnings);
+  auto became = give_up_root(config.user, config.group, warnings);
   if (!became) return became;
   for (const std::string& warning : warnings) std::cerr << "warning: " << warning << '\n';
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/read_file.hpp"
+#include "daemon/config/ini.hpp"
 
 namespace carbonio {
 namespace {
@@ -106,11 +106,17 @@ bool is_daemon(pid_t pid, const fs::path& config) {
   });
 }
 
-std::optional<pid_t> find_daemon(const fs::path& config, const fs::path& pid_file) {
+std::optional<pid_t> read_pid_file(const fs::path& file) {
   constexpr std::size_t kMaxPidFile = 64;
-  const auto text = policyd::read_file(pid_file, kMaxPidFile);
-  const auto pid = static_cast<pid_t>(text ? std::atol(text->c_str()) : 0);
-  if (pid > 1 && is_daemon(pid, config)) return pid;
+  const auto text = policyd::read_file(file, kMaxPidFile);
+  if (!text) return std::nullopt;
+  const auto pid = policyd::parse_number<pid_t>(policyd::trimmed(*text));
+  return pid && *pid > 1 ? pid : std::nullopt;
+}
+
+std::optional<pid_t> find_daemon(const fs::path& config, const fs::path& pid_file) {
+  const auto pid = read_pid_file(pid_file);
+  if (pid && is_daemon(*pid, config)) return pid;
   // The pid file is missing or stale, which must not hide a running daemon. While one starts in
   // the background there are two for a moment: the one that stays is the other's child.
   std::optional<pid_t> found;

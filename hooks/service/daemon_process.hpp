@@ -11,6 +11,9 @@
 
 namespace carbonio {
 
+// What a pid file says; nullopt if it cannot be read or has no number of a process.
+std::optional<pid_t> read_pid_file(const std::filesystem::path& file);
+
 // The supervisor, or the worker if there is none; also the Perl daemon. `config` is absolute.
 std::optional<pid_t> find_daemon(const std::filesystem::path& config,
                                  const std::filesystem::path& pid_file);

@@ -134,7 +134,7 @@ Result<void> carry_group(const CarriedGroup& group, const Rest& rest, const Tabl
   change.enable = exists && group.enabled && !here->enabled;
   change.disable = !group.enabled && (!exists || here->enabled);
   std::unordered_set<std::string> missing(group.members.begin(), group.members.end());
-  const auto done = tables.each(
+  auto done = tables.each(
       fmt::format("SELECT ID, Member, Comment IS ?, {} FROM {{p}}policy_group_members WHERE "
                   "PolicyGroupID = (SELECT ID FROM {{p}}policy_groups WHERE Name = ?) AND Disabled "
                   "IS 0 ORDER BY ID",

@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kEngineCheck = "cluster.engine";
 constexpr const char* kOthersCheck = "mta.others";
-constexpr double kClockApart_s = 5;
+constexpr double kClockApart = 5;  // seconds
 constexpr std::chrono::seconds kProvWithin{30};
 
 // By `carbonio prov gas mta`.
@@ -142,7 +142,7 @@ void check_cluster(const DoctorQuestion& question, Findings& findings) {
                 fmt::format("limits are shared by {} by {}; this one is {}",
                             counted(view.figures->hosts, "host"), view.engine, view.node));
   const double ahead = view.figures->clock_ahead_s;
-  if (std::abs(ahead) > kClockApart_s) {
+  if (std::abs(ahead) > kClockApart) {
     findings.wrong(
         problem::kClusterClock,
         fmt::format("this host's clock is {:.0f} s {}, by the engine's", std::abs(ahead),

@@ -6,15 +6,14 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 
-#include "daemon/base/read_file.hpp"
 #include "daemon/base/shell_words.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "daemon/status/pause_file.hpp"
 #include "daemon/status/status.hpp"
 #include "hooks/service/daemon_probe.hpp"
+#include "hooks/service/daemon_process.hpp"
 #include "hooks/system/wait_until.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/terminal/text.hpp"
@@ -204,10 +203,8 @@ void check_status(const policyd::Status& status, const fs::path& file, sqlite3* 
 
 // A process that wrote the pid file but no status: the Perl daemon, or one that hangs.
 bool runs_by_pid_file(const fs::path& file) {
-  constexpr std::size_t kMaxPidFile = 64;
-  const auto text = policyd::read_file(file, kMaxPidFile);
-  const auto pid = static_cast<pid_t>(text ? std::atol(text->c_str()) : 0);
-  return pid > 1 && (::kill(pid, 0) == 0 || errno == EPERM);
+  const auto pid = carbonio::read_pid_file(file);
+  return pid && (::kill(*pid, 0) == 0 || errno == EPERM);
 }
 
 }  // namespace

@@ -80,7 +80,8 @@ class ServiceFindings {
       entry.services.push_back(name_of_service(service));
       return;
     }
-    all_.push_back({problem, {name_of_service(service)}, std::move(what), std::move(why), fix});
+    all_.push_back(
+        {problem, {name_of_service(service)}, std::move(what), std::move(why), std::move(fix)});
   }
 
   void report(Findings& findings) const {

@@ -245,6 +245,7 @@ std::vector<MemberText> members_of(Direction direction, const Target& target, Pe
     std::string to = item.empty() ? any : item;
     if (target.who == Who::client) to = kOwnDomains;
     std::vector<MemberText> out;
+    out.reserve(networks.size());
     for (const std::string& network : networks) out.push_back({network, to});
     return out;
   }
@@ -257,6 +258,7 @@ std::vector<MemberText> members_of(Direction direction, const Target& target, Pe
     }
   }
   std::vector<MemberText> out;
+  out.reserve(sources.size());
   for (const std::string& source : sources) out.push_back({source, any});
   return out;
 }

@@ -19,6 +19,7 @@ std::string capitalised(std::string text) {
 
 std::string rates_in_words(const std::vector<Rate>& rates) {
   std::vector<std::string> parts;
+  parts.reserve(rates.size());
   for (const Rate& rate : rates) parts.push_back(format_rate(rate));
   return join_with_and(parts);
 }

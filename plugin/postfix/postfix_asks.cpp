@@ -64,7 +64,7 @@ std::string find_postconf(const std::filesystem::path& zextras_home, std::string
   for (const std::string_view folder : split(search_path, ':')) folders.emplace_back(folder);
   folders.emplace_back("/usr/sbin");
   for (const std::string& folder : folders) {
-    const std::string program = folder + "/postconf";
+    std::string program = folder + "/postconf";
     if (program.front() == '/' && ::access(program.c_str(), X_OK) == 0) return program;
   }
   return {};
@@ -91,8 +91,12 @@ void read_maps(PostfixFacts& facts) {
   for (const auto& [check, map] : access_checks(facts)) {
     if (++read > kMaxMaps) break;
     const auto text = read_access_map(map, facts.program);
-    if (!text) facts.unread_maps.push_back(check + " " + map);
-    if (text && map_permits(*text)) facts.permitting_maps.insert(check + " " + map);
+    std::string restriction = fmt::format("{} {}", check, map);
+    if (!text) {
+      facts.unread_maps.push_back(std::move(restriction));
+    } else if (map_permits(*text)) {
+      facts.permitting_maps.insert(std::move(restriction));
+    }
   }
 }
 

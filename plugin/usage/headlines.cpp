@@ -119,6 +119,7 @@ void print_headlines(const std::vector<Headline>& lines, const TypedAdvice& advi
 
 std::vector<std::string> texts_of(const std::vector<Headline>& lines) {
   std::vector<std::string> out;
+  out.reserve(lines.size());
   for (const Headline& line : lines) out.push_back(line.text);
   return out;
 }

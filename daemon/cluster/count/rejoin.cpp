@@ -99,7 +99,8 @@ void Rejoin::ask_all(std::vector<std::vector<std::string>> commands,
   const auto replies = std::make_shared<Replies>();
   const std::size_t count = commands.size();
   const std::uint64_t attempt = attempt_;
-  const auto replied = [this, replies, count, attempt, done](const Result<RedisReply>& reply) {
+  const auto replied = [this, replies, count, attempt,
+                        done = std::move(done)](const Result<RedisReply>& reply) {
     if (attempt != attempt_) return;
     if (!reply) {
       return failed(fmt::format("the engine answers: {}", printable(reply.error().message, 200)));

@@ -19,7 +19,7 @@ class SharingTrouble {
  public:
   using Steady = std::chrono::steady_clock::time_point;
   // What the engine has that it should not have; each is logged at most once a minute.
-  enum class Odd : std::uint8_t { reply, key, field, question, kCount };
+  enum class Odd : std::uint8_t { reply, key, field, question, count };
 
   SharingTrouble(Maillog& log, Millis remind_every) : log_(log), remind_every_(remind_every) {}
 
@@ -41,7 +41,7 @@ class SharingTrouble {
   Steady since_;
   std::optional<Steady> logged_at_;  // the last line that it began, or continues
   bool logged_ = false;              // what_ was
-  std::array<std::optional<Steady>, static_cast<std::size_t>(Odd::kCount)> odd_at_;
+  std::array<std::optional<Steady>, static_cast<std::size_t>(Odd::count)> odd_at_;
 };
 
 }  // namespace policyd

@@ -29,6 +29,7 @@ struct ResetId {
   [[nodiscard]] std::string to_string() const;
   [[nodiscard]] ResetId next() const;
   [[nodiscard]] TimePoint time() const;
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 that clang-tidy 14 sees in <=> is not a pointer
   auto operator<=>(const ResetId&) const = default;
 };
 

@@ -208,15 +208,15 @@ void ResetSync::clear_scanned(std::size_t limit, const std::string& cursor,
     if (key.text.starts_with(begin)) counters.push_back({id, key.text.substr(begin.size())});
   }
   const bool at_end = cursor == "0" || cursor.empty();
-  Then then = [this, limit, cursor, at_end] {
+  const Then then = [this, limit, cursor, at_end] {
     clear_in_engine(at_end ? limit + 1 : limit, at_end ? "0" : cursor);
   };
   if (counters.empty()) return then();
-  clear_own_fields(begin, std::move(counters), std::move(then));
+  clear_own_fields(begin, std::move(counters), then);
 }
 
 // Those of the counters in which the engine has a field of this host.
-void ResetSync::clear_own_fields(const std::string& begin, Counters counters, Then then) {
+void ResetSync::clear_own_fields(const std::string& begin, Counters counters, const Then& then) {
   struct Found {
     Counters own;
     std::size_t replies = 0;

@@ -103,7 +103,7 @@ class ResetSync : boost::noncopyable {
   void clear_stored(std::int64_t rowid);
   void clear_in_engine(std::size_t limit, const std::string& cursor);
   void clear_scanned(std::size_t limit, const std::string& cursor, const RedisReply& keys);
-  void clear_own_fields(const std::string& begin, Counters counters, Then then);
+  void clear_own_fields(const std::string& begin, Counters counters, const Then& then);
   void clear(Counters counters, Then then);
   void clear_in_batch(Transaction& store, const Counters& counters);
   void wait_until_written(Counters counters, Then then);

@@ -178,13 +178,14 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
   Result<bool> gone_back = false;
   if (published.version < last.version) gone_back = (*session)->knows(published);
   if (!gone_back) return tl::unexpected{gone_back.error()};
-  if (published.version == 0 || remembered->choice == "ours") {
+  const bool same = step.digest == published.digest;
+  // Also under another version: another host may have published them to an engine that was empty.
+  const bool only_ours_are_new =
+      !same && (published.digest == last.digest || *gone_back) && remembered->choice.empty();
+  if (published.version == 0 || remembered->choice == "ours" || only_ours_are_new) {
     step.kind = RuleStep::Kind::publish;
-  } else if (step.digest == published.digest) {
+  } else if (same) {
     step.kind = RuleStep::Kind::agree;
-  } else if ((published.digest == last.digest || *gone_back) && remembered->choice.empty()) {
-    // Also under another version: another host may have published them to an engine that was empty.
-    step.kind = RuleStep::Kind::publish;
   } else if (last.version > 0 || remembered->choice == "theirs") {
     step.kind = RuleStep::Kind::take;
   } else {

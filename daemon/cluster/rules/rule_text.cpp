@@ -225,6 +225,7 @@ Result<std::string> rules_as_sql(std::string_view saved, std::string_view table_
       },
       [&](const ReadTable& table, const std::vector<Value>& values) -> Result<void> {
         std::vector<std::string> texts;
+        texts.reserve(values.size());
         for (const Value& value : values) texts.push_back(as_sql(value));
         out += fmt::format("INSERT INTO {}{} ({}) VALUES ({});\n", table_prefix, table.name,
                            fmt::join(table.columns, ", "), fmt::join(texts, ", "));

@@ -141,7 +141,7 @@ void RulesSync::step(const RuleStep& step) {
   }
 }
 
-void RulesSync::publish(std::string rules, PublishedRules next) {
+void RulesSync::publish(const std::string& rules, const PublishedRules& next) {
   const std::string upload = key(fmt::format("rules:from:{}", settings_.node));
   const auto ignore = [](const Result<RedisReply>&) {};
   redis_.command({"DEL", upload}, ignore);

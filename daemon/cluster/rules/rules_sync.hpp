@@ -53,7 +53,7 @@ class RulesSync {
   void look();
   void looked(const Result<RedisReply>& reply);
   void step(const RuleStep& step);
-  void publish(std::string rules, PublishedRules next);
+  void publish(const std::string& rules, const PublishedRules& next);
   void published(const PublishedRules& next, const Result<RedisReply>& reply);
   void fetch(std::int64_t pieces, std::string so_far, std::int64_t next_piece);
   void take(std::string rules);

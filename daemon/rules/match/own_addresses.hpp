@@ -36,7 +36,7 @@ class OwnDomains {
     }
   };
 
-  void add(std::string_view item, std::vector<std::string>& groups);
+  void add(std::string_view text, std::vector<std::string>& groups);
 
   std::unordered_set<std::string, Hash, std::equal_to<>> names_;
   std::vector<std::string> patterns_;

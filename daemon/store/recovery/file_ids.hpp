@@ -36,7 +36,7 @@ struct DatabaseIds {
   std::optional<FileId> file, log, index;
   bool operator==(const DatabaseIds&) const = default;
 
-  static DatabaseIds of(const std::filesystem::path& database);
+  static DatabaseIds of(const std::filesystem::path& named);
 
   // Of file and log; empty without either.
   [[nodiscard]] std::string to_string() const {

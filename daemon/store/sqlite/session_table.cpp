@@ -81,9 +81,9 @@ void SessionTable::read_open_messages(const std::string& table_prefix) {
 }
 
 std::optional<SessionRow> SessionTable::find(std::string_view instance) {
-  for (auto row = rows_.rbegin(); row != rows_.rend(); ++row) {
-    if (row->instance == instance) return *row;
-  }
+  const auto latest = std::find_if(rows_.rbegin(), rows_.rend(),
+                                   [&](const SessionRow& row) { return row.instance == instance; });
+  if (latest != rows_.rend()) return *latest;
   if (db_ == nullptr) return std::nullopt;
   const sql::Resetting resetting{select_};
   select_.bind(1, instance);

@@ -128,7 +128,7 @@ std::vector<std::string> combined(const std::vector<std::string>& lists,
   std::vector<std::string> out;
   for (const std::string& list : lists) {
     for (const std::string& item : alternatives) {
-      out.push_back(list.empty() ? item : list + "," + item);
+      out.push_back(list.empty() ? item : fmt::format("{},{}", list, item));
     }
   }
   return out;
