@@ -41,7 +41,7 @@ class World {
   };
 
   void start();
-  void restart(bool in_order);
+  void restart(bool clean);
   void change_something();
   void admin(const std::string& sql);
   Asked next_question();
