@@ -58,12 +58,12 @@ std::vector<Result<RedisReply>> read_in_pieces(std::string_view bytes, std::size
       }
       if (next.kind == Kind::error) {
         shown += "error " + next.text;
-        replies.push_back(failure(next.text));
+        replies.emplace_back(failure(next.text));
         continue;
       }
       check(elements_of(next.reply, 0) <= ReplyReader::kMaxElements, "elements are bounded");
       append_reply(shown, next.reply);
-      replies.push_back(std::move(next.reply));
+      replies.emplace_back(std::move(next.reply));
     }
   }
   return replies;

@@ -9,7 +9,7 @@
 namespace policyd {
 namespace {
 
-const auto any = [](std::uint32_t) { return true; };
+bool any(std::uint32_t) { return true; }
 
 TEST(HashIndex, IsEmptyAtFirst) { EXPECT_EQ(HashIndex{}.find(7, any), HashIndex::kNone); }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The client while servers die, hang, change their role, or are no Redis.
+#include <fmt/core.h>
 #include <poll.h>
 
 #include <atomic>
@@ -209,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(
         Talk{"Clients", "-ERR max number of clients reached\r\n", true, "has too many clients"},
         Talk{"Loading", "+\r\n+\r\n-LOADING Redis is loading the dataset in memory\r\n", false,
              "is still loading its data; wait until it has"},
-        Talk{"Large", "$20000000\r\n" + std::string(20'000'000, 'x'), false,
+        Talk{"Large", fmt::format("$20000000\r\n{:x>20000000}", ""), false,
              "sent a reply of more than 16 MiB"}),
     [](const auto& row) { return row.param.name; });
 

@@ -23,13 +23,13 @@ constexpr Millis kHour = std::chrono::hours{1};
 class CountScript : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    if (RealRedis::is_installed()) server_ = std::make_unique<RealRedis>();
+    if (RealRedis::is_installed()) server = std::make_unique<RealRedis>();
   }
-  static void TearDownTestSuite() { server_.reset(); }
+  static void TearDownTestSuite() { server.reset(); }
 
   void SetUp() override {
-    if (!server_) GTEST_SKIP() << "redis-server is not installed";
-    redis_ = std::make_unique<WaitingRedis>(loop_, server_->port());
+    if (!server) GTEST_SKIP() << "redis-server is not installed";
+    redis_ = std::make_unique<WaitingRedis>(loop_, server->port());
     run({"FLUSHALL"});
     run({"CONFIG", "SET", "maxmemory", "0"});
     run({"SET", "p:epoch", "e"});
@@ -62,12 +62,12 @@ class CountScript : public testing::Test {
     return call;
   }
 
-  static std::unique_ptr<RealRedis> server_;
+  static std::unique_ptr<RealRedis> server;
   ManualLoop loop_;
   std::unique_ptr<WaitingRedis> redis_;
 };
 
-std::unique_ptr<RealRedis> CountScript::server_;
+std::unique_ptr<RealRedis> CountScript::server;
 
 TEST_F(CountScript, LetsTheLimitThroughOverAllNodes) {
   std::map<std::string, Window> own;

@@ -84,10 +84,10 @@ class RealRedis {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+    const bool known = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                       ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
     ::close(fd);
-    return ntohs(address.sin_port);
+    return known ? ntohs(address.sin_port) : 0;
   }
 
   std::string folder_;
