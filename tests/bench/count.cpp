@@ -22,7 +22,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -39,6 +38,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench_program.hpp"
 #include "count_lua.hpp"
 #include "daemon/cluster/count/count_call.hpp"
 #include "daemon/cluster/count/counter_field.hpp"
@@ -312,19 +312,6 @@ class Bench {
   Words counters_;
   std::vector<std::unique_ptr<Mta>> mtas_;
 };
-
-float percentile(std::vector<float>& values, double fraction) {
-  if (values.empty()) return 0;
-  const auto index = static_cast<std::ptrdiff_t>(static_cast<double>(values.size() - 1) * fraction);
-  std::nth_element(values.begin(), values.begin() + index, values.end());
-  return values[static_cast<std::size_t>(index)];
-}
-
-template <typename T>
-bool parse_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
 
 bool read_file(std::string_view path, std::string& text) {
   std::ifstream file{std::string(path)};

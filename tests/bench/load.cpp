@@ -21,7 +21,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -32,6 +31,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "bench_program.hpp"
 
 namespace {
 
@@ -246,19 +247,6 @@ class Load {
 };
 
 // `fraction` of all values are not above the result; `values` get another order.
-float percentile(std::vector<float>& values, double fraction) {
-  if (values.empty()) return 0;
-  const auto index = static_cast<std::ptrdiff_t>(static_cast<double>(values.size() - 1) * fraction);
-  std::nth_element(values.begin(), values.begin() + index, values.end());
-  return values[static_cast<std::size_t>(index)];
-}
-
-template <typename T>
-bool parse_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
-
 bool parse_options(std::span<char*> arguments, Options& options) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view name = arguments[i];
