@@ -52,6 +52,7 @@ std::optional<ResetRequest> request_of(const RedisReply& fields) {
     }
   }
   if (!has_kind) return std::nullopt;
+  if (request.kind == ResetRequest::Kind::forget) return ResetRequest{request.kind, {}, {}};
   return request;
 }
 
