@@ -8,7 +8,6 @@ namespace limits {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 const std::vector<std::string> kUs = {"inet:localhost:10031", "inet:127.0.0.1:10031"};
 
