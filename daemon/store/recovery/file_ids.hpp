@@ -36,7 +36,7 @@ struct DatabaseIds {
   std::optional<FileId> file, log, index;
   bool operator==(const DatabaseIds&) const = default;
 
-  static DatabaseIds of(const std::filesystem::path& named);
+  static DatabaseIds of(const std::filesystem::path& database);
 
   // Of file and log; empty without either.
   [[nodiscard]] std::string to_string() const {
@@ -59,7 +59,7 @@ struct DatabaseState {
   mode_t folder_mode = 0;
   bool operator==(const DatabaseState&) const = default;
 
-  static DatabaseState of(const std::filesystem::path& database);
+  static DatabaseState of(const std::filesystem::path& named);
 };
 
 }  // namespace policyd
