@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `history`: what an account, address or client has sent.
-#include <fmt/core.h>
-
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "daemon/base/ascii.hpp"
 #include "daemon/rules/rules_loader.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/top_option.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/events/history_text.hpp"
 #include "plugin/events/since.hpp"
-#include "plugin/terminal/text.hpp"
 #include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/daemon_news.hpp"
 #include "plugin/usage/headlines.hpp"
@@ -46,15 +43,9 @@ tl::expected<HistoryQuestion, Failure> asked(const Arguments& arguments, policyd
     out.since = *time;
   }
   out.by_day = now - out.since > kByHour;
-  out.latest = arguments.has("json") ? kTopJson : kTop;
-  if (const auto text = arguments.value("top")) {
-    const auto number = policyd::parse_number<std::size_t>(*text);
-    if (number.value_or(0) == 0 || *number > Tallies::kMax) {
-      return wrong_use(fmt::format("not a valid --top: '{}'; give a whole number from 1 to {}",
-                                   shown(*text), Tallies::kMax));
-    }
-    out.latest = *number;
-  }
+  const auto top = top_of(arguments, Tallies::kMax);
+  if (!top) return tl::unexpected{top.error()};
+  out.latest = top->value_or(arguments.has("json") ? kTopJson : kTop);
   return out;
 }
 

@@ -7,9 +7,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "daemon/base/ascii.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/top_option.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/events/refusals.hpp"
 #include "plugin/events/since.hpp"
@@ -69,14 +69,9 @@ tl::expected<RefusedQuestion, Failure> question_of(const Arguments& arguments,
   }
   if (arguments.has("json")) out.top = std::numeric_limits<std::size_t>::max();
   if (arguments.has("follow")) out.top = kShownFirst;
-  if (const auto text = arguments.value("top")) {
-    const auto number = policyd::parse_number<std::size_t>(*text);
-    if (number.value_or(0) == 0) {
-      return wrong_use(
-          fmt::format("not a valid --top: '{}'; give a whole number of at least 1", shown(*text)));
-    }
-    out.top = *number;
-  }
+  const auto top = top_of(arguments);
+  if (!top) return tl::unexpected{top.error()};
+  out.top = top->value_or(out.top);
   if (arguments.has("watched")) {
     out.filter.kinds = {EventKind::watched, EventKind::let_through};
   } else {

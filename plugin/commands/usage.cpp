@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "daemon/base/ascii.hpp"
 #include "plugin/cluster/shared_figures.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/top_option.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/screen.hpp"
 #include "plugin/terminal/text.hpp"
@@ -30,17 +30,6 @@ constexpr std::array<Option, 4> kUsageOptions = {{
 
 constexpr std::size_t kDefaultTop = 20;
 constexpr std::chrono::seconds kRefresh{2};
-
-tl::expected<std::optional<std::size_t>, Failure> top_of(const Arguments& arguments) {
-  const auto text = arguments.value("top");
-  if (!text) return std::nullopt;
-  const auto number = policyd::parse_number<std::size_t>(*text);
-  if (number.value_or(0) == 0) {
-    return wrong_use(
-        fmt::format("not a valid --top: '{}'; give a whole number of at least 1", shown(*text)));
-  }
-  return number;
-}
 
 tl::expected<UsageQuery, Failure> query_of(const Arguments& arguments) {
   const auto top = top_of(arguments);

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The option --top N of `usage`, `refused` and `history`: how many lines are shown.
+#pragma once
+
+#include <limits>
+#include <optional>
+
+#include "plugin/cli/command.hpp"
+
+namespace limits {
+
+// From 1 to `most`; nullopt if it is not given.
+tl::expected<std::optional<std::size_t>, Failure> top_of(
+    const Arguments& arguments, std::size_t most = std::numeric_limits<std::size_t>::max());
+
+}  // namespace limits
