@@ -62,7 +62,7 @@ struct Config {
   Without cluster_without = Without::share;
   std::filesystem::path cluster_password_file;  // empty: no password
   std::string cluster_prefix = "carbonio-limits:";
-  std::chrono::milliseconds cluster_timeout{50};  // of a request; then this host decides alone
+  std::chrono::milliseconds cluster_timeout{50};  // of a question; then this host decides alone
 
   // [notify]
   unsigned notify_near = 80;  // percent of a limit that is nearly used up; 0: that is no event

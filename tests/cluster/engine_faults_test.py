@@ -172,6 +172,15 @@ class Faults(ClusterTest):
         self.wait_until_shared(daemon)
         self.assertEqual(self.passed(daemon, 40), 22)
 
+    def test_a_question_waits_as_long_as_configured(self):
+        self.TIMEOUT = 700
+        [daemon] = self.make_hosts(self.engine, RULES, 1)
+        self.engine.signal(signal.SIGSTOP)
+        start = time.monotonic()
+        self.assertEqual(daemon.ask(), "DUNNO")
+        self.assertGreater(time.monotonic() - start, 0.65)
+        daemon.wait_for_log("cluster trouble: no answer within 700 ms")
+
     @shows("Redis cannot be reached, `without=local`")
     def test_local(self):
         hosts = self.make_hosts(self.engine, RULES, without="local")

@@ -145,6 +145,7 @@ class Trouble(Greylisting):
         for count in (1, 2, 3):
             self.assertEqual(self.ask(second), DEFERRED)
             self.assertEqual(self.row(second), [(count, 0)])
+        second.wait_for_log(f"not shared: no answer within {self.TIMEOUT} ms")
         self.engine.signal(signal.SIGCONT)
         # As soon as it is asked again, the time at which the other saw it holds.
         first_seen = "SELECT FirstSeen FROM greylisting_tracking"
