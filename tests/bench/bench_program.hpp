@@ -3,11 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <string_view>
-#include <system_error>
 #include <vector>
+
+#include "daemon/base/ascii.hpp"
 
 // The value below which `fraction` (0 to 1) of the values are; reorders them.
 inline float percentile(std::vector<float>& values, double fraction) {
@@ -20,6 +20,7 @@ inline float percentile(std::vector<float>& values, double fraction) {
 // False, and `value` is as it was, unless all of `text` is a number that fits.
 template <typename T>
 bool parse_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
+  const auto number = policyd::parse_number<T>(text);
+  value = number.value_or(value);
+  return number.has_value();
 }

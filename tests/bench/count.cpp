@@ -47,7 +47,6 @@
 
 namespace {
 
-using policyd::CalledCounter;
 using policyd::CountCall;
 using policyd::CountNames;
 using policyd::Millis;

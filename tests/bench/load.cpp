@@ -246,7 +246,6 @@ class Load {
   Result result_;
 };
 
-// `fraction` of all values are not above the result; `values` get another order.
 bool parse_options(std::span<char*> arguments, Options& options) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view name = arguments[i];
