@@ -72,6 +72,13 @@ TEST(ResetRequest, StrangeEntriesArePassedOver) {
   }
 }
 
+TEST(ResetRequest, ForgetIsOfNoLimit) {
+  const auto got = read({entry("7-0", {"kind", "forget", "limits", "4", "key", "k"})});
+  ASSERT_TRUE(got);
+  ASSERT_EQ(got->entries.size(), 1u);
+  EXPECT_EQ(got->entries[0].request, (ResetRequest{ResetRequest::Kind::forget, {}, {}}));
+}
+
 TEST(ResetRequest, HasBounds) {
   ResetRequest request{ResetRequest::Kind::clear, {4}, {}};
   request.keys.assign(kMostResetKeys, std::string(kMaxResetKeyBytes, 'k'));
