@@ -95,9 +95,8 @@ void check_lists(std::string_view list) {
               kind == ItemKind::error,
           "a destination is a group or an address");
   }
-  std::string_view rest = list;
-  while (rest.ends_with(',')) rest.remove_suffix(1);
-  check(joined == (rest.empty() ? "" : std::string{rest} + ","), "a list is its items");
+  const auto kept = list.substr(0, list.find_last_not_of(",\r\n") + 1);
+  check(joined == (kept.empty() ? "" : std::string{kept} + ","), "a list is its items");
   for (const std::string_view item : member_items(list)) {
     check(!item.empty() && item.find_first_of(",\r\n") == std::string_view::npos,
           "a member's items are single");

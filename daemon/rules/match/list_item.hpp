@@ -43,8 +43,8 @@ struct ListItem {
 // NULL and `any` match everything.
 [[nodiscard]] bool matches_everything(const std::optional<std::string>& list);
 
-// The items of a Source or Destination, all of which must match. Empty items at the end are
-// dropped, as in CBPolicyD; a list without items matches nothing. The views point into `list`.
+// The items of a Source or Destination, all of which must match. Empty items and line breaks at its
+// end are dropped; a list without items matches nothing. The views point into `list`.
 [[nodiscard]] std::vector<std::string_view> list_items(std::string_view list);
 
 // The items of one row of policy_group_members, separated by commas or line breaks; empty items are
