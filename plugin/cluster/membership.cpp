@@ -18,11 +18,11 @@
 #include "daemon/sqlite/database.hpp"
 #include "hooks/service/service.hpp"
 #include "hooks/system/wait_until.hpp"
-#include "plugin/cluster/cluster_section.hpp"
 #include "plugin/cluster/cluster_view.hpp"
 #include "plugin/cluster/engine_check.hpp"
 #include "plugin/cluster/whose_rules.hpp"
 #include "plugin/database/as_owner.hpp"
+#include "plugin/database/config_section.hpp"
 #include "plugin/database/own_config.hpp"
 #include "plugin/terminal/step_report.hpp"
 #include "plugin/terminal/text.hpp"
@@ -168,7 +168,8 @@ class Join {
       keys_["password_file"] = wanted_.cluster_password_file.string();
     }
     // As the daemon will read them.
-    const auto read = policyd::parse_config(with_cluster_keys("", keys_), "the options", "", "");
+    const auto read =
+        policyd::parse_config(with_section_keys("", "cluster", keys_), "the options", "", "");
     if (!read) return wrong_use(read.error().message);
     if (joining_.without) wanted_.cluster_without = read->config.cluster_without;
     question_.settings = {*address, wanted_.cluster_password_file};
@@ -305,7 +306,8 @@ class Join {
       return {};
     }
     auto written = write_section(
-        daemon_, [&](std::string_view text) { return with_cluster_keys(text, keys_); }, wanted_);
+        daemon_, [&](std::string_view text) { return with_section_keys(text, "cluster", keys_); },
+        wanted_);
     if (!written) return written;
     steps_.done(fmt::format("wrote section [cluster] of {}", escaped(file)));
     return {};
@@ -361,7 +363,7 @@ class Join {
   Context& context_;
   StepReport steps_;
   Config wanted_;
-  ClusterKeys keys_;
+  SectionKeys keys_;
   EngineQuestion question_;
   fs::path in_memory_;
   EngineFacts facts_;
@@ -399,7 +401,10 @@ Outcome leave_cluster(const DaemonConfig& daemon, bool dry_run, Context& context
   wanted.cluster_without = fresh.cluster_without;
   wanted.cluster_password_file = fresh.cluster_password_file;
   wanted.cluster_prefix = fresh.cluster_prefix;
-  if (auto done = write_section(daemon, without_cluster_keys, wanted); !done) {
+  if (auto done = write_section(
+          daemon, [](std::string_view text) { return without_section_keys(text, "cluster"); },
+          wanted);
+      !done) {
     return unchanged(done.error());
   }
   steps.done(fmt::format("removed section [cluster] of {}", escaped(file.string())));

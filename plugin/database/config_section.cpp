@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "plugin/cluster/cluster_section.hpp"
+#include "plugin/database/config_section.hpp"
 
 #include <fmt/core.h>
 
@@ -13,8 +13,6 @@ namespace limits {
 namespace {
 
 using Lines = std::vector<std::string>;
-
-constexpr std::string_view kHeader = "[cluster]";
 
 Lines lines_of(std::string_view text) {
   Lines out;
@@ -33,8 +31,8 @@ std::string text_of(const Lines& lines) {
 }
 
 bool is_header(std::string_view line) { return policyd::trimmed(line).starts_with('['); }
-bool begins_cluster(std::string_view line) {
-  return policyd::equal_ignoring_case(policyd::trimmed(line), kHeader);
+bool begins(std::string_view line, std::string_view section) {
+  return policyd::equal_ignoring_case(policyd::trimmed(line), fmt::format("[{}]", section));
 }
 
 // The key that a line sets; empty if it sets none.
@@ -45,12 +43,13 @@ std::string_view key_in(std::string_view line) {
   return policyd::trimmed(text.substr(0, equals));
 }
 
-// Without the lines of [cluster] that set a key which is `unwanted`.
-Lines without_keys(std::string_view text, const std::function<bool(std::string_view)>& unwanted) {
+// Without the lines of the section that set a key which is `unwanted`.
+Lines without_keys(std::string_view text, std::string_view section,
+                   const std::function<bool(std::string_view)>& unwanted) {
   Lines out;
   bool inside = false;
   for (std::string& line : lines_of(text)) {
-    if (is_header(line)) inside = begins_cluster(line);
+    if (is_header(line)) inside = begins(line, section);
     const std::string_view key = key_in(line);
     if (inside && !key.empty() && unwanted(key)) continue;
     out.push_back(std::move(line));
@@ -60,16 +59,18 @@ Lines without_keys(std::string_view text, const std::function<bool(std::string_v
 
 }  // namespace
 
-std::string with_cluster_keys(std::string_view text, const ClusterKeys& keys) {
-  Lines lines = without_keys(text, [&](std::string_view key) {
+std::string with_section_keys(std::string_view text, std::string_view section,
+                              const SectionKeys& keys) {
+  const auto is_header_of = [&](std::string_view line) { return begins(line, section); };
+  Lines lines = without_keys(text, section, [&](std::string_view key) {
     return std::any_of(keys.begin(), keys.end(), [&](const auto& wanted) {
       return policyd::equal_ignoring_case(key, wanted.first);
     });
   });
-  auto header = std::find_if(lines.begin(), lines.end(), begins_cluster);
+  auto header = std::find_if(lines.begin(), lines.end(), is_header_of);
   if (header == lines.end()) {
     if (!lines.empty() && !lines.back().empty()) lines.emplace_back();
-    lines.emplace_back(kHeader);
+    lines.push_back(fmt::format("[{}]", section));
     header = lines.end() - 1;
   }
   Lines settings;
@@ -78,9 +79,11 @@ std::string with_cluster_keys(std::string_view text, const ClusterKeys& keys) {
   return text_of(lines);
 }
 
-std::string without_cluster_keys(std::string_view text) {
-  Lines lines = without_keys(text, [](std::string_view) { return true; });
-  const auto header = std::find_if(lines.begin(), lines.end(), begins_cluster);
+std::string without_section_keys(std::string_view text, std::string_view section,
+                                 const std::function<bool(std::string_view key)>& unwanted) {
+  const auto is_header_of = [&](std::string_view line) { return begins(line, section); };
+  Lines lines = without_keys(text, section, unwanted);
+  const auto header = std::find_if(lines.begin(), lines.end(), is_header_of);
   if (header == lines.end()) return text_of(lines);
   const auto next =
       std::find_if(header + 1, lines.end(), [](const std::string& line) { return !line.empty(); });
