@@ -35,10 +35,13 @@ install(FILES ${here}/cron.d/carbonio-limits DESTINATION etc/cron.d)
 # replace the unit on RHEL. A vendor link starts it at boot, subject to a condition in the unit.
 set(unit_dir usr/lib/systemd/system)
 install(FILES ${here}/systemd/carbonio-limits-sync.service ${here}/systemd/carbonio-limits-sync.timer
+              ${here}/systemd/carbonio-limits-notify.service
+              ${here}/systemd/carbonio-limits-notify.timer
         DESTINATION ${unit_dir})
 install(DIRECTORY ${here}/systemd/carbonio-policyd.service.d DESTINATION ${unit_dir} COMPONENT deb)
 install(FILES ${here}/systemd/carbonio-policyd.service DESTINATION ${unit_dir} COMPONENT rpm)
-foreach(wanted carbonio-mta.target/carbonio-policyd.service timers.target/carbonio-limits-sync.timer)
+foreach(wanted carbonio-mta.target/carbonio-policyd.service timers.target/carbonio-limits-sync.timer
+               timers.target/carbonio-limits-notify.timer)
   get_filename_component(unit ${wanted} NAME)
   get_filename_component(target ${wanted} DIRECTORY)
   file(CREATE_LINK ../${unit} ${made}/${unit} SYMBOLIC)

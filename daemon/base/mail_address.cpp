@@ -11,6 +11,9 @@ std::size_t at_sign(std::string_view address) {
   return address.size() < 2 ? std::string_view::npos : address.rfind('@', address.size() - 2);
 }
 
+// What the local part of a notice's address may contain beside letters and digits (RFC 5322).
+constexpr std::string_view kAtomOthers = "!#$%&'*+-/=?^_`{|}~.";
+
 }  // namespace
 
 bool is_mail_address(std::string_view text) {
@@ -53,6 +56,21 @@ std::string_view problem_with_domain(std::string_view text) {
     from += label.size() + 1;
   }
   return {};
+}
+
+bool is_notice_address(std::string_view text) {
+  constexpr std::size_t kMaxLocalPart = 64;
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos || at == 0 || at > kMaxLocalPart || text.front() == '-') {
+    return false;
+  }
+  const std::string_view local = text.substr(0, at);
+  return std::all_of(local.begin(), local.end(),
+                     [](char c) {
+                       return is_letter(c) || is_digit(c) ||
+                              kAtomOthers.find(c) != std::string_view::npos;
+                     }) &&
+         problem_with_domain(text.substr(at + 1)).empty();
 }
 
 }  // namespace policyd

@@ -22,4 +22,8 @@ namespace policyd {
 // Why `text` is not a domain that mail is sent to, in words; empty if it is.
 [[nodiscard]] std::string_view problem_with_domain(std::string_view text);
 
+// Whether notices may be sent to `text`: "anna@example.org", not what a mail program could take for
+// an option, a list of addresses or a header.
+[[nodiscard]] bool is_notice_address(std::string_view text);
+
 }  // namespace policyd

@@ -66,6 +66,11 @@ struct Config {
 
   // [notify]
   unsigned notify_near = 80;  // percent of a limit that is nearly used up; 0: that is no event
+  // The others are for 'carbonio-limits notify'.
+  std::vector<std::string> notify_to;       // mail addresses
+  std::string notify_command;               // an absolute path, and words; empty: none
+  std::filesystem::path notify_sendmail;    // empty: Carbonio's, or the system's
+  std::chrono::seconds notify_every{3600};  // at most one notice in this time
 
   // [metrics]: for Prometheus; below Carbonio's folder unless absolute; empty: none
   std::filesystem::path metrics_file = "zmstat/prometheus/carbonio-limits.prom";

@@ -10,6 +10,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
 #include "daemon/config/ini.hpp"
 
 namespace policyd {
@@ -189,6 +190,23 @@ Rejected read_cluster_prefix(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+// Whom to tell: addresses that no mail program could take for an option, a list or a header.
+Rejected read_notify_to(ConfigDraft& draft, std::string_view value) {
+  constexpr std::size_t kMaxAddresses = 10;
+  for (const auto item : items_of(value)) {
+    if (!is_notice_address(item) || draft.notify_to.size() == kMaxAddresses) return item;
+    draft.notify_to.emplace_back(item);
+  }
+  return std::nullopt;
+}
+
+Rejected read_notify_command(ConfigDraft& draft, std::string_view value) {
+  constexpr std::size_t kMaxCommand = 1024;
+  if (!value.empty() && (!value.starts_with('/') || value.size() > kMaxCommand)) return value;
+  draft.notify_command = value;
+  return std::nullopt;
+}
+
 using Count = Number<std::size_t>;
 using Draft = ConfigDraft;
 
@@ -204,6 +222,8 @@ constexpr Special kNode{read_node, "up to 253 letters, digits, dots, hyphens and
 constexpr Special kMetricsFile{read_metrics_file, "the name of a file, NAME.prom"};
 constexpr Special kClusterPrefix{read_cluster_prefix,
                                  "up to 64 ASCII characters without white space"};
+constexpr Special kNotifyTo{read_notify_to, "up to 10 mail addresses, separated by blanks"};
+constexpr Special kNotifyCommand{read_notify_command, "an absolute path, and words for it"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
 constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
                                  {{{"tempfail", Bypass::tempfail}, {"pass", Bypass::pass}}}};
@@ -283,6 +303,10 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},
+    ConfigKey{"notify", "to", "", "", kMayBeEmpty, kNotifyTo},
+    ConfigKey{"notify", "command", "", "", kMayBeEmpty, kNotifyCommand},
+    ConfigKey{"notify", "sendmail", "", "", kMayBeEmpty, File{&Draft::notify_sendmail}},
+    ConfigKey{"notify", "every", "3600", "s", kNotEmpty, Seconds{&Draft::notify_every, 60, kDaySeconds}},
     ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
 };
 // clang-format on

@@ -132,10 +132,11 @@ std::string did_you_mean(std::string_view name) {
 }  // namespace
 
 std::vector<const Command*> all_commands() {
-  return {&kEnable,  &kDisable, &kInit,    &kSync,   &kHook,    &kSend,       &kReceive,   &kList,
-          &kShow,    &kSet,     &kOn,      &kOff,    &kRemove,  &kExport,     &kImport,    &kUsage,
-          &kRefused, &kHistory, &kReset,   &kBackup, &kRestore, &kRelease,    &kExplain,   &kDoctor,
-          &kService, &kMetrics, &kCluster, &kPause,  &kResume,  &kPostscreen, &kCompletion};
+  return {&kEnable,  &kDisable, &kInit,       &kSync,      &kHook,    &kSend,    &kReceive,
+          &kList,    &kShow,    &kSet,        &kOn,        &kOff,     &kRemove,  &kExport,
+          &kImport,  &kUsage,   &kRefused,    &kHistory,   &kNotify,  &kReset,   &kBackup,
+          &kRestore, &kRelease, &kExplain,    &kDoctor,    &kService, &kMetrics, &kCluster,
+          &kPause,   &kResume,  &kPostscreen, &kCompletion};
 }
 
 std::vector<std::string_view> command_names() {

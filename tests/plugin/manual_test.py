@@ -22,7 +22,7 @@ PAGES = pathlib.Path(__file__).resolve().parents[2] / "packaging/man"
 
 
 # The daemon's own will do only.
-NO_DATABASE = {"enable", "pause", "resume", "service", "cluster", "metrics"}
+NO_DATABASE = {"enable", "pause", "resume", "service", "cluster", "metrics", "notify"}
 
 
 def run(*words):

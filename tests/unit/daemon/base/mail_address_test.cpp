@@ -51,6 +51,20 @@ INSTANTIATE_TEST_SUITE_P(Mail, MailAddress, testing::ValuesIn(kMail),
                            return row.param.name;
                          });
 
+TEST(MailAddress, TakesNoticesIfItCanBeNothingElse) {
+  for (const char* text : {"a@example.org", "a.b+c=d@mail.example.org", "root@localhost"}) {
+    EXPECT_TRUE(is_notice_address(text)) << text;
+  }
+  for (const std::string& text :
+       {std::string{}, std::string{"a"}, std::string{"@"}, std::string{"@b"}, std::string{"a@"},
+        std::string{"-oQ/tmp@b"}, std::string{"a b@c"}, std::string{"a@b c"}, std::string{"a,b@c"},
+        std::string{"a@b\nBcc: x@y"}, std::string{"a\n@b"}, std::string{"a@b@c"},
+        std::string{"<a@b>"}, std::string{"\"a\"@b"}, std::string{"a:b@c"}, std::string{"a;@b"},
+        std::string{"\xC3\xA4@b"}, std::string{"a@b..c"}, std::string(65, 'a') + "@b"}) {
+    EXPECT_FALSE(is_notice_address(text)) << text;
+  }
+}
+
 TEST(MailAddress, LosesTheBlanksAroundALogin) {
   for (const char* text : {"anna", " anna", "anna\t", "  anna\r "}) {
     EXPECT_EQ(without_outer_blanks(text), "anna");

@@ -169,6 +169,12 @@ INSTANTIATE_TEST_SUITE_P(
         Value{"ClusterPasswordFile", "[cluster]\npassword_file=/etc/redis password\n",
               HOLDS(c.cluster_password_file == "/etc/redis password")},
         Value{"ClusterTimeout", "[cluster]\ntimeout=5000\n", HOLDS(c.cluster_timeout == 5s)},
+        Value{"NotifyTo", "[notify]\nto=a@example.org, b+c@d.example\n",
+              HOLDS((c.notify_to == std::vector<std::string>{"a@example.org", "b+c@d.example"}))},
+        Value{"NotifyCommand", "[notify]\ncommand=/bin/tell it\n",
+              HOLDS(c.notify_command == "/bin/tell it")},
+        Value{"NotifySendmail", "[notify]\nsendmail=/bin/sendmail\n",
+              HOLDS(c.notify_sendmail == "/bin/sendmail")},
         Value{"ClusterPrefix", "[cluster]\nprefix=mail/\n", HOLDS(c.cluster_prefix == "mail/")},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
               HOLDS(c.metrics_file == "/var/lib/a b.prom")},
@@ -230,6 +236,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Bounds{"server", "timeout_busy", 1, 86400, READ(c.timeout_busy.count())},
                     Bounds{"server", "max_connections", 1, 1'000'000, READ(c.max_connections)},
                     Bounds{"server", "max_sessions", 1, 10'000'000, READ(c.max_sessions)},
+                    Bounds{"notify", "every", 60, 86400, READ(c.notify_every.count())},
                     Bounds{"database", "bypass_timeout", 1, 86400, READ(c.bypass_timeout.count())},
                     Bounds{"database", "cache_entries", 1, 100'000'000, READ(c.cache_entries)}),
     [](const auto& row) { return row.param.key; });
@@ -310,6 +317,16 @@ INSTANTIATE_TEST_SUITE_P(
                 "2: not a valid without in [cluster]: 'pass'; allowed: share, local or defer"},
         Refused{"ClusterPasswordFile", "[cluster]\npassword_file=secret\n",
                 "2: not a valid password_file in [cluster]: 'secret'; allowed: an absolute path"},
+        Refused{
+            "NotifyTo", "[notify]\nto=a@example.org root\n",
+            "2: not a valid to in [notify]: 'root'; allowed: up to 10 mail addresses, separated "
+            "by blanks"},
+        Refused{"NotifyToMany", "[notify]\nto=a@b a@b a@b a@b a@b a@b a@b a@b a@b a@b x@y\n",
+                "2: not a valid to in [notify]: 'x@y'; allowed: up to 10 mail addresses, separated "
+                "by blanks"},
+        Refused{"NotifyCommand", "[notify]\ncommand=tell it\n",
+                "2: not a valid command in [notify]: 'tell it'; allowed: an absolute path, and "
+                "words for it"},
         Refused{"ClusterPrefix", "[cluster]\nprefix=a b\n",
                 "2: not a valid prefix in [cluster]: 'a b'; allowed: up to 64 ASCII characters "
                 "without white space"}),

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What has happened since the last notice, as far as a notice is about it. SQLite adds the events
+// of a counter up, so that a flood of senders takes no memory here.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/events/event.hpp"
+#include "plugin/database/change_set.hpp"
+#include "plugin/notify/notice_state.hpp"
+
+namespace limits {
+
+// Of one kind: how many counters, and those with the most events.
+struct NoticeGroup {
+  std::size_t counters = 0;
+  std::uint64_t times = 0;
+  std::vector<policyd::Event> top;
+};
+
+struct NoticeNews {
+  std::int64_t upto = 0;  // the ID of the last event that it contains
+  std::size_t fresh = 0;  // counters that had no such event within their period before
+  NoticeGroup refused;    // by limits and Accounting; other modules refuse what they are meant to
+  NoticeGroup near;
+  NoticeGroup watched;
+  // The count of the cluster, and rules typed by hand: the latest.
+  std::size_t incidents = 0;
+  std::vector<policyd::Event> latest;
+
+  [[nodiscard]] bool empty() const {
+    return refused.counters + near.counters + watched.counters + incidents == 0;
+  }
+};
+
+// How many of each are named.
+inline constexpr std::size_t kMaxInNotice = 10;
+
+// Events of minutes that are over: those of the current one are still added to.
+Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& since,
+                                    policyd::TimePoint now);
+
+// What a channel that begins now has been told.
+std::int64_t last_event_id(const Tables& tables);
+
+}  // namespace limits

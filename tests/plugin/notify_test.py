@@ -1,0 +1,407 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`notify`: what a real daemon refuses becomes mail, by a stand-in for sendmail that keeps it, or
+JSON for a program. The clock of the command is moved by libfaketime."""
+
+import email
+import email.policy
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "conformance"))
+
+from daemon_case import DaemonTest, eventually, insert, last, policy, quota  # noqa: E402
+from replay_test import libfaketime  # noqa: E402
+
+SENDMAIL = """#!/bin/sh
+printf '%s\\n' "$@" >{0}/arguments
+n=$(ls {0} | grep -c mail)
+cat >{0}/mail.$n.part && mv {0}/mail.$n.part {0}/mail.$n
+"""
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+class Case(DaemonTest):
+    rules = policy() + quota(2, period=3600)
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.make_daemon(self.rules)
+        home = self.daemon.folder
+        self.state = home / "data/cbpolicyd/notify"
+        self.own_config = home / "conf/carbonio-limits.conf"
+        self.box = home / "box"
+        self.box.mkdir()
+        self.program("common/sbin/sendmail", SENDMAIL.format(self.box))
+        self.program("common/sbin/postconf", "#!/bin/sh\nexit 1\n")
+        owner = self.daemon.database.stat()
+        for folder in (self.box, self.state.parent):
+            os.chown(folder, owner.st_uid, owner.st_gid)
+
+    def program(self, name, text):
+        path = self.daemon.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    def say(self, *words, later=0, status=0):
+        """`notify` as it is run `later` seconds from now; by the timer as the daemon's user."""
+        environment = {**os.environ, "ZEXTRAS_HOME": str(self.daemon.folder)}
+        if later:
+            environment |= {"LD_PRELOAD": libfaketime(), "FAKETIME": f"{later:+d}",
+                            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                            "DONT_FAKE_MONOTONIC": "1"}
+        done = subprocess.run([self.daemon.programs / "carbonio-limits", "notify", *words],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                              env=environment, preexec_fn=self.become_owner if later else None)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        if status:
+            self.assertEqual((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
+        return done.stderr if status else done.stdout
+
+    def become_owner(self):
+        if os.geteuid() == 0:
+            owner = self.daemon.database.stat()
+            os.setgroups([])
+            os.setgid(owner.st_gid)
+            os.setuid(owner.st_uid)
+
+    def due(self, later, mails=0, status=0):
+        """What one run sends."""
+        before = set(self.box.glob("mail.*"))
+        out = self.say("--due", later=later, status=status)
+        fresh = sorted(set(self.box.glob("mail.*")) - before)
+        self.assertEqual(len(fresh), mails, [path.read_text() for path in fresh])
+        return self.parse(fresh[0]) if mails else out
+
+    @staticmethod
+    def parse(path):
+        return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+
+    @staticmethod
+    def text_of(mail, kind="plain"):
+        return mail.get_body((kind,)).get_content()
+
+    def switch_on(self, *words):
+        self.say("--to", "admin@example.com", *words)
+
+    def refuse(self, sender="anna@example.org", count=3, **attributes):
+        before = self.times()
+        for _ in range(count):
+            self.daemon.ask(sender=sender, **attributes)
+        self.assertTrue(eventually(lambda: self.times() > before))
+
+    def times(self):
+        return self.daemon.query("SELECT coalesce(sum(Times), 0) FROM limits_events "
+                                 "WHERE Kind = 'refused'")[0][0]
+
+    def wait_for_hand(self):
+        self.assertTrue(eventually(lambda: self.daemon.query(
+            "SELECT 1 FROM limits_events WHERE Kind = 'rules' AND Who IS NULL")))
+
+    def put_event(self, **columns):
+        at = int((time.time() - 120) * 1000)
+        self.daemon.sql(insert("limits_events", **{
+            "Minute": at // 60000, "Kind": "refused", "Module": "Quotas", "RowID": 4,
+            "TrackKey": "Sender:x@example.org", "Verdict": "defer", "FirstSeen": at, "LastSeen": at,
+            "Times": 1, **columns}))
+
+
+class SwitchedOnAndOff(Case):
+    def test_nothing_happens_until_it_is_switched_on(self):
+        self.assertIn("Notices are off", self.say())
+        self.refuse()
+        self.due(2 * MINUTE)
+        self.assertFalse(self.state.exists())
+        self.assertIn("Nothing to change", self.say("--off"))
+
+    def test_on_sends_one_to_try_and_off_ends_it(self):
+        self.own_config.write_text("[notify]\n# mine\nnear=70\n")
+        self.refuse()
+        self.assertIn("Notices go to admin@example.com and b@example.com. One to try was sent",
+                      self.say("--to", "admin@example.com", "b@example.com"))
+        [mail] = self.box.glob("mail.*")
+        mail = self.parse(mail)
+        self.assertEqual(mail["To"], "admin@example.com, b@example.com")
+        self.assertRegex(mail["Subject"], r"^\[.+\] Mail limits: notices are on$")
+        self.assertEqual(mail["Auto-Submitted"], "auto-generated")
+        self.assertEqual((self.box / "arguments").read_text().splitlines()[-3:],
+                         ["--", "admin@example.com", "b@example.com"])
+        self.assertEqual(self.state.stat().st_mode & 0o777, 0o640)
+        self.assertEqual(self.state.stat().st_uid, self.daemon.database.stat().st_uid)
+        self.assertIn("at most one per hour", self.say())
+        self.due(2 * MINUTE)  # what was refused before is not told
+        self.say("--off")
+        self.assertEqual(self.own_config.read_text(), "[notify]\n# mine\nnear=70\n")
+        self.assertFalse(self.state.exists())
+        self.refuse("bob@example.org")
+        self.due(2 * MINUTE)
+
+    def test_refuses_what_is_no_address(self):
+        for address in ("", "anna", "a@b@", "a b@example.org", "a@example.org\nBcc: x@example.org",
+                        "-t@example.org", "a,b@example.org", "<a@example.org>", "a@exa mple.org",
+                        "a@example..org", "a\t@example.org", "x" * 65 + "@example.org",
+                        "\u00e4@example.org", "\x1b[1m@example.org"):
+            with self.subTest(address=address):
+                self.assertIn("not a valid mail address: '", self.say("--to", address, status=1))
+        many = [f"a{number}@example.org" for number in range(11)]
+        self.assertIn("at most 10", self.say("--to", *many, status=1))
+        for program in ("", "relative", "/x\ny", "/" + "x" * 1024):
+            with self.subTest(program=program):
+                self.assertIn("not a valid program: '", self.say("--command", program, status=1))
+        self.assertIn("use only one of", self.say("--off", "--due", status=1))
+        self.assertFalse(self.own_config.exists())
+        self.assertFalse(self.state.exists())
+
+    def test_a_sendmail_that_is_missing_is_said_at_once(self):
+        (self.daemon.folder / "common/sbin/sendmail").unlink()
+        self.own_config.write_text("[notify]\nsendmail=/nonexistent/sendmail\n")
+        self.assertIn("the one to try was not sent: /nonexistent/sendmail: cannot be started",
+                      self.say("--to", "admin@example.com", status=2))
+
+
+class Digest(Case):
+    def test_the_first_refusal_is_told_soon_and_further_ones_hourly(self):
+        self.switch_on()
+        self.refuse(client_address="198.51.100.9", sasl_username="anna")
+        self.due(0)  # the minute is not over
+        mail = self.due(2 * MINUTE, mails=1)
+        self.assertIn("anna@example.org refused", mail["Subject"])
+        text = self.text_of(mail)
+        self.assertRegex(text, r"anna@example\.org: refused once, at \d\d:\d\d, by limit 3 \(")
+        self.assertIn("from 198.51.100.9", text)
+        self.due(3 * MINUTE)  # told
+        self.refuse("bob@example.org", 4)
+        self.due(4 * MINUTE)  # within the hour
+        mail = self.due(2 * MINUTE + HOUR, mails=1)
+        self.assertIn("bob@example.org: refused twice", self.text_of(mail))
+        self.assertNotIn("anna@example.org", self.text_of(mail))
+
+    def test_who_goes_on_being_refused_is_told_once_a_day(self):
+        self.switch_on()
+        self.refuse()
+        self.due(2 * MINUTE, mails=1)
+        self.put_event(TrackKey="Sender:anna@example.org", Times=7, Verdict="again")
+        self.due(3 * HOUR)
+        mail = self.due(2 * MINUTE + DAY, mails=1)
+        self.assertIn("refused 7 times", self.text_of(mail))
+
+    def test_commands_do_what_they_say_and_nothing_else(self):
+        self.daemon.sql(policy() + quota(50, period=86400))
+        self.switch_on()
+        self.refuse()
+        self.refuse("bob@example.org")
+        text = self.text_of(self.due(2 * MINUTE, mails=1))
+        commands = re.findall(r"^      (carbonio-limits (?:reset|send) .*)$",
+                              text.replace(" \\\n      ", " "), re.MULTILINE)
+        self.assertEqual(len(commands), 4, text)
+        freeing = next(c for c in commands if c.startswith("carbonio-limits reset anna"))
+        blocking = next(c for c in commands if " bob@example.org " in c and " send " in c)
+        limits = json.loads(self.daemon.command("list", "--json").stdout)["limits"]
+        self.daemon.command(*shlex.split(freeing)[1:])
+        self.assertEqual(self.daemon.ask(sender="anna@example.org"), "DUNNO")
+        self.assertEqual(json.loads(self.daemon.command("list", "--json").stdout)["limits"], limits)
+        self.daemon.command(*shlex.split(blocking)[1:])
+        self.wait_for_rules(self.daemon)
+        self.daemon.command("reset", "bob@example.org", "--limit", "3")
+        answers = [self.daemon.ask(sender="bob@example.org") for _ in range(2)]
+        self.assertEqual(answers[0], "DUNNO")
+        self.assertTrue(answers[1].startswith("REJECT"), answers)
+        self.assertEqual(self.daemon.ask(sender="anna@example.org"), "DUNNO")
+
+    def test_ten_thousand_senders_are_one_mail(self):
+        self.switch_on()
+        at = int((time.time() - 120) * 1000)
+        self.daemon.sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
+            "INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
+            f"LastSeen, Times) SELECT {at // 60000}, 'refused', 'Quotas', 4, "
+            f"'Sender:u' || i || '@example.org', 'defer', {at}, {at}, i FROM n;")
+        mail = self.due(2 * MINUTE, mails=1)
+        text = self.text_of(mail)
+        self.assertIn("u10000@example.org and 9999 more refused", mail["Subject"])
+        self.assertIn("u10000@example.org: refused 10000 times", text)
+        self.assertIn("and 9990 counters more", text)
+        self.assertLess(len(text), 10_000)
+        self.due(3 * MINUTE)
+        self.due(2 * HOUR)
+
+    def test_names_of_strangers_neither_break_lines_nor_become_markup(self):
+        self.switch_on()
+        name = "<script>alert(1)</script>\r\nBcc: x@example.org\x1b[31m\u202e&\"@example.org"
+        self.put_event(TrackKey="Sender:" + name, Client="<b>", Login="a\nb")
+        mail = self.due(2 * MINUTE, mails=1)
+        self.assertNotIn("Bcc", mail)
+        html, text = self.text_of(mail, "html"), self.text_of(mail)
+        self.assertIn("&lt;script&gt;", html)
+        for markup in ("<script", "<b>"):
+            self.assertNotIn(markup, html)
+        for raw in ("\x1b", "\r", "\u202e"):
+            self.assertNotIn(raw, html + text)
+        self.assertIn(r"\x0aBcc", html)
+        self.assertNotIn("carbonio-limits reset", text)  # cannot be typed
+        raw = (self.box / "mail.1").read_bytes()
+        self.assertTrue(raw.isascii())
+        self.assertLessEqual(max(map(len, raw.splitlines())), 120)
+
+    def test_text_fits_72_columns(self):
+        self.switch_on()
+        self.refuse("a.rather.long.name.of.a.person@mail.department.example.org", 5,
+                    sasl_username="somebody@example.org")
+        text = self.text_of(self.due(2 * MINUTE, mails=1))
+        self.assertLessEqual(max(map(len, text.splitlines())), 72, text)
+
+    def test_near_and_watched(self):
+        self.daemon.sql(policy() + quota(1, track="Recipient:user@domain", period=3600,
+                                         verdict=None))
+        self.wait_for_rules(self.daemon)
+        self.switch_on()
+        for _ in range(2):
+            self.daemon.ask(sender="carl@example.org", recipient="dora@example.com")
+        self.put_event(Kind="near", TrackKey="Sender:emil@example.org", Used=8, CounterLimit=10)
+        self.assertTrue(eventually(lambda: self.daemon.query(
+            "SELECT 1 FROM limits_events WHERE Kind = 'watched'")))
+        text = self.text_of(self.due(2 * MINUTE, mails=1))
+        self.assertRegex(text, r"Nearly used up\n\n  emil@example\.org: 8 of 10 used")
+        self.assertRegex(text, r"Beyond limits that only watch\n\n  dora@example\.com: once")
+
+    def test_limits_that_were_changed_by_hand(self):
+        self.switch_on()
+        self.daemon.command("send", "100/h")  # announced
+        self.wait_for_rules(self.daemon)
+        self.daemon.sql("UPDATE quotas SET Period = 61;")
+        self.wait_for_hand()
+        text = self.text_of(self.due(2 * MINUTE, mails=1))
+        self.assertEqual(text.count("the limits were changed"), 1, text)
+        self.assertIn("typed by hand", text)
+
+    def test_a_clock_that_was_set_back(self):
+        self.switch_on()
+        self.refuse()
+        self.due(2 * DAY, mails=1)
+        self.refuse("bob@example.org")
+        self.due(2 * MINUTE, mails=1)
+        self.due(3 * MINUTE)
+
+    def test_another_database_is_not_told_from_its_beginning(self):
+        for number in range(5):
+            self.put_event(TrackKey=f"Sender:old{number}@example.org")
+        self.switch_on()
+        self.refuse()
+        self.due(2 * MINUTE, mails=1)
+        self.daemon.sql("DELETE FROM limits_events WHERE ID > 2;")
+        self.due(2 * HOUR)
+
+    def test_a_damaged_state_counts_as_an_empty_one(self):
+        self.switch_on()
+        for text in ("", "{}", "[]", "x" * (2 << 20), '{"channels": {"mail": 1}}'):
+            with self.subTest(text=text[:10]):
+                self.state.write_text(text)
+                self.due(2 * MINUTE)
+
+
+class Conditions(Case):
+    def test_a_daemon_that_is_down_is_told_and_that_it_is_back(self):
+        self.switch_on()
+        self.daemon.stop()
+        self.due(2 * MINUTE)  # it may just be restarting
+        mail = self.due(3 * MINUTE, mails=1)
+        self.assertIn("The policy daemon is not running", self.text_of(mail))
+        self.due(30 * MINUTE)
+        self.daemon.start()
+        mail = self.due(40 * MINUTE, mails=1)
+        self.assertIn("No longer so\n\n  The policy daemon is not running", self.text_of(mail))
+        self.due(2 * HOUR)
+
+    def test_all_mail_deferred(self):
+        self.switch_on()
+        self.daemon.sql(policy() + quota(1, track="Nonsense", period=60))
+        self.wait_for_rules(self.daemon)
+        self.wait_for_hand()
+        self.due(2 * MINUTE, mails=1)  # rules changed by hand
+        self.assertIn("ALL MAIL", self.text_of(self.due(13 * MINUTE, mails=1)))
+
+    def test_postfix_that_asks_nobody(self):
+        self.program("common/sbin/postconf", """#!/bin/sh
+case "$*" in
+*-M*) echo 'smtp inet n - n - - smtpd' ;;
+*-P*) ;;
+*) echo 'smtpd_recipient_restrictions = permit_mynetworks' ;;
+esac
+""")
+        self.switch_on()
+        self.due(MINUTE)
+        text = self.text_of(self.due(2 * MINUTE, mails=1))
+        self.assertIn("does not ask the daemon", text)
+        self.assertIn("carbonio-limits doctor", text)
+
+
+class Failures(Case):
+    def test_a_failing_sendmail_is_said_once_and_nothing_is_lost(self):
+        self.switch_on()
+        works = self.daemon.folder / "common/sbin/sendmail"
+        kept = works.read_text()
+        works.write_text("#!/bin/sh\necho 'queue file write error' >&2\nexit 75\n")
+        self.refuse()
+        self.assertIn("sendmail failed with status 75: queue file write error",
+                      self.due(2 * MINUTE, status=2))
+        self.due(3 * MINUTE)
+        self.due(2 * MINUTE + HOUR)  # tried again, and not said again
+        self.assertIn("was not sent", self.say())
+        works.write_text(kept)
+        self.assertIn("anna@example.org", self.text_of(self.due(3 * MINUTE + 2 * HOUR, mails=1)))
+        self.assertNotIn("was not sent", self.say())
+
+    def test_a_command_that_hangs_does_not_keep_mail_back(self):
+        self.switch_on()
+        program = self.program("hang", "#!/bin/sh\nexec sleep 600\n")
+        self.own_config.write_text(self.own_config.read_text() + f"command={program}\n")
+        self.refuse()
+        begun = time.monotonic()
+        self.assertIn("hang: timed out after 20 s; killed", self.due_with_mail())
+        self.assertLess(time.monotonic() - begun, 50)
+
+    def due_with_mail(self):
+        before = len(list(self.box.glob("mail.*")))
+        out = self.say("--due", later=2 * MINUTE, status=2)
+        self.assertEqual(len(list(self.box.glob("mail.*"))), before + 1)
+        return out
+
+    def test_a_program_gets_json(self):
+        program = self.program("take", f"#!/bin/sh\ncat >{self.box}/$1.json\n")
+        self.say("--command", f"{program} first")
+        self.assertEqual(json.loads((self.box / "first.json").read_text())["refused"]["counters"], 0)
+        self.refuse()
+        self.due(2 * MINUTE)
+        told = json.loads((self.box / "first.json").read_text())
+        self.assertEqual(told["refused"]["counters"], 1)
+        self.assertEqual(told["refused"]["top"][0]["who"], "anna@example.org")
+        self.assertIn("anna@example.org", told["text"])
+        self.say("--off")
+        self.assertNotIn("command", self.own_config.read_text())
+
+    def test_two_runs_at_a_time_are_one(self):
+        self.switch_on()
+        self.program("common/sbin/sendmail",
+                     "#!/bin/sh\nsleep 3\n" + SENDMAIL.format(self.box).split("\n", 1)[1])
+        self.refuse()
+        time.sleep(61)  # the same clock for both
+        runs = [subprocess.Popen([self.daemon.programs / "carbonio-limits", "notify", "--due"],
+                                 env={**os.environ, "ZEXTRAS_HOME": str(self.daemon.folder)})
+                for _ in range(2)]
+        self.assertEqual([run.wait(30) for run in runs], [0, 0])
+        self.assertEqual(len(list(self.box.glob("mail.*"))), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/notify/notice_text.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr policyd::TimePoint kNow{std::chrono::hours{500'000}};
+
+Notice refused(const std::string& key, const std::string& client = "") {
+  Notice notice;
+  policyd::Event event;
+  event.module = "Quotas";
+  event.row_id = 4;
+  event.track_key = key;
+  event.verdict = "defer";
+  event.client = client;
+  event.first = event.last = kNow;
+  event.times = 57;
+  notice.news.refused = {1, 57, {event}};
+  return notice;
+}
+
+std::size_t longest(std::string_view text) {
+  std::size_t out = 0;
+  for (const auto line : split(text, '\n')) out = std::max(out, line.size());
+  return out;
+}
+
+TEST(NoticeText, IsShortLinesWhateverIsInIt) {
+  for (const std::string& name :
+       {std::string(512, '<'), std::string(512, '\x01'), std::string(512, '='),
+        std::string("a\r\n.\r\nRCPT TO:<x@example.org>"), std::string(200, ' ')}) {
+    const auto text = describe(refused("Sender:" + name, name), {}, "mta1", kNow);
+    const std::string mail = mail_of(text, {"admin@example.org"});
+    EXPECT_LE(longest(mail), 100U) << name;
+    EXPECT_EQ(mail.find('\r'), std::string::npos);
+    EXPECT_EQ(mail.find("\n.\n"), std::string::npos);
+    EXPECT_TRUE(std::all_of(mail.begin(), mail.end(),
+                            [](char c) { return c == '\n' || (c >= ' ' && c < 0x7F); }));
+    EXPECT_EQ(std::count(text.subject.begin(), text.subject.end(), '\n'), 0);
+    EXPECT_LE(text.subject.size(), 140U);
+  }
+}
+
+TEST(NoticeText, EscapesMarkup) {
+  const auto text = describe(refused("Sender:<a href=\"x\">&@example.org"), {}, "mta1", kNow);
+  const std::string html = html_text(text);
+  EXPECT_NE(html.find("&lt;a href=&quot;x&quot;&gt;&amp;@example.org"), std::string::npos) << html;
+  EXPECT_EQ(html.find("<a"), std::string::npos);
+}
+
+TEST(NoticeText, OffersOnlyWhatCanBeTypedAndIsMeant) {
+  const auto commands = [](const std::string& key) {
+    const auto text = describe(refused(key), {}, "mta1", kNow);
+    std::string out;
+    for (const auto& [label, command] : text.sections.front().items.front().commands) {
+      out += command + ';';
+    }
+    return out;
+  };
+  EXPECT_EQ(commands("Sender:anna@example.org"),
+            "carbonio-limits send 1/30day --user anna@example.org --verdict reject;");
+  EXPECT_EQ(commands("SASLUsername:anna"),
+            "carbonio-limits send 1/30day --login anna --verdict reject;");
+  EXPECT_EQ(commands("SenderIP:192.0.2.1/32"),
+            "carbonio-limits send 1/30day --client 192.0.2.1 --verdict reject;");
+  for (const char* key :
+       {"Policy", "Sender:@example.org", "Sender:", "Sender:@", "Sender:-x@a.b",
+        "Sender:a\n@example.org", "Recipient:x@example.org", "SASLUsername:a b", "nonsense"}) {
+    EXPECT_EQ(commands(key), "") << key;
+  }
+}
+
+}  // namespace
+}  // namespace limits
