@@ -20,25 +20,13 @@ constexpr std::array<Option, 2> kDoctorOptions = {{
     {"json", "", "print JSON"},
 }};
 
-// The quotation mark that is open after `c`, or 0.
-char quote_after(char quote, char c) {
-  if (quote == 0) return c == '\'' || c == '"' ? c : '\0';
-  return c == quote ? '\0' : quote;
-}
-
-// Wrapped between words so that it can be copied: a line that ends outside quotes gets a '\\' for
-// the shell (within quotes, a line break is as good as a space to SQL).
 void print_fix(Output& output, const Fix& fix) {
   constexpr std::string_view kLabel = "    fix        ";
-  constexpr std::size_t kMark = 2;  // " \\"
   const std::size_t room = room_beside(output, kLabel);
-  const auto lines = wrapped(fix.text, room == 0 ? 0 : room - kMark);
-  char quote = 0;
+  const auto lines = fix.is_command ? wrapped_command(fix.text, room) : wrapped(fix.text, room);
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    for (const char c : lines[i]) quote = quote_after(quote, c);
-    const bool marked = fix.is_command && quote == 0 && i + 1 < lines.size();
     output.line({i == 0 ? std::string{kLabel} : std::string(kLabel.size(), ' '), Colour::dim},
-                {lines[i] + (marked ? " \\" : ""), Colour::bold});
+                {lines[i], Colour::bold});
   }
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <ostream>
+#include <utility>
 
 #include "plugin/terminal/text.hpp"
 
@@ -34,6 +35,38 @@ std::string fitted(const std::string& text, std::size_t width) {
   }
   return text.substr(0, end) + "…";
 }
+
+// Where a command, as a shell reads it, may be broken.
+class ShellBreaks {
+ public:
+  enum class Break : std::uint8_t { none, in_shell, in_statement };
+
+  Break at(char c) {
+    if (std::exchange(escaped_, false)) return Break::none;
+    if (quote_ == '\'') {
+      if (c == quote_) quote_ = 0;
+      return Break::none;
+    }
+    if (c == '\\') {
+      escaped_ = true;
+    } else if (quote_ == '"') {
+      if (c == quote_) quote_ = 0;
+      if (c == '\'') in_literal_ = !in_literal_;
+      if (c == ' ' && !in_literal_) return Break::in_statement;
+    } else if (c == '\'' || c == '"') {
+      quote_ = c;
+      in_literal_ = false;
+    } else if (c == ' ') {
+      return Break::in_shell;
+    }
+    return Break::none;
+  }
+
+ private:
+  char quote_ = 0;
+  bool in_literal_ = false;
+  bool escaped_ = false;
+};
 
 }  // namespace
 
@@ -160,6 +193,35 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
     }
     lines.back() += word;
     column += width_of(word);
+  }
+  return lines;
+}
+
+std::vector<std::string> wrapped_command(std::string_view text, std::size_t width) {
+  constexpr std::size_t kMark = 2;  // " \\"
+  if (width == 0) return {std::string{text}};
+  std::vector<std::string> lines(1);
+  ShellBreaks breaks;
+  auto before = ShellBreaks::Break::none;
+  for (std::size_t from = 0; from < text.size();) {
+    std::size_t end = from;
+    auto after = ShellBreaks::Break::none;
+    for (; end < text.size(); ++end) {
+      after = breaks.at(text[end]);
+      if (after != ShellBreaks::Break::none) break;
+    }
+    const std::string_view word = text.substr(from, end - from);
+    if (before == ShellBreaks::Break::none) {
+      lines.back() += word;
+    } else if (width_of(lines.back()) + 1 + width_of(word) + kMark <= width) {
+      lines.back() += ' ';
+      lines.back() += word;
+    } else {
+      if (before == ShellBreaks::Break::in_shell) lines.back() += " \\";
+      lines.emplace_back(word);
+    }
+    before = after;
+    from = end + 1;
   }
   return lines;
 }

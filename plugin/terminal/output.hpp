@@ -78,6 +78,11 @@ std::string bar(double percent, std::size_t width);
 // Lines of at most `width` columns; a longer word gets a line of its own. Width 0: one line.
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
+// The same for a command that is to be copied: a line that ends outside quotes ends in a backslash
+// for the shell. Names in quotes stay whole; to an SQL statement in double quotes a line break
+// outside its literals is as good as a blank.
+std::vector<std::string> wrapped_command(std::string_view text, std::size_t width);
+
 // The columns that are left to the right of `label`, at least 30; 0 if the width is unknown.
 std::size_t room_beside(const Output& output, std::string_view label);
 
