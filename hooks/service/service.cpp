@@ -47,17 +47,9 @@ bool systemd_is_in_charge(const std::string& systemctl) {
   return says("is-active", kServiceUnit);  // somebody started it there
 }
 
-fs::path find_systemctl(const fs::path& zextras_home) {
-  std::error_code code;
-  if (zextras_home != "/opt/zextras" || !fs::is_directory("/run/systemd/system", code)) return {};
-  for (const char* file : {"/usr/bin/systemctl", "/bin/systemctl"}) {
-    if (!is_program(file)) continue;
-    const auto known = run_program(
-        {{file, "show", "--property=LoadState", "--value", kServiceUnit}, kQueryWithin});
-    const bool loaded = known && known->status == 0 && known->out == "loaded\n";
-    if (loaded && systemd_is_in_charge(file)) return file;
-  }
-  return {};
+fs::path systemctl_in_charge(const fs::path& zextras_home) {
+  fs::path file = systemctl_knowing(kServiceUnit, zextras_home);
+  return !file.empty() && systemd_is_in_charge(file.string()) ? file : fs::path{};
 }
 
 fs::path find_program(const fs::path& zextras_home) {
@@ -243,8 +235,20 @@ ServiceFiles find_service(const fs::path& zextras_home) {
   files.config = files.zextras_home / "conf" / "cbpolicyd.conf";
   const auto loaded = policyd::load_config(files.config);
   files.pid_file = loaded ? loaded->config.pid_file : policyd::Config{}.pid_file;
-  files.systemctl = find_systemctl(files.zextras_home);
+  files.systemctl = systemctl_in_charge(files.zextras_home);
   return files;
+}
+
+fs::path systemctl_knowing(const std::string& unit, const fs::path& zextras_home) {
+  std::error_code code;
+  if (zextras_home != "/opt/zextras" || !fs::is_directory("/run/systemd/system", code)) return {};
+  for (const char* file : {"/usr/bin/systemctl", "/bin/systemctl"}) {
+    if (!is_program(file)) continue;
+    const auto known =
+        run_program({{file, "show", "--property=LoadState", "--value", unit}, kQueryWithin});
+    if (known && known->status == 0 && known->out == "loaded\n") return file;
+  }
+  return {};
 }
 
 std::optional<pid_t> running_service(const ServiceFiles& files) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include <sys/types.h>
 
@@ -38,6 +39,10 @@ bool is_switched_on(const std::filesystem::path& zextras_home);
 // Of this host, including whether systemd is in charge: one of Carbonio's targets is enabled. The
 // unit serves /opt/zextras only; a daemon of another home runs in the background.
 ServiceFiles find_service(const std::filesystem::path& zextras_home);
+
+// systemctl, if systemd runs here and can load this unit; it may run no service of Carbonio.
+std::filesystem::path systemctl_knowing(const std::string& unit,
+                                        const std::filesystem::path& zextras_home);
 
 enum class ServiceChange : std::uint8_t { done, unchanged };  // unchanged: already (not) running
 

@@ -39,15 +39,15 @@ constexpr std::array<Option, 4> kNotifyOptions = {{
 constexpr const char* kNotifyTimer = "carbonio-limits-notify.timer";
 constexpr std::chrono::seconds kTimerWithin{30};
 
-// The timer runs only while the file of notices exists; without systemd cron looks for that.
+// The timer begins to run only if the file of notices exists; without systemd cron looks for that.
 policyd::Result<void> set_timer(const Context& context, const char* verb) {
-  const auto files = carbonio::find_service(context.zextras_home);
-  if (files.systemctl.empty()) return {};
+  const fs::path systemctl = carbonio::systemctl_knowing(kNotifyTimer, context.zextras_home);
+  if (systemctl.empty()) return {};
   const auto done = carbonio::run_program(
-      {{files.systemctl.string(), "--no-ask-password", verb, kNotifyTimer}, kTimerWithin});
+      {{systemctl.string(), "--no-ask-password", verb, kNotifyTimer}, kTimerWithin});
   if (done && done->status == 0) return {};
   return policyd::failure(fmt::format(
-      "systemctl {} {}: {}", verb, kNotifyTimer,
+      "systemctl {} {}: {}; run this command as root", verb, kNotifyTimer,
       done ? fmt::format("failed with status {}", done->status) : done.error().message));
 }
 

@@ -428,5 +428,63 @@ class Others(host.HostTest):
         self.assertEqual(as_zextras(admin, "--cleanup").returncode, 1)
 
 
+class Cron(host.HostTest):
+    """/etc/cron.d/carbonio-limits, whose lines run as cron runs them where there is no systemd."""
+
+    @staticmethod
+    def line(command):
+        text = (host.REPOSITORY / "packaging/cron.d/carbonio-limits").read_text()
+        [line] = [each for each in text.splitlines()
+                  if each.endswith(command) or f"{command} >" in each]
+        *schedule, user, what = line.split(None, 6)
+        return " ".join(schedule), user, what
+
+    def run_line(self, command):
+        _, user, what = self.line(command)
+        self.assertEqual(user, "zextras")
+        done = as_zextras("/bin/sh", "-c", what)
+        return done.returncode, done.stdout
+
+    def test_notices_are_sent_each_minute_while_they_are_on(self):
+        self.assertEqual(self.line("notify --due")[0], "* * * * *")
+        state = HOME / "data/cbpolicyd/notify"
+        box, sbin = HOME / "log/state/box", HOME / "common/sbin"
+        for folder in (box, sbin):
+            folder.mkdir(exist_ok=True)
+            self.addCleanup(shutil.rmtree, folder)
+        os.chown(box, host.ZEXTRAS, host.ZEXTRAS)
+        (sbin / "sendmail").write_text(f"#!/bin/sh\ncat >{box}/$(ls {box} | wc -l)\n")
+        (sbin / "sendmail").chmod(0o755)
+        self.addCleanup(lambda: (HOME / "conf/carbonio-limits.conf").unlink(missing_ok=True))
+        self.addCleanup(lambda: state.unlink(missing_ok=True))
+        as_zextras(LIMITS, "init", "--no-prov")
+        MARK.touch()
+        self.assertEqual(ctl("start", "norewrite"), STARTED)
+        self.assertEqual(self.run_line("notify --due"), (0, ""))
+        self.assertFalse(state.exists())
+        done = as_zextras(LIMITS, "notify", "--to", "admin@example.com")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        at = int((time.time() - 120) * 1000)
+        as_zextras("sqlite3", DATABASE, "INSERT INTO limits_events (Minute, Kind, Module, RowID, "
+                   f"TrackKey, Verdict, FirstSeen, LastSeen, Times) VALUES ({at // 60000}, 'refused', "
+                   f"'Quotas', 4, 'Sender:anna@example.org', 'defer', {at}, {at}, 1)")
+        self.assertEqual(self.run_line("notify --due"), (0, ""))
+        self.assertIn("anna@example.org", (box / "1").read_text())
+        self.assertEqual(self.run_line("notify --due"), (0, ""))
+        self.assertEqual(len(list(box.iterdir())), 2)
+        self.assertEqual(as_zextras(LIMITS, "notify", "--off").returncode, 0)
+        self.assertEqual(self.run_line("notify --due"), (0, ""))
+
+    def test_sync_runs_hourly_where_the_service_is_on(self):
+        self.assertEqual(self.line("sync")[0], "23 * * * *")
+        as_zextras(LIMITS, "init", "--no-prov")
+        domains = "SELECT Member FROM policy_group_members WHERE Member LIKE '@%'"
+        for on in (False, True):
+            MARK.touch() if on else MARK.unlink(missing_ok=True)
+            self.assertEqual(self.run_line("sync"), (0, ""))
+            done = host.run("sqlite3", "-readonly", DATABASE, domains)
+            self.assertEqual("@example.net" in done.stdout, on, done.stdout)
+
+
 if __name__ == "__main__":
     host.run_tests()

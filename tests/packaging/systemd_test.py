@@ -309,6 +309,97 @@ class Unit(SystemdTest):
         self.assertIn("@example.net", done.stdout)
 
 
+class Notices(SystemdTest):
+    """The timer of notices, and a sendmail that writes down what it may do."""
+
+    STATE = HOME / "data/cbpolicyd/notify"
+    BOX = HOME / "data/postfix/box"
+    SBIN = HOME / "common/sbin"
+    SENDMAIL = f"""#!/bin/sh
+cat >{BOX}/mail
+{SBIN}/setgid -g >{BOX}/group
+id -u >{BOX}/user
+grep -e CapBnd -e NoNewPrivs /proc/self/status >{BOX}/status
+for folder in /opt/zextras/conf /opt/zextras/bin /usr /etc; do
+  touch $folder/written 2>>{BOX}/refused && echo $folder >>{BOX}/written
+done
+mv {BOX}/mail {BOX}/done.$(ls {BOX} | grep -c done)
+"""
+
+    def setUp(self):
+        super().setUp()
+        for folder in (self.BOX, self.SBIN):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.addCleanup(shutil.rmtree, folder)
+        os.chown(self.BOX, host.ZEXTRAS, host.ZEXTRAS)
+        (self.SBIN / "sendmail").write_text(self.SENDMAIL)
+        (self.SBIN / "sendmail").chmod(0o755)
+        shutil.copy(shutil.which("id"), self.SBIN / "setgid")  # as postdrop is
+        os.chown(self.SBIN / "setgid", 0, 1)
+        (self.SBIN / "setgid").chmod(0o2755)
+        self.start()
+        self.addCleanup(lambda: (HOME / "conf/carbonio-limits.conf").unlink(missing_ok=True))
+        self.addCleanup(lambda: self.STATE.unlink(missing_ok=True))
+        self.addCleanup(systemd.run, "systemctl", "stop", "carbonio-limits-notify.timer")
+
+    def notify(self, *words):
+        done = systemd.run(LIMITS, "notify", *words)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def is_active(self):
+        return systemd.run("systemctl", "is-active", "carbonio-limits-notify.timer").stdout == "active\n"
+
+    def refuse(self):
+        """Two minutes ago."""
+        at = int((time.time() - 120) * 1000)
+        host.run("sqlite3", host.DATABASE, "INSERT INTO limits_events (Minute, Kind, Module, RowID, "
+                 f"TrackKey, Verdict, FirstSeen, LastSeen, Times) VALUES ({at // 60000}, 'refused', "
+                 f"'Quotas', 4, 'Sender:anna@example.org', 'defer', {at}, {at}, 1)")
+
+    def test_the_timer_runs_while_notices_are_on(self):
+        timer = "carbonio-limits-notify.timer"
+        systemd.run("systemctl", "start", timer)  # at boot
+        self.assertFalse(self.is_active())
+        self.assertIn("Notices go to", self.notify("--to", "admin@example.com"))
+        self.assertTrue(self.is_active())
+        self.refuse()
+        self.assertTrue(host.eventually(lambda: (self.BOX / "done.1").exists(), 150), systemd.text())
+        self.assertIn("anna@example.org", (self.BOX / "done.1").read_text())
+        self.notify("--off")
+        self.assertFalse(self.is_active())
+        self.assertFalse(self.STATE.exists())
+        systemd.run("systemctl", "start", "carbonio-limits-notify.service", check=True)
+        self.assertEqual(len(list(self.BOX.glob("done.*"))), 2, "off is off")
+
+    def test_where_zmcontrol_runs_the_services(self):
+        self.service("stop")
+        systemd.run("systemctl", "disable", "carbonio-mta.target", check=True)
+        self.notify("--to", "admin@example.com")
+        self.assertTrue(self.is_active())
+
+    def test_the_service_may_mail_and_little_else(self):
+        self.notify("--to", "admin@example.com")
+        systemd.run("systemctl", "stop", "carbonio-limits-notify.timer", check=True)
+        for name in ("written", "refused"):
+            (self.BOX / name).unlink(missing_ok=True)
+        self.refuse()
+
+        def is_sent():  # once the minute of the last event is over
+            systemd.run("systemctl", "start", "carbonio-limits-notify.service", check=True)
+            time.sleep(3)  # five starts in ten seconds are allowed
+            return (self.BOX / "done.1").exists()
+
+        self.assertTrue(host.eventually(is_sent, 100), systemd.text())
+        self.assertEqual((self.BOX / "group").read_text(), "1\n", "a setgid program has its group")
+        self.assertEqual((self.BOX / "user").read_text(), f"{host.ZEXTRAS}\n")
+        self.assertEqual((self.BOX / "status").read_text(),
+                         "CapBnd:\t0000000000000000\nNoNewPrivs:\t0\n")
+        self.assertFalse((self.BOX / "written").exists())
+        self.assertEqual((self.BOX / "refused").read_text().count("Read-only file system"), 4,
+                         (self.BOX / "refused").read_text())
+
+
 class Gapless(SystemdTest):
     """Clients that connect continuously are never refused."""
 

@@ -37,6 +37,21 @@ class Texts(unittest.TestCase):
         self.assertIn("ConditionPathExists=/opt/zextras/data/cbpolicyd/enabled",
                       lines(DROP_IN, "Unit"))
 
+    def test_notices_may_run_a_setgid_program(self):
+        """postdrop is one. For a service that is not root's these imply NoNewPrivileges=
+        (systemd.exec)."""
+        forbidden = re.compile(r"(NoNewPrivileges|DynamicUser|LockPersonality|MemoryDenyWriteExecute|"
+                               r"PrivateDevices|Protect(Clock|Hostname|Kernel\w+)|Restrict\w+|"
+                               r"SystemCall\w+)=(?!no$)")
+        for line in lines(UNITS / "carbonio-limits-notify.service", "Service"):
+            self.assertIsNone(forbidden.match(line), line)
+        self.assertIsNotNone(forbidden.match("PrivateDevices=yes"))
+
+    def test_without_notices_their_timer_does_not_run(self):
+        for kind in ("timer", "service"):
+            self.assertIn("ConditionPathExists=/opt/zextras/data/cbpolicyd/notify",
+                          lines(UNITS / f"carbonio-limits-notify.{kind}", "Unit"))
+
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze here")
     def test_systemd_rates_ours_better(self):
         def score(path):
