@@ -71,6 +71,7 @@ struct Config {
   std::string notify_command;               // an absolute path, and words; empty: none
   std::filesystem::path notify_sendmail;    // empty: Carbonio's, or the system's
   std::chrono::seconds notify_every{3600};  // at most one notice in this time
+  std::string notify_report;                // "07:00": when the daily report comes; empty: never
 
   // [metrics]: for Prometheus; below Carbonio's folder unless absolute; empty: none
   std::filesystem::path metrics_file = "zmstat/prometheus/carbonio-limits.prom";

@@ -12,6 +12,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/config/ini.hpp"
+#include "daemon/config/time_of_day.hpp"
 
 namespace policyd {
 namespace {
@@ -207,6 +208,13 @@ Rejected read_notify_command(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+// "07:00"
+Rejected read_notify_report(ConfigDraft& draft, std::string_view value) {
+  if (!value.empty() && !is_time_of_day(value)) return value;
+  draft.notify_report = value;
+  return std::nullopt;
+}
+
 using Count = Number<std::size_t>;
 using Draft = ConfigDraft;
 
@@ -224,6 +232,7 @@ constexpr Special kClusterPrefix{read_cluster_prefix,
                                  "up to 64 ASCII characters without white space"};
 constexpr Special kNotifyTo{read_notify_to, "up to 10 mail addresses, separated by blanks"};
 constexpr Special kNotifyCommand{read_notify_command, "an absolute path, and words for it"};
+constexpr Special kNotifyReport{read_notify_report, "a time of day, such as 07:00"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
 constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
                                  {{{"tempfail", Bypass::tempfail}, {"pass", Bypass::pass}}}};
@@ -307,6 +316,7 @@ constexpr std::array kKeys = {
     ConfigKey{"notify", "command", "", "", kMayBeEmpty, kNotifyCommand},
     ConfigKey{"notify", "sendmail", "", "", kMayBeEmpty, File{&Draft::notify_sendmail}},
     ConfigKey{"notify", "every", "3600", "s", kNotEmpty, Seconds{&Draft::notify_every, 60, kDaySeconds}},
+    ConfigKey{"notify", "report", "", "", kMayBeEmpty, kNotifyReport},
     ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
 };
 // clang-format on

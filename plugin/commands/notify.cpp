@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `notify`: has the admin told what limits do, by mail or by a program.
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <array>
+#include <chrono>
+#include <filesystem>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
+#include "daemon/config/time_of_day.hpp"
 #include "hooks/service/service.hpp"
 #include "hooks/system/run_program.hpp"
 #include "plugin/commands/commands.hpp"
@@ -16,6 +25,7 @@
 #include "plugin/database/config_section.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/database/own_config.hpp"
+#include "plugin/doctor/examine.hpp"
 #include "plugin/limit/rate_spec.hpp"
 #include "plugin/notify/due_notices.hpp"
 #include "plugin/notify/notice_state.hpp"
@@ -28,16 +38,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<Option, 4> kNotifyOptions = {{
+constexpr std::array<Option, 5> kNotifyOptions = {{
     {"to", "ADDRESS", "send notices to these mail addresses, and one to try", true},
     {"command", "PROGRAM",
      "give notices as JSON to this program, an absolute path with its words, and one to try"},
-    {"off", "", "stop sending notices"},
+    {"report", "HH:MM", "send a report each day at this time, and one to try; off: no longer"},
+    {"off", "", "stop sending notices and reports"},
     {"due", "", "send what is due: run each minute by carbonio-limits-notify.timer or by cron"},
 }};
 
 constexpr const char* kNotifyTimer = "carbonio-limits-notify.timer";
 constexpr std::chrono::seconds kTimerWithin{30};
+constexpr std::chrono::minutes kRunsWithin{10};
 
 // The timer begins to run only if the file of notices exists; without systemd cron looks for that.
 policyd::Result<void> set_timer(const Context& context, const char* verb) {
@@ -60,6 +72,12 @@ policyd::Result<void> edit_notify_section(
       file, [&](std::string_view text) -> policyd::Result<std::string> { return edit(text); });
 }
 
+// " by /usr/sbin/sendmail"
+std::string sent_by(const DaemonConfig& daemon, const Context& context) {
+  if (daemon.config.notify_to.empty()) return {};
+  return " by " + escaped(sendmail_program(daemon.config, context.zextras_home).string());
+}
+
 std::string recipients_of(const DaemonConfig& daemon) {
   std::vector<std::string> all = daemon.config.notify_to;
   if (!daemon.config.notify_command.empty()) {
@@ -68,21 +86,48 @@ std::string recipients_of(const DaemonConfig& daemon) {
   return join_with_and(all);
 }
 
-Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
+// What doctor finds, for the report.
+std::vector<NoticeItem> problems_found(const DaemonConfig& daemon, const Context& context) {
+  DoctorQuestion question;
+  question.zextras_home = context.zextras_home;
+  question.daemon = daemon;
+  question.search_path = context.search_path;
+  const auto findings = examine(question);
+  std::vector<NoticeItem> out;
+  if (!findings) {
+    out.push_back({findings.error().message + ".", {}});
+    return out;
+  }
+  for (const Finding& finding : findings->all()) {
+    if (finding.health != Health::wrong) continue;
+    NoticeItem item{fmt::format("{}; {}.", finding.what, finding.why), {}};
+    const std::string fix = context.advice.complete(finding.fix.text);
+    if (finding.fix.is_command) {
+      item.commands.emplace_back("fixes it", fix);
+    } else {
+      item.text += fmt::format(" To fix it: {}.", fix);
+    }
+    out.push_back(std::move(item));
+  }
+  return out;
+}
+
+// The keys of [notify] that the options set.
+tl::expected<SectionKeys, Failure> notify_keys(const Arguments& arguments) {
   constexpr std::size_t kMaxAddresses = 10;
   constexpr std::size_t kMaxCommand = 1024;
+  SectionKeys keys;
   const auto addresses = arguments.values("to");
   for (const std::string& address : addresses) {
     if (!policyd::is_notice_address(address)) {
       return wrong_use(fmt::format(
           "not a valid mail address: '{}'; give one such as admin@example.org", shown(address)));
     }
+    keys["to"] += (keys["to"].empty() ? "" : " ") + address;
   }
   if (addresses.size() > kMaxAddresses) {
     return wrong_use(fmt::format("--to takes at most {} addresses", kMaxAddresses));
   }
-  SectionKeys keys;
-  for (const std::string& address : addresses) keys["to"] += address + ' ';
   if (const auto program = arguments.value("command")) {
     if (!program->starts_with('/') || program->size() > kMaxCommand ||
         !policyd::is_printable(*program)) {
@@ -91,18 +136,47 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
     }
     keys["command"] = *program;
   }
+  if (const auto time = arguments.value("report")) {
+    if (*time != "off" && !policyd::is_time_of_day(*time)) {
+      return wrong_use(fmt::format("not a valid time of day: '{}'; give one such as 07:00, or off",
+                                   shown(*time)));
+    }
+    keys["report"] = *time == "off" ? std::string{} : *time;
+  }
+  return keys;
+}
+
+// Whether cbpolicyd.conf, or a second section of ours, does not say otherwise.
+bool is_in_force(const SectionKeys& keys, const Arguments& arguments,
+                 const policyd::Config& config) {
+  const auto holds = [&](const char* key, const auto& value, const auto& wanted) {
+    return !keys.contains(key) || value == wanted;
+  };
+  return holds("to", config.notify_to, arguments.values("to")) &&
+         holds("command", config.notify_command, arguments.value("command").value_or("")) &&
+         holds("report", config.notify_report,
+               keys.contains("report") ? keys.at("report") : std::string{});
+}
+
+Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
+  const auto keys = notify_keys(arguments);
+  if (!keys) return tl::unexpected{keys.error()};
   const DaemonConfig before = find_daemon_config(std::nullopt, context.zextras_home);
   if (!before.read) {
     return failed(fmt::format("{}; 'carbonio-limits enable' creates it", before.why_not));
   }
+  const bool to_others = keys->contains("to") || keys->contains("command");
+  if (!to_others && recipients_of(before).empty()) {
+    return wrong_use("there is no one to send a report to; give --to ADDRESS as well");
+  }
   auto written = edit_notify_section(
-      before, [&](std::string_view text) { return with_section_keys(text, "notify", keys); });
+      before, [&](std::string_view text) { return with_section_keys(text, "notify", *keys); });
   if (!written) return unchanged(written.error());
   const DaemonConfig daemon = find_daemon_config(std::nullopt, context.zextras_home);
-  if (!daemon.read || daemon.config.notify_to != addresses) {
+  if (!daemon.read || !is_in_force(*keys, arguments, daemon.config)) {
     return failed(
-        fmt::format("section [notify] of {} or carbonio-limits.conf beside it also sets "
-                    "'to'; correct it by hand",
+        fmt::format("section [notify] of {} or carbonio-limits.conf beside it sets other "
+                    "values; correct it by hand",
                     daemon.file.string()));
   }
   if (auto begun = begin_notices(daemon, context); !begun) return failed(begun.error());
@@ -110,16 +184,33 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
   if (auto became = become_owner_of(daemon.config.database); !became) {
     return failed(became.error());
   }
-  if (auto sent = send_notice_to_try(daemon, context); !sent) {
-    return failed(
-        fmt::format("notices are on, but the one to try was not sent: {}; fix that and "
-                    "run the command again, or 'carbonio-limits notify --off'",
-                    sent.error().message));
-  }
   Output output = context.output;
-  output.line(fmt::format(
-      "Notices go to {}. One to try was sent by {}; look whether it has arrived.",
-      recipients_of(daemon), sendmail_program(daemon.config, context.zextras_home).string()));
+  const auto not_sent = [](const char* what, const policyd::Error& error) {
+    return failed(
+        fmt::format("{} to try was not sent: {}; fix that and run the command again, or "
+                    "'carbonio-limits notify --off'",
+                    what, error.message));
+  };
+  if (to_others) {
+    if (auto sent = send_notice_to_try(daemon, context); !sent) {
+      return not_sent("notices are on, but the one", sent.error());
+    }
+    output.line(
+        fmt::format("Notices go to {}. One to try was sent{}; check whether it has arrived.",
+                    recipients_of(daemon), sent_by(daemon, context)));
+  }
+  if (!keys->contains("report")) return {};
+  if (daemon.config.notify_report.empty()) {
+    output.line("The daily report is off.");
+    return {};
+  }
+  if (auto sent =
+          send_report_to_try(daemon, context, [&] { return problems_found(daemon, context); });
+      !sent) {
+    return not_sent("the daily report is on, but the one", sent.error());
+  }
+  output.line(fmt::format("A report goes to {} each day at {}. One of the last 24 hours was sent.",
+                          recipients_of(daemon), daemon.config.notify_report));
   return {};
 }
 
@@ -135,7 +226,8 @@ Outcome switch_notices_off(const Context& context) {
   }
   auto written = edit_notify_section(daemon, [](std::string_view text) {
     return without_section_keys(text, "notify", [](std::string_view key) {
-      return equal_ignoring_case(key, "to") || equal_ignoring_case(key, "command");
+      return equal_ignoring_case(key, "to") || equal_ignoring_case(key, "command") ||
+             equal_ignoring_case(key, "report");
     });
   });
   if (!written) return unchanged(written.error());
@@ -150,6 +242,13 @@ Outcome switch_notices_off(const Context& context) {
   return {};
 }
 
+// Each run writes the file of notices.
+std::optional<policyd::TimePoint> last_run(const Context& context) {
+  struct stat status {};
+  if (::stat(notice_state_file(context.zextras_home).c_str(), &status) != 0) return std::nullopt;
+  return policyd::TimePoint{std::chrono::seconds{status.st_mtim.tv_sec}};
+}
+
 Outcome show_notices(Context& context) {
   const DaemonConfig daemon = find_daemon_config(std::nullopt, context.zextras_home);
   if (!daemon.read) return failed(daemon.why_not);
@@ -160,8 +259,11 @@ Outcome show_notices(Context& context) {
     output.line("Notices are off; 'carbonio-limits notify --to ADDRESS' switches them on.");
     return {};
   }
-  output.line(fmt::format("Notices go to {}, at most one per {}.", recipients_of(daemon),
-                          period_text(daemon.config.notify_every)));
+  output.line(fmt::format("Notices go to {}, at most one per {}{}.", recipients_of(daemon),
+                          period_text(daemon.config.notify_every),
+                          daemon.config.notify_report.empty()
+                              ? std::string{}
+                              : ", and a report each day at " + daemon.config.notify_report));
   for (const auto& [name, channel] : (*state)->channels) {
     if (!channel.at) continue;
     const std::string what = name == "mail" ? "mail" : "the program";
@@ -173,49 +275,57 @@ Outcome show_notices(Context& context) {
                               local_time_text(*channel.at), escaped(channel.problem)));
     }
   }
+  if (const auto run = last_run(context); run && context.now - *run > kRunsWithin) {
+    output.note(
+        fmt::format("Nothing has run 'carbonio-limits notify --due' since {}; "
+                    "carbonio-limits-notify.timer or cron should, each minute.",
+                    local_time_text(*run)));
+  }
   return {};
 }
 
 Outcome run_notify(const Arguments& arguments, Context& context) {
-  const int actions = static_cast<int>(arguments.has("to") || arguments.has("command")) +
-                      static_cast<int>(arguments.has("off")) +
-                      static_cast<int>(arguments.has("due"));
-  if (actions > 1) return wrong_use("use only one of --off, --due, and --to or --command");
+  const bool on = arguments.has("to") || arguments.has("command") || arguments.has("report");
+  if (static_cast<int>(on) + static_cast<int>(arguments.has("off")) +
+          static_cast<int>(arguments.has("due")) >
+      1) {
+    return wrong_use("use only one of --off, --due, and --to, --command or --report");
+  }
   if (arguments.has(std::string{kDatabaseOption})) {
     return wrong_use(
         "notify does not accept --database: the daemon's configuration names the database");
   }
-  if (arguments.has("to") || arguments.has("command")) return switch_notices_on(arguments, context);
+  if (on) return switch_notices_on(arguments, context);
   if (arguments.has("off")) return switch_notices_off(context);
   if (!arguments.has("due")) return show_notices(context);
   const DaemonConfig daemon = find_daemon_config(std::nullopt, context.zextras_home);
-  return send_due_notices(daemon, context);
+  return send_due_notices(daemon, context, [&] { return problems_found(daemon, context); });
 }
 
 }  // namespace
 
 const Command kNotify = {
     "notify",
-    "[[--to ADDRESS...] [--command PROGRAM] | --off | --due]",
+    "[[--to ADDRESS...] [--command PROGRAM] [--report HH:MM] | --off | --due]",
     "Be told by mail what limits do",
     "Off until --to, which writes section [notify] of carbonio-limits.conf and sends a mail to "
-    "try. "
-    "From then on the first refusal of a sender is told within two minutes, and further ones at "
-    "most once an hour ([notify] every), however many there are: the top ten, each with the "
-    "command "
-    "that clears its counter and the one that stops the sender. A sender who continues to be "
-    "refused is "
-    "told "
-    "once a day. The same mail has counters that are nearly used up ([notify] near), and what "
-    "limits with verdict none would have refused.\n"
+    "try. From then on the first refusal of a sender is told within two minutes, and further ones "
+    "at most once an hour ([notify] every), however many there are: the top ten, each with the "
+    "command that clears its counter and the one that stops the sender. A sender who continues to "
+    "be refused is told once a day. The same mail has counters that are nearly used up ([notify] "
+    "near), and what limits with verdict none would have refused.\n"
     "What is wrong with the service is told within ten minutes, and when it is over: all mail "
     "deferred, no daemon, database trouble, Postfix that does not ask, a cluster that is lost; so "
     "are limits that were changed by hand.\n"
+    "--report adds a mail a day: what doctor finds, what was refused, nearly used up or watched, "
+    "and who sent most, beside the same day a week before, and who changed what. If there is "
+    "nothing to tell, it is one line.\n"
     "Mail goes by the local sendmail program, which no limit counts; with --command a program gets "
     "each notice as JSON on standard input, instead or as well. Both have 20 seconds; what cannot "
-    "be sent is tried again with the next notice. Without an option: "
-    "shows whom notices go to, and whether the last one was sent.",
+    "be sent is tried again with the next notice. Without an option: shows whom notices go to, and "
+    "whether the last one was sent.",
     "notify --to admin@example.org\n"
+    "notify --report 07:00\n"
     "notify\n"
     "notify --off",
     kNotifyOptions,

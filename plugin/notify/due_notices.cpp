@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,10 +19,14 @@
 #include "daemon/sqlite/database.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/database/as_owner.hpp"
+#include "plugin/events/since.hpp"
 #include "plugin/notify/notice_due.hpp"
+#include "plugin/notify/notice_mail.hpp"
 #include "plugin/notify/notice_news.hpp"
 #include "plugin/notify/notice_state.hpp"
 #include "plugin/notify/notice_text.hpp"
+#include "plugin/notify/report.hpp"
+#include "plugin/notify/report_text.hpp"
 #include "plugin/notify/send_notice.hpp"
 #include "plugin/postfix/postfix_asks.hpp"
 #include "plugin/rows/read_limits.hpp"
@@ -93,9 +98,12 @@ Conditions conditions_of(const DaemonConfig& daemon, const Context& context,
   return out;
 }
 
+constexpr const char* kMailChannel = "mail";
+constexpr const char* kProgramChannel = "command";
+
 struct Channel {
   std::string name;
-  std::function<Result<void>(const Notice&, const NoticeText&, const AllLimits&)> send;
+  std::function<Result<void>(const NoticeText&, const nlohmann::json&)> send;
 };
 
 std::vector<Channel> channels_of(const DaemonConfig& daemon, const Context& context,
@@ -103,27 +111,45 @@ std::vector<Channel> channels_of(const DaemonConfig& daemon, const Context& cont
   std::vector<Channel> out;
   const policyd::Config& config = daemon.config;
   if (!config.notify_to.empty()) {
-    out.push_back({"mail", [&](const Notice&, const NoticeText& text, const AllLimits&) {
+    out.push_back({kMailChannel, [&](const NoticeText& text, const nlohmann::json&) {
                      return send_mail(sendmail_program(config, context.zextras_home), config, host,
                                       mail_of(text, config.notify_to));
                    }});
   }
   if (!config.notify_command.empty()) {
-    out.push_back(
-        {"command", [&](const Notice& notice, const NoticeText& text, const AllLimits& all) {
-           const auto json = json_of(notice, text, all, host, context.now);
-           return run_notice_command(
-               config, json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-         }});
+    out.push_back({kProgramChannel, [&](const NoticeText&, const nlohmann::json& json) {
+                     return run_notice_command(
+                         config,
+                         json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+                   }});
   }
   return out;
 }
 
+// One that is new begins with what happens from now on, and so does a clock that was set back.
+void follow_channels(const policyd::Config& config, std::int64_t last_event, policyd::TimePoint now,
+                     NoticeState& state) {
+  const auto follow = [&](const char* name, bool on) {
+    if (!on) {
+      state.channels.erase(name);
+      return;
+    }
+    const auto [found, is_new] = state.channels.try_emplace(name);
+    NoticeChannel& channel = found->second;
+    if (is_new) channel.told = last_event;
+    if (!channel.reported || *channel.reported > now) channel.reported = now;
+  };
+  follow(kMailChannel, !config.notify_to.empty());
+  follow(kProgramChannel, !config.notify_command.empty());
+}
+
 class Run {
  public:
-  Run(const DaemonConfig& daemon, const Context& context, NoticeState& state)
+  Run(const DaemonConfig& daemon, const Context& context, const FindProblems& find_problems,
+      NoticeState& state)
       : daemon_(daemon),
         context_(context),
+        find_problems_(find_problems),
         state_(state),
         host_(policyd::node_name_of(daemon.config)) {}
 
@@ -131,60 +157,114 @@ class Run {
     follow_conditions(
         is_switched_off(context_) ? Conditions{} : conditions_of(daemon_, context_, state_),
         context_.now, state_);
+    // A database that cannot be read keeps no one from being told that.
     const auto database = open_as_owner(daemon_);
-    const Tables tables = database ? database->tables : Tables{};
-    // A database that cannot be read keeps nobody from being told that.
-    const auto all = database ? read_limits(tables) : Result<AllLimits>{AllLimits{}};
-    const Conditions wrong = lasting(state_, context_.now);
-    std::string failures;
+    const Tables* tables = database ? &database->tables : nullptr;
+    if (tables != nullptr) {
+      if (auto all = read_limits(*tables)) all_ = std::move(*all);
+    }
+    follow_channels(daemon_.config, tables == nullptr ? 0 : last_event_id(*tables), context_.now,
+                    state_);
     for (const Channel& channel : channels_of(daemon_, context_, host_)) {
       NoticeChannel& known = state_.channels[channel.name];
-      auto news = database ? read_notice_news(tables, known, context_.now)
-                           : Result<NoticeNews>{NoticeNews{known.told, {}, {}, {}, {}, {}, {}}};
-      if (!news) news = NoticeNews{known.told, {}, {}, {}, {}, {}, {}};
-      const Notice notice = notice_for(known, std::move(*news), wrong);
-      if (!is_due(notice, known, daemon_.config.notify_every, context_.now)) continue;
-      const AllLimits none;
-      const AllLimits& limits = all ? *all : none;
-      const auto sent = channel.send(notice, describe(notice, limits, host_, context_.now), limits);
-      known.at = context_.now;
-      const std::string problem = sent ? std::string{} : sent.error().message;
-      if (sent) {
-        known.told = notice.news.upto;
-        known.on = wrong;
-      } else if (problem != known.problem) {
-        failures += (failures.empty() ? "" : "; ") + problem;
-      }
-      known.problem = problem;
+      send_notice(channel, known, tables);
+      send_report(channel, known, tables);
     }
-    if (failures.empty()) return {};
+    if (failures_.empty()) return {};
     return failed(
-        fmt::format("a notice was not sent: {}; it is tried again with the next one", failures));
+        fmt::format("a notice was not sent: {}; it is tried again with the next one", failures_));
   }
 
  private:
+  void send_notice(const Channel& channel, NoticeChannel& known, const Tables* tables) {
+    const Conditions wrong = lasting(state_, context_.now);
+    NoticeNews news;
+    news.upto = known.told;
+    if (tables != nullptr) {
+      if (auto read = read_notice_news(*tables, known, context_.now)) news = std::move(*read);
+    }
+    const Notice notice = notice_for(known, std::move(news), wrong);
+    if (!is_due(notice, known, daemon_.config.notify_every, context_.now)) return;
+    const NoticeText text = describe(notice, all_, host_, context_.now);
+    nlohmann::json json = json_of(text, "notice", host_, context_.now);
+    add_json(json, notice, all_);
+    const bool sent = is_sent(channel, known, text, json);
+    known.at = context_.now;
+    if (!sent) return;
+    known.told = notice.news.upto;
+    known.on = wrong;
+  }
+
+  void send_report(const Channel& channel, NoticeChannel& known, const Tables* tables) {
+    if (daemon_.config.notify_report.empty() || tables == nullptr) return;
+    const auto scheduled = parse_since(daemon_.config.notify_report, context_.now);
+    if (!scheduled || !is_report_due(known, *scheduled, context_.now)) return;
+    const auto before =
+        parse_since(daemon_.config.notify_report, *scheduled - std::chrono::minutes{1});
+    if (!before) return;
+    if (!report_) report_ = read_report(*tables, *before, *scheduled);
+    if (!*report_) return;  // a database in trouble is told by notices
+    if (!problems_) problems_ = find_problems_();
+    (*report_)->problems = *problems_;
+    const NoticeText text = describe(**report_, all_, host_, context_.now);
+    nlohmann::json json = json_of(text, "report", host_, context_.now);
+    add_json(json, **report_, all_);
+    if (is_sent(channel, known, text, json)) known.reported = context_.now;
+  }
+
+  bool is_sent(const Channel& channel, NoticeChannel& known, const NoticeText& text,
+               const nlohmann::json& json) {
+    const auto sent = channel.send(text, json);
+    const std::string problem = sent ? std::string{} : sent.error().message;
+    if (!problem.empty() && problem != known.problem) {
+      failures_ += (failures_.empty() ? "" : "; ") + problem;
+    }
+    if (!problem.empty() || !known.problem.empty()) known.at = context_.now;
+    known.problem = problem;
+    return problem.empty();
+  }
+
   const DaemonConfig& daemon_;
   const Context& context_;
+  const FindProblems& find_problems_;
   NoticeState& state_;
   std::string host_;
+  AllLimits all_;
+  std::optional<Result<DailyReport>> report_;  // the same for all channels
+  std::optional<std::vector<NoticeItem>> problems_;
+  std::string failures_;
 };
+
+// To all channels, until one fails.
+Result<void> send_to_all(const DaemonConfig& daemon, const Context& context,
+                         const std::string& host, const NoticeText& text,
+                         const nlohmann::json& json) {
+  for (const Channel& channel : channels_of(daemon, context, host)) {
+    if (auto sent = channel.send(text, json); !sent) return sent;
+  }
+  return {};
+}
 
 }  // namespace
 
-Outcome send_due_notices(const DaemonConfig& daemon, const Context& context) {
+Outcome send_due_notices(const DaemonConfig& daemon, const Context& context,
+                         const FindProblems& find_problems) {
   const fs::path file = notice_state_file(context.zextras_home);
-  auto state = read_notice_state(file);
-  if (!state) return failed(state.error());
-  if (!*state) return {};
   const auto lock = lock_notices(file);
   if (!lock) return {};
+  auto state = read_notice_state(file);
+  if (!state) return failed(state.error());
+  // Without configuration it is not known who is to be told; doctor reports that.
+  if (!*state || !daemon.read) return {};
   read_postfix_problem(daemon, context, **state);
   if (auto became = become_owner_of(daemon.config.database); !became) {
     return failed(became.error());
   }
   // Where it cannot be remembered, the same would be sent each minute.
   if (auto written = write_notice_state(file, **state); !written) return failed(written.error());
-  auto done = Run{daemon, context, **state}.run();
+  auto done = Run{daemon, context, find_problems, **state}.run();
+  std::error_code code;
+  if (!fs::exists(file, code)) return done;  // switched off meanwhile
   if (auto written = write_notice_state(file, **state); !written) return failed(written.error());
   return done;
 }
@@ -192,26 +272,38 @@ Outcome send_due_notices(const DaemonConfig& daemon, const Context& context) {
 policyd::Result<void> send_notice_to_try(const DaemonConfig& daemon, const Context& context) {
   const std::string host = policyd::node_name_of(daemon.config);
   const NoticeText text = notice_to_try(host);
-  for (const Channel& channel : channels_of(daemon, context, host)) {
-    if (auto sent = channel.send({}, text, {}); !sent) return sent;
-  }
-  return {};
+  return send_to_all(daemon, context, host, text, json_of(text, "try", host, context.now));
+}
+
+policyd::Result<void> send_report_to_try(const DaemonConfig& daemon, const Context& context,
+                                         const FindProblems& find_problems) {
+  const auto database = open_as_owner(daemon);
+  if (!database) return tl::unexpected{database.error()};
+  const auto all = read_limits(database->tables);
+  if (!all) return tl::unexpected{all.error()};
+  auto report = read_report(database->tables, context.now - std::chrono::hours{24}, context.now);
+  if (!report) return tl::unexpected{report.error()};
+  report->problems = find_problems();
+  const std::string host = policyd::node_name_of(daemon.config);
+  const NoticeText text = describe(*report, *all, host, context.now);
+  nlohmann::json json = json_of(text, "report", host, context.now);
+  add_json(json, *report, *all);
+  return send_to_all(daemon, context, host, text, json);
 }
 
 policyd::Result<void> begin_notices(const DaemonConfig& daemon, const Context& context) {
   const fs::path file = notice_state_file(context.zextras_home);
   auto state = read_notice_state(file);
   if (!state) return tl::unexpected{state.error()};
-  if (*state) return {};
   const auto owner = AsOwner::of(daemon.config.database);
   if (!owner) return tl::unexpected{owner.error()};
-  NoticeState fresh;
-  std::int64_t told = 0;
+  NoticeState next = state->value_or(NoticeState{});
+  std::int64_t last_event = 0;
   const auto db = policyd::open_database(daemon.config.database, policyd::OpenMode::read_write,
                                          std::chrono::seconds{5});
-  if (db) told = last_event_id(Tables{db->get(), daemon.config.table_prefix});
-  for (const char* name : {"mail", "command"}) fresh.channels[name].told = told;
-  return write_notice_state(file, fresh);
+  if (db) last_event = last_event_id(Tables{db->get(), daemon.config.table_prefix});
+  follow_channels(daemon.config, last_event, context.now, next);
+  return write_notice_state(file, next);
 }
 
 }  // namespace limits

@@ -47,7 +47,8 @@ Notice notice_for(const NoticeChannel& channel, NoticeNews news, const Condition
 
 bool is_due(const Notice& notice, const NoticeChannel& channel, std::chrono::seconds every,
             TimePoint now) {
-  const bool urgent = notice.news.incidents > 0 || !notice.begun.empty() || !notice.ended.empty();
+  const bool urgent =
+      notice.news.incidents.count > 0 || !notice.begun.empty() || !notice.ended.empty();
   if (!urgent && notice.news.empty()) return false;
   // One of a time to come was sent before the clock was set back.
   if (!channel.at || *channel.at > now) return true;
@@ -55,6 +56,12 @@ bool is_due(const Notice& notice, const NoticeChannel& channel, std::chrono::sec
   if (urgent) return waited >= std::min(every, kUrgentEvery);
   if (notice.news.fresh > 0) return waited >= every;
   return waited >= std::max<std::chrono::seconds>(every, kReminder);
+}
+
+bool is_report_due(const NoticeChannel& channel, TimePoint scheduled, TimePoint now) {
+  if (channel.reported && *channel.reported >= scheduled) return false;
+  const bool may_try = !channel.at || *channel.at > now || now - *channel.at >= kUrgentEvery;
+  return channel.problem.empty() || may_try;
 }
 
 }  // namespace limits

@@ -37,4 +37,9 @@ Notice notice_for(const NoticeChannel& channel, NoticeNews news, const Condition
 bool is_due(const Notice& notice, const NoticeChannel& channel, std::chrono::seconds every,
             policyd::TimePoint now);
 
+// Whether the daily report that is made at `scheduled`, which is over, is still to be sent. One
+// that could not be sent is tried again after ten minutes.
+bool is_report_due(const NoticeChannel& channel, policyd::TimePoint scheduled,
+                   policyd::TimePoint now);
+
 }  // namespace limits

@@ -21,13 +21,17 @@ using policyd::sql::first_integer;
 // The event writer is behind by a second or two.
 constexpr std::chrono::seconds kWrittenWithin{5};
 
-constexpr std::string_view kByCounter =
-    "ID > ?1 AND ID <= ?2 AND (Kind IN ('near', 'watched') OR Kind = 'refused' AND Module IN "
-    "('Quotas', 'Accounting'))";
+// From which event to which: by ID, or by time.
+constexpr std::string_view kById = "ID > ?1 AND ID <= ?2";
+constexpr std::string_view kByMinute = "Minute >= ?1 AND Minute < ?2";
 
-constexpr std::string_view kIncident =
-    "ID > ?1 AND ID <= ?2 AND (Kind IN ('engine_lost', 'engine_back') OR Kind = 'rules' AND Who IS "
-    "NULL)";
+// Which kinds.
+constexpr std::string_view kOfCounters =
+    "(Kind IN ('near', 'watched') OR Kind = 'refused' AND Module IN ('Quotas', 'Accounting'))";
+constexpr std::string_view kUrgentKinds =
+    "(Kind IN ('engine_lost', 'engine_back') OR Kind = 'rules' AND Who IS NULL)";
+constexpr std::string_view kKindsOfNoMail =
+    "Kind NOT IN ('refused', 'watched', 'let_through', 'near')";
 
 std::int64_t minute_at(TimePoint time) {
   return std::chrono::floor<std::chrono::minutes>(time).time_since_epoch().count();
@@ -57,52 +61,28 @@ std::int64_t told_in(const Tables& tables, const NoticeChannel& since) {
       .value_or(0);
 }
 
-class Reader {
+// Reads what lies between two bounds.
+class NewsReader {
  public:
-  Reader(const Tables& tables, std::int64_t from, std::int64_t upto)
-      : tables_(tables), bounds_{from, upto} {}
+  NewsReader(const Tables& tables, std::string_view where, std::int64_t from, std::int64_t to)
+      : tables_(tables), where_(where), bounds_{from, to} {}
 
-  Result<NoticeNews> read() {
-    news_.upto = bounds_.back();
-    for (auto done : {count(), count_fresh(), read_top("refused", news_.refused.top),
-                      read_top("near", news_.near.top), read_top("watched", news_.watched.top),
-                      read_incidents()}) {
+  Result<NoticeGroups> groups() {
+    NoticeGroups out;
+    for (auto done : {count(out), read_top("refused", out.refused.top),
+                      read_top("near", out.near.top), read_top("watched", out.watched.top)}) {
       if (!done) return tl::unexpected{done.error()};
     }
-    return std::move(news_);
+    return out;
   }
 
- private:
-  using Row = policyd::sql::Statement;
-
-  Result<void> each(const std::string& query, const std::function<void(const Row&)>& take) {
-    std::vector<Value> values;
-    for (const std::int64_t bound : bounds_) values.emplace_back(bound);
-    return tables_.each(query, values, take);
-  }
-
-  NoticeGroup& group(std::string_view kind) {
-    if (kind == "refused") return news_.refused;
-    return kind == "near" ? news_.near : news_.watched;
-  }
-
-  Result<void> count() {
-    return each(fmt::format("SELECT Kind, count(*), sum(Times) FROM (SELECT Kind, sum(Times) AS "
-                            "Times FROM {{p}}limits_events WHERE {} GROUP BY Kind, Module, RowID, "
-                            "TrackKey) GROUP BY Kind",
-                            kByCounter),
-                [&](const Row& row) {
-                  NoticeGroup& of = group(row.text(0));
-                  of.counters = static_cast<std::size_t>(row.integer(1));
-                  of.times = static_cast<std::uint64_t>(row.integer(2));
-                });
-  }
-
-  Result<void> count_fresh() {
-    return each(
+  // Of groups() by ID.
+  Result<std::size_t> fresh() {
+    std::size_t out = 0;
+    auto done = each(
         fmt::format(
             "SELECT count(*) FROM (SELECT Kind, Module, RowID, TrackKey, min(FirstSeen) AS First "
-            "FROM {{p}}limits_events WHERE {} GROUP BY 1, 2, 3, 4) AS fresh "
+            "FROM {{p}}limits_events WHERE {} AND {} GROUP BY 1, 2, 3, 4) AS fresh "
             "LEFT JOIN (SELECT Kind, Module, RowID, TrackKey, max(LastSeen) AS Last FROM "
             "{{p}}limits_events WHERE ID <= ?1 AND Kind IN ('refused', 'near', 'watched') "
             "GROUP BY 1, 2, 3, 4) AS before USING (Kind, Module, RowID, TrackKey) "
@@ -110,8 +90,53 @@ class Reader {
             "LEFT JOIN {{p}}quotas AS q ON q.ID = l.QuotasID "
             "WHERE before.Last IS NULL OR before.Last < fresh.First - 1000 * "
             "max(coalesce(q.Period, 3600), 60)",
-            kByCounter),
-        [&](const Row& row) { news_.fresh = static_cast<std::size_t>(row.integer(0)); });
+            where_, kOfCounters),
+        [&](const Row& row) { out = static_cast<std::size_t>(row.integer(0)); });
+    if (!done) return tl::unexpected{done.error()};
+    return out;
+  }
+
+  Result<NoticeIncidents> incidents(std::string_view kinds) {
+    NoticeIncidents out;
+    auto done =
+        each(fmt::format("SELECT count(*) FROM {{p}}limits_events WHERE {} AND {}", where_, kinds),
+             [&](const Row& row) { out.count = static_cast<std::size_t>(row.integer(0)); });
+    if (!done) return tl::unexpected{done.error()};
+    done = each(
+        fmt::format("SELECT {} FROM {{p}}limits_events WHERE {} AND {} ORDER BY ID DESC LIMIT {}",
+                    policyd::kEventColumns, where_, kinds, kMaxInNotice),
+        [&](const Row& row) {
+          if (auto event = policyd::event_of(row)) {
+            out.latest.insert(out.latest.begin(), std::move(*event));
+          }
+        });
+    if (!done) return tl::unexpected{done.error()};
+    return out;
+  }
+
+ private:
+  using Row = policyd::sql::Statement;
+
+  Result<void> each(const std::string& query, const std::function<void(const Row&)>& take) {
+    std::vector<Value> values;
+    values.reserve(bounds_.size());
+    for (const std::int64_t bound : bounds_) values.emplace_back(bound);
+    return tables_.each(query, values, take);
+  }
+
+  Result<void> count(NoticeGroups& into) {
+    return each(fmt::format("SELECT Kind, count(*), sum(Times) FROM (SELECT Kind, sum(Times) AS "
+                            "Times FROM {{p}}limits_events WHERE {} AND {} GROUP BY Kind, Module, "
+                            "RowID, TrackKey) GROUP BY Kind",
+                            where_, kOfCounters),
+                [&](const Row& row) {
+                  const std::string_view kind = row.text(0);
+                  NoticeGroup& of = kind == "refused" ? into.refused
+                                    : kind == "near"  ? into.near
+                                                      : into.watched;
+                  of.counters = static_cast<std::size_t>(row.integer(1));
+                  of.times = static_cast<std::uint64_t>(row.integer(2));
+                });
   }
 
   Result<void> read_top(std::string_view kind, std::vector<Event>& into) {
@@ -120,32 +145,18 @@ class Reader {
                     "e.LastSeen, g.Sum, e.Client, e.Login, e.Sender, e.Recipient, e.Used, "
                     "e.CounterLimit, e.FreeAt, e.Who, e.Detail FROM (SELECT max(ID) AS Last, "
                     "min(FirstSeen) AS First, sum(Times) AS Sum FROM {{p}}limits_events WHERE {} "
-                    "AND Kind = '{}' GROUP BY Module, RowID, TrackKey ORDER BY Sum DESC, Last DESC "
-                    "LIMIT {}) AS g JOIN {{p}}limits_events AS e ON e.ID = g.Last "
+                    "AND {} AND Kind = '{}' GROUP BY Module, RowID, TrackKey ORDER BY Sum DESC, "
+                    "Last DESC LIMIT {}) AS g JOIN {{p}}limits_events AS e ON e.ID = g.Last "
                     "ORDER BY g.Sum DESC, g.Last DESC",
-                    kByCounter, kind, kMaxInNotice),
+                    where_, kOfCounters, kind, kMaxInNotice),
         [&](const Row& row) {
           if (auto event = policyd::event_of(row)) into.push_back(std::move(*event));
         });
   }
 
-  Result<void> read_incidents() {
-    auto done =
-        each(fmt::format("SELECT count(*) FROM {{p}}limits_events WHERE {}", kIncident),
-             [&](const Row& row) { news_.incidents = static_cast<std::size_t>(row.integer(0)); });
-    if (!done) return done;
-    return each(fmt::format("SELECT {} FROM {{p}}limits_events WHERE {} ORDER BY ID DESC LIMIT {}",
-                            policyd::kEventColumns, kIncident, kMaxInNotice),
-                [&](const Row& row) {
-                  if (auto event = policyd::event_of(row)) {
-                    news_.latest.insert(news_.latest.begin(), std::move(*event));
-                  }
-                });
-  }
-
   const Tables& tables_;
+  std::string_view where_;
   std::vector<std::int64_t> bounds_;
-  NoticeNews news_;
 };
 
 }  // namespace
@@ -158,8 +169,30 @@ std::int64_t last_event_id(const Tables& tables) {
 
 Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& since,
                                     TimePoint now) {
-  if (!tables.has_table("limits_events")) return NoticeNews{};
-  return Reader{tables, told_in(tables, since), last_complete_id(tables, now)}.read();
+  NoticeNews out;
+  if (!tables.has_table("limits_events")) return out;
+  out.upto = last_complete_id(tables, now);
+  NewsReader reader{tables, kById, told_in(tables, since), out.upto};
+  auto groups = reader.groups();
+  if (!groups) return tl::unexpected{groups.error()};
+  const auto fresh = reader.fresh();
+  if (!fresh) return tl::unexpected{fresh.error()};
+  auto incidents = reader.incidents(kUrgentKinds);
+  if (!incidents) return tl::unexpected{incidents.error()};
+  out.groups = std::move(*groups);
+  out.fresh = *fresh;
+  out.incidents = std::move(*incidents);
+  return out;
+}
+
+Result<NoticeGroups> read_groups(const Tables& tables, TimePoint from, TimePoint to) {
+  if (!tables.has_table("limits_events")) return NoticeGroups{};
+  return NewsReader{tables, kByMinute, minute_at(from), minute_at(to)}.groups();
+}
+
+Result<NoticeIncidents> read_incidents(const Tables& tables, TimePoint from, TimePoint to) {
+  if (!tables.has_table("limits_events")) return NoticeIncidents{};
+  return NewsReader{tables, kByMinute, minute_at(from), minute_at(to)}.incidents(kKindsOfNoMail);
 }
 
 }  // namespace limits

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/base/clock.hpp"
@@ -20,19 +22,29 @@ struct NoticeGroup {
   std::vector<policyd::Event> top;
 };
 
+struct NoticeGroups {
+  NoticeGroup refused;  // by limits and Accounting; other modules refuse what they are meant to
+  NoticeGroup near;
+  NoticeGroup watched;
+
+  [[nodiscard]] std::size_t counters() const {
+    return refused.counters + near.counters + watched.counters;
+  }
+};
+
+// Single events, such as a change of rules: how many, and the latest, the earliest of them first.
+struct NoticeIncidents {
+  std::size_t count = 0;
+  std::vector<policyd::Event> latest;
+};
+
 struct NoticeNews {
   std::int64_t upto = 0;  // the ID of the last event that it contains
   std::size_t fresh = 0;  // counters that had no such event within their period before
-  NoticeGroup refused;    // by limits and Accounting; other modules refuse what they are meant to
-  NoticeGroup near;
-  NoticeGroup watched;
-  // The count of the cluster, and rules typed by hand: the latest.
-  std::size_t incidents = 0;
-  std::vector<policyd::Event> latest;
+  NoticeGroups groups;
+  NoticeIncidents incidents;  // the count of the cluster, and rules typed by hand
 
-  [[nodiscard]] bool empty() const {
-    return refused.counters + near.counters + watched.counters + incidents == 0;
-  }
+  [[nodiscard]] bool empty() const { return groups.counters() + incidents.count == 0; }
 };
 
 // How many of each are named.
@@ -44,5 +56,12 @@ Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& s
 
 // What a channel that begins now has been told.
 std::int64_t last_event_id(const Tables& tables);
+
+// Those of the minutes from `from` until `to`; none if there is no table.
+Result<NoticeGroups> read_groups(const Tables& tables, policyd::TimePoint from,
+                                 policyd::TimePoint to);
+// Of all kinds that are no mail's.
+Result<NoticeIncidents> read_incidents(const Tables& tables, policyd::TimePoint from,
+                                       policyd::TimePoint to);
 
 }  // namespace limits

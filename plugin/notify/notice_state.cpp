@@ -36,6 +36,7 @@ NoticeState state_of(const json& from) {
     channel.at = time_of(value.at("at"));
     channel.problem = value.at("problem").get<std::string>();
     channel.on = value.at("on").get<std::map<std::string, std::string>>();
+    channel.reported = time_of(value.at("reported"));
   }
   for (const auto& [name, value] : from.at("conditions").items()) {
     state.conditions[name] = {time_of(value.at("since")).value_or(TimePoint{}),
@@ -73,7 +74,8 @@ policyd::Result<void> write_notice_state(const std::filesystem::path& file,
     channels[name] = {{"told", channel.told},
                       {"at", json_time(channel.at)},
                       {"problem", channel.problem},
-                      {"on", channel.on}};
+                      {"on", channel.on},
+                      {"reported", json_time(channel.reported)}};
   }
   json conditions = json::object();
   for (const auto& [name, condition] : state.conditions) {

@@ -21,6 +21,7 @@ struct NoticeChannel {
   std::optional<policyd::TimePoint> at;   // of the last notice, sent or not
   std::string problem;                    // why that was not sent; empty if it was
   std::map<std::string, std::string> on;  // conditions that it was told have begun, with their text
+  std::optional<policyd::TimePoint> reported;  // the last daily report, or when they began
 
   bool operator==(const NoticeChannel&) const = default;
 };

@@ -9,8 +9,9 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shlex
-import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "conformance"))
 
-from daemon_case import DaemonTest, eventually, insert, last, policy, quota  # noqa: E402
+from daemon_case import SANITIZED, DaemonTest, eventually, insert, last, policy, quota  # noqa: E402
 from replay_test import libfaketime  # noqa: E402
 
 SENDMAIL = """#!/bin/sh
@@ -54,8 +55,15 @@ class Case(DaemonTest):
         path.chmod(0o755)
         return path
 
-    def say(self, *words, later=0, status=0):
+    def say(self, *words, later=0, status=0, memory=None):
         """`notify` as it is run `later` seconds from now; by the timer as the daemon's user."""
+
+        def begin():
+            if memory:
+                resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+            if later:
+                self.become_owner()
+
         environment = {**os.environ, "ZEXTRAS_HOME": str(self.daemon.folder)}
         if later:
             environment |= {"LD_PRELOAD": libfaketime(), "FAKETIME": f"{later:+d}",
@@ -63,7 +71,7 @@ class Case(DaemonTest):
                             "DONT_FAKE_MONOTONIC": "1"}
         done = subprocess.run([self.daemon.programs / "carbonio-limits", "notify", *words],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-                              env=environment, preexec_fn=self.become_owner if later else None)
+                              env=environment, preexec_fn=begin)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         if status:
             self.assertEqual((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
@@ -76,10 +84,10 @@ class Case(DaemonTest):
             os.setgid(owner.st_gid)
             os.setuid(owner.st_uid)
 
-    def due(self, later, mails=0, status=0):
+    def due(self, later, mails=0, **more):
         """What one run sends."""
         before = set(self.box.glob("mail.*"))
-        out = self.say("--due", later=later, status=status)
+        out = self.say("--due", later=later, **more)
         fresh = sorted(set(self.box.glob("mail.*")) - before)
         self.assertEqual(len(fresh), mails, [path.read_text() for path in fresh])
         return self.parse(fresh[0]) if mails else out
@@ -147,6 +155,15 @@ class SwitchedOnAndOff(Case):
         self.refuse("bob@example.org")
         self.due(2 * MINUTE)
 
+    def test_that_nothing_runs_it_is_shown(self):
+        self.switch_on()
+        self.assertNotIn("Nothing has run", self.say())
+        hour_ago = time.time() - HOUR
+        os.utime(self.state, (hour_ago, hour_ago))
+        self.assertIn("Nothing has run 'carbonio-limits notify --due' since ", self.say())
+        self.due(0)
+        self.assertNotIn("Nothing has run", self.say())
+
     def test_refuses_what_is_no_address(self):
         for address in ("", "anna", "a@b@", "a b@example.org", "a@example.org\nBcc: x@example.org",
                         "-t@example.org", "a,b@example.org", "<a@example.org>", "a@exa mple.org",
@@ -159,7 +176,13 @@ class SwitchedOnAndOff(Case):
         for program in ("", "relative", "/x\ny", "/" + "x" * 1024):
             with self.subTest(program=program):
                 self.assertIn("not a valid program: '", self.say("--command", program, status=1))
+        for time_of_day in ("", "7", "24:00", "07:60", "07:00:00", "morning", "7:00"):
+            with self.subTest(time=time_of_day):
+                self.assertIn("not a valid time of day: '",
+                              self.say("--to", "a@example.org", "--report", time_of_day, status=1))
+        self.assertIn("no one to send a report to", self.say("--report", "07:00", status=1))
         self.assertIn("use only one of", self.say("--off", "--due", status=1))
+        self.assertIn("use only one of", self.say("--off", "--report", "07:00", status=1))
         self.assertFalse(self.own_config.exists())
         self.assertFalse(self.state.exists())
 
@@ -236,6 +259,22 @@ class Digest(Case):
         self.due(3 * MINUTE)
         self.due(2 * HOUR)
 
+    def test_a_real_flood_is_one_mail_in_bounded_memory(self):
+        self.daemon.sql(policy() + quota(1, "MessageCumulativeSize", period=3600))
+        self.wait_for_rules(self.daemon)
+        self.switch_on()
+        with self.daemon.connect() as connection:
+            for block in range(100):
+                numbers = range(block * 100, block * 100 + 100)
+                connection.send(b"".join(self.request(sender=f"u{n}@example.org") for n in numbers))
+                self.assertEqual({connection.answer() for _ in numbers}, {"DEFER later"})
+        self.assertTrue(eventually(lambda: self.daemon.query(
+            "SELECT count(*) FROM limits_events")[0][0] >= 5000))
+        mail = self.due(2 * MINUTE, mails=1, memory=None if SANITIZED else 256 << 20)
+        self.assertRegex(mail["Subject"], r"@example\.org and \d{4} more refused")
+        self.assertLess(len(mail.as_bytes()), 50_000)
+        self.due(3 * MINUTE)
+
     def test_names_of_strangers_neither_break_lines_nor_become_markup(self):
         self.switch_on()
         name = "<script>alert(1)</script>\r\nBcc: x@example.org\x1b[31m\u202e&\"@example.org"
@@ -310,6 +349,118 @@ class Digest(Case):
                 self.due(2 * MINUTE)
 
 
+class Report(Case):
+    def setUp(self):
+        super().setUp()
+        self.now = int(time.time())
+        self.at = time.strftime("%H:%M", time.localtime(self.now + HOUR))
+
+    def report(self, later):
+        mail = self.due(later, mails=1)
+        self.assertIn("daily report", mail["Subject"])
+        return self.text_of(mail)
+
+    def send_message(self, number, before, **columns):
+        """As session_tracking has it, `before` seconds before now."""
+        self.daemon.sql(insert("session_tracking", Instance=f"m{number}", QueueID="4bX",
+                               UnixTimestamp=self.now - before, Sender="anna@example.org",
+                               SASLUsername="", Size=1, **columns))
+
+    def switch_report_on(self):
+        self.switch_on()
+        self.assertIn(f"A report goes to admin@example.com each day at {self.at}.",
+                      self.say("--report", self.at))
+        self.assertIn(f"and a report each day at {self.at}.", self.say())
+
+    def test_it_comes_once_a_day_whatever_notices_do(self):
+        self.switch_report_on()
+        self.assertEqual(len(list(self.box.glob("mail.*"))), 2)  # both to try
+        self.refuse()
+        self.due(50 * MINUTE, mails=1)
+        self.assertIn("anna@example.org: refused once", self.report(HOUR + MINUTE))
+        self.due(HOUR + 2 * MINUTE)
+        self.due(DAY)
+        self.report(DAY + HOUR + MINUTE)
+        self.report(5 * DAY)  # the host was down: that of the last day
+        self.due(5 * DAY + MINUTE)
+        self.assertIn("The daily report is off", self.say("--report", "off"))
+        self.due(7 * DAY)
+
+    def test_one_that_was_not_sent_is_tried_again(self):
+        self.switch_report_on()
+        sendmail = self.daemon.folder / "common/sbin/sendmail"
+        works = sendmail.read_text()
+        sendmail.write_text("#!/bin/sh\nexit 75\n")
+        self.assertIn("failed with status 75", self.due(HOUR + MINUTE, status=2))
+        sendmail.write_text(works)
+        self.due(HOUR + 5 * MINUTE)
+        self.report(HOUR + 12 * MINUTE)
+        self.due(HOUR + 30 * MINUTE)
+
+    def test_a_clock_that_was_set_back(self):
+        self.switch_report_on()
+        self.report(5 * DAY + HOUR + MINUTE)
+        self.due(MINUTE)
+        self.report(HOUR + MINUTE)
+
+    def test_figures_stand_beside_those_of_the_week_before(self):
+        self.daemon.command("hook", "domain-created", "example.org")
+        self.switch_report_on()
+        week = 7 * DAY
+        for number in range(5):
+            self.send_message(number, number * MINUTE)
+        self.send_message(5, week + HOUR)
+        self.send_message(6, week + 2 * HOUR)
+        self.send_message(7, 2 * DAY)  # of neither day
+        self.send_message(8, 10 * DAY)
+        self.daemon.sql(insert("session_tracking", Instance="x", QueueID="4bY", Size=1,
+                               UnixTimestamp=self.now, Sender="x@example.net", SASLUsername="") +
+                        insert("session_tracking", Instance="y", QueueID="4bZ", Size=1,
+                               UnixTimestamp=self.now, Sender="x@example.net", SASLUsername="carl"))
+        self.refuse()
+        self.put_event(Kind="near", TrackKey="Sender:emil@example.org", Used=8, CounterLimit=10)
+        old = (self.now - week) * 1000
+        self.put_event(TrackKey="Sender:old@example.org", Minute=old // 60000, FirstSeen=old,
+                       LastSeen=old, Times=4)
+        older = old - 2 * DAY * 1000
+        self.put_event(Kind="rules", TrackKey="", Minute=older // 60000, FirstSeen=older,
+                       LastSeen=older)
+        self.due(2 * MINUTE, mails=1)
+        text = self.report(HOUR + MINUTE)
+        flat = " ".join(text.split())
+        self.assertIn("users of this server sent 6 messages (a week before: 2).", flat)
+        self.assertIn("Refused: 1 counter, once (a week before: 1 counter, 4 times)", flat)
+        self.assertIn("Nearly used up: 1 counter, once (a week before: none)", flat)
+        self.assertIn("anna@example.org: 5 messages (a week before: 2)", flat)
+        self.assertIn("carl: 1 message (a week before: 0)", flat)
+        self.assertNotIn("x@example.net", text)
+        self.assertRegex(flat, r"changed the limits \(carbonio-limits hook domain-created example.org\)")
+        self.assertLessEqual(max(map(len, text.splitlines())), 72, text)
+
+    def test_it_has_what_doctor_finds(self):
+        self.daemon.sql("UPDATE quotas SET Track = 'Nonsense';")
+        self.wait_for_rules(self.daemon)
+        self.wait_for_hand()
+        self.switch_report_on()
+        found = json.loads(self.daemon.command("doctor", "--json", check=False).stdout)["findings"]
+        track = next(each for each in found if each["state"] == "wrong" and "Nonsense" in each["what"])
+        text = self.report(HOUR + MINUTE)
+        self.assertRegex(text, r"(?m)^Wrong now: doctor finds \d+ problems?\n")
+        self.assertIn(f"{track['what']}; {track['why']}.", " ".join(text.split()))
+        self.assertIn("    fixes it:\n", text)
+
+    def test_a_program_gets_it_as_json(self):
+        program = self.program("take", f"#!/bin/sh\ncat >{self.box}/taken\n")
+        self.say("--command", str(program), "--report", self.at)
+        told = json.loads((self.box / "taken").read_text())
+        self.assertEqual((told["type"], told["to"] - told["from"]), ("report", DAY))
+        self.due(HOUR + MINUTE)
+        told = json.loads((self.box / "taken").read_text())
+        self.assertEqual((told["type"], told["messages_week_before"]), ("report", None))
+        for key in ("refused", "near", "watched", "senders", "changes", "problems", "messages"):
+            self.assertIn(key, told)
+
+
 class Conditions(Case):
     def test_a_daemon_that_is_down_is_told_and_that_it_is_back(self):
         self.switch_on()
@@ -330,6 +481,38 @@ class Conditions(Case):
         self.wait_for_hand()
         self.due(2 * MINUTE, mails=1)  # rules changed by hand
         self.assertIn("ALL MAIL", self.text_of(self.due(13 * MINUTE, mails=1)))
+
+    def test_database_trouble_is_told_and_its_end(self):
+        self.switch_on()
+
+        def trouble():
+            return json.loads(self.daemon.status_file.read_text())["trouble"]
+
+        held = sqlite3.connect(self.daemon.database, isolation_level=None)
+        self.addCleanup(held.close)
+        held.execute("BEGIN IMMEDIATE")
+        self.daemon.ask(sender="anna@example.org")
+        self.assertTrue(eventually(trouble))
+        self.due(2 * MINUTE)  # may be over soon
+        mail = self.due(3 * MINUTE, mails=1)
+        self.assertIn("Database trouble", mail["Subject"])
+        self.assertIn("'carbonio-limits doctor' shows what fixes it", " ".join(self.text_of(mail).split()))
+        held.execute("ROLLBACK")
+        self.assertTrue(eventually(lambda: trouble() is None))
+        self.assertIn("No longer so\n\n  Database trouble", self.text_of(self.due(14 * MINUTE, mails=1)))
+
+    def test_a_cluster_that_is_lost_and_back(self):
+        self.switch_on()
+        of_the_host = {"Module": "Core", "RowID": 0, "TrackKey": "", "Verdict": ""}
+        self.put_event(Kind="engine_lost", Detail="10.0.0.5: timed out", **of_the_host)
+        text = self.text_of(self.due(0, mails=1))
+        self.assertIn("this host no longer shares its limits with the others (10.0.0.5: timed out).",
+                      " ".join(text.split()))
+        self.assertIn("      carbonio-limits cluster status\n", text)
+        self.put_event(Kind="engine_back", **of_the_host)
+        self.due(MINUTE)
+        text = self.text_of(self.due(11 * MINUTE, mails=1))
+        self.assertIn("shares its limits with the others again", text)
 
     def test_postfix_that_asks_nobody(self):
         self.program("common/sbin/postconf", """#!/bin/sh
@@ -366,6 +549,7 @@ class Failures(Case):
         self.switch_on()
         program = self.program("hang", "#!/bin/sh\nexec sleep 600\n")
         self.own_config.write_text(self.own_config.read_text() + f"command={program}\n")
+        self.due(0)  # the program gets what happens from now on
         self.refuse()
         begun = time.monotonic()
         self.assertIn("hang: timed out after 20 s; killed", self.due_with_mail())
@@ -380,15 +564,56 @@ class Failures(Case):
     def test_a_program_gets_json(self):
         program = self.program("take", f"#!/bin/sh\ncat >{self.box}/$1.json\n")
         self.say("--command", f"{program} first")
-        self.assertEqual(json.loads((self.box / "first.json").read_text())["refused"]["counters"], 0)
+        self.assertEqual(json.loads((self.box / "first.json").read_text())["type"], "try")
         self.refuse()
         self.due(2 * MINUTE)
         told = json.loads((self.box / "first.json").read_text())
-        self.assertEqual(told["refused"]["counters"], 1)
+        self.assertEqual((told["type"], told["refused"]["counters"]), ("notice", 1))
         self.assertEqual(told["refused"]["top"][0]["who"], "anna@example.org")
         self.assertIn("anna@example.org", told["text"])
         self.say("--off")
         self.assertNotIn("command", self.own_config.read_text())
+
+    def test_a_program_beside_mail_gets_what_happens_from_then_on(self):
+        self.switch_on()
+        self.refuse()
+        program = self.program("take", f"#!/bin/sh\ncat >{self.box}/taken\n")
+        self.assertIn("admin@example.com and the program", self.say("--command", str(program)))
+        self.assertIn("to=admin@example.com\n", self.own_config.read_text())
+        (self.box / "taken").unlink()
+        self.due(2 * MINUTE, mails=1)
+        self.assertFalse((self.box / "taken").exists())
+        self.refuse("bob@example.org")
+        self.due(3 * MINUTE)
+        self.assertEqual(json.loads((self.box / "taken").read_text())["refused"]["counters"], 1)
+
+    def test_a_program_that_prints_much_or_dies(self):
+        for text, why in (("yes | head -c 10000000", "take: produced more than 65536 bytes of output; killed"),
+                          ("kill -9 $$", "take failed with status 137"),
+                          ("printf '\\033[31mno\\n\\n' >&2; exit 3", r"take failed with status 3: \x1b[31mno")):
+            with self.subTest(text=text):
+                program = self.program("take", f"#!/bin/sh\n{text}\n")
+                self.assertIn(why, self.say("--command", str(program), status=2))
+
+    def test_a_file_of_notices_that_cannot_be_written(self):
+        """What is not remembered as told would be told each minute."""
+        self.switch_on()
+        self.refuse()
+        folder = self.state.parent
+        folder.chmod(0o555)
+        self.addCleanup(folder.chmod, 0o755)
+        self.assertIn("cannot write", self.due(2 * MINUTE, status=2))
+        folder.chmod(0o755)
+        self.due(2 * MINUTE, mails=1)
+
+    def test_without_configuration_nothing_is_told_and_nothing_forgotten(self):
+        self.switch_on()
+        self.refuse()
+        kept = self.own_config.read_text()
+        self.own_config.write_text("[notify]\nto=nonsense\n")
+        self.due(2 * MINUTE)
+        self.own_config.write_text(kept)
+        self.due(3 * MINUTE, mails=1)
 
     def test_two_runs_at_a_time_are_one(self):
         self.switch_on()

@@ -173,6 +173,8 @@ INSTANTIATE_TEST_SUITE_P(
               HOLDS((c.notify_to == std::vector<std::string>{"a@example.org", "b+c@d.example"}))},
         Value{"NotifyCommand", "[notify]\ncommand=/bin/tell it\n",
               HOLDS(c.notify_command == "/bin/tell it")},
+        Value{"NotifyReport", "[notify]\nreport=23:59\n", HOLDS(c.notify_report == "23:59")},
+        Value{"NotifyNoReport", "[notify]\nreport=\n", HOLDS(c.notify_report.empty())},
         Value{"NotifySendmail", "[notify]\nsendmail=/bin/sendmail\n",
               HOLDS(c.notify_sendmail == "/bin/sendmail")},
         Value{"ClusterPrefix", "[cluster]\nprefix=mail/\n", HOLDS(c.cluster_prefix == "mail/")},
@@ -324,6 +326,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"NotifyToMany", "[notify]\nto=a@b a@b a@b a@b a@b a@b a@b a@b a@b a@b x@y\n",
                 "2: not a valid to in [notify]: 'x@y'; allowed: up to 10 mail addresses, separated "
                 "by blanks"},
+        Refused{"NotifyReport", "[notify]\nreport=24:00\n",
+                "2: not a valid report in [notify]: '24:00'; allowed: a time of day, such as "
+                "07:00"},
         Refused{"NotifyCommand", "[notify]\ncommand=tell it\n",
                 "2: not a valid command in [notify]: 'tell it'; allowed: an absolute path, and "
                 "words for it"},
@@ -335,6 +340,15 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Config, ReportsNameAndLineOfOurFile) {
   EXPECT_EQ(error_of("", "[Quotas]\n\nalgorithm=x\n").substr(0, 29),
             "carbonio-limits.conf:3: not a");
+}
+
+TEST(Config, TakesOnlyTimesOfDayForReports) {
+  for (const char* value : {"00:00", "07:00", "23:59"}) {
+    EXPECT_EQ(error_of("[notify]\nreport=" + std::string{value} + "\n"), "") << value;
+  }
+  for (const char* value : {"7:00", "07:60", "-1:00", "07:0", "07.00", "07:00:00", "0 :00", "x"}) {
+    EXPECT_NE(error_of("[notify]\nreport=" + std::string{value} + "\n"), "") << value;
+  }
 }
 
 TEST(Config, BoundsSessions) {

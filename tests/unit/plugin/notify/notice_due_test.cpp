@@ -18,7 +18,7 @@ constexpr seconds kEvery{3600};
 
 Notice of_refusals(std::size_t counters, std::size_t fresh) {
   Notice notice;
-  notice.news.refused.counters = counters;
+  notice.news.groups.refused.counters = counters;
   notice.news.fresh = fresh;
   return notice;
 }
@@ -57,7 +57,7 @@ TEST(NoticeDue, LetsTroubleWaitTenMinutesAtMost) {
   over.ended = {"x"};
   EXPECT_TRUE(is_due(over, told_at(kNow - minutes{10}), kEvery, kNow));
   Notice incident;
-  incident.news.incidents = 1;
+  incident.news.incidents.count = 1;
   EXPECT_TRUE(is_due(incident, told_at(kNow - minutes{10}), kEvery, kNow));
 }
 
@@ -86,6 +86,21 @@ TEST(NoticeDue, TellsAConditionWhenItBeginsAndWhenItEnds) {
   channel.on = {{"a", "A"}};
   EXPECT_TRUE(notice_for(channel, {}, {{"a", "A again"}}).begun.empty());
   EXPECT_EQ(notice_for(channel, {}, {}).ended, std::vector<std::string>{"A"});
+}
+
+TEST(NoticeDue, ReportsOnceADay) {
+  NoticeChannel channel;
+  channel.reported = kNow - hours{20};
+  EXPECT_TRUE(is_report_due(channel, kNow - minutes{1}, kNow));
+  EXPECT_FALSE(is_report_due(channel, kNow - hours{20}, kNow));
+  channel.at = kNow - minutes{1};  // a notice does not delay it
+  EXPECT_TRUE(is_report_due(channel, kNow, kNow));
+  channel.problem = "queue file write error";
+  EXPECT_FALSE(is_report_due(channel, kNow, kNow));
+  channel.at = kNow - minutes{10};
+  EXPECT_TRUE(is_report_due(channel, kNow, kNow));
+  channel.at = kNow + hours{1};  // the clock was set back
+  EXPECT_TRUE(is_report_due(channel, kNow, kNow));
 }
 
 }  // namespace

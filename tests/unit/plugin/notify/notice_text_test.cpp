@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "plugin/notify/notice_mail.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -24,7 +25,7 @@ Notice refused(const std::string& key, const std::string& client = "") {
   event.client = client;
   event.first = event.last = kNow;
   event.times = 57;
-  notice.news.refused = {1, 57, {event}};
+  notice.news.groups.refused = {1, 57, {event}};
   return notice;
 }
 

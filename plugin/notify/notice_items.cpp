@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/notify/notice_items.hpp"
+
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "daemon/base/printable.hpp"
+#include "daemon/base/shell_words.hpp"
+#include "plugin/events/refusals.hpp"
+#include "plugin/events/since.hpp"
+#include "plugin/limit/target.hpp"
+#include "plugin/limit_text/limit_line.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/track_key.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::Event;
+using policyd::EventKind;
+using policyd::TimePoint;
+
+const StoredLimit* limit_with_row(const AllLimits& all, const Event& event) {
+  if (event.module != "Quotas") return nullptr;
+  for (const StoredLimit& limit : all.limits) {
+    for (const StoredRate& rate : limit.rates) {
+      if (rate.limit_id == event.row_id) return &limit;
+    }
+  }
+  return nullptr;
+}
+
+// "limit 3 (everyone: 100/h per user, defer)"
+std::string limit_words(const AllLimits& all, const Event& event) {
+  const StoredLimit* limit = limit_with_row(all, event);
+  std::string name = refused_by(all, event);
+  return limit == nullptr ? name : fmt::format("{} ({})", name, escaped(describe(*limit)));
+}
+
+// What stands between the counter's kind and its end: "anna@example.org".
+std::optional<std::string> name_in(std::string_view key, std::string_view kind) {
+  if (!key.starts_with(kind)) return std::nullopt;
+  return std::string{key.substr(kind.size())};
+}
+
+// How nearly all mail of the same sender is refused (no limit lets nothing through), from wherever
+// the limit that refused it counts. Nothing for counters that others share, and for names that
+// 'send' does not take.
+std::string blocking_command(const Event& event, const StoredLimit* limit) {
+  const auto made = [](const char* option, std::string_view name, const char* more = "") {
+    return fmt::format("carbonio-limits send 1/30day {} {}{} --verdict reject", option,
+                       policyd::shell_word(name), more);
+  };
+  if (const auto sender = name_in(event.track_key, "Sender:")) {
+    if (!parse_user(*sender) || sender->front() == '-') return {};
+    const bool anywhere =
+        limit != nullptr && limit->what.target &&
+        (limit->what.target->who == Who::anyone || limit->what.target->from_anywhere);
+    return made("--user", *sender, anywhere ? " --anyone" : "");
+  }
+  if (const auto login = name_in(event.track_key, "SASLUsername:")) {
+    return !parse_login(*login) || login->front() == '-' ? "" : made("--login", *login);
+  }
+  if (name_in(event.track_key, "SenderIP:")) return made("--client", key_text(event.track_key));
+  return {};
+}
+
+// How the counter is cleared: of a limit only, since Accounting's counters are not ours to clear.
+std::string freeing_command(const Event& event, const StoredLimit* limit) {
+  if (limit == nullptr || !policyd::is_printable(event.track_key)) return {};
+  if (event.track_key == kSharedKey) {
+    return fmt::format("carbonio-limits reset --limit {}", limit->id);
+  }
+  const std::string name = key_text(event.track_key);
+  if (name.empty() || name.front() == '-' || name == event.track_key) return {};
+  return fmt::format("carbonio-limits reset {} --limit {}", policyd::shell_word(name), limit->id);
+}
+
+void add_command(NoticeItem& item, std::string_view label, const std::string& command) {
+  // What cannot be typed is not offered.
+  if (!command.empty() && policyd::is_printable(command)) {
+    item.commands.emplace_back(label, command);
+  }
+}
+
+std::string span_words(const Event& event, TimePoint now) {
+  const std::string first = short_time_text(event.first, now);
+  const std::string last = short_time_text(event.last, now);
+  return first == last ? "at " + first : fmt::format("{} to {}", first, last);
+}
+
+// "root on pts/0 paused the limits", or if it is not known who "the limits were paused".
+std::string done_words(const Event& event, std::string_view did, std::string_view was_done) {
+  return event.who.empty() ? std::string{was_done} : fmt::format("{} {}", escaped(event.who), did);
+}
+
+std::string incident_words(const Event& event, const AllLimits& all) {
+  switch (event.kind) {
+    case EventKind::rules:
+      return done_words(event, "changed the limits", "the limits were changed");
+    case EventKind::reset: {
+      const std::string what = event.track_key.empty()
+                                   ? fmt::format("all counters of {}", refused_by(all, event))
+                                   : fmt::format("the counter of {}, {}", key_text(event.track_key),
+                                                 refused_by(all, event));
+      return done_words(event, "cleared " + what, what + " was cleared");
+    }
+    case EventKind::paused:
+      return done_words(event, "paused the limits", "the limits were paused");
+    case EventKind::resumed:
+      return done_words(event, "ended the pause", "the pause of the limits ended");
+    case EventKind::trouble:
+      return event.module == "Core" ? "database trouble" : "trouble";
+    case EventKind::recovered:
+      return "the database trouble is over";
+    case EventKind::engine_lost:
+      return "this host no longer shares its limits with the others";
+    case EventKind::engine_back:
+      return "this host shares its limits with the others again";
+    default: {
+      const std::string what = key_text(event.track_key);
+      const std::string_view kind = policyd::name_of(event.kind);
+      return done_words(event, fmt::format("{} {}", kind, what), fmt::format("{}: {}", kind, what));
+    }
+  }
+}
+
+}  // namespace
+
+std::string times_words(std::uint64_t times) {
+  return times == 1 ? "once" : times == 2 ? "twice" : fmt::format("{} times", times);
+}
+
+NoticeItem refused_item(const Event& event, const AllLimits& all, TimePoint now) {
+  const StoredLimit* limit = limit_with_row(all, event);
+  NoticeItem item;
+  item.text = fmt::format("{}: refused {}, {}, by {}", refused_who(event), times_words(event.times),
+                          span_words(event, now), limit_words(all, event));
+  if (!event.client.empty()) {
+    item.text += fmt::format(", the last time from {}", escaped(event.client));
+  }
+  if (!event.login.empty() && event.track_key != "SASLUsername:" + event.login) {
+    item.text += fmt::format(" as {}", escaped(event.login));
+  }
+  item.text += '.';
+  if (event.free_at && *event.free_at > now) {
+    item.text += fmt::format(" Free {}.", wait_text(event.free_at, now, true));
+  }
+  add_command(item, "clears the counter", freeing_command(event, limit));
+  add_command(item, "stops the sender, but for one mail in 30 days",
+              blocking_command(event, limit));
+  return item;
+}
+
+NoticeItem near_item(const Event& event, const AllLimits& all, TimePoint now) {
+  NoticeItem item;
+  item.text = fmt::format("{}: ", refused_who(event));
+  if (event.used && event.limit) {
+    item.text += fmt::format("{:g} of {:g} used, ", *event.used, *event.limit);
+  }
+  item.text += fmt::format("{}, of {}.", span_words(event, now), limit_words(all, event));
+  add_command(item, "clears the counter", freeing_command(event, limit_with_row(all, event)));
+  return item;
+}
+
+NoticeItem watched_item(const Event& event, const AllLimits& all, TimePoint now) {
+  return {fmt::format("{}: {}, {}, by {}.", refused_who(event), times_words(event.times),
+                      span_words(event, now), limit_words(all, event)),
+          {}};
+}
+
+NoticeItem incident_item(const Event& event, const AllLimits& all, TimePoint now) {
+  NoticeItem item{
+      fmt::format("{}  {}", short_time_text(event.first, now), incident_words(event, all)), {}};
+  if (!event.detail.empty()) item.text += fmt::format(" ({})", escaped(event.detail));
+  item.text += '.';
+  if (event.kind == EventKind::rules) add_command(item, "shows them", "carbonio-limits list");
+  if (event.kind == EventKind::engine_lost) {
+    add_command(item, "shows more", "carbonio-limits cluster status");
+  }
+  return item;
+}
+
+}  // namespace limits

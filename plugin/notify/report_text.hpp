@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What the daily report says, for people and for programs. Pure, but for the local time zone.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "daemon/base/clock.hpp"
+#include "plugin/notify/notice_text.hpp"
+#include "plugin/notify/report.hpp"
+#include "plugin/rows/read_limits.hpp"
+
+namespace limits {
+
+// If there is nothing to tell, one line.
+NoticeText describe(const DailyReport& report, const AllLimits& all, const std::string& host,
+                    policyd::TimePoint now);
+void add_json(nlohmann::json& out, const DailyReport& report, const AllLimits& all);
+
+}  // namespace limits
