@@ -195,7 +195,7 @@ std::string describe(const WantedLimit& limit) {
                      from.empty() ? "" : " from " + join_with_and(from),
                      except.empty() ? "" : ", except " + join_with_and(except),
                      limit.verdict ? words_for(*limit.verdict).consequence
-                                   : "more is let through (verdict none only monitors)",
+                                   : "more is let through, since verdict none only monitors",
                      limit.enabled ? "" : "; currently switched off");
 }
 

@@ -301,8 +301,7 @@ class Digest(Case):
         self.assertLessEqual(max(map(len, text.splitlines())), 72, text)
 
     def test_near_and_watched(self):
-        self.daemon.sql(policy() + quota(1, track="Recipient:user@domain", period=3600,
-                                         verdict=None))
+        self.daemon.command("receive", "1/h", "--verdict", "none")
         self.wait_for_rules(self.daemon)
         self.switch_on()
         for _ in range(2):
@@ -313,6 +312,8 @@ class Digest(Case):
         text = self.text_of(self.due(2 * MINUTE, mails=1))
         self.assertRegex(text, r"Nearly used up\n\n  emil@example\.org: 8 of 10 used")
         self.assertRegex(text, r"Beyond limits that only watch\n\n  dora@example\.com: once")
+        self.assertIn("verdict none only monitors", " ".join(text.split()))
+        self.assertNotRegex(text, r"\([^)]*\(")
 
     def test_limits_that_were_changed_by_hand(self):
         self.switch_on()
