@@ -72,6 +72,7 @@ struct Config {
   std::filesystem::path notify_sendmail;    // empty: Carbonio's, or the system's
   std::chrono::seconds notify_every{3600};  // at most one notice in this time
   std::string notify_report;                // "07:00": when the daily report comes; empty: never
+  bool notify_report_always = true;         // also if there is nothing to tell
 
   // [metrics]: for Prometheus; below Carbonio's folder unless absolute; empty: none
   std::filesystem::path metrics_file = "zmstat/prometheus/carbonio-limits.prom";

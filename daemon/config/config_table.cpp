@@ -317,6 +317,7 @@ constexpr std::array kKeys = {
     ConfigKey{"notify", "sendmail", "", "", kMayBeEmpty, File{&Draft::notify_sendmail}},
     ConfigKey{"notify", "every", "3600", "s", kNotEmpty, Seconds{&Draft::notify_every, 60, kDaySeconds}},
     ConfigKey{"notify", "report", "", "", kMayBeEmpty, kNotifyReport},
+    ConfigKey{"notify", "report_always", "1", "", kNotEmpty, Flag{&Draft::notify_report_always}},
     ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
 };
 // clang-format on

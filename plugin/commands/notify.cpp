@@ -319,7 +319,7 @@ const Command kNotify = {
     "are limits that were changed by hand.\n"
     "--report adds a mail a day: what doctor finds, what was refused, nearly used up or watched, "
     "and who sent most, beside the same day a week before, and who changed what. If there is "
-    "nothing to tell, it is one line.\n"
+    "nothing to tell, it is one line, or is not sent ([notify] report_always).\n"
     "Mail goes by the local sendmail program, which no limit counts; with --command a program gets "
     "each notice as JSON on standard input, instead or as well. Both have 20 seconds; what cannot "
     "be sent is tried again with the next notice. Without an option: shows whom notices go to, and "

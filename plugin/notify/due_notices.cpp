@@ -206,6 +206,10 @@ class Run {
     if (!*report_) return;  // a database in trouble is told by notices
     if (!problems_) problems_ = find_problems_();
     (*report_)->problems = *problems_;
+    if (!daemon_.config.notify_report_always && is_all_well(**report_)) {
+      known.reported = context_.now;
+      return;
+    }
     const NoticeText text = describe(**report_, all_, host_, context_.now);
     nlohmann::json json = json_of(text, "report", host_, context_.now);
     add_json(json, **report_, all_);

@@ -62,10 +62,6 @@ void add_senders(NoticeText& out, const DailyReport& report) {
   out.sections.push_back(std::move(section));
 }
 
-bool is_all_well(const DailyReport& report) {
-  return report.groups.counters() + report.changes.count + report.problems.size() == 0;
-}
-
 std::string report_subject(const DailyReport& report) {
   if (is_all_well(report)) return "daily report: all well";
   std::string out = "daily report: ";
@@ -76,6 +72,10 @@ std::string report_subject(const DailyReport& report) {
 }
 
 }  // namespace
+
+bool is_all_well(const DailyReport& report) {
+  return report.groups.counters() + report.changes.count + report.problems.size() == 0;
+}
 
 NoticeText describe(const DailyReport& report, const AllLimits& all, const std::string& host,
                     TimePoint now) {

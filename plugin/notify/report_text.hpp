@@ -12,7 +12,10 @@
 
 namespace limits {
 
-// If there is nothing to tell, one line.
+// No limit reached, nothing changed, and nothing wrong.
+bool is_all_well(const DailyReport& report);
+
+// If all is well, one line.
 NoticeText describe(const DailyReport& report, const AllLimits& all, const std::string& host,
                     policyd::TimePoint now);
 void add_json(nlohmann::json& out, const DailyReport& report, const AllLimits& all);

@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "conformance"))
 
 from daemon_case import SANITIZED, DaemonTest, eventually, insert, last, policy, quota  # noqa: E402
+from doctor_test import OWN_GROUPS  # noqa: E402
 from replay_test import libfaketime  # noqa: E402
 
 SENDMAIL = """#!/bin/sh
@@ -386,6 +387,22 @@ class Report(Case):
         self.due(5 * DAY + MINUTE)
         self.assertIn("The daily report is off", self.say("--report", "off"))
         self.due(7 * DAY)
+
+    def test_a_day_without_anything_to_tell_is_one_line_or_nothing(self):
+        # A daemon, and a Postfix, in order: what doctor finds would be told.
+        self.program("common/sbin/postconf", "#!/bin/sh\nexit 1\n")
+        self.daemon.sql(OWN_GROUPS)
+        self.wait_for_rules(self.daemon)
+        self.switch_report_on()
+        self.daemon.sql("DELETE FROM limits_events;")
+        text = self.report(HOUR + MINUTE)
+        self.assertRegex(text, r"^The day until \d\d:\d\d: 0 messages, no limit reached, nothing wrong\.\n$")
+        self.own_config.write_text(self.own_config.read_text() + "report_always=0\n")
+        self.due(DAY + HOUR + MINUTE)
+        self.put_event(Minute=int(time.time() + DAY) // 60, TrackKey="Sender:anna@example.org",
+                       FirstSeen=int((time.time() + DAY) * 1000), LastSeen=int((time.time() + DAY) * 1000))
+        self.due(DAY + 2 * HOUR, mails=1)
+        self.assertIn("anna@example.org: refused once", self.report(2 * DAY + HOUR + MINUTE))
 
     def test_one_that_was_not_sent_is_tried_again(self):
         self.switch_report_on()

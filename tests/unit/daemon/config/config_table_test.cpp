@@ -175,6 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
               HOLDS(c.notify_command == "/bin/tell it")},
         Value{"NotifyReport", "[notify]\nreport=23:59\n", HOLDS(c.notify_report == "23:59")},
         Value{"NotifyNoReport", "[notify]\nreport=\n", HOLDS(c.notify_report.empty())},
+        Value{"NotifyReportAlways", "[notify]\nreport_always=0\n", HOLDS(!c.notify_report_always)},
         Value{"NotifySendmail", "[notify]\nsendmail=/bin/sendmail\n",
               HOLDS(c.notify_sendmail == "/bin/sendmail")},
         Value{"ClusterPrefix", "[cluster]\nprefix=mail/\n", HOLDS(c.cluster_prefix == "mail/")},
