@@ -121,10 +121,9 @@ const Command kDoctor = {
     "doctor",
     "[--json]",
     "Find problems, and the commands that fix them",
-    "Checks the database, the limits, the daemon, whether Postfix asks it, and whether several "
-    "MTAs "
-    "share their limits. For each problem it "
-    "shows why it matters and how to fix it. Nothing is changed.\n"
+    "Checks the database, the limits, the daemon, whether Postfix asks it, whether notices are "
+    "sent, and whether several MTAs share their limits. For each problem it shows why it matters "
+    "and how to fix it. Nothing is changed.\n"
     "Exit status 0: no problems found; 3: problems found. What cannot be checked on this host is "
     "listed, but is not a problem.",
     "doctor\n"

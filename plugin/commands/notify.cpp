@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `notify`: has the admin told what limits do, by mail or by a program.
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <chrono>
@@ -47,9 +46,7 @@ constexpr std::array<Option, 5> kNotifyOptions = {{
     {"due", "", "send what is due: run each minute by carbonio-limits-notify.timer or by cron"},
 }};
 
-constexpr const char* kNotifyTimer = "carbonio-limits-notify.timer";
 constexpr std::chrono::seconds kTimerWithin{30};
-constexpr std::chrono::minutes kRunsWithin{10};
 
 // The timer begins to run only if the file of notices exists; without systemd cron looks for that.
 policyd::Result<void> set_timer(const Context& context, const char* verb) {
@@ -242,13 +239,6 @@ Outcome switch_notices_off(const Context& context) {
   return {};
 }
 
-// Each run writes the file of notices.
-std::optional<policyd::TimePoint> last_run(const Context& context) {
-  struct stat status {};
-  if (::stat(notice_state_file(context.zextras_home).c_str(), &status) != 0) return std::nullopt;
-  return policyd::TimePoint{std::chrono::seconds{status.st_mtim.tv_sec}};
-}
-
 Outcome show_notices(Context& context) {
   const DaemonConfig daemon = find_daemon_config(std::nullopt, context.zextras_home);
   if (!daemon.read) return failed(daemon.why_not);
@@ -275,11 +265,12 @@ Outcome show_notices(Context& context) {
                               local_time_text(*channel.at), escaped(channel.problem)));
     }
   }
-  if (const auto run = last_run(context); run && context.now - *run > kRunsWithin) {
+  const auto stalled = stalled_since(notice_state_file(context.zextras_home), context.now);
+  if (stalled) {
     output.note(
         fmt::format("Nothing has run 'carbonio-limits notify --due' since {}; "
-                    "carbonio-limits-notify.timer or cron should, each minute.",
-                    local_time_text(*run)));
+                    "'carbonio-limits doctor' shows what fixes it.",
+                    local_time_text(*stalled)));
   }
   return {};
 }

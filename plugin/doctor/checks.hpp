@@ -131,6 +131,9 @@ void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& finding
 // Whether the limits of several MTAs are one. After check_daemon.
 void check_cluster(const DoctorQuestion& question, Findings& findings);
 
+// Whether notices that [notify] asks for are sent.
+void check_notices(const DoctorQuestion& question, Findings& findings);
+
 void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
                    const RulesChecked& rules, Findings& findings);
 

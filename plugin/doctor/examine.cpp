@@ -52,6 +52,7 @@ policyd::Result<Findings> examine(const DoctorQuestion& question) {
   check_postfix(question, postfix, rules, findings);
   check_switched_on(question, postfix, findings);
   check_cluster(question, findings);
+  check_notices(question, findings);
   return findings;
 }
 

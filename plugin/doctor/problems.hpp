@@ -92,6 +92,11 @@ inline constexpr Problem kClusterRules{"cluster.rules", "cluster.rules"};
 inline constexpr Problem kClusterClock{"cluster.clock", "cluster.clock"};
 inline constexpr Problem kClusterMemory{"cluster.memory", "cluster.memory"};
 
+// Notices.
+inline constexpr Problem kNoticesOff{"notices.run", "notices.off"};
+inline constexpr Problem kNoticesStalled{"notices.run", "notices.stalled"};
+inline constexpr Problem kNoticesNotSent{"notices.sent", "notices.not_sent"};
+
 // Postfix.
 inline constexpr Problem kNeverAsks{"postfix.asks", "postfix.never_asks"};
 inline constexpr Problem kAsksAnother{"postfix.asks", "postfix.asks_another"};

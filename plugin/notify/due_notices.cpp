@@ -307,6 +307,12 @@ policyd::Result<void> begin_notices(const DaemonConfig& daemon, const Context& c
                                          std::chrono::seconds{5});
   if (db) last_event = last_event_id(Tables{db->get(), daemon.config.table_prefix});
   follow_channels(daemon.config, last_event, context.now, next);
+  // One is sent to try, which says more than what failed before; that is due again at once.
+  for (auto& [name, channel] : next.channels) {
+    if (channel.problem.empty()) continue;
+    channel.problem.clear();
+    channel.at.reset();
+  }
   return write_notice_state(file, next);
 }
 

@@ -2,6 +2,7 @@
 #include "plugin/notify/notice_state.hpp"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -18,6 +19,7 @@ using policyd::TimePoint;
 
 constexpr std::size_t kMaxState = std::size_t{1} << 20;
 constexpr mode_t kStateMode = 0640;
+constexpr std::chrono::minutes kRunsWithin{10};
 
 json json_time(const std::optional<TimePoint>& time) {
   return time ? json(time->time_since_epoch().count()) : json(nullptr);
@@ -51,6 +53,13 @@ NoticeState state_of(const json& from) {
 
 std::filesystem::path notice_state_file(const std::filesystem::path& zextras_home) {
   return zextras_home / "data" / "cbpolicyd" / "notify";
+}
+
+std::optional<TimePoint> stalled_since(const std::filesystem::path& file, TimePoint now) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) return std::nullopt;
+  const TimePoint last{std::chrono::seconds{status.st_mtim.tv_sec}};
+  return now - last > kRunsWithin ? std::optional{last} : std::nullopt;
 }
 
 policyd::Result<std::optional<NoticeState>> read_notice_state(const std::filesystem::path& file) {

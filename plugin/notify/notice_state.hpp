@@ -3,6 +3,7 @@
 // are switched on. It is all that one run of `notify --due` leaves to the next.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -44,7 +45,14 @@ struct NoticeState {
   bool operator==(const NoticeState&) const = default;
 };
 
+// What runs `notify --due` each minute, where systemd does; cron elsewhere.
+inline constexpr const char* kNotifyTimer = "carbonio-limits-notify.timer";
+
 std::filesystem::path notice_state_file(const std::filesystem::path& zextras_home);
+// When `notify --due` ran last, which writes the file each time, if that is longer ago than it
+// should be; nullopt: it runs, or there is no file.
+std::optional<policyd::TimePoint> stalled_since(const std::filesystem::path& file,
+                                                policyd::TimePoint now);
 
 // nullopt: there is none, notices are off. A file that is damaged counts as one without memory.
 policyd::Result<std::optional<NoticeState>> read_notice_state(const std::filesystem::path& file);

@@ -242,6 +242,51 @@ class Database(Host):
                      also=["daemon.running"], rows=False, settled=False)
 
 
+class Notices(Host):
+    def make(self):
+        super().make()
+        self.state = self.daemon.folder / "data/cbpolicyd/notify"
+        if os.geteuid() == 0:
+            owner = self.daemon.database.stat()
+            os.chown(self.state.parent, owner.st_uid, owner.st_gid)
+        self.mails = self.daemon.folder / "mails"
+        self.write_program(self.daemon.folder / "common/sbin/sendmail",
+                           f"cat >/dev/null; echo $* >>{self.mails}")
+        self.mails.touch()
+        self.mails.chmod(0o666)
+        self.own = self.daemon.config.with_name("carbonio-limits.conf")
+
+    def switch_on(self):
+        self.type_it("carbonio-limits notify --to admin@example.org >/dev/null")
+
+    def test_notices_off(self):
+        self.make()
+        text = self.own.read_text() if self.own.exists() else ""
+        text += f"[notify]\nto=admin@example.org b@example.org\ncommand=/bin/cp /dev/stdin {self.mails}.2\n"
+        self.own.write_text(text)
+        folder = self.daemon.folder
+        folder.chmod(0o777)
+        self.try_out("notices.off")
+        self.assertEqual(self.own.read_text(), text)
+        self.assertIn("-- admin@example.org b@example.org", self.mails.read_text())
+        self.assertTrue(Path(f"{self.mails}.2").exists())
+
+    def test_notices_stalled(self):
+        self.make()
+        self.switch_on()
+        os.utime(self.state, (0, 0))
+        self.try_out("notices.stalled", parts(r"carbonio-limits notify --due"))
+
+    def test_notices_not_sent(self):
+        self.make()
+        self.switch_on()
+        state = json.loads(self.state.read_text())
+        state["channels"]["mail"]["problem"] = "/usr/sbin/sendmail failed with status 75: \x1b[1mfull"
+        self.state.write_text(json.dumps(state))
+        self.assertIn(r"status 75: \x1b[1mfull", self.found()["notices.not_sent"][0]["what"])
+        self.try_out("notices.not_sent", parts(r"carbonio-limits notify --to \S+"))
+
+
 class Running(Host):
     def test_daemon_no_configuration(self):
         self.make()
