@@ -2,6 +2,7 @@
 #include "daemon/events/event_queue.hpp"
 
 #include <functional>
+#include <string>
 
 namespace policyd {
 namespace {
@@ -23,8 +24,26 @@ std::size_t hash_of(const EventQueue::What& what, TimePoint now) {
 
 }  // namespace
 
+void EventQueue::add_to_totals(const What& what) {
+  const std::size_t hash = hash_of({what.kind, {}, what.row_id, what.verdict, {}}, {});
+  const auto is_it = [&](const Total& total) {
+    return total.kind == what.kind && total.row_id == what.row_id &&
+           total.verdict == what.verdict && total.module == what.module;
+  };
+  Total* total = totals_.find(hash, is_it);
+  constexpr std::string_view kOther = "other";
+  if (total == nullptr && totals_.size() >= kMaxTotals && what.module != kOther) {
+    return add_to_totals({what.kind, kOther, 0, {}, {}});  // few: one of each kind
+  }
+  if (total == nullptr) {
+    total = &totals_.add(hash);
+    *total = {what.kind, std::string{what.module}, what.row_id, std::string{what.verdict}, 0};
+  }
+  ++total->times;
+}
+
 // The event of this counter and minute, with this one counted; null if there is no room for it.
-Event* EventQueue::count(const What& what, TimePoint now) {
+Event* EventQueue::fold(const What& what, TimePoint now) {
   if (!batch_) batch_ = std::make_unique<Batch>();
   const std::string_view key = cut(what.track_key, Event::kMaxKey);
   const std::size_t hash = hash_of({what.kind, what.module, what.row_id, key, what.verdict}, now);
@@ -53,12 +72,13 @@ Event* EventQueue::count(const What& what, TimePoint now) {
 }
 
 Event* EventQueue::note(const What& what, TimePoint now) {
-  Event* event = count(what, now);
+  Event* event = fold(what, now);
   return event != nullptr && event->times == 1 ? event : nullptr;
 }
 
 Event* EventQueue::note(const What& what, const Request& about, TimePoint now) {
-  Event* event = count(what, now);
+  add_to_totals(what);
+  Event* event = fold(what, now);
   if (event == nullptr) return nullptr;
   event->client = about.client_address.to_short_string();
   event->login = cut(about.sasl_username.value_or(std::string_view{}), Event::kMaxText);

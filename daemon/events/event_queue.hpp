@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "daemon/base/clock.hpp"
@@ -44,6 +45,24 @@ class EventQueue : boost::noncopyable {
     return after * 100 >= near && before * 100 < near && limit * 100 >= near + 100;
   }
 
+  // What has happened since the start, for the metrics. Beyond kMaxTotals rows it is one of module
+  // "other".
+  struct Total {
+    EventKind kind = EventKind::refused;
+    std::string module;
+    std::int64_t row_id = 0;
+    std::string verdict;
+    std::uint64_t times = 0;
+  };
+  static constexpr std::size_t kMaxTotals = 500;
+  template <typename Visit>
+  void each_total(Visit visit) const {
+    totals_.each([&](const Total& total) {
+      visit(total);
+      return true;
+    });
+  }
+
   struct Batch {
     LruTable<Event> events;
     std::uint64_t lost = 0;  // that did not fit
@@ -53,11 +72,13 @@ class EventQueue : boost::noncopyable {
   std::unique_ptr<Batch> take() { return std::move(batch_); }
 
  private:
-  Event* count(const What& what, TimePoint now);
+  Event* fold(const What& what, TimePoint now);
+  void add_to_totals(const What& what);
 
   std::size_t capacity_;
   double near_percent_ = 0;
   std::unique_ptr<Batch> batch_;  // null: nothing has happened
+  LruTable<Total> totals_;
 };
 
 }  // namespace policyd

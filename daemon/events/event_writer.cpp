@@ -173,8 +173,13 @@ void EventWriter::work() {
   }
 }
 
+void EventWriter::lose(std::uint64_t events) {
+  lost_ += events;
+  lost_in_all_ += events;
+}
+
 void EventWriter::take(Batch& batch) {
-  lost_ += batch.lost;
+  lose(batch.lost);
   for (; batch.events.size() > 0; batch.events.drop_oldest()) {
     left_.push_back(std::move(batch.events.oldest()));
   }
@@ -250,7 +255,7 @@ Result<void> EventWriter::write_slice() {
   });
   if (!done) return done;
   left_.erase(left_.begin(), left_.begin() + static_cast<std::ptrdiff_t>(written));
-  lost_ += refused;
+  lose(refused);
   return done;
 }
 

@@ -54,6 +54,9 @@ class EventWriter {
               std::function<TimePoint()> clock = wall_clock);
   ~EventWriter();
 
+  // Events since the start that are in no row.
+  [[nodiscard]] std::uint64_t lost() const { return lost_in_all_; }
+
   // At the end: writes what is left, for at most `patience`, and logs what is lost.
   void finish(Millis patience);
 
@@ -75,6 +78,7 @@ class EventWriter {
   Result<void> prune();
   Result<void> report_lost();
   [[nodiscard]] bool may_add(TimePoint now);
+  void lose(std::uint64_t events);
 
   EventLoop& loop_;
   Maillog& log_;
@@ -97,6 +101,7 @@ class EventWriter {
   std::uint64_t waiting_ = 0;  // that were handed over and are not written
   std::string files_;          // as open_files() said
   bool files_changed_ = false;
+  std::atomic<std::uint64_t> lost_in_all_ = 0;
   std::atomic<bool> held_ = false;       // it said nothing
   std::atomic<bool> finishing_ = false;  // without pauses
   WorkerThread thread_;

@@ -292,6 +292,11 @@ class Worker {
     now.batches = counted.batches;
     now.refused = counted.refused;
     now.refused_requests = server_->refused_requests();
+    events_.each_total([&](const EventQueue::Total& total) {
+      now.happened.push_back({std::string{name_of(total.kind)}, total.module, total.row_id,
+                              total.verdict, total.times});
+    });
+    now.events_lost = event_writer_->lost();
     state_events_.look({store_.trouble(), unshared(now), now.rules_version, pause_->last_read()},
                        clock()());
     return now;

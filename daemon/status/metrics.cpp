@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace policyd {
 namespace {
@@ -24,16 +25,33 @@ class MetricsText {
     add("build_info", "gauge", "The daemon's version.",
         fmt::format("{{version=\"{}\"}}", label(version)), 1);
   }
+  // By limit: for Quotas the ID of `list`, else of the module's row.
+  void events(const std::vector<Status::Happened>& rows) {
+    head("events_total", "counter", "What happened to mail: refused, watched, let_through, near.");
+    for (const Status::Happened& row : rows) {
+      line("events_total",
+           fmt::format("{{kind=\"{}\",module=\"{}\",limit=\"{}\",verdict=\"{}\"}}", label(row.kind),
+                       label(row.module), row.row_id, label(row.verdict)),
+           row.times);
+    }
+  }
   std::string take() { return std::move(out_); }
 
  private:
   template <typename Value>
   void add(std::string_view name, std::string_view type, std::string_view help,
            std::string_view labels, Value value) {
-    out_ += fmt::format(
-        "# HELP carbonio_limits_{0} {1}\n# TYPE carbonio_limits_{0} {2}\n"
-        "carbonio_limits_{0}{3} {4}\n",
-        name, help, type, labels, value);
+    head(name, type, help);
+    line(name, labels, value);
+  }
+
+  void head(std::string_view name, std::string_view type, std::string_view help) {
+    out_ += fmt::format("# HELP carbonio_limits_{0} {1}\n# TYPE carbonio_limits_{0} {2}\n", name,
+                        help, type);
+  }
+  template <typename Value>
+  void line(std::string_view name, std::string_view labels, Value value) {
+    out_ += fmt::format("carbonio_limits_{}{} {}\n", name, labels, value);
   }
 
   static std::string label(std::string_view text) {
@@ -93,6 +111,9 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
   out.counter("batches_total", "Batches in which requests were decided.", status->batches);
   out.counter("log_lines_lost_total", "Lines that could not be written to the log.",
               status->lost_log_lines);
+  if (!status->happened.empty()) out.events(status->happened);
+  out.counter("events_lost_total", "Events that 'carbonio-limits refused' cannot list.",
+              status->events_lost);
   if (status->cluster) add_cluster(out, *status->cluster);
   return out.take();
 }

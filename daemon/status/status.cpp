@@ -78,6 +78,12 @@ Status status_of(const json& from) {
                                unusable->at("last").get<std::string>(),
                                from_seconds(unusable->at("last_at").get<double>())};
   }
+  for (const json& row : from.value("happened", json::array())) {
+    status.happened.push_back({row.at(0).get<std::string>(), row.at(1).get<std::string>(),
+                               row.at(2).get<std::int64_t>(), row.at(3).get<std::string>(),
+                               row.at(4).get<std::uint64_t>()});
+  }
+  status.events_lost = from.value("events_lost", std::uint64_t{0});
   return status;
 }
 
@@ -114,6 +120,10 @@ std::string status_json(const Status& status) {
              {"counted", status.pause->counted},
              {"who", status.pause->who}};
   }
+  json happened = json::array();
+  for (const Status::Happened& row : status.happened) {
+    happened.push_back({row.kind, row.module, row.row_id, row.verdict, row.times});
+  }
   json rules_version = nullptr;
   if (status.rules_version) rules_version = *status.rules_version;
   const json out = {{"format", kFormat},
@@ -140,6 +150,8 @@ std::string status_json(const Status& status) {
                     {"requests", status.requests},
                     {"batches", status.batches},
                     {"refused", status.refused},
+                    {"happened", happened},
+                    {"events_lost", status.events_lost},
                     {"refused_requests",
                      {{"count", status.refused_requests.count},
                       {"last", status.refused_requests.last},

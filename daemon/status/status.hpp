@@ -41,6 +41,15 @@ struct Status {
     std::uint64_t late = 0;   // calls that were not answered in time
     bool operator==(const Cluster&) const = default;
   };
+  // What happened to mail since the start, as in events/event.hpp.
+  struct Happened {
+    std::string kind;
+    std::string module;
+    std::int64_t row_id = 0;
+    std::string verdict;
+    std::uint64_t times = 0;
+    bool operator==(const Happened&) const = default;
+  };
   std::string version;
   TimePoint started{};
   std::string database;
@@ -64,6 +73,8 @@ struct Status {
   std::uint64_t batches = 0;
   std::uint64_t refused = 0;  // answered REJECT or DEFER, by any module
   RefusedRequests refused_requests;
+  std::vector<Happened> happened;
+  std::uint64_t events_lost = 0;  // that are in no row
 
   bool operator==(const Status&) const = default;
 };

@@ -70,6 +70,8 @@ class Command(MetricsTest):
         now = self.figures()
         self.assertGreaterEqual(now["requests_total"], 3)
         self.assertGreaterEqual(now["batches_total"], 3)
+        refused = 'events_total{kind="refused",module="Quotas",limit="4",verdict="defer"}'
+        self.assertEqual((now[refused], now["events_lost_total"]), (1, 0))
         self.assertLess(abs(now["start_time_seconds"] - time.time()), 600)
         for name, value in {"up": 1, "rules_read": 1, "policies": 6, "database_trouble": 0,
                             "all_mail_deferred": 0, "requests_unusable_total": 0}.items():

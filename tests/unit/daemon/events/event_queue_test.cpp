@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 namespace policyd {
@@ -102,6 +103,44 @@ TEST(EventQueue, IsNearWhenTheShareIsReachedNotBeforeNorAgain) {
   EXPECT_FALSE(queue.is_near(3, 4, 4)) << "nothing is left then";
   EXPECT_FALSE(queue.is_near(0, 1, 1));
   EXPECT_FALSE(queue.is_near(0, 0, 0));
+}
+
+std::map<std::string, std::uint64_t> totals_of(const EventQueue& queue) {
+  std::map<std::string, std::uint64_t> out;
+  queue.each_total([&](const EventQueue::Total& total) {
+    out[std::string{name_of(total.kind)} + " " + total.module + " " + std::to_string(total.row_id) +
+        " " + total.verdict] = total.times;
+  });
+  return out;
+}
+
+TEST(EventQueue, CountsByRowWhatMailMet) {
+  EventQueue queue{1};
+  EventQueue::What near = kRefusal;
+  near.kind = EventKind::near;
+  near.verdict = {};
+  queue.note({EventKind::rules, "Core", 7, {}, {}}, kNoon);  // concerns no mail
+  for (int i = 0; i < 3; ++i) {
+    queue.note(kRefusal, Request{}, kNoon);  // though the event does not fit
+    queue.take();
+  }
+  queue.note(near, Request{}, kNoon);
+  EXPECT_EQ(totals_of(queue), (std::map<std::string, std::uint64_t>{{"refused Quotas 4 defer", 3},
+                                                                    {"near Quotas 4 ", 1}}));
+}
+
+TEST(EventQueue, CountsRowsBeyondTheBoundTogether) {
+  EventQueue queue;
+  EventQueue::What what = kRefusal;
+  for (std::size_t i = 0; i < EventQueue::kMaxTotals + 10; ++i) {
+    what.row_id = static_cast<std::int64_t>(i) + 1;
+    queue.note(what, Request{}, kNoon);
+    queue.note(what, Request{}, kNoon);
+  }
+  const auto totals = totals_of(queue);
+  EXPECT_EQ(totals.size(), EventQueue::kMaxTotals + 1);
+  EXPECT_EQ(totals.at("refused other 0 "), 20);
+  EXPECT_EQ(totals.at("refused Quotas 1 defer"), 2);
 }
 
 }  // namespace

@@ -51,6 +51,20 @@ TEST(Metrics, HaveTheClustersFigures) {
   EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_late_calls_total 2\n"));
 }
 
+TEST(Metrics, HaveWhatHappenedByLimit) {
+  Status status;
+  EXPECT_THAT(metrics_text(true, status), Not(HasSubstr("events_total")));
+  status.happened = {{"refused", "Quotas", 4, "defer", 17}, {"near", "Accounting", 1, "", 2}};
+  status.events_lost = 3;
+  const std::string text = metrics_text(true, status);
+  EXPECT_THAT(text, HasSubstr("# TYPE carbonio_limits_events_total counter\n"
+                              "carbonio_limits_events_total{kind=\"refused\",module=\"Quotas\","
+                              "limit=\"4\",verdict=\"defer\"} 17\n"
+                              "carbonio_limits_events_total{kind=\"near\",module=\"Accounting\","
+                              "limit=\"1\",verdict=\"\"} 2\n# HELP"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_events_lost_total 3\n"));
+}
+
 TEST(Metrics, QuoteLabels) {
   Status status;
   status.version = "1\"\\\n";

@@ -40,6 +40,8 @@ Status full_status() {
   status.refused = 4;
   status.refused_requests = {2, "127.0.0.1:4711: closed: 'x'",
                              TimePoint{milliseconds{1795348800500}}};
+  status.happened = {{"refused", "Quotas", 4, "defer", 17}, {"near", "Accounting", 1, "", 2}};
+  status.events_lost = 3;
   status.pause = Pause{TimePoint{milliseconds{1795348800001}}, false, "root on \"pts/0\"\n"};
   return status;
 }
