@@ -14,8 +14,6 @@ namespace policyd {
 
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
 constexpr std::size_t kCheckClockEvery = 16;  // questions
 
 // The answer to a question that has been answered before.
@@ -63,12 +61,13 @@ void Engine::in_batch(Store::Decide work, Store::Done done) {
 }
 
 void Engine::enqueue(Item item) {
-  if (waiting_.empty()) batch_began_ = Steady::now();
+  if (waiting_.empty()) batch_began_ = std::chrono::steady_clock::now();
+  if (!item.was_parked()) item.arrived = batch_began_;
   waiting_.push_back(std::move(item));
   if (!batch_.empty()) return;  // the next batch begins when this one is answered
   const bool check_clock = waiting_.size() % kCheckClockEvery == 0;
   if (waiting_.size() >= kMaxBatch ||
-      (check_clock && Steady::now() - batch_began_ >= kMaxBatchTime)) {
+      (check_clock && std::chrono::steady_clock::now() - batch_began_ >= kMaxBatchTime)) {
     begin_batch();
   } else if (!std::exchange(flush_posted_, true)) {
     loop_.post(guard_.wrap([this] { flush(); }));
@@ -146,9 +145,11 @@ Engine::Statistics Engine::statistics() const {
 }
 
 void Engine::answer_all(Store::Outcome outcome) {
+  const Steady now = std::chrono::steady_clock::now();
   // A connection may ask its next question at once; it waits for the next batch.
   for (Item& item : batch_) {
     if (!item.pending) continue;  // parked, or work
+    statistics_.times.add(now - item.arrived, 1 + item.repeats.size());
     item.pending->answer(item.verdict);
     for (const auto& repeat : item.repeats) repeat->answer(repeated(item.verdict));
   }
@@ -313,8 +314,13 @@ void Engine::unpark(const std::string& key, std::optional<Lookups> found,
   if (first == parked_.end()) return;
   // The entry stays for repeats until the question is decided.
   Item& item = first->second;
-  enqueue({item.pending, std::move(item.verdict), std::move(found), std::move(granted),
-           std::move(known)});
+  enqueue({item.pending,
+           std::move(item.verdict),
+           std::move(found),
+           std::move(granted),
+           std::move(known),
+           {},
+           item.arrived});
 }
 
 std::optional<Verdict> Engine::decide_message(Item& item, Transaction& store) {

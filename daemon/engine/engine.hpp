@@ -16,6 +16,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/dns/lookup_service.hpp"
+#include "daemon/engine/decision_times.hpp"
 #include "daemon/engine/pause.hpp"
 #include "daemon/engine/pending.hpp"
 #include "daemon/log/maillog.hpp"
@@ -63,6 +64,8 @@ class Engine {
     std::uint64_t batches = 0;
     std::uint64_t refused = 0;  // answered REJECT or DEFER
     std::size_t sessions = 0;   // in memory now
+    // From the arrival of the first of their batch; of those that waited, in which they came.
+    DecisionTimes times;
   };
   [[nodiscard]] Statistics statistics() const;
   // The enabled modules, in the order in which they are asked.
@@ -70,6 +73,8 @@ class Engine {
   [[nodiscard]] bool idle() const { return waiting_.empty() && batch_.empty() && parked_.empty(); }
 
  private:
+  using Steady = std::chrono::steady_clock::time_point;
+
   struct Item {
     std::shared_ptr<Pending> pending;  // null once it is parked, and if it stands for work
     Verdict verdict;                   // also what modules said before it was parked
@@ -77,6 +82,7 @@ class Engine {
     std::optional<Granted> granted;    // once the other MTAs have answered
     std::optional<TripletAnswer> known;
     std::vector<std::shared_ptr<Pending>> repeats = {};  // asked meanwhile, get the same answer
+    Steady arrived = {};  // when its batch began; before it was parked, if it was
     [[nodiscard]] bool was_parked() const { return lookups || granted || known; }
   };
 
@@ -140,7 +146,7 @@ class Engine {
   // are decided.
   std::unordered_map<std::string, Item> parked_;
   std::string key_;  // of key_of()
-  std::chrono::steady_clock::time_point batch_began_;
+  Steady batch_began_;
   bool flush_posted_ = false;
   Statistics statistics_;
   EventLoop::Guard guard_;

@@ -291,6 +291,7 @@ class Worker {
     now.requests = counted.requests;
     now.batches = counted.batches;
     now.refused = counted.refused;
+    now.times = counted.times;
     now.refused_requests = server_->refused_requests();
     events_.each_total([&](const EventQueue::Total& total) {
       now.happened.push_back({std::string{name_of(total.kind)}, total.module, total.row_id,

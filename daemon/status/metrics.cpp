@@ -37,6 +37,19 @@ class MetricsText {
   }
   std::string take() { return std::move(out_); }
 
+  void histogram(std::string_view name, std::string_view help, const DecisionTimes& times) {
+    head(name, "histogram", help);
+    const std::string bucket = fmt::format("{}_bucket", name);
+    std::uint64_t so_far = 0;
+    for (std::size_t i = 0; i < times.requests.size(); ++i) {
+      so_far += times.requests[i];
+      const bool last = i == times.kBounds.size();
+      const std::string bound = last ? "+Inf" : fmt::format("{:g}", seconds(times.kBounds[i]));
+      line(bucket, fmt::format("{{le=\"{}\"}}", bound), so_far);
+    }
+    line(fmt::format("{}_sum", name), "", seconds(times.sum));
+    line(fmt::format("{}_count", name), "", so_far);
+  }
  private:
   template <typename Value>
   void add(std::string_view name, std::string_view type, std::string_view help,
@@ -67,6 +80,8 @@ class MetricsText {
 };
 
 void add_cluster(MetricsText& out, const Status::Cluster& cluster) {
+  static double seconds(std::chrono::duration<double> time) { return time.count(); }
+
   out.gauge("cluster_sharing", "Whether limits are shared with the other MTAs.",
             cluster.sharing ? 1 : 0);
   out.gauge("cluster_hosts", "MTAs that share limits, seen in the last hour.", cluster.hosts);
@@ -119,3 +134,5 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
 }
 
 }  // namespace policyd
+  out.histogram("decision_seconds", "Time from the arrival of a request to its answer.",
+                status->times);

@@ -78,6 +78,13 @@ Status status_of(const json& from) {
                                unusable->at("last").get<std::string>(),
                                from_seconds(unusable->at("last_at").get<double>())};
   }
+  if (const auto times = from.find("times"); times != from.end()) {
+    const auto requests = times->at("requests").get<std::vector<std::uint64_t>>();
+    if (requests.size() == status.times.requests.size()) {  // other versions may have other bounds
+      std::copy(requests.begin(), requests.end(), status.times.requests.begin());
+      status.times.sum = std::chrono::nanoseconds{times->at("nanoseconds").get<std::int64_t>()};
+    }
+  }
   for (const json& row : from.value("happened", json::array())) {
     status.happened.push_back({row.at(0).get<std::string>(), row.at(1).get<std::string>(),
                                row.at(2).get<std::int64_t>(), row.at(3).get<std::string>(),
@@ -130,6 +137,8 @@ std::string status_json(const Status& status) {
                     {"pid", status.pid},
                     {"process_start", status.process_start},
                     {"version", status.version},
+  const json times = {{"requests", status.times.requests},
+                      {"nanoseconds", status.times.sum.count()}};
                     {"started", to_seconds(status.started)},
                     {"database", status.database},
                     {"open_log", status.open_log},
@@ -160,6 +169,7 @@ std::string status_json(const Status& status) {
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+                    {"times", times},
 Result<Status> parse_status(std::string_view text) {
   try {
     return status_of(json::parse(text));

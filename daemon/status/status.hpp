@@ -13,6 +13,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
+#include "daemon/engine/decision_times.hpp"
 #include "daemon/engine/pause.hpp"
 #include "daemon/protocol/refused_requests.hpp"
 
@@ -74,6 +75,7 @@ struct Status {
   std::uint64_t refused = 0;  // answered REJECT or DEFER, by any module
   RefusedRequests refused_requests;
   std::vector<Happened> happened;
+  DecisionTimes times;
   std::uint64_t events_lost = 0;  // that are in no row
 
   bool operator==(const Status&) const = default;

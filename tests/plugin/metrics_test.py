@@ -29,7 +29,8 @@ def parse(text):
         if line.startswith("# HELP "):
             family = line.split()[2]
         elif line.startswith("# TYPE "):
-            assert line.split()[2:] in ([family, "gauge"], [family, "counter"]), line
+            assert line.split()[2:] in ([family, "gauge"], [family, "counter"],
+                                         [family, "histogram"]), line
         else:
             found = LINE.fullmatch(line)
             assert found and line.startswith(family) and found[1] not in out, line
@@ -73,6 +74,9 @@ class Command(MetricsTest):
         refused = 'events_total{kind="refused",module="Quotas",limit="4",verdict="defer"}'
         self.assertEqual((now[refused], now["events_lost_total"]), (1, 0))
         self.assertLess(abs(now["start_time_seconds"] - time.time()), 600)
+        self.assertEqual(now['decision_seconds_bucket{le="+Inf"}'], now["decision_seconds_count"])
+        self.assertGreaterEqual(now["decision_seconds_count"], 3)
+        self.assertGreater(now["decision_seconds_sum"], 0)
         for name, value in {"up": 1, "rules_read": 1, "policies": 6, "database_trouble": 0,
                             "all_mail_deferred": 0, "requests_unusable_total": 0}.items():
             self.assertEqual(now[name], value, name)

@@ -2,6 +2,8 @@
 #include "daemon/engine/engine.hpp"
 #include "daemon/counting/counters.hpp"
 
+#include <numeric>
+
 #include "tests/unit/daemon/engine/asker.hpp"
 #include "tests/unit/daemon/store/sqlite/store_fixture.hpp"
 
@@ -85,6 +87,18 @@ TEST_F(EngineTest, RunsWorkAtTheBeginningOfABatch) {
   loop_.run_posted();
   EXPECT_EQ(done.size(), 2U);
   EXPECT_TRUE(engine_->idle());
+}
+
+TEST_F(EngineTest, TimesEachRequestItAnswers) {
+  start();
+  for (const char* instance : {"1.0", "1.0", "1.1"}) answer(rcpt(instance));
+  const auto first = ask(rcpt("1.2"));
+  const auto second = ask(rcpt("1.3"));
+  engine_->in_batch([](Transaction&) {}, [](Store::Outcome) {});  // is no request
+  loop_.run_posted();
+  const DecisionTimes times = engine_->statistics().times;
+  EXPECT_EQ(std::accumulate(times.requests.begin(), times.requests.end(), std::uint64_t{0}), 5);
+  EXPECT_GT(times.sum.count(), 0);
 }
 
 TEST_F(EngineTest, EndsABatchAtItsMaximumSize) {

@@ -3,6 +3,7 @@
 #include "daemon/modules/check_helo.hpp"
 
 #include <deque>
+#include <numeric>
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/counting/counters.hpp"
@@ -132,6 +133,20 @@ TEST_F(CheckHeloTest, WaitsForTheDnsWithoutDelayingOthers) {
   EXPECT_EQ(waiting->received.action, Action::dunno);
   EXPECT_EQ(counted(), "2");
   EXPECT_TRUE(engine_->idle());
+}
+
+TEST_F(CheckHeloTest, TimesTheWaitForTheDnsToo) {
+  start(kRow);
+  const auto waiting = ask(rcpt("1.1", "mail.example"));
+  const auto repeated = ask(rcpt("1.1", "mail.example"));
+  EXPECT_EQ(engine_->statistics().times, DecisionTimes{});
+  constexpr Millis kWait{3};
+  const auto until = std::chrono::steady_clock::now() + kWait;
+  while (std::chrono::steady_clock::now() < until) continue;
+  find(HeloFound::address);
+  const DecisionTimes waited = engine_->statistics().times;
+  EXPECT_GE(waited.sum, 2 * kWait);
+  EXPECT_EQ(std::accumulate(waited.requests.begin(), waited.requests.end(), std::uint64_t{0}), 2);
 }
 
 TEST_F(CheckHeloTest, AnswersARepeatedQuestionLikeTheFirst) {

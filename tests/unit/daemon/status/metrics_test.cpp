@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace policyd {
 namespace {
 
@@ -66,6 +70,31 @@ TEST(Metrics, HaveWhatHappenedByLimit) {
 }
 
 TEST(Metrics, QuoteLabels) {
+TEST(Metrics, HaveDecisionTimesAsAHistogram) {
+  using std::chrono::microseconds;
+  Status status;
+  EXPECT_THAT(metrics_text(true, status), HasSubstr("_seconds_bucket{le=\"+Inf\"} 0\n"));
+  status.times.add(microseconds{100}, 3);
+  status.times.add(microseconds{101}, 1);
+  status.times.add(microseconds{1'000'000}, 1);
+  status.times.add(microseconds{5'000'001}, 2);
+  std::string expected =
+      "# TYPE carbonio_limits_decision_seconds histogram\n"
+      "carbonio_limits_decision_seconds_bucket{le=\"0.0001\"} 3\n";
+  const std::vector<std::pair<std::string, int>> rest = {
+      {"0.00025", 4}, {"0.0005", 4}, {"0.001", 4}, {"0.0025", 4}, {"0.005", 4},
+      {"0.01", 4},    {"0.025", 4},  {"0.05", 4},  {"0.1", 4},    {"0.25", 4},
+      {"0.5", 4},     {"1", 5},      {"2.5", 5},   {"5", 5},      {"+Inf", 7}};
+  for (const auto& [bound, count] : rest) {
+    expected += "carbonio_limits_decision_seconds_bucket{le=\"" + bound + "\"} " +
+                std::to_string(count) + "\n";
+  }
+  expected +=
+      "carbonio_limits_decision_seconds_sum 11.000403\n"
+      "carbonio_limits_decision_seconds_count 7\n# HELP";
+  EXPECT_THAT(metrics_text(true, status), HasSubstr(expected));
+}
+
   Status status;
   status.version = "1\"\\\n";
   EXPECT_THAT(metrics_text(true, status),

@@ -43,6 +43,8 @@ Status full_status() {
   status.happened = {{"refused", "Quotas", 4, "defer", 17}, {"near", "Accounting", 1, "", 2}};
   status.events_lost = 3;
   status.pause = Pause{TimePoint{milliseconds{1795348800001}}, false, "root on \"pts/0\"\n"};
+  status.times.add(milliseconds{3}, 98);
+  status.times.add(milliseconds{7000}, 2);
   return status;
 }
 
