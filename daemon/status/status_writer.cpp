@@ -20,6 +20,11 @@ namespace {
 
 constexpr std::chrono::seconds kMetricsEvery{15};
 
+void remove_metrics(const fs::path& file) {
+  std::error_code code;
+  if (fs::is_regular_file(file, code)) fs::remove(file, code);
+}
+
 // Renamed into place: the collector must not read half of it.
 Result<void> write_metrics(const fs::path& file, const std::string& text) {
   constexpr mode_t kReadByAll = 0644;  // the collector is another user
@@ -42,13 +47,20 @@ StatusWriter::StatusWriter(EventLoop& loop, Maillog& log, fs::path file, fs::pat
       collect_(std::move(collect)),
       every_(every),
       thread_("status", [this] { work(); }) {
-  const Job first{std::make_shared<const Status>(collect_()), true, {}};
+  const Job first{std::make_shared<const Status>(collect_()), true, {}, {}};
   written(first, write(*first.status), {});
   tick();
 }
 
+void StatusWriter::set_metrics_file(fs::path file) {
+  if (file == metrics_file_) return;
+  former_files_.push_back(std::exchange(metrics_file_, std::move(file)));
+  metrics_due_ = {};
+}
+
 StatusWriter::~StatusWriter() {
   thread_.stop();
+  for (const fs::path& former : former_files_) remove_metrics(former);
   static_cast<void>(write_metrics(metrics_file_, metrics_text(false, std::nullopt)));
   const auto there = read_status(file_);
   std::error_code ignored;
@@ -59,13 +71,13 @@ void StatusWriter::tick() {
   loop_.after(every_, guard_.wrap([this] { tick(); }));
   metrics_due_ -= every_;
   if (writing_) return;
-  Job job{std::make_shared<const Status>(collect_()), false, {}};
+  Job job{std::make_shared<const Status>(collect_()), false, {}, std::exchange(former_files_, {})};
   job.changed = !written_ || *written_ != *job.status;
   if (metrics_due_.count() <= 0) {
     metrics_due_ = kMetricsEvery;
     job.metrics_file = metrics_file_;
   }
-  if (!job.changed && job.metrics_file.empty()) return;
+  if (!job.changed && job.metrics_file.empty() && job.former_files.empty()) return;
   writing_ = true;
   thread_.change([&] { to_write_ = std::move(job); });
 }
@@ -75,6 +87,7 @@ void StatusWriter::work() {
   while (thread_.wait(lock, [this] { return to_write_.status != nullptr; })) {
     Job job = std::exchange(to_write_, {});
     lock.unlock();
+    for (const fs::path& former : job.former_files) remove_metrics(former);
     auto status = job.changed ? write(*job.status) : Result<void>{};
     auto metrics = job.metrics_file.empty()
                        ? Result<void>{}

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "daemon/base/worker_thread.hpp"
 #include "daemon/log/maillog.hpp"
@@ -31,14 +32,16 @@ class StatusWriter {
   // daemon is not up.
   ~StatusWriter();
 
-  // Empty: none. Nothing is written while its folder is missing.
-  void set_metrics_file(std::filesystem::path file) { metrics_file_ = std::move(file); }
+  // Empty: none. Nothing is written while its folder is missing. The previous file is removed,
+  // since nobody writes it any longer.
+  void set_metrics_file(std::filesystem::path file);
 
  private:
   struct Job {
     std::shared_ptr<const Status> status;  // null: none
     bool changed = false;
     std::filesystem::path metrics_file;  // empty: not now
+    std::vector<std::filesystem::path> former_files;
   };
   void tick();
   void work();  // the thread
@@ -49,6 +52,7 @@ class StatusWriter {
   Maillog& log_;
   std::filesystem::path file_;
   std::filesystem::path metrics_file_;
+  std::vector<std::filesystem::path> former_files_;  // to be removed
   Collect collect_;
   std::chrono::milliseconds every_;
   // shared_ptr: compared here while the thread writes it.

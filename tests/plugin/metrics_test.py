@@ -197,6 +197,20 @@ class Promtool(MetricsTest):
     def check(self, text):
         done = subprocess.run([PROMTOOL, "check", "metrics"], input=text, text=True, timeout=60,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def test_a_reload_to_another_name_leaves_no_file_behind(self):
+        self.make_folder()
+        self.say("service", "start")
+        self.assertTrue(eventually(self.file.exists))
+        other = self.folder / "other.prom"
+        self.own_settings(f"[metrics]\nfile={other}\n")
+        self.say("service", "reload")
+        self.assertTrue(eventually(other.exists))
+        self.assertFalse(self.file.exists())
+        self.own_settings("[metrics]\nfile=\n")
+        self.say("service", "reload")
+        self.assertTrue(eventually(lambda: not other.exists()))
+        self.assertEqual(list(self.folder.iterdir()), [])
+
         self.assertEqual((done.stdout, done.returncode), ("", 0))
 
     def test_finds_nothing_wrong(self):

@@ -189,3 +189,48 @@ TEST_F(StatusTest, LeavesTheFileOfALaterDaemon) {
 
 }  // namespace
 }  // namespace policyd
+TEST_F(StatusTest, RemovesTheMetricsFileThatItNoLongerWrites) {
+  Status now = full_status();
+  const auto gone = [&](const fs::path& file) {
+    for (int i = 0; i < 3000 && fs::exists(file); ++i) {
+      std::this_thread::sleep_for(milliseconds{10});
+      if (i % 100 == 99) loop_.advance(milliseconds{1000});
+    }
+    return !fs::exists(file);
+  };
+  const auto written = [&](const fs::path& file) {
+    for (int i = 0; i < 3000 && !fs::exists(file); ++i) {
+      std::this_thread::sleep_for(milliseconds{10});
+      loop_.advance(milliseconds{1000});
+    }
+    return fs::exists(file);
+  };
+  const fs::path first = folder_ / "1.prom";
+  const fs::path second = folder_ / "2.prom";
+  {
+    StatusWriter status_file{loop_, *log_, file_, first, [&] { return now; }};
+    EXPECT_TRUE(written(first));
+    status_file.set_metrics_file(first);  // is no change
+    status_file.set_metrics_file(second);
+    loop_.advance(milliseconds{1000});
+    EXPECT_TRUE(gone(first));
+    EXPECT_TRUE(written(second));
+    status_file.set_metrics_file(first);
+    status_file.set_metrics_file(second);
+    EXPECT_TRUE(written(second));
+    // None.
+    status_file.set_metrics_file({});
+    loop_.advance(milliseconds{1000});
+    EXPECT_TRUE(gone(second));
+    // Whatever has this name, it is no file of ours.
+    fs::create_directory(first);
+    status_file.set_metrics_file(first);
+    loop_.advance(milliseconds{1000});
+    status_file.set_metrics_file(second);
+    EXPECT_TRUE(written(second));
+    status_file.set_metrics_file({});  // just before the end
+  }
+  EXPECT_TRUE(fs::is_directory(first));
+  EXPECT_FALSE(fs::exists(second));
+}
+
