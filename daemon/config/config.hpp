@@ -76,6 +76,7 @@ struct Config {
 
   // [metrics]: for Prometheus; below Carbonio's folder unless absolute; empty: none
   std::filesystem::path metrics_file = "zmstat/prometheus/carbonio-limits.prom";
+  unsigned top_senders = 0;  // that were refused most are named in it
 
   // One section per module. True if the section enables it and [server] modules, if set, lists it:
   // the Perl daemon does not load modules that are not listed.

@@ -312,6 +312,7 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},
+    ConfigKey{"metrics", "top_senders", "0", "", kNotEmpty, Number<unsigned>{&Draft::top_senders, 0, 100}},
     ConfigKey{"notify", "to", "", "", kMayBeEmpty, kNotifyTo},
     ConfigKey{"notify", "command", "", "", kMayBeEmpty, kNotifyCommand},
     ConfigKey{"notify", "sendmail", "", "", kMayBeEmpty, File{&Draft::notify_sendmail}},

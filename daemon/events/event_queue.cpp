@@ -78,6 +78,10 @@ Event* EventQueue::note(const What& what, TimePoint now) {
 
 Event* EventQueue::note(const What& what, const Request& about, TimePoint now) {
   add_to_totals(what);
+  const bool has_counter = what.module == "Quotas" || what.module == "Accounting";
+  if (what.kind == EventKind::refused && has_counter) {
+    refused_counters_.note(what.module, what.row_id, cut(what.track_key, Event::kMaxKey), now);
+  }
   Event* event = fold(what, now);
   if (event == nullptr) return nullptr;
   event->client = about.client_address.to_short_string();

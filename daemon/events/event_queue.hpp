@@ -14,6 +14,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/lru_table.hpp"
 #include "daemon/events/event.hpp"
+#include "daemon/events/refused_counters.hpp"
 #include "daemon/protocol/request.hpp"
 
 namespace policyd {
@@ -63,6 +64,9 @@ class EventQueue : boost::noncopyable {
     });
   }
 
+  // Of Quotas and Accounting.
+  [[nodiscard]] const RefusedCounters& refused_counters() const { return refused_counters_; }
+
   struct Batch {
     LruTable<Event> events;
     std::uint64_t lost = 0;  // that did not fit
@@ -79,6 +83,7 @@ class EventQueue : boost::noncopyable {
   double near_percent_ = 0;
   std::unique_ptr<Batch> batch_;  // null: nothing has happened
   LruTable<Total> totals_;
+  RefusedCounters refused_counters_;
 };
 
 }  // namespace policyd

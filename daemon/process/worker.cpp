@@ -298,8 +298,15 @@ class Worker {
                               total.verdict, total.times});
     });
     now.events_lost = event_writer_->lost();
+    const RefusedCounters& refused = events_.refused_counters();
+    const TimePoint at = clock()();
+    now.longest_refusal = refused.longest(at);
+    for (auto& counter : refused.most_often(config_.top_senders, at)) {
+      now.most_refused.push_back(
+          {std::move(counter.module), counter.row_id, std::move(counter.track_key), counter.times});
+    }
     state_events_.look({store_.trouble(), unshared(now), now.rules_version, pause_->last_read()},
-                       clock()());
+                       at);
     return now;
   }
 

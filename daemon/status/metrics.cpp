@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/base/printable.hpp"
+
 namespace policyd {
 namespace {
 
@@ -35,8 +37,17 @@ class MetricsText {
            row.times);
     }
   }
-  std::string take() { return std::move(out_); }
-
+  // With [metrics] top_senders only: nothing else has names and addresses in it.
+  void most_refused(const std::vector<Status::Refused>& counters) {
+    constexpr std::string_view kName = "top_senders_refused_total";
+    head(kName, "counter", "Refusals of the counters that were refused most in the last hour.");
+    for (const Status::Refused& counter : counters) {
+      line(kName,
+           fmt::format("{{module=\"{}\",limit=\"{}\",counter=\"{}\"}}", label(counter.module),
+                       counter.row_id, label(counter.track_key)),
+           counter.times);
+    }
+  }
   void histogram(std::string_view name, std::string_view help, const DecisionTimes& times) {
     head(name, "histogram", help);
     const std::string bucket = fmt::format("{}_bucket", name);
@@ -50,6 +61,8 @@ class MetricsText {
     line(fmt::format("{}_sum", name), "", seconds(times.sum));
     line(fmt::format("{}_count", name), "", so_far);
   }
+  std::string take() { return std::move(out_); }
+
  private:
   template <typename Value>
   void add(std::string_view name, std::string_view type, std::string_view help,
@@ -67,11 +80,14 @@ class MetricsText {
     out_ += fmt::format("carbonio_limits_{}{} {}\n", name, labels, value);
   }
 
+  static double seconds(std::chrono::duration<double> time) { return time.count(); }
+
+  // Without control characters: a single byte that is not UTF-8 has Prometheus read nothing at all.
   static std::string label(std::string_view text) {
     std::string out;
-    for (const char c : text) {
+    for (const char c : printable(text)) {
       if (c == '\\' || c == '"') out += '\\';
-      out += c == '\n' ? std::string_view{"\\n"} : std::string_view{&c, 1};
+      out += c;
     }
     return out;
   }
@@ -80,8 +96,6 @@ class MetricsText {
 };
 
 void add_cluster(MetricsText& out, const Status::Cluster& cluster) {
-  static double seconds(std::chrono::duration<double> time) { return time.count(); }
-
   out.gauge("cluster_sharing", "Whether limits are shared with the other MTAs.",
             cluster.sharing ? 1 : 0);
   out.gauge("cluster_hosts", "MTAs that share limits, seen in the last hour.", cluster.hosts);
@@ -127,12 +141,16 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
   out.counter("log_lines_lost_total", "Lines that could not be written to the log.",
               status->lost_log_lines);
   if (!status->happened.empty()) out.events(status->happened);
+  out.histogram("decision_seconds", "Time from the arrival of a request to its answer.",
+                status->times);
   out.counter("events_lost_total", "Events that 'carbonio-limits refused' cannot list.",
               status->events_lost);
   if (status->cluster) add_cluster(out, *status->cluster);
   return out.take();
 }
+  out.gauge("longest_refusal_seconds",
+            "For how long the counter that is being refused for longest has been.",
+            std::chrono::duration<double>{status->longest_refusal}.count());
+  if (!status->most_refused.empty()) out.most_refused(status->most_refused);
 
 }  // namespace policyd
-  out.histogram("decision_seconds", "Time from the arrival of a request to its answer.",
-                status->times);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The daemon's figures in Prometheus' text format, for `carbonio-limits metrics` and for the file
-// that the daemon writes. No name or address is in it. Pure.
+// that the daemon writes. No name or address is in it without [metrics] top_senders. Pure.
 #pragma once
 
 #include <optional>

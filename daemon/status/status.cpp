@@ -91,6 +91,11 @@ Status status_of(const json& from) {
                                row.at(4).get<std::uint64_t>()});
   }
   status.events_lost = from.value("events_lost", std::uint64_t{0});
+  status.longest_refusal = Millis{from.value("longest_refusal_ms", std::int64_t{0})};
+  for (const json& row : from.value("most_refused", json::array())) {
+    status.most_refused.push_back({row.at(0).get<std::string>(), row.at(1).get<std::int64_t>(),
+                                   row.at(2).get<std::string>(), row.at(3).get<std::uint64_t>()});
+  }
   return status;
 }
 
@@ -132,13 +137,17 @@ std::string status_json(const Status& status) {
     happened.push_back({row.kind, row.module, row.row_id, row.verdict, row.times});
   }
   json rules_version = nullptr;
+  json most_refused = json::array();
+  for (const Status::Refused& row : status.most_refused) {
+    most_refused.push_back({row.module, row.row_id, row.track_key, row.times});
+  }
+  const json times = {{"requests", status.times.requests},
+                      {"nanoseconds", status.times.sum.count()}};
   if (status.rules_version) rules_version = *status.rules_version;
   const json out = {{"format", kFormat},
                     {"pid", status.pid},
                     {"process_start", status.process_start},
                     {"version", status.version},
-  const json times = {{"requests", status.times.requests},
-                      {"nanoseconds", status.times.sum.count()}};
                     {"started", to_seconds(status.started)},
                     {"database", status.database},
                     {"open_log", status.open_log},
@@ -160,8 +169,11 @@ std::string status_json(const Status& status) {
                     {"batches", status.batches},
                     {"refused", status.refused},
                     {"happened", happened},
+                    {"times", times},
                     {"events_lost", status.events_lost},
                     {"refused_requests",
+                    {"longest_refusal_ms", status.longest_refusal.count()},
+                    {"most_refused", most_refused},
                      {{"count", status.refused_requests.count},
                       {"last", status.refused_requests.last},
                       {"last_at", to_seconds(status.refused_requests.last_at)}}}};
@@ -169,7 +181,6 @@ std::string status_json(const Status& status) {
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
-                    {"times", times},
 Result<Status> parse_status(std::string_view text) {
   try {
     return status_of(json::parse(text));

@@ -74,10 +74,20 @@ struct Status {
   std::uint64_t batches = 0;
   std::uint64_t refused = 0;  // answered REJECT or DEFER, by any module
   RefusedRequests refused_requests;
-  std::vector<Happened> happened;
   DecisionTimes times;
   std::uint64_t events_lost = 0;  // that are in no row
+  std::vector<Happened> happened;
 
+  Millis longest_refusal{0};      // of a counter that is being refused (events/refused_counters)
+  // The counters that were refused most in the last hour; as many as [metrics] top_senders.
+  struct Refused {
+    std::string module;
+    std::int64_t row_id = 0;
+    std::string track_key;
+    std::uint64_t times = 0;
+    bool operator==(const Refused&) const = default;
+  };
+  std::vector<Refused> most_refused;
   bool operator==(const Status&) const = default;
 };
 

@@ -55,10 +55,10 @@ const Command kMetrics = {
     "metrics",
     "[--out FILE]",
     "Print the daemon's figures for Prometheus",
-    "Requests, refusals by limit, connections, trouble with the database and the state of the "
-    "cluster, in Prometheus' text format; no address is in it. carbonio_limits_up is 0 if the "
-    "daemon is not "
-    "running or does not answer, which is no failure of this command.",
+    "Requests, refusals by limit, decision times, connections, trouble with the database and the "
+    "state of the cluster, in Prometheus' text format; no address is in it unless [metrics] "
+    "top_senders is set. carbonio_limits_up is 0 if the daemon is not running or does not answer, "
+    "which is no failure of this command.",
     "metrics\n"
     "metrics --out /srv/metrics/carbonio-limits.prom",
     kMetricsOptions,

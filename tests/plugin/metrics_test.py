@@ -19,7 +19,8 @@ from daemon_case import DaemonTest, eventually, policy, quota  # noqa: E402
 
 RULES = pathlib.Path(__file__).resolve().parents[2] / "packaging/prometheus/carbonio-limits.yml"
 PROMTOOL = shutil.which("promtool")
-LINE = re.compile(r'carbonio_limits_(\w+(?:\{\w+="[^"]*"(?:,\w+="[^"]*")*\})?) (-?[0-9.e+-]+)')
+LABEL = r'\w+="(?:[^"\\\n]|\\.)*"'
+LINE = re.compile(r'carbonio_limits_(\w+(?:\{%s(?:,%s)*\})?) (-?[0-9.e+-]+)' % (LABEL, LABEL))
 
 
 def parse(text):
@@ -76,6 +77,9 @@ class Command(MetricsTest):
         self.assertLess(abs(now["start_time_seconds"] - time.time()), 600)
         self.assertEqual(now['decision_seconds_bucket{le="+Inf"}'], now["decision_seconds_count"])
         self.assertGreaterEqual(now["decision_seconds_count"], 3)
+        self.assertEqual(now["longest_refusal_seconds"], 0)
+        self.assertNotIn("@", self.say("metrics"))
+        self.assertLess(abs(now["start_time_seconds"] - time.time()), 600)
         self.assertGreater(now["decision_seconds_sum"], 0)
         for name, value in {"up": 1, "rules_read": 1, "policies": 6, "database_trouble": 0,
                             "all_mail_deferred": 0, "requests_unusable_total": 0}.items():
@@ -88,6 +92,22 @@ class Command(MetricsTest):
         self.assertEqual(self.figures()["paused"], 0)
         self.say("service", "stop")
         self.assertEqual(self.figures(), {"up": 0})
+    def test_senders_are_named_if_they_are_asked_for(self):
+        (self.daemon.config.parent / "carbonio-limits.conf").write_text("[metrics]\ntop_senders=2\n")
+        self.say("service", "start")
+        for sender, times in {"a": 3, 'q"\\\x1b\u202e\u00e4': 4, "b": 2}.items():
+            for _ in range(2 + times):
+                self.daemon.ask(sender=f"{sender}@example.org")
+        name = 'top_senders_refused_total{module="Quotas",limit="4",counter="Sender:%s@example.org"}'
+        strange = name % r'q\"\\\\x1b\\xe2\\x80\\xaeä'
+        self.assertTrue(eventually(lambda: self.named() == {name % "a": 3, strange: 4}), self.named())
+        (self.daemon.config.parent / "carbonio-limits.conf").write_text("")
+        self.say("service", "reload")
+        self.assertTrue(eventually(lambda: not self.named()))
+
+    def named(self):
+        return {name: value for name, value in self.figures().items() if "@" in name}
+
 
     def test_a_daemon_that_does_not_answer_is_not_up(self):
         self.say("service", "start")
@@ -214,9 +234,12 @@ class Promtool(MetricsTest):
         self.assertEqual((done.stdout, done.returncode), ("", 0))
 
     def test_finds_nothing_wrong(self):
+        (self.daemon.config.parent / "carbonio-limits.conf").write_text("[metrics]\ntop_senders=9\n")
         self.check(self.say("metrics"))
         self.say("service", "start")
-        self.daemon.ask()
+        for _ in range(3):
+            self.daemon.ask(sender='"\\{}\x1b\r\u00e4"@example.org')
+        self.assertTrue(eventually(lambda: "top_senders" in self.say("metrics")))
         self.check(self.say("metrics"))
 
     def test_takes_the_alert_rules(self):

@@ -181,6 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
         Value{"ClusterPrefix", "[cluster]\nprefix=mail/\n", HOLDS(c.cluster_prefix == "mail/")},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
               HOLDS(c.metrics_file == "/var/lib/a b.prom")},
+        Value{"MetricsTopSenders", "[metrics]\ntop_senders=100\n", HOLDS(c.top_senders == 100)},
         Value{"MetricsNone", "[metrics]\nfile=\n", HOLDS(c.metrics_file.empty())},
         Value{"Ignored",
               "[server]\nprotocols=Postfix\ncache_file=x\nmin_servers=4\nmin_spare_servers=4\n"
@@ -241,7 +242,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bounds{"server", "max_sessions", 1, 10'000'000, READ(c.max_sessions)},
                     Bounds{"notify", "every", 60, 86400, READ(c.notify_every.count())},
                     Bounds{"database", "bypass_timeout", 1, 86400, READ(c.bypass_timeout.count())},
-                    Bounds{"database", "cache_entries", 1, 100'000'000, READ(c.cache_entries)}),
+                    Bounds{"database", "cache_entries", 1, 100'000'000, READ(c.cache_entries)},
+                    Bounds{"metrics", "top_senders", 0, 100, READ(c.top_senders)}),
     [](const auto& row) { return row.param.key; });
 
 // Rejected values, and what is allowed.

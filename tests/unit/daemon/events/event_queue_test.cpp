@@ -143,5 +143,27 @@ TEST(EventQueue, CountsRowsBeyondTheBoundTogether) {
   EXPECT_EQ(totals.at("refused Quotas 1 defer"), 2);
 }
 
+TEST(EventQueue, RemembersTheCountersOfLimitsThatRefuse) {
+  EventQueue queue{1};
+  EventQueue::What other = kRefusal;
+  other.kind = EventKind::near;
+  queue.note(other, Request{}, kNoon);
+  other = kRefusal;
+  other.module = "Greylisting";
+  queue.note(other, Request{}, kNoon);
+  EXPECT_TRUE(queue.refused_counters().most_often(9, kNoon).empty());
+  other.module = "Accounting";
+  queue.note(other, Request{}, kNoon);
+  EventQueue::What longest = kRefusal;
+  const std::string key(Event::kMaxKey + 1, 'x');
+  longest.track_key = key;
+  queue.note(longest, Request{}, kNoon);  // though the event does not fit
+  queue.note(longest, Request{}, kNoon);
+  const auto counters = queue.refused_counters().most_often(9, kNoon);
+  ASSERT_EQ(counters.size(), 2);
+  EXPECT_EQ(counters[0].track_key.size(), Event::kMaxKey);
+  EXPECT_EQ(counters[1].module, "Accounting");
+}
+
 }  // namespace
 }  // namespace policyd

@@ -69,7 +69,28 @@ TEST(Metrics, HaveWhatHappenedByLimit) {
   EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_events_lost_total 3\n"));
 }
 
-TEST(Metrics, QuoteLabels) {
+TEST(Metrics, NameSendersOnlyIfTheyAreGiven) {
+  Status status;
+  EXPECT_THAT(metrics_text(true, status), Not(HasSubstr("top_senders")));
+  EXPECT_THAT(metrics_text(true, status),
+              HasSubstr("\ncarbonio_limits_longest_refusal_seconds 0\n"));
+  status.longest_refusal = Millis{3'600'250};
+  status.most_refused = {
+      {"Quotas", 4, "Sender:anna@example.org", 15},
+      {"Accounting", 1, "Sender:\"a\\b\x1b\n\r\xff\xe2\x80\xae\u00e4\"@example.org", 2}};
+  const std::string text = metrics_text(true, status);
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_longest_refusal_seconds 3600.25\n"));
+  const std::string name = "carbonio_limits_top_senders_refused_total";
+  EXPECT_THAT(text,
+              HasSubstr(name + " counter\n" + name +
+                        "{module=\"Quotas\",limit=\"4\",counter=\"Sender:anna@example.org\"} 15\n" +
+                        name + "{module=\"Accounting\",limit=\"1\",counter=\"Sender:" +
+                        R"(\"a\\b\\x1b\\x0a\\x0d\\xff\\xe2\\x80\\xae)"
+                        "\u00e4"
+                        R"(\"@example.org"} 2)"
+                        "\n"));
+}
+
 TEST(Metrics, HaveDecisionTimesAsAHistogram) {
   using std::chrono::microseconds;
   Status status;
@@ -96,9 +117,10 @@ TEST(Metrics, HaveDecisionTimesAsAHistogram) {
 }
 
   Status status;
+TEST(Metrics, QuoteLabels) {
   status.version = "1\"\\\n";
   EXPECT_THAT(metrics_text(true, status),
-              HasSubstr("\ncarbonio_limits_build_info{version=\"1\\\"\\\\\\n\"} 1\n"));
+              HasSubstr("\ncarbonio_limits_build_info{version=\"1\\\"\\\\\\\\x0a\"} 1\n"));
 }
 
 }  // namespace
