@@ -327,7 +327,8 @@ class Worker {
             std::chrono::duration<double>{now.average_round_trip}.count(),
             now.questions,
             now.alone,
-            now.late};
+            now.late,
+            cluster_->rules_version()};
   }
 
   Config config_;

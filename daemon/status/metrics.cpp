@@ -98,6 +98,9 @@ class MetricsText {
 void add_cluster(MetricsText& out, const Status::Cluster& cluster) {
   out.gauge("cluster_sharing", "Whether limits are shared with the other MTAs.",
             cluster.sharing ? 1 : 0);
+  out.gauge("cluster_rules_version",
+            "Version of the cluster's rules that this host has; 0 if it has others.",
+            cluster.rules);
   out.gauge("cluster_hosts", "MTAs that share limits, seen in the last hour.", cluster.hosts);
   out.gauge("cluster_clock_ahead_seconds", "How far this host's clock is ahead of the engine's.",
             cluster.clock_ahead_s);
@@ -138,19 +141,19 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
   out.counter("requests_unusable_total", "Requests that break the protocol.",
               status->refused_requests.count);
   out.counter("batches_total", "Batches in which requests were decided.", status->batches);
+  out.histogram("decision_seconds", "Time from the arrival of a request to its answer.",
+                status->times);
   out.counter("log_lines_lost_total", "Lines that could not be written to the log.",
               status->lost_log_lines);
   if (!status->happened.empty()) out.events(status->happened);
-  out.histogram("decision_seconds", "Time from the arrival of a request to its answer.",
-                status->times);
   out.counter("events_lost_total", "Events that 'carbonio-limits refused' cannot list.",
               status->events_lost);
-  if (status->cluster) add_cluster(out, *status->cluster);
-  return out.take();
-}
   out.gauge("longest_refusal_seconds",
             "For how long the counter that is being refused for longest has been.",
             std::chrono::duration<double>{status->longest_refusal}.count());
   if (!status->most_refused.empty()) out.most_refused(status->most_refused);
+  if (status->cluster) add_cluster(out, *status->cluster);
+  return out.take();
+}
 
 }  // namespace policyd

@@ -54,7 +54,7 @@ Status status_of(const json& from) {
         cluster->at("trouble").get<std::string>(),     cluster->at("hosts").get<std::uint64_t>(),
         cluster->at("clock_ahead").get<double>(),      cluster->at("round_trip").get<double>(),
         cluster->at("questions").get<std::uint64_t>(), cluster->at("alone").get<std::uint64_t>(),
-        cluster->at("late").get<std::uint64_t>()};
+        cluster->at("late").get<std::uint64_t>(),      cluster->value("rules", std::int64_t{0})};
   }
   status.lost_log_lines = from.value("lost_log_lines", std::uint64_t{0});
   status.lost_log_why = from.value("lost_log_why", "");
@@ -124,7 +124,8 @@ std::string status_json(const Status& status) {
                {"round_trip", status.cluster->round_trip_s},
                {"questions", status.cluster->questions},
                {"alone", status.cluster->alone},
-               {"late", status.cluster->late}};
+               {"late", status.cluster->late},
+               {"rules", status.cluster->rules}};
   }
   json pause = nullptr;
   if (status.pause) {
@@ -136,13 +137,13 @@ std::string status_json(const Status& status) {
   for (const Status::Happened& row : status.happened) {
     happened.push_back({row.kind, row.module, row.row_id, row.verdict, row.times});
   }
-  json rules_version = nullptr;
   json most_refused = json::array();
   for (const Status::Refused& row : status.most_refused) {
     most_refused.push_back({row.module, row.row_id, row.track_key, row.times});
   }
   const json times = {{"requests", status.times.requests},
                       {"nanoseconds", status.times.sum.count()}};
+  json rules_version = nullptr;
   if (status.rules_version) rules_version = *status.rules_version;
   const json out = {{"format", kFormat},
                     {"pid", status.pid},
@@ -168,12 +169,12 @@ std::string status_json(const Status& status) {
                     {"requests", status.requests},
                     {"batches", status.batches},
                     {"refused", status.refused},
-                    {"happened", happened},
                     {"times", times},
+                    {"happened", happened},
                     {"events_lost", status.events_lost},
-                    {"refused_requests",
                     {"longest_refusal_ms", status.longest_refusal.count()},
                     {"most_refused", most_refused},
+                    {"refused_requests",
                      {{"count", status.refused_requests.count},
                       {"last", status.refused_requests.last},
                       {"last_at", to_seconds(status.refused_requests.last_at)}}}};

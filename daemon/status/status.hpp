@@ -40,6 +40,7 @@ struct Status {
     std::uint64_t questions = 0;
     std::uint64_t alone = 0;  // of them, decided without the engine
     std::uint64_t late = 0;   // calls that were not answered in time
+    std::int64_t rules = 0;   // the version of the cluster's rules here; 0: others
     bool operator==(const Cluster&) const = default;
   };
   // What happened to mail since the start, as in events/event.hpp.
@@ -75,9 +76,8 @@ struct Status {
   std::uint64_t refused = 0;  // answered REJECT or DEFER, by any module
   RefusedRequests refused_requests;
   DecisionTimes times;
-  std::uint64_t events_lost = 0;  // that are in no row
   std::vector<Happened> happened;
-
+  std::uint64_t events_lost = 0;  // that are in no row
   Millis longest_refusal{0};      // of a counter that is being refused (events/refused_counters)
   // The counters that were refused most in the last hour; as many as [metrics] top_senders.
   struct Refused {
@@ -88,6 +88,7 @@ struct Status {
     bool operator==(const Refused&) const = default;
   };
   std::vector<Refused> most_refused;
+
   bool operator==(const Status&) const = default;
 };
 

@@ -318,6 +318,7 @@ class Others(CommandTest):
         figures = self.say(daemon, "metrics")
         self.assertIn("\ncarbonio_limits_cluster_sharing 1\n", figures)
         self.assertIn("\ncarbonio_limits_cluster_hosts 1\n", figures)
+        self.assertRegex(figures, "\ncarbonio_limits_cluster_rules_version [1-9]")
         self.engine.kill()
         self.assertTrue(eventually(
             lambda: "Limits are not shared with the other MTAs at the moment: "

@@ -41,6 +41,10 @@ class Cluster : boost::noncopyable {
   // The clock by which all hosts count.
   [[nodiscard]] TimePoint now() const { return counters_.now(); }
   [[nodiscard]] ClusterCounters::Status status() const { return counters_.status(); }
+  // Of the cluster's rules, if this host has them; otherwise 0.
+  [[nodiscard]] std::int64_t rules_version() const {
+    return rules_ && rules_->agrees() ? rules_->version() : 0;
+  }
   [[nodiscard]] const std::string& node() const { return node_; }
 
  private:

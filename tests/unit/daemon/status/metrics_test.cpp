@@ -44,9 +44,10 @@ TEST(Metrics, HaveTroubleOnlyWhileItLasts) {
 
 TEST(Metrics, HaveTheClustersFigures) {
   Status status;
-  status.cluster = Status::Cluster{"mta1", false, "no engine", 3, -0.25, 0.0005, 100, 4, 2};
+  status.cluster = Status::Cluster{"mta1", false, "no engine", 3, -0.25, 0.0005, 100, 4, 2, 9};
   const std::string text = metrics_text(true, status);
   EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_sharing 0\n"));
+  EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_rules_version 9\n"));
   EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_hosts 3\n"));
   EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_clock_ahead_seconds -0.25\n"));
   EXPECT_THAT(text, HasSubstr("\ncarbonio_limits_cluster_round_trip_seconds 0.0005\n"));
@@ -116,8 +117,8 @@ TEST(Metrics, HaveDecisionTimesAsAHistogram) {
   EXPECT_THAT(metrics_text(true, status), HasSubstr(expected));
 }
 
-  Status status;
 TEST(Metrics, QuoteLabels) {
+  Status status;
   status.version = "1\"\\\n";
   EXPECT_THAT(metrics_text(true, status),
               HasSubstr("\ncarbonio_limits_build_info{version=\"1\\\"\\\\\\\\x0a\"} 1\n"));

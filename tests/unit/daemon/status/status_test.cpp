@@ -27,7 +27,7 @@ Status full_status() {
   status.started = TimePoint{milliseconds{1795348800250}};
   status.database = "/a/db.sqlitedb";
   status.trouble = Status::Trouble{"database is locked", TimePoint{milliseconds{1795348801500}}, 7};
-  status.cluster = Status::Cluster{"mta1", true, "x", 3, 0.25, 0.0005, 10, 1, 2};
+  status.cluster = Status::Cluster{"mta1", true, "x", 3, 0.25, 0.0005, 10, 1, 2, 7};
   status.rules_version = 12;
   status.policies = 6;
   status.rule_problems = 1;
