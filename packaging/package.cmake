@@ -63,7 +63,8 @@ install(FILES ${made}/completion DESTINATION usr/share/bash-completion/completio
 set(doc_dir usr/share/doc/carbonio-limits)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${doc_dir})
 install(FILES ${here}/logrotate/carbonio-limits DESTINATION ${doc_dir}/examples RENAME logrotate)
-install(FILES ${here}/prometheus/carbonio-limits.yml DESTINATION ${doc_dir}/examples)
+install(FILES ${here}/prometheus/carbonio-limits.yml
+              ${here}/prometheus/carbonio-limits-dashboard.json DESTINATION ${doc_dir}/examples)
 install(FILES ${here}/redis/redis.conf ${here}/redis/sentinel.conf ${here}/redis/stunnel-redis.conf
               ${here}/redis/stunnel-mta.conf DESTINATION ${doc_dir}/examples)
 # Debian's and rpm's changelogs name the version; CHANGELOG.md lists the notable changes.

@@ -50,6 +50,7 @@ INSTALLED = {
     "/usr/share/doc/carbonio-limits/changelog.gz": "root:root 644",
     "/usr/share/doc/carbonio-limits/copyright": "root:root 644",
     "/usr/share/doc/carbonio-limits/examples": "root:root 755",
+    "/usr/share/doc/carbonio-limits/examples/carbonio-limits-dashboard.json": "root:root 644",
     "/usr/share/doc/carbonio-limits/examples/carbonio-limits.yml": "root:root 644",
     "/usr/share/doc/carbonio-limits/examples/logrotate": "root:root 644",
     "/usr/share/doc/carbonio-limits/examples/redis.conf": "root:root 644",

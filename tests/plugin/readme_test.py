@@ -50,6 +50,15 @@ class Readme(Case):
                          r"^action=DEFER Too many messages sent: the limit is 1 per minute[.] Please try "
                          r"again in (\d+ seconds?|1 minute)[.]\n$")
 
+    def test_figures_for_prometheus(self):
+        daemon = self.make_daemon()
+        done = self.type_them(daemon, commands_of("Figures for Prometheus"))
+        self.assertEqual((done.stderr, done.stdout[:27]), ("", "# HELP carbonio_limits_up W"))
+        section = (ROOT / "README.md").read_text().split("### Figures for Prometheus")[1].split("\n#")[0]
+        examples = re.findall(r"^- `(.*?)`", section, re.MULTILINE)
+        self.assertEqual(sorted(examples),
+                         sorted(file.name for file in (ROOT / "packaging/prometheus").iterdir()))
+
     def test_taking_over_an_old_database(self):
         old = self.perl_database(POLICYD_20)
         daemon = self.make_daemon()
