@@ -91,6 +91,22 @@ class Files(PackageTest):
         self.dpkg("--purge", "carbonio-limits")
         self.assertEqual(self.files(), before)
 
+    def test_the_alert_rules_are_where_carbonios_prometheus_reads_them(self):
+        self.host(boot=False)
+        name = "/etc/carbonio/carbonio-prometheus/rules/carbonio-limits.yml"
+        rules = self.root.path(name)
+        rules.parent.mkdir(parents=True)
+        before = self.files()
+        self.assertIn("carbonio-prometheus reads it", self.dpkg("-i", our_deb()))
+        self.assertIn("alert: PolicyDaemonDown", self.root.shell(f"cat {name}"))
+        self.assertNotIn("carbonio-prometheus", self.dpkg("-i", our_deb()))
+        self.dpkg("--purge", "carbonio-limits")
+        self.assertEqual(self.files(), before)
+        rules.write_text("groups: []\n")
+        self.dpkg("-i", our_deb())
+        self.dpkg("--purge", "carbonio-limits")
+        self.assertEqual(rules.read_text(), "groups: []\n")
+
     def test_an_edited_configuration_stays(self):
         self.host(boot=False)
         self.dpkg("-i", older_deb())
