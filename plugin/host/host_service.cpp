@@ -256,7 +256,8 @@ Result<void> HostService::stop(StepReport& steps) const {
   fs::remove(mark, code);
   if (code) return failure(fmt::format("cannot remove {}: {}", mark.string(), code.message()));
   // Its figures are no longer written: they would count as lost.
-  fs::remove(home_ / "zmstat" / "prometheus" / "carbonio-limits.prom", code);
+  const fs::path figures = configuration().value_or(Config{}).metrics_file;
+  if (!figures.empty()) fs::remove(home_ / figures, code);
   steps.done("set the service not to start at boot");
   return {};
 }

@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 from carbonio_case import SERVER
-from enable_case import ON, PROGRAM, SWITCH, Connection, EnableCase, needs_root
+from enable_case import ON, PROGRAM, SWITCH, Connection, EnableCase, eventually, needs_root
 
 # The rows of the article's limits, with our texts.
 TEXT = "Too many messages {}: the limit is {{limit}} per {{period}}. Please try again in {{retry_after}}."
@@ -150,6 +150,16 @@ class OneHost(EnableCase):
         out, _ = self.switch("enable")
         self.assertEqual(self.attributes(), ON)
         self.assertIn(f"carbonio prov ms {SERVER} zimbraCBPolicydQuotasEnabled TRUE", out)
+
+    def test_disable_removes_the_figures_for_prometheus(self):
+        figures = self.home / "zmstat/prometheus/limits.prom"
+        figures.parent.mkdir(parents=True)
+        figures.parent.chmod(0o777)
+        (self.home / "conf/carbonio-limits.conf").write_text(f"[metrics]\nfile={figures}\n")
+        self.switch("enable")
+        self.assertTrue(eventually(figures.exists))
+        self.switch("disable")
+        self.assertFalse(figures.exists())
 
     def test_disable_and_enable_again(self):
         self.switch("enable")
