@@ -6,6 +6,7 @@ packaging/root_test.py.)"""
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -50,14 +51,25 @@ class Readme(Case):
                          r"^action=DEFER Too many messages sent: the limit is 1 per minute[.] Please try "
                          r"again in (\d+ seconds?|1 minute)[.]\n$")
 
-    def test_figures_for_prometheus(self):
+    def test_being_told(self):
         daemon = self.make_daemon()
-        done = self.type_them(daemon, commands_of("Figures for Prometheus"))
-        self.assertEqual((done.stderr, done.stdout[:27]), ("", "# HELP carbonio_limits_up W"))
-        section = (ROOT / "README.md").read_text().split("### Figures for Prometheus")[1].split("\n#")[0]
-        examples = re.findall(r"^- `(.*?)`", section, re.MULTILINE)
-        self.assertEqual(sorted(examples),
-                         sorted(file.name for file in (ROOT / "packaging/prometheus").iterdir()))
+        sendmail = daemon.folder / "common/sbin/sendmail"
+        sendmail.parent.mkdir(parents=True)
+        sendmail.write_text(f"#!/bin/sh\ncat >>{daemon.folder}/data/mails\n")
+        sendmail.chmod(0o755)
+        for folder in (daemon.folder / "data", daemon.folder / "data/cbpolicyd"):
+            shutil.chown(folder, daemon.database.owner())
+        done = self.type_them(daemon, commands_of("Being told"))
+        self.assertEqual(done.stderr, "")
+        self.assertIn("Notices go to admin@example.org.", done.stdout)
+        self.assertIn("A report goes to admin@example.org each day at 07:00.", done.stdout)
+        self.assertIn("\n# HELP carbonio_limits_up ", done.stdout)
+        mails = (daemon.folder / "data/mails").read_text()
+        self.assertIn("notices are on", mails)
+        self.assertIn("daily report", mails)
+        section = (ROOT / "README.md").read_text().split("## Being told")[1].split("\n## ")[0]
+        for file in (ROOT / "packaging/prometheus").iterdir():
+            self.assertIn(f"`{file.name}`", section)
 
     def test_taking_over_an_old_database(self):
         old = self.perl_database(POLICYD_20)
