@@ -165,6 +165,9 @@ Result<void> follow(const Tables& tables, RefusedQuestion question, const AllLim
   SignalWait signals;
   std::size_t most = question.top;
   for (;;) {
+    // Those added while these are read come with the next ones. Lower than before if a copy of the
+    // database was restored.
+    std::int64_t last = last_id(tables);
     std::vector<StoredEvent> events;
     auto done = each_event(tables, question.filter, [&](StoredEvent&& stored) {
       events.push_back(std::move(stored));
@@ -174,10 +177,10 @@ Result<void> follow(const Tables& tables, RefusedQuestion question, const AllLim
     std::reverse(events.begin(), events.end());
     for (const StoredEvent& stored : events) {
       context.output.line(refusal_line(stored.event, all, policyd::wall_clock()));
+      last = std::max(last, stored.id);
     }
     context.output.flush();
-    // Lower than before if a copy of the database was restored.
-    question.filter.after_id = last_id(tables);
+    question.filter.after_id = last;
     most = std::numeric_limits<std::size_t>::max();
     if (!signals.wait(kPollEvery)) return {};
   }
