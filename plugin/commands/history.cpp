@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "daemon/rules/rules_loader.hpp"
@@ -18,10 +19,12 @@
 namespace limits {
 namespace {
 
-constexpr std::array<Option, 3> kHistoryOptions = {{
+constexpr std::array<Option, 4> kHistoryOptions = {{
     {"since", "TIME",
      "since then: 09:00, yesterday, 2026-11-25, '2026-11-25 09:00' or 7day (ago); default: 24h"},
     {"top", "N", "show N of each list (default: 10, or 1000 with --json; at most 10000)"},
+    {"mail-log", "FILE",
+     "the mail log (default: /var/log/carbonio.log or the system's, if readable)"},
     {"json", "", "print JSON"},
 }};
 
@@ -60,7 +63,7 @@ void print_limits_of_knowledge(const DaemonConfig& daemon, Output& output) {
 
 Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
                               const Arguments& arguments, const HistoryQuestion& question,
-                              Context& context) {
+                              const std::optional<MailLog>& mail_log, Context& context) {
   const std::string& delimiters = daemon.config.recipient_delimiter;
   std::shared_ptr<const policyd::Rules> rules;  // with the own domains
   policyd::Extensions extensions;
@@ -72,9 +75,11 @@ Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
     }
   }
   const SentBy who{counted_name(tables, daemon.config, arguments.words().front()), extensions};
-  const auto history = read_history(tables, who, question);
+  auto history = read_history(tables, who, question);
   if (!history) return tl::unexpected{history.error()};
-  const HistoryView view{*history, question, who, context.now, question.latest};
+  if (mail_log) read_deliveries(*mail_log, *history);
+  const HistoryView view{*history,    question,        who,
+                         context.now, question.latest, mail_log ? &*mail_log : nullptr};
   const auto warnings = headlines(daemon, context.now);
   if (arguments.has("json")) {
     auto out = json_of(view);
@@ -91,8 +96,11 @@ Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
 Outcome run_history(const Arguments& arguments, Context& context) {
   const auto question = asked(arguments, context.now);
   if (!question) return tl::unexpected{question.error()};
+  // The daemon's user may not be allowed to read it.
+  const auto mail_log = MailLog::open(arguments.value("mail-log"));
+  if (!mail_log) return failed(mail_log.error());
   return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
-    return print_history_of(tables, daemon, arguments, *question, context);
+    return print_history_of(tables, daemon, arguments, *question, *mail_log, context);
   });
 }
 
@@ -100,7 +108,7 @@ Outcome run_history(const Arguments& arguments, Context& context) {
 
 const Command kHistory = {
     "history",
-    "LOGIN|ADDRESS|CLIENT [--since TIME] [--top N] [--json]",
+    "LOGIN|ADDRESS|CLIENT [--since TIME] [--top N] [--mail-log FILE] [--json]",
     "Show what an account, address or client has sent",
     "Shows how much was sent and refused in the last 24 hours, or since TIME: by hour (beyond two "
     "days by day), by client, sender name and login, and the last messages with their queue IDs. "
@@ -114,8 +122,8 @@ const Command kHistory = {
     "carbonio-limits.conf). Their recipients include refused ones. Refusals come from the events "
     "of the last 30 days ('refused' lists them); those that a counter of several senders had in "
     "the "
-    "same minute count for one of them. What Postfix itself refused, and what became of a "
-    "message, is in the mail log.",
+    "same minute count for one of them. What became of the last messages is shown if the mail log "
+    "can be read, of which the last 64 MiB are; it also has what Postfix itself refused.",
     "history anna@example.org\n"
     "history anna@example.org --since 7day\n"
     "history 192.0.2.17 --since 02:00\n"

@@ -182,4 +182,15 @@ Result<History> read_history(const Tables& tables, const SentBy& who,
   return out;
 }
 
+void read_deliveries(const MailLog& log, History& into) {
+  std::vector<std::string> ids;
+  ids.reserve(into.latest.size());
+  for (const SentMessage& sent : into.latest) ids.push_back(sent.queue_id);
+  const auto found = log.deliveries_of(ids);
+  for (SentMessage& sent : into.latest) {
+    const auto deliveries = found.find(sent.queue_id);
+    if (deliveries != found.end()) sent.became = deliveries->second;
+  }
+}
+
 }  // namespace limits

@@ -16,6 +16,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "plugin/database/change_set.hpp"
+#include "plugin/events/mail_log.hpp"
 #include "plugin/events/sent_by.hpp"
 
 namespace limits {
@@ -58,6 +59,7 @@ struct SentMessage {
   std::string recipient;  // the first
   std::uint64_t recipients = 0;
   std::uint64_t kib = 0;
+  std::optional<Deliveries> became = {};  // by read_deliveries(), if the mail log says it
 };
 
 struct HistoryQuestion {
@@ -80,5 +82,8 @@ struct History {
 
 Result<History> read_history(const Tables& tables, const SentBy& who,
                              const HistoryQuestion& question);
+
+// What became of the latest messages.
+void read_deliveries(const MailLog& log, History& into);
 
 }  // namespace limits

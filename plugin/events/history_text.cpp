@@ -101,24 +101,35 @@ void print_names(const HistoryView& view, const Tallies& tallies, const char* ti
 }
 
 void print_latest(const HistoryView& view, Output& output) {
-  Table table{{{"TIME"},
-               {"QUEUE ID", false, Shrinks::last},
-               {"FROM", false, Shrinks::last},
-               {"TO", false, Shrinks::last},
-               {"RECIPIENTS", true},
-               {"SIZE", true}}};
-  for (const SentMessage& sent : view.history.latest) {
-    table.add({{short_time_text(sent.at, view.now)},
-               {sent.queue_id},
-               {sent.sender.empty() ? std::string{kBounces} : sent.sender},
-               {sent.recipient},
-               {fmt::format("{}", sent.recipients)},
-               {size_text(sent.kib)}});
+  const auto& latest = view.history.latest;
+  const bool became = std::any_of(latest.begin(), latest.end(),
+                                  [](const SentMessage& sent) { return sent.became.has_value(); });
+  std::vector<Column> columns = {{"TIME"},
+                                 {"QUEUE ID", false, Shrinks::last},
+                                 {"FROM", false, Shrinks::last},
+                                 {"TO", false, Shrinks::last},
+                                 {"RECIPIENTS", true},
+                                 {"SIZE", true}};
+  if (became) columns.push_back({"BECAME"});
+  Table table{std::move(columns)};
+  for (const SentMessage& sent : latest) {
+    std::vector<Cell> cells = {{short_time_text(sent.at, view.now)},
+                               {sent.queue_id},
+                               {sent.sender.empty() ? std::string{kBounces} : sent.sender},
+                               {sent.recipient},
+                               {fmt::format("{}", sent.recipients)},
+                               {size_text(sent.kib)}};
+    if (became) cells.push_back({sent.became ? deliveries_text(*sent.became) : "unknown"});
+    table.add(std::move(cells));
   }
   if (table.empty()) return;
   output.line("");
   output.print(table);
-  print_more(view.history.all.messages, false, view.history.latest.size(), output);
+  print_more(view.history.all.messages, false, latest.size(), output);
+  if (view.mail_log != nullptr && view.mail_log->is_cut()) {
+    output.note(fmt::format("only the last {} MiB of {} were read.", MailLog::kMaxBytes >> 20U,
+                            escaped(view.mail_log->name())));
+  }
 }
 
 nlohmann::json with_tally(nlohmann::json out, const Tally& tally) {
@@ -142,6 +153,13 @@ nlohmann::json names_json(const Tallies& tallies, const char* key, std::size_t t
     list.push_back(std::move(entry));
   }
   return {{"found", tallies.size()}, {"more", tallies.more()}, {"list", std::move(list)}};
+}
+
+nlohmann::json deliveries_or_null(const std::optional<Deliveries>& deliveries) {
+  if (!deliveries) return nullptr;
+  return {{"sent", deliveries->sent},
+          {"deferred", deliveries->deferred},
+          {"bounced", deliveries->bounced}};
 }
 
 nlohmann::json seconds_or_null(const std::optional<policyd::TimePoint>& time) {
@@ -205,7 +223,8 @@ nlohmann::json json_of(const HistoryView& view) {
                       {"client", sent.client},
                       {"recipient", sent.recipient},
                       {"recipients", sent.recipients},
-                      {"size_kib", sent.kib}});
+                      {"size_kib", sent.kib},
+                      {"became", deliveries_or_null(sent.became)}});
   }
   return with_tally(
       {{"now", policyd::to_seconds(view.now)},
@@ -217,7 +236,9 @@ nlohmann::json json_of(const HistoryView& view) {
        {"clients", names_json(history.clients, "client", view.top)},
        {"senders", names_json(history.senders, "sender", view.top)},
        {"logins", names_json(history.logins, "login", view.top)},
-       {"latest", std::move(latest)}},
+       {"latest", std::move(latest)},
+       {"mail_log", view.mail_log == nullptr ? nlohmann::json(nullptr)
+                                             : nlohmann::json(view.mail_log->name())}},
       history.all);
 }
 

@@ -16,7 +16,8 @@ struct HistoryView {
   const HistoryQuestion& question;
   const SentBy& who;
   policyd::TimePoint now;
-  std::size_t top;  // lines of each table
+  std::size_t top;          // lines of each table
+  const MailLog* mail_log;  // null: none was read
 };
 
 // "812 KiB", "1.5 MiB".

@@ -107,7 +107,7 @@ class History(Case):
         self.assertEqual(latest, {
             "time": latest["time"], "queue_id": "4F0001", "sender": "anna@example.org",
             "login": "anna@example.org", "client": "198.51.100.7", "recipient": "a@example.net",
-            "recipients": 2, "size_kib": 11})
+            "recipients": 2, "size_kib": 11, "became": None})
         self.assertLess(abs(latest["time"] - time.time()), 300)
         self.assertEqual(sum(step["messages"] for step in found["steps"]), 3)
         self.assertEqual(sum(step["refused"] for step in found["steps"]), 2)
@@ -221,6 +221,76 @@ class History(Case):
             self.assertIn("since", shown)
             for line in shown.splitlines():
                 self.assertLessEqual(len(line), 80, line)
+
+    LOG = """\
+Nov 26 09:00:01 mta1 postfix/qmgr[7]: {0}: from=<anna@example.org>, size=1, nrcpt=3 (queue active)
+Nov 26 09:00:02 mta1 postfix/smtp[8]: {0}: to=<a@example.net>, relay=mx.example.net[192.0.2.9]:25, delay=1, \
+delays=0/0/1/0, dsn=4.0.0, status=deferred (450 later)
+2026-11-26T09:10:02.1+00:00 mta1 postfix/smtp[8]: {0}: to=<a@example.net>, relay=mx.example.net[192.0.2.9]:25, \
+delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as {1})
+Nov 26 09:00:02 mta1 postfix/smtp[8]: {0}: to=<b@example.net>, relay=none, dsn=5.4.4, status=bounced (no host)
+Nov 26 09:00:03 mta1 postfix/smtp[8]: 4F9901: to=<c@example.net>, relay=mx.example.net[192.0.2.9]:25, \
+dsn=4.0.0, status=deferred (450 later)
+Nov 26 09:00:02 mta1 postfix/smtp[8]: {1}: to=<c@example.net>, relay=127.0.0.1[127.0.0.1]:10024, dsn=2.0.0, \
+status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4F9901)
+"""
+
+    def test_what_became_of_messages_is_in_the_mail_log(self):
+        self.put_message(60, QueueID="4F8801", RecipientData="/<a@example.net>#0=1;/<b@example.net>#0=1;")
+        self.put_message(50, QueueID="4F8802")
+        self.put_message(40, QueueID="4F8803")
+        log = self.daemon.folder / "mail.log"
+        log.write_text(self.LOG.format("4F8801", "4F8802"))
+        out = self.say("alice@example.org", "--mail-log", str(log))
+        self.assertRegex(out, r"SIZE  BECAME\n")
+        self.assertRegex(out, r" 4F8801 .* KiB  1 sent, 1 bounced\n")
+        self.assertRegex(out, r" 4F8802 .* KiB  deferred\n")  # as the filter gave it back
+        self.assertRegex(out, r" 4F8803 .* KiB  unknown\n")
+        found = self.history("alice@example.org", "--mail-log", str(log))
+        self.assertEqual(found["mail_log"], str(log))
+        self.assertEqual([each["became"] for each in found["latest"]],
+                         [None, {"sent": 0, "deferred": 1, "bounced": 0},
+                          {"sent": 1, "deferred": 0, "bounced": 1}])
+        shown = subprocess.run(
+            ["script", "-qec", f"stty cols 80; NO_COLOR=1 {bin_dir()}/carbonio-limits --zextras-home "
+             f"{self.daemon.folder} history example.org --mail-log {log}", "/dev/null"],
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
+        self.assertIn("1 sent, 1 bounced", shown)
+        self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+
+    def test_a_mail_log_that_cannot_be_read_and_one_that_is_nonsense(self):
+        self.put_message(60, QueueID="4F8801")
+        log = self.daemon.folder / "mail.log"
+        for name, why in ((log, "No such file"), (log.parent, "it is not a file"), ("/dev/zero", "it is not a file"),
+                          ("a\x1b[1m", "a\\x1b[1m: No such file")):
+            with self.subTest(name=name):
+                self.assertIn(why, self.say("alice@example.org", "--mail-log", str(name), status=2))
+        line = self.LOG.format("4F8801", "4F8802").splitlines()[3]
+        for text, became in ((b"", None), (b"\0" * 5_000_000 + b"\n", None), (b"\xff]: : to=<\n" * 1000, None),
+                             (line[:40].encode(), None), (line.encode(), None),  # without its end
+                             (b"x" * (3 << 20) + b"\n" + line.encode() + b"\n", 1)):
+            with self.subTest(text=text[:40]):
+                log.write_bytes(text)
+                [found] = self.history("alice@example.org", "--mail-log", str(log))["latest"]
+                self.assertEqual(found["became"] and found["became"]["bounced"], became)
+
+    def test_of_a_large_mail_log_the_end_is_read(self):
+        self.put_message(60, QueueID="4F8801")
+        self.put_message(50, QueueID="4F8802")
+        log = self.daemon.folder / "mail.log"
+        line = "Nov 26 09:00:02 mta1 postfix/smtp[8]: {}: to=<a@example.net>, relay=none, status=sent (Ok)\n"
+        with log.open("w") as file:
+            file.write(line.format("4F8801"))
+            file.writelines(line.format("4F0000") * 1000 for _ in range((64 << 20) // len(line) // 1000 + 1))
+            file.write(line.format("4F8802"))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        out = self.say("alice@example.org", "--mail-log", str(log))
+        self.assertRegex(out, r" 4F8802 .* KiB  sent\n")
+        self.assertRegex(out, r" 4F8801 .* KiB  unknown\n")
+        self.assertIn(f"only the last 64 MiB of {log} were read.", " ".join(out.split()))
+        if not SANITIZED:
+            after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+            self.assertLess(after, max(before, 60 * 1024), "KiB")
 
     def test_a_hundred_thousand_messages_take_bounded_time_and_memory(self):
         self.daemon.sql(
