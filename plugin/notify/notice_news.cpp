@@ -76,21 +76,20 @@ class NewsReader {
     return out;
   }
 
-  // Of groups() by ID.
+  // Of groups() by ID: counters that had a first event after a period without any.
   Result<std::size_t> fresh() {
     std::size_t out = 0;
     auto done = each(
         fmt::format(
-            "SELECT count(*) FROM (SELECT Kind, Module, RowID, TrackKey, min(FirstSeen) AS First "
-            "FROM {{p}}limits_events WHERE {} AND {} GROUP BY 1, 2, 3, 4) AS fresh "
-            "LEFT JOIN (SELECT Kind, Module, RowID, TrackKey, max(LastSeen) AS Last FROM "
-            "{{p}}limits_events WHERE ID <= ?1 AND Kind IN ('refused', 'near', 'watched') "
-            "GROUP BY 1, 2, 3, 4) AS before USING (Kind, Module, RowID, TrackKey) "
-            "LEFT JOIN {{p}}quotas_limits AS l ON fresh.Module = 'Quotas' AND l.ID = fresh.RowID "
+            "SELECT count(*) FROM (SELECT DISTINCT e.Kind, e.Module, e.RowID, e.TrackKey FROM "
+            "(SELECT ID, Kind, Module, RowID, TrackKey, FirstSeen, lag(LastSeen) OVER (PARTITION "
+            "BY Kind, Module, RowID, TrackKey ORDER BY ID) AS Before FROM {{p}}limits_events "
+            "WHERE ID <= ?2 AND {}) AS e "
+            "LEFT JOIN {{p}}quotas_limits AS l ON e.Module = 'Quotas' AND l.ID = e.RowID "
             "LEFT JOIN {{p}}quotas AS q ON q.ID = l.QuotasID "
-            "WHERE before.Last IS NULL OR before.Last < fresh.First - 1000 * "
-            "max(coalesce(q.Period, 3600), 60)",
-            where_, kOfCounters),
+            "WHERE e.ID > ?1 AND (e.Before IS NULL OR e.Before < e.FirstSeen - 1000 * "
+            "max(coalesce(q.Period, 3600), 60)))",
+            kOfCounters),
         [&](const Row& row) { out = static_cast<std::size_t>(row.integer(0)); });
     if (!done) return tl::unexpected{done.error()};
     return out;

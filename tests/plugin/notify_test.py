@@ -220,6 +220,27 @@ class Digest(Case):
         mail = self.due(2 * MINUTE + DAY, mails=1)
         self.assertIn("refused 7 times", self.text_of(mail))
 
+    def test_a_refusal_after_a_period_without_any_is_a_first_one(self):
+        self.switch_on()
+        self.refuse()
+        self.due(2 * MINUTE, mails=1)
+        for later, period in ((3 * HOUR, HOUR - MINUTE), (5 * HOUR, HOUR + MINUTE)):  # after the last
+            at = int((time.time() + later) * 1000)
+            self.daemon.sql(f"UPDATE limits_events SET LastSeen = {at - period * 1000};")
+            self.put_event(TrackKey="Sender:anna@example.org", Minute=at // 60000, FirstSeen=at,
+                           LastSeen=at, Verdict=f"at {later}")
+            self.due(later + 2 * MINUTE, mails=int(period > HOUR))
+
+    def test_how_often_is_set(self):
+        self.own_config.write_text("[notify]\nevery=120\n")
+        self.switch_on()
+        self.assertIn("at most one per 2 minutes", self.say())
+        self.refuse()
+        self.due(2 * MINUTE, mails=1)
+        self.refuse("bob@example.org")
+        self.due(3 * MINUTE)
+        self.due(4 * MINUTE, mails=1)
+
     def test_commands_do_what_they_say_and_nothing_else(self):
         self.daemon.sql(policy() + quota(50, period=86400))
         self.switch_on()
@@ -591,6 +612,27 @@ class Failures(Case):
         self.assertIn("anna@example.org", told["text"])
         self.say("--off")
         self.assertNotIn("command", self.own_config.read_text())
+
+    def test_a_program_gets_names_of_strangers_as_json_has_them(self):
+        name = "<b>\n\x1b[31m\u202e\"\\@example.org"
+        program = self.program("take", f"#!/bin/sh\ncat >{self.box}/taken\n")
+        self.say("--command", str(program))
+        self.put_event(TrackKey="Sender:" + name, Login="a\nb", Detail="\x07")
+        self.daemon.sql("UPDATE limits_events SET Client = CAST(x'ff41' AS TEXT);")
+        self.due(2 * MINUTE)
+        raw = (self.box / "taken").read_bytes()
+        self.assertEqual(raw.count(b"\n"), 1)
+        self.assertFalse(re.search(rb"[\x00-\x09\x0b-\x1f]", raw), raw)
+        [top] = json.loads(raw)["refused"]["top"]
+        self.assertEqual((top["key"], top["login"]), ("Sender:" + name, "a\nb"))
+
+    def test_a_sendmail_that_is_missing_is_said_once(self):
+        self.switch_on()
+        self.refuse()
+        (self.daemon.folder / "common/sbin/sendmail").unlink()
+        self.own_config.write_text(self.own_config.read_text() + "sendmail=/nonexistent/sendmail\n")
+        self.assertIn("/nonexistent/sendmail: cannot be started", self.due(2 * MINUTE, status=2))
+        self.due(2 * MINUTE + HOUR)
 
     def test_a_program_beside_mail_gets_what_happens_from_then_on(self):
         self.switch_on()
