@@ -6,6 +6,7 @@ units and those that they refer to."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -371,6 +372,19 @@ mv {BOX}/mail {BOX}/done.$(ls {BOX} | grep -c done)
         self.assertFalse(self.STATE.exists())
         systemd.run("systemctl", "start", "carbonio-limits-notify.service", check=True)
         self.assertEqual(len(list(self.BOX.glob("done.*"))), 2, "off is off")
+
+    def test_doctor_has_a_timer_started_that_does_not_run(self):
+        self.notify("--to", "admin@example.com")
+        systemd.run("systemctl", "stop", "carbonio-limits-notify.timer", check=True)
+        os.utime(self.STATE, (0, 0))
+        done = systemd.run(LIMITS, "doctor", "--json")
+        [found] = [finding for finding in json.loads(done.stdout)["findings"]
+                   if finding.get("problem") == "notices.stalled"]
+        command, = re.findall(r"systemctl start [\w.-]+(?=;)", found["fix"])
+        systemd.run(*command.split(), check=True)
+        self.assertTrue(self.is_active())
+        self.assertTrue(host.eventually(lambda: '"notices.stalled"' not in systemd.run(
+            LIMITS, "doctor", "--json").stdout, 100), found)
 
     def test_where_zmcontrol_runs_the_services(self):
         self.service("stop")
