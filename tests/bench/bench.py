@@ -76,6 +76,9 @@ def rows() -> list[Row]:
             server="delimiter", base="article"),
         Row("every module / Quotas alone", 100, 0.50, limit=ALL_COUNTED, server="every module",
             base="article"),
+        # Most are refused, which is an event of each sender and minute with both; --against a build
+        # without events shows what those cost.
+        Row("figures, near limits / without", 100, 0.98, server="told", base="untold"),
         # One of each sender passes, and Redis hears nothing of the others.
         Row("refusals with [cluster] / without", 100, 0.95, limit=1, server="cluster",
             base="article", needs_redis=True),
@@ -97,6 +100,9 @@ def make_servers(names: set[str], stack: ExitStack, programs: Path | None = None
         "10 policies": lambda: servers.with_policies(10, 0, SENDERS, programs),
         "10000 policies": lambda: servers.with_policies(10_000, 100_000, SENDERS, programs),
         "every module": lambda: servers.with_every_module(programs),
+        "told": lambda: servers.with_figures(programs),
+        "untold": lambda: BenchDaemon(programs=programs, options={"metrics": {"file": ""},
+                                                                  "notify": {"near": 0}}),
         "cluster": lambda: cluster.ClusterDaemon(cluster.start_engine(stack), programs=programs),
     }
     made = {}

@@ -112,6 +112,15 @@ def with_every_module(programs=None) -> BenchDaemon:
     return BenchDaemon(EVERY_MODULE, modules=ALL_MODULES, programs=programs)
 
 
+def with_figures(programs=None) -> BenchDaemon:
+    """For a node exporter, with as many names as can be, and with limits that are nearly used up."""
+    daemon = BenchDaemon(programs=programs, options={"metrics": {"top_senders": 100}})
+    folder = Path(daemon.folder) / "zmstat/prometheus"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)  # the daemon runs as another user
+    return daemon
+
+
 def seconds_to_first_answer(daemon: BenchDaemon) -> float:
     """From the start of the program; it is stopped again."""
     begun = time.monotonic()
