@@ -324,7 +324,7 @@ class Digest(Case):
         self.assertLessEqual(max(map(len, text.splitlines())), 72, text)
 
     def test_near_and_watched(self):
-        self.daemon.command("receive", "1/h", "--verdict", "none")
+        self.daemon.command("receive", "1/h", "--per", "user", "--verdict", "none")
         self.wait_for_rules(self.daemon)
         self.switch_on()
         for _ in range(2):
