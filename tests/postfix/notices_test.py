@@ -13,12 +13,14 @@ import pwd
 import shutil
 import subprocess
 import sys
-import time
 import unittest
 
 from daemon import free_port, service_user
 from postfix_case import PostfixTest
 from postfix_instance import PostfixInstance, main_cf
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+from daemon_case import eventually  # noqa: E402
 
 INSIDE = "NOTICES_TEST"
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
@@ -37,15 +39,6 @@ MASTER_CF = """\
 pickup unix n - n 60 1 pickup
 virtual unix - n n - - virtual
 """
-
-
-def eventually(condition, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 class Notices(PostfixTest):
