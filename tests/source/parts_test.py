@@ -4,6 +4,7 @@
 
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -94,6 +95,46 @@ class Parts(unittest.TestCase):
         self.assertEqual(self.run_parts("true", resume=True)[1], [])
         (self.folder / "source").write_text("2\n")
         self.assertEqual(self.run_parts("true", resume=True)[1], ["a"])
+
+    def beside(self, lane, rest):
+        """A script that runs the parts `lane` beside `rest`."""
+        (self.folder / "build").mkdir(exist_ok=True)
+        text = (f"set -euo pipefail\nsource {ROOT}/scripts/parts\nbegin_parts build/full\n"
+                f"lane() {{\n{lane}\n}}\nbeside lane\n{rest}\n")
+        return subprocess.Popen(["bash", "-c", text], cwd=self.folder, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def test_parts_beside_run_at_the_lowest_priority_and_are_waited_for(self):
+        self.make_repository()
+        niceness = 'bash -c "sleep 1; ps -o ni= -p \\$PPID >build/ni"'
+        script = self.beside(f"part x {niceness}\npart y false", "part a true\nend_parts")
+        output, _ = script.communicate(timeout=60)
+        self.assertEqual(script.returncode, 1, output)
+        self.assertEqual((self.folder / "build/ni").read_text().split(), ["19"])
+        self.assertRegex(output, r"== a +begins\n")
+        self.assertRegex(output, r"== x +passed in \d+ s\n(.*\n)*\npart +seconds\n")
+        self.assertRegex(output, r"\ny +failed\n")
+        self.assertRegex(output, r"\ny FAILED, see build/full/\w{40}/y\.log\n$")
+
+    def test_what_runs_beside_ends_with_the_script(self):
+        self.make_repository()
+        for number, signal in enumerate((None, "TERM", "INT")):
+            with self.subTest(signal=signal):
+                marker = f"1000.{number}{id(self)}"
+                wait = "until [[ -e build/begun ]]; do sleep 0.1; done\n"
+                (self.folder / "build/begun").unlink(missing_ok=True)
+                script = self.beside(f"touch build/begun\npart x sleep {marker}",
+                                     wait + ("exit 3" if signal is None else f"kill -{signal} $$; sleep 9"))
+                script.communicate(timeout=60)
+                self.assertNotEqual(script.returncode, 0)
+                # On a busy machine it has no time to end at once.
+                for _ in range(300):
+                    left = subprocess.run(["pgrep", "-f", f"^sleep {marker}"], check=False,
+                                          capture_output=True).stdout
+                    if not left:
+                        break
+                    time.sleep(0.1)
+                self.assertEqual(left, b"")
 
     def test_wrong_use_of_scripts_test(self):
         for words in (["--ful"], ["--resume"], ["--full", "--again"], ["x"]):
