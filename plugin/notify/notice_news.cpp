@@ -61,11 +61,19 @@ std::int64_t told_in(const Tables& tables, const NoticeChannel& since) {
       .value_or(0);
 }
 
+// A counter that was refused is not told again as nearly used up.
+std::string of_counters_once(std::string_view where) {
+  return fmt::format(
+      "{} AND NOT (Kind = 'near' AND (Module, RowID, TrackKey) IN (SELECT Module, RowID, TrackKey "
+      "FROM {{p}}limits_events WHERE {} AND Kind = 'refused'))",
+      kOfCounters, where);
+}
+
 // Reads what lies between two bounds.
 class NewsReader {
  public:
   NewsReader(const Tables& tables, std::string_view where, std::int64_t from, std::int64_t to)
-      : tables_(tables), where_(where), bounds_{from, to} {}
+      : tables_(tables), where_(where), of_counters_(of_counters_once(where)), bounds_{from, to} {}
 
   Result<NoticeGroups> groups() {
     NoticeGroups out;
@@ -127,7 +135,7 @@ class NewsReader {
     return each(fmt::format("SELECT Kind, count(*), sum(Times) FROM (SELECT Kind, sum(Times) AS "
                             "Times FROM {{p}}limits_events WHERE {} AND {} GROUP BY Kind, Module, "
                             "RowID, TrackKey) GROUP BY Kind",
-                            where_, kOfCounters),
+                            where_, of_counters_),
                 [&](const Row& row) {
                   const std::string_view kind = row.text(0);
                   NoticeGroup& of = kind == "refused" ? into.refused
@@ -147,7 +155,7 @@ class NewsReader {
                     "AND {} AND Kind = '{}' GROUP BY Module, RowID, TrackKey ORDER BY Sum DESC, "
                     "Last DESC LIMIT {}) AS g JOIN {{p}}limits_events AS e ON e.ID = g.Last "
                     "ORDER BY g.Sum DESC, g.Last DESC",
-                    where_, kOfCounters, kind, kMaxInNotice),
+                    where_, of_counters_, kind, kMaxInNotice),
         [&](const Row& row) {
           if (auto event = policyd::event_of(row)) into.push_back(std::move(*event));
         });
@@ -155,6 +163,7 @@ class NewsReader {
 
   const Tables& tables_;
   std::string_view where_;
+  std::string of_counters_;
   std::vector<std::int64_t> bounds_;
 };
 

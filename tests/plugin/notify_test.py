@@ -338,6 +338,17 @@ class Digest(Case):
         self.assertIn("verdict none only monitors", " ".join(text.split()))
         self.assertNotRegex(text, r"\([^)]*\(")
 
+    def test_a_counter_that_was_refused_is_not_told_as_nearly_used_up(self):
+        self.switch_on()
+        for name in ("anna", "emil"):
+            self.put_event(Kind="near", TrackKey=f"Sender:{name}@example.org", Used=8,
+                           CounterLimit=10)
+        self.put_event(TrackKey="Sender:anna@example.org", Times=2)
+        text = self.text_of(self.due(2 * MINUTE, mails=1))
+        self.assertIn("anna@example.org: refused twice", text)
+        self.assertIn("emil@example.org: 8 of 10 used", text)
+        self.assertNotIn("anna@example.org: 8 of 10 used", text)
+
     def test_limits_that_were_changed_by_hand(self):
         self.switch_on()
         self.daemon.command("send", "100/h")  # announced
