@@ -138,6 +138,7 @@ Result<void> print_refused(const Tables& tables, const DaemonConfig& daemon,
                                         {"refused", list},
                                         {"warnings", texts_of(warnings)}});
     return {};
+  if (auto done = note_who_was_freed(tables, all, *refusals); !done) return done;
   }
   print_headlines(warnings, context.advice, context.output);
   if (refusals->empty()) {

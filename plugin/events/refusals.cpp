@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <tuple>
@@ -26,14 +27,38 @@ std::string key_of(const Event& event) {
                      event.verdict, event.track_key);
 }
 
-// The ID of the limit that a row of quotas_limits belongs to.
-std::optional<std::int64_t> limit_of_row(const AllLimits& all, std::int64_t limit_id) {
+// By the ID of a row of quotas_limits.
+struct RateOfLimit {
+  const StoredLimit* limit = nullptr;
+  const StoredRate* rate = nullptr;
+};
+RateOfLimit find_rate(const AllLimits& all, std::int64_t limit_id) {
   for (const StoredLimit& limit : all.limits) {
     for (const StoredRate& rate : limit.rates) {
-      if (rate.limit_id == limit_id) return limit.id;
+      if (rate.limit_id == limit_id) return {&limit, &rate};
     }
   }
-  return std::nullopt;
+  return {};
+}
+
+// When each counter was cleared last; an empty key stands for all counters of the row.
+using Resets = std::map<std::pair<std::int64_t, std::string>, policyd::TimePoint>;
+
+bool was_cleared_since(const Event& event, const Resets& resets) {
+  for (const std::string& key : {event.track_key, std::string{}}) {
+    const auto found = resets.find({event.row_id, key});
+    if (found != resets.end() && found->second >= event.last) return true;
+  }
+  return false;
+}
+
+bool was_freed(const Event& event, const AllLimits& all, const Resets& resets) {
+  const auto [limit, rate] = find_rate(all, event.row_id);
+  if (limit == nullptr || !limit->policy_enabled || !rate->enabled || limit->only_monitors()) {
+    return true;
+  }
+  return (event.limit && static_cast<double>(rate->rate.amount) > *event.limit) ||
+         was_cleared_since(event, resets);
 }
 
 // "now", "3 min"; empty if it is not known.
@@ -81,9 +106,38 @@ Result<std::vector<Event>> read_refusal_spells(const Tables& tables, const Event
   return out;
 }
 
+Result<void> note_who_was_freed(const Tables& tables, const AllLimits& all,
+                                std::vector<Event>& refusals) {
+  if (refusals.empty()) return {};
+  Resets resets;
+  EventFilter filter;
+  filter.kinds = {EventKind::reset};
+  filter.since =
+      std::min_element(refusals.begin(), refusals.end(), [](const Event& a, const Event& b) {
+        return a.last < b.last;
+      })->last;
+  auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
+    // The latest comes first.
+    resets.try_emplace({stored.event.row_id, std::move(stored.event.track_key)}, stored.event.last);
+    return true;
+  });
+  if (!done) return done;
+  for (Event& event : refusals) {
+    const bool by_limit = event.module == "Quotas" && event.free_at > event.last;
+    if (by_limit && was_freed(event, all, resets)) event.free_at = event.last;
+  }
+  return {};
+}
+
+std::optional<std::int64_t> limit_of(const Event& event, const AllLimits& all) {
+  if (event.module != "Quotas") return std::nullopt;
+  const StoredLimit* limit = find_rate(all, event.row_id).limit;
+  return limit == nullptr ? std::nullopt : std::optional{limit->id};
+}
+
 std::string refused_by(const AllLimits& all, const Event& event) {
   if (event.module == "Quotas" && event.row_id != 0) {
-    const auto id = limit_of_row(all, event.row_id);
+    const auto id = limit_of(event, all);
     return id ? fmt::format("limit {}", *id) : "a removed limit";
   }
   return event.row_id == 0 ? escaped(event.module)
@@ -142,7 +196,7 @@ std::string refusal_line(const Event& event, const AllLimits& all, policyd::Time
 }
 
 nlohmann::json json_of(const Event& event, const AllLimits& all) {
-  const auto id = event.module == "Quotas" ? limit_of_row(all, event.row_id) : std::nullopt;
+  const auto id = limit_of(event, all);
   return {{"kind", policyd::name_of(event.kind)},
           {"who", refused_who(event)},
           {"key", event.track_key},

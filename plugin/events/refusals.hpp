@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,13 @@ inline constexpr std::chrono::hours kRefusalGap{1};
 Result<std::vector<policyd::Event>> read_refusal_spells(const Tables& tables,
                                                         const EventFilter& filter);
 
+// An admin may have freed the sender since: cleared the counter, raised the limit, removed it or
+// switched it off. Then the same mail passes now, and `free_at` is not later than the refusal.
+Result<void> note_who_was_freed(const Tables& tables, const AllLimits& all,
+                                std::vector<policyd::Event>& refusals);
+
+// The limit that refused; nullopt if it was another module, or if it was removed.
+std::optional<std::int64_t> limit_of(const policyd::Event& event, const AllLimits& all);
 // "limit 3", "a removed limit", "Greylisting", "AccessControl 4".
 std::string refused_by(const AllLimits& all, const policyd::Event& event);
 // Whom: the counter's name, or the mail's.
