@@ -12,6 +12,7 @@
 #include "plugin/commands/top_option.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/events/refusals.hpp"
+#include "plugin/events/refusals_by_hour.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/terminal/screen.hpp"
 #include "plugin/terminal/text.hpp"
@@ -24,19 +25,23 @@ namespace {
 
 using policyd::EventKind;
 
-constexpr std::array<Option, 7> kRefusedOptions = {{
+constexpr std::array<Option, 8> kRefusedOptions = {{
     {"today", "", "only since midnight"},
     {"since", "TIME", "only since then: 09:00, yesterday, 2026-11-25, '2026-11-25 09:00' or 2h"},
     {"limit", "ID", "only by this limit"},
     {"watched", "",
      "show what limits with verdict none would have refused, and what a pause let through"},
-    {"top", "N", "show only the N latest (default: 20, or all with --json)"},
+    {"by-hour", "", "count refusals by hour and by limit, and by whom, instead of listing them"},
+    {"top", "N",
+     "show only the N latest (default: 20, or all with --json), or with --by-hour the N most often "
+     "refused (default: 10)"},
     {"json", "", "print JSON"},
     {"follow", "", "print further refusals as they happen, until Ctrl-C"},
 }};
 
 constexpr std::size_t kShownByDefault = 20;
 constexpr std::size_t kShownFirst = 10;  // with --follow
+constexpr std::size_t kTopByHour = 10;
 constexpr std::chrono::seconds kPollEvery{1};
 
 struct RefusedQuestion {
@@ -54,6 +59,9 @@ tl::expected<RefusedQuestion, Failure> question_of(const Arguments& arguments,
   if (arguments.has("follow") && arguments.has("json")) {
     return wrong_use("--follow and --json cannot be combined");
   }
+  if (arguments.has("follow") && arguments.has("by-hour")) {
+    return wrong_use("--follow and --by-hour cannot be combined");
+  }
   const auto since = arguments.value("since");
   if (since && arguments.has("today")) return wrong_use("--since and --today cannot be combined");
   if (arguments.has("today")) out.filter.since = midnight(now);
@@ -69,6 +77,7 @@ tl::expected<RefusedQuestion, Failure> question_of(const Arguments& arguments,
   }
   if (arguments.has("json")) out.top = std::numeric_limits<std::size_t>::max();
   if (arguments.has("follow")) out.top = kShownFirst;
+  if (arguments.has("by-hour")) out.top = kTopByHour;
   const auto top = top_of(arguments);
   if (!top) return tl::unexpected{top.error()};
   out.top = top->value_or(out.top);
@@ -129,6 +138,7 @@ Result<void> print_refused(const Tables& tables, const DaemonConfig& daemon,
   if (!refusals) return tl::unexpected{refusals.error()};
   const std::size_t found = refusals->size();
   if (found > question.top) refusals->resize(question.top);
+  if (auto done = note_who_was_freed(tables, all, *refusals); !done) return done;
   const auto warnings = headlines(daemon, context.now);
   if (arguments.has("json")) {
     nlohmann::json list = nlohmann::json::array();
@@ -138,7 +148,6 @@ Result<void> print_refused(const Tables& tables, const DaemonConfig& daemon,
                                         {"refused", list},
                                         {"warnings", texts_of(warnings)}});
     return {};
-  if (auto done = note_who_was_freed(tables, all, *refusals); !done) return done;
   }
   print_headlines(warnings, context.advice, context.output);
   if (refusals->empty()) {
@@ -149,6 +158,29 @@ Result<void> print_refused(const Tables& tables, const DaemonConfig& daemon,
   if (found > refusals->size()) {
     context.output.line(
         fmt::format("{} more; --top {} shows them all.", found - refusals->size(), found));
+  }
+  print_notes(daemon, context.output);
+  return {};
+}
+
+Result<void> print_hours(const Tables& tables, const DaemonConfig& daemon,
+                         const Arguments& arguments, const RefusedQuestion& question,
+                         const AllLimits& all, Context& context) {
+  const auto counts = count_refusals(tables, question.filter, all);
+  if (!counts) return tl::unexpected{counts.error()};
+  const auto warnings = headlines(daemon, context.now);
+  if (arguments.has("json")) {
+    auto out = json_of(*counts, question.top);
+    out["now"] = policyd::to_seconds(context.now);
+    out["warnings"] = texts_of(warnings);
+    context.output.print(out);
+    return {};
+  }
+  print_headlines(warnings, context.advice, context.output);
+  if (counts->times == 0) {
+    context.output.line(nothing_text(arguments, question));
+  } else {
+    print_by_hour(*counts, question.top, context.now, context.output);
   }
   print_notes(daemon, context.output);
   return {};
@@ -196,6 +228,9 @@ Outcome run_refused(const Arguments& arguments, Context& context) {
                          if (!all) return tl::unexpected{all.error()};
                          if (arguments.has("follow"))
                            return follow(tables, *question, *all, context);
+                         if (arguments.has("by-hour")) {
+                           return print_hours(tables, daemon, arguments, *question, *all, context);
+                         }
                          return print_refused(tables, daemon, arguments, *question, *all, context);
                        });
 }
@@ -204,7 +239,8 @@ Outcome run_refused(const Arguments& arguments, Context& context) {
 
 const Command kRefused = {
     "refused",
-    "[ADDRESS] [--today | --since TIME] [--limit ID] [--watched] [--top N] [--json | --follow]",
+    "[ADDRESS] [--today | --since TIME] [--limit ID] [--watched] [--by-hour] [--top N] [--json | "
+    "--follow]",
     "Show whose mail was refused, since when and by what",
     "Lists what the daemon has refused in the last 30 days, the latest first: by limits, "
     "Accounting, "
@@ -218,6 +254,7 @@ const Command kRefused = {
     "refused --today\n"
     "refused anna@example.org --since 09:00\n"
     "refused --limit 3 --watched\n"
+    "refused --by-hour --since yesterday\n"
     "refused --follow",
     kRefusedOptions,
     1,

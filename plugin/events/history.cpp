@@ -29,14 +29,6 @@ constexpr std::string_view kMessages =
 
 TimePoint time_at(std::int64_t seconds) { return TimePoint{std::chrono::seconds{seconds}}; }
 
-TimePoint hour_of(TimePoint time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm local{};
-  ::localtime_r(&seconds, &local);
-  return std::chrono::floor<std::chrono::seconds>(time) - std::chrono::minutes{local.tm_min} -
-         std::chrono::seconds{local.tm_sec};
-}
-
 // Adds up what it is given, the newest first.
 class Adder {
  public:

@@ -95,6 +95,12 @@ policyd::Result<TimePoint> parse_since(std::string_view text, TimePoint now) {
   return *time;
 }
 
+TimePoint hour_of(TimePoint time) {
+  const std::tm day = local(time);
+  return std::chrono::floor<std::chrono::seconds>(time) - std::chrono::minutes{day.tm_min} -
+         std::chrono::seconds{day.tm_sec};
+}
+
 TimePoint midnight(TimePoint now) {
   std::tm day = local(now);
   day.tm_hour = day.tm_min = day.tm_sec = 0;

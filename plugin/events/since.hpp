@@ -18,6 +18,9 @@ policyd::Result<policyd::TimePoint> parse_since(std::string_view text, policyd::
 // The beginning of the day of `now`.
 policyd::TimePoint midnight(policyd::TimePoint now);
 
+// The beginning of its hour, by the clock on the wall.
+policyd::TimePoint hour_of(policyd::TimePoint time);
+
 // "09:00" on the day of `now`, else "11-25 09:00", in local time.
 std::string short_time_text(policyd::TimePoint time, policyd::TimePoint now);
 

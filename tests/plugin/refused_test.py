@@ -63,6 +63,100 @@ class Case(DaemonTest):
         self.daemon.sql(insert("limits_events", **values))
 
 
+class ByHour(Case):
+    rules = policy() + quota(2, period=3600) + quota(1000, period=86400)
+
+    def hours(self, *words):
+        return json.loads(self.say("refused", "--by-hour", *words, "--json"))
+
+    def test_counts_of_each_hour_and_limit_and_whom(self):
+        now = datetime.datetime.now()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        ago = (now - hour).total_seconds()  # seconds since its beginning
+        for seconds, columns in ((ago - 1, {"Times": 3}), (ago + 2, {"Times": 4}),
+                                 (ago + 3, {"Times": 5, "TrackKey": "Sender:y@example.org"}),
+                                 (ago + 3602, {"Times": 7, "Module": "CheckSPF", "RowID": 0,
+                                               "TrackKey": "SenderIP:192.0.2.1/32"}),
+                                 (ago + 3602, {"Times": 9, "RowID": 99}),
+                                 (ago - 1, {"Times": 11, "Kind": "watched"})):
+            self.put_event(seconds, **columns)
+        begin = int(hour.timestamp())
+        found = self.hours()
+        self.assertEqual([(row["begin"], row["by"], row["id"], row["times"])
+                          for row in found["hours"]],
+                         [(begin, "limit 3", 3, 3), (begin - 3600, "limit 3", 3, 9),
+                          (begin - 7200, "a removed limit", None, 9),
+                          (begin - 7200, "CheckSPF", None, 7)])
+        self.assertEqual(found["times"], 28)
+        self.assertEqual(found["whom"][0], {"who": "x@example.org", "times": 16})
+        self.assertEqual(len(self.hours("--top", "1")["whom"]), 1)
+        self.assertEqual(self.hours("--watched")["times"], 11)
+        self.assertEqual(self.hours("y@example.org")["times"], 5)
+        self.assertEqual(self.hours("--limit", "3")["times"], 12)
+        text = self.say("refused", "--by-hour")
+        self.assertRegex(text, r"HOUR +BY +TIMES\n\S+ +limit 3 +3\n")
+        self.assertRegex(text, r"WHO +TIMES\nx@example.org +16\n")
+
+    def test_nothing(self):
+        self.assertEqual(self.say("refused", "--by-hour"),
+                         "Nothing was refused in the last 30 days.\n")
+        self.assertEqual(self.hours()["hours"], [])
+
+    def test_it_does_not_follow(self):
+        self.assertIn("--by-hour", self.say("refused", "--by-hour", "--follow", status=1))
+
+
+class Freed(Case):
+    """Who was freed by an admin is not refused any longer, whatever was true then."""
+
+    def setUp(self):
+        super().setUp()
+        self.ask(3)
+        self.wait_for({"alice@example.org": 1})
+        self.assertGreater(self.free_at(), time.time() + 60)
+
+    def free_at(self):
+        [event] = self.refused()
+        return event["free_at"]
+
+    def assert_free(self):
+        self.assertLessEqual(self.free_at(), time.time())
+        self.assertRegex(self.say("refused"), r"now\n")
+
+    def test_by_a_reset(self):
+        self.say("reset", "bob@example.org")
+        self.assertGreater(self.free_at(), time.time() + 60)
+        self.say("reset", "alice@example.org")
+        self.assert_free()
+
+    def test_by_a_reset_of_all(self):
+        self.say("reset", "--limit", "3")
+        self.assert_free()
+
+    def test_refused_again_after_a_reset(self):
+        self.say("reset", "alice@example.org")
+        self.ask(3)
+        self.assertTrue(eventually(lambda: self.free_at() > time.time() + 60))
+
+    def test_by_a_higher_limit(self):
+        self.say("set", "3", "1/h")
+        self.assertGreater(self.free_at(), time.time() + 60)
+        self.say("set", "3", "5/h")
+        self.assert_free()
+
+    def test_by_another_verdict(self):
+        self.daemon.sql("UPDATE quotas SET Verdict = NULL WHERE ID = 3;")
+        self.assert_free()
+
+    def test_by_switching_off(self):
+        self.say("off", "3")
+        self.assert_free()
+
+    def test_by_removal(self):
+        self.say("remove", "3")
+        self.assert_free()
+
+
 class Refused(Case):
     def test_who_when_how_often_by_what_from_where_and_until_when(self):
         self.assertEqual(self.say("refused"), "Nothing was refused in the last 30 days.\n")
