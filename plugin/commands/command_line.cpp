@@ -134,7 +134,7 @@ std::string did_you_mean(std::string_view name) {
 std::vector<const Command*> all_commands() {
   return {&kEnable,  &kDisable, &kInit,       &kSync,      &kHook,    &kSend,    &kReceive,
           &kList,    &kShow,    &kSet,        &kOn,        &kOff,     &kRemove,  &kExport,
-          &kImport,  &kUsage,   &kRefused,    &kHistory,   &kNotify,  &kReset,   &kBackup,
+          &kImport,  &kUsage,   &kRefused,    &kHistory,   &kChanges,   &kNotify,  &kReset,   &kBackup,
           &kRestore, &kRelease, &kExplain,    &kDoctor,    &kService, &kMetrics, &kCluster,
           &kPause,   &kResume,  &kPostscreen, &kCompletion};
 }

@@ -27,6 +27,7 @@ extern const Command kImport;
 extern const Command kUsage;
 extern const Command kRefused;
 extern const Command kHistory;
+extern const Command kChanges;
 extern const Command kNotify;
 extern const Command kReset;
 extern const Command kBackup;

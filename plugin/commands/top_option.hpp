@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The option --top N of `usage`, `refused` and `history`: how many lines are shown.
+// The option --top N of `usage`, `refused`, `history` and `changes`: how many lines are shown.
 #pragma once
 
 #include <limits>
