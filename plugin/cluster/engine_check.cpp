@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/base/ascii.hpp"
@@ -105,10 +106,11 @@ Result<EngineFacts> check_engine(const EngineQuestion& question) {
   return facts;
 }
 
-Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& settings,
-                                           const std::string& prefix) {
+Result<std::vector<KnownHost>> known_hosts(const policyd::HiredisSettings& settings,
+                                           const std::string& prefix,
+                                           std::chrono::milliseconds within) {
   const auto answers = ask_engine(
-      settings, {{"TIME"}, {"HGETALL", policyd::CountNames{prefix, {}, {}}.nodes_key()}});
+      settings, {{"TIME"}, {"HGETALL", policyd::CountNames{prefix, {}, {}}.nodes_key()}}, within);
   if (!answers) return tl::unexpected{answers.error()};
   for (const auto& reply : answers->replies) {
     if (!reply) return tl::unexpected{reply.error()};
@@ -117,12 +119,25 @@ Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& setti
   if (!now) return failure(fmt::format("Redis {} has no clock", answers->server.address));
   policyd::Nodes nodes{{}};
   nodes.read(*answers->replies[1], *now);
-  std::vector<AliveHost> alive;
+  std::vector<KnownHost> known;
+  known.reserve(nodes.all().size());
   for (const auto& [name, node] : nodes.all()) {
-    if (*now - node.seen >= policyd::Nodes::kAlive) continue;
-    alive.push_back({policyd::printable(name, 255), policyd::printable(node.host, 255)});
+    const auto unseen = std::max(*now - node.seen, policyd::Millis{0});
+    if (unseen >= policyd::Nodes::kKept) continue;
+    known.push_back({policyd::printable(name, 255), policyd::printable(node.host, 255),
+                     policyd::printable(node.version, 40), unseen});
   }
-  return alive;
+  return known;
+}
+
+Result<std::vector<KnownHost>> alive_hosts(const policyd::HiredisSettings& settings,
+                                           const std::string& prefix) {
+  auto hosts = known_hosts(settings, prefix);
+  if (hosts) {
+    std::erase_if(*hosts,
+                  [](const KnownHost& host) { return host.unseen >= policyd::Nodes::kAlive; });
+  }
+  return hosts;
 }
 
 Result<policyd::PublishedRules> published_rules(const policyd::HiredisSettings& settings,

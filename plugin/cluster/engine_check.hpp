@@ -43,12 +43,18 @@ struct EngineQuestion {
 // Also an Error if another installation uses the name, or hosts of another protocol the prefix.
 policyd::Result<EngineFacts> check_engine(const EngineQuestion& question);
 
-// An MTA that told the others of itself in the last seconds: its daemon runs, and shares.
-struct AliveHost {
-  std::string node;  // its name in the cluster
-  std::string host;  // its host name
+// An MTA that told the others of itself in the last day.
+struct KnownHost {
+  std::string node;     // its name in the cluster
+  std::string host;     // its host name
+  std::string version;  // of its daemon
+  std::chrono::milliseconds unseen{0};
 };
-policyd::Result<std::vector<AliveHost>> alive_hosts(const policyd::HiredisSettings& settings,
+policyd::Result<std::vector<KnownHost>> known_hosts(
+    const policyd::HiredisSettings& settings, const std::string& prefix,
+    std::chrono::milliseconds within = std::chrono::seconds{10});
+// Those that did so in the last seconds: their daemons run, and share.
+policyd::Result<std::vector<KnownHost>> alive_hosts(const policyd::HiredisSettings& settings,
                                                     const std::string& prefix);
 
 // Which rules the cluster has.

@@ -7,14 +7,22 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "daemon/base/printable.hpp"
 #include "daemon/base/read_file.hpp"
+#include "daemon/cluster/count/nodes.hpp"
+#include "daemon/cluster/redis_address.hpp"
 #include "plugin/cluster/cluster_view.hpp"
+#include "plugin/cluster/engine_check.hpp"
 #include "plugin/cluster/membership.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/database/as_owner.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -102,12 +110,56 @@ tl::expected<Joining, Failure> joining_of(const Arguments& arguments, const Daem
   return out;
 }
 
+// Nothing where the engine does not answer: the status says so.
+std::optional<std::vector<KnownHost>> mtas_of_cluster(const DaemonConfig& daemon,
+                                                      const ClusterView& view) {
+  constexpr std::chrono::seconds kWithin{2};
+  const policyd::Config& config = daemon.config;
+  const auto address = policyd::parse_redis_address(config.cluster_url);
+  if (!view.configured || !view.sharing || !address) return std::nullopt;
+  const auto owner = AsOwner::of(config.database);  // who reads the password
+  if (!owner) return std::nullopt;
+  auto hosts =
+      known_hosts({*address, config.cluster_password_file}, config.cluster_prefix, kWithin);
+  return hosts ? std::optional{std::move(*hosts)} : std::nullopt;
+}
+
+nlohmann::json mtas_json(const std::vector<KnownHost>& mtas) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const KnownHost& mta : mtas) {
+    out.push_back({{"node", mta.node},
+                   {"host", mta.host},
+                   {"version", mta.version},
+                   {"unseen", static_cast<double>(mta.unseen.count()) / 1000}});
+  }
+  return out;
+}
+
+void print_mtas(const std::vector<KnownHost>& mtas, Output& output) {
+  Table table{
+      {{"MTA", false, Shrinks::last}, {"HOST", false, Shrinks::first}, {"VERSION"}, {"LAST SEEN"}}};
+  for (const KnownHost& mta : mtas) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(mta.unseen);
+    const bool alive = mta.unseen < policyd::Nodes::kAlive;
+    table.add({{mta.node},
+               {mta.host},
+               {mta.version},
+               alive ? Cell{"now"} : Cell{fmt::format("{} s ago", seconds.count()), Colour::red}});
+  }
+  output.line("");
+  output.print(table);
+}
+
 Outcome cluster_status(const DaemonConfig& daemon, const Arguments& arguments, Context& context) {
   const ClusterView view = view_cluster(daemon);
+  const auto mtas = mtas_of_cluster(daemon, view);
   if (arguments.has("json")) {
-    context.output.print(cluster_json(view));
+    auto out = cluster_json(view);
+    if (mtas) out["mtas"] = mtas_json(*mtas);
+    context.output.print(out);
   } else {
     print_cluster(view, context.advice, context.output);
+    if (mtas) print_mtas(*mtas, context.output);
   }
   return view.sharing ? Outcome{} : found_wrong();
 }
@@ -177,6 +229,7 @@ const Command kCluster = {
     "change is not taken, and its command says so; so it does where this host does not have the "
     "newest limits yet, and changes nothing.\n"
     "leave has this host count alone again; its limits and what it counted stay.\n"
+    "status lists each MTA with the version of its daemon and since when nothing was heard of it.\n"
     "The exit status of status is 3 if this host does not share its limits.",
     "cluster join redis://redis1.example.com\n"
     "cluster join redis://redis1.example.com --password-stdin --take-theirs\n"

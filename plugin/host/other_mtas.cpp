@@ -26,7 +26,7 @@ bool reached_from_here_alone(const policyd::RedisHost& host) {
 
 }  // namespace
 
-std::optional<std::string> server_of(const AliveHost& host, std::span<const std::string> servers) {
+std::optional<std::string> server_of(const KnownHost& host, std::span<const std::string> servers) {
   for (const std::string& name : {host.host, host.node}) {
     const auto same = std::find_if(servers.begin(), servers.end(), [&](const std::string& server) {
       return equal_ignoring_case(name, server);
@@ -58,7 +58,7 @@ OtherMtas find_running(const DaemonConfig& daemon, std::span<const std::string> 
   if (!owner) return cannot(owner.error().message);
   const auto hosts = alive_hosts({*address, config.cluster_password_file}, config.cluster_prefix);
   if (!hosts) return cannot(hosts.error().message);
-  for (const AliveHost& host : *hosts) {
+  for (const KnownHost& host : *hosts) {
     if (auto server = server_of(host, servers)) {
       out.running.push_back(std::move(*server));
     } else if (host.node != policyd::node_name_of(config)) {

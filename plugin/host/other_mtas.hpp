@@ -17,7 +17,7 @@ namespace limits {
 // The server that is this host of the cluster: by its host name, else by its name in the cluster;
 // the names of hosts often lack the domain, which counts only where it leaves one server. nullopt
 // if it is none of `servers`.
-std::optional<std::string> server_of(const AliveHost& host, std::span<const std::string> servers);
+std::optional<std::string> server_of(const KnownHost& host, std::span<const std::string> servers);
 
 struct OtherMtas {
   std::vector<std::string> running;   // of the servers, as Carbonio names them

@@ -6,6 +6,7 @@ that run in the background as on a host without systemd."""
 import json
 import os
 import pty
+import re
 import stat
 import subprocess
 import sys
@@ -94,6 +95,24 @@ class Status(CommandTest):
         self.assertTrue(eventually(
             lambda: "no: " in self.say(daemon, "cluster", "status", status=None)))
         self.assertIn("wrong", json.loads(self.say(daemon, "cluster", "status", "--json", status=3)))
+
+    def test_each_mta_with_its_versions(self):
+        daemon, other = self.make(), self.make()
+        self.join(daemon, "--node", "mta1")
+        self.join(other, "--node", "mta2", "--take-theirs")
+
+        def mtas():
+            return {mta["node"]: mta for mta in
+                    json.loads(self.say(daemon, "cluster", "status", "--json"))["mtas"]}
+        self.assertTrue(eventually(lambda: set(mtas()) == {"mta1", "mta2"}), mtas())
+        version = self.say(daemon, "--version").split()[-1]
+        self.assertRegex(self.say(daemon, "cluster", "status"),
+                         rf"MTA +HOST +VERSION +LAST SEEN\n"
+                         rf"mta1 +\S+ +{re.escape(version)} +now\n"
+                         rf"mta2 +\S+ +{re.escape(version)} +now\n")
+        self.say(other, "service", "stop")
+        self.assertTrue(eventually(lambda: mtas()["mta2"]["unseen"] > 5))
+        self.assertRegex(self.say(daemon, "cluster", "status"), r"mta2 .* \d+ s ago\n")
 
     def test_what_is_set_by_hand_waits_for_a_restart(self):
         daemon = self.make()
