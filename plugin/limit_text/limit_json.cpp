@@ -46,6 +46,7 @@ nlohmann::json json_of(const StoredLimit& limit) {
           {"state", state_text(limit)},
           {"except", limit.except},
           {"exempt", limit.exempt},
+          {"sentence", describe(limit)},
           {"typed", wanted ? nlohmann::json(line_of(*wanted)) : nlohmann::json(nullptr)},
           {"rates", rates},
           {"members", members}};
