@@ -37,6 +37,7 @@ set(unit_dir usr/lib/systemd/system)
 install(FILES ${here}/systemd/carbonio-limits-sync.service ${here}/systemd/carbonio-limits-sync.timer
               ${here}/systemd/carbonio-limits-notify.service
               ${here}/systemd/carbonio-limits-notify.timer
+              ${here}/systemd/carbonio-limits-web.service
         DESTINATION ${unit_dir})
 install(DIRECTORY ${here}/systemd/carbonio-policyd.service.d DESTINATION ${unit_dir} COMPONENT deb)
 install(FILES ${here}/systemd/carbonio-policyd.service DESTINATION ${unit_dir} COMPONENT rpm)

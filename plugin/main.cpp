@@ -61,6 +61,8 @@ int main(int argc, char** argv) {
   const char* path = std::getenv("PATH");
   if (path != nullptr) environment.search_path = path;
   environment.who = who_runs_this();
+  const char* notify_socket = std::getenv("NOTIFY_SOCKET");
+  if (notify_socket != nullptr) environment.notify_socket = notify_socket;
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return limits::run_command_line(arguments, environment, std::cout, std::cerr);
 }

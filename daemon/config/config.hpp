@@ -78,6 +78,10 @@ struct Config {
   std::filesystem::path metrics_file = "zmstat/prometheus/carbonio-limits.prom";
   unsigned top_senders = 0;  // that were refused most are named in it
 
+  // [web]: the page of the command
+  std::string web_listen = "127.0.0.1:10032";  // or the path of a UNIX socket
+  std::vector<std::string> web_hosts;          // that the page answers for, besides localhost
+
   // One section per module. True if the section enables it and [server] modules, if set, lists it:
   // the Perl daemon does not load modules that are not listed.
   bool access_control = false;

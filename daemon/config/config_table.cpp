@@ -215,6 +215,17 @@ Rejected read_notify_report(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+// ADDRESS:PORT, or a path.
+Rejected read_web_listen(ConfigDraft& draft, std::string_view value) {
+  const std::size_t colon = value.rfind(':');
+  const bool path = value.starts_with('/') && value.size() <= kMaxSocketPath;
+  const bool address = colon != std::string_view::npos && colon > 0 &&
+                       number_within(value.substr(colon + 1), 1, kLargestPort);
+  if (!path && !address) return value;
+  draft.web_listen = value;
+  return std::nullopt;
+}
+
 using Count = Number<std::size_t>;
 using Draft = ConfigDraft;
 
@@ -228,6 +239,7 @@ constexpr Special kDelimiter{read_delimiter,
 constexpr Special kSessions{read_sessions, "days or hours, such as 30, 30d, 12h, up to 3650 days"};
 constexpr Special kNode{read_node, "up to 253 letters, digits, dots, hyphens and _"};
 constexpr Special kMetricsFile{read_metrics_file, "the name of a file, NAME.prom"};
+constexpr Special kWebListen{read_web_listen, "ADDRESS:PORT, or the path of a socket"};
 constexpr Special kClusterPrefix{read_cluster_prefix,
                                  "up to 64 ASCII characters without white space"};
 constexpr Special kNotifyTo{read_notify_to, "up to 10 mail addresses, separated by blanks"};
@@ -319,6 +331,8 @@ constexpr std::array kKeys = {
     ConfigKey{"notify", "every", "3600", "s", kNotEmpty, Seconds{&Draft::notify_every, 60, kDaySeconds}},
     ConfigKey{"notify", "report", "", "", kMayBeEmpty, kNotifyReport},
     ConfigKey{"notify", "report_always", "1", "", kNotEmpty, Flag{&Draft::notify_report_always}},
+    ConfigKey{"web", "listen", "127.0.0.1:10032", "", kNotEmpty, kWebListen},
+    ConfigKey{"web", "hosts", "", "", kMayBeEmpty, Names{&Draft::web_hosts}},
     ConfigKey{"cleanup", "sessions", "30", "days", kNotEmpty, kSessions},
 };
 // clang-format on

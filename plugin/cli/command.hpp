@@ -86,6 +86,9 @@ struct Context {
   std::string search_path;  // $PATH
   TypedAdvice advice;
   policyd::Actor actor;  // who runs the command, and what was typed
+  // Instead of standard input, where the page runs the command.
+  std::optional<std::string> input = {};
+  std::string notify_socket = {};  // $NOTIFY_SOCKET
 };
 
 // For completion: what the arguments of a subcommand are.

@@ -132,11 +132,11 @@ std::string did_you_mean(std::string_view name) {
 }  // namespace
 
 std::vector<const Command*> all_commands() {
-  return {&kEnable,  &kDisable, &kInit,       &kSync,      &kHook,    &kSend,    &kReceive,
-          &kList,    &kShow,    &kSet,        &kOn,        &kOff,     &kRemove,  &kExport,
-          &kImport,  &kUsage,   &kRefused,    &kHistory,   &kChanges,   &kNotify,  &kReset,   &kBackup,
-          &kRestore, &kRelease, &kExplain,    &kDoctor,    &kService, &kMetrics, &kCluster,
-          &kPause,   &kResume,  &kPostscreen, &kCompletion};
+  return {&kEnable,  &kDisable, &kInit,    &kSync,       &kHook,    &kSend,      &kReceive,
+          &kList,    &kShow,    &kSet,     &kOn,         &kOff,     &kRemove,    &kExport,
+          &kImport,  &kUsage,   &kRefused, &kHistory,    &kChanges, &kNotify,    &kReset,
+          &kBackup,  &kRestore, &kRelease, &kExplain,    &kDoctor,  &kService,   &kMetrics,
+          &kCluster, &kPause,   &kResume,  &kPostscreen, &kWeb,     &kCompletion};
 }
 
 std::vector<std::string_view> command_names() {
@@ -263,7 +263,9 @@ int run_command_line(std::span<const std::string> arguments, const Environment& 
                       environment.now,
                       environment.search_path,
                       TypedAdvice{line->arguments, command_names()},
-                      {environment.who, line_as_typed(arguments)}};
+                      {environment.who, line_as_typed(arguments)},
+                      environment.input,
+                      environment.notify_socket};
       if (auto done = line->command->run(line->arguments, context); !done) {
         Failure failure = done.error();
         if (failure.exit == Exit::failed) {

@@ -16,8 +16,10 @@ struct Environment {
   std::optional<std::string> zextras_home;  // $ZEXTRAS_HOME
   Style style;                              // of standard output
   policyd::TimePoint now;
-  std::string search_path;  // $PATH
-  std::string who;          // "root on pts/0 (sudo by anna)"
+  std::string search_path;                // $PATH
+  std::string who;                        // "root on pts/0 (sudo by anna)"
+  std::optional<std::string> input = {};  // instead of standard input
+  std::string notify_socket = {};          // $NOTIFY_SOCKET
 };
 
 struct CommandLine {

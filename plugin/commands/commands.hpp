@@ -42,6 +42,7 @@ extern const Command kCluster;
 extern const Command kPause;
 extern const Command kResume;
 extern const Command kPostscreen;
+extern const Command kWeb;
 
 // In the order of the help.
 std::vector<const Command*> all_commands();

@@ -36,8 +36,9 @@ constexpr std::array<Option, 2> kImportOptions = {{
 
 // As the user who runs the command, before becoming the owner of the database. The file may be a
 // pipe: import <(...)
-tl::expected<std::string, Failure> read_input(const std::string& name) {
+tl::expected<std::string, Failure> read_input(const std::string& name, const Context& context) {
   const bool standard_input = name == "-";
+  if (standard_input && context.input) return *context.input;
   const policyd::UniqueFd file{standard_input ? ::dup(STDIN_FILENO)
                                               : ::open(name.c_str(), O_RDONLY | O_CLOEXEC)};
   const std::string problem = file ? "" : std::strerror(errno);
@@ -263,7 +264,7 @@ void print_difference(const Difference& difference, bool dry, Context& context) 
 Outcome run_import(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (words.empty()) return wrong_use("the file is missing; 'import -' reads standard input");
-  const auto text = read_input(words.front());
+  const auto text = read_input(words.front(), context);
   if (!text) return tl::unexpected{text.error()};
   const std::string& name = words.front();
   if (is_sql_file(*text)) {

@@ -30,6 +30,7 @@ INSTALLED = {
     "/usr/lib/systemd/system/carbonio-limits-notify.timer": "root:root 644",
     "/usr/lib/systemd/system/carbonio-limits-sync.service": "root:root 644",
     "/usr/lib/systemd/system/carbonio-limits-sync.timer": "root:root 644",
+    "/usr/lib/systemd/system/carbonio-limits-web.service": "root:root 644",
     "/usr/lib/systemd/system/carbonio-policyd.service.d": "root:root 755",
     "/usr/lib/systemd/system/carbonio-policyd.service.d/carbonio-limits.conf": "root:root 644",
     "/usr/lib/systemd/system/carbonio-mta.target.wants": "root:root 755",
@@ -232,7 +233,8 @@ class UnderSystemd(PackageTest):
         self.host(boot=True)
         self.dpkg("-i", our_deb())
         for unit in (UNIT, "carbonio-limits-sync.service", "carbonio-limits-sync.timer",
-                     "carbonio-limits-notify.service", "carbonio-limits-notify.timer"):
+                     "carbonio-limits-notify.service", "carbonio-limits-notify.timer",
+                     "carbonio-limits-web.service"):
             self.assertEqual(self.root.run("systemd-analyze", "verify", "--man=no", unit), "", unit)
         self.assertEqual(self.root.run("systemctl", "is-active", "carbonio-limits-sync.timer"),
                          "active\n")

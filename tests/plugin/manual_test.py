@@ -22,7 +22,8 @@ PAGES = pathlib.Path(__file__).resolve().parents[2] / "packaging/man"
 
 
 # The daemon's own will do only.
-NO_DATABASE = {"enable", "pause", "resume", "service", "cluster", "metrics", "notify"}
+NO_DATABASE = {"enable", "pause", "resume", "service", "cluster", "metrics", "notify",
+               "web"}
 
 
 def run(*words):

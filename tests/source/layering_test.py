@@ -23,7 +23,7 @@ ORDER = """
     hooks/system hooks/carbonio hooks/service
     plugin/terminal plugin/cli plugin/database plugin/limit plugin/rows plugin/limit_text
     plugin/usage plugin/events plugin/cluster plugin/explain plugin/postfix plugin/notify plugin/doctor/evident plugin/doctor
-    plugin/doctor/rules plugin/host plugin/commands plugin
+    plugin/doctor/rules plugin/host plugin/web plugin/commands plugin
 """.split()
 ALLOWED = {
     ("daemon/main.cpp", "hooks/service/supervisor.hpp"),  # main.cpp wires

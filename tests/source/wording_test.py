@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BANNED = re.compile(r"\b(mend(s|ed|ing)?|somebody|nobody|whoever|anew|is none|goes on|as it was|look(s|ed)? at|"
                     r"said yes|makes no sense|in front of|behind|no more(?! than)|so many|so long)\b", re.IGNORECASE)
 NOT_OUR_WORDS = ("user=nobody", "-o nobody",  # a user of the system
-                 "instead of `mend`")  # a key that was renamed
+                 "instead of `mend`",  # a key that was renamed
+                 "behind-proxy", r"behind\-proxy")  # an option
 GLOSSARY = "| say | not |"  # the table in CONTRIBUTING.md
 LITERAL = re.compile(r'//[^\n]*|/\*.*?\*/|#include[^\n]*|\'(?:\\.|[^\'\\])\'|'
                      r'R"(\w*)\((?P<raw>.*?)\)\1"|"(?P<plain>(?:\\.|[^"\\])*)"', re.DOTALL)
@@ -47,7 +48,8 @@ class Wording(unittest.TestCase):
                 self.check(path, strings(path.read_text()))
 
     def test_scripts_and_pages(self):
-        for pattern in ("scripts/*", "packaging/man/*.8", "packaging/conf/*", "*.md"):
+        for pattern in ("scripts/*", "packaging/man/*.8", "packaging/conf/*", "*.md",
+                        "plugin/web/pages/*.js"):
             for path in sorted(ROOT.glob(pattern)):
                 paragraphs = re.split(r"\n\n|\n\.", path.read_text())
                 self.check(path, [text for text in paragraphs if not text.startswith(GLOSSARY)])

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/web/html.hpp"
+
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+
+std::string html_text(std::string_view text) {
+  std::string out;
+  for (const char c : escaped(text)) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What the server answers, and how it is changed. What changes something is shown before it is done
+// (--dry-run) and can be undone where it changed limits.
+import {button, element} from "./text.js";
+
+const main = document.getElementById("main");
+const changeToken = document.body.dataset.change;
+export const mayChange = changeToken !== "";
+
+export async function get(path, parameters = {}) {
+  const query = new URLSearchParams(parameters).toString();
+  return answer(await fetch(`/api/${path}${query && "?" + query}`));
+}
+
+export async function change(path, parameters) {
+  return answer(await fetch(`/api/${path}`, {
+    method: "POST",
+    headers: {"Content-Type": "application/json", "X-Change-Token": changeToken},
+    body: JSON.stringify(parameters),
+  }));
+}
+
+async function answer(response) {
+  const json = response.headers.get("Content-Type")?.startsWith("application/json");
+  const body = json ? await response.json() : await response.text();
+  if (response.status === 401) location.reload();
+  if (!response.ok) throw new Error(json ? body.error : `the server answers ${response.status}`);
+  if (json && Array.isArray(body.warnings)) banner(body.warnings);
+  return body;
+}
+
+// What must be known before any figure is read, on top of every page.
+function banner(warnings) {
+  const text = warnings.join("\n");
+  const place = document.getElementById("banner");
+  if (place.dataset.text === text) return;
+  place.dataset.text = text;
+  place.replaceChildren(...warnings.map(warning => element("p", {class: "banner"}, warning,
+    mayChange && warning.startsWith("Limits are paused") &&
+      button("End the pause", () => attempt(async () => tell((await change("resume", {})).text))))));
+}
+
+const events = new EventTarget();
+// Calls it after each change, to show what is so now.
+export const afterChange = work => events.addEventListener("change", event => {
+  event.detail.push(work());
+});
+
+// Shows what a change did, on the page as it is now.
+async function tell(text, ...more) {
+  const shown = [];
+  events.dispatchEvent(new CustomEvent("change", {detail: shown}));
+  await Promise.all(shown);
+  message(text, false, ...more);
+}
+
+export function message(text, bad = false, ...more) {
+  document.querySelector(".message")?.remove();
+  main.querySelector("h2").after(element("p", {class: bad ? "message error" : "message",
+    role: bad ? "alert" : "status"}, text.trim(), ...more));
+}
+
+export async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    message(error.message, true);
+  }
+}
+
+// Without a preview: what gives mail a way.
+export const changeNow = (path, parameters) =>
+  attempt(async () => tell((await change(path, parameters)).text));
+
+// Asks with the words of --dry-run, then does it.
+export const changeAfterLooking = (path, parameters) => attempt(async () => {
+  const preview = await change(path, {...parameters, "dry-run": true});
+  if (!await confirmed("What would change", preview.text, "Do it")) return;
+  const before = await limitsNow();
+  const said = await change(path, parameters);
+  const undo = undoOf(before, await limitsNow());
+  await tell(said.text, undo && button("Undo", () => attempt(async () => tell(await undo()))));
+});
+
+// Each limit is a line of the export; its ID tells one that was created.
+async function limitsNow() {
+  const [lines, list] = await Promise.all([get("export"), get("limits")]);
+  return {lines: lines.split("\n"), ids: list.limits.map(limit => limit.id)};
+}
+
+function undoOf(before, after) {
+  const left = new Set(after.lines), known = new Set(before.ids);
+  const lines = before.lines.filter(line => !left.has(line) && line && !line.startsWith("#"));
+  const created = after.ids.filter(id => !known.has(id));
+  if (lines.length + created.length === 0) return null;
+  return async () => {
+    const said = [];
+    if (created.length > 0) said.push((await change("remove", {word: created.map(String)})).text);
+    if (lines.length > 0) {
+      said.push((await change("import", {text: lines.join("\n") + "\n"})).text);
+    }
+    return `Undone.\n${said.join("\n").trim()}`;
+  };
+}
+
+export function confirmed(title, text, yes) {
+  return new Promise(resolve => {
+    const dialog = element("dialog", {"aria-labelledby": "dialog-title"},
+      element("h2", {id: "dialog-title"}, title), element("pre", {tabindex: 0}, text.trim()),
+      element("form", {method: "dialog", class: "row"},
+        element("button", {class: "main", value: "yes"}, yes),
+        element("button", {value: "no", autofocus: true}, "Cancel")));
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes");
+      dialog.remove();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Which page is shown, by the part of the address after #. The server sent the first one.
+import {afterChange} from "./api.js";
+import {history, hosts} from "./history.js";
+import {limits} from "./limits.js";
+import {now} from "./now.js";
+import {element, heading} from "./text.js";
+import {person, usage} from "./usage.js";
+
+const REFRESH_MS = 5000;
+const PAGES = [["", "Now", now], ["usage", "Usage", usage], ["limits", "Limits", limits],
+  ["history", "History", history], ["hosts", "Hosts", hosts], ["person", null, person]];
+const main = document.getElementById("main");
+let shown = 0;
+
+function wanted() {
+  const [name, ...rest] = location.hash.slice(1).split("/");
+  const page = PAGES.find(([key]) => key === name) ?? PAGES[0];
+  try {
+    return [page, rest.length > 0 ? decodeURIComponent(rest.join("/")) : undefined];
+  } catch {
+    return [page, undefined];
+  }
+}
+
+async function show() {
+  const [page, argument] = wanted();
+  const mine = ++shown;
+  document.querySelector("nav").replaceChildren(...PAGES.filter(([, title]) => title).map(
+    ([key, title]) => element("a", {href: `#${key}`, "aria-current": key === page[0] && "page"}, title)));
+  let content;
+  try {
+    content = await page[2](argument);
+  } catch (error) {
+    content = [heading(page[1] ?? "Limits"), element("p", {class: "error", role: "alert"}, error.message)];
+  }
+  if (mine !== shown) return;  // another one was chosen meanwhile
+  document.title = `${page[1] ?? argument} – Limits on ${document.body.dataset.host}`;
+  const message = main.querySelector(".message");
+  main.replaceChildren(...content.filter(Boolean));
+  if (message) main.querySelector("h2").after(message);  // until the next one
+  main.dataset.shown = page[0] || "now";
+}
+
+function isRead() {
+  const selected = document.getSelection();
+  return document.hidden || document.querySelector("dialog") || main.querySelector(":focus") ||
+    (selected && !selected.isCollapsed);
+}
+
+afterChange(show);
+window.addEventListener("hashchange", () => {
+  main.querySelector(".message")?.remove();
+  show().then(() => main.focus());
+});
+setInterval(() => {
+  if (wanted()[0][0] === "" && !isRead()) show();
+}, REFRESH_MS);
+show();

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/web/web_request.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "daemon/base/ascii.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/web/page_files.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::string_view kApi = "/api/";
+constexpr std::string_view kForm = "application/x-www-form-urlencoded";
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kWord = "word";    // what follows the subcommand, such as an address
+constexpr std::string_view kToken = "token";  // of a form, or of a link
+constexpr std::string_view kText = "text";    // what `import` reads
+constexpr std::string_view kDryRun = "dry-run";
+
+// Which subcommand a path runs. `options` are those that may be given; all others are unknown.
+struct Endpoint {
+  std::string_view path;
+  std::string_view words;    // separated by blanks
+  std::string_view options;  // likewise
+  std::size_t max_words = 0;
+  bool changes = false;
+  bool json = true;
+  bool slow = false;
+};
+
+constexpr std::string_view kTarget =
+    "everyone anyone domain user login group client from except per verdict message name off";
+constexpr std::array kEndpoints = {
+    // Path, words, options, most words, whether it changes something, prints JSON, runs programs.
+    Endpoint{"usage", "usage --json", "top limit", 1},
+    Endpoint{"refused", "refused --json", "top limit since today watched by-hour", 1},
+    // It may read millions of rows, so that others are not to wait for it.
+    Endpoint{"history", "history --json", "top since", 1, false, true, true},
+    Endpoint{"changes", "changes --json", "top since", 0},
+    Endpoint{"limits", "list --json", "", 0},
+    Endpoint{"limit", "show --json", "", 1},
+    Endpoint{"explain", "explain --json", "from to client sasl helo size", 0},
+    Endpoint{"doctor", "doctor --json", "", 0, false, true, true},
+    Endpoint{"status", "service status --json", "", 0, false, true, true},
+    Endpoint{"cluster", "cluster status --json", "", 0, false, true, true},
+    Endpoint{"export", "export", "", 0, false, false},
+    Endpoint{"send", "send", kTarget, 8, true, false},
+    Endpoint{"receive", "receive", kTarget, 8, true, false},
+    Endpoint{"set", "set", "", 9, true, false},
+    Endpoint{"on", "on", "", 20, true, false},
+    Endpoint{"off", "off", "", 20, true, false},
+    Endpoint{"remove", "remove", "", 20, true, false},
+    Endpoint{"import", "import -", "", 0, true, false},
+    Endpoint{"reset", "reset", "limit", 1, true, false},
+    Endpoint{"pause", "pause", "uncounted", 1, true, false},
+    Endpoint{"resume", "resume", "", 0, true, false},
+};
+
+// Those with which something can be tried before.
+constexpr std::string_view kWithDryRun = "send receive set on off remove import";
+
+bool is_one_of_words(std::string_view word, std::string_view words) {
+  const auto all = split(words, ' ');
+  return std::find(all.begin(), all.end(), word) != all.end();
+}
+
+Refused refused(unsigned status, std::string text) { return {status, std::move(text)}; }
+
+std::optional<char> hex_byte(std::string_view two) {
+  if (two.size() < 2 || !policyd::is_hex_digit(two[0]) || !policyd::is_hex_digit(two[1])) {
+    return std::nullopt;
+  }
+  const auto digit = [](char c) {
+    return policyd::is_digit(c) ? c - '0' : policyd::lower(c) - 'a' + 10;
+  };
+  return static_cast<char>(digit(two[0]) * 16 + digit(two[1]));
+}
+
+std::optional<std::string> decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+') {
+      out += ' ';
+    } else if (text[i] != '%') {
+      out += text[i];
+    } else {
+      const auto byte = hex_byte(text.substr(i + 1));
+      if (!byte) return std::nullopt;
+      out += *byte;
+      i += 2;
+    }
+  }
+  return out;
+}
+
+// False if it is beyond the bounds.
+bool add_parameter(Parameters& all, std::size_t& count, std::string name, std::string value) {
+  const std::size_t most = name == kText ? kMaxBodyBytes : kMaxParameterBytes;
+  if (name.empty() || name.size() > kMaxParameterBytes || value.size() > most ||
+      ++count > kMaxParameters) {
+    return false;
+  }
+  all[std::move(name)].push_back(std::move(value));
+  return true;
+}
+
+// No option may come in as a value: nothing that is typed after one begins with '-'.
+bool is_fit(std::string_view value) {
+  return !value.starts_with('-') && value.find('\0') == std::string_view::npos;
+}
+
+Wanted call_of(const Endpoint& endpoint, Parameters parameters, bool from_form) {
+  Call call;
+  call.changes = endpoint.changes;
+  call.json = endpoint.json;
+  call.slow = endpoint.slow;
+  call.from_form = from_form;
+  for (const std::string_view word : split(endpoint.words, ' ')) call.words.emplace_back(word);
+  std::vector<std::string> words;
+  const bool takes_text = endpoint.words.ends_with(" -");  // from standard input
+  if (takes_text) call.input.emplace();
+  for (auto& [name, values] : parameters) {
+    if (name == kText && takes_text) {
+      call.input = std::move(values.front());
+      continue;
+    }
+    const bool fit = std::all_of(values.begin(), values.end(),
+                                 [](const std::string& value) { return is_fit(value); });
+    if (!fit) return refused(400, fmt::format("'{}' begins with '-'", shown(name)));
+    if (name == kToken && endpoint.changes) {
+      call.form_token = values.front();
+    } else if (name == kWord) {
+      words = std::move(values);
+    } else if (is_one_of_words(name, endpoint.options) ||
+               (name == kDryRun && is_one_of_words(endpoint.path, kWithDryRun))) {
+      for (const std::string& value : values) {
+        call.words.push_back(value.empty() ? "--" + name : fmt::format("--{}={}", name, value));
+      }
+    } else {
+      return refused(400, fmt::format("{} takes no '{}'", endpoint.path, shown(name)));
+    }
+  }
+  if (words.size() > endpoint.max_words) {
+    return refused(400,
+                   fmt::format("{} takes {}", endpoint.path,
+                               endpoint.max_words == 0 ? std::string{"no 'word'"}
+                                                       : counted(endpoint.max_words, "'word'")));
+  }
+  for (std::string& word : words) {
+    if (word.empty()) return refused(400, "a 'word' is empty");
+    call.words.push_back(std::move(word));
+  }
+  return call;
+}
+
+Wanted api_call_of(const WebRequest& request, std::string_view path, std::string_view query) {
+  const auto* endpoint = std::find_if(kEndpoints.begin(), kEndpoints.end(),
+                                      [&](const Endpoint& each) { return each.path == path; });
+  if (endpoint == kEndpoints.end()) return refused(404, "there is no such page");
+  const std::string_view method = endpoint->changes ? "POST" : "GET";
+  if (request.method != method) {
+    return refused(405, fmt::format("{}{} needs {}", kApi, endpoint->path, method));
+  }
+  if (!endpoint->changes) {
+    auto parameters = parse_query(query);
+    if (!parameters) return refused(400, "the query cannot be read");
+    return call_of(*endpoint, std::move(*parameters), false);
+  }
+  const std::string_view type = request.content_type.substr(0, request.content_type.find(';'));
+  const bool form = equal_ignoring_case(type, kForm);
+  if (!form && !equal_ignoring_case(type, kJson)) {
+    return refused(415, fmt::format("a change is {} or a form", kJson));
+  }
+  auto parameters = form ? parse_query(request.body) : parse_json_parameters(request.body);
+  if (!parameters) return refused(400, "the change cannot be read");
+  return call_of(*endpoint, std::move(*parameters), form);
+}
+
+}  // namespace
+
+std::optional<Parameters> parse_query(std::string_view text) {
+  Parameters out;
+  std::size_t count = 0;
+  if (text.empty()) return out;
+  for (const std::string_view pair : split(text, '&')) {
+    if (pair.empty()) continue;
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    auto name = decoded(pair.substr(0, equals));
+    auto value = decoded(pair.substr(std::min(equals + 1, pair.size())));
+    if (!name || !value || !add_parameter(out, count, std::move(*name), std::move(*value))) {
+      return std::nullopt;
+    }
+  }
+  return out;
+}
+
+std::optional<Parameters> parse_json_parameters(std::string_view text) {
+  if (text.size() > kMaxBodyBytes) return std::nullopt;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  Parameters out;
+  std::size_t count = 0;
+  const auto add = [&](const std::string& name, const nlohmann::json& value) {
+    if (value.is_boolean()) return !value.get<bool>() || add_parameter(out, count, name, "");
+    return value.is_string() && !value.get_ref<const std::string&>().empty() &&
+           add_parameter(out, count, name, value.get<std::string>());
+  };
+  for (const auto& [name, value] : json.items()) {
+    const bool good = value.is_array() ? std::all_of(value.begin(), value.end(),
+                                                     [&](const nlohmann::json& each) {
+                                                       return each.is_string() && add(name, each);
+                                                     })
+                                       : add(name, value);
+    if (!good) return std::nullopt;
+  }
+  return out;
+}
+
+std::string_view cookie_of(std::string_view header, std::string_view name) {
+  for (std::string_view pair : split(header, ';')) {
+    while (pair.starts_with(' ')) pair.remove_prefix(1);
+    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('=')) {
+      return pair.substr(name.size() + 1);
+    }
+  }
+  return {};
+}
+
+bool is_one_of_hosts(std::string_view host, const std::vector<std::string>& allowed) {
+  // The port, unless the colon is within an IPv6 address in brackets.
+  const std::size_t colon = host.rfind(':');
+  if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    host = host.substr(0, colon);
+  }
+  return std::any_of(allowed.begin(), allowed.end(),
+                     [&](const std::string& each) { return equal_ignoring_case(host, each); });
+}
+
+Wanted wanted_of(const WebRequest& request) {
+  if (request.target.size() > kMaxTargetBytes) return refused(414, "the address is too long");
+  if (request.body.size() > kMaxBodyBytes) return refused(413, "the request is too large");
+  const std::size_t mark = std::min(request.target.find('?'), request.target.size());
+  const std::string_view path = request.target.substr(0, mark);
+  const std::string_view query = request.target.substr(std::min(mark + 1, request.target.size()));
+  if (path.starts_with(kApi)) return api_call_of(request, path.substr(kApi.size()), query);
+  if (path == "/sign-out") {
+    if (request.method != "POST") return refused(405, "/sign-out needs POST");
+    return SignOut{};
+  }
+  if (request.method != "GET") return refused(405, fmt::format("{} needs GET", shown(path)));
+  if (path == "/") return FirstPage{};
+  if (path == "/sign-in") {
+    auto parameters = parse_query(query);
+    if (!parameters || !parameters->contains(kToken)) return refused(400, "the link is incomplete");
+    return SignIn{parameters->find(kToken)->second.front()};
+  }
+  if (path.starts_with('/') && find_page_file(path.substr(1)) != nullptr) {
+    return AskedFile{std::string{path.substr(1)}};
+  }
+  return refused(404, "there is no such page");
+}
+
+}  // namespace limits

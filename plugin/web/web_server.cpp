@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/web/web_server.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <list>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace limits {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+using Protocol = asio::generic::stream_protocol;
+using Stream = beast::basic_stream<Protocol>;
+
+constexpr std::chrono::seconds kWithin{20};  // a request, or the sending of a reply
+constexpr std::chrono::seconds kIdle{60};    // until the next request
+constexpr std::chrono::seconds kLinger{2};   // until the other end has read the last reply
+constexpr std::size_t kMaxUnread = 1'048'576;
+constexpr std::uint32_t kMaxHeaderBytes = 16'384;
+constexpr std::size_t kMostConnections = 100;
+constexpr std::size_t kMostWaiting = 20;
+
+std::string_view view_of(const beast::string_view& text) { return {text.data(), text.size()}; }
+
+class Connection;
+
+// Which connections there are.
+struct Connections {
+  std::size_t open = 0;
+  std::list<Connection*> idle;  // wait for a request or its rest, the longest first
+};
+
+// One connection, which lives as long as something is under way on it.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Protocol::socket socket, Site& site, Connections& all)
+      : stream_(std::move(socket)), site_(site), all_(all) {
+    ++all_.open;
+  }
+  ~Connection() { --all_.open; }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void read(std::chrono::seconds within) {
+    parser_.emplace();
+    parser_->header_limit(kMaxHeaderBytes);
+    parser_->body_limit(kMaxBodyBytes);
+    stream_.expires_after(within);
+    idle_ = all_.idle.insert(all_.idle.end(), this);
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](error_code error, std::size_t /*bytes*/) {
+                       if (self->idle_) self->all_.idle.erase(*self->idle_);
+                       self->idle_.reset();
+                       self->has_read(error);
+                     });
+  }
+
+  // It waits, and is to make room.
+  void drop() {
+    all_.idle.erase(*idle_);
+    idle_.reset();
+    close();
+  }
+
+ private:
+  // A reply that is followed by a reset may be lost, and what was sent and not read brings one.
+  void end() {
+    error_code ignored;
+    stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
+    stream_.expires_after(kLinger);
+    discard();
+  }
+
+  void discard() {
+    stream_.async_read_some(asio::buffer(discarded_),
+                            [self = shared_from_this()](error_code error, std::size_t bytes) {
+                              self->unread_ += bytes;
+                              if (error || self->unread_ > kMaxUnread) return self->close();
+                              self->discard();
+                            });
+  }
+
+  void close() {
+    error_code ignored;
+    stream_.socket().shutdown(Protocol::socket::shutdown_both, ignored);
+    stream_.close();
+  }
+
+  void has_read(error_code error) {
+    if (error == http::error::header_limit)
+      return refuse(http::status::request_header_fields_too_large);
+    if (error == http::error::body_limit) return refuse(http::status::payload_too_large);
+    if (error == http::error::end_of_stream || error == beast::error::timeout) return close();
+    if (error) {
+      // Not HTTP, or gone.
+      if (error.category() == http::make_error_code(http::error::bad_method).category()) {
+        return refuse(http::status::bad_request);
+      }
+      return close();
+    }
+    const auto& message = parser_->get();
+    if (message.count(http::field::host) > 1) return refuse(http::status::bad_request);
+    const auto field = [&](auto name) { return view_of(message[name]); };
+    SiteRequest request;
+    request.request = {view_of(message.method_string()), view_of(message.target()),
+                       field(http::field::content_type), message.body()};
+    request.host = field(http::field::host);
+    request.origin = field(http::field::origin);
+    request.cookies = field(http::field::cookie);
+    request.change_token = field("X-Change-Token");
+    stream_.expires_never();  // until the answer is known
+    site_.answer(request, [self = shared_from_this()](SiteReply reply) {
+      self->write(std::move(reply), self->parser_->get().keep_alive());
+    });
+  }
+
+  void refuse(http::status status) {
+    SiteReply reply;
+    reply.status = static_cast<unsigned>(status);
+    reply.type = "text/plain; charset=utf-8";
+    reply.body = "the request cannot be read\n";
+    write(std::move(reply), false);
+  }
+
+  void write(SiteReply reply, bool keep_alive) {
+    response_ = {};
+    response_.version(11);
+    response_.result(reply.status);
+    response_.set(http::field::content_type, reply.type);
+    response_.set(http::field::cache_control, "no-store");
+    for (const auto& [name, value] : security_headers()) response_.set(name, value);
+    for (const auto& [name, value] : reply.headers) response_.insert(name, value);
+    response_.keep_alive(keep_alive);
+    response_.body() = std::move(reply.body);
+    response_.prepare_payload();
+    stream_.expires_after(kWithin);
+    http::async_write(stream_, response_,
+                      [self = shared_from_this(), keep_alive](error_code error, std::size_t /*n*/) {
+                        if (error) return self->close();
+                        if (!keep_alive) return self->end();
+                        self->read(kIdle);
+                      });
+  }
+
+  Stream stream_;
+  Site& site_;
+  Connections& all_;
+  std::optional<std::list<Connection*>::iterator> idle_;
+  beast::flat_buffer buffer_{kMaxHeaderBytes + kMaxBodyBytes};
+  std::optional<http::request_parser<http::string_body>> parser_;
+  http::response<http::string_body> response_;
+  std::array<char, 4096> discarded_{};
+  std::size_t unread_ = 0;
+};
+
+class WebServer : boost::noncopyable {
+ public:
+  WebServer(WebServerSettings settings, Site::Run run)
+      : acceptor_(context_),
+        pause_(context_),
+        signals_(context_, SIGINT, SIGTERM),
+        site_(
+            std::move(settings.site), std::move(run),
+            [this](bool slow, auto work, auto then) {
+              return run_beside(slow ? slow_ : quick_, std::move(work), std::move(then));
+            },
+            policyd::wall_clock) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    ::getsockname(settings.listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    acceptor_.assign(Protocol{address.ss_family, 0}, settings.listener.release());
+    signals_.async_wait([this](error_code, int) {
+      acceptor_.close();
+      context_.stop();
+    });
+  }
+  ~WebServer() {
+    quick_.join();
+    slow_.join();
+  }
+
+  void run() {
+    accept();
+    context_.run();
+  }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([this](error_code error, Protocol::socket socket) {
+      if (!acceptor_.is_open()) return;
+      if (error) return accept_later();
+      // One that only waits makes room: silent ones keep nobody out.
+      if (all_.open >= kMostConnections && !all_.idle.empty()) all_.idle.front()->drop();
+      if (all_.open >= kMostConnections && all_.idle.empty()) {
+        say_busy(socket);
+      } else {
+        std::make_shared<Connection>(std::move(socket), site_, all_)->read(kWithin);
+      }
+      accept();
+    });
+  }
+
+  // As far as there is room for it at once.
+  static void say_busy(Protocol::socket& socket) {
+    constexpr std::string_view kBusy =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(kBusy), ignored);
+    socket.shutdown(Protocol::socket::shutdown_both, ignored);
+  }
+
+  // No descriptors are left, or the like: not at once again.
+  void accept_later() {
+    constexpr std::chrono::milliseconds kPause{100};
+    pause_.expires_after(kPause);
+    pause_.async_wait([this](error_code error) {
+      if (!error) accept();
+    });
+  }
+
+  bool run_beside(asio::thread_pool& worker, std::function<void()> work,
+                  std::function<void()> then) {
+    if (waiting_ >= kMostWaiting) return false;
+    ++waiting_;
+    asio::post(worker, [this, work = std::move(work), then = std::move(then)] {
+      work();
+      asio::post(context_, [this, then] {
+        --waiting_;
+        then();
+      });
+    });
+    return true;
+  }
+
+  Connections all_;  // outlives the connections, which the context keeps
+  asio::io_context context_{1};
+  asio::basic_socket_acceptor<Protocol> acceptor_;
+  asio::steady_timer pause_;
+  asio::signal_set signals_;
+  std::size_t waiting_ = 0;
+  Site site_;
+  asio::thread_pool quick_{1};
+  asio::thread_pool slow_{1};
+};
+
+}  // namespace
+
+policyd::Result<void> serve_page(WebServerSettings settings, Site::Run run,
+                                 const std::function<void()>& ready) {
+  WebServer server{std::move(settings), std::move(run)};
+  ready();
+  server.run();
+  return {};
+}
+
+}  // namespace limits

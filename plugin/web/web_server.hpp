@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The sockets of the page: HTTP/1.1 by Boost.Beast, on loopback or a UNIX socket. Connections,
+// sizes and times are bounded, whoever is at the other end. One thread for all connections, and two
+// for subcommands: one of them for those that run other programs, since run_program() is for one
+// thread.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "daemon/base/result.hpp"
+#include "daemon/base/unique_fd.hpp"
+#include "plugin/web/site.hpp"
+
+namespace limits {
+
+struct WebServerSettings {
+  policyd::UniqueFd listener;  // bound and listening
+  Site::Settings site;
+};
+
+// Serves until SIGTERM or SIGINT; a subcommand that runs then comes to its end. Calls `ready` once it
+// serves.
+policyd::Result<void> serve_page(WebServerSettings settings, Site::Run run,
+                                 const std::function<void()>& ready);
+
+}  // namespace limits

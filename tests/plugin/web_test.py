@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`web`: the page over HTTP, beside a real daemon with real refusals."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+import unittest
+import urllib.parse
+
+from web_case import Case, Page, bin_dir, eventually  # noqa: E402
+
+
+class Reading(Case):
+    def test_what_it_shows_is_what_the_subcommands_print(self):
+        self.refuse()
+        page = self.signed_in()
+        for path, words in {
+                "usage": ["usage"], "usage?word=alice%40example.org": ["usage", "alice@example.org"],
+                "refused?top=1": ["refused", "--top", "1"], "limits": ["list"],
+                "limit?word=3": ["show", "3"], "history?word=example.org": ["history", "example.org"],
+                "doctor": ["doctor"], "status": ["service", "status"],
+                "cluster": ["cluster", "status"],
+                "explain?from=alice%40example.org&to=b%40example.com":
+                    ["explain", "--from", "alice@example.org", "--to", "b@example.com"]}.items():
+            with self.subTest(path):
+                status, shown = page.get(path)
+                self.assertEqual(status, 200, shown)
+                printed = json.loads(self.daemon.command(*words, "--json", check=False).stdout)
+                self.assertEqual(shown.keys(), printed.keys())
+                for moving in ("now", "since", "refused_since", "requests"):
+                    shown.pop(moving, None), printed.pop(moving, None)
+                if path != "doctor":
+                    self.assertEqual(shown, printed)
+
+    def test_the_export_is_text(self):
+        _, headers, text = self.signed_in().ask("/api/export")
+        self.assertEqual(headers["Content-Type"], "text/plain; charset=utf-8")
+        self.assertEqual(text, self.daemon.command("export").stdout)
+
+    def test_the_first_page_needs_no_script(self):
+        self.refuse()
+        page = self.signed_in("--write")
+        _, _, html = page.ask("/")
+        self.assertIn('<th scope="row">alice@example.org</th>', html)
+        [token] = set(re.findall('name="token" value="(.*?)"', html))
+        [limit] = re.findall('name="limit" value="(.*?)"', html)
+        body = urllib.parse.urlencode({"token": token, "limit": limit, "word": "alice@example.org"})
+        status, headers, _ = page.ask("/api/reset", "POST", body, {
+            "Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{page.host}"})
+        self.assertEqual((status, headers["Location"]), (303, "/"))
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+        self.assertIn("alice@example.org", re.search('class="message".*?</p>', page.ask("/")[2])[0])
+
+    def test_it_is_small(self):
+        page = self.signed_in()
+        _, _, html = page.ask("/")
+        files = set(re.findall('(?:src|href)="(/[^"#]+)"', html)) | {"/text.js"}
+        self.assertEqual(files, {"/page.css", "/page.js", "/text.js", "/icon.svg"})
+        self.assertLess(len(html) + sum(len(page.ask(file)[2]) for file in files), 150_000)
+
+    def test_no_other_site_may_use_it(self):
+        for target in ("/", "/page.js", "/api/usage", "/nothing"):
+            _, headers, _ = Page(self.port).ask(target)
+            self.assertIn("default-src 'none'; script-src 'self'", headers["Content-Security-Policy"])
+            self.assertIn("frame-ancestors 'none'", headers["Content-Security-Policy"])
+            self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+            self.assertEqual(headers["Cache-Control"], "no-store")
+            self.assertNotIn("Access-Control-Allow-Origin", headers)
+
+
+class Changing(Case):
+    def test_a_preview_and_the_change(self):
+        page = self.signed_in("--write")
+        before = self.daemon.command("list").stdout
+        status, said = page.change("set", word=["3", "5/h"], **{"dry-run": True})
+        self.assertEqual((status, self.daemon.command("list").stdout), (200, before), said)
+        self.assertEqual(said["text"], self.daemon.command("set", "3", "5/h", "--dry-run").stdout)
+        self.assertEqual(page.change("set", word=["3", "5/h"])[0], 200)
+        self.assertIn("5/h", self.daemon.command("list").stdout)
+
+    def test_new_off_on_and_removed(self):
+        page = self.signed_in("--write")
+        self.assertEqual(page.change("send", word="7/h", user="carl@example.org")[0], 200)
+        [limit] = [row for row in page.get("limits")[1]["limits"] if row["who"] == "carl@example.org"]
+        for path, state in (("off", False), ("on", True)):
+            self.assertEqual(page.change(path, word=str(limit["id"]))[0], 200)
+            self.assertEqual(page.get(f"limit?word={limit['id']}")[1]["enabled"], state)
+        self.assertEqual(page.change("remove", word=str(limit["id"]))[0], 200)
+        self.assertEqual(page.get(f"limit?word={limit['id']}")[0], 409)
+
+    def test_pause_and_resume(self):
+        self.refuse()
+        page = self.signed_in("--write")
+        self.assertEqual(page.change("pause", word="10min")[0], 200)
+        self.assertTrue(eventually(lambda: self.daemon.ask() == "DUNNO"))
+        self.assertIn("pause", " ".join(page.get("refused")[1]["warnings"]).lower())
+        self.assertEqual(page.change("resume")[0], 200)
+        self.assertTrue(eventually(lambda: self.daemon.ask() == "DEFER later"))
+
+    def test_who_did_it_is_remembered(self):
+        page = self.signed_in("--write")
+        page.change("set", word=["3", "9/h"])
+        who = "SELECT Who FROM limits_events WHERE Kind = 'rules' AND Who LIKE 'the page of %'"
+        self.assertTrue(eventually(lambda: self.daemon.query(who)))
+
+    def test_wrong_words_change_nothing(self):
+        page = self.signed_in("--write")
+        before = self.daemon.command("list").stdout
+        for path, parameters, wanted in (
+                ("set", {"word": ["3", "lots"]}, 400), ("set", {"word": ["99", "1/h"]}, 409),
+                ("send", {"word": "5/h", "user": "no address"}, 400),
+                ("send", {"word": "5/h", "database": "/x"}, 400),
+                ("send", {"word": ["5/h", "--print-sql"]}, 400), ("remove", {"word": "x"}, 400)):
+            status, said = page.change(path, **parameters)
+            self.assertEqual((status, said["error"].count("\n")), (wanted, 0), said)
+        self.assertEqual(self.daemon.command("list").stdout, before)
+
+
+class Access(Case):
+    def test_links(self):
+        self.assertRegex(self.link(), rf"^http://127\.0\.0\.1:{self.port}/sign-in\?token=[0-9a-f]{{64}}$")
+        link = self.link()
+        self.assertEqual(Page(self.port).sign_in(link), 200)
+        self.assertEqual(Page(self.port).sign_in(link), 403)
+        self.assertEqual(Page(self.port).sign_in(link[:-1] + "x"), 403)
+
+    def test_a_reader_changes_nothing(self):
+        page = self.signed_in()
+        self.assertEqual(page.token, "")
+        status, said = page.change("set", word=["3", "9/h"])
+        self.assertEqual(status, 403)
+        self.assertIn("web link --write", said["error"])
+        self.assertNotIn("9/h", self.daemon.command("list").stdout)
+
+    def test_a_restart_signs_out(self):
+        page = self.signed_in("--write")
+        self.end()
+        self.serve()
+        self.assertEqual(page.get("usage")[0], 401)
+        self.assertEqual(page.sign_in(self.link("--write")), 200)
+
+    def test_forged_origin_and_host(self):
+        page = self.signed_in("--write")
+        for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {}):
+            status, _, _ = page.ask("/api/off", "POST", '{"word": "3"}', {
+                "Content-Type": "application/json", "X-Change-Token": page.token, **headers})
+            self.assertEqual(status, 403, headers)
+        self.assertEqual(page.ask("/", headers={"Host": "evil.example"})[0], 421)
+
+    def test_never_to_the_world(self):
+        self.end()
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            f"[web]\nlisten=0.0.0.0:{self.port}\n")
+        done = self.daemon.command("web", "serve", check=False)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+        self.assertIn("--behind-proxy", done.stderr)
+
+
+class Hostile(Case):
+    """Whoever is at the other end: a clear answer or a closed connection, and others are served."""
+
+    def raw(self, data, wait=5):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=wait) as connection:
+            connection.sendall(data)
+            received = b""
+            try:
+                while chunk := connection.recv(65536):
+                    received += chunk
+            except (TimeoutError, ConnectionResetError):
+                pass
+        return received
+
+    def assert_served(self):
+        self.assertEqual(Page(self.port).ask("/")[0], 401)
+
+    def test_what_is_no_http(self):
+        for data in (b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\0\x01",
+                     b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                     b"POST /api/off HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+                     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"):
+            answer = self.raw(data)
+            self.assertTrue(answer == b"" or answer.startswith(b"HTTP/1.1 4"), (data, answer))
+        self.assert_served()
+
+    def test_too_long(self):
+        self.assertIn(b"HTTP/1.1 431", self.raw(b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n"))
+        self.assertIn(b"HTTP/1.1 413", self.raw(
+            b"POST /api/off HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n"))
+        status, _, _ = Page(self.port).ask("/" + "x" * 5000)
+        self.assertEqual(status, 414)
+
+    def test_paths_that_climb(self):
+        for target in ("/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page.js/../../x", "//etc",
+                       "/api/../page.js"):
+            self.assertEqual(Page(self.port).ask(target)[0], 404, target)
+
+    def test_names_of_strangers(self):
+        name = "<script>alert(1)</script>\x1b[31m\"'&"
+        self.daemon.sql("INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, "
+                        "FirstSeen, LastSeen, Times, Client) VALUES "
+                        f"(1, 'refused', 'Quotas', 4, 'Sender:' || CAST(x'{name.encode().hex()}' AS TEXT), "
+                        f"'defer', {int(time.time() * 1000)}, {int(time.time() * 1000)}, 1, '<i>')")
+        _, _, html = self.signed_in().ask("/")
+        self.assertIn("&lt;script&gt;alert(1)", html)
+        for text in ("<script>alert", "\x1b", "<i>"):
+            self.assertNotIn(text, html)
+
+    def test_a_stop_is_orderly(self):
+        page = self.signed_in()
+        self.server.send_signal(signal.SIGTERM)
+        self.assertEqual(self.server.wait(timeout=10), 0)
+        with self.assertRaises(OSError):
+            page.ask("/")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/web/first_page.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "plugin/web/html.hpp"
+
+namespace limits {
+namespace {
+
+TEST(TimeUntil, IsRoundedUpToWhatMatters) {
+  struct Row {
+    double seconds;
+    const char* text;
+  };
+  for (const Row& row :
+       {Row{-1, ""}, Row{0, ""}, Row{0.1, "1 s"}, Row{59, "59 s"}, Row{60, "1 min"},
+        Row{61, "2 min"}, Row{3599, "60 min"}, Row{3600, "1 h 0 min"}, Row{3661, "1 h 2 min"},
+        Row{86'399, "24 h 0 min"}, Row{86'400, "1 day"}, Row{86'401, "2 days"}}) {
+    EXPECT_EQ(time_until(1000 + row.seconds, 1000), row.text) << row.seconds;
+  }
+  EXPECT_EQ(time_until(std::numeric_limits<double>::quiet_NaN(), 0), "");
+}
+
+TEST(Html, TextIsNeverMarkup) {
+  EXPECT_EQ(html_text("<a href=\"x\">'&'</a>"),
+            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+  EXPECT_EQ(html_text("anna@example.org, Zoë"), "anna@example.org, Zoë");
+  for (const char* text : {"\x1b[31m", "\xe2\x80\xae", "\r\n", "\xff"}) {
+    const std::string out = html_text(text);
+    EXPECT_EQ(out.find_first_of("\x1b\r\n\xff"), std::string::npos) << out;
+    EXPECT_EQ(out.find("\xe2\x80\xae"), std::string::npos) << out;
+  }
+}
+
+// Whatever a subcommand prints, it is a page.
+TEST(FirstPage, TakesAnyJson) {
+  for (const char* text :
+       {"{}", R"({"refused": [], "warnings": []})", R"({"refused": [{}]})",
+        R"({"refused": [{"who": 5, "times": "x", "id": "y", "free_at": null, "first": -1}]})"}) {
+    const auto refused = nlohmann::json::parse(text);
+    const std::string page = first_page({"mta1", "", "", "root", "", refused, nullptr}, {});
+    EXPECT_NE(page.find("</html>"), std::string::npos) << text;
+    EXPECT_NE(page.find("No sender is refused now."), std::string::npos) << text;
+  }
+}
+
+TEST(FirstPage, SaysWhetherAllIsWell) {
+  const auto refused = nlohmann::json::parse(R"({"refused": [], "warnings": []})");
+  const auto page = [&](const char* doctor) {
+    const auto json = nlohmann::json::parse(doctor);
+    return first_page({"mta1", "", "", "root", "", refused, &json}, {});
+  };
+  EXPECT_NE(page(R"({"wrong": 0, "findings": []})").find("All is well."), std::string::npos);
+  const std::string wrong = page(R"({"wrong": 1, "findings": [{"state": "ok", "what": "fine"},
+      {"state": "wrong", "what": "<Postfix> asks no daemon"}]})");
+  EXPECT_NE(wrong.find("1 problem:"), std::string::npos);
+  EXPECT_NE(wrong.find("<li>&lt;Postfix&gt; asks no daemon</li>"), std::string::npos);
+  EXPECT_EQ(wrong.find("fine"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace limits

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/web/web_request.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "plugin/commands/command_line.hpp"
+#include "plugin/commands/commands.hpp"
+
+namespace limits {
+namespace {
+
+using Words = std::vector<std::string>;
+
+Wanted get(std::string_view target) { return wanted_of({"GET", target, "", ""}); }
+
+Wanted post(std::string_view target, std::string_view body,
+            std::string_view type = "application/json") {
+  return wanted_of({"POST", target, type, body});
+}
+
+unsigned status_of(const Wanted& wanted) {
+  const auto* none = std::get_if<Refused>(&wanted);
+  return none == nullptr ? 0 : none->status;
+}
+
+TEST(WebRequest, RunsASubcommand) {
+  const Wanted wanted = get("/api/usage?top=5&word=anna%40example.org");
+  const auto& call = std::get<Call>(wanted);
+  EXPECT_EQ(call.words, (Words{"usage", "--json", "--top=5", "anna@example.org"}));
+  EXPECT_FALSE(call.changes);
+  EXPECT_TRUE(call.json);
+}
+
+TEST(WebRequest, ChangesAreJsonOrAForm) {
+  const Wanted json = post("/api/send", R"({"word": ["100/h", "500/day"], "user": ["a@b.example",
+      "c@d.example"], "off": true, "dry-run": false})");
+  const auto& call = std::get<Call>(json);
+  EXPECT_EQ(call.words, (Words{"send", "--off", "--user=a@b.example", "--user=c@d.example", "100/h",
+                               "500/day"}));
+  EXPECT_TRUE(call.changes);
+  const Wanted form = post("/api/reset", "word=a%2Bb%40c.example&limit=3&token=abc",
+                           "application/x-www-form-urlencoded; charset=UTF-8");
+  EXPECT_EQ(std::get<Call>(form).words, (Words{"reset", "--limit=3", "a+b@c.example"}));
+  EXPECT_EQ(std::get<Call>(form).form_token, "abc");
+  EXPECT_EQ(status_of(post("/api/reset", "word=x", "text/plain")), 415U);
+}
+
+TEST(WebRequest, EachEndpointIsASubcommandWithTheseOptions) {
+  struct Typed {
+    std::string_view path, parameters;
+    bool changes;
+  };
+  const std::vector<Typed> all = {
+      {"usage", "top=1&limit=1&word=x", false},
+      {"refused", "top=1&limit=1&since=1h&today=&watched=&by-hour=&word=x", false},
+      {"changes", "top=1&since=1h", false},
+      {"history", "top=1&since=1h&word=x", false},
+      {"limits", "", false},
+      {"limit", "word=1", false},
+      {"explain", "from=a&to=b&client=c&sasl=d&helo=e&size=1", false},
+      {"doctor", "", false},
+      {"status", "", false},
+      {"cluster", "", false},
+      {"export", "", false},
+      {"send",
+       "everyone=&anyone=&domain=a&user=b&login=c&group=d&client=e&from=f&except=g&per=user&"
+       "verdict=none&message=x&name=y&off=&dry-run=&word=1/h",
+       true},
+      {"receive",
+       "everyone=&anyone=&domain=a&user=b&group=d&client=e&from=f&except=g&per=user&verdict=none&"
+       "message=x&name=y&off=&dry-run=&word=1/h",
+       true},
+      {"set", "dry-run=&word=1&word=2/h", true},
+      {"on", "dry-run=&word=1", true},
+      {"off", "dry-run=&word=1", true},
+      {"remove", "dry-run=&word=1", true},
+      {"import", "text=send+1%2Fh&dry-run=", true},
+      {"reset", "limit=1&word=x", true},
+      {"pause", "uncounted=&word=1h", true},
+      {"resume", "", true}};
+  for (const Typed& one : all) {
+    const std::string path = "/api/" + std::string{one.path};
+    const Wanted wanted = one.changes
+                              ? post(path, one.parameters, "application/x-www-form-urlencoded")
+                              : get(path + "?" + std::string{one.parameters});
+    ASSERT_TRUE(std::holds_alternative<Call>(wanted)) << one.path << status_of(wanted);
+    const auto& call = std::get<Call>(wanted);
+    EXPECT_EQ(call.changes, one.changes) << one.path;
+    const auto line = parse_command_line(call.words);
+    EXPECT_TRUE(line) << one.path << ": " << (line ? "" : line.error().message);
+  }
+}
+
+TEST(WebRequest, NothingElseIsThere) {
+  for (const char* target :
+       {"", "/x", "/api", "/api/", "/api/enable", "/api/../usage", "//page.js", "/page.js/",
+        "/../page.js", "/%2e%2e/page.js", "/api/usage/", "/api/Usage"}) {
+    EXPECT_EQ(status_of(get(target)), 404U) << target;
+  }
+  for (const char* target : {"/api/usage?watch=", "/api/usage?database=x", "/api/refused?follow=",
+                             "/api/usage?zextras-home=/", "/api/send?print-sql="}) {
+    EXPECT_NE(status_of(get(target)), 0U) << target;
+  }
+  EXPECT_EQ(status_of(get("/api/reset?word=x")), 405U);
+  EXPECT_EQ(status_of(post("/api/usage", "{}")), 405U);
+  EXPECT_EQ(status_of(wanted_of({"PUT", "/", "", ""})), 405U);
+  EXPECT_EQ(status_of(get("/sign-out")), 405U);
+}
+
+// Nothing that is typed after a subcommand can become an option.
+TEST(WebRequest, NoValueBeginsWithADash) {
+  EXPECT_EQ(status_of(get("/api/usage?word=--database=/x")), 400U);
+  EXPECT_EQ(status_of(get("/api/usage?limit=-1")), 400U);
+  EXPECT_EQ(status_of(post("/api/send", R"({"word": ["1/h", "--print-sql"]})")), 400U);
+  EXPECT_EQ(status_of(post("/api/send", R"({"--off": true})")), 400U);
+}
+
+// It is read as a file, so it may be long and begin with anything.
+TEST(WebRequest, TheTextOfAnImportIsNoWord) {
+  const std::string text(kMaxParameterBytes + 1, '-');
+  const Wanted wanted = post("/api/import", R"({"dry-run": true, "text": ")" + text + "\"}");
+  const auto& call = std::get<Call>(wanted);
+  EXPECT_EQ(call.words, (Words{"import", "-", "--dry-run"}));
+  EXPECT_EQ(call.input, text);
+  EXPECT_EQ(std::get<Call>(post("/api/import", "{}")).input, "") << "standard input is not read";
+  EXPECT_EQ(std::get<Call>(post("/api/resume", "{}")).input, std::nullopt);
+  EXPECT_EQ(status_of(post("/api/send", R"({"word": "1/h", "text": "x"})")), 400U);
+  EXPECT_EQ(status_of(post("/api/import", R"({"text": "x", "word": "/etc/passwd"})")), 400U);
+}
+
+TEST(WebRequest, HasBounds) {
+  const std::string target = "/api/usage?word=" + std::string(kMaxParameterBytes, 'x');
+  EXPECT_TRUE(std::holds_alternative<Call>(get(target)));
+  EXPECT_EQ(status_of(get(target + "x")), 400U);
+  EXPECT_EQ(status_of(get("/" + std::string(kMaxTargetBytes, 'x'))), 414U);
+  EXPECT_EQ(status_of(post("/api/resume", std::string(kMaxBodyBytes + 1, ' '))), 413U);
+  std::string many;
+  for (std::size_t i = 0; i < kMaxParameters; ++i) many += "today=&";
+  EXPECT_TRUE(parse_query(many));
+  EXPECT_FALSE(parse_query(many + "today="));
+  EXPECT_EQ(status_of(get("/api/usage?word=a&word=b")), 400U);
+}
+
+TEST(WebRequest, ReadsQueries) {
+  const auto query = parse_query("a=1&b=%2b+%C3%a4&a=2&c");
+  ASSERT_TRUE(query);
+  EXPECT_EQ(query->at("a"), (Words{"1", "2"}));
+  EXPECT_EQ(query->at("b"), (Words{"+ ä"}));
+  EXPECT_EQ(query->at("c"), (Words{""}));
+  for (const char* text : {"a=%", "a=%1", "a=%zz", "=1", "%=1"}) {
+    EXPECT_FALSE(parse_query(text)) << text;
+  }
+}
+
+TEST(WebRequest, ReadsJson) {
+  for (const char* text : {"", "[]", "1", "{", R"({"a": 1})", R"({"a": null})", R"({"a": [1]})",
+                           R"({"a": ""})", R"({"a": {}})", R"({"a": [["x"]]})"}) {
+    EXPECT_FALSE(parse_json_parameters(text)) << text;
+  }
+  EXPECT_FALSE(parse_json_parameters(std::string(30'000, '[')));
+}
+
+TEST(WebRequest, FindsCookies) {
+  EXPECT_EQ(cookie_of("a=1; carbonio-limits=x; b=2", "carbonio-limits"), "x");
+  EXPECT_EQ(cookie_of("carbonio-limits=", "carbonio-limits"), "");
+  EXPECT_EQ(cookie_of("xcarbonio-limits=y", "carbonio-limits"), "");
+  EXPECT_EQ(cookie_of("", "carbonio-limits"), "");
+}
+
+TEST(WebRequest, ComparesHosts) {
+  const Words allowed = {"localhost", "[::1]", "limits.example.org"};
+  for (const char* host : {"localhost", "localhost:10032", "[::1]:10032", "[::1]",
+                           "LIMITS.example.org", "limits.example.org:443"}) {
+    EXPECT_TRUE(is_one_of_hosts(host, allowed)) << host;
+  }
+  for (const char* host : {"", "evil.example", "localhost.evil.example", "localhost:10032:1",
+                           "limits.example.org.", "::1"}) {
+    EXPECT_FALSE(is_one_of_hosts(host, allowed)) << host;
+  }
+}
+
+}  // namespace
+}  // namespace limits
