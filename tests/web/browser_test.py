@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The page in headless Chromium, beside a real daemon with real refusals: every button of it is
+pressed, in light, in dark and on a phone; axe-core finds nothing. PICTURE=docs/page.png
+makes the picture of README; PICTURES=FOLDER keeps one of each test."""
+
+import hashlib
+import os
+import pathlib
+import re
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugin"))
+
+from web_case import Case, eventually, free_port  # noqa: E402
+from webdriver import ENTER, TAB, Browser, is_here  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+AXE = (HERE / "axe-core/axe.min.js").read_text()
+AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
+PICTURE = HERE.parents[1] / "docs/page.png"
+ALICE = "alice@example.org"
+
+LABELS = """return [...document.querySelectorAll("button")]
+  .filter(one => one.checkVisibility()).map(one => one.textContent.trim())"""
+CHECK = """const done = arguments[arguments.length - 1];
+  axe.run(document).then(found => done(found.violations.map(violation =>
+    `${violation.id}: ${violation.help}: ` +
+    violation.nodes.map(node => node.html + " " + node.failureSummary).join(" | "))), done)"""
+
+
+def button(text, inside="//body"):
+    return f"{inside}//button[normalize-space()='{text}']"
+
+
+def tab(title):
+    return f"//nav/a[.='{title}']"
+
+
+def row(text):
+    return f"//tr[contains(., '{text}')]"
+
+
+DIALOG = "//dialog[@open]"
+
+
+@unittest.skipUnless(is_here(), "no chromium with chromedriver here")
+class BrowserTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.pressed, self.seen = set(), set()
+        self.browser = Browser(free_port())
+        self.addCleanup(self.browser.end)
+        self.addCleanup(self.keep_picture)
+        self.browser.look()
+
+    def keep_picture(self):
+        """How the page was at the end, for who wants to look at it."""
+        if "PICTURES" in os.environ:
+            pathlib.Path(os.environ["PICTURES"], f"{self.id()}.png").write_bytes(
+                self.browser.picture())
+
+    def sign_in(self, *words):
+        self.browser.open(self.link(*words))
+        self.wait_for_page("now")
+
+    def wait_for_page(self, name):
+        self.browser.find(f"//main[@data-shown='{name}']")
+        self.note_buttons()
+
+    def note_buttons(self):
+        self.seen |= set(self.browser.run(LABELS))
+
+    def press(self, text, inside="//body"):
+        self.note_buttons()
+        self.browser.click(button(text, inside))
+        self.pressed.add(text)
+
+    def go(self, title):
+        self.browser.click(tab(title))
+        self.wait_for_page(title.lower())
+        self.check()
+
+    def check(self):
+        """Nothing to complain of: names, contrast, order, width, console."""
+        self.note_buttons()
+        self.browser.run(AXE)
+        self.assertEqual(self.browser.run_async(CHECK), [])
+        wide = self.browser.run("return document.documentElement.scrollWidth - innerWidth")
+        self.assertLessEqual(wide, 0, "it is wider than the window")
+        self.assertEqual(self.browser.complaints(), [])
+
+    def limits(self):
+        return self.daemon.command("export").stdout
+
+    def answer_preview(self, yes):
+        self.browser.find(DIALOG)
+        self.check()
+        self.press(yes, DIALOG)
+        self.browser.wait(lambda: not self.browser.all(DIALOG), "the dialog stays")
+
+    def change_and_undo(self, press):
+        """What it previews is what it does, and what it does can be undone."""
+        before = self.limits()
+        press()
+        self.answer_preview("Cancel")
+        self.assertEqual(self.limits(), before)
+        press()
+        self.answer_preview("Do it")
+        self.browser.find("//main//p[@role='status']" + button("Undo", ""))
+        self.check()
+        self.assertNotEqual(self.limits(), before)
+        self.press("Undo")
+        self.browser.shows("Undone.", "//main//p[@role='status']")
+        self.assertEqual(sorted(self.limits().splitlines()), sorted(before.splitlines()))
+
+    def drive_now(self):
+        self.browser.find(row(ALICE))
+        self.check()
+        self.assertIn("limit 3", self.browser.text(row(ALICE)))
+        self.press("Explain")
+        self.assertIn("refused", self.browser.text(DIALOG + "/h2"))
+        self.check()
+        self.press("Close", DIALOG)
+        self.press("Let go on")
+        self.browser.shows("No sender is refused now.")
+        self.browser.find(row(ALICE))  # in the last hour
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+        self.assertEqual(self.daemon.ask(), "DEFER later")
+        self.press("Pause limits")
+        self.answer_preview("Cancel")
+        self.press("Pause limits")
+        self.answer_preview("Pause")
+        self.browser.shows("Limits are paused until", "//*[@id='banner']")
+        self.check()
+        self.assertTrue(eventually(lambda: self.daemon.ask() == "DUNNO"))
+        self.press("End the pause")
+        self.browser.wait(lambda: not self.browser.all("//*[@id='banner']/p"), "the banner stays")
+        self.assertTrue(eventually(lambda: self.daemon.ask() == "DEFER later"))
+
+    def drive_usage(self):
+        self.go("Usage")
+        self.browser.find(row(ALICE) + "//meter")
+        self.browser.find(row(ALICE) + "//*[local-name()='svg'][@role='img']")
+        self.browser.click("//select[@id='kind']/option[.='clients']")
+        self.browser.shows("Nothing is counted.")
+        self.browser.click("//select[@id='kind']/option[.='senders']")
+        self.browser.find(row(ALICE))
+        self.browser.type("//input[@id='who']", "bob@example.org")
+        self.press("Show")
+        self.browser.shows("bob@example.org", "//table")
+        self.assertNotIn(ALICE, self.browser.text("//table"))
+        self.browser.type("//input[@id='who']", ALICE)
+        self.press("Show")
+        self.browser.click(row(ALICE) + "//a")
+        self.wait_for_page("person")
+        self.check()
+        for text in (ALICE, "Limits that apply", "Sent in the last week", "Clients"):
+            self.assertIn(text, self.browser.text("//main"))
+        self.press("Clear")
+        self.browser.shows("Nothing is counted now.")
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+
+    def drive_limits(self):
+        self.go("Limits")
+        quota = "//tr[th[.='3']]"
+        self.assertIn("2 messages an hour", self.browser.text(quota))
+
+        def figures():
+            self.browser.type(quota + "//input", "7/h")
+            self.press("Change", quota)
+        self.change_and_undo(figures)
+        self.change_and_undo(lambda: self.press("Off", quota))
+        self.change_and_undo(lambda: self.press("Remove", "//tr[contains(., '2 messages an hour')]"))
+
+        def new():
+            self.browser.type("//input[@id='new-figures']", "9/h")
+            self.browser.click("//select[@id='new-target']/option[@value='user']")
+            self.browser.type("//input[@id='new-name']", "carl@example.org")
+            self.browser.click("//select[@id='new-verdict']/option[@value='reject']")
+            self.browser.type("//input[@id='new-message']", "not now")
+            self.press("See what changes")
+        self.change_and_undo(new)
+        self.daemon.command("off", self.id_of("2 messages an hour"))
+        self.go("Usage")
+        self.go("Limits")
+        self.change_and_undo(lambda: self.press("On", "//tr[contains(., '2 messages an hour')]"))
+        self.browser.type("//input[@id='filter']", "no such limit")
+        self.browser.shows("There are no such limits.")
+
+    def id_of(self, sentence):
+        return self.browser.text(f"//tr[contains(., '{sentence}')]/th")
+
+    def drive_history(self):
+        self.assertTrue(eventually(lambda: "limits paused" in self.daemon.command("changes").stdout))
+        self.go("History")
+        for text in (ALICE, "limit 3", "the page of", "limits paused", "counters cleared"):
+            self.assertIn(text, self.browser.text("//main"))
+        bars = self.browser.all("//*[local-name()='svg'][contains(@aria-label, 'by hour')]/*")
+        self.assertEqual(len(bars), 30 * 24)
+
+    def drive_hosts(self):
+        self.go("Hosts")
+        self.browser.shows("this MTA counts alone")
+        self.browser.shows("running, version")
+
+    def drive(self):
+        self.refuse()
+        self.refuse("bob@example.org")
+        self.daemon.command("reset", "bob@example.org")
+        self.daemon.ask(sender="bob@example.org")
+        self.sign_in("--write")
+        self.drive_now()
+        self.drive_history()
+        self.drive_usage()
+        self.drive_hosts()
+        self.drive_limits()
+        self.press("Sign out")
+        self.browser.shows("You are signed out.")
+        self.assertEqual(self.seen - self.pressed, set(), "buttons that nobody pressed")
+
+    def test_light(self):
+        self.drive()
+
+    def test_dark(self):
+        self.browser.look(dark=True)
+        self.drive()
+        back = self.browser.run("return getComputedStyle(document.body).backgroundColor")
+        self.assertLess(sum(map(int, re.findall(r"\d+", back)[:3])), 200, back)
+
+    def test_phone(self):
+        self.browser.look(phone=True)
+        self.drive()
+
+    def test_reduced_motion(self):
+        self.refuse()
+        self.sign_in()
+        moving = "return getComputedStyle(document.querySelector('button')).transitionDuration"
+        self.assertEqual(self.browser.run(moving), "0s")
+        self.browser.look(still=False)
+        self.assertNotEqual(self.browser.run(moving), "0s")
+
+    def test_a_reader_has_no_buttons_that_change(self):
+        self.refuse()
+        self.sign_in()
+        for title in ("Now", "Usage", "Limits", "History", "Hosts"):
+            self.browser.click(tab(title))
+            self.wait_for_page(title.lower())
+        self.assertEqual(self.seen, {"Sign out", "Explain", "Show"})
+
+    def test_without_script(self):
+        self.refuse()
+        self.browser.developer("Emulation.setScriptExecutionDisabled", value=True)
+        self.browser.open(self.link("--write"))
+        self.browser.find(row(ALICE))
+        self.browser.click(button("Let go on", row(ALICE)))
+        self.browser.find("//p[@role='status']")
+        self.browser.shows("No sender is refused now.")
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+
+    def test_it_refreshes_by_itself(self):
+        self.sign_in()
+        self.browser.shows("No sender is refused now.")
+        self.refuse()
+        self.browser.find(row(ALICE))
+
+    def test_the_keyboard_is_enough(self):
+        self.refuse()
+        self.sign_in("--write")
+        self.browser.press(TAB)
+        focus = "return document.activeElement.textContent"
+        self.assertEqual(self.browser.run(focus), "Skip to the content")
+        for _ in range(40):
+            self.browser.press(TAB)
+            if self.browser.run(focus) == "Let go on":
+                break
+        self.browser.press(ENTER)
+        self.browser.shows("No sender is refused now.")
+
+    def test_names_of_strangers_are_text(self):
+        name = "\"><img src=x onerror='hit=1'><script>hit=1</script>\x1b[31m\u202e@example.org"
+        now = int(time.time() * 1000)
+        self.daemon.sql(
+            "INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
+            "LastSeen, Times, Client, Sender, Recipient, Who, Detail) "
+            f"SELECT {now // 60000}, k, 'Quotas', 4, 'Sender:' || n, 'defer', {now}, {now}, 1, n, n, n, "
+            f"n, n FROM (SELECT CAST(x'{name.encode().hex()}' AS TEXT) AS n), "
+            "(SELECT 'refused' AS k UNION SELECT 'watched' UNION SELECT 'reset');")
+        self.daemon.sql(
+            "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) SELECT 4, "
+            f"'Sender:' || CAST(x'{name.encode().hex()}' AS TEXT), {now // 1000}, 2;")
+        self.sign_in("--write")
+        for title in ("Now", "History", "Usage"):
+            self.browser.click(tab(title))
+            self.wait_for_page(title.lower())
+            self.browser.shows("<script>hit=1</script>", "//main")
+            self.assertNotIn("\x1b", self.browser.run("return document.body.textContent"))
+            self.assertNotIn("\u202e", self.browser.run("return document.body.textContent"))
+            self.assertEqual(self.browser.run("return typeof hit"), "undefined")
+            self.check()
+        self.browser.click("//tr[contains(., 'onerror')]//a")
+        self.browser.find("//main[@data-shown='person']")
+        self.assertEqual(self.browser.run("return typeof hit"), "undefined")
+
+    def test_the_picture_of_the_readme(self):
+        for words in (("hook", "domain-created", "example.org"),
+                      ("hook", "network-added", "192.0.2.0/24"), ("remove", "3"),
+                      ("send", "2/h"), ("send", "1/h", "--verdict", "none", "--domain", "example.org")):
+            self.daemon.command(*words)
+        for sender in (ALICE, "newsletter@example.org", "scanner@example.org"):
+            self.assertTrue(eventually(lambda who=sender: self.daemon.ask(sender=who)[:5] == "DEFER"))
+        self.assertTrue(eventually(lambda: "scanner" in self.daemon.command("refused").stdout))
+        self.sign_in("--write")
+        self.browser.find(row(ALICE))
+        self.browser.shows("well")
+        picture = self.browser.picture()
+        self.assertLess(len(picture), 200_000)
+        if "PICTURE" in os.environ:
+            pathlib.Path(os.environ["PICTURE"]).write_bytes(picture)
+        kept = PICTURE.read_bytes()
+        self.assertTrue(kept.startswith(b"\x89PNG"))
+        self.assertLess(len(kept), 200_000)
+
+
+class Vendored(unittest.TestCase):
+    def test_axe_core_is_the_file_that_was_released(self):
+        self.assertEqual(hashlib.sha256(AXE.encode()).hexdigest(), AXE_SHA256)
+
+
+if __name__ == "__main__":
+    if not is_here():
+        print("skipped: no chromium with chromedriver here")
+        sys.exit(77)
+    unittest.main()
