@@ -3,6 +3,7 @@
 """The units under a real systemd, which runs as the first process in its own namespaces, with only our
 units and those that they refer to."""
 
+import http.client
 import json
 import os
 import pathlib
@@ -512,6 +513,70 @@ class DropIn(SystemdTest):
         with host.Connection(("127.0.0.1", host.PORT)) as connection:
             os.kill(self.worker(), signal.SIGKILL)
             self.assertEqual(connection.ask(), "DUNNO", "it waited in the kernel")
+
+
+class Page(SystemdTest):
+    """The page as a service of its own."""
+
+    UNIT = "carbonio-limits-web.service"
+
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.addCleanup(systemd.run, "systemctl", "disable", "--now", self.UNIT)
+
+    def web(self, *words, status=0):
+        done = systemd.run(LIMITS, "web", *words)
+        self.assertEqual(done.returncode, status, done.stdout + systemd.text())
+        return done.stdout
+
+    def answer(self, target, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", 10032, timeout=30)
+        connection.request("GET", target, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read().decode()
+
+    def test_start_link_status_and_stop(self):
+        self.assertIn("'carbonio-limits web start'", self.web("status", status=3))
+        self.assertIn("The page is served", self.web("start"))
+        self.assertEqual(self.web("status"), "The page is served.\n")
+        link = self.web("link", "--write").splitlines()[0]
+        self.assertTrue(link.startswith("http://127.0.0.1:10032/sign-in?token="), link)
+        status, headers, _ = self.answer(link.partition(":10032")[2])
+        self.assertEqual(status, 200)
+        cookie = headers["Set-Cookie"].split(";")[0]
+        status, _, page = self.answer("/", Cookie=cookie)
+        self.assertEqual(status, 200)
+        token = re.search('data-change="(.*?)"', page)[1]
+        # Its sandbox lets it do what the subcommands do.
+        for target in ("usage", "doctor", "status", "export", "limits", "changes"):
+            self.assertEqual(self.answer(f"/api/{target}", Cookie=cookie)[0], 200, target)
+        for path, body in (("send", '{"word": "5/h", "user": "carl@example.com"}'),
+                           ("pause", '{"word": "1min"}'), ("resume", "{}")):
+            connection = http.client.HTTPConnection("127.0.0.1", 10032, timeout=30)
+            connection.request("POST", f"/api/{path}", body, {
+                "Cookie": cookie, "Content-Type": "application/json", "X-Change-Token": token,
+                "Origin": "http://127.0.0.1:10032"})
+            response = connection.getresponse()
+            self.assertEqual(response.status, 200, response.read())
+        self.assertIn("carl@example.com", systemd.run(LIMITS, "list").stdout)
+        self.assertEqual(self.web("stop"), "The page is no longer served.\n")
+        self.web("status", status=3)
+        with self.assertRaises(OSError):
+            self.answer("/")
+
+    def test_it_may_do_little(self):
+        self.web("start")
+        pid = systemd.run("systemctl", "show", "--property=MainPID", "--value", self.UNIT).stdout.strip()
+        status = systemd.run("cat", f"/proc/{pid}/status").stdout
+        self.assertRegex(status, rf"Uid:\t{host.ZEXTRAS}\t")
+        self.assertIn("CapBnd:\t0000000000000000\n", status)
+        self.assertIn("NoNewPrivs:\t1\n", status)
+
+    def test_a_port_that_is_taken_is_said(self):
+        with socket.create_server(("127.0.0.1", 10032)):
+            self.assertIn("failed with status", self.web("start", status=2))
+            self.web("status", status=3)
 
 
 if __name__ == "__main__":
