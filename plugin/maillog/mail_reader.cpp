@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/maillog/mail_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+
+#include "daemon/names/name_form.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::TimePoint;
+
+constexpr std::uint64_t kProgressEvery = 16'384;  // lines
+
+std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+
+// Of a queue ID on a host, since hosts give the same ones.
+std::uint64_t key_of(std::string_view host, std::string_view queue_id) {
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
+  return (hash_of(host) + 1) * kOdd ^ hash_of(queue_id);
+}
+
+std::uint64_t key_of(Names::Number client, Names::Number sender) {
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
+  const std::uint64_t mixed = ((std::uint64_t{client} << 32U) | sender) * kOdd;
+  return mixed ^ (mixed >> 32U);
+}
+
+bool comes_from_this_host(std::string_view client) {
+  return client == "::1" || client.starts_with("127.");
+}
+
+}  // namespace
+
+RefusalTexts::RefusalTexts()
+    : beginnings_{"Too many messages sent",       "Too many messages received",
+                  "Too much data sent",           "Too much data received",
+                  "Deferring: Too many messages", "Rejecting: Too many messages",
+                  "Policy rejection; Message",    "Deferring: Too much",
+                  "Rejecting: Too much"} {}
+
+void RefusalTexts::add(std::string_view data) {
+  constexpr std::size_t kTelling = 4;  // fewer letters could be any answer
+  const std::string_view begin = data.substr(0, data.find('{'));
+  if (begin.size() >= kTelling) beginnings_.emplace_back(begin);
+}
+
+// "450 4.7.1 <bob@example.org>: Recipient address rejected: TEXT". TEXT begins after one of the ":
+// ".
+bool RefusalTexts::are_ours(std::string_view refusal) const {
+  for (std::size_t at = refusal.find(": "); at != std::string_view::npos;
+       at = refusal.find(": ", at + 2)) {
+    const std::string_view text = refusal.substr(at + 2);
+    if (std::any_of(beginnings_.begin(), beginnings_.end(),
+                    [&](const std::string& begin) { return text.starts_with(begin); })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void MailReader::read(LogLines& lines, LogStamps stamps, const std::function<void()>& progress) {
+  while (const auto line = lines.next()) {
+    read_line(*line, stamps);
+    if (progress && counts_.lines % kProgressEvery == 0) progress();
+  }
+  counts_.cut += lines.cut_lines();
+}
+
+void MailReader::read_line(std::string_view line, LogStamps& stamps) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (line.empty()) return;
+  ++counts_.lines;
+  const auto stamp = stamps.parse(line);
+  const SyslogLine parts = stamp ? parse_syslog(line.substr(stamp->size)) : SyslogLine{};
+  if (parts.program.empty()) {
+    if (counts_.unreadable++ == 0) counts_.unreadable_line = line.substr(0, kMaxShown);
+    return;
+  }
+  take_time(stamp->time);
+  if (!is_postfix(parts.program)) return;
+  ++counts_.postfix;
+  const PostfixLine postfix = parse_postfix(parts.program, parts.text);
+  if (postfix.event != PostfixEvent::none) take_event(parts.host, postfix, stamp->time);
+}
+
+void MailReader::take_time(TimePoint time) {
+  constexpr std::chrono::minutes kSlack{1};  // several hosts, and processes of one
+  if (!counts_.first) counts_.first = counts_.last = time;
+  if (time < *counts_.last - kSlack) {
+    ++counts_.backwards;
+    counts_.last = time;
+    counts_.first = std::min(*counts_.first, time);
+    return;
+  }
+  if (time <= *counts_.last) return;
+  const auto gap = std::chrono::duration_cast<std::chrono::seconds>(time - *counts_.last);
+  if (gap > counts_.longest_gap) {
+    counts_.longest_gap = gap;
+    counts_.gap_begin = *counts_.last;
+  }
+  counts_.last = time;
+}
+
+MailReader::Open* MailReader::find(std::uint64_t key) {
+  return open_.find(key, [key](const Open& open) { return open.key == key; });
+}
+
+std::uint32_t MailReader::new_mail(const PostfixLine& line, TimePoint time) {
+  if (time < since_) return kNoMail;
+  if (mails_.all.size() >= Mails::kMaxMails) {
+    ++counts_.too_many;
+    return kNoMail;
+  }
+  LoggedMail mail;
+  mail.time = time;
+  mail.client = mails_.names.number_of(line.client);
+  if (!line.login.empty()) mail.login = mails_.names.number_of(policyd::login_form(line.login));
+  mails_.all.push_back(mail);
+  return static_cast<std::uint32_t>(mails_.all.size() - 1);
+}
+
+void MailReader::begin(std::uint64_t key, const PostfixLine& line, TimePoint time) {
+  Open* open = find(key);
+  if (open == nullptr) {
+    if (open_.size() >= kMaxOpen) {
+      if (!open_.oldest().ended) ++counts_.forgotten;
+      open_.drop_oldest();
+    }
+    open = &open_.add(key);
+  }
+  end(*open);  // short queue IDs are given again
+  *open = {};
+  open->key = key;
+  if (line.event == PostfixEvent::local) return;  // nobody asks about mail of the sendmail program
+  open->from_loopback = comes_from_this_host(line.client) && line.login.empty();
+  open->mail = new_mail(line, time);
+}
+
+void MailReader::take_event(std::string_view host, const PostfixLine& line, TimePoint time) {
+  const std::uint64_t key = key_of(host, line.queue_id);
+  if (line.event == PostfixEvent::received || line.event == PostfixEvent::local) {
+    return begin(key, line, time);
+  }
+  if (line.event == PostfixEvent::refused) {
+    return take_refusal(line.queue_id == "NOQUEUE" ? nullptr : find(key), line, time);
+  }
+  Open* open = find(key);
+  if (open == nullptr) return;  // it began before the log, or is a notice of Postfix's own
+  LoggedMail* mail = mail_of(*open);
+  switch (line.event) {
+    case PostfixEvent::message_id:
+      return take_message_id(*open, line.message_id);
+    case PostfixEvent::queued:
+      if (mail == nullptr || mail->complete) return;
+      mail->sender = mails_.names.number_of(policyd::address_form(line.sender));
+      mail->size = static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(line.size, std::numeric_limits<std::uint32_t>::max()));
+      mail->complete = true;
+      remember_login(*mail);
+      return;
+    case PostfixEvent::delivered:
+      take_delivery(*open, line);
+      // The filter's mail, if its Message-ID did not tell.
+      if (!line.queued_as.empty()) {
+        const std::uint32_t first = open->mail;
+        Open* filtered = find(key_of(host, line.queued_as));
+        if (filtered != nullptr && filtered->from_loopback && !filtered->again &&
+            filtered->mail != first) {
+          join(*filtered, first);
+        }
+      }
+      return;
+    case PostfixEvent::removed:
+      open->ended = true;
+      return end(*open);
+    default:
+      return;
+  }
+}
+
+void MailReader::take_message_id(Open& open, std::string_view message_id) {
+  constexpr std::string_view kNone = "<>";
+  if (message_id.empty() || message_id == kNone || open.message_id != 0) return;
+  const std::uint64_t hash = hash_of(message_id) | 1;
+  open.message_id = hash;
+  OpenMessage* first = messages_.find(
+      hash, [hash](const OpenMessage& message) { return message.message_id == hash; });
+  if (first != nullptr && first->in_queue > 0 && open.from_loopback) {
+    open.message_id = 0;
+    return join(open, first->mail);
+  }
+  if (first == nullptr) {
+    if (messages_.size() >= kMaxOpen) messages_.drop_oldest();
+    first = &messages_.add(hash);
+    first->message_id = hash;
+  }
+  first->mail = open.mail;
+  ++first->in_queue;
+}
+
+// What becomes of a mail that came again is told of the first one.
+void MailReader::join(Open& again, std::uint32_t first) {
+  if (again.mail != kNoMail) {
+    // Nearly always it is the newest, and takes no memory.
+    if (again.mail + 1 == mails_.all.size()) {
+      mails_.all.pop_back();
+    } else {
+      mails_.all[again.mail].counts = false;
+    }
+  }
+  again.mail = first;
+  again.again = true;
+  ++counts_.reinjected;
+}
+
+void MailReader::take_delivery(Open& open, const PostfixLine& line) {
+  LoggedMail* mail = mail_of(open);
+  if (mail == nullptr) return;
+  // A content filter's mail has the recipients of the first one, perhaps as aliases expand to.
+  if (!open.again) {
+    mails_.add_recipient(*mail, mails_.names.number_of(policyd::address_form(line.recipient)));
+  }
+  MailStatus status = MailStatus::sent;
+  if (line.status == "deferred") status = MailStatus::deferred;
+  if (line.status == "bounced" || line.status == "expired") status = MailStatus::bounced;
+  if (!line.to_loopback || status != MailStatus::sent)
+    mail->status = std::max(mail->status, status);
+}
+
+void MailReader::take_refusal(Open* open, const PostfixLine& line, TimePoint time) {
+  if (!texts_.are_ours(line.text)) return;
+  LoggedMail* mail = open == nullptr ? nullptr : mail_of(*open);
+  if (mail == nullptr) {
+    if (line.recipient.empty()) return;
+    const std::uint32_t made = new_mail(line, time);
+    if (made == kNoMail) return;
+    mail = &mails_.all[made];
+  }
+  ++counts_.refused;
+  mail->status = MailStatus::refused;
+  mail->complete = true;
+  mail->sender = mails_.names.number_of(policyd::address_form(line.sender));
+  if (mail->login == 0) {
+    const KnownLogin* known = known_login(mail->client, mail->sender);
+    if (known != nullptr) mail->login = known->login;
+  }
+  if (!line.recipient.empty()) {
+    mails_.add_recipient(*mail, mails_.names.number_of(policyd::address_form(line.recipient)),
+                         true);
+  }
+}
+
+MailReader::KnownLogin* MailReader::known_login(Names::Number client, Names::Number sender) {
+  return logins_.find(key_of(client, sender), [client, sender](const KnownLogin& known) {
+    return known.client == client && known.sender == sender;
+  });
+}
+
+void MailReader::remember_login(const LoggedMail& mail) {
+  if (mail.login == 0) return;
+  KnownLogin* known = known_login(mail.client, mail.sender);
+  if (known == nullptr) {
+    if (logins_.size() >= kMaxOpen) logins_.drop_oldest();
+    known = &logins_.add(key_of(mail.client, mail.sender));
+  }
+  *known = {mail.client, mail.sender, mail.login};
+}
+
+void MailReader::end(Open& open) {
+  const std::uint64_t hash = std::exchange(open.message_id, 0);
+  if (hash == 0) return;
+  OpenMessage* message =
+      messages_.find(hash, [hash](const OpenMessage& known) { return known.message_id == hash; });
+  if (message != nullptr && message->in_queue > 0) --message->in_queue;
+}
+
+Mails MailReader::take() {
+  const auto gone =
+      std::remove_if(mails_.all.begin(), mails_.all.end(), [&](const LoggedMail& mail) {
+        const bool incomplete = mail.counts && (mail.recipients == 0 || !mail.complete);
+        if (incomplete) ++counts_.incomplete;
+        return !mail.counts || incomplete;
+      });
+  mails_.all.erase(gone, mails_.all.end());
+  mails_.sort();
+  return std::move(mails_);
+}
+
+}  // namespace limits

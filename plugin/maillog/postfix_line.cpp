@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/maillog/postfix_line.hpp"
+
+#include <algorithm>
+
+#include "daemon/base/ascii.hpp"
+
+namespace limits {
+namespace {
+
+constexpr auto kNone = std::string_view::npos;
+
+// What stands between `begin` and the next `end`; empty if one of them is missing. Continues after
+// it.
+std::string_view between(std::string_view& rest, std::string_view begin, std::string_view end) {
+  const std::size_t at = rest.find(begin);
+  if (at == kNone) return {};
+  const std::size_t from = at + begin.size();
+  const std::size_t to = rest.find(end, from);
+  if (to == kNone) return {};
+  const std::string_view found = rest.substr(from, to - from);
+  rest.remove_prefix(to);
+  return found;
+}
+
+// "mail.example.com[192.0.2.1]", with ":25" behind it for some: the address.
+std::string_view address_in(std::string_view name_and_address) {
+  const std::size_t open = name_and_address.rfind('[');
+  const std::size_t close = name_and_address.rfind(']');
+  if (open == kNone || close == kNone || close < open) return {};
+  return name_and_address.substr(open + 1, close - open - 1);
+}
+
+bool is_loopback(std::string_view address) {
+  return address == "::1" || address.starts_with("127.");
+}
+
+std::string_view last_part(std::string_view program) {
+  return program.substr(program.rfind('/') + 1);
+}
+
+bool is_delivery(std::string_view part) {
+  return part == "smtp" || part == "lmtp" || part == "local" || part == "virtual" ||
+         part == "pipe" || part == "relay" || part == "error" || part == "discard" ||
+         part == "retry";
+}
+
+bool is_queue_manager(std::string_view part) { return part == "qmgr" || part == "nqmgr"; }
+
+// "client=a.example[192.0.2.1], sasl_method=PLAIN, sasl_username=anna"
+void parse_received(std::string_view text, PostfixLine& out) {
+  const std::size_t end = text.find(']');
+  out.client = address_in(text.substr(0, end == kNone ? end : end + 1));
+  constexpr std::string_view kLogin = ", sasl_username=";
+  const std::size_t login = text.find(kLogin);
+  if (login != kNone) {
+    out.login = text.substr(login + kLogin.size());
+    for (const std::string_view next : {", sasl_sender=", ", orig_queue_id=", ", orig_client="}) {
+      out.login = out.login.substr(0, out.login.find(next));
+    }
+  }
+  out.event = PostfixEvent::received;
+}
+
+void parse_queued(std::string_view text, PostfixLine& out) {
+  const std::size_t size = text.rfind(">, size=");
+  constexpr std::string_view kFrom = "from=<";
+  if (!text.starts_with(kFrom) || size == kNone || size < kFrom.size()) return;
+  out.sender = text.substr(kFrom.size(), size - kFrom.size());
+  std::string_view number = text.substr(size + std::string_view{">, size="}.size());
+  number = number.substr(0, number.find(','));
+  out.size = policyd::parse_number<std::uint64_t>(number).value_or(0);
+  out.event = PostfixEvent::queued;
+}
+
+void parse_delivered(std::string_view text, PostfixLine& out) {
+  constexpr std::string_view kTo = "to=<";
+  if (!text.starts_with(kTo)) return;
+  std::string_view rest = text;
+  out.recipient = between(rest, kTo, ">, ");
+  if (rest.substr(0, 12) == ">, orig_to=<") out.recipient = between(rest, ", orig_to=<", ">, ");
+  const std::string_view relay = between(rest, "relay=", ", ");
+  out.to_loopback = is_loopback(address_in(relay));
+  out.status = between(rest, "status=", " ");
+  if (out.to_loopback) {
+    constexpr std::string_view kAs = "queued as ";
+    const std::size_t as = rest.rfind(kAs);
+    if (as != kNone) {
+      const std::string_view id = rest.substr(as + kAs.size());
+      out.queued_as = id.substr(0, id.find_first_of(") "));
+    }
+  }
+  out.event = PostfixEvent::delivered;
+}
+
+// "RCPT from a.example[192.0.2.1]: 450 4.7.1 <bob@example.org>: Recipient address rejected: Text;
+// from=<anna@example.org> to=<bob@example.org> proto=ESMTP helo=<h> sasl_username=<anna>"
+void parse_refused(std::string_view text, PostfixLine& out) {
+  constexpr std::string_view kFrom = " from ";
+  const std::size_t from = text.find(kFrom);
+  const std::size_t client_end = text.find("]: ");
+  if (from == kNone || client_end == kNone || client_end < from) return;
+  out.at_end = text.substr(0, from) == "END-OF-MESSAGE";
+  out.client = address_in(text.substr(from, client_end + 1 - from));
+  // The last one: the text before it is the admin's own.
+  const std::size_t fields = text.rfind("; from=<");
+  if (fields == kNone || fields < client_end) return;
+  out.text = text.substr(client_end + 3, fields - client_end - 3);
+  std::string_view rest = text.substr(fields);
+  const bool has_recipient = rest.find("> to=<") != kNone;
+  out.sender = between(rest, "from=<", has_recipient ? "> to=<" : "> proto=");
+  if (has_recipient) out.recipient = between(rest, "to=<", "> proto=");
+  // The HELO name is the client's: where it looks like a field, none of what follows is believed.
+  constexpr std::string_view kLogin = "> sasl_username=<";
+  const std::size_t login = rest.find(kLogin);
+  if (login != kNone && rest.find(kLogin, login + 1) == kNone && rest.ends_with('>')) {
+    out.login = rest.substr(login + kLogin.size());
+    out.login.remove_suffix(1);
+  }
+  out.event = PostfixEvent::refused;
+}
+
+// Cuts the queue ID and ": " off the text; empty if it does not begin with one.
+std::string_view take_queue_id(std::string_view& text) {
+  constexpr std::size_t kShortest = 5;
+  constexpr std::size_t kLongest = 64;
+  std::size_t end = 0;
+  while (end < text.size() && end <= kLongest &&
+         (policyd::is_digit(text[end]) || policyd::is_letter(text[end]))) {
+    ++end;
+  }
+  if (end < kShortest || end > kLongest || text.substr(end, 2) != ": ") return {};
+  const std::string_view id = text.substr(0, end);
+  text.remove_prefix(end + 2);
+  return id;
+}
+
+}  // namespace
+
+SyslogLine parse_syslog(std::string_view after_time) {
+  SyslogLine out;
+  while (after_time.starts_with(' ')) after_time.remove_prefix(1);
+  const std::size_t host_end = after_time.find(' ');
+  if (host_end == kNone) return out;
+  out.host = after_time.substr(0, host_end);
+  after_time.remove_prefix(host_end + 1);
+  const std::size_t end = after_time.find_first_of("[: ");
+  if (end == kNone) return out;
+  out.program = after_time.substr(0, end);
+  const std::size_t colon = after_time.find(": ", end);
+  if (colon != kNone) out.text = after_time.substr(colon + 2);
+  return out;
+}
+
+bool is_postfix(std::string_view program) {
+  const std::string_view part = last_part(program);
+  return part.size() < program.size() &&
+         (part == "smtpd" || part == "cleanup" || part == "pickup" || is_queue_manager(part) ||
+          is_delivery(part));
+}
+
+PostfixLine parse_postfix(std::string_view program, std::string_view text) {
+  PostfixLine out;
+  out.queue_id = take_queue_id(text);
+  if (out.queue_id.empty()) return out;
+  const std::string_view part = last_part(program);
+  if (part == "smtpd") {
+    constexpr std::string_view kClient = "client=";
+    constexpr std::string_view kReject = "reject: ";
+    constexpr std::string_view kDiscard = "discard: ";
+    if (text.starts_with(kClient)) parse_received(text, out);
+    if (text.starts_with(kReject)) parse_refused(text.substr(kReject.size()), out);
+    if (text.starts_with(kDiscard)) parse_refused(text.substr(kDiscard.size()), out);
+  } else if (part == "cleanup") {
+    constexpr std::string_view kMessageId = "message-id=";
+    if (text.starts_with(kMessageId)) {
+      out.message_id = text.substr(kMessageId.size());
+      out.event = PostfixEvent::message_id;
+    }
+  } else if (is_queue_manager(part)) {
+    if (text == "removed") out.event = PostfixEvent::removed;
+    parse_queued(text, out);
+  } else if (part == "pickup") {
+    if (text.starts_with("uid=")) out.event = PostfixEvent::local;
+  } else if (is_delivery(part)) {
+    parse_delivered(text, out);
+  }
+  return out;
+}
+
+}  // namespace limits

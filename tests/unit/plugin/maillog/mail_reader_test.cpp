@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Lines as Postfix 3.7 and amavis write them.
+#include "plugin/maillog/mail_reader.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "daemon/base/printable.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::TimePoint;
+
+constexpr std::string_view kRefused =
+    ": 450 4.7.1 <anna@example.org>: Sender address rejected: Too many messages sent: the limit is "
+    "10 per minute. Please try again in 1 minute.; from=<anna@example.org> to=<bob@example.com> "
+    "proto=ESMTP helo=<pc>";
+
+class Log {
+ public:
+  explicit Log(TimePoint since = {}) : reader_(since, RefusalTexts{}) {}
+
+  Log& line(std::string_view program, const std::string& text, std::string_view host = "mail") {
+    return raw("2026-11-25T10:01:" + std::to_string(10 + (second_++ / 10) % 50) + ".000+01:00 " +
+               std::string{host} + " " + std::string{program} + "[123]: " + text);
+  }
+  Log& raw(const std::string& text) {
+    reader_.read_line(text, stamps_);
+    return *this;
+  }
+  // One that is delivered.
+  Log& mail(const std::string& id, const std::string& client, const std::string& message_id,
+            const std::string& to, const std::string& relay = "mx.example.com[192.0.2.25]:25",
+            const std::string& result = "sent (250 2.0.0 Ok)", std::string_view host = "mail") {
+    begin(id, client, message_id, host);
+    line("postfix/smtp",
+         id + ": to=<" + to + ">, relay=" + relay +
+             ", delay=0.1, delays=0.02/0/0/0, dsn=2.0.0, status=" + result,
+         host);
+    return line("postfix/qmgr", id + ": removed", host);
+  }
+  Log& begin(const std::string& id, const std::string& client, const std::string& message_id,
+             std::string_view host = "mail") {
+    line("postfix/submission/smtpd", id + ": client=" + client, host);
+    line("postfix/cleanup", id + ": message-id=" + message_id, host);
+    return line("postfix/qmgr", id + ": from=<anna@example.org>, size=648, nrcpt=1 (queue active)",
+                host);
+  }
+  // "anna@example.org>bob@example.com,carl@example.com! login client size status"; "!": refused.
+  std::vector<std::string> mails() {
+    std::vector<std::string> out;
+    const Mails mails = reader_.take();
+    for (const LoggedMail& mail : mails.all) {
+      std::string text{mails.names.text(mail.sender)};
+      text += '>';
+      mails.each_recipient(mail, [&](Names::Number name, bool refused) {
+        text += (text.back() == '>' ? "" : ",") + std::string{mails.names.text(name)};
+        if (refused) text += '!';
+      });
+      text += " " + std::string{mails.names.text(mail.login)} + " " +
+              std::string{mails.names.text(mail.client)} + " " + std::to_string(mail.size) + " " +
+              std::to_string(static_cast<int>(mail.status));
+      out.push_back(text);
+    }
+    return out;
+  }
+  [[nodiscard]] const MailReader::Counts& counts() const { return reader_.counts(); }
+
+ private:
+  MailReader reader_;
+  LogStamps stamps_{TimePoint{std::chrono::sys_days{std::chrono::year{2026} / 11 / 26}}};
+  int second_ = 0;
+};
+
+using Lines = std::vector<std::string>;
+const std::string kSent = "1";
+
+TEST(MailReader, JoinsTheLinesOfAMail) {
+  Log log;
+  log.mail("6EB1CAD0002", "unknown[192.0.2.7], sasl_method=PLAIN, sasl_username=Anna@Example.org",
+           "<1@x>", "Bob@Example.com");
+  EXPECT_EQ(log.mails(),
+            (Lines{"anna@example.org>bob@example.com anna@example.org 192.0.2.7 648 1"}));
+  EXPECT_EQ(log.counts().lines, 5U);
+  EXPECT_EQ(log.counts().postfix, 5U);
+}
+
+TEST(MailReader, TakesEachRecipientOnce) {
+  Log log;
+  log.begin("6EB1CAD0002", "unknown[2001:db8::7]", "<1@x>");
+  for (const char* to : {"a@example.com>, relay=none", "b@example.com>, relay=none",
+                         "a@example.com>, relay=mx[192.0.2.1]:25",
+                         "x@example.net>, orig_to=<list@example.org>, relay=none",
+                         "y@example.net>, orig_to=<list@example.org>, relay=none"}) {
+    log.line("postfix/smtp", std::string{"6EB1CAD0002: to=<"} + to +
+                                 ", delay=1, dsn=4.0.0, status=deferred (no answer)");
+  }
+  EXPECT_EQ(
+      log.mails(),
+      (Lines{"anna@example.org>a@example.com,b@example.com,list@example.org  2001:db8::7 648 2"}));
+}
+
+// As Carbonio's content filter does it: 10024 and 10025.
+TEST(MailReader, CountsMailOfAContentFilterOnce) {
+  Log log;
+  log.begin("AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=anna", "<1@x>");
+  log.begin("BBBBB1", "localhost[127.0.0.1]", "<1@x>");
+  log.line(
+      "postfix/smtp",
+      "AAAAA1: to=<bob@example.com>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, "
+      "dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: "
+      "queued as BBBBB1)");
+  log.line("postfix/qmgr", "AAAAA1: removed");
+  log.line("postfix/smtp",
+           "BBBBB1: to=<bob@example.com>, relay=mx[192.0.2.25]:25, delay=1, "
+           "delays=0/0/0/1, dsn=5.0.0, status=bounced (550 no such user)");
+  log.line("postfix/qmgr", "BBBBB1: removed");
+  EXPECT_EQ(log.mails(), (Lines{"anna@example.org>bob@example.com anna 192.0.2.7 648 3"}));
+  EXPECT_EQ(log.counts().reinjected, 1U);
+}
+
+TEST(MailReader, KnowsAFiltersMailWithoutMessageId) {
+  Log log;
+  log.begin("AAAAA1", "pc[192.0.2.7]", "<>").begin("BBBBB1", "localhost[127.0.0.1]", "<>");
+  log.line("postfix/smtp",
+           "AAAAA1: to=<bob@example.com>, relay=127.0.0.1[127.0.0.1]:10024, "
+           "delay=1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as BBBBB1)");
+  log.line("postfix/smtp", "BBBBB1: to=<bob@example.com>, relay=none, dsn=2.0.0, status=sent (ok)");
+  EXPECT_EQ(log.mails().size(), 1U);
+}
+
+TEST(MailReader, CountsTheSameMessageIdFromElsewhere) {
+  Log log;
+  log.begin("AAAAA1", "pc[192.0.2.7]", "<1@x>");
+  log.mail("BBBBB1", "list.example.net[198.51.100.1]", "<1@x>", "bob@example.com");
+  log.line("postfix/smtp", "AAAAA1: to=<list@example.net>, relay=none, status=sent (ok)");
+  log.line("postfix/qmgr", "AAAAA1: removed");
+  log.mail("CCCCC1", "localhost[127.0.0.1]", "<1@x>", "carl@example.com");  // long after it
+  EXPECT_EQ(log.mails().size(), 3U);
+}
+
+TEST(MailReader, LeavesOutWhatTheDaemonIsNotAskedAbout) {
+  Log log;
+  log.line("postfix/pickup", "AAAAA1: uid=0 from=<root>");
+  log.line("postfix/cleanup", "AAAAA1: message-id=<1@x>");
+  log.line("postfix/qmgr", "AAAAA1: from=<root@x>, size=300, nrcpt=1 (queue active)");
+  log.mail("BBBBB1", "localhost[127.0.0.1]", "<1@x>", "bob@example.com");  // from the filter
+  log.line("postfix/cleanup", "CCCCC1: message-id=<2@x>");                 // a bounce
+  log.line("postfix/qmgr", "CCCCC1: from=<>, size=300, nrcpt=1 (queue active)");
+  log.line("postfix/smtp", "CCCCC1: to=<a@example.com>, relay=none, status=sent (ok)");
+  log.line("postfix/smtpd", "connect from pc[192.0.2.7]");
+  log.line("postfix/smtpd",
+           "NOQUEUE: reject: RCPT from a[192.0.2.9]: 554 5.7.1 Service unavailable; "
+           "blocked; from=<a@x> to=<b@y> proto=ESMTP helo=<h>");
+  log.line("amavis", "(1) Passed CLEAN");
+  log.begin("DDDDD1", "pc[192.0.2.7]", "<3@x>");  // in the queue when the log ends
+  EXPECT_EQ(log.mails(), Lines{});
+  EXPECT_EQ(log.counts().incomplete, 1U);
+}
+
+TEST(MailReader, TakesOurRefusalsForWantedMail) {
+  Log log;
+  log.mail("AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=anna", "<1@x>",
+           "z@example.com");
+  log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.7]" + std::string{kRefused});
+  log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.8]" + std::string{kRefused} +
+                                " sasl_username=<eve>");
+  log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.9]" + std::string{kRefused} +
+                                " sasl_username=<eve>> sasl_username=<mallory>");
+  EXPECT_EQ(log.mails(), (Lines{"anna@example.org>z@example.com anna 192.0.2.7 648 1",
+                                "anna@example.org>bob@example.com! anna 192.0.2.7 0 4",
+                                "anna@example.org>bob@example.com! eve 192.0.2.8 0 4",
+                                "anna@example.org>bob@example.com!  192.0.2.9 0 4"}));
+  EXPECT_EQ(log.counts().refused, 3U);
+}
+
+TEST(MailReader, AddsARefusedRecipientToItsMail) {
+  Log log;
+  log.line("postfix/smtpd", "AAAAA1: client=pc[192.0.2.7]");
+  log.line("postfix/smtpd", "AAAAA1: reject: RCPT from pc[192.0.2.7]" + std::string{kRefused});
+  log.line("postfix/cleanup", "AAAAA1: message-id=<1@x>");
+  log.line("postfix/qmgr", "AAAAA1: from=<anna@example.org>, size=649, nrcpt=1 (queue active)");
+  log.line("postfix/smtp", "AAAAA1: to=<carl@example.com>, relay=none, status=sent (ok)");
+  const Lines mails = log.mails();
+  ASSERT_EQ(mails.size(), 1U);
+  EXPECT_TRUE(
+      mails[0].starts_with("anna@example.org>bob@example.com!,carl@example.com  192.0.2.7"));
+}
+
+TEST(MailReader, KeepsHostsApart) {
+  Log log;
+  log.begin("AAAAA1", "pc[192.0.2.7]", "<1@x>", "mta1");
+  log.begin("AAAAA1", "pc[192.0.2.8]", "<2@x>", "mta2");
+  log.line("postfix/smtp", "AAAAA1: to=<a@example.com>, relay=none, status=sent (ok)", "mta1");
+  log.line("postfix/smtp", "AAAAA1: to=<b@example.com>, relay=none, status=sent (ok)", "mta2");
+  EXPECT_EQ(log.mails(), (Lines{"anna@example.org>a@example.com  192.0.2.7 648 1",
+                                "anna@example.org>b@example.com  192.0.2.8 648 1"}));
+}
+
+TEST(MailReader, CountsLinesThatItCannotRead) {
+  Log log;
+  log.raw("rubbish \x01 one").raw("").raw("two").raw("2026-11-25T10:01:02+01:00 mail");
+  EXPECT_EQ(log.counts().lines, 3U);
+  EXPECT_EQ(log.counts().unreadable, 3U);
+  EXPECT_EQ(log.counts().unreadable_line, "rubbish \x01 one");
+  log.raw(std::string(10'000, 'x'));
+  EXPECT_LE(log.counts().unreadable_line.size(), MailReader::kMaxShown);
+}
+
+TEST(MailReader, ForgetsQueueIdsThatNeverEnd) {
+  Log log;
+  const std::size_t more = 10;
+  for (std::size_t i = 0; i < MailReader::kMaxOpen + more; ++i) {
+    log.line("postfix/smtpd", std::to_string(10'000'000 + i) + ": client=pc[192.0.2.7]");
+  }
+  EXPECT_EQ(log.counts().forgotten, more);
+}
+
+TEST(MailReader, ForgetsQueueIdsThatEnded) {
+  Log log;
+  for (std::size_t i = 0; i < MailReader::kMaxOpen + 10; ++i) {
+    const std::string id = std::to_string(10'000'000 + i);
+    log.line("postfix/smtpd", id + ": client=pc[192.0.2.7]");
+    log.line("postfix/qmgr", id + ": removed");
+  }
+  EXPECT_EQ(log.counts().forgotten, 0U);
+}
+
+TEST(MailReader, LeavesOutWhatIsOlderThanSince) {
+  Log log{TimePoint{std::chrono::sys_days{std::chrono::year{2026} / 11 / 25}} +
+          std::chrono::hours{20}};
+  log.mail("AAAAA1", "pc[192.0.2.7]", "<1@x>", "bob@example.com");
+  EXPECT_EQ(log.mails(), Lines{});
+  EXPECT_EQ(log.counts().incomplete, 0U);
+}
+
+TEST(MailReader, NotesGapsAndTimesThatGoBack) {
+  Log log;
+  for (const char* time : {"2026-11-20T10:00:00Z", "2026-11-20T10:00:30Z", "2026-11-22T10:00:30Z",
+                           "2026-11-22T09:00:00Z", "2026-11-22T09:00:01Z"}) {
+    log.raw(std::string{time} + " mail postfix/smtpd[1]: connect from x[192.0.2.1]");
+  }
+  EXPECT_EQ(log.counts().longest_gap, std::chrono::hours{48});
+  EXPECT_EQ(log.counts().backwards, 1U);
+}
+
+TEST(RefusalTexts, KnowsThoseOfTheDatabase) {
+  RefusalTexts texts;
+  const auto refusal = [](std::string_view text) {
+    return "450 4.7.1 <a: b@x>: Recipient address rejected: " + std::string{text};
+  };
+  EXPECT_TRUE(texts.are_ours(refusal("Deferring: Too many messages sent in last 60 seconds")));
+  EXPECT_TRUE(texts.are_ours(refusal("Policy rejection; Message count quota exceeded")));
+  EXPECT_FALSE(texts.are_ours(refusal("Enough for today, 7 mails")));
+  texts.add("Enough for today, {used} mails");
+  texts.add("{used}");  // could be any answer
+  EXPECT_TRUE(texts.are_ours(refusal("Enough for today, 7 mails")));
+  EXPECT_FALSE(texts.are_ours(refusal("Relay access denied")));
+}
+
+}  // namespace
+}  // namespace limits
