@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The option --top N of `usage`, `refused`, `history` and `changes`: how many lines are shown.
+// The option --top N of `usage`, `simulate`, `refused`, `history` and `changes`: how many lines are
+// shown.
 #pragma once
 
 #include <limits>

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `simulate`: whom limits would have hit on the mail of the past days.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "daemon/base/unique_fd.hpp"
+#include "hooks/service/service.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/commands/import_file.hpp"
+#include "plugin/commands/load_past_mail.hpp"
+#include "plugin/commands/top_option.hpp"
+#include "plugin/limit_text/limit_options.hpp"
+#include "plugin/simulate/picture.hpp"
+#include "plugin/simulate/simulate_text.hpp"
+#include "plugin/terminal/progress.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::array<Option, 10> kOwnOptions = {{
+    {"current", "", "try all limits that are in force, together"},
+    {"against", "FILE.txt", "try the limits of a file that 'export' wrote, and no others"},
+    kPastSinceOption,
+    {"top", "N", "show N lines of the table (default: 20, or all with --json)"},
+    {"mails", "", "list each mail that would have been refused"},
+    {"json", "", "print JSON"},
+    {"csv", "", "print the table as comma-separated values"},
+    {"svg", "FILE", "write a picture: all peaks against the limit, and the hours of one account"},
+    {"html", "FILE", "write a page with the picture and the table"},
+    {"hours", "NAME", "whose hours the picture shows (default: the one hit most)"},
+}};
+
+// Those of `send` that make no difference to whom a limit hits.
+constexpr std::array<std::string_view, 5> kOfNoEffect = {"off", "dry-run", "print-sql", "name",
+                                                         "message"};
+constexpr std::size_t kLimitOptions = 11;
+
+bool has_effect(const Option& option) {
+  return std::find(kOfNoEffect.begin(), kOfNoEffect.end(), option.name) == kOfNoEffect.end();
+}
+
+std::array<Option, kLimitOptions + kOwnOptions.size()> simulate_options() {
+  std::array<Option, kLimitOptions + kOwnOptions.size()> out;
+  const auto of_send = limit_options(Direction::send);
+  const auto end = std::copy_if(of_send.begin(), of_send.end(), out.begin(), has_effect);
+  std::copy(kOwnOptions.begin(), kOwnOptions.end(), end);
+  return out;
+}
+
+const std::array<Option, kLimitOptions + kOwnOptions.size()> kSimulateOptions = simulate_options();
+
+struct SimulateQuestion {
+  std::vector<WantedLimit> wanted;  // empty: --current or --against
+  std::optional<std::string> against;
+  std::vector<std::string> files;
+  std::size_t top = 0;
+};
+
+// The words and options of `send` or `receive`, without those that name files of the log.
+struct LimitWords {
+  Direction direction = Direction::send;
+  Arguments arguments;
+  bool any_option = false;
+};
+
+LimitWords limit_words(const Arguments& arguments, std::vector<std::string>& files) {
+  LimitWords out;
+  bool first = true;
+  for (const std::string& word : arguments.words()) {
+    const bool direction = first && (word == "send" || word == "receive");
+    first = false;
+    if (direction) {
+      if (word == "receive") out.direction = Direction::receive;
+    } else if (is_file_word(word)) {
+      files.push_back(word);
+    } else {
+      out.arguments.add_word(word);
+    }
+  }
+  for (const Option& option : limit_options(Direction::send)) {
+    const std::string name{option.name};
+    if (!arguments.has(name)) continue;
+    out.any_option = true;
+    std::vector<std::string> values;
+    for (std::string& value : arguments.values(name)) {
+      const bool file = option.several && (value == "-" || value.starts_with('/') ||
+                                           value.starts_with("./") || value.starts_with("../"));
+      (file ? files : values).push_back(std::move(value));
+    }
+    out.arguments.add(name, std::move(values));
+  }
+  return out;
+}
+
+tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments) {
+  SimulateQuestion out;
+  const LimitWords limit = limit_words(arguments, out.files);
+  const bool named = limit.any_option || !limit.arguments.words().empty();
+  const bool current = arguments.has("current");
+  out.against = arguments.value("against");
+  if (static_cast<int>(named) + static_cast<int>(current) +
+          static_cast<int>(out.against.has_value()) >
+      1) {
+    return wrong_use("give a limit, --current or --against, only one of them");
+  }
+  if (arguments.has("json") && arguments.has("csv")) {
+    return wrong_use("--json and --csv cannot be combined");
+  }
+  if (arguments.has("hours") && !arguments.has("svg") && !arguments.has("html")) {
+    return wrong_use("--hours is for a picture: --svg FILE or --html FILE");
+  }
+  const auto top = top_of(arguments);
+  if (!top) return tl::unexpected{top.error()};
+  constexpr std::size_t kFew = 20;
+  constexpr std::size_t kEach = std::numeric_limits<std::size_t>::max();
+  out.top = top->value_or(arguments.has("json") ? kEach : kFew);
+  if (current || out.against) return out;
+  if (!named) {
+    return wrong_use(
+        "the limit is missing; examples: carbonio-limits simulate 100/h, or simulate --current");
+  }
+  if (limit.direction == Direction::receive && arguments.has("login")) {
+    return wrong_use("--login is an account that sends, so it can only be used with 'send'");
+  }
+  auto wanted = wanted_limits(limit.direction, limit.arguments);
+  if (!wanted) return tl::unexpected{wanted.error()};
+  out.wanted = std::move(*wanted);
+  return out;
+}
+
+// Limits of the copy that can refuse or at least count.
+Result<std::vector<StoredLimit>> limits_in_force(const RulesCopy& copy) {
+  auto all = read_limits(copy.tables());
+  if (!all) return tl::unexpected{all.error()};
+  std::vector<StoredLimit> out;
+  std::copy_if(all->limits.begin(), all->limits.end(), std::back_inserter(out),
+               [](const StoredLimit& limit) { return limit.enabled() || limit.partly_enabled(); });
+  return out;
+}
+
+// The limits as a command would make them, with the exceptions that they would have, and no others.
+Result<std::vector<StoredLimit>> put_alone(RulesCopy& copy,
+                                           const std::vector<WantedLimit>& wanted) {
+  auto plan = copy.plan();
+  if (!plan) return tl::unexpected{plan.error()};
+  for (const WantedLimit& limit : wanted) {
+    if (auto put = plan->put(limit); !put) return tl::unexpected{put.error()};
+  }
+  const PlannedChange planned = plan->finish();
+  if (auto done = copy.run(planned.changes); !done) return tl::unexpected{done.error()};
+  const auto all = read_limits(copy.tables());
+  if (!all) return tl::unexpected{all.error()};
+  std::vector<StoredLimit> out;
+  for (const ApplyResult& result : planned.results) {
+    const StoredLimit* limit = find_limit(*all, result.limit.id);
+    if (limit != nullptr) out.push_back(*limit);
+  }
+  if (auto done = copy.only(out); !done) return tl::unexpected{done.error()};
+  return out;
+}
+
+Result<std::vector<StoredLimit>> put_file(RulesCopy& copy, const LimitFile& file, bool carbonio) {
+  auto plan = copy.plan();
+  if (!plan) return tl::unexpected{plan.error()};
+  Difference ignored;
+  auto change = apply_file(std::move(*plan), copy.tables(), file, true, true, carbonio, ignored);
+  if (!change) return tl::unexpected{change.error()};
+  if (auto done = copy.run(change->rows); !done) return tl::unexpected{done.error()};
+  return limits_in_force(copy);
+}
+
+// A file that is written at the end, opened as the user who runs the command.
+struct PictureFile {
+  std::string name;
+  policyd::UniqueFd fd;
+};
+
+tl::expected<std::optional<PictureFile>, Failure> picture_file(const Arguments& arguments,
+                                                               const std::string& option) {
+  const auto name = arguments.value(option);
+  if (!name) return std::nullopt;
+  constexpr int kMode = 0644;
+  PictureFile out{*name,
+                  policyd::UniqueFd{::open(name->c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kMode)}};
+  if (!out.fd)
+    return failed(fmt::format("cannot write {}: {}", shown(*name), std::strerror(errno)));
+  return out;
+}
+
+Outcome write_picture(const std::optional<PictureFile>& file, std::string_view text) {
+  if (!file) return {};
+  // A device cannot be cut, and need not be.
+  bool written = ::ftruncate(file->fd.get(), 0) == 0 || errno == EINVAL;
+  while (written && !text.empty()) {
+    const ssize_t size = ::write(file->fd.get(), text.data(), text.size());
+    written = size > 0;
+    if (written) text.remove_prefix(static_cast<std::size_t>(size));
+  }
+  if (written) return {};
+  return failed(fmt::format("cannot write {}: {}", shown(file->name), std::strerror(errno)));
+}
+
+Outcome print_view(const SimulateView& view, const Arguments& arguments, Context& context) {
+  if (arguments.has("json")) {
+    context.output.print(json_of(view));
+  } else if (arguments.has("csv")) {
+    print_csv(view, context.output);
+  } else {
+    print_simulation(view, context.output);
+  }
+  return {};
+}
+
+Outcome run_simulate(const Arguments& arguments, Context& context) {
+  const auto question = simulation_of(arguments);
+  if (!question) return tl::unexpected{question.error()};
+  std::optional<LimitFile> file;
+  if (question->against) {
+    const auto text = read_limit_input(*question->against, context);
+    if (!text) return tl::unexpected{text.error()};
+    auto parsed = parse_limit_file(*text);
+    if (!parsed) {
+      return failed(fmt::format("{}: {}", shown(*question->against), parsed.error().message));
+    }
+    file = std::move(*parsed);
+  }
+  const auto svg = picture_file(arguments, "svg");
+  if (!svg) return tl::unexpected{svg.error()};
+  const auto html = picture_file(arguments, "html");
+  if (!html) return tl::unexpected{html.error()};
+  auto loaded = load_past_mail(arguments, question->files, context);
+  if (!loaded) return tl::unexpected{loaded.error()};
+  const auto of_database = [&](const policyd::Error& error) {
+    return failed(
+        fmt::format("database {}: {}", loaded->daemon.config.database.string(), error.message));
+  };
+  auto copy = RulesCopy::of(loaded->database.tables);
+  if (!copy) return of_database(copy.error());
+  const auto limits = !question->wanted.empty() ? put_alone(*copy, question->wanted)
+                      : file ? put_file(*copy, *file, carbonio::is_carbonio(context.zextras_home))
+                             : limits_in_force(*copy);
+  if (!limits) return of_database(limits.error());
+  if (limits->empty()) return failed("there is no limit to try");
+  const auto rules = copy->rules();
+  if (!rules) return of_database(rules.error());
+  const PastMail& mail = loaded->mail;
+  Replay played;
+  {
+    Progress progress{"Trying the limit"};
+    ReplayWish wish;
+    wish.hours = svg->has_value() || html->has_value();
+    played = replay(mail.mails, *rules, loaded->daemon.config, wish,
+                    [&](std::uint64_t done) { progress.show(done, mail.mails.all.size()); });
+  }
+  const TriedLimits tried = tried_limits(played, *limits);
+  const SimulateView view{mail,    mail.mails,  played,        tried,
+                          *limits, context.now, question->top, arguments.has("mails")};
+  const std::string whose = arguments.value("hours").value_or("");
+  if (!whose.empty() && !has_account(view, whose)) {
+    return wrong_use(fmt::format("--hours: nothing was counted for '{}'; names are as in the table",
+                                 shown(whose)));
+  }
+  if (*svg) {
+    if (auto done = write_picture(*svg, svg_picture(view, whose)); !done) return done;
+  }
+  if (*html) {
+    if (auto done = write_picture(*html, html_page(view, whose)); !done) return done;
+  }
+  return print_view(view, arguments, context);
+}
+
+}  // namespace
+
+const Command kSimulate = {
+    "simulate",
+    "[send | receive] LIMIT... [who] [--per WHAT] | --current | --against FILE.txt [options] "
+    "[FILE...]",
+    "Show whom a limit would have hit on the mail of the past days",
+    "Reads the mail log (/var/log/carbonio.log and its rotated parts, or the FILEs; '-' is "
+    "standard "
+    "input), plain or compressed by gzip, xz or zstd, and plays its mail to the daemon's own code "
+    "with the limit: whom it would have hit, when first, how often, and what each one's peak was "
+    "within a period. Nothing is changed. Limit and options are those of 'send', or of 'receive' "
+    "after that word; the limit is tried alone, with the exceptions that limits for others make.\n"
+    "Mail that limits refused in those days is mail that was wanted; a try with the same sender, "
+    "recipient and login or client a minute to four hours later is taken for the same mail. Mail "
+    "that a content filter hands back counts once. Of mail that would have been deferred, other "
+    "mail servers are assumed to try again as Postfix does, so it comes late; mail of own users is "
+    "not tried again, since their program says at once that it was not sent.\n"
+    "Without a mail log it reads the table session_tracking. Only the module Quotas is tried.",
+    "simulate 100/h\n"
+    "simulate 200/h --per account --since 30day\n"
+    "simulate receive 125/min --per domain mail.log*\n"
+    "simulate 20/min,200/h --html page.html\n"
+    "simulate --current --mails",
+    kSimulateOptions,
+    32 + OpenLog::kMaxFiles,
+    run_simulate,
+    Takes::file};
+
+}  // namespace limits

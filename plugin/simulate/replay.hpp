@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Past mail played to the daemon's engine on the log's clock: which of it the rules would have
+// refused, and how far each counter would have gone without that.
+//
+// A mail that the limits of those days refused was tried again later in the log. Where the tried
+// rules let the first try pass, the later ones are left out; where they refuse it, too, the later
+// ones decide whether it came late. A mail that passed in those days has no later tries: other mail
+// servers are assumed to try again as Postfix does; a mail program or web mail is not.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/config/config.hpp"
+#include "plugin/maillog/mails.hpp"
+#include "plugin/simulate/rules_copy.hpp"
+
+namespace limits {
+
+// A recipient of a mail that would have been refused at the first try.
+struct Hit {
+  static constexpr std::uint32_t kNoCounter = 0xffffffff;
+
+  std::uint32_t mail = 0;  // in Mails::all
+  Names::Number recipient = 0;
+  std::uint32_t counter = kNoCounter;  // in Replay::counters
+  std::uint32_t tries = 1;
+  policyd::TimePoint time{};
+  policyd::TimePoint passed{};  // at a later try; none: not at all
+  [[nodiscard]] bool late() const { return passed != policyd::TimePoint{}; }
+};
+
+// Of one limit and track key.
+struct ReplayCounter {
+  std::int64_t limit_id = 0;  // of quotas_limits
+  std::string key;
+  double peak = 0;  // the greatest use within a period, if nothing were refused
+  policyd::TimePoint peak_at{};
+  double units = 0;         // messages or KiB
+  std::uint64_t mails = 0;  // that counted: recipients; messages where a size is counted
+  std::uint64_t hit = 0;
+  std::uint64_t late = 0;  // of these
+  policyd::TimePoint first_hit{};
+};
+
+// A counter grew in this hour; for pictures.
+struct HourOfCounter {
+  std::uint32_t counter = 0;
+  std::uint32_t hour = 0;  // since 1970
+};
+
+struct Replay {
+  std::vector<ReplayCounter> counters;
+  std::vector<Hit> hits;         // by time
+  std::uint64_t messages = 0;    // that were played
+  std::uint64_t recipients = 0;  // of these; each counts
+  std::uint64_t left_out = 0;    // later tries of mail that would have passed
+  policyd::Millis longest_wait{0};
+  std::vector<HourOfCounter> hours;
+};
+
+struct ReplayWish {
+  bool decides = true;  // false: only how far the counters go
+  bool hours = false;
+};
+
+// `config`: how the daemon counts. `progress` gets the number of mails played.
+Replay replay(const Mails& mails, const ReplayRules& rules, const policyd::Config& config,
+              ReplayWish wish, const std::function<void(std::uint64_t)>& progress = {});
+
+}  // namespace limits

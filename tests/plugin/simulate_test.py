@@ -1,0 +1,351 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`simulate` on logs as Postfix writes them: whom limits would have hit, in each form of log and
+output, and a clear line for logs that are none."""
+
+import contextlib
+import fcntl
+import gzip
+import json
+import lzma
+import os
+import pty
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import termios
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+from mail_log import MailLog
+from plugin_case import NOBODY, PROGRAM, Plugin
+
+OWN = """INSERT INTO policy_group_members (PolicyGroupID, Member)
+  VALUES (2, '@example.org');"""
+
+
+class Case(Plugin):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.sql(OWN)
+        self.log = self.home / "mail.log"
+
+    def json(self, *words, **more):
+        return json.loads(self.run_it("simulate", *words, "--json", **more))
+
+    def tried(self, log, *words):
+        return self.json(*words, log.write(self.log))
+
+    def who(self, result):
+        return {account["who"]: (account["refused"], account["mails"], account["peak"])
+                for account in result["accounts"]}
+
+
+class Simulate(Case):
+    def test_whom_a_limit_hits_how_often_and_when_first(self):
+        log = MailLog()
+        for second in range(15):
+            log.wait(60).mail("anna@example.org", f"b{second}@example.com")
+        log.wait(60).mail("carl@example.org").mail("eve@elsewhere.net", "anna@example.org",
+                                                   client="203.0.113.9")
+        result = self.tried(log, "10/h")
+        self.assertEqual(self.who(result), {"anna@example.org": (5, 15, 15),
+                                            "carl@example.org": (0, 1, 1)})
+        self.assertEqual([result[key] for key in ("refused", "hit", "found", "messages", "late")],
+                         [5, 1, 2, 17, 0])
+        mails = self.json("10/h", self.log, "--mails")["mails"]
+        self.assertEqual([mail["recipient"] for mail in mails],
+                         [f"b{number}@example.com" for number in range(10, 15)])
+        self.assertEqual(mails[0]["time"], result["first"])
+        text = self.run_it("simulate", "10/h", self.log)
+        self.assertIn("It would have refused 5 mails (29 %) of 1 of 2 accounts, first on ", text)
+        self.assertRegex(text, r"anna@example.org +10/h +15 +15 +5 \(33 %\) +0 ")
+        self.assertNotIn("█", text)  # which is for terminals
+        self.assertEqual(self.tried(log, "15/h")["refused"], 0)
+        self.assertIn("None of it would have been refused", self.run_it("simulate", "15/h", self.log))
+
+    def test_on_a_terminal_it_fits_eighty_columns_and_has_bars(self):
+        log = MailLog()
+        for number in range(15):
+            log.wait(60).mail("anna.with.a.long.name@department.example.org", f"b{number}@example.com")
+            log.mail("carl@example.org")
+        log.write(self.log)
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                 "(2, '@department.example.org');")
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        subprocess.run([PROGRAM, "simulate", "10/h", self.log], stdout=its, check=True, timeout=60,
+                       env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home),
+                            "NO_COLOR": "1", "TERM": "xterm"})
+        os.close(its)
+        text = b""
+        with contextlib.suppress(OSError):  # it ends with EIO
+            while part := os.read(ours, 4096):
+                text += part
+        os.close(ours)
+        text = text.decode()
+        self.assertIn("████████", text)
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_each_recipient_counts_once_and_content_filters_none(self):
+        log = MailLog()
+        log.mail("anna@example.org", "a@example.com", "b@example.com", filtered=True)
+        log.wait(1).mail("anna@example.org", "c@example.com", filtered=True)
+        result = self.tried(log, "2/h")
+        self.assertEqual(self.who(result), {"anna@example.org": (1, 3, 3)})
+        self.assertEqual(result["messages"], 2)
+
+    def test_per_account_joins_login_and_web_mail(self):
+        log = MailLog()
+        log.mail("anna@example.org", "a@example.com", login="anna@example.org", client="192.0.2.8")
+        log.wait(1).mail("anna@example.org", "b@example.com", client="10.0.0.20")  # web mail
+        log.wait(1).mail("other@example.org", "c@example.com", login="anna@example.org",
+                         client="192.0.2.8")
+        self.assertEqual(list(self.who(self.tried(log, "2/h", "--per", "account")).values()),
+                         [(1, 3, 3)])
+
+    def test_sizes(self):
+        log = MailLog()
+        for number in range(4):
+            log.wait(60).mail("anna@example.org", f"b{number}@example.com", size=400 * 1024)
+        result = self.tried(log, "1M/h")
+        self.assertEqual(self.who(result), {"anna@example.org": (2, 4, 1600)})
+
+    def test_a_limit_for_some_has_its_exceptions(self):
+        self.run_it("send", "100/h", "--user", "boss@example.org")
+        log = MailLog()
+        for number in range(3):
+            log.wait(1).mail("boss@example.org", f"b{number}@example.com")
+            log.mail("anna@example.org", f"b{number}@example.com")
+        self.assertEqual(self.who(self.tried(log, "2/h")), {"anna@example.org": (1, 3, 3)})
+        self.assertEqual(self.who(self.json("2/h", "--user", "boss@example.org", self.log)),
+                         {"boss@example.org": (1, 3, 3)})
+        self.assertEqual(self.sql("SELECT count(*) FROM quotas_limits"), ["4"])  # nothing changed
+
+    def test_current_and_a_file(self):
+        self.run_it("send", "2/h")
+        exported = self.home / "limits.txt"
+        exported.write_text(self.run_it("export"))
+        log = MailLog()
+        for number in range(3):
+            log.wait(1).mail("anna@example.org", f"b{number}@example.com")
+        self.assertEqual(self.tried(log, "--current")["refused"], 1)
+        self.run_it("set", "3", "3/h")
+        self.assertEqual(self.json("--current", self.log)["refused"], 0)
+        self.assertEqual(self.json("--against", exported, self.log)["refused"], 1)
+
+    def test_received_mail_comes_late_from_servers_and_not_from_programs(self):
+        log = MailLog()
+        for number in range(3):
+            log.wait(1).mail(f"x{number}@elsewhere.net", "anna@example.org", client="203.0.113.9")
+        result = self.tried(log, "receive", "2/h", "--per", "user", "--verdict", "defer")
+        self.assertEqual((result["refused"], result["late"]), (1, 1))
+        self.assertGreaterEqual(result["longest_wait"], 3500)
+        result = self.json("receive", "2/h", "--per", "user", self.log)  # reject
+        self.assertEqual((result["refused"], result["late"]), (1, 0))
+
+    def test_tries_of_one_mail_are_one_mail(self):
+        log = MailLog()
+        log.mail("anna@example.org", "a@example.com")
+        for _ in range(3):
+            log.wait(600).refused(to="b@example.com")
+        log.wait(1800).mail("anna@example.org", "b@example.com")
+        # A limit that lets the first try pass has seen two mails; the log had five lines.
+        self.assertEqual(self.who(self.tried(log, "100/day")), {"anna@example.org": (0, 2, 2)})
+        # One that does not lets the third try pass.
+        result = self.json("1/20min", self.log)
+        self.assertEqual((result["refused"], result["late"], result["longest_wait"]), (1, 1, 600))
+        # Mails in the same minute are several.
+        log = MailLog()
+        for _ in range(5):
+            log.wait(2).refused(to="b@example.com")
+        self.assertEqual(self.who(self.tried(log, "2/h")), {"anna@example.org": (3, 5, 5)})
+
+    def test_refusals_by_others_are_no_mail(self):
+        log = MailLog().mail().refused(text="Relay access denied")
+        self.assertEqual(self.tried(log, "10/h")["recipients"], 1)
+        self.run_it("send", "1/h", "--message", "Genug für heute: {limit} je {period}")
+        log.refused(text="Genug für heute: 1 je hour")
+        self.assertEqual(self.tried(log, "10/h")["recipients"], 2)
+
+
+class Logs(Case):
+    def mails(self):
+        log = MailLog()
+        for number in range(3):
+            log.wait(1).mail("anna@example.org", f"b{number}@example.com")
+        return log
+
+    def test_each_form(self):
+        text = self.mails().text().encode()
+        packed = {"gz": gzip.compress(text), "xz": lzma.compress(text)}
+        if shutil.which("zstd"):
+            packed["zst"] = subprocess.run(["zstd", "-c"], input=text, capture_output=True,
+                                           check=True).stdout
+        for ending, data in packed.items():
+            self.log.write_bytes(data)
+            self.assertEqual(self.json("2/h", self.log)["refused"], 1, ending)
+        self.assertEqual(self.json("2/h", "-", input=text)["refused"], 1)
+
+    def test_traditional_times(self):
+        log = MailLog(rfc3339=False)
+        for number in range(3):
+            log.wait(1).mail("anna@example.org", f"b{number}@example.com")
+        self.assertEqual(self.tried(log, "2/h")["refused"], 1)
+
+    def test_several_files_in_any_order_and_overlapping_hosts(self):
+        log = self.mails()
+        first = self.home / "mail.log.1"
+        first.write_text("\n".join(log.lines[:5]) + "\n")
+        self.log.write_text("\n".join(log.lines[5:]) + "\n")
+        self.assertEqual(self.json("2/h", self.log, first)["refused"], 1)
+        other = MailLog(host="mta2")
+        other.wait(1).mail("anna@example.org", "z@example.com")
+        other.write(first)
+        result = self.json("2/h", self.log, first)
+        self.assertEqual(result["messages"], 3)
+
+    def test_since(self):
+        log = self.mails().wait(3600 * 24)
+        for number in range(3):
+            log.wait(1).mail("anna@example.org", f"c{number}@example.com")
+        log.write(self.log)
+        self.assertEqual(self.json("2/h", self.log)["refused"], 2)
+        since = log.time.strftime("%Y-%m-%d")
+        self.assertEqual(self.json("2/h", self.log, "--since", since)["refused"], 1)
+        self.assertIn("not a valid time", self.run_it("simulate", "2/h", self.log, "--since", "x",
+                                                      status=1))
+
+    def test_what_was_left_out_is_said(self):
+        log = self.mails()
+        log.lines[3:3] = ["rubbish without a time"]
+        log.wait(3600 * 36).mail("anna@example.org", "late@example.com")
+        log.wait(-3600).mail("anna@example.org", "early@example.com")
+        log.line("postfix/smtpd", "ABCDEF1: client=pc[10.0.0.9]")
+        log.write(self.log)
+        notes = " ".join(self.json("100/h", self.log)["notes"])
+        for words in ("1 line could not be read, such as 'rubbish without a time'",
+                      "no line for 1.5 days", "times go back once", "1 message was left out"):
+            self.assertIn(words, notes)
+
+    def test_a_file_that_ends_in_the_middle_of_a_gzip_block(self):
+        log = self.mails()
+        for number in range(2000):
+            log.wait(1).mail(f"u{number * 7919 % 1000}@example.org", f"v{number}@example.com")
+        data = gzip.compress(log.text().encode())
+        self.log.write_bytes(data[:len(data) // 2])
+        result = self.json("1000/h", self.log)
+        self.assertIn("ends in the middle of compressed data; what comes before that was read",
+                      " ".join(result["notes"]))
+        self.assertGreater(result["messages"], 500)
+
+    def test_bad_logs(self):
+        empty = self.home / "empty.log"
+        empty.write_text("")
+        none = self.home / "none.log"
+        none.write_text("Nov 20 10:00:00 web nginx[1]: started\n")
+        wrong = self.home / "wrong.log"
+        wrong.write_bytes(os.urandom(5000))
+        for file, words in ((self.home / "missing.log", "No such file or directory"),
+                            (self.home, "it is a folder; name the files in it"),
+                            (empty, "empty.log is empty"),
+                            (none, "no line of Postfix, as on a host that is no MTA"),
+                            (wrong, "is no log of syslog; the first line is")):
+            self.assertIn(words, self.run_it("simulate", "2/h", file, status=2), file)
+        self.assertIn("there is no mail log /var/log/carbonio.log",
+                      self.run_it("simulate", "2/h", status=2))
+
+    @unittest.skipIf(os.geteuid() != 0, "takes root to be another user")
+    def test_a_log_that_may_not_be_read(self):
+        self.mails().write(self.log)
+        self.log.chmod(0o640)
+        for path in [self.database.parent, *self.database.parent.glob("*")]:
+            os.chown(path, NOBODY, NOBODY)
+        line = self.run_it("simulate", "2/h", self.log, status=2, user=NOBODY, group=NOBODY,
+                           extra_groups=[])
+        self.assertIn("usermod -aG adm", line)
+        # The log is read as root, who then becomes the owner of the database.
+        self.assertEqual(self.json("2/h", self.log)["refused"], 1)
+
+    def test_lines_without_end_and_queue_ids_that_never_end(self):
+        with self.log.open("w") as file:
+            file.write("x" * 1_000_000 + "\n")
+            log = MailLog()
+            for _ in range(110_000):
+                log.line("postfix/smtpd", f"{log.queue_id()}: client=pc[10.0.0.9]")
+            file.write(log.text())
+            file.write(self.mails().text())
+        result = self.json("2/h", self.log)
+        self.assertEqual(result["refused"], 1)
+        self.assertIn("queue IDs without an end were forgotten", " ".join(result["notes"]))
+
+
+class Forms(Case):
+    def setUp(self):
+        super().setUp()
+        log = MailLog()
+        for number in range(12):
+            log.wait(600).mail("<anna&\"x'@example.org".replace("<", "").replace("\"", ""),
+                               f"b{number}@example.com")
+            log.mail("carl@example.org")
+        log.write(self.log)
+
+    def test_csv(self):
+        lines = self.run_it("simulate", "4/h", self.log, "--csv").splitlines()
+        self.assertEqual(lines[0], "who,id,rate,limit,peak,mails,refused,late,first")
+        self.assertEqual(len(lines), 3)
+        self.assertEqual({len(line.split(",")) for line in lines}, {9})
+
+    def test_a_picture_is_complete_and_escaped(self):
+        picture = self.home / "peaks.svg"
+        picture.write_text("x" * 100_000)  # which is replaced
+        self.run_it("simulate", "4/h", self.log, "--svg", picture)
+        text = picture.read_text()
+        root = ElementTree.fromstring(text)
+        self.assertEqual(root.tag, "{http://www.w3.org/2000/svg}svg")
+        self.assertIn("class=\"l\"", text)  # the limit
+        self.assertIn("anna&amp;x&#39;@example.org", text)
+        self.assertEqual(re.findall(r"(?:href|src|url)\b", text), [])
+        self.run_it("simulate", "4/h", self.log, "--svg", picture, "--hours", "carl@example.org")
+        self.assertIn("carl@example.org, mails by hour", picture.read_text())
+        page = self.home / "page.html"
+        self.run_it("simulate", "4/h", self.log, "--html", page)
+        text = page.read_text()
+        self.assertIn("<svg", text)
+        self.assertNotIn("anna&x", text)
+        self.assertEqual(stat.S_IMODE(page.stat().st_mode) & 0o111, 0)
+        self.assertIn("nothing was counted for 'nobody'",
+                      self.run_it("simulate", "4/h", self.log, "--svg", picture, "--hours",
+                                  "nobody", status=1))
+        self.assertIn("cannot write", self.run_it("simulate", "4/h", self.log, "--svg",
+                                                  self.home / "no/such.svg", status=2))
+
+    def test_wrong_use(self):
+        for words, answer in (
+                ((), "the limit is missing"), (("--current", "4/h"), "only one of them"),
+                (("4/h", "--json", "--csv"), "cannot be combined"),
+                (("4/h", "--hours", "x"), "--hours is for a picture"),
+                (("4/h", "--top", "0"), "not a valid --top"),
+                (("4/x",), "4/x"), (("4/h", "--per", "moon"), "not a valid --per")):
+            self.assertIn(answer, self.run_it("simulate", *words, self.log, status=1), words)
+
+
+class SessionTracking(Case):
+    def test_is_read_where_there_is_no_log(self):
+        for number in range(3):
+            self.sql("INSERT INTO session_tracking (Instance, QueueID, UnixTimestamp, ClientAddress, "
+                     f"Sender, Size, RecipientData) VALUES ('i{number}', 'Q{number}', "
+                     f"strftime('%s', 'now') - 100 + {number}, '10.0.0.9', 'anna@example.org', 3, "
+                     f"'/<b{number}@example.com>#0=1;');")
+        result = self.json("2/h")
+        self.assertEqual((result["source"], result["refused"]), ("session_tracking", 1))
+        self.assertIn("has no mail that was refused for all its recipients",
+                      " ".join(result["notes"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
