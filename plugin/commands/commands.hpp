@@ -26,6 +26,7 @@ extern const Command kExport;
 extern const Command kImport;
 extern const Command kUsage;
 extern const Command kSimulate;
+extern const Command kSuggest;
 extern const Command kRefused;
 extern const Command kHistory;
 extern const Command kChanges;

@@ -112,6 +112,13 @@ Result<void> RulesCopy::only(const std::vector<StoredLimit>& limits) {
       db_.get(), fmt::format("UPDATE quotas SET Disabled = 1 WHERE ID NOT IN ({})", quotas));
 }
 
+Result<void> RulesCopy::without_limits() {
+  auto plan_of_none = plan();
+  if (!plan_of_none) return tl::unexpected{plan_of_none.error()};
+  for (const StoredLimit& limit : plan_of_none->before().limits) plan_of_none->remove(limit.id);
+  return run(plan_of_none->finish().changes);
+}
+
 Result<ReplayRules> RulesCopy::rules() {
   ReplayRules out;
   auto deciding = rules_in(tables());

@@ -31,6 +31,9 @@ class RulesCopy {
   // Leaves these limits alone switched on.
   Result<void> only(const std::vector<StoredLimit>& limits);
 
+  // Without any.
+  Result<void> without_limits();
+
   // Once, at the end.
   Result<ReplayRules> rules();
 

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/simulate/suggest_text.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "plugin/limit_text/limit_line.hpp"
+#include "plugin/simulate/simulate_text.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
+#include "plugin/usage/track_key.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::size_t kShownAccounts = 10;
+
+std::string percent_text(double share) { return fmt::format("{:g} %", share * 100); }
+
+std::vector<Cell> peak_cells(std::string name, const std::array<std::uint64_t, 3>& peaks) {
+  std::vector<Cell> out = {{std::move(name)}};
+  for (const std::uint64_t peak : peaks) out.push_back({fmt::format("{}", peak)});
+  return out;
+}
+
+void print_peaks(const SuggestView& view, Output& output) {
+  Table table{{{"WHO", false, Shrinks::last},
+               {"MINUTE", true},
+               {"HOUR", true},
+               {"DAY", true},
+               {"MAILS", true}}};
+  for (std::size_t i = 0; i < view.accounts.size() && i < kShownAccounts; ++i) {
+    const AccountPeaks& account = view.accounts[i];
+    auto cells = peak_cells(key_text(account.key), account.peaks);
+    cells.push_back({fmt::format("{}", account.mails)});
+    table.add(std::move(cells));
+  }
+  output.print(table);
+  if (view.accounts.size() > kShownAccounts) {
+    output.line(
+        fmt::format("and {} more with fewer mails a day", view.accounts.size() - kShownAccounts));
+  }
+}
+
+void print_commands(const SuggestView& view, Output& output) {
+  const Suggestion& suggestion = view.suggestion;
+  output.line("    " + view.advice.complete(command_of(suggestion.common)));
+  for (const OwnLimit& own : suggestion.own) {
+    output.line("    " + view.advice.complete(command_of(own.limit)));
+  }
+}
+
+void print_consequences(const SuggestView& view, Output& output) {
+  const std::int64_t day = most_in_a_day(view.suggestion.common.rates);
+  const std::string today = view.today_a_day
+                                ? fmt::format("instead of {} by today's limit", *view.today_a_day)
+                                : std::string{"where today no limit holds"};
+  print_wrapped(
+      output, {},
+      {fmt::format("An account that is hacked could then send at most {} mails a day, {}. "
+                   "On this mail the limits would have refused {}.",
+                   day, today,
+                   view.refused == 0 ? std::string{"nothing"} : counted(view.refused, "mail"))});
+  for (const AccountPeaks& account : view.suggestion.not_nameable) {
+    output.note(fmt::format("{} is above the figures, and no option gives it a limit of its own.",
+                            key_text(account.key)));
+  }
+}
+
+// With few accounts the share is none of them, so that a single one decides.
+void print_outlier(const SuggestView& view, Output& output) {
+  constexpr std::uint64_t kMuchMore = 4;
+  if (!view.suggestion.own.empty() || view.accounts.size() < 2) return;
+  const AccountPeaks& first = view.accounts[0];
+  const AccountPeaks& second = view.accounts[1];
+  if (first.peaks[2] < kMuchMore * std::max<std::uint64_t>(second.peaks[2], 1)) return;
+  const double least = 100.0 / static_cast<double>(view.accounts.size());
+  output.note(fmt::format(
+      "{} alone sends {} a day, the next {}; with --hit {:.2g}% it gets a limit "
+      "of its own, and the others a lower one.",
+      key_text(first.key), first.peaks[2], second.peaks[2], std::max(0.01, least + 0.005)));
+}
+
+// Empty for a limit that our options cannot express.
+std::string biting_command(const StoredLimit& limit) {
+  auto wanted = wanted_of(limit);
+  if (!wanted) return {};
+  wanted->verdict = default_verdict(wanted->direction);
+  return command_of(*wanted);
+}
+
+}  // namespace
+
+std::string command_of(const WantedLimit& limit) { return "carbonio-limits " + line_of(limit); }
+
+void print_suggestion(const SuggestView& view, Output& output) {
+  print_wrapped(output, {"Mail: "},
+                {fmt::format("{}, {}.", source_text(view.mail, view.measured),
+                             counted(view.accounts.size(), "account"))});
+  constexpr double kFewDays = 5;
+  if (view.mail.days() < kFewDays) {
+    output.note(fmt::format("{:.1f} days are few: figures from a week or more hold better.",
+                            view.mail.days()));
+  }
+  output.line("Peaks within any minute, hour and day:");
+  output.line("");
+  print_peaks(view, output);
+  output.line("");
+  const std::size_t above = view.suggestion.own.size() + view.suggestion.not_nameable.size();
+  print_wrapped(
+      output, {},
+      {fmt::format("Suggested, a fifth above the peaks and rounded up; {} above the first "
+                   "line (at most {} of all) and {} a limit of {} own:",
+                   above == 1 ? std::string{"1 account is"} : fmt::format("{} accounts are", above),
+                   percent_text(view.share), of_number(above, "gets", "get"),
+                   of_number(above, "its", "their"))});
+  output.line("");
+  print_commands(view, output);
+  output.line("");
+  print_consequences(view, output);
+  print_outlier(view, output);
+  print_wrapped(output, {},
+                {"Nothing was changed. To watch them for a week before they refuse "
+                 "mail:"});
+  output.line("    " + view.typed + " --apply-watching");
+  print_notes(view.mail, output);
+}
+
+nlohmann::json json_of(const SuggestView& view) {
+  nlohmann::json accounts = nlohmann::json::array();
+  for (const AccountPeaks& account : view.accounts) {
+    accounts.push_back({{"who", key_text(account.key)},
+                        {"key", account.key},
+                        {"minute", account.peaks[0]},
+                        {"hour", account.peaks[1]},
+                        {"day", account.peaks[2]},
+                        {"mails", account.mails}});
+  }
+  nlohmann::json commands = nlohmann::json::array();
+  commands.push_back(view.advice.complete(command_of(view.suggestion.common)));
+  for (const OwnLimit& own : view.suggestion.own) {
+    commands.push_back(view.advice.complete(command_of(own.limit)));
+  }
+  return {{"source", view.mail.source},
+          {"from", policyd::to_seconds(view.mail.first)},
+          {"until", policyd::to_seconds(view.mail.last)},
+          {"notes", view.mail.notes},
+          {"messages", view.measured.messages},
+          {"recipients", view.measured.recipients},
+          {"share", view.share},
+          {"commands", std::move(commands)},
+          {"a_day", most_in_a_day(view.suggestion.common.rates)},
+          {"today_a_day",
+           view.today_a_day ? nlohmann::json(*view.today_a_day) : nlohmann::json(nullptr)},
+          {"refused", view.refused},
+          {"accounts", std::move(accounts)}};
+}
+
+Result<std::vector<WatchedLimit>> watched_limits(const Tables& tables) {
+  auto all = read_limits(tables);
+  if (!all) return tl::unexpected{all.error()};
+  std::vector<WatchedLimit> out;
+  for (const StoredLimit& limit : all->limits) {
+    if (!limit.only_monitors() || !limit.enabled()) continue;
+    WatchedLimit watched{limit, 0, {}, {}};
+    EventFilter filter;
+    filter.kinds = {policyd::EventKind::watched};
+    filter.limit_ids.emplace();
+    for (const StoredRate& rate : limit.rates) filter.limit_ids->push_back(rate.limit_id);
+    std::map<std::string, std::uint64_t> by_key;
+    auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
+      watched.times += stored.event.times;
+      watched.first = stored.event.first;  // the newest come first
+      by_key[stored.event.track_key] += stored.event.times;
+      return true;
+    });
+    if (!done) return tl::unexpected{done.error()};
+    watched.who.assign(by_key.begin(), by_key.end());
+    std::stable_sort(watched.who.begin(), watched.who.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    out.push_back(std::move(watched));
+  }
+  return out;
+}
+
+void print_watched(const std::vector<WatchedLimit>& limits, const TypedAdvice& advice,
+                   Output& output) {
+  constexpr std::size_t kNamed = 5;
+  if (limits.empty()) {
+    output.line(
+        "No limit only monitors mail. These make some: carbonio-limits suggest "
+        "--apply-watching");
+  }
+  for (const WatchedLimit& watched : limits) {
+    print_wrapped(output, {fmt::format("Limit {}: ", watched.limit.id), Colour::bold},
+                  {describe(watched.limit)});
+    std::string who;
+    for (std::size_t i = 0; i < watched.who.size() && i < kNamed; ++i) {
+      who += fmt::format("{}{} ({})", i == 0 ? "" : ", ", key_text(watched.who[i].first),
+                         watched.who[i].second);
+    }
+    if (watched.who.size() > kNamed) {
+      who += fmt::format(" and {} more", watched.who.size() - kNamed);
+    }
+    print_wrapped(
+        output, {"  "},
+        {watched.times == 0
+             ? std::string{"It would have refused nothing in the last 30 days."}
+             : fmt::format("It would have refused {} since {}: {}.", counted(watched.times, "mail"),
+                           local_time_text(watched.first), who)});
+    const std::string command = biting_command(watched.limit);
+    if (command.empty()) continue;
+    output.line("  To let it refuse mail from now on:");
+    output.line("    " + advice.complete(command));
+    output.line("    " +
+                advice.complete(fmt::format("carbonio-limits remove {}", watched.limit.id)));
+  }
+}
+
+nlohmann::json json_of(const std::vector<WatchedLimit>& limits) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const WatchedLimit& watched : limits) {
+    nlohmann::json who = nlohmann::json::array();
+    for (const auto& [key, times] : watched.who) {
+      who.push_back({{"who", key_text(key)}, {"key", key}, {"times", times}});
+    }
+    nlohmann::json first = nullptr;
+    if (watched.times != 0) first = policyd::to_seconds(watched.first);
+    out.push_back({{"id", watched.limit.id},
+                   {"times", watched.times},
+                   {"first", std::move(first)},
+                   {"command", biting_command(watched.limit)},
+                   {"accounts", std::move(who)}});
+  }
+  return {{"watched", std::move(out)}};
+}
+
+}  // namespace limits

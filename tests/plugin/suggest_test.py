@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`suggest`: figures from a log, exceptions as ready lines, limits that only watch, and what they
+have seen. Each printed command is typed."""
+
+import json
+import shlex
+import unittest
+
+from mail_log import MailLog
+from plugin_case import Plugin
+from simulate_test import OWN
+
+
+class Suggest(Plugin):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.sql(OWN)
+        self.log = self.home / "mail.log"
+
+    def usual(self, days=7):
+        """Ten accounts that send up to 20 a day, and a newsletter with 500."""
+        log = MailLog(days_ago=10)
+        for day in range(days):
+            for number in range(20):
+                for account in range(10):
+                    if number < 2 * account + 1:
+                        log.mail(f"u{account}@example.org", f"b{day}-{number}@example.com")
+                log.wait(600)
+            for number in range(500):
+                log.wait(2).mail("news@example.org", f"n{day}-{number}@example.com")
+            log.wait(86_400 - 20 * 600 - 1000)
+        return log.write(self.log)
+
+    def json(self, *words):
+        return json.loads(self.run_it("suggest", *words, "--json"))
+
+    def type(self, command):
+        words = shlex.split(command)
+        self.assertEqual(words[0], "carbonio-limits")
+        return self.run_it(*words[1:])
+
+    def test_figures_above_the_peaks_and_exceptions_as_lines(self):
+        self.usual()
+        result = self.json(self.log, "--hit", "10%")
+        self.assertEqual(result["commands"],
+                         ["carbonio-limits send 10/min,30/h,100/day --everyone",
+                          "carbonio-limits send 40/min,600/h,1200/day --user news@example.org"])
+        self.assertEqual((result["refused"], result["a_day"], result["today_a_day"]), (0, 100, None))
+        self.assertEqual(result["accounts"][0]["who"], "news@example.org")
+        text = self.run_it("suggest", self.log, "--hit", "10%")
+        self.assertIn("could then send at most 100 mails a day, where today no limit holds", text
+                      .replace("\n", " "))
+        for command in result["commands"]:
+            self.assertIn(f"    {command}\n", text)
+            self.type(command)
+        simulated = json.loads(self.run_it("simulate", "--current", self.log, "--json"))
+        self.assertEqual(simulated["refused"], 0)
+        self.assertEqual(self.json(self.log, "--hit", "10%")["today_a_day"], 100)
+
+    def test_a_share_of_nobody_says_who_decides(self):
+        self.usual(days=1)
+        text = self.run_it("suggest", self.log).replace("\n", " ")
+        self.assertIn("carbonio-limits send 40/min,600/day", text)
+        self.assertIn("news@example.org alone sends 500 a day", text)
+        self.assertIn("days are few", text)
+
+    def test_watching_and_review(self):
+        self.usual()
+        self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
+        text = self.run_it("suggest", self.log, "--hit", "10%", "--apply-watching")
+        self.assertIn("carbonio-limits suggest --review", text.replace("\n", " "))
+        rows = self.sql("SELECT count(*), count(Verdict) FROM quotas WHERE ID > 2")
+        self.assertEqual(rows, ["6|0"])
+        watched = json.loads(self.run_it("suggest", "--review", "--json"))["watched"]
+        self.assertEqual([each["times"] for each in watched], [0, 0])
+        limit = self.sql("SELECT ID FROM quotas_limits WHERE ID > 3 LIMIT 1")[0]
+        self.sql("INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, "
+                 "FirstSeen, LastSeen, Times) VALUES (strftime('%s', 'now') / 60, 'watched', "
+                 f"'Quotas', {limit}, 'Sender:anna@example.org', 'none', "
+                 "strftime('%s', 'now') * 1000, strftime('%s', 'now') * 1000, 7);")
+        text = self.run_it("suggest", "--review")
+        self.assertRegex(text.replace("\n", " "), r"would +have +refused +7 +mails")
+        self.assertIn("anna@example.org (7)", text)
+        for line in text.splitlines():
+            if line.startswith("    carbonio-limits"):
+                self.type(line.strip())
+        self.assertEqual(self.sql("SELECT count(*) FROM quotas WHERE ID > 2 AND Verdict IS NULL"),
+                         ["0"])
+        self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
+
+    def test_per_account(self):
+        log = MailLog(days_ago=10)
+        for number in range(300):
+            log.wait(60).mail("x@example.org", f"b{number}@example.com", login="scanner")
+        for account in range(20):
+            log.mail(f"u{account}@example.org", "b@example.com", login=f"u{account}@example.org")
+        log.write(self.log)
+        commands = self.json(self.log, "--per", "account", "--hit", "5%")["commands"]
+        self.assertEqual(len(commands), 2)
+        self.assertIn("--login scanner", commands[1])
+        for command in commands:
+            self.type(command)
+        simulated = json.loads(self.run_it("simulate", "--current", self.log, "--json"))
+        self.assertEqual(simulated["refused"], 0)
+
+    def test_wrong_use(self):
+        self.usual(days=1)
+        for words, answer in (
+                (("--hit", "x"), "not a valid --hit"), (("--hit", "101%"), "not a valid --hit"),
+                (("--per", "moon"), "not a valid --per"),
+                (("receive", "--per", "account"), "not a valid --per"),
+                (("--apply-watching", "--json"), "cannot be combined"),
+                (("--review",), "reads no mail log")):
+            self.assertIn(answer, self.run_it("suggest", *words, self.log, status=1), words)
+        self.sql("DELETE FROM policy_group_members;")
+        self.assertIn("none of the mail would count", self.run_it("suggest", self.log, status=2))
+
+
+if __name__ == "__main__":
+    unittest.main()
