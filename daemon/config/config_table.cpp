@@ -322,6 +322,7 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "password_file", "", "", kMayBeEmpty, File{&Draft::cluster_password_file}},
     ConfigKey{"cluster", "timeout", "50", "ms", kNotEmpty, Milliseconds{&Draft::cluster_timeout, 5, 5'000}},
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
+    ConfigKey{"block", "never", "", "", kMayBeEmpty, Ignored{}},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},
     ConfigKey{"metrics", "top_senders", "0", "", kNotEmpty, Number<unsigned>{&Draft::top_senders, 0, 100}},

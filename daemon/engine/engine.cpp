@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/engine/ask_module.hpp"
+#include "daemon/modules/access_control.hpp"
 #include "daemon/modules/make_modules.hpp"
 
 namespace policyd {
@@ -165,9 +166,12 @@ std::optional<Verdict> Engine::decide_one(Item& item, Transaction& store) {
     auto first = parked_.extract(key_of(request));
     if (first) item.repeats = std::move(first.mapped().repeats);
   }
-  if (request.state == ProtocolState::other || modules_.empty()) return Verdict{};
+  if (request.state == ProtocolState::other) return Verdict{};
+  // Blocks hold without any module.
+  const bool rcpt = request.state == ProtocolState::rcpt;
+  if (modules_.empty() && (!rcpt || store.rules() == nullptr)) return Verdict{};
   if (store.rules() == nullptr) return paused_ ? Verdict{} : bypass(request);
-  if (request.state == ProtocolState::rcpt) return decide_rcpt(item, store);
+  if (rcpt) return decide_rcpt(item, store);
   return decide_message(item, store);
 }
 
@@ -200,16 +204,24 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   Session& session = sessions_.open(request);
   session.last_rcpt = store.now();
   if (session.first_rcpt == TimePoint{}) session.first_rcpt = store.now();
-  if (const auto known = session.find(request.recipient)) return repeated(known->answer.verdict());
-  session.end_of_message.reset();
-
+  const auto known = session.find(request.recipient);
+  if (known && !paused_) return repeated(known->answer.verdict());
   const Rules& rules = *store.rules();
   const Extensions extensions{recipient_delimiter_, rules.own_domains};
   const auto policies = matcher_.match(*rules.index, request, extensions);
+  const AccessControlRow* block = block_in_force(rules, policies, store.now());
+  if (known && block == nullptr) return repeated(known->answer.verdict());
+  session.end_of_message.reset();
   const std::uint64_t hash = question_hash(request);
   RcptQuestion question{
       {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
   prepare(question, item);
+  if (block != nullptr) {
+    refuse_blocked(question, *block);
+    if (events_ != nullptr) note_refusal(AccessControl{}, question);
+    item.verdict = question.verdict;  // also in a pause
+    return std::move(question.verdict);
+  }
   if (look_up(item, question)) return std::nullopt;
   if (item.lookups) question.lookups = std::move(*item.lookups);
   if (!ask_modules(question)) return ask_others(item, question);

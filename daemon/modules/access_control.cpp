@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "daemon/modules/block.hpp"
 #include "daemon/modules/text/mail_line.hpp"
 
 namespace policyd {
@@ -21,7 +22,7 @@ void log_decision(RcptQuestion& question, std::string_view action) {
 Next AccessControl::decide_rcpt(RcptQuestion& question) {
   for (const std::uint32_t index : question.policies) {
     const Policy& policy = question.rules.policies[index];
-    if (policy.access_control.empty()) continue;
+    if (policy.access_control.empty() || block_end(policy.name)) continue;
     const AccessControlRow& row = policy.access_control.front();
     // In a pause it refuses nothing; what it lets pass uncounted, it still does.
     const bool passes = row.verdict.action == Action::ok || row.verdict.action == Action::pass;
@@ -55,6 +56,29 @@ Next AccessControl::decide_rcpt(RcptQuestion& question) {
     return row.verdict.action == Action::pass ? Next::go_on : Next::stop;
   }
   return Next::go_on;
+}
+
+const AccessControlRow* block_in_force(const Rules& rules, std::span<const std::uint32_t> policies,
+                                       TimePoint now) {
+  for (const std::uint32_t index : policies) {
+    const Policy& policy = rules.policies[index];
+    if (policy.access_control.empty()) continue;
+    const auto end = block_end(policy.name);
+    if (!end || *end <= now) continue;
+    const Action action = policy.access_control.front().verdict.action;
+    const bool refuses =
+        action == Action::reject || action == Action::hold || action == Action::discard;
+    if (refuses) return &policy.access_control.front();
+  }
+  return nullptr;
+}
+
+void refuse_blocked(RcptQuestion& question, const AccessControlRow& row) {
+  question.reason = {};
+  question.reason.kind = Reason::Kind::verdict;
+  question.reason.row_id = row.id;
+  log_decision(question, name_of(row.verdict.action));
+  question.verdict = {row.verdict.action, row.data};
 }
 
 }  // namespace policyd
