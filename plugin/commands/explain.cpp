@@ -270,8 +270,8 @@ void print_text(const Mail& mail, const Explanation& explanation, Context& conte
   const policyd::Verdict& verdict = final_verdict(explanation);
   const Conclusion conclusion = conclude(verdict);
   const bool at_end = &verdict != &explanation.verdict;
-  const std::string why =
-      at_end ? "it passes at RCPT, and is refused at the end of the message" : explanation.why;
+  const std::string why = at_end ? "it passes at RCPT, and is refused at the end of the message"
+                                 : context.advice.complete(explanation.why);
   for (const std::string& warning : explanation.warnings) {
     print_wrapped(output, {"Warning: ", Colour::red}, {context.advice.complete(warning)});
   }
@@ -365,7 +365,7 @@ Outcome run_explain(const Arguments& arguments, Context& context) {
   }
   add_notes(*explanation, arguments, daemon, *mail, figures);
   explanation->warnings = texts_of(headlines(daemon, context.now));
-  explanation->pause = pause_in_force(daemon, context.now);
+  if (!explanation->blocked) explanation->pause = pause_in_force(daemon, context.now);
   if (arguments.has("json")) {
     context.output.print(json_of(*mail, *explanation));
   } else {

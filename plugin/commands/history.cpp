@@ -7,6 +7,9 @@
 #include <utility>
 
 #include "daemon/rules/rules_loader.hpp"
+#include "plugin/block/block_text.hpp"
+#include "plugin/block/blocks.hpp"
+#include "plugin/block/whom.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/top_option.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -61,6 +64,24 @@ void print_limits_of_knowledge(const DaemonConfig& daemon, Output& output) {
   }
 }
 
+// Whether they are blocked, which no message tells.
+Result<void> print_block_of(const Tables& tables, const std::string& name, Context& context) {
+  const auto whom = parse_whom(name);
+  if (!whom) return {};  // a domain
+  const auto own = read_own_names(tables);
+  if (!own) return tl::unexpected{own.error()};
+  const auto all = read_blocks(tables);
+  if (!all) return tl::unexpected{all.error()};
+  const auto items = items_of_whom(*whom, own->login_domain());
+  for (const StoredBlock& each : blocks_of(*all, *whom, items)) {
+    if (!each.in_force(context.now)) continue;
+    context.output.line(context.advice.complete(
+        fmt::format("Blocked since {} by {}, {}; '{}' ends it.", local_time_text(each.block.since),
+                    escaped(each.block.by), until_text(each.block), unblock_command(each.block))));
+  }
+  return {};
+}
+
 Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
                               const Arguments& arguments, const HistoryQuestion& question,
                               const std::optional<MailLog>& mail_log, Context& context) {
@@ -89,6 +110,7 @@ Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
   }
   print_headlines(warnings, context.advice, context.output);
   print_history(view, context.output);
+  if (auto done = print_block_of(tables, who.name(), context); !done) return done;
   print_limits_of_knowledge(daemon, context.output);
   return {};
 }

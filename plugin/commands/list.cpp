@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "plugin/block/blocks.hpp"
 #include "plugin/cluster/cluster_view.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -93,6 +94,23 @@ void print_table(const AllLimits& all, Context& context) {
   }
 }
 
+void note_blocks(const std::vector<StoredBlock>& blocks, Context& context) {
+  std::vector<std::string> names;
+  for (const StoredBlock& each : blocks) {
+    if (each.in_force(context.now)) names.push_back(escaped(each.block.who));
+  }
+  if (names.empty()) return;
+  constexpr std::size_t kShownNames = 5;
+  const std::size_t more = names.size() - std::min(names.size(), kShownNames);
+  if (more != 0) {
+    names.resize(kShownNames);
+    names.push_back(fmt::format("{} more", more));
+  }
+  context.output.note(context.advice.complete(fmt::format(
+      "all mail of {} is refused; 'carbonio-limits blocked' shows since and until when.",
+      join_with_and(names))));
+}
+
 void print_sharing(const DaemonConfig& daemon, Context& context) {
   const std::string line = sharing_line(view_cluster(daemon));
   if (line.empty()) return;
@@ -107,6 +125,8 @@ Outcome run_list(const Arguments& arguments, Context& context) {
                          if (!all) return tl::unexpected{all.error()};
                          const auto order = read_order_of_quotas(tables);
                          if (!order) return tl::unexpected{order.error()};
+                         const auto blocks = read_blocks(tables);
+                         if (!blocks) return tl::unexpected{blocks.error()};
                          const auto warnings = headlines(daemon, context.now);
                          if (arguments.has("json")) {
                            context.output.print(limits_json(*all, warnings));
@@ -115,6 +135,7 @@ Outcome run_list(const Arguments& arguments, Context& context) {
                            print_sharing(daemon, context);
                            print_table(*all, context);
                            note_ends(*all, *order, context);
+                           note_blocks(*blocks, context);
                          }
                          return {};
                        });

@@ -16,7 +16,7 @@
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
-#include "plugin/limit/rate_spec.hpp"
+#include "plugin/limit/duration.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
 
@@ -39,16 +39,9 @@ tl::expected<std::chrono::seconds, Failure> duration_of(const Arguments& argumen
   std::string text;
   for (const std::string& word : arguments.words()) text += word;  // "10 min", too
   if (arguments.words().empty()) return kDefaultPause;
-  // The period of a limit has the same notation.
-  const bool alone = text.find_first_of("/,") == std::string::npos;
-  const auto rates = parse_limit("1/" + text);
-  const bool valid = alone && rates && rates->size() == 1 && rates->front().period >= Pause::kMin &&
-                     rates->front().period <= Pause::kMax;
-  if (!valid) {
-    return wrong_use(fmt::format(
-        "not a valid duration: '{}'; write 90s, 10min, 2h or 1day (1 s to 7 days)", shown(text)));
-  }
-  return rates->front().period;
+  const auto duration = parse_duration(text, Pause::kMin, Pause::kMax, "1 s to 7 days");
+  if (!duration) return wrong_use(duration.error().message);
+  return *duration;
 }
 
 // Where the brake is, and how to see that the daemon follows it.
@@ -184,7 +177,8 @@ const Command kPause = {
     "[DURATION] [--uncounted]",
     "Let all mail pass for a while, whatever the limits say",
     "For an emergency: from the next mail on the daemon answers DUNNO to everything, so nothing is "
-    "deferred or refused by it, not even if it cannot read its database. The pause ends by itself "
+    "deferred or refused by it, not even if it cannot read its database (only what 'block' blocks "
+    "stays blocked). The pause ends by itself "
     "after DURATION (90s, 10min, 2h, 1day; default: 1h, at most 7day), or with 'resume'. It lasts "
     "over restarts of the daemon, but not over a restart of the host. A further pause replaces "
     "it.\n"

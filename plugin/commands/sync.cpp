@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `sync`: copies Carbonio's domains and networks into the groups.
-#include <array>
-#include <utility>
+#include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "plugin/block/blocks.hpp"
+#include "plugin/commands/block_steps.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/host/group_sync.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
@@ -15,11 +23,56 @@ constexpr std::array<Option, 2> kSyncOptions = {{
     kProvTimeoutOption,
 }};
 
+// The daemon does not apply them any more, but the Perl daemon would.
+Outcome find_blocks_that_are_over(const Arguments& arguments, const Context& context,
+                                  std::vector<StoredBlock>& over) {
+  constexpr bool kReadsOnly = true;
+  return change_rules_for_now(
+      arguments, context, kReadsOnly,
+      [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+        auto all = read_blocks(tables);
+        if (!all) return tl::unexpected{all.error()};
+        std::copy_if(all->begin(), all->end(), std::back_inserter(over),
+                     [&](const StoredBlock& each) { return each.is_over(context.now); });
+        return {};
+      },
+      [] {});
+}
+
+// Those whose account stays locked are kept, for another try in an hour.
+void unlock_accounts(const Arguments& arguments, const Context& context,
+                     std::vector<StoredBlock>& over, StepLines& lines) {
+  const auto prov = prov_for(arguments, context);
+  std::erase_if(over, [&](const StoredBlock& each) {
+    if (each.block.account.empty()) return false;
+    if (!prov) return true;
+    const std::size_t before = lines.trouble.size();
+    restore_account(*prov, each.block, lines);
+    return lines.trouble.size() != before;
+  });
+}
+
+Result<void> remove_blocks(const Tables& tables, const Context& context,
+                           const std::vector<StoredBlock>& over) {
+  if (over.empty()) return {};
+  ChangeSet changes{tables, context.actor};
+  if (auto begun = changes.begin(); !begun) return begun;
+  for (const RowChange& row : rows_to_delete(over)) changes.run(row);
+  for (const StoredBlock& each : over) {
+    changes.announce(event_about(policyd::EventKind::released, each.block));
+  }
+  return changes.commit();
+}
+
 Outcome run_sync(const Arguments& arguments, Context& context) {
   const auto wanted = ask_carbonio(context.zextras_home, arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
   const bool dry_run = arguments.has("dry-run");
   carbonio::GroupsChange change;
+  std::vector<StoredBlock> over;
+  StepLines lines;
+  if (auto found = find_blocks_that_are_over(arguments, context, over); !found) return found;
+  if (!dry_run && !over.empty()) unlock_accounts(arguments, context, over, lines);
   return change_rules(
       arguments, context, dry_run,
       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
@@ -27,9 +80,16 @@ Outcome run_sync(const Arguments& arguments, Context& context) {
                                           context.actor);
         if (!made) return tl::unexpected{made.error()};
         change = std::move(*made);
-        return {};
+        return dry_run ? Result<void>{} : remove_blocks(tables, context, over);
       },
       [&] {
+        for (const std::string& line : lines.done) context.output.line(line);
+        for (const std::string& line : lines.trouble) context.output.note(line + ".");
+        for (const StoredBlock& each : over) {
+          context.output.line(fmt::format("{} {}, whose block is over.",
+                                          dry_run ? "Would unblock" : "Unblocked",
+                                          escaped(each.block.who)));
+        }
         print_skipped(*wanted, context.output);
         print_change(change, dry_run, context.output);
       });
@@ -45,7 +105,9 @@ const Command kSync = {
     "zimbraMtaMyNetworks (of this server, else global; in a cluster of all MTAs, since its hosts "
     "share the groups) one of internal_ips. Only rows created by "
     "carbonio-limits, known by their Comment, and the examples of a fresh database are removed.\n"
-    "The package runs it once an hour while the service is switched on.",
+    "Blocks that are over are removed, and accounts that they have locked are unlocked. The "
+    "package runs it once an hour while the service is "
+    "switched on.",
     "sync\n"
     "sync --dry-run",
     kSyncOptions,

@@ -124,6 +124,8 @@ void check_samples(const RuleRows& rows, Findings& findings);
 // Tracks that join clients.
 void check_clients(const RuleRows& rows, Findings& findings);
 void check_names(const RuleRows& rows, Findings& findings);
+// Who is blocked, and blocks without effect.
+void check_blocks(const RuleRows& rows, Findings& findings);
 
 // Configuration, process, answer, the rules in force, log and pid file.
 void check_daemon(const DoctorQuestion& question, sqlite3* db, Findings& findings);

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "daemon/rules/rules_loader.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
@@ -180,6 +183,24 @@ std::string size_text(std::uint64_t kib) {
     ++unit;
   }
   return fmt::format("{:.1f} {}", size, kUnits.at(unit));
+}
+
+Result<std::string> history_sentence(const Tables& tables, const policyd::Config& config,
+                                     std::string_view name, const HistoryQuestion& question,
+                                     policyd::TimePoint now) {
+  std::shared_ptr<const policyd::Rules> rules;  // with the own domains
+  policyd::Extensions extensions;
+  if (!config.recipient_delimiter.empty()) {
+    auto loaded = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
+    if (loaded) {
+      rules = std::move(*loaded);
+      extensions = policyd::Extensions{config.recipient_delimiter, rules->own_domains};
+    }
+  }
+  const SentBy who{name, extensions};
+  const auto history = read_history(tables, who, question);
+  if (!history) return tl::unexpected{history.error()};
+  return sentence(HistoryView{*history, question, who, now, 0});
 }
 
 void print_history(const HistoryView& view, Output& output) {

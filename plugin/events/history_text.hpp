@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
+#include "daemon/config/config.hpp"
 #include "plugin/events/history.hpp"
 #include "plugin/terminal/output.hpp"
 
@@ -22,6 +24,11 @@ struct HistoryView {
 
 // "812 KiB", "1.5 MiB".
 std::string size_text(std::uint64_t kib);
+
+// The first line of a history, read for it: what `name`, a counted_name(), has sent.
+Result<std::string> history_sentence(const Tables& tables, const policyd::Config& config,
+                                     std::string_view name, const HistoryQuestion& question,
+                                     policyd::TimePoint now);
 
 void print_history(const HistoryView& view, Output& output);
 nlohmann::json json_of(const HistoryView& view);

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "daemon/modules/block.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
@@ -140,6 +141,10 @@ std::string refused_by(const AllLimits& all, const Event& event) {
     const auto id = limit_of(event, all);
     return id ? fmt::format("limit {}", *id) : "a removed limit";
   }
+  const bool block =
+      event.module == "AccessControl" &&
+      (event.detail == policyd::Block::kAccountText || event.detail == policyd::Block::kClientText);
+  if (block) return "block";
   return event.row_id == 0 ? escaped(event.module)
                            : fmt::format("{} {}", escaped(event.module), event.row_id);
 }

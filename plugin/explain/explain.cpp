@@ -12,11 +12,14 @@
 #include "daemon/cluster/count/counter_name.hpp"
 #include "daemon/config/module_table.hpp"
 #include "daemon/engine/ask_module.hpp"
+#include "daemon/modules/access_control.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/modules/text/quota_text.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
 #include "daemon/rules/match/matcher.hpp"
 #include "daemon/session/session.hpp"
+#include "plugin/block/block_text.hpp"
+#include "plugin/block/blocks.hpp"
 #include "plugin/explain/explain_rows.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/usage_report.hpp"
@@ -28,6 +31,7 @@ using policyd::Next;
 using policyd::Verdict;
 
 constexpr std::string_view kInstance = "explain";
+constexpr std::string_view kAccessControl = "AccessControl";
 
 // A reason in words; empty if there is none.
 std::string in_words(const policyd::Reason& reason) {
@@ -192,10 +196,16 @@ class Explainer {
         {request_, *store_.rules(), store_, log_, false, {}}, matched, {}};
     question.extensions = extensions_;
     bool ended = false;
+    const auto* block = policyd::block_in_force(*store_.rules(), matched, store_.now());
     for (const policyd::ModuleInfo& info : policyd::kModules) {
       const std::string_view name = info.name;
       ExplainedModule& explained = out_.modules.emplace_back();
       explained.name = name;
+      if (block != nullptr && name == kAccessControl) {
+        ended = true;
+        refuse(*block, question, explained);
+        continue;
+      }
       const auto module = std::find_if(modules_.begin(), modules_.end(),
                                        [&](const auto& each) { return each->name() == name; });
       explained.enabled = module != modules_.end();
@@ -205,6 +215,24 @@ class Explainer {
     }
     out_.verdict = question.verdict;
     reached_quotas_ = question.reached_quotas;
+  }
+
+  // A block goes before all modules, also before AccessControl if that is on.
+  void refuse(const policyd::AccessControlRow& row, policyd::RcptQuestion& question,
+              ExplainedModule& explained) {
+    policyd::refuse_blocked(question, row);
+    explained.enabled = explained.asked = explained.final = true;
+    explained.verdict = question.verdict;
+    explained.log = std::exchange(log_lines_, {});
+    explained.why = fmt::format("row {} of access_control blocks it", row.id);
+    const auto blocks = read_blocks(tables_);
+    for (const StoredBlock& each : blocks.value_or(std::vector<StoredBlock>{})) {
+      if (each.row_id != row.id) continue;
+      explained.why = fmt::format("{} is blocked {}; '{}' ends it", escaped(each.block.who),
+                                  until_text(each.block), unblock_command(each.block));
+    }
+    out_.module = explained.name;
+    out_.blocked = true;
   }
 
   void ask(policyd::Module& module, policyd::RcptQuestion& question, ExplainedModule& explained) {
@@ -245,7 +273,7 @@ class Explainer {
   }
 
   void conclude() {
-    if (modules_.empty()) {
+    if (modules_.empty() && !out_.blocked) {
       out_.why = "no module is enabled, so nothing is limited";
       return;
     }

@@ -74,6 +74,7 @@ struct Explanation {
   policyd::Verdict verdict;               // at RCPT
   std::string module;                     // that gave the answer; empty if none did
   std::string why;                        // one sentence
+  bool blocked = false;                   // by a block, which holds in a pause, too
   std::optional<ExplainedLimit> used_up;  // the limit that refuses it
   // At END-OF-MESSAGE, if the mail gets that far.
   std::optional<policyd::Verdict> at_end;

@@ -338,6 +338,12 @@ EXAMPLES = {
                 policy("$*", priority=5) + quota(track="Policy"),
                 ["quotas 3: LastQuota 1 -> 0"]),
     ],
+    "rules.block_off": [
+        Example(policy("$anna", name="carbonio-limits block anna") +
+                of_policy("access_control", Verdict="REJECT") +
+                "UPDATE policies SET Disabled = 1 WHERE Name = 'carbonio-limits block anna';\n",
+                ["policies 6: Disabled 1 -> 0"]),
+    ],
     "rules.access_control": [
         Example(policy("any") + of_policy("access_control", Verdict="OK"),
                 ["access_control 1: Disabled 0 -> 1"]),

@@ -67,6 +67,13 @@ class OneChange(ChangesTest):
         self.assertTrue(eventually(lambda: self.rules(self.second) == self.rules(self.first)))
         self.assertEqual(self.names(self.second), {"test a"})
 
+    def test_a_block_holds_on_all_and_ends_on_all(self):
+        self.say(self.first, "block", "alice@example.org", "--for", "1h")
+        self.assertTrue(eventually(lambda: self.second.ask().startswith("REJECT Sending is blocked")))
+        self.say(self.second, "unblock", "alice@example.org")
+        self.assertTrue(eventually(lambda: self.first.ask() == "DUNNO"))
+        self.assertIn("No one is blocked", self.say(self.first, "blocked"))
+
     def test_what_changes_nothing_does_not_wait(self):
         self.send(self.first, "a")
         version = self.version()

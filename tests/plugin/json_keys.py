@@ -7,9 +7,10 @@ import pathlib
 import re
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "packaging/man/carbonio-limits.8"
-COMMANDS = ("list", "show", "usage", "simulate", "suggest", "refused", "history", "changes",
-            "explain", "doctor", "service status", "cluster status")
-INSIDE = {"list": ["show"], "service status": ["cluster status"]}  # have the fields of these, too
+COMMANDS = ("list", "show", "usage", "simulate", "suggest", "refused", "history", "block", "unblock",
+            "blocked", "changes", "explain", "doctor", "service status", "cluster status")
+INSIDE = {"list": ["show"], "block": ["blocked"], "unblock": ["blocked"],
+          "service status": ["cluster status"]}  # have the fields of these, too
 
 
 def documented(command: str) -> set:

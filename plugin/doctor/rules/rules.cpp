@@ -75,6 +75,7 @@ RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, F
   check_samples(rows, findings);
   check_clients(rows, findings);
   check_names(rows, findings);
+  check_blocks(rows, findings);
   check_senders(rows, checked, findings);
   check_groups(rows, findings);
   return checked;

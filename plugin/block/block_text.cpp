@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/block/block_text.hpp"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/shell_words.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
+
+namespace limits {
+
+std::string items_text(std::span<const std::string> items) {
+  std::vector<std::string> out;
+  out.reserve(items.size());
+  for (const std::string& item : items) {
+    const bool login = item.starts_with('$');
+    const char* noun = login ? "login" : item.find('@') != std::string::npos ? "sender" : "client";
+    out.push_back(fmt::format("{} {}", noun, escaped(login ? item.substr(1) : item)));
+  }
+  return join_with_and(out);
+}
+
+std::string until_text(const policyd::Block& block) {
+  if (!block.until) return "until it is taken back";
+  return "until " + local_time_text(*block.until);
+}
+
+std::string typed_name(const policyd::Block& block) { return policyd::shell_word(block.who); }
+
+std::string unblock_command(const policyd::Block& block) {
+  return "carbonio-limits unblock " + typed_name(block);
+}
+
+std::string_view state_text(const StoredBlock& block, policyd::TimePoint now) {
+  if (block.is_over(now)) return "over";
+  return block.in_force(now) ? "in force" : "not in force";
+}
+
+nlohmann::json json_of(const StoredBlock& block, policyd::TimePoint now) {
+  const auto& until = block.block.until;
+  return {{"who", block.block.who},
+          {"since", policyd::to_seconds(block.block.since)},
+          {"until", until ? nlohmann::json(policyd::to_seconds(*until)) : nlohmann::json(nullptr)},
+          {"by", block.block.by},
+          {"items", block.items},
+          {"account", block.block.account},
+          {"in_force", block.in_force(now)},
+          {"undo", unblock_command(block.block)}};
+}
+
+}  // namespace limits

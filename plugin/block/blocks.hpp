@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Blocks as rows: each is a policy of its own, before all others, with a row of access_control that
+// refuses, and whom it stands for as Source of its members. The policy's name has its end, the
+// row's Comment who made it (daemon/modules/block.hpp). Nothing here knows the time of the host.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/events/event.hpp"
+#include "daemon/modules/block.hpp"
+#include "plugin/block/whom.hpp"
+#include "plugin/database/change_set.hpp"
+
+namespace limits {
+
+struct StoredBlock {
+  std::int64_t policy_id = 0;
+  std::int64_t row_id = 0;  // of access_control
+  policyd::Block block;
+  bool enabled = true;             // the policy and the row, which still refuses
+  std::vector<std::string> items;  // of the enabled members
+
+  [[nodiscard]] bool is_over(policyd::TimePoint now) const {
+    return block.until && *block.until <= now;
+  }
+  [[nodiscard]] bool in_force(policyd::TimePoint now) const {
+    return enabled && !items.empty() && !is_over(now);
+  }
+};
+
+// By their IDs. None in a database without the tables.
+Result<std::vector<StoredBlock>> read_blocks(const Tables& tables);
+
+// Those for the same account or client, in whatever spelling.
+std::vector<StoredBlock> blocks_of(std::span<const StoredBlock> blocks, const Target& whom,
+                                   std::span<const std::string> items);
+
+// The rows of a new block.
+Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const policyd::Block& block,
+                                             const Target& whom,
+                                             std::span<const std::string> items);
+std::vector<RowChange> rows_to_delete(std::span<const StoredBlock> blocks);
+
+// An event, `locked` or `released`, about whom a block is for.
+policyd::Event event_about(policyd::EventKind kind, const policyd::Block& block);
+
+}  // namespace limits

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Whom `block` and `unblock` mean: a login, a mail address, a client or network; under which items
+// of a policy the daemon knows them, and who must never be blocked.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugin/database/change_set.hpp"
+#include "plugin/limit/target.hpp"
+
+namespace limits {
+
+// "anna", "anna@example.org", "192.0.2.1", "10.0.0.0/8"; an Error, with what would be right, for
+// anything else.
+Result<Target> parse_whom(std::string_view text);
+
+// "the account anna@example.org", "the client 192.0.2.1".
+std::string whom_text(const Target& whom);
+
+// The domains and networks of this server, as the groups internal_domains and internal_ips have
+// them.
+struct OwnNames {
+  std::vector<std::string> domains;
+  std::vector<std::string> networks;
+
+  // A login without a domain is one of this domain; empty if that is not known.
+  [[nodiscard]] std::string login_domain() const { return domains.size() == 1 ? domains[0] : ""; }
+};
+Result<OwnNames> read_own_names(const Tables& tables);
+
+// What stands for them as Source of a policy's members: of an account its login and its address,
+// in both spellings where the login may be either.
+std::vector<std::string> items_of_whom(const Target& whom, const std::string& login_domain);
+
+// [block] never of carbonio-limits.conf; empty if there is none.
+Result<std::vector<std::string>> read_never(const std::filesystem::path& own_config);
+
+// Why they must not be blocked, as a sentence without its full stop; empty if they may be.
+// `never`: [block] never. `actor`: who runs the command, as in Actor.
+std::string why_never(const Target& whom, std::span<const std::string> items, const OwnNames& own,
+                      std::span<const std::string> never, std::string_view actor);
+
+}  // namespace limits

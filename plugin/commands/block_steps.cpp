@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/commands/block_steps.hpp"
+
+#include <fmt/core.h>
+
+#include <iostream>
+#include <utility>
+
+#include "daemon/base/ascii.hpp"
+#include "plugin/block/block_text.hpp"
+#include "plugin/database/as_owner.hpp"
+#include "plugin/host/this_carbonio.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::chrono::seconds kAccountTimeout{20};
+
+std::vector<std::string> ids_of(const std::vector<QueuedMail>& mails) {
+  std::vector<std::string> out;
+  out.reserve(mails.size());
+  for (const QueuedMail& mail : mails) out.push_back(mail.queue_id);
+  return out;
+}
+
+// The number is typed again, so that a slip deletes nothing.
+bool is_confirmed(const std::string& who, std::size_t number, Output& output) {
+  output.text(fmt::format("This deletes {} of {} for ever. Type {} to do so: ",
+                          counted(number, "message"), escaped(who), number));
+  output.flush();
+  std::string line;
+  std::getline(std::cin, line);
+  return policyd::parse_number<std::size_t>(line) == number;
+}
+
+}  // namespace
+
+Outcome change_rules_for_now(const Arguments& arguments, const Context& context, bool dry,
+                             const DatabaseAction& action, const std::function<void()>& report) {
+  const auto daemon = database_of(arguments, context);
+  if (!daemon) return failed(daemon.error());
+  const auto owner = AsOwner::of(daemon->config.database);
+  if (!owner) return failed(owner.error());
+  return change_rules(arguments, context, dry, action, report);
+}
+
+tl::expected<std::chrono::seconds, Failure> prov_timeout(const Arguments& arguments) {
+  return seconds_of(arguments, kAccountTimeoutOption, kAccountTimeout);
+}
+
+policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Context& context) {
+  const auto seconds = prov_timeout(arguments);
+  if (!seconds) return policyd::failure(seconds.error().message);
+  return prov_of(context.zextras_home, *seconds);
+}
+
+void restore_account(const carbonio::Prov& prov, const policyd::Block& block, StepLines& lines) {
+  const std::string who = escaped(block.who);
+  const auto change = change_account_status(prov, block.who, kLockedStatus, block.account);
+  if (!change) {
+    lines.trouble.push_back(fmt::format("account {} may still be locked: {}; '{}' unlocks it", who,
+                                        change.error().message,
+                                        typed_status_change(block.who, block.account)));
+  } else if (change->changed) {
+    lines.done.push_back(fmt::format("Account {} is {} again.", who, escaped(change->now)));
+  } else {
+    lines.done.push_back(
+        fmt::format("Account {} was no longer locked, and is left {}.", who, escaped(change->now)));
+  }
+}
+
+void hold_mail(const Context& context, const policyd::Block& block, const SentMail& sent,
+               StepLines& lines) {
+  const PostfixQueue queue{context.zextras_home, context.search_path};
+  const auto waiting = queue.find(
+      [&](const QueuedMail& mail) { return !mail.held && sent.is(mail.queue_id, mail.sender); });
+  const auto held = waiting ? queue.act(PostfixQueue::Action::hold, ids_of(*waiting))
+                            : policyd::Result<std::size_t>{tl::unexpected{waiting.error()}};
+  if (!held) {
+    lines.trouble.push_back("its mail in the queue was not held: " + held.error().message);
+    return;
+  }
+  if (waiting->empty()) {
+    lines.done.emplace_back("None of its mail waits in the queue of this host.");
+    return;
+  }
+  lines.done.push_back(fmt::format(
+      "Held in the queue of this host: {}. '{} --release' delivers them, and with --delete instead "
+      "they are deleted.",
+      counted(*held, "message"), unblock_command(block)));
+}
+
+void settle_held_mail(Context& context, const policyd::Block& block, const SentMail& sent,
+                      HeldMail wanted, StepLines& lines) {
+  const PostfixQueue queue{context.zextras_home, context.search_path};
+  const auto held = queue.find(
+      [&](const QueuedMail& mail) { return mail.held && sent.is(mail.queue_id, mail.sender); });
+  const std::string who = escaped(block.who);
+  if (!held) {
+    if (wanted == HeldMail::leave) return;  // most hosts that only count have no such queue
+    lines.trouble.push_back(
+        fmt::format("the held mail of {} was left as it is: {}", who, held.error().message));
+    return;
+  }
+  if (held->empty()) {
+    if (wanted == HeldMail::leave) return;
+    lines.done.push_back(fmt::format("No mail of {} is held in the queue of this host.", who));
+    return;
+  }
+  if (wanted == HeldMail::leave) {
+    lines.done.push_back(fmt::format(
+        "Still held in the queue of this host: {}. '{} --release' delivers them, and with --delete "
+        "instead they are deleted.",
+        counted(held->size(), "message"), unblock_command(block)));
+    return;
+  }
+  const bool removes = wanted == HeldMail::remove;
+  if (removes && !is_confirmed(block.who, held->size(), context.output)) {
+    lines.trouble.push_back(
+        fmt::format("nothing was deleted: the number typed is not {}", held->size()));
+    return;
+  }
+  const auto done = queue.act(
+      removes ? PostfixQueue::Action::remove : PostfixQueue::Action::release, ids_of(*held));
+  if (!done) {
+    lines.trouble.push_back(
+        fmt::format("the held mail of {} was left as it is: {}", who, done.error().message));
+    return;
+  }
+  lines.done.push_back(fmt::format("{}: {} of {}.", removes ? "Deleted" : "Released",
+                                   counted(*done, "message"), who));
+}
+
+}  // namespace limits

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What `block` and `unblock` do beside the rows of the database, each of it after them: Carbonio's
+// account and Postfix's queue. A step that fails is a line, and the others go on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugin/block/blocks.hpp"
+#include "plugin/block/sent_mail.hpp"
+#include "plugin/cli/command.hpp"
+#include "plugin/commands/with_database.hpp"
+#include "plugin/host/account.hpp"
+#include "plugin/postfix/held_mail.hpp"
+
+namespace limits {
+
+inline constexpr Option kAccountTimeoutOption = {
+    "prov-timeout", "SECONDS", "wait this long for Carbonio to answer (1 to 3600, default: 20)"};
+
+// What the steps have to say, in order.
+struct StepLines {
+  std::vector<std::string> done;     // sentences
+  std::vector<std::string> trouble;  // what failed and what to do, without a full stop
+};
+
+// change_rules() as the owner of the database; afterwards root is root again, for other programs.
+Outcome change_rules_for_now(const Arguments& arguments, const Context& context, bool dry,
+                             const DatabaseAction& action, const std::function<void()>& report);
+
+// --prov-timeout.
+tl::expected<std::chrono::seconds, Failure> prov_timeout(const Arguments& arguments);
+// Carbonio's own programs, with that time.
+policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Context& context);
+
+// Puts the account's status back that a block has changed.
+void restore_account(const carbonio::Prov& prov, const policyd::Block& block, StepLines& lines);
+
+// Puts the waiting mail of a blocked account or client on hold.
+void hold_mail(const Context& context, const policyd::Block& block, const SentMail& sent,
+               StepLines& lines);
+
+enum class HeldMail : std::uint8_t { leave, release, remove };
+// What becomes of the mail that is on hold. Asks on the terminal before anything is deleted.
+void settle_held_mail(Context& context, const policyd::Block& block, const SentMail& sent,
+                      HeldMail wanted, StepLines& lines);
+
+}  // namespace limits

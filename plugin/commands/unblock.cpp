@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `unblock`: takes a block back, with what was done to the account and the queue.
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "plugin/block/block_text.hpp"
+#include "plugin/block/blocks.hpp"
+#include "plugin/block/sent_mail.hpp"
+#include "plugin/block/whom.hpp"
+#include "plugin/commands/block_steps.hpp"
+#include "plugin/commands/commands.hpp"
+#include "plugin/terminal/text.hpp"
+#include "plugin/usage/counted_name.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::array<Option, 5> kUnblockOptions = {{
+    {"release", "", "also deliver its mail that is on hold in the queue of this host"},
+    {"delete", "", "delete that mail instead; asks for the number of messages first"},
+    {"dry-run", "", "show what would change, and change nothing"},
+    {"json", "", "print JSON"},
+    kAccountTimeoutOption,
+}};
+
+// A block lasts longer than a day at times, and so does mail on hold.
+constexpr std::chrono::hours kLookBack{24 * 30};
+
+struct Unblocking {
+  Target whom;
+  bool dry = false;
+  std::vector<StoredBlock> ended;
+  SentMail mail;
+};
+
+Result<void> end_block(const Tables& tables, const DaemonConfig& daemon, const Context& context,
+                       Unblocking& out) {
+  if (out.whom.who == Who::user) {
+    out.whom.name = counted_name(tables, daemon.config, out.whom.name);
+  }
+  ChangeSet changes{tables, context.actor};
+  if (!out.dry) {
+    if (auto begun = changes.begin(); !begun) return begun;
+  }
+  const auto own = read_own_names(tables);
+  if (!own) return tl::unexpected{own.error()};
+  const auto all = read_blocks(tables);
+  if (!all) return tl::unexpected{all.error()};
+  std::vector<std::string> items = items_of_whom(out.whom, own->login_domain());
+  out.ended = blocks_of(*all, out.whom, items);
+  for (const StoredBlock& each : out.ended) {
+    items.insert(items.end(), each.items.begin(), each.items.end());
+  }
+  auto mail = SentMail::read(tables, items, context.now - kLookBack);
+  if (!mail) return tl::unexpected{mail.error()};
+  out.mail = std::move(*mail);
+  if (out.dry || out.ended.empty()) return {};
+  for (const RowChange& row : rows_to_delete(out.ended)) changes.run(row);
+  for (const StoredBlock& each : out.ended) {
+    changes.announce(event_about(policyd::EventKind::released, each.block));
+  }
+  return changes.commit();
+}
+
+void print_ended(const Unblocking& done, Context& context) {
+  Output& output = context.output;
+  if (done.ended.empty()) {
+    output.line(context.advice.complete(
+        fmt::format("Nothing to change: {} is not blocked; 'carbonio-limits blocked' shows who is.",
+                    escaped(done.whom.name))));
+    return;
+  }
+  for (const StoredBlock& each : done.ended) {
+    output.line(fmt::format("{} {}, which {} blocked by {}: mail of {} {}.",
+                            done.dry ? "Would unblock" : "Unblocked", escaped(each.block.who),
+                            each.is_over(context.now) ? "had been" : "was", escaped(each.block.by),
+                            items_text(each.items),
+                            done.dry ? "would no longer be refused" : "is no longer refused"));
+  }
+  if (done.dry) output.line("Nothing was changed (--dry-run).");
+}
+
+nlohmann::json json_of_ended(const Unblocking& done, const StepLines& lines,
+                             policyd::TimePoint now) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const StoredBlock& each : done.ended) list.push_back(json_of(each, now));
+  return {{"unblocked", std::move(list)}, {"dry_run", done.dry}, {"done", lines.done}};
+}
+
+void restore_accounts(const Unblocking& done, const Arguments& arguments, const Context& context,
+                      StepLines& lines) {
+  for (const StoredBlock& each : done.ended) {
+    if (each.block.account.empty()) continue;
+    if (const auto prov = prov_for(arguments, context)) {
+      restore_account(*prov, each.block, lines);
+    } else {
+      lines.trouble.push_back(fmt::format("account {} is still locked: {}; '{}' unlocks it",
+                                          escaped(each.block.who), prov.error().message,
+                                          typed_status_change(each.block.who, each.block.account)));
+    }
+  }
+}
+
+Outcome run_unblock(const Arguments& arguments, Context& context) {
+  const auto& words = arguments.words();
+  const auto whom = parse_whom(words.empty() ? std::string{} : words.front());
+  if (!whom) return wrong_use(whom.error().message);
+  const bool release = arguments.has("release");
+  const bool removes = arguments.has("delete");
+  if (release && removes) return wrong_use("--release and --delete cannot be combined");
+  if (removes && arguments.has("json")) {
+    return wrong_use("--delete and --json cannot be combined: --delete asks");
+  }
+  if (const auto timeout = prov_timeout(arguments); !timeout) {
+    return tl::unexpected{timeout.error()};
+  }
+  Unblocking done;
+  done.whom = *whom;
+  done.dry = arguments.has("dry-run");
+  auto ended = change_rules_for_now(
+      arguments, context, done.dry,
+      [&](const Tables& tables, const DaemonConfig& daemon) {
+        return end_block(tables, daemon, context, done);
+      },
+      [] {});
+  if (!ended) return ended;
+  const bool json = arguments.has("json");
+  if (!json) {
+    print_ended(done, context);
+    context.output.flush();
+  }
+  StepLines lines;
+  if (!done.dry) {
+    restore_accounts(done, arguments, context, lines);
+    policyd::Block block;
+    block.who = done.whom.name;
+    settle_held_mail(context, block, done.mail,
+                     release   ? HeldMail::release
+                     : removes ? HeldMail::remove
+                               : HeldMail::leave,
+                     lines);
+  }
+  if (json) {
+    context.output.print(json_of_ended(done, lines, context.now));
+  } else {
+    for (const std::string& line : lines.done) {
+      context.output.line(context.advice.complete(line));
+    }
+  }
+  if (lines.trouble.empty()) return {};
+  return failed(context.advice.complete(fmt::format("{}", fmt::join(lines.trouble, "; "))));
+}
+
+}  // namespace
+
+const Command kUnblock = {
+    "unblock",
+    "LOGIN|ADDRESS|CLIENT [--release | --delete] [--dry-run] [--json] [--prov-timeout SECONDS]",
+    "End a block: mail passes again",
+    "From the next recipient on the block refuses nothing; limits apply as to everybody. Any "
+    "spelling of the account will do. An account that --account has locked gets the status that it "
+    "had before, unless it was changed meanwhile. Mail that is on hold in Postfix's queue "
+    "on this host stays there without --release or --delete, which can also be used later. "
+    "'blocked' shows who is blocked.",
+    "unblock anna@example.org\n"
+    "unblock anna@example.org --release\n"
+    "unblock 192.0.2.17",
+    kUnblockOptions,
+    1,
+    run_unblock};
+
+}  // namespace limits

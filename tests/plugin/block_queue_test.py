@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`block --hold` with stand-ins for postqueue and postsuper: a queue of 100,000 messages, programs
+that fail, hang up or print something else, and sudo that is refused: each a line, and the block is in
+force."""
+
+import json
+import os
+import subprocess
+import time
+import unittest
+
+from plugin_case import NOBODY, PROGRAM, Plugin
+
+POSTQUEUE = """#!/bin/sh
+[ "$1" = -j ] || exit 64
+cat "$(dirname "$0")/queue"
+[ ! -e "$(dirname "$0")/fault" ] || { cat "$(dirname "$0")/fault" >&2; exit 69; }
+"""
+POSTSUPER = """#!/bin/sh
+[ "$2" = - ] || exit 64
+[ ! -e "$(dirname "$0")/refused" ] || { echo "postsuper: fatal: use of this command is reserved" >&2
+exit 1; }
+sort >"$(dirname "$0")/ids$1"
+n=$(wc -l <"$(dirname "$0")/ids$1")
+echo "postsuper: Placed on hold: $n message$([ "$n" = 1 ] || echo s)" >&2
+"""
+
+
+class Queue(Plugin):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.folder = self.home / "common/sbin"
+        self.folder.mkdir(parents=True)
+        for name, text in (("postqueue", POSTQUEUE), ("postsuper", POSTSUPER)):
+            (self.folder / name).write_text(text)
+            (self.folder / name).chmod(0o755)
+        self.put([("deferred", "A1", "anna@example.org"), ("active", "A2", "ANNA@example.org"),
+                  ("hold", "A3", "anna@example.org"), ("deferred", "B1", "bob@example.org"),
+                  ("deferred", "C1", "MAILER-DAEMON")])
+
+    def put(self, mails):
+        (self.folder / "queue").write_text("".join(
+            json.dumps({"queue_name": queue, "queue_id": number, "sender": sender}) + "\n"
+            for queue, number, sender in mails))
+
+    def ids(self, option):
+        return (self.folder / f"ids{option}").read_text().split()
+
+    def fails(self, *words):
+        done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=60,
+                              env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn("Blocked anna@example.org ", done.stdout)
+        self.assertIn("the block itself is in force", done.stderr)
+        self.assertEqual(self.sql("SELECT count(*) FROM access_control"), ["1"])
+        return done.stderr
+
+    def test_only_its_mail_that_is_not_held_yet(self):
+        self.assertIn("Held in the queue of this host: 2 messages.",
+                      self.run_it("block", "anna@example.org", "--hold"))
+        self.assertEqual(self.ids("-h"), ["A1", "A2"])
+        self.run_it("unblock", "anna@example.org", "--release")
+        self.assertEqual(self.ids("-H"), ["A3"])
+        self.run_it("unblock", "anna@example.org", "--delete", input=b"1\n")
+        self.assertEqual(self.ids("-d"), ["A3"])
+
+    def test_names_that_only_this_login_has_used(self):
+        now = int(time.time())
+        self.sql("".join(
+            f"INSERT INTO session_tracking (Instance, QueueID, UnixTimestamp, ClientAddress, "
+            f"SASLUsername, Sender) VALUES ('{number}', '{queue}', {now - 60}, '192.0.2.1', "
+            f"'{login}', '{sender}');\n" for number, (queue, login, sender) in enumerate((
+                ("B1", "anna@example.org", "bob@example.org"), ("X", "bob", "bob@example.org"),
+                ("Y", "Anna@Example.org", "spam@example.net"), ("Z", "", "other@example.net")))))
+        self.put([("deferred", "B1", "bob@example.org"), ("deferred", "B2", "bob@example.org"),
+                  ("deferred", "S9", "spam@example.net"), ("deferred", "O1", "other@example.net")])
+        self.run_it("block", "anna@example.org", "--hold")
+        self.assertEqual(self.ids("-h"), ["B1", "S9"])
+
+    def test_a_hundred_thousand_messages(self):
+        self.put([("deferred", f"{number:X}", "anna@example.org" if number % 2 else "b@example.org")
+                  for number in range(100_000)])
+        began = time.monotonic()
+        self.assertIn("Held in the queue of this host: 50000 messages.",
+                      self.run_it("block", "anna@example.org", "--hold"))
+        self.assertEqual(len(self.ids("-h")), 50_000)
+        self.assertLess(time.monotonic() - began, 30)
+
+    def test_programs_that_fail_are_a_line(self):
+        (self.folder / "fault").write_text("postqueue: fatal: Queue report unavailable\nmore\n")
+        self.assertIn("Queue report unavailable", self.fails("block", "anna@example.org", "--hold"))
+        (self.folder / "fault").unlink()
+        (self.folder / "refused").touch()
+        self.assertIn("use of this command is reserved",
+                      self.fails("block", "anna@example.org", "--hold"))
+        (self.folder / "queue").write_text("Mail queue is empty\n")
+        self.assertIn("no JSON object", self.fails("block", "anna@example.org", "--hold"))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_a_sudo_that_is_refused_is_a_line(self):
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(self.home)], check=True)
+        done = subprocess.run([PROGRAM, "block", "anna@example.org", "--hold"], capture_output=True,
+                              text=True, timeout=60, user=NOBODY, group=NOBODY, extra_groups=[],
+                              env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn("its mail in the queue was not held: ", done.stderr)
+        self.assertIn("run this command as root; the block itself is in force", done.stderr)
+        self.assertEqual(self.sql("SELECT count(*) FROM access_control"), ["1"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`block`, `unblock` and `blocked` on a host without Carbonio: at once and for all spellings, without
+AccessControl, before other rules, in a pause and over restarts; ended by itself; nobody else is
+harmed; shown by what shows limits."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+
+import json_keys  # noqa: E402
+from daemon_case import DaemonTest, eventually, insert, last, policy, quota  # noqa: E402
+
+ACCOUNT = "REJECT Sending is blocked for this account; please contact your administrator"
+CLIENT = "REJECT Mail from this client is blocked; please contact the administrator"
+
+
+class Case(DaemonTest):
+    rules = policy() + quota(1000)
+    options: dict = {}
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.make_daemon(self.rules, options=self.options)
+
+    def say(self, *words, status=0):
+        done = self.daemon.command(*words, check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        if status:
+            self.assertEqual((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
+        self.assertEqual(json_keys.undocumented(words, done.stdout), set())
+        return done.stdout if status == 0 else done.stderr
+
+    def type_it(self, text, word):
+        """Types the command in quotation marks of this text that has the word."""
+        [line] = {each for each in re.findall(r"'(carbonio-limits [^']*)'", text) if word in each}
+        return self.say(*shlex.split(line)[1:])
+
+    def blocked(self):
+        return json.loads(self.say("blocked", "--json"))["blocked"]
+
+    def one_domain(self):
+        self.daemon.sql("DELETE FROM policy_group_members WHERE Member = '@example.com';")
+
+    def assert_passes(self, **attributes):
+        self.assertEqual(self.daemon.ask(**attributes), "DUNNO", attributes)
+
+    def assert_blocked(self, text=ACCOUNT, **attributes):
+        self.assertEqual(self.daemon.ask(**attributes), text, attributes)
+
+
+class Block(Case):
+    def test_an_account_in_both_spellings_and_nobody_else(self):
+        self.one_domain()
+        self.assert_passes(sasl_username="alice")
+        said = self.say("block", "Alice@example.org")
+        self.assertIn("Blocked alice@example.org until it is taken back.\n", said)
+        self.assertIn("Refused from now on: mail of login alice@example.org, sender "
+                      "alice@example.org and login alice.\n", said)
+        for attributes in ({}, {"sender": "ALICE@example.org"},
+                           {"sender": "x@example.net", "sasl_username": "alice"},
+                           {"sender": "", "sasl_username": "Alice@example.org"}):
+            self.assert_blocked(**attributes)
+        for attributes in ({"sender": "malice@example.org"}, {"sender": "alice@example.com"},
+                           {"sender": "bob@example.org", "sasl_username": "bob"},
+                           {"sender": "bob@example.org", "recipient": "alice@example.org"}):
+            self.assert_passes(**attributes)
+        self.assertIn("Unblocked alice@example.org", self.type_it(said, "unblock"))
+        self.assert_passes()
+        self.assert_passes(sasl_username="alice")
+        self.assertEqual(self.blocked(), [])
+
+    def test_a_login_is_also_the_address_where_that_is_known(self):
+        self.say("block", "alice")
+        self.assert_blocked(sasl_username="alice", sender="x@example.net")
+        self.assert_passes()
+        self.say("unblock", "alice")
+        self.one_domain()
+        self.say("block", "alice")
+        self.assert_blocked()
+        self.say("unblock", "alice@example.org")  # the other spelling
+        self.assert_passes()
+
+    def test_of_several_domains_the_login_has_a_command_of_its_own(self):
+        said = self.say("block", "alice@example.org")
+        self.assert_passes(sender="x@example.net", sasl_username="alice")
+        self.type_it(said, "carbonio-limits block")
+        self.assert_blocked(sender="x@example.net", sasl_username="alice")
+        self.assertEqual([each["who"] for each in self.blocked()], ["alice@example.org", "alice"])
+
+    def test_clients_and_networks(self):
+        for who in ("192.0.2.10", "192.0.2.0/24"):
+            said = self.say("block", who)
+            self.assertIn(f"mail of client {who}.", said)
+            self.assert_blocked(CLIENT)
+            self.assert_passes(client_address="198.51.100.1")
+            self.say("unblock", who)
+            self.assert_passes()
+        self.say("block", "2001:db8::1")
+        self.assert_blocked(CLIENT, client_address="2001:db8::1")
+        self.assert_passes(client_address="2001:db8::2")
+
+    def test_ends_by_itself_and_is_removed_by_the_next(self):
+        self.assertIn("Blocked alice@example.org until 20", self.say("block", "alice@example.org",
+                                                                     "--for", "3s"))
+        self.assert_blocked()
+        self.assertTrue(eventually(lambda: self.daemon.ask() == "DUNNO"))
+        [block] = self.blocked()
+        self.assertFalse(block["in_force"])
+        self.assertGreaterEqual(block["until"], block["since"] + 3)
+        self.assertIn("  over\n", self.say("blocked"))
+        self.assertNotIn("refused", self.say("list"))
+        self.say("block", "alice@example.org", "--for", "1h")
+        self.assert_blocked()
+        self.assertEqual(len(self.blocked()), 1)
+
+    def test_lasts_over_restarts_and_a_crash(self):
+        self.say("block", "alice@example.org", "--for", "1h")
+        self.daemon.restart()
+        self.assert_blocked()
+        self.daemon.kill()
+        self.daemon.start()
+        self.assert_blocked()
+
+    def test_a_pause_does_not_let_it_through(self):
+        self.say("block", "alice@example.org")
+        for words in (("pause",), ("pause", "--uncounted")):
+            self.say(*words)
+            self.assert_blocked()
+            with self.daemon.connect() as connection:  # the same message, asked again
+                for _ in range(2):
+                    self.assertEqual(connection.ask(instance="p.1"), ACCOUNT)
+            self.assert_passes(sender="bob@example.org")
+            explained = self.say("explain", "--from", "alice@example.org", "--to", "b@example.com")
+            self.assertRegex(explained, r"(?m)^REFUSED$")
+        self.say("unblock", "alice@example.org")
+        self.assert_passes()
+
+    def test_twice_replaces_the_first(self):
+        self.say("block", "alice@example.org", "--for", "2h")
+        [first] = self.blocked()
+        said = self.say("block", "alice@example.org")
+        self.assertIn("It was blocked already, until 20", said)
+        [second] = self.blocked()
+        self.assertEqual((second["since"], second["until"]), (first["since"], None))
+        self.assertIn("It was blocked already, until it is taken back.",
+                      self.say("block", "alice@example.org", "--for", "1min"))
+        self.assertEqual(len(self.blocked()), 1)
+
+    def test_the_log_and_the_events_know_it(self):
+        self.say("block", "alice@example.org")
+        self.assert_blocked()
+        self.daemon.wait_for_log("module=AccessControl, action=reject, host=192.0.2.10, "
+                                 "helo=client.example.net, from=alice@example.org, "
+                                 "to=bob@example.com, reason=verdict")
+        self.assertTrue(eventually(lambda: json.loads(self.say("refused", "--json"))["refused"]))
+        self.assertRegex(self.say("refused"), r"alice@example\.org .* block ")
+        self.say("unblock", "alice@example.org")
+        events = self.daemon.query("SELECT Kind, Who, Detail FROM limits_events WHERE Kind IN "
+                                   "('locked', 'released') ORDER BY ID")
+        self.assertEqual([kind for kind, _, _ in events], ["locked", "released"])
+        self.assertEqual([detail for _, _, detail in events],
+                         ["carbonio-limits block alice@example.org",
+                          "carbonio-limits unblock alice@example.org"])
+        self.assertTrue(all(who for _, who, _ in events))
+
+    def test_what_was_sent_in_the_last_day(self):
+        self.assertIn("alice@example.org: nothing was sent or refused since ",
+                      self.say("block", "alice@example.org"))
+        self.say("unblock", "alice@example.org")
+        for number in range(3):
+            self.daemon.ask(instance=f"s.{number}")
+            self.daemon.ask(instance=f"s.{number}", protocol_state="END-OF-MESSAGE",
+                            recipient_count="1", queue_id=f"Q{number}")
+        said = self.say("block", "alice@example.org")
+        self.assertIn("alice@example.org: 3 messages (6 KiB) to 3 recipients since ", said)
+        self.assertIn("'carbonio-limits unblock alice@example.org' ends it.",
+                      self.say("history", "alice@example.org"))
+
+    def test_list_explain_and_doctor_show_it(self):
+        self.say("block", "alice@example.org", "--for", "1h")
+        self.assertIn("all mail of alice@example.org is refused", self.say("list"))
+        said = self.say("explain", "--from", "alice@example.org", "--to", "bob@example.com")
+        self.assertIn("alice@example.org is blocked until 20", " ".join(said.split()))
+        self.assertRegex(said, r"(?m)^AccessControl +reject")
+        explained = json.loads(self.say("explain", "--from", "alice@example.org", "--to",
+                                        "bob@example.com", "--json"))
+        self.assertEqual(explained["answer"]["verdict"], "reject")
+        done = self.daemon.command("doctor", "--json", check=False)
+        [finding] = [each for each in json.loads(done.stdout)["findings"]
+                     if each["check"] == "rules.blocked"]
+        self.assertIn("alice@example.org", finding["what"])
+        self.type_it(said.replace("\n", " "), "unblock")
+        self.assert_passes()
+
+    def test_a_dry_run_prints_statements_that_do_the_same(self):
+        before = self.daemon.query("SELECT * FROM policies")
+        said = self.say("block", "alice@example.org", "--for", "1h", "--dry-run")
+        self.assertTrue(said.startswith("Would block alice@example.org until "), said)
+        self.assertTrue(said.endswith("Nothing was changed (--dry-run).\n"))
+        self.assertEqual(self.daemon.query("SELECT * FROM policies"), before)
+        self.assert_passes()
+        self.daemon.sql("\n".join(line for line in said.splitlines()
+                                  if line.startswith(("INSERT", "DELETE"))))
+        self.assert_blocked()
+        self.assertIn("Would unblock", self.say("unblock", "alice@example.org", "--dry-run"))
+        self.assert_blocked()
+
+    def test_goes_with_export_and_import(self):
+        self.say("block", "alice@example.org", "--for", "1h")
+        exported = self.daemon.folder / "exported"
+        exported.write_text(self.say("export"))
+        [block] = self.blocked()
+        other = self.make_daemon()
+        other.command("import", str(exported))
+        self.assertEqual(other.ask(), ACCOUNT)
+        [taken] = json.loads(other.command("blocked", "--json").stdout)["blocked"]
+        self.assertEqual(taken, block)
+        other.command("import", str(exported))
+        self.assertEqual(len(json.loads(other.command("blocked", "--json").stdout)["blocked"]), 1)
+
+    def test_rows_are_what_the_perl_daemon_reads(self):
+        self.say("block", "alice@example.org", "--for", "1h")
+        [[priority, disabled]] = self.daemon.query(
+            "SELECT Priority, Disabled FROM policies WHERE Name LIKE 'carbonio-limits block %'")
+        self.assertEqual((priority, disabled), (-1000, 0))
+        self.assertEqual(
+            self.daemon.query("SELECT Verdict, Data, Disabled FROM access_control"),
+            [("REJECT", ACCOUNT.removeprefix("REJECT "), 0)])
+        self.assertEqual(
+            self.daemon.query("SELECT Source, Destination, Disabled FROM policy_members WHERE "
+                              "PolicyID = (SELECT max(ID) FROM policies) ORDER BY ID"),
+            [("$alice@example.org", "any", 0), ("alice@example.org", "any", 0)])
+
+
+class BesideAccessControl(Case):
+    rules = (policy() + insert("access_control", PolicyID=last("policies"), Name="ok",
+                               Verdict="OK") + policy(priority=-2000) +
+             insert("access_control", PolicyID=last("policies"), Name="first", Verdict="OK"))
+
+    def setUp(self):
+        DaemonTest.setUp(self)
+        self.daemon = self.make_daemon(self.rules, modules=("AccessControl", "Quotas"))
+
+    def test_goes_before_rows_that_let_mail_pass(self):
+        self.assertEqual(self.daemon.ask(), "OK")
+        self.say("block", "alice@example.org", "--for", "3s")
+        self.assert_blocked()
+        self.assertEqual(self.daemon.ask(sender="bob@example.org"), "OK")
+        self.assertTrue(eventually(lambda: self.daemon.ask() == "OK"))
+
+
+class WithoutAnyModule(Case):
+    rules = ""
+
+    def setUp(self):
+        DaemonTest.setUp(self)
+        self.daemon = self.make_daemon(modules=())
+
+    def test_holds(self):
+        self.assert_passes()
+        self.say("block", "alice@example.org")
+        self.assert_blocked()
+        self.assert_passes(sender="bob@example.org")
+        self.say("unblock", "alice@example.org")
+        self.assert_passes()
+
+
+class Wrong(Case):
+    def test_what_cannot_be_blocked(self):
+        for who, words in ((None, "whom?"), ("", "whom?"), ("@example.org", "is a domain"),
+                           ("a b", "not a valid login"), ("a@b@c", "more than one '@'"),
+                           ("192.0.2.0/33", "not a valid network"), ("*", "not a valid login")):
+            for command in ("block", "unblock"):
+                with self.subTest(who=who, command=command):
+                    self.assertIn(words, self.say(command, *([] if who is None else [who]),
+                                                  status=1))
+        for duration in ("0s", "31day", "tomorrow", "-1h", "1h,2h", "1/h"):
+            self.assertIn("--for: not a valid duration",
+                          self.say("block", "alice", f"--for={duration}", status=1))
+        self.assertIn("a client is no account", self.say("block", "192.0.2.1", "--account", status=1))
+        self.assertIn("cannot be combined",
+                      self.say("unblock", "alice", "--release", "--delete", status=1))
+        self.assertEqual(self.blocked(), [])
+
+    def test_who_is_never_blocked(self):
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            "[block]\nnever = boss, news@example.org\n")
+        for who in ("postmaster", "postmaster@example.org", "127.0.0.1", "10.0.0.0/8", "boss",
+                    "news@example.org", "example.org"):
+            with self.subTest(who=who):
+                said = self.say("block", who, status=2)
+                self.assertIn(f"{who} cannot be blocked: ", said)
+                self.assertIn("nothing was changed", said)
+        self.assertEqual(self.blocked(), [])
+
+    def test_who_is_not_blocked(self):
+        said = self.say("unblock", "alice")
+        self.assertIn("Nothing to change: alice is not blocked", said)
+        self.assertIn("No one is blocked.", self.type_it(said, "blocked"))
+
+    def test_a_block_switched_off_by_hand_is_found_and_written_again(self):
+        self.say("block", "alice@example.org")
+        for change in ("UPDATE policies SET Disabled = 1 WHERE Priority = -1000;",
+                       "UPDATE access_control SET Disabled = 1;",
+                       "UPDATE access_control SET Verdict = 'OK';",
+                       "DELETE FROM policy_members WHERE PolicyID = (SELECT ID FROM policies "
+                       "WHERE Priority = -1000);"):
+            with self.subTest(change):
+                self.daemon.sql(change)
+                self.assert_passes()
+                self.assertIn("not in force", self.say("blocked"))
+                done = self.daemon.command("doctor", "--json", check=False)
+                [finding] = [each for each in json.loads(done.stdout)["findings"]
+                             if each.get("problem") == "rules.block_off"]
+                environment = {**os.environ, "ZEXTRAS_HOME": str(self.daemon.folder),
+                               "PATH": f"{self.daemon.programs}:{os.environ['PATH']}"}
+                subprocess.run(["sh", "-c", finding["fix"]], check=True, env=environment,
+                               capture_output=True, timeout=60)
+                self.assert_blocked()
+
+
+if __name__ == "__main__":
+    unittest.main()
