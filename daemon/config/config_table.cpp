@@ -13,6 +13,7 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/config/ini.hpp"
 #include "daemon/config/time_of_day.hpp"
+#include "daemon/names/name_form.hpp"
 
 namespace policyd {
 namespace {
@@ -226,6 +227,25 @@ Rejected read_web_listen(ConfigDraft& draft, std::string_view value) {
   return std::nullopt;
 }
 
+// Section [block] is the command's, which reads it (plugin/block/block_settings.hpp); here it is
+// only checked. Patterns would protect nobody.
+Rejected check_block_never(ConfigDraft&, std::string_view value) {
+  constexpr std::size_t kMaxEntry = 320;
+  constexpr std::size_t kMaxEntries = 1'000;
+  std::size_t entries = 0;
+  for (const auto item : items_of(value)) {
+    const std::size_t at = item.find('@');
+    const bool domain = at != std::string_view::npos;
+    const bool network = item.find('/') != std::string_view::npos;
+    const bool fine = item.size() <= kMaxEntry &&
+                      item.find_first_of("*%$!\"\\") == std::string_view::npos &&
+                      (!domain || problem_with_domain(domain_form(item.substr(at + 1))).empty()) &&
+                      (!network || IpNetwork::parse(item).has_value());
+    if (!fine || ++entries > kMaxEntries) return item;
+  }
+  return std::nullopt;
+}
+
 using Count = Number<std::size_t>;
 using Draft = ConfigDraft;
 
@@ -245,6 +265,9 @@ constexpr Special kClusterPrefix{read_cluster_prefix,
 constexpr Special kNotifyTo{read_notify_to, "up to 10 mail addresses, separated by blanks"};
 constexpr Special kNotifyCommand{read_notify_command, "an absolute path, and words for it"};
 constexpr Special kNotifyReport{read_notify_report, "a time of day, such as 07:00"};
+constexpr Special kBlockNever{
+    check_block_never,
+    "logins, addresses, domains as @example.org and networks, separated by blanks or commas"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
 constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
                                  {{{"tempfail", Bypass::tempfail}, {"pass", Bypass::pass}}}};
@@ -322,7 +345,7 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "password_file", "", "", kMayBeEmpty, File{&Draft::cluster_password_file}},
     ConfigKey{"cluster", "timeout", "50", "ms", kNotEmpty, Milliseconds{&Draft::cluster_timeout, 5, 5'000}},
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
-    ConfigKey{"block", "never", "", "", kMayBeEmpty, Ignored{}},
+    ConfigKey{"block", "never", "", "", kMayBeEmpty, kBlockNever},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},
     ConfigKey{"metrics", "top_senders", "0", "", kNotEmpty, Number<unsigned>{&Draft::top_senders, 0, 100}},

@@ -111,6 +111,26 @@ std::vector<RowChange> rows_to_delete(std::span<const StoredBlock> blocks) {
   return out;
 }
 
+std::vector<RowChange> rows_to_end(const StoredBlock& block, policyd::TimePoint now) {
+  Block ended = block.block;
+  ended.until = std::chrono::floor<std::chrono::seconds>(now);
+  return {{"UPDATE {p}policies SET Name = ?, Disabled = 1 WHERE ID = ?",
+           {ended.policy_name(), block.policy_id}}};
+}
+
+std::vector<StoredBlock> blocks_around(std::span<const StoredBlock> blocks, const Target& client) {
+  std::vector<StoredBlock> out;
+  const auto inner = policyd::IpNetwork::parse(client.name);
+  if (client.who != Who::client || !inner) return out;
+  std::copy_if(blocks.begin(), blocks.end(), std::back_inserter(out), [&](const StoredBlock& each) {
+    return std::any_of(each.items.begin(), each.items.end(), [&](const std::string& item) {
+      const auto outer = policyd::IpNetwork::parse(item);
+      return outer && outer->length < inner->length && outer->contains(inner->address);
+    });
+  });
+  return out;
+}
+
 policyd::Event event_about(policyd::EventKind kind, const Block& block) {
   policyd::Event event;
   event.kind = kind;

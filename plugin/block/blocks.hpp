@@ -43,6 +43,11 @@ Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const policyd
                                              const Target& whom,
                                              std::span<const std::string> items);
 std::vector<RowChange> rows_to_delete(std::span<const StoredBlock> blocks);
+// Ends a block at `now`, for the Perl daemon too, and keeps what it knows of the account.
+std::vector<RowChange> rows_to_end(const StoredBlock& block, policyd::TimePoint now);
+
+// Those of networks that the client is in, for which `unblock` of the client itself finds nothing.
+std::vector<StoredBlock> blocks_around(std::span<const StoredBlock> blocks, const Target& client);
 
 // An event, `locked` or `released`, about whom a block is for.
 policyd::Event event_about(policyd::EventKind kind, const policyd::Block& block);

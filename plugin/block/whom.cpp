@@ -2,15 +2,17 @@
 #include "plugin/block/whom.hpp"
 
 #include <fmt/core.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <array>
 #include <optional>
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
-#include "daemon/base/read_file.hpp"
-#include "daemon/config/ini.hpp"
 #include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -22,6 +24,13 @@ using policyd::IpNetwork;
 std::string_view without_dollar(std::string_view item) {
   if (item.starts_with('$')) item.remove_prefix(1);
   return item;
+}
+
+// A single address is only itself, whatever CBPolicyD makes of "2001:db8::1" without a length.
+std::optional<IpNetwork> network_in(std::string_view text) {
+  if (text.find('/') != std::string_view::npos) return IpNetwork::parse(text);
+  const auto address = policyd::IpAddress::parse(text);
+  return address ? std::optional{IpNetwork{*address, address->bits()}} : std::nullopt;
 }
 
 bool overlap(const IpNetwork& a, const IpNetwork& b) {
@@ -48,8 +57,9 @@ bool names(std::span<const std::string> items, std::string_view name) {
 std::string why_never_client(const Target& whom, const OwnNames& own) {
   const auto network = IpNetwork::parse(whom.name);
   if (!network) return {};
-  for (const char* text : {"127.0.0.0/8", "::1/128"}) {
-    if (overlap(*network, *IpNetwork::parse(text))) {
+  for (const std::string& text : own.host_addresses) {
+    const auto address = network_in(text);
+    if (address && overlap(*network, *address)) {
       return fmt::format("{} has addresses of this host itself", whom.name);
     }
   }
@@ -69,7 +79,7 @@ std::string why_never_client(const Target& whom, const OwnNames& own) {
 bool stands_for(const std::string& entry, const Target& whom, std::span<const std::string> items) {
   if (whom.who == Who::client) {
     const auto network = IpNetwork::parse(whom.name);
-    const auto kept = IpNetwork::parse(entry);
+    const auto kept = network_in(entry);
     return network && kept && overlap(*network, *kept);
   }
   if (!entry.starts_with('@')) return names(items, policyd::login_form(entry));
@@ -91,7 +101,13 @@ Result<Target> parse_whom(std::string_view text) {
   }
   const std::size_t slash = text.find('/');
   if (policyd::IpAddress::parse(text.substr(0, slash)) || slash != std::string_view::npos) {
-    return parse_client(text);
+    auto client = parse_client(text);
+    const auto network = client ? IpNetwork::parse(client->name) : std::nullopt;
+    // One spelling of each, so that a block is found again.
+    if (network && !network->address.is_v4()) {
+      client->name = fmt::format("{}/{}", network->address.to_short_string(), network->length);
+    }
+    return client;
   }
   if (text.find('@') == std::string_view::npos) return parse_login(text);
   return parse_user(without_dollar(text));
@@ -102,8 +118,29 @@ std::string whom_text(const Target& whom) {
   return fmt::format("the {} {}", noun, escaped(whom.name));
 }
 
+std::vector<std::string> addresses_of_this_host() {
+  std::vector<std::string> out = {"127.0.0.0/8", "::1/128"};
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return out;
+  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
+    const int family = each->ifa_addr == nullptr ? AF_UNSPEC : each->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    std::array<char, NI_MAXHOST> text{};
+    const auto size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    if (::getnameinfo(each->ifa_addr, static_cast<socklen_t>(size), text.data(), text.size(),
+                      nullptr, 0, NI_NUMERICHOST) != 0) {
+      continue;
+    }
+    const std::string_view name = text.data();
+    out.emplace_back(name.substr(0, name.find('%')));  // without the interface
+  }
+  ::freeifaddrs(list);
+  return out;
+}
+
 Result<OwnNames> read_own_names(const Tables& tables) {
   OwnNames out;
+  out.host_addresses = addresses_of_this_host();
   auto done = tables.each(
       "SELECT g.Name, m.Member FROM {p}policy_groups g JOIN {p}policy_group_members m ON "
       "m.PolicyGroupID = g.ID WHERE g.Disabled IS 0 AND m.Disabled IS 0 AND g.Name IN "
@@ -135,31 +172,6 @@ std::vector<std::string> items_of_whom(const Target& whom, const std::string& lo
   return out;
 }
 
-Result<std::vector<std::string>> read_never(const std::filesystem::path& own_config) {
-  std::vector<std::string> out;
-  const auto text = policyd::read_file(own_config, policyd::kMaxIniBytes);
-  if (!text && text.error().code == ENOENT) return out;
-  if (!text) {
-    return policyd::failure(fmt::format("cannot read {}, which may say who is never blocked: {}",
-                                        own_config.string(), text.error().message));
-  }
-  const auto sections = policyd::parse_ini(*text, own_config.string());
-  if (!sections) return tl::unexpected{sections.error()};
-  for (const policyd::IniSection& section : *sections) {
-    if (!equal_ignoring_case(section.name, "block")) continue;
-    for (const policyd::IniEntry& entry : section.entries) {
-      if (!equal_ignoring_case(entry.key, "never")) continue;
-      std::string_view rest = entry.value;
-      while (!rest.empty()) {
-        const std::string_view item = rest.substr(0, rest.find_first_of(", \t\r\n"));
-        rest.remove_prefix(std::min(rest.size(), item.size() + 1));
-        if (!item.empty()) out.emplace_back(item);
-      }
-    }
-  }
-  return out;
-}
-
 std::string why_never(const Target& whom, std::span<const std::string> items, const OwnNames& own,
                       std::span<const std::string> never, std::string_view actor) {
   for (const std::string& entry : never) {
@@ -169,8 +181,10 @@ std::string why_never(const Target& whom, std::span<const std::string> items, co
     }
   }
   if (whom.who == Who::client) return why_never_client(whom, own);
-  if (policyd::local_part_of(whom.name) == "postmaster") {
-    return "postmaster must be able to answer complaints";
+  for (const std::string& item : items) {  // also an alias
+    if (policyd::local_part_of(without_dollar(item)) == "postmaster") {
+      return fmt::format("{} must be able to answer complaints", escaped(without_dollar(item)));
+    }
   }
   if (std::find(own.domains.begin(), own.domains.end(), whom.name) != own.domains.end()) {
     return fmt::format("{} is a domain of this server, not an account", whom.name);

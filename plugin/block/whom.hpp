@@ -3,7 +3,6 @@
 // of a policy the daemon knows them, and who must never be blocked.
 #pragma once
 
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,18 +25,17 @@ std::string whom_text(const Target& whom);
 struct OwnNames {
   std::vector<std::string> domains;
   std::vector<std::string> networks;
+  std::vector<std::string> host_addresses;  // of this host's interfaces
 
   // A login without a domain is one of this domain; empty if that is not known.
   [[nodiscard]] std::string login_domain() const { return domains.size() == 1 ? domains[0] : ""; }
 };
 Result<OwnNames> read_own_names(const Tables& tables);
+std::vector<std::string> addresses_of_this_host();
 
 // What stands for them as Source of a policy's members: of an account its login and its address,
 // in both spellings where the login may be either.
 std::vector<std::string> items_of_whom(const Target& whom, const std::string& login_domain);
-
-// [block] never of carbonio-limits.conf; empty if there is none.
-Result<std::vector<std::string>> read_never(const std::filesystem::path& own_config);
 
 // Why they must not be blocked, as a sentence without its full stop; empty if they may be.
 // `never`: [block] never. `actor`: who runs the command, as in Actor.

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `block`: mail of an account or client is refused, from the next recipient on. The rows come first
-// and are in force before Carbonio or Postfix is asked for anything.
+// `block`: mail of an account or client is refused, from the next recipient on.
 #include <fmt/core.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <utility>
 
-#include "daemon/base/mail_address.hpp"
-#include "daemon/base/shell_words.hpp"
 #include "plugin/block/block_text.hpp"
 #include "plugin/block/whom.hpp"
-#include "plugin/commands/block_steps.hpp"
+#include "plugin/commands/carry_out_block.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/commands/write_block.hpp"
 #include "plugin/limit/duration.hpp"
 #include "plugin/limit/rate_spec.hpp"
 #include "plugin/terminal/text.hpp"
@@ -46,143 +40,20 @@ tl::expected<WantedBlock, Failure> wanted_block(const Arguments& arguments) {
   if (!whom) return wrong_use(whom.error().message);
   out.whom = *whom;
   out.dry = arguments.has("dry-run");
+  out.lock = arguments.has("account");
+  out.hold_queue = arguments.has("hold");
   if (const auto text = arguments.value("for")) {
     const auto duration = parse_duration(*text, kShortestBlock, kMaxPeriod, "1 s to 30 days");
     if (!duration) return wrong_use("--for: " + duration.error().message);
     out.duration = *duration;
   }
-  if (out.whom.who == Who::client && arguments.has("account")) {
+  if (out.whom.who == Who::client && out.lock) {
     return wrong_use("--account needs a login or an address: a client is no account");
   }
   if (const auto timeout = prov_timeout(arguments); !timeout) {
     return tl::unexpected{timeout.error()};
   }
   return out;
-}
-
-// Of the two spellings of an account the one that rows alone do not tell.
-void note_other_spelling(const Target& whom, const OwnNames& own, std::vector<std::string>& notes) {
-  if (own.domains.size() < 2 || whom.who == Who::client) return;
-  if (whom.who == Who::login) {
-    notes.push_back(
-        fmt::format("only the login is blocked, not web mail, which has none: this server has {} "
-                    "domains, so block the account's address, too.",
-                    own.domains.size()));
-    return;
-  }
-  const std::string_view domain = policyd::domain_of(whom.name);
-  if (std::find(own.domains.begin(), own.domains.end(), domain) == own.domains.end()) return;
-  const std::string local_part{policyd::local_part_of(whom.name)};
-  notes.push_back(
-      fmt::format("the login {0} without a domain is not blocked, since this server has {1} "
-                  "domains; 'carbonio-limits block {0}' blocks it.",
-                  policyd::shell_word(local_part), own.domains.size()));
-}
-
-bool is_of_this_carbonio(const Target& whom, const OwnNames& own) {
-  if (whom.who == Who::client) return false;
-  if (whom.who == Who::login || own.domains.empty()) return true;
-  const std::string_view domain = policyd::domain_of(whom.name);
-  return std::find(own.domains.begin(), own.domains.end(), domain) != own.domains.end();
-}
-
-// The items of the account's other names.
-std::vector<std::string> items_of_account(const CarbonioAccount& account,
-                                          const std::string& default_domain) {
-  std::vector<std::string> out;
-  std::vector<std::string> names = account.aliases;
-  names.push_back(account.name);
-  for (const std::string& name : names) {
-    const auto target = parse_user(name);
-    if (!target) continue;
-    for (std::string& item : items_of_whom(*target, default_domain)) out.push_back(std::move(item));
-  }
-  return out;
-}
-
-Outcome lock_account(const carbonio::Prov& prov, const CarbonioAccount& account,
-                     const Arguments& arguments, const Context& context, WantedBlock& wanted,
-                     MadeBlock& made, StepLines& lines) {
-  const std::string name = escaped(account.name);
-  if (account.status == kLockedStatus) {
-    lines.done.push_back(made.made.block.account.empty()
-                             ? fmt::format("Account {} was locked already, and stays so after the "
-                                           "block.",
-                                           name)
-                             : fmt::format("Account {} is locked already.", name));
-    return {};
-  }
-  if (account.status != "active" && account.status != "lockout") {
-    lines.done.push_back(fmt::format("Account {} is {}, so no one can log in; it is left so.", name,
-                                     escaped(account.status)));
-    return {};
-  }
-  // Stored first: it must not be lost if this is interrupted.
-  wanted.account = account.status;
-  if (auto stored = write_block(arguments, context, wanted, made); !stored) return stored;
-  const auto change =
-      change_account_status(prov, account.name, account.status, std::string{kLockedStatus});
-  if (!change) {
-    lines.trouble.push_back(
-        fmt::format("account {} may not be locked: {}; '{}' locks it", name, change.error().message,
-                    typed_status_change(account.name, std::string{kLockedStatus})));
-    return {};
-  }
-  if (change->changed) {
-    lines.done.push_back(
-        fmt::format("Account {} is locked; it was {}.", name, escaped(account.status)));
-    return {};
-  }
-  lines.done.push_back(fmt::format("Account {} has become {} meanwhile, and is left so.", name,
-                                   escaped(change->now)));
-  wanted.account = "";
-  return write_block(arguments, context, wanted, made);
-}
-
-// What only Carbonio knows. A Failure if the block was taken back.
-Outcome ask_carbonio_about(const Arguments& arguments, const Context& context, WantedBlock& wanted,
-                           MadeBlock& made, StepLines& lines) {
-  const std::string who = escaped(wanted.whom.name);
-  const bool lock = arguments.has("account");
-  const auto prov = prov_for(arguments, context);
-  const auto answer = prov ? ask_about_account(*prov, wanted.whom.name)
-                           : policyd::Result<AccountAnswer>{tl::unexpected{prov.error()}};
-  if (!answer) {
-    made.notes.push_back(fmt::format(
-        "Carbonio does not say whether {} is a system account, which must not be blocked: {}", who,
-        answer.error().message));
-    if (lock) lines.trouble.push_back(fmt::format("account {} was not locked", who));
-    return {};
-  }
-  if (!answer->account) {
-    made.notes.push_back(
-        fmt::format("Carbonio has no account {}; mail under this name is refused "
-                    "all the same.",
-                    who));
-    if (lock) lines.trouble.push_back(fmt::format("there is no account {} to be locked", who));
-    return {};
-  }
-  const CarbonioAccount& account = *answer->account;
-  if (account.system || account.admin) {
-    if (auto back = take_back(arguments, context, made); !back) return back;
-    return failed(
-        fmt::format("{} cannot be blocked: it is {} account of Carbonio; the block was "
-                    "taken back",
-                    who, account.system ? "a system" : "an administrator's"));
-  }
-  wanted.more_items = items_of_account(account, answer->default_domain);
-  const auto known = [&](const std::string& item) {
-    return std::find(made.made.items.begin(), made.made.items.end(), item) != made.made.items.end();
-  };
-  if (!std::all_of(wanted.more_items.begin(), wanted.more_items.end(), known)) {
-    if (auto written = write_block(arguments, context, wanted, made); !written) return written;
-    if (!made.refusal.empty()) {
-      if (auto back = take_back(arguments, context, made); !back) return back;
-      return failed(made.refusal + "; the block was taken back");
-    }
-  }
-  if (!lock) return {};
-  return lock_account(*prov, account, arguments, context, wanted, made, lines);
 }
 
 // At once, before Carbonio is asked.
@@ -229,27 +100,12 @@ Outcome run_block(const Arguments& arguments, Context& context) {
   auto wanted = wanted_block(arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
   MadeBlock made;
-  if (auto written = write_block(arguments, context, *wanted, made); !written) return written;
-  if (!made.refusal.empty()) return failed(made.refusal + "; nothing was changed");
-  const bool json = arguments.has("json");
-  if (!json) print_blocked_now(made, *wanted, context);
   StepLines lines;
-  const bool of_carbonio =
-      carbonio::has_prov(context.zextras_home) && is_of_this_carbonio(wanted->whom, made.own);
-  if (of_carbonio && !wanted->dry) {
-    auto asked = ask_carbonio_about(arguments, context, *wanted, made, lines);
-    if (!asked) return asked;
-  } else if (arguments.has("account") && !wanted->dry) {
-    lines.trouble.push_back(
-        fmt::format("{} is no account of a Carbonio on this host, and was not locked",
-                    escaped(wanted->whom.name)));
-  }
-  if (wanted->more_items.empty()) {  // else Carbonio has named all spellings
-    note_other_spelling(wanted->whom, made.own, made.notes);
-  }
-  if (arguments.has("hold") && !wanted->dry) {
-    hold_mail(context, made.made.block, made.mail, lines);
-  }
+  const bool json = arguments.has("json");
+  auto done = carry_out_block(arguments, context, *wanted, made, lines, [&] {
+    if (!json) print_blocked_now(made, *wanted, context);
+  });
+  if (!done) return done;
   if (json) {
     context.output.print(json_of_block(made, *wanted, lines, context));
   } else {

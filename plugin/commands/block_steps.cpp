@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <iostream>
 #include <utility>
 
@@ -37,12 +38,18 @@ bool is_confirmed(const std::string& who, std::size_t number, Output& output) {
 }  // namespace
 
 Outcome change_rules_for_now(const Arguments& arguments, const Context& context, bool dry,
-                             const DatabaseAction& action, const std::function<void()>& report) {
+                             const DatabaseAction& action, std::vector<std::string>& notes) {
   const auto daemon = database_of(arguments, context);
   if (!daemon) return failed(daemon.error());
   const auto owner = AsOwner::of(daemon->config.database);
   if (!owner) return failed(owner.error());
-  return change_rules(arguments, context, dry, action, report);
+  auto to_come = change_rules_silently(arguments, context, dry, action);
+  if (!to_come) return tl::unexpected{to_come.error()};
+  const std::string note = *to_come + ".";
+  if (!to_come->empty() && std::find(notes.begin(), notes.end(), note) == notes.end()) {
+    notes.push_back(note);
+  }
+  return {};
 }
 
 tl::expected<std::chrono::seconds, Failure> prov_timeout(const Arguments& arguments) {
@@ -55,19 +62,28 @@ policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Conte
   return prov_of(context.zextras_home, *seconds);
 }
 
-void restore_account(const carbonio::Prov& prov, const policyd::Block& block, StepLines& lines) {
+bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd::Block& block,
+                     StepLines& lines) {
   const std::string who = escaped(block.who);
-  const auto change = change_account_status(prov, block.who, kLockedStatus, block.account);
+  const auto change =
+      prov ? change_account_status(*prov, block.who, kLockedStatus, block.account)
+           : policyd::Result<StatusChange>{tl::unexpected{prov.error()}};
   if (!change) {
-    lines.trouble.push_back(fmt::format("account {} may still be locked: {}; '{}' unlocks it", who,
-                                        change.error().message,
-                                        typed_status_change(block.who, block.account)));
-  } else if (change->changed) {
+    lines.trouble.push_back(
+        fmt::format("account {} may still be locked: {}; '{}' unlocks it, and 'carbonio-limits "
+                    "sync' tries again within the hour",
+                    who, change.error().message, typed_status_change(block.who, block.account)));
+    return false;
+  }
+  if (change->changed) {
     lines.done.push_back(fmt::format("Account {} is {} again.", who, escaped(change->now)));
+  } else if (change->gone) {
+    lines.done.push_back(fmt::format("There is no account {} any more.", who));
   } else {
     lines.done.push_back(
         fmt::format("Account {} was no longer locked, and is left {}.", who, escaped(change->now)));
   }
+  return true;
 }
 
 void hold_mail(const Context& context, const policyd::Block& block, const SentMail& sent,

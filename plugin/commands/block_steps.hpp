@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,17 +27,19 @@ struct StepLines {
   std::vector<std::string> trouble;  // what failed and what to do, without a full stop
 };
 
-// change_rules() as the owner of the database; afterwards root is root again, for other programs.
+// change_rules_silently() as the owner of the database; afterwards root is root again, for other
+// programs. What it has to say goes into `notes`, once.
 Outcome change_rules_for_now(const Arguments& arguments, const Context& context, bool dry,
-                             const DatabaseAction& action, const std::function<void()>& report);
+                             const DatabaseAction& action, std::vector<std::string>& notes);
 
 // --prov-timeout.
 tl::expected<std::chrono::seconds, Failure> prov_timeout(const Arguments& arguments);
 // Carbonio's own programs, with that time.
 policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Context& context);
 
-// Puts the account's status back that a block has changed.
-void restore_account(const carbonio::Prov& prov, const policyd::Block& block, StepLines& lines);
+// Puts the account's status back that a block has changed; false if it may still be locked.
+bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd::Block& block,
+                     StepLines& lines);
 
 // Puts the waiting mail of a blocked account or client on hold.
 void hold_mail(const Context& context, const policyd::Block& block, const SentMail& sent,

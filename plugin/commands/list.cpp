@@ -21,11 +21,18 @@ namespace {
 
 constexpr std::array<Option, 1> kListOptions = {{{"json", "", "print JSON"}}};
 
-nlohmann::json limits_json(const AllLimits& all, const std::vector<Headline>& warnings) {
+nlohmann::json limits_json(const AllLimits& all, const std::vector<StoredBlock>& blocks,
+                           const std::vector<Headline>& warnings, policyd::TimePoint now) {
   nlohmann::json limits = nlohmann::json::array();
   for (const StoredLimit& limit : all.limits) limits.push_back(json_of(limit));
-  return {
-      {"limits", limits}, {"unreadable_quotas", all.unreadable}, {"warnings", texts_of(warnings)}};
+  nlohmann::json blocked = nlohmann::json::array();
+  for (const StoredBlock& each : blocks) {
+    if (each.in_force(now)) blocked.push_back(each.block.who);
+  }
+  return {{"limits", limits},
+          {"blocked", std::move(blocked)},
+          {"unreadable_quotas", all.unreadable},
+          {"warnings", texts_of(warnings)}};
 }
 
 void note_ends(const AllLimits& all, const std::vector<AskedQuota>& order, Context& context) {
@@ -129,7 +136,7 @@ Outcome run_list(const Arguments& arguments, Context& context) {
                          if (!blocks) return tl::unexpected{blocks.error()};
                          const auto warnings = headlines(daemon, context.now);
                          if (arguments.has("json")) {
-                           context.output.print(limits_json(*all, warnings));
+                           context.output.print(limits_json(*all, *blocks, warnings, context.now));
                          } else {
                            print_headlines(warnings, context.advice, context.output);
                            print_sharing(daemon, context);

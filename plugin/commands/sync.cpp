@@ -27,6 +27,7 @@ constexpr std::array<Option, 2> kSyncOptions = {{
 Outcome find_blocks_that_are_over(const Arguments& arguments, const Context& context,
                                   std::vector<StoredBlock>& over) {
   constexpr bool kReadsOnly = true;
+  std::vector<std::string> notes;
   return change_rules_for_now(
       arguments, context, kReadsOnly,
       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
@@ -36,7 +37,7 @@ Outcome find_blocks_that_are_over(const Arguments& arguments, const Context& con
                      [&](const StoredBlock& each) { return each.is_over(context.now); });
         return {};
       },
-      [] {});
+      notes);
 }
 
 // Those whose account stays locked are kept, for another try in an hour.
@@ -44,11 +45,7 @@ void unlock_accounts(const Arguments& arguments, const Context& context,
                      std::vector<StoredBlock>& over, StepLines& lines) {
   const auto prov = prov_for(arguments, context);
   std::erase_if(over, [&](const StoredBlock& each) {
-    if (each.block.account.empty()) return false;
-    if (!prov) return true;
-    const std::size_t before = lines.trouble.size();
-    restore_account(*prov, each.block, lines);
-    return lines.trouble.size() != before;
+    return !each.block.account.empty() && !restore_account(prov, each.block, lines);
   });
 }
 

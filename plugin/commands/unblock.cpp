@@ -34,6 +34,8 @@ struct Unblocking {
   Target whom;
   bool dry = false;
   std::vector<StoredBlock> ended;
+  std::vector<StoredBlock> around;  // networks that a client is in
+  std::vector<std::string> notes;
   SentMail mail;
 };
 
@@ -52,6 +54,9 @@ Result<void> end_block(const Tables& tables, const DaemonConfig& daemon, const C
   if (!all) return tl::unexpected{all.error()};
   std::vector<std::string> items = items_of_whom(out.whom, own->login_domain());
   out.ended = blocks_of(*all, out.whom, items);
+  for (StoredBlock& each : blocks_around(*all, out.whom)) {
+    if (each.in_force(context.now)) out.around.push_back(std::move(each));
+  }
   for (const StoredBlock& each : out.ended) {
     items.insert(items.end(), each.items.begin(), each.items.end());
   }
@@ -59,11 +64,28 @@ Result<void> end_block(const Tables& tables, const DaemonConfig& daemon, const C
   if (!mail) return tl::unexpected{mail.error()};
   out.mail = std::move(*mail);
   if (out.dry || out.ended.empty()) return {};
-  for (const RowChange& row : rows_to_delete(out.ended)) changes.run(row);
   for (const StoredBlock& each : out.ended) {
+    const auto rows = each.block.account.empty() ? rows_to_delete({&each, 1})
+                                                 : rows_to_end(each, context.now);
+    for (const RowChange& row : rows) changes.run(row);
     changes.announce(event_about(policyd::EventKind::released, each.block));
   }
   return changes.commit();
+}
+
+// The rows of those whose account has its status again, which they kept until then.
+Outcome delete_rows_of(const std::vector<StoredBlock>& restored, const Arguments& arguments,
+                       const Context& context, std::vector<std::string>& notes) {
+  if (restored.empty()) return {};
+  return change_rules_for_now(
+      arguments, context, false,
+      [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+        ChangeSet changes{tables, context.actor};
+        if (auto begun = changes.begin(); !begun) return begun;
+        for (const RowChange& row : rows_to_delete(restored)) changes.run(row);
+        return changes.commit();
+      },
+      notes);
 }
 
 void print_ended(const Unblocking& done, Context& context) {
@@ -88,21 +110,20 @@ nlohmann::json json_of_ended(const Unblocking& done, const StepLines& lines,
                              policyd::TimePoint now) {
   nlohmann::json list = nlohmann::json::array();
   for (const StoredBlock& each : done.ended) list.push_back(json_of(each, now));
-  return {{"unblocked", std::move(list)}, {"dry_run", done.dry}, {"done", lines.done}};
+  return {{"unblocked", std::move(list)},
+          {"dry_run", done.dry},
+          {"done", lines.done},
+          {"notes", done.notes}};
 }
 
-void restore_accounts(const Unblocking& done, const Arguments& arguments, const Context& context,
-                      StepLines& lines) {
+Outcome restore_accounts(Unblocking& done, const Arguments& arguments, const Context& context,
+                         StepLines& lines) {
+  std::vector<StoredBlock> restored;
   for (const StoredBlock& each : done.ended) {
     if (each.block.account.empty()) continue;
-    if (const auto prov = prov_for(arguments, context)) {
-      restore_account(*prov, each.block, lines);
-    } else {
-      lines.trouble.push_back(fmt::format("account {} is still locked: {}; '{}' unlocks it",
-                                          escaped(each.block.who), prov.error().message,
-                                          typed_status_change(each.block.who, each.block.account)));
-    }
+    if (restore_account(prov_for(arguments, context), each.block, lines)) restored.push_back(each);
   }
+  return delete_rows_of(restored, arguments, context, done.notes);
 }
 
 Outcome run_unblock(const Arguments& arguments, Context& context) {
@@ -126,8 +147,13 @@ Outcome run_unblock(const Arguments& arguments, Context& context) {
       [&](const Tables& tables, const DaemonConfig& daemon) {
         return end_block(tables, daemon, context, done);
       },
-      [] {});
+      done.notes);
   if (!ended) return ended;
+  for (const StoredBlock& each : done.around) {
+    done.notes.push_back(context.advice.complete(
+        fmt::format("{} is in {}, which is blocked; '{}' ends that.", escaped(done.whom.name),
+                    escaped(each.block.who), unblock_command(each.block))));
+  }
   const bool json = arguments.has("json");
   if (!json) {
     print_ended(done, context);
@@ -135,7 +161,9 @@ Outcome run_unblock(const Arguments& arguments, Context& context) {
   }
   StepLines lines;
   if (!done.dry) {
-    restore_accounts(done, arguments, context, lines);
+    if (auto restored = restore_accounts(done, arguments, context, lines); !restored) {
+      return restored;
+    }
     policyd::Block block;
     block.who = done.whom.name;
     settle_held_mail(context, block, done.mail,
@@ -150,6 +178,7 @@ Outcome run_unblock(const Arguments& arguments, Context& context) {
     for (const std::string& line : lines.done) {
       context.output.line(context.advice.complete(line));
     }
+    for (const std::string& note : done.notes) context.output.note(note);
   }
   if (lines.trouble.empty()) return {};
   return failed(context.advice.complete(fmt::format("{}", fmt::join(lines.trouble, "; "))));

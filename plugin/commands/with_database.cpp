@@ -70,8 +70,9 @@ Outcome change_database(const Arguments& arguments, const Context& context,
   return act_on_database(arguments, context, action, "; nothing was changed");
 }
 
-Outcome change_rules(const Arguments& arguments, const Context& context, bool dry,
-                     const DatabaseAction& action, const std::function<void()>& report) {
+tl::expected<std::string, Failure> change_rules_silently(const Arguments& arguments,
+                                                         const Context& context, bool dry,
+                                                         const DatabaseAction& action) {
   std::optional<DaemonConfig> of_daemon;
   std::optional<SharedChange> shared;
   bool changed = false;
@@ -86,16 +87,20 @@ Outcome change_rules(const Arguments& arguments, const Context& context, bool dr
         changed = rules_version(tables) != before;
         return acted;
       });
-  if (!done) return done;
-  std::string to_come;
-  if (changed) {
-    auto finished = shared->finish();
-    if (!finished) return failed(finished.error());
-    to_come = std::move(*finished);
-  }
+  if (!done) return tl::unexpected{done.error()};
+  if (!changed) return std::string{};
+  auto finished = shared->finish();
+  if (!finished) return failed(finished.error());
+  return std::move(*finished);
+}
+
+Outcome change_rules(const Arguments& arguments, const Context& context, bool dry,
+                     const DatabaseAction& action, const std::function<void()>& report) {
+  const auto to_come = change_rules_silently(arguments, context, dry, action);
+  if (!to_come) return tl::unexpected{to_come.error()};
   report();
   Output output = context.output;
-  if (!to_come.empty()) output.note(to_come + ".");
+  if (!to_come->empty()) output.note(*to_come + ".");
   return {};
 }
 

@@ -30,6 +30,12 @@ Outcome change_database(const Arguments& arguments, const Context& context,
 Outcome change_rules(const Arguments& arguments, const Context& context, bool dry,
                      const DatabaseAction& action, const std::function<void()>& report);
 
+// The same without a word: what holds for the other hosts where they do not have the change yet, as
+// a sentence without its full stop; mostly empty.
+tl::expected<std::string, Failure> change_rules_silently(const Arguments& arguments,
+                                                         const Context& context, bool dry,
+                                                         const DatabaseAction& action);
+
 // What a command makes of the limits.
 struct LimitsChange {
   std::vector<RowChange> rows;        // all of them, in one transaction

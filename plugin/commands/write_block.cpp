@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "plugin/block/block_settings.hpp"
 #include "plugin/commands/block_steps.hpp"
 #include "plugin/events/history_text.hpp"
 #include "plugin/terminal/text.hpp"
@@ -43,15 +44,16 @@ Result<void> find_whom(const Tables& tables, const DaemonConfig& daemon, const C
   }
   auto own = read_own_names(tables);
   if (!own) return tl::unexpected{own.error()};
-  const auto never = read_never(policyd::own_config_of(daemon.file));
-  if (!never) return tl::unexpected{never.error()};
   out.own = std::move(*own);
   auto& items = out.made.items;
   items = items_of_whom(wanted.whom, out.own.login_domain());
   for (const std::string& item : wanted.more_items) {
     if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
   }
-  const std::string why = why_never(wanted.whom, items, out.own, *never, context.actor.who);
+  const auto settings = read_block_settings(policyd::own_config_of(daemon.file));
+  if (!settings) return tl::unexpected{settings.error()};
+  const std::string why =
+      why_never(wanted.whom, items, out.own, settings->never, context.actor.who);
   if (!why.empty()) {
     out.refusal = fmt::format("{} cannot be blocked: {}", escaped(wanted.whom.name), why);
   }
@@ -114,10 +116,10 @@ Outcome write_block(const Arguments& arguments, const Context& context, WantedBl
         made.warnings = headlines(daemon, context.now);
         return make_block(tables, daemon, wanted, context, made);
       },
-      [] {});
+      made.notes);
 }
 
-Outcome take_back(const Arguments& arguments, const Context& context, const MadeBlock& made) {
+Outcome take_back_block(const Arguments& arguments, const Context& context, MadeBlock& made) {
   return change_rules_for_now(
       arguments, context, false,
       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
@@ -133,7 +135,7 @@ Outcome take_back(const Arguments& arguments, const Context& context, const Made
         changes.announce(event_about(EventKind::released, made.made.block));
         return changes.commit();
       },
-      [] {});
+      made.notes);
 }
 
 }  // namespace limits

@@ -20,6 +20,8 @@ struct WantedBlock {
   Target whom;
   std::optional<std::chrono::seconds> duration;
   bool dry = false;
+  bool lock = false;        // the account, too
+  bool hold_queue = false;  // what waits in the queue of this host, too
   // Learnt from Carbonio, once the block is in force.
   std::vector<std::string> more_items = {};
   std::optional<std::string> account = {};  // its status before we lock it; empty: we do not
@@ -44,6 +46,6 @@ Outcome write_block(const Arguments& arguments, const Context& context, WantedBl
                     MadeBlock& made);
 
 // Of a system account, which only Carbonio knows.
-Outcome take_back(const Arguments& arguments, const Context& context, const MadeBlock& made);
+Outcome take_back_block(const Arguments& arguments, const Context& context, MadeBlock& made);
 
 }  // namespace limits

@@ -84,6 +84,7 @@ policyd::Result<StatusChange> change_account_status(const carbonio::Prov& prov,
       carbonio::ProvCommand{"ga", name, kStatus}};
   const auto before = prov.ask(question);
   if (!before) return tl::unexpected{before.error()};
+  if (!before->errors.empty() && !other_error(before->errors)) return StatusChange{{}, false, true};
   if (!before->errors.empty()) return policyd::failure(before->errors.front().to_string());
   const std::string now = status_in(before->answers[0]);
   if (now.empty()) return policyd::failure("carbonio prov does not say the account's status");

@@ -42,6 +42,7 @@ policyd::Result<AccountAnswer> ask_about_account(const carbonio::Prov& prov,
 struct StatusChange {
   std::string now;
   bool changed = false;  // by us; else somebody else has changed it before
+  bool gone = false;     // there is no such account any more
 };
 // Sets zimbraAccountStatus to `to` if it is `from`. An Error if it is not known what it is now.
 policyd::Result<StatusChange> change_account_status(const carbonio::Prov& prov,

@@ -161,10 +161,75 @@ class Block(Carbonio):
         _, err = self.fails("unblock", ANNA)
         [typed] = re.findall(r"'carbonio (prov [^']*)' unlocks it", err)
         self.put("fault")
+        [kept] = self.blocked()
+        self.assertEqual((kept["account"], kept["in_force"]), ("active", False))
         subprocess.run([self.home / "bin/carbonio", *shlex.split(typed)], check=True, timeout=60,
                        env={"PATH": "/usr/bin:/bin", "CARBONIO_STATE": str(self.state)})
         self.assertEqual(self.status(), "active")
+        self.assertIn("was no longer locked", self.run_it("unblock", ANNA))
         self.assertEqual(self.blocked(), [])
+
+    def test_an_account_that_cannot_be_unlocked_now_is_later(self):
+        for later in ("unblock", "sync", "block"):
+            with self.subTest(later):
+                self.account(ANNA)
+                self.run_it("block", ANNA, "--account")
+                self.put("fault", "ldap")
+                out, err = self.fails("unblock", ANNA)
+                self.assertIn("is no longer refused", out)
+                self.assertIn("'carbonio-limits sync' tries again within the hour", err)
+                self.assertEqual(self.sql("SELECT Disabled FROM policies WHERE Priority = -1000"),
+                                 ["1"])
+                self.put("fault")
+                self.run_it(later, *([] if later == "sync" else [ANNA]))
+                if later == "block":  # replaces it, and remembers the status
+                    self.assertEqual(self.blocked()[0]["account"], "active")
+                    self.run_it("unblock", ANNA)
+                self.assertEqual((self.status(), self.blocked()), ("active", []))
+
+    def test_an_account_that_was_deleted_meanwhile(self):
+        for end in ("unblock", "sync"):
+            self.account(ANNA)
+            self.run_it("block", ANNA, "--account", "--for", "1s")
+            (self.state / "accounts" / ANNA).unlink()
+            time.sleep(1.1)
+            self.assertIn(f"There is no account {ANNA} any more.",
+                          self.run_it(end, *([] if end == "sync" else [ANNA])))
+            self.assertEqual(self.blocked(), [])
+
+    def test_interrupted_halfway_it_can_be_ended(self):
+        self.put("start", "30")  # seconds that Carbonio takes
+        for word in ("block", "unblock"):
+            command = subprocess.Popen([PROGRAM, word, ANNA, *(["--account"] if word == "block" else [])],
+                                       text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                       env={"PATH": "/usr/bin:/bin", "ZEXTRAS_HOME": str(self.home),
+                                            "CARBONIO_STATE": str(self.state)})
+            self.addCleanup(command.stdout.close)
+            self.assertIn(f"locked {ANNA}", command.stdout.readline())  # Blocked, Unblocked
+            command.kill()
+            command.wait(timeout=60)
+            if word == "block":
+                self.assertTrue(self.blocked()[0]["in_force"])
+                (self.state / "start").unlink()
+                self.run_it("block", ANNA, "--account")
+                self.assertEqual(self.status(), "locked")
+                self.put("start", "30")
+        (self.state / "start").unlink()
+        self.assertFalse(self.blocked()[0]["in_force"])
+        self.assertIn(f"Account {ANNA} is active again.", self.run_it("unblock", ANNA))
+        self.assertEqual((self.status(), self.blocked()), ("active", []))
+
+    def test_postmaster_as_an_alias(self):
+        self.account(ANNA, "zimbraMailAlias: postmaster@example.net")
+        self.assertIn("postmaster@example.net must be able to answer complaints; the block was taken "
+                      "back", self.fails("block", ANNA)[1])
+        self.assertEqual(self.blocked(), [])
+
+    def test_taken_back_it_does_not_forget_a_locked_account(self):
+        self.run_it("block", ANNA, "--account")
+        self.account(ANNA, "zimbraIsAdminAccount: TRUE", status="locked")
+        _, err = self.fails("block", ANNA)
+        self.assertIn(f"'carbonio prov ma {ANNA} zimbraAccountStatus active' unlocks it", err)
 
     def test_the_rows_are_in_force_before_a_carbonio_that_hangs(self):
         self.put("fault", "hang")

@@ -96,16 +96,53 @@ class Block(Case):
         self.assertEqual([each["who"] for each in self.blocked()], ["alice@example.org", "alice"])
 
     def test_clients_and_networks(self):
-        for who in ("192.0.2.10", "192.0.2.0/24"):
+        inside = {"client_address": "198.51.100.10"}
+        for who in ("198.51.100.10", "198.51.100.0/24"):
             said = self.say("block", who)
             self.assertIn(f"mail of client {who}.", said)
-            self.assert_blocked(CLIENT)
-            self.assert_passes(client_address="198.51.100.1")
+            self.assert_blocked(CLIENT, **inside)
+            self.assert_passes(client_address="203.0.113.1")
             self.say("unblock", who)
-            self.assert_passes()
+            self.assert_passes(**inside)
         self.say("block", "2001:db8::1")
         self.assert_blocked(CLIENT, client_address="2001:db8::1")
         self.assert_passes(client_address="2001:db8::2")
+
+    def test_an_ipv6_client_in_any_spelling(self):
+        said = self.say("block", "2001:DB8:0:0::1")
+        self.assertIn("Blocked 2001:db8::1/128 ", said)
+        self.assert_blocked(CLIENT, client_address="2001:db8::1")
+        self.assert_passes(client_address="2001:db8::2")
+        for who in ("2001:db8::1", "2001:0db8:0::0001/128"):
+            self.assertIn("Unblocked", self.say("unblock", who))
+            self.assert_passes(client_address="2001:db8::1")
+            self.say("block", "2001:db8::1")
+
+    def test_a_client_in_a_blocked_network_has_the_command(self):
+        inside = {"client_address": "198.51.100.10"}
+        self.say("block", "198.51.100.0/24")
+        said = self.say("unblock", "198.51.100.10")
+        self.assertIn("Nothing to change: 198.51.100.10 is not blocked", said)
+        self.assertIn("198.51.100.10 is in 198.51.100.0/24, which is blocked", said)
+        self.assert_blocked(CLIENT, **inside)
+        self.type_it(said, "carbonio-limits unblock")
+        self.assert_passes(**inside)
+
+    def test_past_blocks(self):
+        self.assertIn("No one was blocked.", self.say("blocked", "--past"))
+        self.say("block", "alice@example.org")
+        self.say("unblock", "alice@example.org")
+        self.say("block", "192.0.2.7")
+        past = json.loads(self.say("blocked", "--past", "--json"))["past"]
+        self.assertEqual([(each["who"], each["blocked"], each["command"]) for each in past],
+                         [("192.0.2.7", True, "carbonio-limits block 192.0.2.7"),
+                          ("alice@example.org", False, "carbonio-limits unblock alice@example.org"),
+                          ("alice@example.org", True, "carbonio-limits block alice@example.org")])
+        self.assertRegex(self.say("blocked", "--past"),
+                         r"(?m)^\d\d:\d\d +alice@example\.org +unblocked +\S+ .*unblock alice")
+        self.assertEqual(json.loads(self.say("blocked", "--past", "--since", "1day", "--json"))
+                         ["past"], past)
+        self.assertIn("--since needs --past", self.say("blocked", "--since", "1day", status=1))
 
     def test_ends_by_itself_and_is_removed_by_the_next(self):
         self.assertIn("Blocked alice@example.org until 20", self.say("block", "alice@example.org",
@@ -187,6 +224,7 @@ class Block(Case):
     def test_list_explain_and_doctor_show_it(self):
         self.say("block", "alice@example.org", "--for", "1h")
         self.assertIn("all mail of alice@example.org is refused", self.say("list"))
+        self.assertEqual(json.loads(self.say("list", "--json"))["blocked"], ["alice@example.org"])
         said = self.say("explain", "--from", "alice@example.org", "--to", "bob@example.com")
         self.assertIn("alice@example.org is blocked until 20", " ".join(said.split()))
         self.assertRegex(said, r"(?m)^AccessControl +reject")
@@ -300,6 +338,19 @@ class Wrong(Case):
                 self.assertIn(f"{who} cannot be blocked: ", said)
                 self.assertIn("nothing was changed", said)
         self.assertEqual(self.blocked(), [])
+        self.assertIn("carbonio-limits.conf:2: not a valid never",
+                      self.never("boss, *@example.org", "block", "bob@example.org"))
+        self.assertIn("has addresses of this host", self.never("", "block", self.own_address()))
+
+    def never(self, value, *words):
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            f"[block]\nnever = {value}\n")
+        return self.say(*words, status=2)
+
+    def own_address(self):
+        lines = subprocess.run(["hostname", "-I"], capture_output=True, text=True,
+                               check=False).stdout.split()
+        return lines[0] if lines else "127.0.0.1"
 
     def test_who_is_not_blocked(self):
         said = self.say("unblock", "alice")

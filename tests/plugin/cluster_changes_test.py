@@ -74,6 +74,19 @@ class OneChange(ChangesTest):
         self.assertTrue(eventually(lambda: self.first.ask() == "DUNNO"))
         self.assertIn("No one is blocked", self.say(self.first, "blocked"))
 
+    def test_a_block_without_the_engine_holds_here_first(self):
+        self.engine.kill()
+        for words in (("block", "alice@example.org", "--json"),
+                      ("unblock", "alice@example.org", "--json")):
+            [note] = [each for each in json.loads(self.say(self.first, *words))["notes"]
+                      if "Redis" in each]
+            self.assertIn("the other MTAs get this change once Redis can be asked again", note)
+        self.assertIn("Note: the other MTAs get this change once Redis",
+                      self.say(self.first, "block", "alice@example.org"))
+        self.assertTrue(self.first.ask().startswith("REJECT Sending is blocked"))
+        self.engine.start()
+        self.assertTrue(eventually(lambda: self.second.ask().startswith("REJECT Sending is blocked")))
+
     def test_what_changes_nothing_does_not_wait(self):
         self.send(self.first, "a")
         version = self.version()

@@ -183,6 +183,9 @@ INSTANTIATE_TEST_SUITE_P(
         Value{"WebSocket", "[web]\nlisten=/run/x\n", HOLDS(c.web_listen == "/run/x")},
         Value{"WebHosts", "[web]\nhosts=a.example, b.example\n",
               HOLDS((c.web_hosts == std::vector<std::string>{"a.example", "b.example"}))},
+        Value{"Block",
+              "[block]\nnever=boss, News@example.org @example.net 2001:db8::/32 10\n",
+              HOLDS(c == Config{})},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
               HOLDS(c.metrics_file == "/var/lib/a b.prom")},
         Value{"MetricsTopSenders", "[metrics]\ntop_senders=100\n", HOLDS(c.top_senders == 100)},
@@ -271,6 +274,15 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Refused{"LogLevel", "[server]\nlog_level=5\n",
                 "2: not a valid log_level in [server]: '5'; allowed: 0 to 4"},
+        Refused{"BlockNeverPattern", "[block]\nnever=boss, *@example.org\n",
+                "2: not a valid never in [block]: '*@example.org'; allowed: logins, "
+                "addresses, domains as @example.org and networks, separated by blanks or commas"},
+        Refused{"BlockNeverNetwork", "[block]\nnever=192.0.2.0/x\n",
+                "2: not a valid never in [block]: '192.0.2.0/x'; allowed: logins, "
+                "addresses, domains as @example.org and networks, separated by blanks or commas"},
+        Refused{"BlockNeverDomain", "[block]\nnever=@exa_mple..org\n",
+                "2: not a valid never in [block]: '@exa_mple..org'; allowed: logins, "
+                "addresses, domains as @example.org and networks, separated by blanks or commas"},
         Refused{"Seconds", "\n[server]\ntimeout_idle=0\n",
                 "3: not a valid timeout_idle in [server]: '0'; allowed: 1 to 86400 s"},
         Refused{"MySql", "[database]\nDSN=DBI:mysql:database=x;password=secret\n",

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/block/block_settings.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+
+#include "daemon/base/read_file.hpp"
+#include "daemon/config/ini.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+void add_items(std::string_view list, std::vector<std::string>& into) {
+  for (std::string_view line : split(list, '\n')) {
+    if (line.starts_with('#') || line.starts_with(';')) continue;
+    while (!line.empty()) {
+      const std::string_view item = line.substr(0, line.find_first_of(", \t\r"));
+      line.remove_prefix(std::min(line.size(), item.size() + 1));
+      if (!item.empty()) into.emplace_back(item);
+    }
+  }
+}
+
+}  // namespace
+
+policyd::Result<BlockSettings> read_block_settings(const std::filesystem::path& own_config) {
+  BlockSettings out;
+  const auto text = policyd::read_file(own_config, policyd::kMaxIniBytes);
+  if (!text && text.error().code == ENOENT) return out;
+  if (!text) {
+    return policyd::failure(fmt::format("cannot read {}, which may say who is never blocked: {}",
+                                        own_config.string(), text.error().message));
+  }
+  const auto sections = policyd::parse_ini(*text, own_config.string());
+  if (!sections) return tl::unexpected{sections.error()};
+  for (const policyd::IniSection& section : *sections) {
+    if (!equal_ignoring_case(section.name, "block")) continue;
+    for (const policyd::IniEntry& entry : section.entries) {
+      if (equal_ignoring_case(entry.key, "never")) add_items(entry.value, out.never);
+    }
+  }
+  return out;
+}
+
+}  // namespace limits

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Section [block] of carbonio-limits.conf, which is the command's: the daemon only checks it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "daemon/base/result.hpp"
+
+namespace limits {
+
+struct BlockSettings {
+  std::vector<std::string> never;  // logins, addresses, "@example.org", networks
+};
+
+// `own_config` is carbonio-limits.conf, whose values the daemon's configuration allows; the
+// defaults if there is none. An Error if it cannot be read, since it may say who is never blocked.
+policyd::Result<BlockSettings> read_block_settings(const std::filesystem::path& own_config);
+
+}  // namespace limits
