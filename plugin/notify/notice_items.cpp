@@ -9,9 +9,9 @@
 
 #include "daemon/base/printable.hpp"
 #include "daemon/base/shell_words.hpp"
+#include "plugin/block/whom.hpp"
 #include "plugin/events/refusals.hpp"
 #include "plugin/events/since.hpp"
-#include "plugin/limit/target.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
@@ -46,26 +46,14 @@ std::optional<std::string> name_in(std::string_view key, std::string_view kind) 
   return std::string{key.substr(kind.size())};
 }
 
-// How nearly all mail of the same sender is refused (no limit lets nothing through), from wherever
-// the limit that refused it counts. Nothing for counters that others share, and for names that
-// 'send' does not take.
-std::string blocking_command(const Event& event, const StoredLimit* limit) {
-  const auto made = [](const char* option, std::string_view name, const char* more = "") {
-    return fmt::format("carbonio-limits send 1/30day {} {}{} --verdict reject", option,
-                       policyd::shell_word(name), more);
-  };
-  if (const auto sender = name_in(event.track_key, "Sender:")) {
-    if (!parse_user(*sender) || sender->front() == '-') return {};
-    const bool anywhere =
-        limit != nullptr && limit->what.target &&
-        (limit->what.target->who == Who::anyone || limit->what.target->from_anywhere);
-    return made("--user", *sender, anywhere ? " --anyone" : "");
-  }
-  if (const auto login = name_in(event.track_key, "SASLUsername:")) {
-    return !parse_login(*login) || login->front() == '-' ? "" : made("--login", *login);
-  }
-  if (name_in(event.track_key, "SenderIP:")) return made("--client", key_text(event.track_key));
-  return {};
+// How all mail of the same sender is refused. Nothing for counters that others share, and for names
+// that 'block' does not take.
+std::string blocking_command(const Event& event) {
+  std::optional<std::string> name = name_in(event.track_key, "Sender:");
+  if (!name) name = name_in(event.track_key, "SASLUsername:");
+  if (!name && name_in(event.track_key, "SenderIP:")) name = key_text(event.track_key);
+  if (!name || name->starts_with('-') || !parse_whom(*name)) return {};
+  return "carbonio-limits block " + policyd::shell_word(*name);
 }
 
 // How the counter is cleared: of a limit only, since Accounting's counters are not ours to clear.
@@ -150,8 +138,7 @@ NoticeItem refused_item(const Event& event, const AllLimits& all, TimePoint now)
     item.text += fmt::format(" Free {}.", wait_text(event.free_at, now, true));
   }
   add_command(item, "clears the counter", freeing_command(event, limit));
-  add_command(item, "stops the sender, but for one mail in 30 days",
-              blocking_command(event, limit));
+  add_command(item, "stops the sender", blocking_command(event));
   return item;
 }
 

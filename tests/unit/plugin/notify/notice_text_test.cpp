@@ -67,12 +67,9 @@ TEST(NoticeText, OffersOnlyWhatCanBeTypedAndIsMeant) {
     }
     return out;
   };
-  EXPECT_EQ(commands("Sender:anna@example.org"),
-            "carbonio-limits send 1/30day --user anna@example.org --verdict reject;");
-  EXPECT_EQ(commands("SASLUsername:anna"),
-            "carbonio-limits send 1/30day --login anna --verdict reject;");
-  EXPECT_EQ(commands("SenderIP:192.0.2.1/32"),
-            "carbonio-limits send 1/30day --client 192.0.2.1 --verdict reject;");
+  EXPECT_EQ(commands("Sender:anna@example.org"), "carbonio-limits block anna@example.org;");
+  EXPECT_EQ(commands("SASLUsername:anna"), "carbonio-limits block anna;");
+  EXPECT_EQ(commands("SenderIP:192.0.2.1/32"), "carbonio-limits block 192.0.2.1;");
   for (const char* key :
        {"Policy", "Sender:@example.org", "Sender:", "Sender:@", "Sender:-x@a.b",
         "Sender:a\n@example.org", "Recipient:x@example.org", "SASLUsername:a b", "nonsense"}) {
