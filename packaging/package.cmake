@@ -38,11 +38,13 @@ install(FILES ${here}/systemd/carbonio-limits-sync.service ${here}/systemd/carbo
               ${here}/systemd/carbonio-limits-notify.service
               ${here}/systemd/carbonio-limits-notify.timer
               ${here}/systemd/carbonio-limits-web.service
+              ${here}/systemd/carbonio-limits-answer.service
+              ${here}/systemd/carbonio-limits-answer.timer
         DESTINATION ${unit_dir})
 install(DIRECTORY ${here}/systemd/carbonio-policyd.service.d DESTINATION ${unit_dir} COMPONENT deb)
 install(FILES ${here}/systemd/carbonio-policyd.service DESTINATION ${unit_dir} COMPONENT rpm)
 foreach(wanted carbonio-mta.target/carbonio-policyd.service timers.target/carbonio-limits-sync.timer
-               timers.target/carbonio-limits-notify.timer)
+               timers.target/carbonio-limits-notify.timer timers.target/carbonio-limits-answer.timer)
   get_filename_component(unit ${wanted} NAME)
   get_filename_component(target ${wanted} DIRECTORY)
   file(CREATE_LINK ../${unit} ${made}/${unit} SYMBOLIC)

@@ -246,6 +246,14 @@ Rejected check_block_never(ConfigDraft&, std::string_view value) {
   return std::nullopt;
 }
 
+Rejected check_block_per_hour(ConfigDraft&, std::string_view value) {
+  return number_within(value, 0, 1'000) ? std::nullopt : Rejected{value};
+}
+
+Rejected check_block_after(ConfigDraft&, std::string_view value) {
+  return number_within(value, 1, 1'000'000) ? std::nullopt : Rejected{value};
+}
+
 using Count = Number<std::size_t>;
 using Draft = ConfigDraft;
 
@@ -268,6 +276,8 @@ constexpr Special kNotifyReport{read_notify_report, "a time of day, such as 07:0
 constexpr Special kBlockNever{
     check_block_never,
     "logins, addresses, domains as @example.org and networks, separated by blanks or commas"};
+constexpr Special kBlockPerHour{check_block_per_hour, "0 to 1000"};
+constexpr Special kBlockAfter{check_block_after, "1 to 1000000"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
 constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
                                  {{{"tempfail", Bypass::tempfail}, {"pass", Bypass::pass}}}};
@@ -346,6 +356,8 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "timeout", "50", "ms", kNotEmpty, Milliseconds{&Draft::cluster_timeout, 5, 5'000}},
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
     ConfigKey{"block", "never", "", "", kMayBeEmpty, kBlockNever},
+    ConfigKey{"block", "after", "50", "", kNotEmpty, kBlockAfter},
+    ConfigKey{"block", "per_hour", "5", "", kNotEmpty, kBlockPerHour},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},
     ConfigKey{"metrics", "top_senders", "0", "", kNotEmpty, Number<unsigned>{&Draft::top_senders, 0, 100}},

@@ -10,9 +10,10 @@ namespace {
 
 // By EventKind.
 constexpr std::array<std::string_view, kEventKinds> kEventNames = {
-    "refused", "watched", "let_through", "near",    "locked",    "released",    "reset",
-    "rules",   "paused",  "resumed",     "trouble", "recovered", "engine_lost", "engine_back"};
-static_assert(static_cast<std::size_t>(EventKind::engine_back) + 1 == kEventKinds);
+    "refused",  "watched",   "let_through", "near",        "locked",
+    "released", "reset",     "rules",       "paused",      "resumed",
+    "trouble",  "recovered", "engine_lost", "engine_back", "suspect"};
+static_assert(static_cast<std::size_t>(EventKind::suspect) + 1 == kEventKinds);
 
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 

@@ -28,8 +28,9 @@ enum class EventKind : std::uint8_t {
   recovered,
   engine_lost,  // the count of the cluster
   engine_back,
+  suspect,  // somebody stands out, and a step that stops no mail was taken about it
 };
-inline constexpr std::size_t kEventKinds = 14;
+inline constexpr std::size_t kEventKinds = 15;
 
 // The word in the table, in JSON and in --kind: "let_through".
 std::string_view name_of(EventKind kind);

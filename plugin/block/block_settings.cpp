@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "daemon/base/ascii.hpp"
 #include "daemon/base/read_file.hpp"
 #include "daemon/config/ini.hpp"
 #include "plugin/terminal/text.hpp"
@@ -37,10 +38,15 @@ policyd::Result<BlockSettings> read_block_settings(const std::filesystem::path& 
   }
   const auto sections = policyd::parse_ini(*text, own_config.string());
   if (!sections) return tl::unexpected{sections.error()};
+  const auto number = [](const std::string& value, std::uint64_t& into) {
+    into = policyd::parse_number<std::uint64_t>(value).value_or(into);
+  };
   for (const policyd::IniSection& section : *sections) {
     if (!equal_ignoring_case(section.name, "block")) continue;
     for (const policyd::IniEntry& entry : section.entries) {
       if (equal_ignoring_case(entry.key, "never")) add_items(entry.value, out.never);
+      if (equal_ignoring_case(entry.key, "per_hour")) number(entry.value, out.per_hour);
+      if (equal_ignoring_case(entry.key, "after")) number(entry.value, out.after);
     }
   }
   return out;

@@ -2,6 +2,7 @@
 // Section [block] of carbonio-limits.conf, which is the command's: the daemon only checks it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,6 +13,8 @@ namespace limits {
 
 struct BlockSettings {
   std::vector<std::string> never;  // logins, addresses, "@example.org", networks
+  std::uint64_t per_hour = 5;      // accounts and clients that are stopped by themselves
+  std::uint64_t after = 50;        // refusals in a row, then the next step of --then
 };
 
 // `own_config` is carbonio-limits.conf, whose values the daemon's configuration allows; the

@@ -37,7 +37,8 @@ std::string unblock_command(const policyd::Block& block) {
 
 std::string_view state_text(const StoredBlock& block, policyd::TimePoint now) {
   if (block.is_over(now)) return "over";
-  return block.in_force(now) ? "in force" : "not in force";
+  if (!block.in_force(now)) return "not in force";
+  return block.holds ? "holds mail" : "in force";
 }
 
 nlohmann::json json_of(const StoredBlock& block, policyd::TimePoint now) {
@@ -49,6 +50,7 @@ nlohmann::json json_of(const StoredBlock& block, policyd::TimePoint now) {
           {"items", block.items},
           {"account", block.block.account},
           {"in_force", block.in_force(now)},
+          {"holds", block.holds},
           {"undo", unblock_command(block.block)}};
 }
 

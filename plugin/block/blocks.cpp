@@ -45,13 +45,19 @@ Result<std::vector<StoredBlock>> read_blocks(const Tables& tables) {
   std::unordered_map<std::int64_t, std::size_t> by_policy;
   auto done = tables.each(
       fmt::format("SELECT a.ID, p.ID, p.Name, a.Comment, p.Disabled IS 0 AND a.Disabled IS 0 AND "
-                  "upper(a.Verdict) IN ('REJECT', 'HOLD', 'DISCARD') FROM {{p}}policies p JOIN "
+                  "upper(a.Verdict) IN ('REJECT', 'HOLD', 'DISCARD'), upper(a.Verdict) = 'HOLD' "
+                  "FROM {{p}}policies p JOIN "
                   "{{p}}access_control a ON a.PolicyID = p.ID WHERE p.{} ORDER BY p.ID, a.ID",
                   kOurs),
       {}, [&](const policyd::sql::Statement& row) {
         auto block = Block::parse(row.text(2), row.text(3));
         if (!block || !by_policy.emplace(row.integer(1), out.size()).second) return;
-        out.push_back({row.integer(1), row.integer(0), std::move(*block), row.integer(4) != 0, {}});
+        out.push_back({row.integer(1),
+                       row.integer(0),
+                       std::move(*block),
+                       row.integer(4) != 0,
+                       row.integer(5) != 0,
+                       {}});
       });
   if (!done) return tl::unexpected{done.error()};
   done = tables.each(
@@ -77,7 +83,7 @@ std::vector<StoredBlock> blocks_of(std::span<const StoredBlock> blocks, const Ta
 }
 
 Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const Block& block,
-                                             const Target& whom,
+                                             std::string_view verdict, const Target& whom,
                                              std::span<const std::string> items) {
   auto around = read_surroundings(tables);
   if (!around) return tl::unexpected{around.error()};
@@ -92,7 +98,7 @@ Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const Block& 
   const std::string_view text = whom.who == Who::client ? Block::kClientText : Block::kAccountText;
   policy.rows.push_back({"access_control",
                          {{"Name", std::string{kRowName}},
-                          {"Verdict", "REJECT"},
+                          {"Verdict", std::string{verdict}},
                           {"Data", std::string{text}},
                           {"Comment", block.comment()}}});
   RowChanges changes{std::move(around->ids)};

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/events/event.hpp"
@@ -21,6 +22,7 @@ struct StoredBlock {
   std::int64_t row_id = 0;  // of access_control
   policyd::Block block;
   bool enabled = true;             // the policy and the row, which still refuses
+  bool holds = false;              // accepts mail and holds it instead
   std::vector<std::string> items;  // of the enabled members
 
   [[nodiscard]] bool is_over(policyd::TimePoint now) const {
@@ -38,9 +40,9 @@ Result<std::vector<StoredBlock>> read_blocks(const Tables& tables);
 std::vector<StoredBlock> blocks_of(std::span<const StoredBlock> blocks, const Target& whom,
                                    std::span<const std::string> items);
 
-// The rows of a new block.
+// The rows of a new block. `verdict`: REJECT or HOLD.
 Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const policyd::Block& block,
-                                             const Target& whom,
+                                             std::string_view verdict, const Target& whom,
                                              std::span<const std::string> items);
 std::vector<RowChange> rows_to_delete(std::span<const StoredBlock> blocks);
 // Ends a block at `now`, for the Perl daemon too, and keeps what it knows of the account.

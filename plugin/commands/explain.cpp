@@ -338,6 +338,11 @@ Result<void> note_other_rows(Explanation& explanation, const Tables& tables) {
           limit.row_id, limit.row_id));
     }
     const StoredLimit* listed = find_limit(*all, limit.row_id);
+    if (listed != nullptr && !listed->then().empty()) {
+      explanation.notes.push_back(
+          fmt::format("quota {}: after refusing a sender for long: {} ('carbonio-limits answer').",
+                      limit.row_id, escaped(listed->then())));
+    }
     if (listed == nullptr || listed->id == limit.row_id) continue;
     explanation.notes.push_back(fmt::format(
         "quota {} belongs to limit {} of 'carbonio-limits list'.", limit.row_id, listed->id));

@@ -52,8 +52,8 @@ Result<void> find_whom(const Tables& tables, const DaemonConfig& daemon, const C
   }
   const auto settings = read_block_settings(policyd::own_config_of(daemon.file));
   if (!settings) return tl::unexpected{settings.error()};
-  const std::string why =
-      why_never(wanted.whom, items, out.own, settings->never, context.actor.who);
+  const std::string why = why_never(wanted.whom, items, out.own, settings->never,
+                                    wanted.by_itself ? "" : context.actor.who);
   if (!why.empty()) {
     out.refusal = fmt::format("{} cannot be blocked: {}", escaped(wanted.whom.name), why);
   }
@@ -89,9 +89,15 @@ Result<void> make_block(const Tables& tables, const DaemonConfig& daemon, Wanted
   for (const StoredBlock& each : before) {
     if (first && each.in_force(context.now)) out.before = each.block;
   }
+  if (first && wanted.by_itself && out.before) {
+    out.already = true;
+    out.refusal = fmt::format("{} is blocked already", escaped(out.before->who));
+    return {};
+  }
   out.made.block = new_block(wanted, before, context);
   auto rows = rows_to_delete(before);
-  auto added = rows_of_block(tables, out.made.block, wanted.whom, out.made.items);
+  auto added = rows_of_block(tables, out.made.block, wanted.holds ? "HOLD" : "REJECT", wanted.whom,
+                             out.made.items);
   if (!added) return tl::unexpected{added.error()};
   std::move(added->begin(), added->end(), std::back_inserter(rows));
   if (auto looked = look_back(tables, daemon, context, out); !looked) return looked;
@@ -102,7 +108,10 @@ Result<void> make_block(const Tables& tables, const DaemonConfig& daemon, Wanted
     return {};
   }
   for (const RowChange& row : rows) changes.run(row);
-  if (first) changes.announce(event_about(EventKind::locked, out.made.block));
+  if (first) {
+    changes.announce(wanted.by_itself ? *wanted.by_itself
+                                      : event_about(EventKind::locked, out.made.block));
+  }
   return changes.commit();
 }
 

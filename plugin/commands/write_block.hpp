@@ -22,6 +22,9 @@ struct WantedBlock {
   bool dry = false;
   bool lock = false;        // the account, too
   bool hold_queue = false;  // what waits in the queue of this host, too
+  bool holds = false;       // new mail is accepted and held instead of refused
+  // A step that is taken by itself, as it is announced. It never replaces a block.
+  std::optional<policyd::Event> by_itself = {};
   // Learnt from Carbonio, once the block is in force.
   std::vector<std::string> more_items = {};
   std::optional<std::string> account = {};  // its status before we lock it; empty: we do not
@@ -29,7 +32,8 @@ struct WantedBlock {
 
 // What was done, to be printed.
 struct MadeBlock {
-  std::string refusal;  // why nothing was done
+  std::string refusal;   // why nothing was done
+  bool already = false;  // that is a block in force, which a step by itself does not replace
   StoredBlock made;
   std::optional<policyd::Block> before;  // blocked already
   OwnNames own;

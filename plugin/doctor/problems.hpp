@@ -60,6 +60,8 @@ inline constexpr Problem kNetworkAmongDomains{"rules.doubtful", "rules.network_a
 inline constexpr Problem kDomainAmongNetworks{"rules.doubtful", "rules.domain_among_networks"};
 inline constexpr Problem kMisspelt{"rules.doubtful", "rules.misspelt"};
 inline constexpr Problem kPermitted{"rules.access_control", "rules.permitted"};
+inline constexpr Problem kStepsInvalid{"rules.steps", "rules.steps_invalid"};
+inline constexpr Problem kAnswersStalled{"answers.run", "answers.stalled"};
 inline constexpr Problem kBlockOff{"rules.blocked", "rules.block_off"};
 inline constexpr Problem kHeloOfLogins{"rules.helo", "rules.helo_of_logins"};
 inline constexpr Problem kRoaming{"rules.roaming", "rules.roaming"};

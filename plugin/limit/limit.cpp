@@ -8,6 +8,7 @@
 
 #include "daemon/rules/rules.hpp"
 #include "daemon/rules/track.hpp"
+#include "plugin/limit/steps.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -136,6 +137,13 @@ std::vector<Rate> StoredLimit::plain_rates() const {
   return out;
 }
 
+std::string StoredLimit::then() const {
+  for (const StoredRate& rate : rates) {
+    if (const auto steps = steps_in(rate.comment); !steps.empty()) return std::string{steps};
+  }
+  return {};
+}
+
 std::vector<MemberText> StoredLimit::member_texts() const {
   const bool some =
       std::any_of(members.begin(), members.end(), [](const auto& m) { return m.enabled; });
@@ -189,13 +197,14 @@ std::string describe(const WantedLimit& limit) {
   std::vector<std::string> except;
   for (const Target& target : limit.except) except.push_back(name_of(target));
   const auto& from = limit.target.from;
-  return fmt::format("{} may {} {}{}{}{}; {}{}", subject(limit.target, limit.per),
+  return fmt::format("{} may {} {}{}{}{}; {}{}{}", subject(limit.target, limit.per),
                      verb(limit.direction, limit.target, limit.per), rates_text(limit.rates),
                      object(limit.direction, limit.target, limit.per),
                      from.empty() ? "" : " from " + join_with_and(from),
                      except.empty() ? "" : ", except " + join_with_and(except),
                      limit.verdict ? words_for(*limit.verdict).consequence
                                    : "more is let through, since verdict none only monitors",
+                     limit.then.empty() ? "" : ", and of who is refused for long: " + limit.then,
                      limit.enabled ? "" : "; currently switched off");
 }
 

@@ -28,6 +28,7 @@ struct WantedLimit {
   std::optional<std::string> name;  // none: an existing limit keeps its name
   std::vector<Target> except;       // exempt targets, which have no other limit instead
   bool enabled = true;
+  std::string then = {};  // what follows refusals, as steps_text() says; empty: nothing
 };
 
 // What applies without --per and --verdict.
@@ -41,8 +42,9 @@ struct StoredRate {
   std::int64_t limit_id = 0;
   Rate rate;
   std::optional<std::string> data;
-  bool enabled = true;  // the quota and the row
-  bool alone = true;    // the only row of its quota
+  bool enabled = true;       // the quota and the row
+  bool alone = true;         // the only row of its quota
+  std::string comment = {};  // of the quota; with the limit's steps
 };
 
 struct StoredMember {
@@ -74,6 +76,8 @@ struct StoredLimit {
   [[nodiscard]] bool partly_enabled() const;
   [[nodiscard]] bool only_monitors() const;  // the verdict is none
   [[nodiscard]] std::vector<Rate> plain_rates() const;
+  // What follows refusals (steps.hpp), as the first of its quotas that says so has it.
+  [[nodiscard]] std::string then() const;
   // The members that define the target: the enabled ones, or all if none is enabled.
   [[nodiscard]] std::vector<MemberText> member_texts() const;
 };

@@ -47,6 +47,7 @@ nlohmann::json json_of(const StoredLimit& limit) {
           {"except", limit.except},
           {"exempt", limit.exempt},
           {"sentence", describe(limit)},
+          {"then", limit.then()},
           {"typed", wanted ? nlohmann::json(line_of(*wanted)) : nlohmann::json(nullptr)},
           {"rates", rates},
           {"members", members}};

@@ -8,6 +8,7 @@
 
 #include "daemon/base/printable.hpp"
 #include "daemon/base/shell_words.hpp"
+#include "plugin/limit/steps.hpp"
 #include "plugin/rows/limit_rows.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -75,6 +76,8 @@ std::optional<WantedLimit> wanted_of(const StoredLimit& limit) {
   if (!parsed || *parsed != wanted.rates) return std::nullopt;
   wanted.verdict = *verdict;
   wanted.enabled = limit.enabled();
+  // A slip in a Comment typed by hand is no step; doctor reports it.
+  if (const auto steps = parse_steps(limit.then())) wanted.then = steps_text(*steps);
   if (!take_message(limit, wanted) || !take_except(limit, wanted)) return std::nullopt;
   const std::string& name = limit.policy_name;
   if (name != default_name(wanted.direction, wanted.target, wanted.per) && !name.empty() &&
@@ -100,6 +103,7 @@ std::string line_of(const WantedLimit& wanted) {
   }
   if (wanted.message) out += " --message " + policyd::shell_word(*wanted.message);
   if (wanted.name) out += " --name " + policyd::shell_word(*wanted.name);
+  if (!wanted.then.empty()) out += " --then " + wanted.then;
   if (!wanted.enabled) out += " --off";
   return out;
 }

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "daemon/base/printable.hpp"
+#include "plugin/limit/steps.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -16,7 +17,7 @@ namespace {
 constexpr std::size_t kMaxMessage = 400;
 constexpr std::size_t kMaxName = 200;
 
-constexpr std::array<Option, 16> options_of(Direction direction) {
+constexpr std::array<Option, 17> options_of(Direction direction) {
   const bool sending = direction == Direction::send;
   return {{
       {"everyone", "", "users of this server's own domains (the default)"},
@@ -68,11 +69,15 @@ constexpr std::array<Option, 16> options_of(Direction direction) {
       // Only of send.
       {"login", "NAME", "an account, by the name it logs in with, whatever the sender address",
        true},
+      {"then", "STEPS",
+       "what follows when someone is refused for long: notify, hold:1h, block:1h, lock, or "
+       "several, "
+       "one after the other, such as notify,block:1h"},
   }};
 }
 constexpr auto kSendOptions = options_of(Direction::send);
 constexpr auto kReceiveOptions = options_of(Direction::receive);
-constexpr std::size_t kSharedOptions = kReceiveOptions.size() - 1;
+constexpr std::size_t kSharedOptions = kReceiveOptions.size() - 2;
 constexpr std::size_t kMaxFrom = 100;
 
 constexpr std::array<std::string_view, 5> kVerdicts = {"defer", "reject", "hold", "discard",
@@ -301,6 +306,24 @@ Outcome take_texts(const Arguments& arguments, WantedLimit& wanted) {
   return check_text(wanted.name, "name", kMaxName);
 }
 
+// --then: who it would stop must be one account or client.
+Outcome take_steps(const Arguments& arguments, Per per, WantedLimit& wanted) {
+  const auto text = arguments.value("then");
+  if (!text) return {};
+  const auto steps = parse_steps(*text);
+  if (!steps) return wrong_use("--then: " + steps.error().message);
+  if (!wanted.verdict) return wrong_use("--then needs a verdict that refuses: none lets mail pass");
+  const bool stops = std::any_of(steps->begin(), steps->end(),
+                                 [](const Step& step) { return step.kind != Step::Kind::notify; });
+  if (stops && (per == Per::domain || per == Per::everyone)) {
+    return wrong_use(fmt::format(
+        "--then {} would stop all whom a counter --per {} counts; only notify can follow there",
+        shown(*text), name_of(per)));
+  }
+  wanted.then = steps_text(*steps);
+  return {};
+}
+
 }  // namespace
 
 std::span<const Option> limit_options(Direction direction) {
@@ -365,6 +388,9 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
     out.push_back(wanted);
     out.back().target = target;
     out.back().per = per.value_or(default_per(direction, target));
+    if (auto taken = take_steps(arguments, out.back().per, out.back()); !taken) {
+      return tl::unexpected{taken.error()};
+    }
   }
   return out;
 }

@@ -4,12 +4,11 @@
 #include <fmt/core.h>
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "daemon/base/printable.hpp"
 #include "daemon/base/shell_words.hpp"
-#include "plugin/block/whom.hpp"
+#include "plugin/answers/due_steps.hpp"
 #include "plugin/events/refusals.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/limit_text/limit_line.hpp"
@@ -40,20 +39,18 @@ std::string limit_words(const AllLimits& all, const Event& event) {
   return limit == nullptr ? name : fmt::format("{} ({})", name, escaped(describe(*limit)));
 }
 
-// What stands between the counter's kind and its end: "anna@example.org".
-std::optional<std::string> name_in(std::string_view key, std::string_view kind) {
-  if (!key.starts_with(kind)) return std::nullopt;
-  return std::string{key.substr(kind.size())};
+// Empty if it cannot be typed.
+std::string name_in_command(const Event& event) {
+  const std::string name = name_of_counter(event.track_key);
+  return name.starts_with('-') ? std::string{} : policyd::shell_word(name);
 }
 
 // How all mail of the same sender is refused. Nothing for counters that others share, and for names
 // that 'block' does not take.
 std::string blocking_command(const Event& event) {
-  std::optional<std::string> name = name_in(event.track_key, "Sender:");
-  if (!name) name = name_in(event.track_key, "SASLUsername:");
-  if (!name && name_in(event.track_key, "SenderIP:")) name = key_text(event.track_key);
-  if (!name || name->starts_with('-') || !parse_whom(*name)) return {};
-  return "carbonio-limits block " + policyd::shell_word(*name);
+  if (name_of_counter(event.track_key).empty()) return {};
+  const std::string name = name_in_command(event);
+  return name.empty() ? name : "carbonio-limits block " + name;
 }
 
 // How the counter is cleared: of a limit only, since Accounting's counters are not ours to clear.
@@ -104,6 +101,18 @@ std::string incident_words(const Event& event, const AllLimits& all) {
       return event.module == "Core" ? "database trouble" : "trouble";
     case EventKind::recovered:
       return "the database trouble is over";
+    case EventKind::locked:
+      if (event.verdict.empty())
+        return done_words(event, "blocked " + key_text(event.track_key),
+                          key_text(event.track_key) + " was blocked");
+      return fmt::format("{} was stopped by itself ({}, {})", key_text(event.track_key),
+                         escaped(event.who), escaped(event.verdict));
+    case EventKind::released:
+      return done_words(event, "unblocked " + key_text(event.track_key),
+                        key_text(event.track_key) + " was unblocked");
+    case EventKind::suspect:
+      return fmt::format("{} stands out and was NOT stopped ({})", key_text(event.track_key),
+                         escaped(event.who));
     case EventKind::engine_lost:
       return "this host no longer shares its limits with the others";
     case EventKind::engine_back:
@@ -165,6 +174,12 @@ NoticeItem incident_item(const Event& event, const AllLimits& all, TimePoint now
   if (!event.detail.empty()) item.text += fmt::format(" ({})", escaped(event.detail));
   item.text += '.';
   if (event.kind == EventKind::rules) add_command(item, "shows them", "carbonio-limits list");
+  if (event.kind == EventKind::locked && !blocking_command(event).empty()) {
+    add_command(item, "ends that", "carbonio-limits unblock " + name_in_command(event));
+  }
+  if (event.kind == EventKind::suspect) {
+    add_command(item, "stops the sender", blocking_command(event));
+  }
   if (event.kind == EventKind::engine_lost) {
     add_command(item, "shows more", "carbonio-limits cluster status");
   }

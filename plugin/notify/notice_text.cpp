@@ -11,6 +11,7 @@
 #include "plugin/events/refusals.hpp"
 #include "plugin/notify/notice_mail.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/track_key.hpp"
 
 namespace limits {
 namespace {
@@ -43,6 +44,9 @@ std::string ascii_only(std::string_view text, std::size_t max) {
 
 std::string subject_of(const Notice& notice) {
   if (!notice.begun.empty()) return notice.begun.front();
+  for (const Event& event : notice.news.incidents.latest) {
+    if (event.kind == EventKind::locked) return key_text(event.track_key) + " stopped";
+  }
   const NoticeGroups& groups = notice.news.groups;
   const auto of = [](const NoticeGroup& group, const char* what) {
     const std::string name = group.top.empty() ? std::string{} : refused_who(group.top.front());
@@ -51,8 +55,9 @@ std::string subject_of(const Notice& notice) {
   };
   if (groups.refused.counters > 0) return of(groups.refused, "refused");
   if (!notice.news.incidents.latest.empty()) {
-    const bool rules = notice.news.incidents.latest.back().kind == EventKind::rules;
-    return rules ? "limits changed by hand" : "cluster";
+    const Event& last = notice.news.incidents.latest.back();
+    if (last.kind == EventKind::suspect) return key_text(last.track_key) + " stands out";
+    return last.kind == EventKind::rules ? "limits changed by hand" : "cluster";
   }
   if (groups.near.counters > 0) return of(groups.near, "near the limit");
   if (groups.watched.counters > 0) return of(groups.watched, "beyond a watched limit");

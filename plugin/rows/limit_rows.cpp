@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "plugin/limit/steps.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -79,7 +80,8 @@ DesiredRows desired_rows(const WantedLimit& wanted) {
                      verdict_text(wanted.verdict),
                      text,
                      wanted.name,
-                     wanted.enabled};
+                     wanted.enabled,
+                     wanted.then};
 }
 
 DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates) {
@@ -93,7 +95,7 @@ DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates) {
     return stored.rates.front().data;
   };
   return DesiredRows{std::move(rates), stored.track, stored.verdict, text,
-                     std::nullopt,     std::nullopt};
+                     std::nullopt,     std::nullopt, std::nullopt};
 }
 
 StoredLimit new_limit(const WantedLimit& wanted) {
@@ -107,7 +109,8 @@ StoredLimit new_limit(const WantedLimit& wanted) {
     out.members.push_back({0, member, true});
   }
   for (const Rate& rate : wanted.rates) {
-    out.rates.push_back({0, 0, rate, desired.text(rate), wanted.enabled, true});
+    out.rates.push_back(
+        {0, 0, rate, desired.text(rate), wanted.enabled, true, with_steps({}, wanted.then)});
   }
   return out;
 }
@@ -115,6 +118,7 @@ StoredLimit new_limit(const WantedLimit& wanted) {
 StoredLimit changed_limit(StoredLimit stored, const DesiredRows& desired) {
   const auto assigned = assign(desired.rates, stored);
   const auto verdict = policyd::parse_action(desired.verdict.value_or(""));
+  const std::string then = desired.then.value_or(stored.then());
   std::vector<StoredRate> rates;
   for (std::size_t i = 0; i < assigned.size(); ++i) {
     const Rate& rate = desired.rates[i];
@@ -126,6 +130,7 @@ StoredLimit changed_limit(StoredLimit stored, const DesiredRows& desired) {
       // The counters of a row are in its unit.
       if (assigned[i]->rate.unit == rate.unit) row.limit_id = assigned[i]->limit_id;
     }
+    row.comment = with_steps(assigned[i] == nullptr ? "" : assigned[i]->comment, then);
     // The spelling of what means the same is not changed, and so a default text of before.
     const bool both_default =
         assigned[i] != nullptr && stored.what.direction &&

@@ -19,6 +19,7 @@ struct DesiredRows {
   std::function<std::optional<std::string>(const Rate&)> text;
   std::optional<std::string> name;  // of the policy; none: unchanged
   std::optional<bool> enabled;      // none: unchanged
+  std::optional<std::string> then;  // steps after refusals; none: unchanged
 };
 
 DesiredRows desired_rows(const WantedLimit& wanted);

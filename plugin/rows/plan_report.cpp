@@ -35,6 +35,10 @@ std::vector<std::string> differences(const StoredLimit& before, const StoredLimi
     add("message ", fmt::format("\"{}\"", escaped(before.rates.front().data.value_or(""))),
         fmt::format("\"{}\"", escaped(after.rates.front().data.value_or(""))));
   }
+  const auto steps = [](const StoredLimit& limit) {
+    return limit.then().empty() ? "nothing" : escaped(limit.then());
+  };
+  add("then ", steps(before), steps(after));
   add("name ", escaped(before.policy_name), escaped(after.policy_name));
   if (before.exempt != after.exempt) add("except ", exempt_text(before), exempt_text(after));
   return out;

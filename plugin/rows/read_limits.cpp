@@ -77,6 +77,7 @@ std::optional<StoredRate> rate_of(const Statement& row) {
   rate.rate.amount = row.integer(10);
   rate.data = row.optional_text(5);
   rate.enabled = row.integer(6) == 0 && row.integer(11) == 0;
+  rate.comment = row.text(14);
   const bool sizes = equal_ignoring_case(row.text(9), "MessageCumulativeSize");
   rate.rate.unit = sizes ? Unit::kib : Unit::messages;
   if ((!sizes && !equal_ignoring_case(row.text(9), "MessageCount")) || rate.rate.amount <= 0 ||
@@ -131,8 +132,8 @@ Result<Read> read_rows(const Tables& tables, const MembersByPolicy& members) {
   };
   const auto done = tables.each(
       "SELECT q.PolicyID, q.ID, q.Track, q.Period, q.Verdict, q.Data, q.Disabled IS NOT 0, q.Name, "
-      "l.ID, l.Type, l.CounterLimit, l.Disabled IS NOT 0, p.Name, p.Disabled IS NOT 0 "
-      "FROM {p}quotas q JOIN {p}policies p ON p.ID = q.PolicyID "
+      "l.ID, l.Type, l.CounterLimit, l.Disabled IS NOT 0, p.Name, p.Disabled IS NOT 0, "
+      "q.Comment FROM {p}quotas q JOIN {p}policies p ON p.ID = q.PolicyID "
       "LEFT JOIN {p}quotas_limits l ON l.QuotasID = q.ID ORDER BY q.PolicyID, q.ID, l.ID",
       {}, take);
   if (!done) return tl::unexpected{done.error()};

@@ -118,6 +118,10 @@ void RowChanges::insert_quota(const StoredLimit& limit, StoredRate& rate, bool i
   add(into_newest_policy ? (quota.given ? kNewestWithId : kNewest)
                          : (quota.given ? kGivenWithId : kGiven),
       std::move(values), quota.id);
+  if (!rate.comment.empty()) {
+    add("UPDATE {p}quotas SET Comment = ? WHERE ID = (SELECT max(ID) FROM {p}quotas)",
+        {rate.comment});
+  }
   insert_limit_row(rate, true);
 }
 
@@ -178,6 +182,10 @@ void RowChanges::update_rate(const StoredLimit& before, const StoredLimit& now,
     add("UPDATE {p}quotas SET Period = ?, Verdict = ?, Data = ? WHERE ID = ?",
         {std::int64_t{rate.rate.period.count()}, text_value(now.verdict), text_value(rate.data),
          rate.quota_id});
+  }
+  if (first_of_quota && was.comment != rate.comment) {
+    add("UPDATE {p}quotas SET Comment = ? WHERE ID = ?",
+        {rate.comment.empty() ? Value{nullptr} : Value{rate.comment}, rate.quota_id});
   }
   if (was.enabled == rate.enabled) return;
   if (first_of_quota || rate.enabled) {

@@ -445,6 +445,18 @@ class Cron(host.HostTest):
         done = as_zextras("/bin/sh", "-c", what)
         return done.returncode, done.stdout
 
+    def test_steps_are_taken_each_minute_while_the_service_is_on(self):
+        self.assertEqual(self.line("answer --due")[0], "* * * * *")
+        mark = HOME / "data/cbpolicyd/answers"
+        self.addCleanup(lambda: mark.unlink(missing_ok=True))
+        as_zextras(LIMITS, "init", "--no-prov")
+        MARK.unlink(missing_ok=True)
+        self.assertEqual(self.run_line("answer --due"), (0, ""))
+        self.assertFalse(mark.exists())
+        MARK.touch()
+        self.assertEqual(self.run_line("answer --due"), (0, ""))
+        self.assertTrue(mark.exists())
+
     def test_notices_are_sent_each_minute_while_they_are_on(self):
         self.assertEqual(self.line("notify --due")[0], "* * * * *")
         state = HOME / "data/cbpolicyd/notify"

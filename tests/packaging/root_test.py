@@ -26,6 +26,8 @@ INSTALLED = {
     "/etc/cron.d/carbonio-limits": "root:root 644",
     "/usr/lib/tmpfiles.d/carbonio-limits.conf": "root:root 644",
     "/usr/lib/sysusers.d/carbonio-limits.conf": "root:root 644",
+    "/usr/lib/systemd/system/carbonio-limits-answer.service": "root:root 644",
+    "/usr/lib/systemd/system/carbonio-limits-answer.timer": "root:root 644",
     "/usr/lib/systemd/system/carbonio-limits-notify.service": "root:root 644",
     "/usr/lib/systemd/system/carbonio-limits-notify.timer": "root:root 644",
     "/usr/lib/systemd/system/carbonio-limits-sync.service": "root:root 644",
@@ -36,6 +38,8 @@ INSTALLED = {
     "/usr/lib/systemd/system/carbonio-mta.target.wants": "root:root 755",
     "/usr/lib/systemd/system/carbonio-mta.target.wants/carbonio-policyd.service":
         "root:root 777 ../carbonio-policyd.service",
+    "/usr/lib/systemd/system/timers.target.wants/carbonio-limits-answer.timer":
+        "root:root 777 ../carbonio-limits-answer.timer",
     "/usr/lib/systemd/system/timers.target.wants/carbonio-limits-notify.timer":
         "root:root 777 ../carbonio-limits-notify.timer",
     "/usr/lib/systemd/system/timers.target.wants/carbonio-limits-sync.timer":
@@ -234,6 +238,7 @@ class UnderSystemd(PackageTest):
         self.dpkg("-i", our_deb())
         for unit in (UNIT, "carbonio-limits-sync.service", "carbonio-limits-sync.timer",
                      "carbonio-limits-notify.service", "carbonio-limits-notify.timer",
+                     "carbonio-limits-answer.service", "carbonio-limits-answer.timer",
                      "carbonio-limits-web.service"):
             self.assertEqual(self.root.run("systemd-analyze", "verify", "--man=no", unit), "", unit)
         self.assertEqual(self.root.run("systemctl", "is-active", "carbonio-limits-sync.timer"),

@@ -43,9 +43,14 @@ class Texts(unittest.TestCase):
         forbidden = re.compile(r"(NoNewPrivileges|DynamicUser|LockPersonality|MemoryDenyWriteExecute|"
                                r"PrivateDevices|Protect(Clock|Hostname|Kernel\w+)|Restrict\w+|"
                                r"SystemCall\w+)=(?!no$)")
-        for line in lines(UNITS / "carbonio-limits-notify.service", "Service"):
-            self.assertIsNone(forbidden.match(line), line)
+        for name in ("notify", "answer"):
+            for line in lines(UNITS / f"carbonio-limits-{name}.service", "Service"):
+                self.assertIsNone(forbidden.match(line), line)
         self.assertIsNotNone(forbidden.match("PrivateDevices=yes"))
+
+    def test_sudo_keeps_its_capabilities_where_steps_are_taken(self):
+        for line in lines(UNITS / "carbonio-limits-answer.service", "Service"):
+            self.assertFalse(line.startswith(("CapabilityBoundingSet=", "User=root")), line)
 
     def test_without_notices_their_timer_does_not_run(self):
         for kind in ("timer", "service"):

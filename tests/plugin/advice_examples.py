@@ -344,6 +344,11 @@ EXAMPLES = {
                 "UPDATE policies SET Disabled = 1 WHERE Name = 'carbonio-limits block anna';\n",
                 ["policies 6: Disabled 1 -> 0"]),
     ],
+    "rules.steps_invalid": [
+        Example(with_limit() + "UPDATE quotas SET Comment = 'then=blok:1h; for Anna' WHERE ID = 3;\n",
+                ["quotas 3: Comment then=blok:1h; for Anna -> then=notify; for Anna"], [3],
+                also=("answers.stalled",)),
+    ],
     "rules.access_control": [
         Example(policy("any") + of_policy("access_control", Verdict="OK"),
                 ["access_control 1: Disabled 0 -> 1"]),

@@ -243,8 +243,8 @@ class Database(Host):
 
 
 class Notices(Host):
-    def make(self):
-        super().make()
+    def make(self, sql=LIMIT):
+        super().make(sql)
         self.state = self.daemon.folder / "data/cbpolicyd/notify"
         if os.geteuid() == 0:
             owner = self.daemon.database.stat()
@@ -276,6 +276,14 @@ class Notices(Host):
         self.switch_on()
         os.utime(self.state, (0, 0))
         self.try_out("notices.stalled", parts(r"carbonio-limits notify --due"))
+
+    def test_answers_stalled(self):
+        self.make(LIMIT + "UPDATE quotas SET Comment = 'then=notify' WHERE ID = "
+                          "(SELECT max(ID) FROM quotas);")
+        self.try_out("answers.stalled", parts(r"carbonio-limits answer --due"))
+        os.utime(self.daemon.folder / "data/cbpolicyd/answers", (0, 0))
+        self.assertIn("since ", self.found()["answers.stalled"][0]["what"])
+        self.try_out("answers.stalled", parts(r"carbonio-limits answer --due"))
 
     def test_notices_not_sent(self):
         self.make()

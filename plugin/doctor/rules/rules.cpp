@@ -76,6 +76,7 @@ RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, F
   check_clients(rows, findings);
   check_names(rows, findings);
   check_blocks(rows, findings);
+  check_steps(rows, findings);
   check_senders(rows, checked, findings);
   check_groups(rows, findings);
   return checked;

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Which steps (limit/steps.hpp) are due: read from limits_events and nothing else, so that no run
+// leaves anything to the next. Each step that is taken is an event itself, from which on refusals
+// are counted anew; so is a block or its end by a person, after which the first step comes again.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/events/event.hpp"
+#include "plugin/database/change_set.hpp"
+#include "plugin/limit/steps.hpp"
+#include "plugin/limit/target.hpp"
+#include "plugin/rows/read_limits.hpp"
+
+namespace limits {
+
+// How far back steps look: "twice in a day".
+inline constexpr std::chrono::hours kStepsWithin{24};
+// Refusals with a longer pause between them are two times.
+inline constexpr std::chrono::hours kPauseBetween{1};
+
+struct DueStep {
+  policyd::Event about;  // the counter, and the mail that was last refused: what is announced
+  Step step;
+  std::string by;      // "limit 3"
+  std::string reason;  // "refused 53 times in a row"
+};
+
+// The one after `taken` others; the last one is repeated.
+Step next_step(const std::vector<Step>& steps, std::size_t taken);
+
+// The name that a counter is of, as `block` takes it; empty for one that others share.
+std::string name_of_counter(std::string_view track_key);
+
+// What has been done already about a name, as events say; the newest are put first.
+class StepsTaken {
+ public:
+  // An event of the last day that is about steps; others are ignored.
+  void put(const policyd::Event& event);
+
+  // Until when everything is done with; nullopt: nothing was done in the last day.
+  [[nodiscard]] std::optional<policyd::TimePoint> done_until(std::string_view by,
+                                                             std::string_view track_key) const;
+  // How many steps were taken since a person has done something about it.
+  [[nodiscard]] std::size_t count(std::string_view by, std::string_view track_key) const;
+
+ private:
+  struct Taken {
+    std::size_t steps = 0;
+    policyd::TimePoint last{};
+  };
+  struct Touched {
+    bool by_person = false;
+    policyd::TimePoint last{};
+  };
+  std::map<std::string, Taken, std::less<>> taken_;    // by `by` and counter
+  std::map<std::string, Touched, std::less<>> names_;  // blocked or freed
+};
+
+// Of limits with --then: refused `after` times in a row, or twice in the last day; only for those
+// that were refused in the last hour. With how many steps were taken by themselves in it.
+struct DueSteps {
+  std::vector<DueStep> steps;
+  std::size_t stopped_lately = 0;  // accounts and clients
+  StepsTaken taken;
+};
+Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, std::uint64_t after,
+                                policyd::TimePoint now);
+
+// Whether who is outside could have the account stopped by forging its address.
+bool can_be_forged(const StoredLimit& limit);
+
+}  // namespace limits

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `doctor`: steps that were typed by hand and cannot be read, and whether something
+// takes those that are set. Nothing where there are none.
+#include "plugin/limit/steps.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <string>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/sqlite/sqlite.hpp"
+#include "hooks/service/service.hpp"
+#include "plugin/answers/answer_run.hpp"
+#include "plugin/doctor/checks.hpp"
+#include "plugin/doctor/problems.hpp"
+#include "plugin/usage/headlines.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::sql::Statement;
+
+Result<void> check_comments(const RuleRows& rows, Findings& findings) {
+  return rows.tables.each(
+      "SELECT ID, Comment FROM {p}quotas WHERE Comment LIKE 'then=%' ORDER BY ID", {},
+      [&](const Statement& row) {
+        const std::string comment{row.text(1)};
+        const auto steps = parse_steps(steps_in(comment));
+        if (steps) return;
+        findings.wrong(
+            problem::kStepsInvalid,
+            fmt::format("Comment of quota {} names steps that cannot be read: {}", row.integer(0),
+                        steps.error().message),
+            "no step is taken when it refuses someone for long",
+            rows.sql({fmt::format("UPDATE {} SET Comment = {} WHERE ID = {}", rows.table("quotas"),
+                                  sql_literal(with_steps(comment, "notify")), row.integer(0))}));
+      });
+}
+
+bool has_steps(const RuleRows& rows) {
+  return std::any_of(rows.all.limits.begin(), rows.all.limits.end(),
+                     [](const StoredLimit& limit) { return !limit.then().empty(); });
+}
+
+}  // namespace
+
+void check_steps(const RuleRows& rows, Findings& findings) {
+  if (!check_comments(rows, findings)) return;
+  if (!has_steps(rows)) return;
+  const auto last = last_answer_run(rows.question.zextras_home);
+  if (last && policyd::wall_clock() - *last <= kAnswersWithin) {
+    findings.well("answers.run", "the steps of limits are taken when they are due");
+    return;
+  }
+  const bool timer = !carbonio::systemctl_knowing(kAnswerTimer, rows.question.zextras_home).empty();
+  findings.wrong(
+      problem::kAnswersStalled,
+      last ? fmt::format("nothing has run 'carbonio-limits answer --due' since {}",
+                         local_time_text(*last))
+           : std::string{"nothing has run 'carbonio-limits answer --due'"},
+      "no step of a limit (--then) is taken, so no account is stopped by itself",
+      timer ? advice(fmt::format(
+                  "start the timer: systemctl start {}; if it is active, this shows why its "
+                  "service fails: systemctl status carbonio-limits-answer.service",
+                  kAnswerTimer))
+            : advice("have cron run this each minute: carbonio-limits answer --due"));
+}
+
+}  // namespace limits

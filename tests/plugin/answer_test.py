@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""`answer`: steps of limits (--then). A real daemon refuses mail, and events of other times are put
+in as rows; each step is taken once, is an event, a notice with the
+command that undoes it, and can be undone; a mistake does not stop a company."""
+
+import email
+import email.policy
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shlex
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
+
+import json_keys  # noqa: E402
+from daemon_case import DaemonTest, eventually, policy, quota  # noqa: E402
+
+HOUR, DAY = 3600, 86400
+BLOCKED = "REJECT Sending is blocked for this account; please contact your administrator"
+LOGIN = {"sasl_username": "alice@example.org"}
+
+
+class Case(DaemonTest):
+    settings = "[block]\nafter=3\n"
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.make_daemon(policy() + quota(10_000))
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(self.settings)
+        owner = self.daemon.database.stat()
+        os.chown(self.daemon.folder / "data/cbpolicyd", owner.st_uid, owner.st_gid)
+        self.daemon.sql("DELETE FROM policy_group_members WHERE Member = '@example.com';")
+
+    def say(self, *words, status=0):
+        done = self.daemon.command(*words, check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertEqual(json_keys.undocumented(words, done.stdout), set())
+        return done.stdout + done.stderr
+
+    def due(self):
+        return self.say("answer", "--due")
+
+    def limit_id(self):
+        """Of the limit with steps."""
+        [limit] = [each for each in json.loads(self.say("list", "--json"))["limits"] if each["then"]]
+        return limit["id"]
+
+    def refuse(self, times, **attributes):
+        for _ in range(times):
+            self.assertRegex(self.daemon.ask(**attributes), "^(DEFER|REJECT) ")
+
+    def wait_for_refusals(self, times):
+        self.assertTrue(eventually(lambda: self.daemon.query(
+            "SELECT coalesce(sum(Times), 0) FROM limits_events WHERE Kind = 'refused' AND Module = "
+            "'Quotas'") == [(times,)]))
+
+    def put_refusal(self, ago, times=1, key="SASLUsername:alice@example.org", row=None):
+        at = int((time.time() - ago) * 1000)
+        self.rows = getattr(self, "rows", 0) + 1  # those of a minute would be one
+        row = row or self.daemon.query("SELECT max(ID) FROM quotas_limits")[0][0]
+        self.daemon.sql(
+            "INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
+            f"LastSeen, Times) VALUES ({at // 60000 - self.rows}, 'refused', 'Quotas', {row}, '{key}', 'defer', "
+            f"{at}, {at}, {times});")
+
+    def blocked(self):
+        return {each["who"]: each for each in json.loads(self.say("blocked", "--json"))["blocked"]
+                if each["in_force"]}
+
+    def steps(self):
+        return self.daemon.query("SELECT Kind, Who, TrackKey, Verdict, Detail FROM limits_events "
+                                 "WHERE Verdict <> '' AND Kind IN ('locked', 'suspect') ORDER BY ID")
+
+
+class Limits(Case):
+    def limit(self, then="block:1h", *more):
+        self.say("send", "1/h", "--per", "account", "--anyone", "--then", then, *more)
+
+    def test_refused_so_many_times_in_a_row(self):
+        self.limit()
+        self.daemon.ask(**LOGIN)
+        self.refuse(2, **LOGIN)
+        self.wait_for_refusals(2)
+        self.assertEqual(self.due(), "")
+        self.refuse(1, **LOGIN)
+        self.wait_for_refusals(3)
+        self.assertIn("alice@example.org: block:1h, refused 3 times in a row",
+                      self.say("answer", "--dry-run"))
+        self.assertEqual(self.blocked(), {})
+        self.assertIn("alice@example.org: block:1h, refused 3 times in a row", self.due())
+        block = self.blocked()["alice@example.org"]
+        self.assertEqual((block["by"], block["until"] - block["since"]),
+                         (f"limit {self.limit_id()}", HOUR))
+        for attributes in (LOGIN, {"sender": "x@example.net", "sasl_username": "alice"}, {}):
+            self.assertEqual(self.daemon.ask(**attributes), BLOCKED)
+        self.assertEqual(self.daemon.ask(sasl_username="bob@example.org", sender="b@example.org"),
+                         "DUNNO")
+        self.assertEqual(self.due(), "")
+        self.assertEqual(self.steps(), [("locked", f"limit {self.limit_id()}",
+                                         "SASLUsername:alice@example.org", "block:1h",
+                                         "refused 3 times in a row")])
+        self.assertRegex(self.say("answer"), r"(?m)alice@example\.org +block:1h +limit")
+
+    def test_twice_in_a_day(self):
+        self.limit()
+        self.put_refusal(5 * HOUR)
+        self.assertEqual(self.due(), "")
+        self.put_refusal(60)
+        self.assertIn("refused for the second time in a day", self.due())
+        self.assertEqual(set(self.blocked()), {"alice@example.org"})
+
+    def test_what_is_over_or_of_another_limit_does_not_count(self):
+        self.limit()
+        self.put_refusal(2 * HOUR, 100)  # for two hours nothing
+        self.put_refusal(60, 100, key="SASLUsername:bob@example.org", row=1)
+        self.put_refusal(25 * HOUR, 100, key="SASLUsername:carl@example.org")
+        self.put_refusal(60, 1, key="SASLUsername:carl@example.org")
+        self.assertEqual(self.due(), "")
+
+    def test_steps_follow_one_another_and_the_last_is_repeated(self):
+        self.limit("notify,hold:1min,block:2h")
+        for number, verdict in enumerate(("notify", "hold:1min", "block:2h", "block:2h"), 1):
+            self.put_refusal(0, 3)
+            self.assertIn("refused 3 times in a row", self.due())
+            self.assertEqual(self.daemon.query(
+                "SELECT sum(Times) FROM limits_events WHERE Verdict <> '' AND Kind IN ('locked', "
+                "'suspect')"), [(number,)])
+            self.assertEqual(self.steps()[-1][3], verdict)
+            if verdict == "hold:1min":
+                self.assertTrue(self.blocked()["alice@example.org"]["holds"])
+                self.assertTrue(self.daemon.ask(**LOGIN).startswith("HOLD "))
+                self.assertIn("holds mail", self.say("blocked"))
+            # As if it had ended by itself.
+            self.daemon.sql("DELETE FROM policy_members WHERE PolicyID IN (SELECT ID FROM policies "
+                            "WHERE Name LIKE 'carbonio-limits block %');")
+            time.sleep(0.01)
+
+    def test_who_was_unblocked_begins_with_the_first_step(self):
+        self.limit("notify,block:1h")
+        for verdict in ("notify", "block:1h"):
+            self.put_refusal(0, 3)
+            self.due()
+            self.assertEqual(self.steps()[-1][3], verdict)
+        self.say("unblock", "alice@example.org")
+        self.assertEqual(self.due(), "")
+        self.assertEqual(self.blocked(), {})
+        time.sleep(0.01)
+        self.put_refusal(0, 3)
+        said = self.due()
+        self.assertIn("refused 3 times in a row", said)
+        self.assertNotIn("block:1h", said)
+        self.assertEqual(self.blocked(), {})
+
+    def test_a_person_has_blocked_them_already(self):
+        self.limit()
+        self.put_refusal(30, 3)
+        self.say("block", "alice@example.org")
+        self.assertEqual(self.due(), "")
+        self.assertIsNone(self.blocked()["alice@example.org"]["until"])
+
+    def test_no_more_than_five_an_hour(self):
+        self.limit()
+        for number in range(8):
+            self.put_refusal(30, 3, key=f"SASLUsername:user{number}@example.org")
+        said = self.due()
+        self.assertEqual(len(self.blocked()), 5)
+        self.assertEqual(said.count("not stopped: 5 stopped by themselves in the last hour, and "
+                                    "[block] per_hour allows 5"), 3)
+        self.assertEqual([each[0] for each in self.steps()].count("suspect"), 3)
+        self.put_refusal(0, 3, key="SASLUsername:nine@example.org")
+        self.assertIn("not stopped", self.due())
+        self.assertEqual(len(self.blocked()), 5)
+        self.daemon.sql(f"UPDATE limits_events SET FirstSeen = FirstSeen - {HOUR * 1000}, LastSeen = "
+                        f"LastSeen - {HOUR * 1000} WHERE Kind = 'locked';")
+        self.put_refusal(0, 3, key="SASLUsername:ten@example.org")
+        self.due()
+        self.assertEqual(len(self.blocked()), 6)
+
+    def test_who_is_never_blocked_is_only_told(self):
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            self.settings + "never=alice@example.org\n")
+        self.limit()
+        self.put_refusal(30, 3)
+        self.assertIn("not stopped: alice@example.org cannot be blocked: ", self.due())
+        self.assertEqual((self.blocked(), [each[0] for each in self.steps()]), ({}, ["suspect"]))
+        self.assertEqual(self.due(), "")
+
+    def test_clients_of_own_networks_and_forged_senders_are_only_told(self):
+        self.say("send", "1/h", "--client", "10.0.0.0/8", "--per", "client", "--then", "block:1h")
+        self.put_refusal(30, 3, key="SenderIP:10.1.2.3/32")
+        self.assertIn("clients of own networks are never stopped by themselves", self.due())
+        self.say("send", "1/h", "--client", "198.51.100.0/24", "--per", "client", "--then",
+                 "block:1h")
+        self.put_refusal(30, 3, key="SenderIP:198.51.100.7/32")
+        self.due()
+        self.assertEqual(set(self.blocked()), {"198.51.100.7"})
+        self.say("send", "2/h", "--anyone", "--per", "user", "--then", "block:1h")
+        [[row]] = self.daemon.query("SELECT l.ID FROM quotas_limits l JOIN quotas q ON q.ID = "
+                                    "l.QuotasID WHERE Track = 'Sender:user@domain' AND q.Comment = "
+                                    "'then=block:1h'")
+        self.put_refusal(30, 3, key="Sender:boss@example.org", row=row)
+        self.due()
+        self.assertEqual(set(self.blocked()), {"198.51.100.7"})
+        self.assertEqual(self.steps()[-1][2:4], ("Sender:boss@example.org", "notify"))
+
+    def test_a_step_reads_back_and_goes_with_the_limit(self):
+        self.limit("notify,block:90min")
+        shown = self.say("show", str(self.limit_id()))
+        self.assertIn("--then notify,block:90min", shown)
+        exported = self.daemon.folder / "exported"
+        exported.write_text(self.say("export"))
+        self.assertIn("--then notify,block:90min", exported.read_text())
+        other = self.make_daemon()
+        other.command("import", str(exported))
+        self.assertIn("--then notify,block:90min", other.command("export").stdout)
+        self.say("set", str(self.limit_id()), "5/h,9/day")
+        self.assertIn("--then notify,block:90min", self.say("export"))
+        self.assertIn("then notify,block:90min → nothing",
+                      self.say("send", "5/h,9/day", "--per", "account", "--anyone"))
+        self.assertNotIn("--then", self.say("export"))
+        self.assertEqual(self.daemon.query("SELECT count(*) FROM quotas WHERE Comment IS NOT NULL"),
+                         [(0,)])
+
+    def test_explain_and_doctor_know_them(self):
+        self.limit()
+        said = self.say("explain", "--from", "alice@example.org", "--to", "b@example.com", "--sasl",
+                        "alice@example.org")
+        self.assertIn("for long: block:1h", " ".join(said.split()))
+        doctor = self.daemon.command("doctor", "--json", check=False).stdout
+        self.assertIn("answers.stalled", doctor)
+        self.due()
+        doctor = self.daemon.command("doctor", "--json", check=False).stdout
+        self.assertNotIn("answers.stalled", doctor)
+        self.assertIn("answers.run", doctor)
+
+    def test_wrong_steps(self):
+        for steps, words in (("blok", "not a valid step: 'blok'"), ("block,", "not a valid step: ''"),
+                             ("block:0s", "not a valid duration"), ("block:31day", "duration"),
+                             ("lock:1h", "lock has no duration"),
+                             (",".join(["notify"] * 9), "at most 8 steps")):
+            self.assertIn(words, self.say("send", "1/h", f"--then={steps}", status=1))
+        self.assertIn("would stop all", self.say("send", "1/h", "--per", "domain", "--then", "block:1h",
+                                                 status=1))
+        self.assertIn("needs a verdict", self.say("send", "1/h", "--verdict", "none", "--then",
+                                                  "notify", status=1))
+        self.assertIn("cannot be combined", self.say("answer", "--due", "--dry-run", status=1))
+
+    def test_only_one_run_at_a_time(self):
+        self.limit()
+        self.due()
+        mark = self.daemon.folder / "data/cbpolicyd/answers"
+        self.put_refusal(30, 3)
+        with mark.open() as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            self.assertEqual(self.due(), "")
+            self.assertEqual(self.blocked(), {})
+        self.assertIn("block:1h", self.due())
+
+
+class Notices(Case):
+    def test_tell_each_step_with_the_command_that_undoes_it(self):
+        home = self.daemon.folder
+        sendmail = home / "common/sbin/sendmail"
+        sendmail.parent.mkdir(parents=True)
+        mails = home / "mails"
+        mails.mkdir(mode=0o777)
+        mails.chmod(0o777)
+        sendmail.write_text(f"#!/bin/sh\ncat >{mails}/$(ls {mails} | wc -l)\n")
+        sendmail.chmod(0o755)
+        self.say("notify", "--to", "admin@example.org")
+        self.say("send", "1/h", "--per", "account", "--anyone", "--then", "notify,block:1h")
+        self.put_refusal(30, 3)
+        self.due()
+        self.put_refusal(0, 3)
+        self.due()
+        self.daemon.sql("UPDATE limits_events SET Minute = Minute - 2, FirstSeen = FirstSeen - "
+                        "120000, LastSeen = LastSeen - 120000;")
+        self.say("notify", "--due")
+        mail = email.message_from_string((mails / "1").read_text(), policy=email.policy.default)
+        self.assertIn("alice@example.org stopped", mail["Subject"])
+        text = " ".join(mail.get_body(("plain",)).get_content().replace("\\\n", " ").split())
+        self.assertIn("stands out and was NOT stopped", text)
+        self.assertIn("was stopped by itself", text)
+        [undo] = set(re.findall(r"carbonio-limits unblock \S+@example\.org", text))
+        self.say(*shlex.split(undo)[1:])
+        self.assertEqual(self.blocked(), {})
+
+
+if __name__ == "__main__":
+    unittest.main()
