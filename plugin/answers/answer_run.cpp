@@ -16,6 +16,8 @@ namespace {
 
 using policyd::TimePoint;
 
+constexpr std::chrono::minutes kRatesEvery{10};
+
 TimePoint time_of(const struct stat& status) {
   return TimePoint{std::chrono::seconds{status.st_mtim.tv_sec}};
 }
@@ -34,6 +36,8 @@ std::optional<TimePoint> last_answer_run(const std::filesystem::path& zextras_ho
 
 policyd::Result<AnswerRun> AnswerRun::begin(const std::filesystem::path& file, TimePoint now) {
   AnswerRun out;
+  struct stat status {};
+  const bool known = ::stat(file.c_str(), &status) == 0;
   out.fd_.reset(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
   if (!out.fd_) {
     return policyd::failure(
@@ -41,6 +45,8 @@ policyd::Result<AnswerRun> AnswerRun::begin(const std::filesystem::path& file, T
   }
   out.locked_ = ::flock(out.fd_.get(), LOCK_EX | LOCK_NB) == 0;
   if (!out.locked_) return out;
+  const auto period = [](TimePoint time) { return time.time_since_epoch() / kRatesEvery; };
+  out.rates_are_due_ = !known || period(time_of(status)) != period(now);
   const std::timespec at{
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count(), 0};
   const std::array<std::timespec, 2> times = {at, at};

@@ -26,10 +26,13 @@ class AnswerRun {
                                           policyd::TimePoint now);
 
   [[nodiscard]] bool other_runs() const { return !locked_; }
+  // Every ten minutes: what an account has sent in a month is read only then.
+  [[nodiscard]] bool rates_are_due() const { return rates_are_due_; }
 
  private:
   policyd::UniqueFd fd_;
   bool locked_ = false;
+  bool rates_are_due_ = false;
 };
 
 }  // namespace limits

@@ -28,7 +28,7 @@ inline constexpr std::chrono::hours kPauseBetween{1};
 struct DueStep {
   policyd::Event about;  // the counter, and the mail that was last refused: what is announced
   Step step;
-  std::string by;      // "limit 3"
+  std::string by;      // "limit 3", "signal networks"
   std::string reason;  // "refused 53 times in a row"
 };
 

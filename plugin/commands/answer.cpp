@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `answer`: takes the steps that limits name (--then), once they are due. A process of
+// `answer`: takes the steps that limits (--then) and signals name, once they are due. A process of
 // its own, each minute: no mail waits for it.
 #include <fmt/core.h>
 
@@ -15,6 +15,8 @@
 #include "hooks/service/service.hpp"
 #include "plugin/answers/answer_run.hpp"
 #include "plugin/answers/due_steps.hpp"
+#include "plugin/answers/signal_levels.hpp"
+#include "plugin/answers/signals.hpp"
 #include "plugin/block/block_settings.hpp"
 #include "plugin/block/whom.hpp"
 #include "plugin/commands/carry_out_block.hpp"
@@ -50,7 +52,8 @@ struct Found {
 // Nothing of it is shared with other hosts of a cluster.
 constexpr bool kOnThisHost = true;
 
-tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Context& context) {
+tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Context& context,
+                                            bool rates) {
   Found out;
   std::vector<std::string> notes;
   auto done = change_rules_for_now(
@@ -67,6 +70,11 @@ tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Co
         auto due = read_due_steps(tables, *all, out.settings.after, context.now);
         if (!due) return tl::unexpected{due.error()};
         out.due = std::move(*due);
+        const auto signals = read_signals(tables);
+        if (!signals) return tl::unexpected{signals.error()};
+        auto more = read_due_signals(tables, *signals, out.own, out.due.taken, context.now, rates);
+        if (!more) return tl::unexpected{more.error()};
+        for (DueStep& each : *more) out.due.steps.push_back(std::move(each));
         return {};
       },
       notes);
@@ -191,7 +199,7 @@ Outcome take_due_steps(const Arguments& arguments, const Context& context) {
   }();
   if (!run) return failed(run.error());
   if (run->other_runs()) return {};
-  const auto found = find_due_steps(arguments, context);
+  const auto found = find_due_steps(arguments, context, run->rates_are_due());
   if (!found) return tl::unexpected{found.error()};
   std::size_t stopped = found->due.stopped_lately;
   for (const DueStep& due : found->due.steps) {
@@ -233,6 +241,13 @@ Result<void> show_steps(const Tables& tables, const DaemonConfig& daemon, Contex
                     "day.",
                     limit.id, escaped(limit.then()), settings->after));
   }
+  const auto signals = read_signals(tables);
+  if (!signals) return tl::unexpected{signals.error()};
+  for (const StoredSignal& each : *signals) {
+    any = true;
+    output.line(fmt::format("signal {}: {}, {}.", signal_text(each.signal),
+                            steps_text(each.signal.steps), meaning_of(each.signal)));
+  }
   if (!any) {
     output.line(context.advice.complete(
         "No steps are set. Of a limit --then sets them, such as: carbonio-limits send 100/h --then "
@@ -265,7 +280,8 @@ Outcome run_answer(const Arguments& arguments, Context& context) {
   const bool dry = arguments.has("dry-run");
   if (dry && arguments.has("due")) return wrong_use("--due and --dry-run cannot be combined");
   if (dry) {
-    const auto found = find_due_steps(arguments, context);
+    constexpr bool kAlsoRates = true;
+    const auto found = find_due_steps(arguments, context, kAlsoRates);
     if (!found) return tl::unexpected{found.error()};
     print_due_steps(*found, context.output);
     return {};
@@ -285,10 +301,10 @@ Outcome run_answer(const Arguments& arguments, Context& context) {
 const Command kAnswer = {
     "answer",
     "[--due | --dry-run]",
-    "Take the steps that limits name, and show them",
-    "A limit with --then names steps: notify, hold, block, lock. 'answer --due' takes "
+    "Take the steps that limits and signals name, and show them",
+    "A limit with --then and a signal name steps: notify, hold, block, lock. 'answer --due' takes "
     "the next one once someone was refused by the limit 50 times in a row ([block] after) or twice "
-    "in a day, with a pause of an hour between. It reads what the "
+    "in a day, with a pause of an hour between, or stands out by the signal. It reads what the "
     "daemon has remembered, so no mail waits for it. Each step is an event, shown here and told by "
     "'notify' with the command that ends it; after a day, or once a person has blocked or "
     "unblocked them, the first step comes again.\n"

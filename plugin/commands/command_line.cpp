@@ -132,12 +132,12 @@ std::string did_you_mean(std::string_view name) {
 }  // namespace
 
 std::vector<const Command*> all_commands() {
-  return {&kEnable,  &kDisable, &kInit,       &kSync,    &kHook,      &kSend,    &kReceive,
-          &kList,    &kShow,    &kSet,        &kOn,      &kOff,       &kRemove,  &kExport,
-          &kImport,  &kUsage,   &kSimulate,   &kSuggest, &kRefused,   &kHistory, &kBlock,
-          &kUnblock, &kBlocked, &kAnswer,     &kChanges, &kNotify,    &kReset,   &kBackup,
-          &kRestore, &kRelease, &kExplain,    &kDoctor,  &kService,   &kMetrics, &kCluster,
-          &kPause,   &kResume,  &kPostscreen, &kWeb,     &kCompletion};
+  return {&kEnable,  &kDisable, &kInit,     &kSync,       &kHook,    &kSend,      &kReceive,
+          &kList,    &kShow,    &kSet,      &kOn,         &kOff,     &kRemove,    &kExport,
+          &kImport,  &kUsage,   &kSimulate, &kSuggest,    &kRefused, &kHistory,   &kBlock,
+          &kUnblock, &kBlocked, &kChanges,  &kSignal,     &kAnswer,  &kNotify,    &kReset,
+          &kBackup,  &kRestore, &kRelease,  &kExplain,    &kDoctor,  &kService,   &kMetrics,
+          &kCluster, &kPause,   &kResume,   &kPostscreen, &kWeb,     &kCompletion};
 }
 
 std::vector<std::string_view> command_names() {

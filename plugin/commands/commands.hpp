@@ -33,6 +33,7 @@ extern const Command kChanges;
 extern const Command kBlock;
 extern const Command kUnblock;
 extern const Command kBlocked;
+extern const Command kSignal;
 extern const Command kAnswer;
 extern const Command kNotify;
 extern const Command kReset;

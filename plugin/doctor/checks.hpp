@@ -126,7 +126,7 @@ void check_clients(const RuleRows& rows, Findings& findings);
 void check_names(const RuleRows& rows, Findings& findings);
 // Who is blocked, and blocks without effect.
 void check_blocks(const RuleRows& rows, Findings& findings);
-// Steps of limits.
+// Steps and signals.
 void check_steps(const RuleRows& rows, Findings& findings);
 
 // Configuration, process, answer, the rules in force, log and pid file.

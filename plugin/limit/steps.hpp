@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What is done, beside refusing the mail, when an account is over a limit for long: steps, one after
-// the other, as people type them after --then: "notify,block:1h,lock".
+// What is done, beside refusing the mail, when an account is over a limit for long or stands out by
+// a signal: steps, one after the other, as people type them after --then: "notify,block:1h,lock".
 // In the database they are in Comment of the limit's quotas ("then=notify,block:1h"), which the
 // Perl daemon ignores; the words are stored, so they stay. Pure.
 #pragma once

@@ -349,6 +349,12 @@ EXAMPLES = {
                 ["quotas 3: Comment then=blok:1h; for Anna -> then=notify; for Anna"], [3],
                 also=("answers.stalled",)),
     ],
+    "rules.signal_invalid": [
+        Example(insert("policies", Name="carbonio-limits signal networks many then notify",
+                       Priority=0, Disabled=1) +
+                of_policy("access_control", Verdict="REJECT", Disabled=1),
+                ["access_control 1 is gone", "policies 6 is gone"]),
+    ],
     "rules.access_control": [
         Example(policy("any") + of_policy("access_control", Verdict="OK"),
                 ["access_control 1: Disabled 0 -> 1"]),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""`answer`: steps of limits (--then). A real daemon refuses mail, and events of other times are put
-in as rows; each step is taken once, is an event, a notice with the
+"""`answer`: steps of limits (--then) and of signals. A real daemon refuses mail, and events and
+messages of other times are put in as rows; each step is taken once, is an event, a notice with the
 command that undoes it, and can be undone; a mistake does not stop a company."""
 
 import email
@@ -68,6 +68,20 @@ class Case(DaemonTest):
             "INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
             f"LastSeen, Times) VALUES ({at // 60000 - self.rows}, 'refused', 'Quotas', {row}, '{key}', 'defer', "
             f"{at}, {at}, {times});")
+
+    def put_messages(self, number, ago=60, spread=1, **columns):
+        values = {"ClientAddress": "198.51.100.7", "SASLUsername": "", "Sender": "x@example.org",
+                  **columns}
+        self.messages = getattr(self, "messages", 0)
+        rows = []
+        for _ in range(number):
+            self.messages += 1
+            words = {name: value.format(self.messages) for name, value in values.items()}
+            at = int(time.time() - ago - (self.messages % spread))
+            rows.append(f"('m.{self.messages}', 'Q{self.messages}', {at}, '{words['ClientAddress']}', "
+                        f"'{words['SASLUsername']}', '{words['Sender']}')")
+        self.daemon.sql("INSERT INTO session_tracking (Instance, QueueID, UnixTimestamp, "
+                        f"ClientAddress, SASLUsername, Sender) VALUES {', '.join(rows)};")
 
     def blocked(self):
         return {each["who"]: each for each in json.loads(self.say("blocked", "--json"))["blocked"]
@@ -261,6 +275,120 @@ class Limits(Case):
             self.assertEqual(self.due(), "")
             self.assertEqual(self.blocked(), {})
         self.assertIn("block:1h", self.due())
+
+
+class Signals(Case):
+    def test_networks_of_a_login(self):
+        self.say("signal", "networks", "3", "--then", "notify,block:1h")
+        for net in (1, 2):
+            self.put_messages(2, SASLUsername="Alice@example.org", ClientAddress=f"203.0.{net}.7")
+        self.put_messages(5, SASLUsername="bob", ClientAddress="203.0.9.{}")  # one network
+        self.put_messages(5, ClientAddress="203.1.{}.1")                      # no login
+        self.assertEqual(self.due(), "")
+        self.put_messages(1, ago=30, SASLUsername="alice@example.org", ClientAddress="2001:db8::1")
+        self.assertIn("alice@example.org: from 3 client networks in a day (signal networks).",
+                      self.due())
+        self.assertEqual(self.due(), "")
+        for net in range(3):  # since then
+            self.put_messages(1, ago=-2, SASLUsername="alice@example.org",
+                              ClientAddress=f"192.0.{net}.7")
+        time.sleep(3)
+        self.assertIn("block:1h, from 3 client networks", self.due())
+        self.assertEqual(set(self.blocked()), {"alice@example.org"})
+        self.assertEqual([each[3] for each in self.steps()], ["notify", "block:1h"])
+
+    def test_senders_of_a_login(self):
+        self.say("signal", "senders", "4", "--then", "block:1h")
+        self.put_messages(3, SASLUsername="alice", Sender="s{}@example.net")
+        self.put_messages(9, SASLUsername="bob", Sender="bob@example.org")
+        self.put_messages(9, Sender="w{}@example.org", ClientAddress="10.0.0.5")
+        self.assertEqual(self.due(), "")
+        self.put_messages(1, SASLUsername="alice", Sender="s{}@example.net")
+        self.assertIn("alice: block:1h, 4 sender addresses in a day (signal senders).", self.due())
+        self.assertEqual(set(self.blocked()), {"alice"})
+
+    def test_far_more_than_ever_before(self):
+        self.say("signal", "rate", "20", "--factor", "3", "--then", "block:1h")
+        for hour in range(2, 30):
+            self.put_messages(10, ago=hour * HOUR, SASLUsername="news@example.org")
+        self.put_messages(29, ago=60, SASLUsername="news@example.org")  # up to 3 times 10
+        self.put_messages(19, ago=60, SASLUsername="new@example.org")
+        web = {"Sender": "web@example.org", "ClientAddress": "10.0.0.5"}
+        self.put_messages(20, ago=60, **web)
+        self.put_messages(50, ago=60, Sender="out@example.org")  # from outside, without a login
+        self.assertIn("web@example.org: block:1h, 20 messages in an hour, usually up to 0",
+                      self.due())
+        self.assertEqual(set(self.blocked()), {"web@example.org"})
+        self.put_messages(1, ago=60, SASLUsername="news@example.org")
+        self.assertIn("news@example.org: block:1h, 30 messages in an hour, usually up to 10",
+                      self.say("answer", "--dry-run"))
+
+    def test_at_night(self):
+        def clock(minutes):
+            return time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes))
+        self.say("signal", "night", "5", "--hours", f"{clock(-30)}-{clock(30)}")
+        self.put_messages(5, ago=2 * HOUR, SASLUsername="day@example.org")
+        self.put_messages(5, ago=600, SASLUsername="alice@example.org")
+        self.assertIn("alice@example.org: 5 messages at night", self.due())
+        self.say("signal", "night", "5", "--hours", f"{clock(30)}-{clock(60)}")
+        self.put_messages(5, ago=600, SASLUsername="bob@example.org")
+        self.assertEqual(self.due(), "")
+
+    def test_shown_set_and_switched_off(self):
+        self.put_messages(3, SASLUsername="alice", Sender="s{}@example.net")
+        said = self.say("signal")
+        self.assertRegex(said, r"(?m)^senders +off +login alice 3$")
+        self.assertIn("do not see web mail", said)
+        self.assertIn("Set signal senders 4: notify; ", self.say("signal", "senders", "4"))
+        self.assertIn("Nothing to change", self.say("signal", "senders", "4"))
+        self.say("signal", "senders", "5", "--then", "lock")
+        self.say("signal", "night", "9")
+        self.say("signal", "rate", "9")
+        names = [row[0] for row in self.daemon.query(
+            "SELECT Name FROM policies WHERE Name LIKE 'carbonio-limits signal %' AND Disabled = 1 "
+            "ORDER BY ID")]
+        self.assertEqual(names, ["carbonio-limits signal senders 5 then lock",
+                                 "carbonio-limits signal night 9 22:00-06:00 then notify",
+                                 "carbonio-limits signal rate 9 x5 then notify"])
+        shown = json.loads(self.say("signal", "--json"))["signals"]
+        self.assertEqual([(each["name"], each["amount"], each["then"]) for each in shown],
+                         [("networks", None, ""), ("senders", 5, "lock"), ("rate", 9, "notify"),
+                          ("night", 9, "notify")])
+        self.assertEqual(self.daemon.ask(), "DUNNO")
+        exported = self.daemon.folder / "exported"
+        exported.write_text(self.say("export"))
+        other = self.make_daemon()
+        other.command("import", str(exported))
+        self.assertEqual(json.loads(other.command("signal", "--json").stdout)["signals"][1]["then"],
+                         "lock")
+        for name in ("senders", "night", "rate"):
+            self.assertIn(f"Signal {name} is off", self.say("signal", name, "off"))
+        self.assertEqual(self.daemon.query("SELECT count(*) FROM access_control"), [(0,)])
+        done = self.daemon.command("doctor", "--json", check=False)
+        self.assertNotIn("signal", done.stdout)
+
+    def test_a_dry_run_prints_statements_that_do_the_same(self):
+        said = self.say("signal", "networks", "5", "--dry-run")
+        self.assertIn("Nothing was changed (--dry-run).", said)
+        self.daemon.sql("\n".join(line for line in said.splitlines()
+                                  if line.startswith(("INSERT", "DELETE"))))
+        self.assertIn("Nothing to change", self.say("signal", "networks", "5"))
+
+    def test_wrong_signals(self):
+        for words, message in ((("network", "5"), "not a signal: 'network'"),
+                               (("networks",), "from how many on?"),
+                               (("networks", "0"), "not a valid number"),
+                               (("networks", "1000001"), "not a valid number"),
+                               (("networks", "5x"), "not a valid number"),
+                               (("networks", "5", "--factor", "2"), "of signal rate only"),
+                               (("rate", "5", "--factor", "0"), "not a valid --factor"),
+                               (("rate", "5", "--hours", "1-2"), "of signal night only"),
+                               (("night", "5", "--hours", "22:00"), "not a valid --hours"),
+                               (("night", "5", "--hours", "24:00-06:00"), "not a valid --hours"),
+                               (("networks", "5", "--then", "x"), "not a valid step"),
+                               (("--then", "notify"), "needs the NAME")):
+            with self.subTest(words):
+                self.assertIn(message, self.say("signal", *words, status=1))
 
 
 class Notices(Case):

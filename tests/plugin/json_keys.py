@@ -8,7 +8,7 @@ import re
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "packaging/man/carbonio-limits.8"
 COMMANDS = ("list", "show", "usage", "simulate", "suggest", "refused", "history", "block", "unblock",
-            "blocked", "changes", "explain", "doctor", "service status", "cluster status")
+            "blocked", "changes", "signal", "explain", "doctor", "service status", "cluster status")
 INSIDE = {"list": ["show"], "block": ["blocked"], "unblock": ["blocked"],
           "service status": ["cluster status"]}  # have the fields of these, too
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `doctor`: steps that were typed by hand and cannot be read, and whether something
+// `doctor`: steps and signals that were typed by hand and cannot be read, and whether something
 // takes those that are set. Nothing where there are none.
 #include "plugin/limit/steps.hpp"
 
@@ -12,8 +12,10 @@
 #include "daemon/sqlite/sqlite.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/answers/answer_run.hpp"
+#include "plugin/answers/signals.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/doctor/problems.hpp"
+#include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
 
 namespace limits {
@@ -38,19 +40,37 @@ Result<void> check_comments(const RuleRows& rows, Findings& findings) {
       });
 }
 
+Result<void> check_signals(const RuleRows& rows, Findings& findings) {
+  return rows.tables.each(
+      "SELECT ID, Name FROM {p}policies WHERE Name LIKE 'carbonio-limits signal %' ORDER BY ID", {},
+      [&](const Statement& row) {
+        if (parse_signal(row.text(1))) return;
+        findings.wrong(problem::kSignalInvalid,
+                       fmt::format("policy {} is named like a signal but cannot be read: {}",
+                                   row.integer(0), escaped(row.text(1))),
+                       "no one stands out by it; 'carbonio-limits signal' sets signals",
+                       rows.sql({fmt::format("DELETE FROM {} WHERE PolicyID = {}",
+                                             rows.table("access_control"), row.integer(0)),
+                                 fmt::format("DELETE FROM {} WHERE ID = {}", rows.table("policies"),
+                                             row.integer(0))}));
+      });
+}
+
 bool has_steps(const RuleRows& rows) {
-  return std::any_of(rows.all.limits.begin(), rows.all.limits.end(),
+  const auto signals = read_signals(rows.tables);
+  return (signals && !signals->empty()) ||
+         std::any_of(rows.all.limits.begin(), rows.all.limits.end(),
                      [](const StoredLimit& limit) { return !limit.then().empty(); });
 }
 
 }  // namespace
 
 void check_steps(const RuleRows& rows, Findings& findings) {
-  if (!check_comments(rows, findings)) return;
+  if (!check_comments(rows, findings) || !check_signals(rows, findings)) return;
   if (!has_steps(rows)) return;
   const auto last = last_answer_run(rows.question.zextras_home);
   if (last && policyd::wall_clock() - *last <= kAnswersWithin) {
-    findings.well("answers.run", "the steps of limits are taken when they are due");
+    findings.well("answers.run", "the steps of limits and signals are taken when they are due");
     return;
   }
   const bool timer = !carbonio::systemctl_knowing(kAnswerTimer, rows.question.zextras_home).empty();
@@ -59,7 +79,7 @@ void check_steps(const RuleRows& rows, Findings& findings) {
       last ? fmt::format("nothing has run 'carbonio-limits answer --due' since {}",
                          local_time_text(*last))
            : std::string{"nothing has run 'carbonio-limits answer --due'"},
-      "no step of a limit (--then) is taken, so no account is stopped by itself",
+      "no step of a limit (--then) or signal is taken, so no account is stopped by itself",
       timer ? advice(fmt::format(
                   "start the timer: systemctl start {}; if it is active, this shows why its "
                   "service fails: systemctl status carbonio-limits-answer.service",

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/answers/signal_levels.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <ctime>
+#include <functional>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "daemon/base/ip_address.hpp"
+#include "daemon/base/mail_address.hpp"
+#include "daemon/names/name_form.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+using policyd::Event;
+using policyd::TimePoint;
+
+constexpr std::int64_t kMaxMessages = 1'000'000;
+constexpr std::size_t kMaxAccounts = 100'000;
+constexpr std::size_t kMaxNames = 1'000;
+constexpr std::chrono::hours kDay{24};
+constexpr std::chrono::hours kMonth{24 * 30};
+
+std::int64_t seconds_of(TimePoint time) {
+  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+struct Message {
+  TimePoint at{};
+  std::string client, login, sender;
+};
+
+// Calls `take` for each message since then, the newest first.
+Result<void> each_message(const Tables& tables, TimePoint since, TimePoint now,
+                          const std::function<void(Message&&)>& take) {
+  if (!tables.has_table("session_tracking")) return {};
+  return tables.each(
+      "SELECT UnixTimestamp, ClientAddress, SASLUsername, Sender FROM {p}session_tracking WHERE "
+      "UnixTimestamp > ? AND UnixTimestamp <= ? AND QueueID IS NOT NULL ORDER BY UnixTimestamp "
+      "DESC "
+      "LIMIT ?",
+      {seconds_of(since), seconds_of(now), std::int64_t{kMaxMessages}},
+      [&](const policyd::sql::Statement& row) {
+        take({TimePoint{std::chrono::seconds{row.integer(0)}}, std::string{row.text(1)},
+              policyd::login_form(row.text(2)), policyd::address_form(row.text(3))});
+      });
+}
+
+bool is_web_mail(const Message& message, const OwnNames& own) {
+  if (!message.login.empty()) return false;
+  const std::string_view domain = policyd::domain_of(message.sender);
+  const auto client = policyd::IpAddress::parse(message.client);
+  return client && std::find(own.domains.begin(), own.domains.end(), domain) != own.domains.end() &&
+         std::any_of(own.networks.begin(), own.networks.end(), [&](const std::string& text) {
+           const auto network = policyd::IpNetwork::parse(text);
+           return network && network->contains(*client);
+         });
+}
+
+// The counter of the account that sent it; empty: none that is known.
+std::string key_of_account(const Message& message, const OwnNames& own) {
+  if (!message.login.empty()) return "SASLUsername:" + message.login;
+  return is_web_mail(message, own) ? "Sender:" + message.sender : std::string{};
+}
+
+std::string network_of(const std::string& client) {
+  const auto address = policyd::IpAddress::parse(client);
+  return address ? address->masked(address->is_v4() ? 24 : 64).to_short_string() : std::string{};
+}
+
+Event event_about(const Message& message, const std::string& key) {
+  Event out;
+  out.module = "Signals";
+  out.track_key = key;
+  out.first = out.last = message.at;
+  out.client = message.client;
+  out.login = message.login;
+  out.sender = message.sender;
+  return out;
+}
+
+struct Counted {
+  Event last;
+  std::uint64_t messages = 0;
+  std::unordered_set<std::string> names;
+};
+
+// When the night of `now` began; nullopt: it is day.
+std::optional<TimePoint> night_began(const Signal& signal, TimePoint now) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  const int minute = local.tm_hour * 60 + local.tm_min;
+  const bool over_midnight = signal.from > signal.to;
+  const bool night = over_midnight ? minute >= signal.from || minute < signal.to
+                                   : minute >= signal.from && minute < signal.to;
+  if (!night) return std::nullopt;
+  const int since = minute >= signal.from ? minute - signal.from : minute + 24 * 60 - signal.from;
+  return now - std::chrono::minutes{since} - std::chrono::seconds{local.tm_sec};
+}
+
+// Of the hours before the last one in which each of these has sent, the 99th percentile.
+Result<std::map<std::string, std::uint64_t>> read_usual(const Tables& tables, const OwnNames& own,
+                                                        const std::unordered_set<std::string>& keys,
+                                                        TimePoint now) {
+  std::map<std::string, std::uint64_t> out;
+  if (keys.empty()) return out;
+  std::map<std::string, std::unordered_map<std::int64_t, std::uint64_t>> hours;
+  const TimePoint until = now - std::chrono::hours{1};
+  auto done = each_message(tables, now - kMonth, until, [&](Message&& message) {
+    const std::string key = key_of_account(message, own);
+    if (keys.contains(key)) ++hours[key][seconds_of(message.at) / 3600];
+  });
+  if (!done) return tl::unexpected{done.error()};
+  for (const auto& [key, by_hour] : hours) {
+    std::vector<std::uint64_t> counts;
+    counts.reserve(by_hour.size());
+    for (const auto& [hour, count] : by_hour) counts.push_back(count);
+    std::sort(counts.begin(), counts.end());
+    out[key] = counts[(counts.size() - 1) * 99 / 100];
+  }
+  return out;
+}
+
+std::string reason_of(const Signal& signal, const SignalLevel& level) {
+  switch (signal.kind) {
+    case Signal::Kind::networks:
+      return fmt::format("from {} client networks in a day", level.reached);
+    case Signal::Kind::senders:
+      return fmt::format("{} sender addresses in a day", level.reached);
+    case Signal::Kind::rate:
+      return fmt::format("{} in an hour, usually up to {}", counted(level.reached, "message"),
+                         level.usual);
+    case Signal::Kind::night:
+      return fmt::format("{} at night ({})", counted(level.reached, "message"), hours_text(signal));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<SignalLevel>> read_levels(const Tables& tables, const Signal& signal,
+                                             const OwnNames& own, const StepsTaken& taken,
+                                             TimePoint now) {
+  std::vector<SignalLevel> out;
+  TimePoint since = now - kDay;
+  if (signal.kind == Signal::Kind::rate) since = now - std::chrono::hours{1};
+  if (signal.kind == Signal::Kind::night) {
+    const auto began = night_began(signal, now);
+    if (!began) return out;
+    since = *began;
+  }
+  const bool of_logins =
+      signal.kind == Signal::Kind::networks || signal.kind == Signal::Kind::senders;
+  const std::string by = fmt::format("signal {}", name_of(signal.kind));
+  std::unordered_map<std::string, Counted> accounts;
+  auto done = each_message(tables, since, now, [&](Message&& message) {
+    if (of_logins && message.login.empty()) return;
+    const std::string key = key_of_account(message, own);
+    if (key.empty() || (accounts.size() == kMaxAccounts && !accounts.contains(key))) return;
+    if (const auto until = taken.done_until(by, key); until && message.at <= *until) return;
+    const auto [found, is_new] = accounts.try_emplace(key);
+    Counted& account = found->second;
+    if (is_new) account.last = event_about(message, key);
+    ++account.messages;
+    if (!of_logins || account.names.size() == kMaxNames) return;
+    std::string name = signal.kind == Signal::Kind::networks ? network_of(message.client)
+                                                             : std::move(message.sender);
+    if (!name.empty()) account.names.insert(std::move(name));
+  });
+  if (!done) return tl::unexpected{done.error()};
+  std::unordered_set<std::string> keys;
+  for (auto& [key, account] : accounts) {
+    const std::uint64_t reached = of_logins ? account.names.size() : account.messages;
+    if (reached < signal.amount) continue;
+    keys.insert(key);
+    out.push_back({std::move(account.last), reached, 0});
+  }
+  if (signal.kind == Signal::Kind::rate) {
+    auto usual = read_usual(tables, own, keys, now);
+    if (!usual) return tl::unexpected{usual.error()};
+    for (SignalLevel& each : out) each.usual = (*usual)[each.last.track_key];
+    std::erase_if(
+        out, [&](const SignalLevel& each) { return each.reached < each.usual * signal.factor; });
+  }
+  std::sort(out.begin(), out.end(), [](const SignalLevel& a, const SignalLevel& b) {
+    return a.reached != b.reached ? a.reached > b.reached : a.last.track_key < b.last.track_key;
+  });
+  return out;
+}
+
+Result<std::vector<DueStep>> read_due_signals(const Tables& tables,
+                                              const std::vector<StoredSignal>& signals,
+                                              const OwnNames& own, const StepsTaken& taken,
+                                              TimePoint now, bool rates) {
+  std::vector<DueStep> out;
+  for (const StoredSignal& each : signals) {
+    if (each.signal.kind == Signal::Kind::rate && !rates) continue;
+    auto levels = read_levels(tables, each.signal, own, taken, now);
+    if (!levels) return tl::unexpected{levels.error()};
+    for (SignalLevel& level : *levels) {
+      DueStep due;
+      due.by = fmt::format("signal {}", name_of(each.signal.kind));
+      due.step = next_step(each.signal.steps, taken.count(due.by, level.last.track_key));
+      due.reason = reason_of(each.signal, level);
+      due.about = std::move(level.last);
+      out.push_back(std::move(due));
+    }
+  }
+  return out;
+}
+
+}  // namespace limits

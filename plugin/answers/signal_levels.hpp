@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// What accounts have reached of each signal, counted from session_tracking: the messages whose end
+// the daemon was asked about. A login is one with SASL; an account is a login, or the sender of
+// mail without one that comes from an own domain through an own network: web mail, of which Postfix
+// knows no client, so that `networks` and `senders` do not see it, and `rate` and `night` do.
+// Memory is bounded: the newest million messages, a thousand names of each login.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plugin/answers/due_steps.hpp"
+#include "plugin/answers/signals.hpp"
+#include "plugin/block/whom.hpp"
+
+namespace limits {
+
+struct SignalLevel {
+  policyd::Event last;  // about the last message, with the account as its counter
+  std::uint64_t reached = 0;
+  std::uint64_t usual = 0;  // of rate: the 99th percentile of the hours in which it sent
+};
+
+// Those who have reached the signal since the last step about them; all who have sent at all if its
+// amount is 1. Most first.
+Result<std::vector<SignalLevel>> read_levels(const Tables& tables, const Signal& signal,
+                                             const OwnNames& own, const StepsTaken& taken,
+                                             policyd::TimePoint now);
+
+// `rates`: also of Signal::rate, which reads what accounts have sent in a month.
+Result<std::vector<DueStep>> read_due_signals(const Tables& tables,
+                                              const std::vector<StoredSignal>& signals,
+                                              const OwnNames& own, const StepsTaken& taken,
+                                              policyd::TimePoint now, bool rates);
+
+}  // namespace limits

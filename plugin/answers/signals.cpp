@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "plugin/answers/signals.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+
+#include "daemon/base/ascii.hpp"
+#include "plugin/rows/carried.hpp"
+#include "plugin/rows/row_changes.hpp"
+#include "plugin/rows/surroundings.hpp"
+#include "plugin/terminal/text.hpp"
+
+namespace limits {
+namespace {
+
+constexpr std::array<std::string_view, 4> kKinds = {"networks", "senders", "rate", "night"};
+constexpr std::string_view kBeginning = "carbonio-limits signal ";
+constexpr std::string_view kThen = " then ";
+constexpr int kDayMinutes = 24 * 60;
+
+std::optional<int> parse_minute(std::string_view text) {
+  if (text.size() != 5 || text[2] != ':') return std::nullopt;
+  const auto hours = policyd::parse_number<int>(text.substr(0, 2));
+  const auto minutes = policyd::parse_number<int>(text.substr(3));
+  if (!hours || !minutes || *hours < 0 || *hours > 23 || *minutes < 0 || *minutes > 59) {
+    return std::nullopt;
+  }
+  return *hours * 60 + *minutes;
+}
+
+std::string minute_text(int minute) { return fmt::format("{:02}:{:02}", minute / 60, minute % 60); }
+
+}  // namespace
+
+std::string_view name_of(Signal::Kind kind) { return kKinds.at(static_cast<std::size_t>(kind)); }
+
+std::optional<Signal::Kind> parse_signal_kind(std::string_view text) {
+  const auto* found = std::find(kKinds.begin(), kKinds.end(), text);
+  if (found == kKinds.end()) return std::nullopt;
+  return static_cast<Signal::Kind>(found - kKinds.begin());
+}
+
+std::optional<std::pair<int, int>> parse_hours(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto from = parse_minute(text.substr(0, dash));
+  const auto to = parse_minute(text.substr(dash + 1));
+  if (!from || !to || *from == *to) return std::nullopt;
+  return std::pair{*from, *to};
+}
+
+std::string hours_text(const Signal& signal) {
+  return fmt::format("{}-{}", minute_text(signal.from), minute_text(signal.to % kDayMinutes));
+}
+
+std::string signal_text(const Signal& signal) {
+  std::string out = fmt::format("{} {}", name_of(signal.kind), signal.amount);
+  if (signal.kind == Signal::Kind::rate) out += fmt::format(" x{}", signal.factor);
+  if (signal.kind == Signal::Kind::night) out += " " + hours_text(signal);
+  return out;
+}
+
+std::string meaning_of(const Signal& signal) {
+  switch (signal.kind) {
+    case Signal::Kind::networks:
+      return fmt::format("from {} client networks (/24, /64) of a login in a day on",
+                         signal.amount);
+    case Signal::Kind::senders:
+      return fmt::format("from {} sender addresses of a login in a day on", signal.amount);
+    case Signal::Kind::rate:
+      return fmt::format(
+          "from {} messages of an account in an hour on, if that is {} times what it sends in the "
+          "busiest hundredth of its hours",
+          signal.amount, signal.factor);
+    case Signal::Kind::night:
+      return fmt::format("from {} messages of an account between {} on", signal.amount,
+                         hours_text(signal));
+  }
+  return {};
+}
+
+std::string policy_name_of(const Signal& signal) {
+  return fmt::format("{}{}{}{}", kBeginning, signal_text(signal), kThen, steps_text(signal.steps));
+}
+
+std::optional<Signal> parse_signal(std::string_view policy_name) {
+  if (!policy_name.starts_with(kBeginning)) return std::nullopt;
+  policy_name.remove_prefix(kBeginning.size());
+  const std::size_t then = policy_name.find(kThen);
+  if (then == std::string_view::npos) return std::nullopt;
+  auto steps = parse_steps(policy_name.substr(then + kThen.size()));
+  const auto words = split(policy_name.substr(0, then), ' ');
+  if (!steps || words.size() < 2 || words.size() > 3) return std::nullopt;
+  const auto kind = parse_signal_kind(words[0]);
+  const auto amount = policyd::parse_number<std::uint64_t>(words[1]);
+  if (!kind || !amount || *amount == 0 || *amount > kMaxSignal) return std::nullopt;
+  Signal out;
+  out.kind = *kind;
+  out.amount = *amount;
+  out.steps = std::move(*steps);
+  const std::string_view more = words.size() == 3 ? words[2] : std::string_view{};
+  if (*kind == Signal::Kind::rate) {
+    if (!more.starts_with('x')) return std::nullopt;
+    const auto factor = policyd::parse_number<unsigned>(more.substr(1));
+    if (!factor || *factor == 0 || *factor > kMaxFactor) return std::nullopt;
+    out.factor = *factor;
+  } else if (*kind == Signal::Kind::night) {
+    const auto hours = parse_hours(more);
+    if (!hours) return std::nullopt;
+    std::tie(out.from, out.to) = *hours;
+  } else if (!more.empty()) {
+    return std::nullopt;
+  }
+  return out;
+}
+
+Result<std::vector<StoredSignal>> read_signals(const Tables& tables) {
+  std::vector<StoredSignal> out;
+  auto done = tables.each(
+      "SELECT ID, Name FROM {p}policies WHERE Name LIKE 'carbonio-limits signal %' ORDER BY ID", {},
+      [&](const policyd::sql::Statement& row) {
+        auto signal = parse_signal(row.text(1));
+        if (signal) out.push_back({row.integer(0), std::move(*signal)});
+      });
+  if (!done) return tl::unexpected{done.error()};
+  std::stable_sort(out.begin(), out.end(), [](const StoredSignal& a, const StoredSignal& b) {
+    return a.signal.kind < b.signal.kind;
+  });
+  const auto same = std::unique(out.begin(), out.end(), [](const auto& a, const auto& b) {
+    return a.signal.kind == b.signal.kind;
+  });
+  out.erase(same, out.end());
+  return out;
+}
+
+std::vector<RowChange> rows_to_remove(Signal::Kind kind) {
+  const std::string name = fmt::format("{}{} %", kBeginning, name_of(kind));
+  return {{"DELETE FROM {p}access_control WHERE PolicyID IN (SELECT ID FROM {p}policies WHERE Name "
+           "LIKE ?)",
+           {name}},
+          {"DELETE FROM {p}policies WHERE Name LIKE ?", {name}}};
+}
+
+Result<std::vector<RowChange>> rows_to_set(const Tables& tables, const Signal& signal) {
+  auto around = read_surroundings(tables);
+  if (!around) return tl::unexpected{around.error()};
+  CarriedPolicy policy;
+  policy.rows.push_back({"policies",
+                         {{"Name", policy_name_of(signal)},
+                          {"Priority", "0"},
+                          {"Description", "Read by carbonio-limits answer; matches no mail"},
+                          {"Disabled", "1"}}});
+  policy.rows.push_back(
+      {"access_control", {{"Name", "signal"}, {"Verdict", "REJECT"}, {"Disabled", "1"}}});
+  RowChanges changes{std::move(around->ids)};
+  changes.insert_policy(policy);
+  auto rows = rows_to_remove(signal.kind);
+  for (RowChange& each : std::move(changes).take()) rows.push_back(std::move(each));
+  return rows;
+}
+
+}  // namespace limits
