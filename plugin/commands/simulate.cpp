@@ -42,23 +42,22 @@ constexpr std::array<Option, 10> kOwnOptions = {{
 }};
 
 // Those of `send` that make no difference to whom a limit hits.
-constexpr std::array<std::string_view, 5> kOfNoEffect = {"off", "dry-run", "print-sql", "name",
-                                                         "message"};
-constexpr std::size_t kLimitOptions = 11;
+constexpr std::array<std::string_view, 6> kOfNoEffect = {"off",  "dry-run", "print-sql",
+                                                         "name", "message", "then"};
 
 bool has_effect(const Option& option) {
   return std::find(kOfNoEffect.begin(), kOfNoEffect.end(), option.name) == kOfNoEffect.end();
 }
 
-std::array<Option, kLimitOptions + kOwnOptions.size()> simulate_options() {
-  std::array<Option, kLimitOptions + kOwnOptions.size()> out;
+std::vector<Option> simulate_options() {
+  std::vector<Option> out;
   const auto of_send = limit_options(Direction::send);
-  const auto end = std::copy_if(of_send.begin(), of_send.end(), out.begin(), has_effect);
-  std::copy(kOwnOptions.begin(), kOwnOptions.end(), end);
+  std::copy_if(of_send.begin(), of_send.end(), std::back_inserter(out), has_effect);
+  out.insert(out.end(), kOwnOptions.begin(), kOwnOptions.end());
   return out;
 }
 
-const std::array<Option, kLimitOptions + kOwnOptions.size()> kSimulateOptions = simulate_options();
+const std::vector<Option> kSimulateOptions = simulate_options();
 
 struct SimulateQuestion {
   std::vector<WantedLimit> wanted;  // empty: --current or --against
