@@ -62,11 +62,12 @@ class Case(DaemonTest):
 
     def put_refusal(self, ago, times=1, key="SASLUsername:alice@example.org", row=None):
         at = int((time.time() - ago) * 1000)
-        self.rows = getattr(self, "rows", 0) + 1  # those of a minute would be one
+        self.rows = getattr(self, "rows", 0) + 1
+        minute = int(time.time()) // 60 - 3 * self.rows  # those of a minute would be one
         row = row or self.daemon.query("SELECT max(ID) FROM quotas_limits")[0][0]
         self.daemon.sql(
             "INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
-            f"LastSeen, Times) VALUES ({at // 60000 - self.rows}, 'refused', 'Quotas', {row}, '{key}', 'defer', "
+            f"LastSeen, Times) VALUES ({minute}, 'refused', 'Quotas', {row}, '{key}', 'defer', "
             f"{at}, {at}, {times});")
 
     def put_messages(self, number, ago=60, spread=1, **columns):
