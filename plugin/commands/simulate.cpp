@@ -12,6 +12,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/base/unique_fd.hpp"
 #include "hooks/service/service.hpp"
@@ -52,6 +55,7 @@ bool has_effect(const Option& option) {
 std::vector<Option> simulate_options() {
   std::vector<Option> out;
   const auto of_send = limit_options(Direction::send);
+  out.reserve(of_send.size() + kOwnOptions.size());
   std::copy_if(of_send.begin(), of_send.end(), std::back_inserter(out), has_effect);
   out.insert(out.end(), kOwnOptions.begin(), kOwnOptions.end());
   return out;
