@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `history`: what an account, address or client has sent.
+#include <fmt/core.h>
+
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -15,6 +17,8 @@
 #include "plugin/commands/with_database.hpp"
 #include "plugin/events/history_text.hpp"
 #include "plugin/events/since.hpp"
+#include "plugin/terminal/progress.hpp"
+#include "plugin/terminal/text.hpp"
 #include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/daemon_news.hpp"
 #include "plugin/usage/headlines.hpp"
@@ -27,7 +31,8 @@ constexpr std::array<Option, 4> kHistoryOptions = {{
      "since then: 09:00, yesterday, 2026-11-25, '2026-11-25 09:00' or 7day (ago); default: 24h"},
     {"top", "N", "show N of each list (default: 10, or 1000 with --json; at most 10000)"},
     {"mail-log", "FILE",
-     "the mail log (default: /var/log/carbonio.log or the system's, if readable)"},
+     "the mail log, also by gzip, xz or zstd (default: /var/log/carbonio.log or the system's, if "
+     "readable)"},
     {"json", "", "print JSON"},
 }};
 
@@ -84,7 +89,7 @@ Result<void> print_block_of(const Tables& tables, const std::string& name, Conte
 
 Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
                               const Arguments& arguments, const HistoryQuestion& question,
-                              const std::optional<MailLog>& mail_log, Context& context) {
+                              const std::optional<DeliveryLog>& mail_log, Context& context) {
   const std::string& delimiters = daemon.config.recipient_delimiter;
   std::shared_ptr<const policyd::Rules> rules;  // with the own domains
   policyd::Extensions extensions;
@@ -98,13 +103,18 @@ Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
   const SentBy who{counted_name(tables, daemon.config, arguments.words().front()), extensions};
   auto history = read_history(tables, who, question);
   if (!history) return tl::unexpected{history.error()};
-  if (mail_log) read_deliveries(*mail_log, *history);
+  if (mail_log) {
+    Progress progress{"Reading the mail log"};
+    read_deliveries(*mail_log, *history,
+                    [&](std::uint64_t done, std::uint64_t all) { progress.show(done, all); });
+  }
   const HistoryView view{*history,    question,        who,
                          context.now, question.latest, mail_log ? &*mail_log : nullptr};
   const auto warnings = headlines(daemon, context.now);
   if (arguments.has("json")) {
     auto out = json_of(view);
     out["warnings"] = texts_of(warnings);
+    if (auto note = mail_log_note(view); !note.empty()) out["warnings"].push_back(std::move(note));
     context.output.print(out);
     return {};
   }
@@ -119,7 +129,7 @@ Outcome run_history(const Arguments& arguments, Context& context) {
   const auto question = asked(arguments, context.now);
   if (!question) return tl::unexpected{question.error()};
   // The daemon's user may not be allowed to read it.
-  const auto mail_log = MailLog::open(arguments.value("mail-log"));
+  const auto mail_log = DeliveryLog::open(arguments.value("mail-log"));
   if (!mail_log) return failed(mail_log.error());
   return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
     return print_history_of(tables, daemon, arguments, *question, *mail_log, context);
@@ -145,7 +155,8 @@ const Command kHistory = {
     "of the last 30 days ('refused' lists them); those that a counter of several senders had in "
     "the "
     "same minute count for one of them. What became of the last messages is shown if the mail log "
-    "can be read, of which the last 64 MiB are; it also has what Postfix itself refused.",
+    "can be read, of which the last 64 MiB are, or all if it is compressed; it also has what "
+    "Postfix itself refused.",
     "history anna@example.org\n"
     "history anna@example.org --since 7day\n"
     "history 192.0.2.17 --since 02:00\n"

@@ -174,15 +174,17 @@ Result<History> read_history(const Tables& tables, const SentBy& who,
   return out;
 }
 
-void read_deliveries(const MailLog& log, History& into) {
+void read_deliveries(const DeliveryLog& log, History& into,
+                     const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   std::vector<std::string> ids;
   ids.reserve(into.latest.size());
   for (const SentMessage& sent : into.latest) ids.push_back(sent.queue_id);
-  const auto found = log.deliveries_of(ids);
+  auto found = log.deliveries_of(ids, progress);
   for (SentMessage& sent : into.latest) {
-    const auto deliveries = found.find(sent.queue_id);
-    if (deliveries != found.end()) sent.became = deliveries->second;
+    const auto deliveries = found.by_id.find(sent.queue_id);
+    if (deliveries != found.by_id.end()) sent.became = deliveries->second;
   }
+  into.mail_log_problem = std::move(found.problem);
 }
 
 }  // namespace limits

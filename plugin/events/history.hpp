@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -16,8 +17,8 @@
 
 #include "daemon/base/clock.hpp"
 #include "plugin/database/change_set.hpp"
-#include "plugin/events/mail_log.hpp"
 #include "plugin/events/sent_by.hpp"
+#include "plugin/maillog/delivery_log.hpp"
 
 namespace limits {
 
@@ -78,12 +79,15 @@ struct History {
   std::optional<policyd::TimePoint> kept_since;  // the oldest message of anybody
   // Where reading ended at max_rows.
   std::optional<policyd::TimePoint> read_since = {};
+  std::string mail_log_problem = {};  // by read_deliveries(): why it was not read to its end
 };
 
 Result<History> read_history(const Tables& tables, const SentBy& who,
                              const HistoryQuestion& question);
 
 // What became of the latest messages.
-void read_deliveries(const MailLog& log, History& into);
+void read_deliveries(
+    const DeliveryLog& log, History& into,
+    const std::function<void(std::uint64_t done, std::uint64_t all)>& progress = {});
 
 }  // namespace limits

@@ -130,9 +130,10 @@ void print_latest(const HistoryView& view, Output& output) {
   output.print(table);
   print_more(view.history.all.messages, false, latest.size(), output);
   if (view.mail_log != nullptr && view.mail_log->is_cut()) {
-    output.note(fmt::format("only the last {} MiB of {} were read.", MailLog::kMaxBytes >> 20U,
+    output.note(fmt::format("only the last {} MiB of {} were read.", DeliveryLog::kMaxBytes >> 20U,
                             escaped(view.mail_log->name())));
   }
+  if (const auto note = mail_log_note(view); !note.empty()) output.note(note);
 }
 
 nlohmann::json with_tally(nlohmann::json out, const Tally& tally) {
@@ -183,6 +184,12 @@ std::string size_text(std::uint64_t kib) {
     ++unit;
   }
   return fmt::format("{:.1f} {}", size, kUnits.at(unit));
+}
+
+std::string mail_log_note(const HistoryView& view) {
+  if (view.mail_log == nullptr || view.history.mail_log_problem.empty()) return {};
+  return fmt::format("{}: {}; what comes before that was read.", escaped(view.mail_log->name()),
+                     view.history.mail_log_problem);
 }
 
 Result<std::string> history_sentence(const Tables& tables, const policyd::Config& config,

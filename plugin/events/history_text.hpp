@@ -18,8 +18,8 @@ struct HistoryView {
   const HistoryQuestion& question;
   const SentBy& who;
   policyd::TimePoint now;
-  std::size_t top;          // lines of each table
-  const MailLog* mail_log;  // null: none was read
+  std::size_t top;                        // lines of each table
+  const DeliveryLog* mail_log = nullptr;  // null: none was read
 };
 
 // "812 KiB", "1.5 MiB".
@@ -29,6 +29,9 @@ std::string size_text(std::uint64_t kib);
 Result<std::string> history_sentence(const Tables& tables, const policyd::Config& config,
                                      std::string_view name, const HistoryQuestion& question,
                                      policyd::TimePoint now);
+
+// Why the mail log was not read to its end; empty if it was.
+std::string mail_log_note(const HistoryView& view);
 
 void print_history(const HistoryView& view, Output& output);
 nlohmann::json json_of(const HistoryView& view);

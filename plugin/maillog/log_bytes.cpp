@@ -2,6 +2,7 @@
 #include "plugin/maillog/log_bytes.hpp"
 
 #include <lzma.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -47,6 +48,20 @@ class Input {
     return std::span<const char>{buffer_.data() + begin_, end_ - begin_};
   }
   void take(std::size_t size) { begin_ += size; }
+  // Continues there instead, if the file allows it.
+  bool seek(std::uint64_t position) {
+    if (::lseek(file_.get(), static_cast<off_t>(position), SEEK_SET) < 0) return false;
+    begin_ = end_ = 0;
+    at_end_ = false;
+    position_ = position;
+    return true;
+  }
+  // Of the file; 0 for a pipe.
+  [[nodiscard]] std::uint64_t size() const {
+    struct stat about {};
+    if (::fstat(file_.get(), &about) != 0 || !S_ISREG(about.st_mode)) return 0;
+    return static_cast<std::uint64_t>(about.st_size);
+  }
   [[nodiscard]] std::uint64_t position() const { return position_; }
   // Past the buffer, which must be empty.
   Result<std::size_t> read_past(std::span<char> into) {
@@ -70,7 +85,10 @@ class Input {
 
 class PlainBytes final : public LogBytes {
  public:
-  explicit PlainBytes(Input input) : input_(std::move(input)) {}
+  PlainBytes(Input input, std::uint64_t end) : input_(std::move(input)) {
+    const std::uint64_t size = input_.size();
+    is_cut_ = size > end && input_.seek(size - end - 1);
+  }
   Result<std::size_t> read(std::span<char> into) override {
     if (passed_) return input_.read_past(into);
     const auto first = input_.more();
@@ -82,9 +100,11 @@ class PlainBytes final : public LogBytes {
     return size;
   }
   [[nodiscard]] std::uint64_t position() const override { return input_.position(); }
+  [[nodiscard]] bool is_cut() const override { return is_cut_; }
 
  private:
   Input input_;
+  bool is_cut_ = false;
   bool passed_ = false;  // the bytes that were read to learn what it is
 };
 
@@ -231,7 +251,7 @@ class ZstdBytes final : public PackedBytes {
 
 }  // namespace
 
-Result<std::unique_ptr<LogBytes>> LogBytes::open(policyd::UniqueFd file) {
+Result<std::unique_ptr<LogBytes>> LogBytes::open(policyd::UniqueFd file, std::uint64_t end) {
   using std::string_view_literals::operator""sv;
   Input input{std::move(file)};
   constexpr std::size_t kMagic = 6;
@@ -243,7 +263,7 @@ Result<std::unique_ptr<LogBytes>> LogBytes::open(policyd::UniqueFd file) {
     return std::make_unique<XzBytes>(std::move(input));
   }
   if (magic.starts_with("\x28\xb5\x2f\xfd"sv)) return std::make_unique<ZstdBytes>(std::move(input));
-  return std::make_unique<PlainBytes>(std::move(input));
+  return std::make_unique<PlainBytes>(std::move(input), end);
 }
 
 }  // namespace limits

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,11 +25,17 @@ class LogBytes {
   // damaged or ends in the middle: what came before it was right.
   virtual Result<std::size_t> read(std::span<char> into) = 0;
 
-  // Reads the first bytes to learn what it is.
-  static Result<std::unique_ptr<LogBytes>> open(policyd::UniqueFd file);
+  static constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
+
+  // Reads the first bytes to learn what it is. Of a plain file that is longer than `end` only its
+  // end is given, that many bytes and the one before them.
+  static Result<std::unique_ptr<LogBytes>> open(policyd::UniqueFd file, std::uint64_t end = kAll);
 
   // How much of the file itself has been read, for progress.
   [[nodiscard]] virtual std::uint64_t position() const = 0;
+
+  // Whether the beginning was left out, so that the first bytes may be in the middle of a line.
+  [[nodiscard]] virtual bool is_cut() const { return false; }
 };
 
 }  // namespace limits

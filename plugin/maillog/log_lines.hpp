@@ -19,7 +19,7 @@ class LogLines {
   static constexpr std::size_t kMaxLine = 64UL * 1024;  // the rest of a longer line is left out
 
   explicit LogLines(std::unique_ptr<LogBytes> bytes)
-      : bytes_(std::move(bytes)), buffer_(4 * kMaxLine) {}
+      : bytes_(std::move(bytes)), buffer_(4 * kMaxLine), skipping_(bytes_->is_cut()) {}
 
   // Without its line feed; valid until the next call. Nullopt at the end, and after a problem: see
   // problem(). An unfinished line at the end is one, but after a problem it is not.
@@ -38,6 +38,7 @@ class LogLines {
       if (at_end_) {
         begin_ = end_;
         if (size == 0 || skipping_ || !problem_.empty()) return std::nullopt;
+        unfinished_ = true;
         return std::string_view{begin, std::min(size, kMaxLine)};
       }
       if (skipping_) {
@@ -53,6 +54,10 @@ class LogLines {
   }
 
   [[nodiscard]] const std::string& problem() const { return problem_; }
+  // Whether the last line had no line feed: it may be written at this moment.
+  [[nodiscard]] bool unfinished() const { return unfinished_; }
+  // Whether the beginning of the log is left out.
+  [[nodiscard]] bool is_cut() const { return bytes_->is_cut(); }
   [[nodiscard]] std::uint64_t cut_lines() const { return cut_lines_; }
   [[nodiscard]] std::uint64_t position() const { return bytes_->position(); }
 
@@ -71,7 +76,8 @@ class LogLines {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   bool at_end_ = false;
-  bool skipping_ = false;  // the rest of a line that is too long
+  bool skipping_;  // the rest of a line that is too long, or of one whose beginning is left out
+  bool unfinished_ = false;
   std::uint64_t cut_lines_ = 0;
   std::string problem_;
 };

@@ -29,10 +29,6 @@ std::uint64_t key_of(Names::Number client, Names::Number sender) {
   return mixed ^ (mixed >> 32U);
 }
 
-bool comes_from_this_host(std::string_view client) {
-  return client == "::1" || client.starts_with("127.");
-}
-
 }  // namespace
 
 RefusalTexts::RefusalTexts()
@@ -136,7 +132,7 @@ void MailReader::begin(std::uint64_t key, const PostfixLine& line, TimePoint tim
   *open = {};
   open->key = key;
   if (line.event == PostfixEvent::local) return;  // nobody asks about mail of the sendmail program
-  open->from_loopback = comes_from_this_host(line.client) && line.login.empty();
+  open->from_loopback = is_loopback(line.client) && line.login.empty();
   open->mail = new_mail(line, time);
 }
 

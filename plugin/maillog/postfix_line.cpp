@@ -31,10 +31,6 @@ std::string_view address_in(std::string_view name_and_address) {
   return name_and_address.substr(open + 1, close - open - 1);
 }
 
-bool is_loopback(std::string_view address) {
-  return address == "::1" || address.starts_with("127.");
-}
-
 std::string_view last_part(std::string_view program) {
   return program.substr(program.rfind('/') + 1);
 }
@@ -77,7 +73,7 @@ void parse_delivered(std::string_view text, PostfixLine& out) {
   constexpr std::string_view kTo = "to=<";
   if (!text.starts_with(kTo)) return;
   std::string_view rest = text;
-  out.recipient = between(rest, kTo, ">, ");
+  out.recipient = out.delivered_to = between(rest, kTo, ">, ");
   if (rest.substr(0, 12) == ">, orig_to=<") out.recipient = between(rest, ", orig_to=<", ">, ");
   const std::string_view relay = between(rest, "relay=", ", ");
   out.to_loopback = is_loopback(address_in(relay));
@@ -150,6 +146,10 @@ SyslogLine parse_syslog(std::string_view after_time) {
   const std::size_t colon = after_time.find(": ", end);
   if (colon != kNone) out.text = after_time.substr(colon + 2);
   return out;
+}
+
+bool is_loopback(std::string_view address) {
+  return address == "::1" || address.starts_with("127.");
 }
 
 bool is_postfix(std::string_view program) {

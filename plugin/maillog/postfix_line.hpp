@@ -34,14 +34,18 @@ struct PostfixLine {
   std::string_view login;
   std::string_view message_id;
   std::string_view sender;
-  std::string_view recipient;  // as it was given to smtpd: orig_to, if there is one
-  std::string_view status;     // "sent", "deferred", "bounced", "expired"
-  std::string_view text;       // of a refusal, with its code
+  std::string_view recipient;     // as it was given to smtpd: orig_to, if there is one
+  std::string_view delivered_to;  // that, or what aliases made of it
+  std::string_view status;        // "sent", "deferred", "bounced", "expired"
+  std::string_view text;          // of a refusal, with its code
   std::uint64_t size = 0;
   bool to_loopback = false;    // delivered to this host itself, as to a content filter
   bool at_end = false;         // refused at END-OF-MESSAGE
   std::string_view queued_as;  // the ID that the content filter's mail got
 };
+
+// Of this host, as a content filter that gives mail back.
+bool is_loopback(std::string_view address);
 
 // Whether `program` is one of Postfix whose lines name messages.
 bool is_postfix(std::string_view program);

@@ -4,6 +4,7 @@
 login, an address, a domain, a client or a network, in whatever spelling; within bounds."""
 
 import datetime
+import gzip
 import json
 import pathlib
 import resource
@@ -257,6 +258,23 @@ status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as
             capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
         self.assertIn("1 sent, 1 bounced", shown)
         self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+
+    def test_a_compressed_mail_log_and_one_that_ends_in_its_middle(self):
+        self.put_message(60, QueueID="4F8801")
+        log = self.daemon.folder / "mail.log.gz"
+        text = self.LOG.format("4F8801", "4F8802").encode()
+        more = b"".join(b"Nov 26 09:00:04 mta1 postfix/qmgr[7]: %X: removed\n" % (number * 7919)
+                        for number in range(100_000, 200_000))
+        log.write_bytes(gzip.compress(text + more))
+        words = ("alice@example.org", "--mail-log", str(log))
+        self.assertRegex(self.say(*words), r" 4F8801 .* KiB  1 sent, 1 bounced\n")
+        self.assertNotIn("middle", " ".join(self.history(*words)["warnings"]))
+        log.write_bytes(gzip.compress(text + more)[:-5000])
+        out = self.say(*words)
+        self.assertRegex(out, r" 4F8801 .* KiB  1 sent, 1 bounced\n")
+        wanted = "it ends in the middle of compressed data; what comes before that was read."
+        self.assertIn(wanted, " ".join(out.split()))
+        self.assertIn(wanted, " ".join(self.history(*words)["warnings"]))
 
     def test_a_mail_log_that_cannot_be_read_and_one_that_is_nonsense(self):
         self.put_message(60, QueueID="4F8801")

@@ -22,8 +22,8 @@ ORDER = """
     daemon/cleanup daemon/process daemon
     hooks/system hooks/carbonio hooks/service
     plugin/terminal plugin/cli plugin/database plugin/limit plugin/rows plugin/limit_text
-    plugin/usage plugin/events plugin/block plugin/cluster plugin/explain plugin/postfix plugin/answers
-    plugin/notify plugin/maillog plugin/simulate plugin/doctor/evident plugin/doctor
+    plugin/maillog plugin/usage plugin/events plugin/block plugin/cluster plugin/explain plugin/postfix
+    plugin/answers plugin/notify plugin/simulate plugin/doctor/evident plugin/doctor
     plugin/doctor/rules plugin/host plugin/web plugin/commands plugin
 """.split()
 ALLOWED = {

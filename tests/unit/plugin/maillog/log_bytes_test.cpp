@@ -154,6 +154,34 @@ TEST(LogLines, CutsLongLines) {
   }
 }
 
+LogLines end_of(const std::string& bytes, std::uint64_t end) {
+  return LogLines{*LogBytes::open(file_of(bytes), end)};
+}
+
+TEST(LogLines, OfTheEndOfAPlainLogLeavesOutHalfALine) {
+  LogLines lines = end_of("one\ntwo\nthree\n", 10);  // from the first line feed on
+  EXPECT_TRUE(lines.is_cut());
+  EXPECT_EQ(lines.next(), "two");
+  EXPECT_EQ(lines.next(), "three");
+  EXPECT_EQ(lines.next(), std::nullopt);
+  EXPECT_EQ(end_of("one\ntwo\nthree\n", 9).next(), "three");
+  EXPECT_EQ(end_of("one\ntwo\nthree\n", 0).next(), std::nullopt);
+  LogLines whole = end_of("one\ntwo\n", 8);
+  EXPECT_FALSE(whole.is_cut());
+  EXPECT_EQ(whole.next(), "one");
+  LogLines packed = end_of(gzip("one\ntwo\n"), 5);
+  EXPECT_FALSE(packed.is_cut());
+  EXPECT_EQ(packed.next(), "one");
+}
+
+TEST(LogLines, TellsThatTheLastLineIsUnfinished) {
+  LogLines lines = lines_of("one\ntwo");
+  lines.next();
+  EXPECT_FALSE(lines.unfinished());
+  EXPECT_EQ(lines.next(), "two");
+  EXPECT_TRUE(lines.unfinished());
+}
+
 TEST(LogLines, LeavesOutHalfALineBeforeDamage) {
   const std::string text = much_text();
   const std::string whole = gzip(text);
