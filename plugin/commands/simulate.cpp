@@ -152,6 +152,24 @@ Result<std::vector<StoredLimit>> limits_in_force(const RulesCopy& copy) {
   return out;
 }
 
+// What else is in force or is not, of which the table has no line.
+std::vector<std::string> notes_on_rest(const RulesCopy& copy, const policyd::Config& config) {
+  std::vector<std::string> out;
+  if (!config.quotas) {
+    out.emplace_back("the module Quotas is switched off, so none of these limits is in force");
+  }
+  const auto rows = policyd::sql::first_integer(
+      copy.tables().db,
+      "SELECT count(*) FROM accounting JOIN policies ON policies.ID = accounting.PolicyID "
+      "WHERE accounting.Disabled = 0 AND policies.Disabled = 0");
+  if (config.accounting && rows && *rows > 0) {
+    const auto number = static_cast<std::size_t>(*rows);
+    out.push_back(fmt::format("{} of the module Accounting {} not tried", counted(number, "row"),
+                              of_number(number, "was", "were")));
+  }
+  return out;
+}
+
 // The limits as a command would make them, with the exceptions that they would have, and no others.
 Result<std::vector<StoredLimit>> put_alone(RulesCopy& copy,
                                            const std::vector<WantedLimit>& wanted) {
@@ -257,7 +275,12 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
   if (limits->empty()) return failed("there is no limit to try");
   const auto rules = copy->rules();
   if (!rules) return of_database(rules.error());
-  const PastMail& mail = loaded->mail;
+  PastMail& mail = loaded->mail;
+  if (question->wanted.empty()) {
+    for (std::string& note : notes_on_rest(*copy, loaded->daemon.config)) {
+      mail.notes.push_back(std::move(note));
+    }
+  }
   Replay played;
   {
     Progress progress{"Trying the limit"};
@@ -301,7 +324,8 @@ const Command kSimulate = {
     "that a content filter hands back counts once. Of mail that would have been deferred, other "
     "mail servers are assumed to try again as Postfix does, so it comes late; mail of own users is "
     "not tried again, since their program says at once that it was not sent.\n"
-    "Without a mail log it reads the table session_tracking. Only the module Quotas is tried.",
+    "Without a mail log it reads the table session_tracking. Only the module Quotas is tried, and "
+    "no blocks.",
     "simulate 100/h\n"
     "simulate 200/h --per account --since 30day\n"
     "simulate receive 125/min --per domain mail.log*\n"

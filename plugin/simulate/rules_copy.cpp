@@ -121,10 +121,13 @@ Result<void> RulesCopy::without_limits() {
 
 Result<ReplayRules> RulesCopy::rules() {
   ReplayRules out;
+  // A block of today (daemon/modules/block.hpp) would refuse the mail before all limits.
+  auto done = policyd::sql::execute_or_explain(db_.get(), "DELETE FROM access_control");
+  if (!done) return tl::unexpected{done.error()};
   auto deciding = rules_in(tables());
   if (!deciding) return tl::unexpected{deciding.error()};
   out.deciding = std::move(*deciding);
-  auto done = policyd::sql::execute_or_explain(db_.get(), "UPDATE quotas SET Verdict = NULL");
+  done = policyd::sql::execute_or_explain(db_.get(), "UPDATE quotas SET Verdict = NULL");
   if (!done) return tl::unexpected{done.error()};
   auto watching = rules_in(tables());
   if (!watching) return tl::unexpected{watching.error()};

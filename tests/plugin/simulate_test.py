@@ -138,6 +138,52 @@ class Simulate(Case):
         self.assertEqual(self.json("--current", self.log)["refused"], 0)
         self.assertEqual(self.json("--against", exported, self.log)["refused"], 1)
 
+    def test_from_login_group_and_client(self):
+        self.sql("INSERT INTO policy_groups (Name) VALUES ('sales'); INSERT INTO policy_group_members "
+                 "(PolicyGroupID, Member) SELECT max(ID), 'anna@example.org' FROM policy_groups;")
+        log = MailLog()
+        for number in range(3):
+            log.wait(1).mail("anna@example.org", f"a{number}@example.com", client="10.0.0.9")
+            log.mail("carl@example.org", f"c{number}@example.com", client="10.0.0.8")
+            log.mail("x@example.org", f"x{number}@example.com", client="10.0.0.7", login="scanner")
+        log.write(self.log)
+        for words in (("--group", "sales"), ("--from", "10.0.0.8"), ("--login", "scanner"),
+                      ("--client", "10.0.0.8/31", "--per", "everyone", "--from", "10.0.0.9"),
+                      ("--from", "10.0.0.8", "10.0.0.6/31", "--except", "x@example.org")):
+            result = self.json("2/h", *words, self.log)
+            self.assertEqual(list(self.who(result).values()), [(1, 3, 3)], words)
+        mails = self.json("2/h", "--from", "10.0.0.8", "--mails", self.log)["mails"]
+        self.assertEqual([mail["recipient"] for mail in mails], ["c2@example.com"])
+
+    def test_a_block_of_today_refuses_no_mail_of_last_week(self):
+        self.sql("INSERT INTO policies (Name, Priority) VALUES ('carbonio-limits block "
+                 "anna@example.org', -1000); INSERT INTO policy_members (PolicyID, Source, "
+                 "Destination) SELECT max(ID), 'anna@example.org', 'any' FROM policies; INSERT INTO "
+                 "access_control (PolicyID, Name, Verdict, Data) SELECT max(ID), 'block', 'REJECT', "
+                 "'no' FROM policies;")
+        self.run_it("send", "2/h")
+        log = MailLog()
+        for number in range(3):
+            log.wait(1).mail("anna@example.org", f"b{number}@example.com")
+        self.assertEqual(self.tried(log, "2/h")["refused"], 1)
+        self.assertEqual(self.json("--current", self.log)["refused"], 1)
+
+    def test_what_else_is_in_force_is_said(self):
+        self.run_it("send", "2/h")
+        self.sql("INSERT INTO accounting (PolicyID, Name, Track, AccountingPeriod, MessageCountLimit) "
+                 "VALUES (1, 'a', 'Sender:user@domain', 0, 1);")
+        folder = self.home / "conf"
+        folder.mkdir()
+        for quotas in (1, 0):
+            (folder / "cbpolicyd.conf").write_text(
+                f"[database]\nDSN=DBI:SQLite:dbname={self.database}\n[Quotas]\nenable={quotas}\n"
+                "[Accounting]\nenable=1\n")
+            notes = self.tried(MailLog().mail(), "--current")["notes"]
+            self.assertEqual(len(notes), 2 - quotas, notes)
+            self.assertIn("1 row of the module Accounting was not tried", notes)
+        self.assertIn("Quotas is switched off", notes[0])
+        self.assertEqual(self.json("2/h", self.log)["notes"], [])
+
     def test_received_mail_comes_late_from_servers_and_not_from_programs(self):
         log = MailLog()
         for number in range(3):
