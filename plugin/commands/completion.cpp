@@ -27,9 +27,10 @@ std::string value_cases() {
   std::string out;
   for (const Command* command : all_commands()) {
     for (const Option& option : command->options) {
-      if (option.choices.empty()) continue;
-      out +=
-          fmt::format("    '{} --{}') words='{}' ;;\n", command->name, option.name, option.choices);
+      const std::string begin = fmt::format("    '{} --{}') ", command->name, option.name);
+      if (!option.choices.empty()) out += fmt::format("{}words='{}' ;;\n", begin, option.choices);
+      if (option.value.starts_with("FILE")) out += begin + "files=-f ;;\n";
+      if (option.value == "DIR") out += begin + "files=-d ;;\n";
     }
   }
   return out + "    *' --database') files=-f ;;\n    *' --zextras-home') files=-d ;;\n";

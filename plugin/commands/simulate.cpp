@@ -334,6 +334,7 @@ const Command kSimulate = {
     kSimulateOptions,
     32 + OpenLog::kMaxFiles,
     run_simulate,
-    Takes::file};
+    Takes::file,
+    "send receive"};
 
 }  // namespace limits

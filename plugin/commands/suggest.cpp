@@ -249,6 +249,7 @@ const Command kSuggest = {
     kSuggestOptions,
     1 + OpenLog::kMaxFiles,
     run_suggest,
-    Takes::file};
+    Takes::file,
+    "send receive"};
 
 }  // namespace limits

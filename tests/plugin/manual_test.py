@@ -137,7 +137,12 @@ class Completion(unittest.TestCase):
         for command in subcommands():
             self.assertEqual(set(self.complete(command, "--")) | {"--version"},
                              options_in_help(help_of("carbonio-limits", command)), command)
-        self.assertIn(__file__, self.complete("import", __file__[:-2]))
+        self.assertEqual(self.complete("simulate", "rec"), ["receive"])
+        self.assertEqual(self.complete("suggest", "receive", "--per", "do"), ["domain"])
+        for words in (("import",), ("simulate", "2/h"), ("simulate", "--against"),
+                      ("simulate", "2/h", "--svg"), ("simulate", "2/h", "--html"), ("suggest",),
+                      ("history", "anna", "--mail-log")):
+            self.assertIn(__file__, self.complete(*words, __file__[:-2]), words)
 
 
 if __name__ == "__main__":

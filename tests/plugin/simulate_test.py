@@ -36,6 +36,22 @@ class Case(Plugin):
     def json(self, *words, **more):
         return json.loads(self.run_it("simulate", *words, "--json", **more))
 
+    def on_a_terminal(self, *words, **streams):
+        """What it writes to a terminal of 80 columns; `streams` are elsewhere."""
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        child = subprocess.Popen([PROGRAM, *words], **{"stdout": its, "stderr": its, **streams},
+                                 env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home),
+                                      "NO_COLOR": "1", "TERM": "xterm"})
+        os.close(its)
+        text = b""
+        with contextlib.suppress(OSError):  # it ends with EIO
+            while part := os.read(ours, 4096):
+                text += part
+        os.close(ours)
+        self.assertEqual(child.wait(timeout=60), 0, text)
+        return text.decode()
+
     def tried(self, log, *words):
         return self.json(*words, log.write(self.log))
 
@@ -75,21 +91,27 @@ class Simulate(Case):
         log.write(self.log)
         self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
                  "(2, '@department.example.org');")
-        ours, its = pty.openpty()
-        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        subprocess.run([PROGRAM, "simulate", "10/h", self.log], stdout=its, check=True, timeout=60,
-                       env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home),
-                            "NO_COLOR": "1", "TERM": "xterm"})
-        os.close(its)
-        text = b""
-        with contextlib.suppress(OSError):  # it ends with EIO
-            while part := os.read(ours, 4096):
-                text += part
-        os.close(ours)
-        text = text.decode()
+        text = self.on_a_terminal("simulate", "10/h", self.log)
         self.assertIn("████████", text)
         for line in text.splitlines():
             self.assertLessEqual(len(line), 80, line)
+
+    def test_how_far_it_is_is_shown_on_a_terminal_alone(self):
+        log = MailLog()
+        for number in range(2000):
+            log.wait(1).mail(f"u{number % 50}@example.org", f"b{number}@example.com")
+        self.log.write_bytes(gzip.compress(log.text().encode()) * 300)  # takes more than a second
+        table = self.home / "table"
+        with table.open("w") as file:
+            shown = self.on_a_terminal("simulate", "1000/h", self.log, stdout=file)
+        self.assertRegex(shown, r"^\rReading the log +\d+ % ")
+        self.assertTrue(shown.endswith("\r\033[K"), shown)  # it is removed
+        self.assertRegex(table.read_text(), r"^Limit: ")
+        self.assertNotIn("\r", table.read_text())
+        self.assertNotIn("Reading", self.on_a_terminal("simulate", "1000/h", self.log,
+                                                       stderr=subprocess.DEVNULL))
+        log.write(self.log)
+        self.assertNotIn("Reading", self.on_a_terminal("simulate", "1000/h", self.log))
 
     def test_each_recipient_counts_once_and_content_filters_none(self):
         log = MailLog()
