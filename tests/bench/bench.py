@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cluster
 import mail
+import maillog
 import servers
 from command import measure_command, measure_growth
 from report import machine, print_report, spread, summary
@@ -195,8 +196,8 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
     parser.add_argument("--rows", metavar="PATTERN", default="",
                         help="measure only the rows whose names match this regular expression; also "
-                        "'memory', 'start', 'command', 'growth', 'cluster' and 'mails through "
-                        "Postfix' are such names")
+                        "'memory', 'start', 'command', 'growth', 'maillog', 'cluster' and 'mails "
+                        "through Postfix' are such names")
     parser.add_argument("--against", metavar="DIR", type=Path,
                         help="measure the speed of this build against the programs of another one "
                         "in DIR")
@@ -248,6 +249,7 @@ def main() -> int:
         "start": part("start", measure_start, many, rounds),
         "command": part("command", measure_command, many, rounds),
         "growth": part("growth", measure_growth),
+        "maillog": part("maillog", maillog.measure_maillog, many, rounds),
         "cluster": None,
         "mails": None,
     }

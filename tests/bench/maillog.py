@@ -1,93 +1,99 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""maillog.py [--megabytes N] [--accounts N]: how fast `simulate` reads a mail log per second of the
-processor, and the memory that it takes, beside `grep -c` and, where it is installed, `pflogsumm`, in
-one run. BIN_DIR is the folder with the programs. The second log is twice as long, to show that the
-time grows with it."""
+"""How fast `simulate` reads and plays a mail log, per second of the processor, and the memory that it
+takes, beside `grep -c` and pflogsumm on the same log in the same run. There is a second log, half as
+long, to show that the time grows with the log."""
 
-import argparse
 import multiprocessing
 import os
-import pathlib
 import random
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from contextlib import ExitStack
+from pathlib import Path
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugin"))
+from report import spread
+from servers import bin_dir
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
 from mail_log import MailLog  # noqa: E402
 
-PROGRAM = pathlib.Path(os.environ.get("BIN_DIR", "build/release/bin")).resolve() / "carbonio-limits"
-AIM_MB_S = 150
-AIM_MIB = 200
+ACCOUNTS = 20_000
+DAYS = 30
+SPEED_AIM = 150  # MB/s on a core
+MEMORY_AIM_MIB = 200
+GROWTH_AIM = 2.4  # of twice the log
+ROUNDS = 3
 
 
-def write_log(path, megabytes, accounts):
+def write_log(path: Path, messages: int, step: float):
+    """As a host with a content filter writes it; `step`: seconds between two messages."""
     choose = random.Random(1)
-    log = MailLog(days_ago=35)
-    written = 0
+    log = MailLog(days_ago=DAYS + 1)
     with path.open("w") as file:
-        while written < megabytes * 1_000_000:
-            for _ in range(5_000):
-                account = int(accounts * choose.random() ** 2)
-                log.wait(choose.random()).mail(f"user{account}@example.org",
-                                               f"to{choose.randrange(50_000)}@example.com",
-                                               filtered=True)
-            text = log.text()
-            log.lines.clear()
-            file.write(text)
-            written += len(text)
+        for number in range(messages):
+            kind = number % 50
+            sender = f"user{int(ACCOUNTS * choose.random() ** 2)}@example.org"
+            login = sender if kind % 2 else ""  # the others are of web mail
+            to = [f"to{choose.randrange(50_000)}@example.com" for _ in range(5 if kind == 1 else 1)]
+            log.wait(2 * step * choose.random())
+            if kind == 0:
+                log.refused(sender, to[0], login=login)
+            else:
+                status = "bounced (no such user)" if kind == 2 else "sent (250 2.0.0 Ok)"
+                log.mail(sender, *to, login=login, filtered=True, status=status)
+            if len(log.lines) > 50_000 or number == messages - 1:
+                file.write(log.text())
+                log.lines.clear()
 
 
-def measure(words, environment=None):
-    """Seconds, seconds of the processor, and MiB. Not to /dev/null, where grep reads nothing."""
+def measure_program(words: list, environment: dict) -> tuple[float, float]:
+    """Seconds of the processor, and MiB. Not to /dev/null, where grep reads nothing."""
     with tempfile.TemporaryFile() as output:
-        begin = time.monotonic()
-        child = subprocess.Popen(words, stdout=output, env={**os.environ, **(environment or {})})
+        child = subprocess.Popen(words, stdout=output, env={**os.environ, **environment})
         _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        raise SystemExit(f"{words[0]} ended with {status}")
-    return (time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise SystemExit(f"{words[0]} ended with status {child.returncode}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, default=500)
-    parser.add_argument("--accounts", type=int, default=20_000)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="maillog-bench-") as folder:
-        home = pathlib.Path(folder)
-        environment = {"ZEXTRAS_HOME": folder}
-        subprocess.run([PROGRAM, "init", "--no-prov"], check=True, stdout=subprocess.DEVNULL,
-                       env={**os.environ, **environment})
-        database = home / "data/cbpolicyd/db/cbpolicyd.sqlitedb"
-        subprocess.run(["sqlite3", database, "INSERT INTO policy_group_members (PolicyGroupID, Member)"
-                        " VALUES (2, '@example.org')"], check=True)
-        print(f"{'':28} {'s':>8} {'s of CPU':>8} {'MB/s':>8} {'MiB':>8}")
-        for part in (1, 2):
-            path = home / "mail.log"
-            # In a process of its own: a child's memory counts from that of its parent on.
-            writer = multiprocessing.Process(
-                target=write_log, args=(path, given.megabytes * part / 2, given.accounts))
-            writer.start()
-            writer.join()
-            size = path.stat().st_size
-            rows = [("grep -c", ["grep", "-c", "status=sent", path], None)]
-            if shutil.which("pflogsumm"):
-                rows.append(("pflogsumm", ["pflogsumm", path], None))
-            rows.append(("simulate", [PROGRAM, "simulate", "100/h", path], environment))
-            print(f"{size / 1e6:.0f} MB of log")
-            for name, words, more in rows:
-                seconds, cpu, memory = measure(words, more)
-                print(f"  {name:26} {seconds:8.2f} {cpu:8.2f} {size / 1e6 / max(cpu, 0.001):8.0f} "
-                      f"{memory:8.0f}")
-        print(f"aims: simulate {AIM_MB_S} MB/s, {AIM_MIB} MiB")
-
-
-if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    main()
+def measure_maillog(messages: int, rounds: int, stack: ExitStack) -> dict:
+    home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maillog-bench-")))
+    environment = {"ZEXTRAS_HOME": str(home)}
+    program = bin_dir() / "carbonio-limits"
+    subprocess.run([program, "init", "--no-prov"], check=True, stdout=subprocess.DEVNULL,
+                   env={**os.environ, **environment})
+    database = home / "data/cbpolicyd/db/cbpolicyd.sqlitedb"
+    subprocess.run(["sqlite3", database, "INSERT INTO policy_group_members (PolicyGroupID, Member) "
+                    "VALUES (2, '@example.org')"], check=True)
+    figures = {"messages": messages, "accounts": ACCOUNTS, "speed_aim": SPEED_AIM,
+               "memory_aim_mib": MEMORY_AIM_MIB, "growth_aim": GROWTH_AIM, "programs": {}}
+    simulate_s = {}
+    for part in (0.5, 1):
+        log = home / "mail.log"
+        # In a process of its own: a child's memory counts from that of its parent on.
+        writer = multiprocessing.Process(target=write_log, args=(
+            log, int(messages * part), DAYS * 86_400 / messages))
+        writer.start()
+        writer.join()
+        commands = {"grep -c": ["grep", "-c", "status=sent", log],
+                    "simulate": [program, "simulate", "100/h", log]}
+        if shutil.which("pflogsumm"):
+            commands["pflogsumm"] = ["pflogsumm", log]
+        measured = {name: [] for name in commands}
+        for number in range(min(rounds, ROUNDS)):
+            for name, words in commands.items():
+                if name != "pflogsumm" or number == 0:  # which takes minutes
+                    measured[name].append(measure_program(words, environment))
+        simulate_s[part] = spread([cpu for cpu, _ in measured["simulate"]])
+        megabytes = log.stat().st_size / 1e6
+        figures["megabytes"] = megabytes  # of the whole log, which is the last
+        figures["programs"] = {
+            name: {"cpu_s": spread([cpu for cpu, _ in runs]),
+                   "mb_per_s": spread([megabytes / max(cpu, 0.001) for cpu, _ in runs]),
+                   "mib": spread([mib for _, mib in runs])} for name, runs in measured.items()}
+    figures["growth"] = simulate_s[1]["median"] / max(simulate_s[0.5]["median"], 0.001)
+    return figures

@@ -221,6 +221,30 @@ def print_cluster(figures: dict):
           f"Redis, and a daemon with [cluster] takes {latency['ratio_of_sum']['median']:.2f} of that")
 
 
+def print_maillog(figures: dict):
+    print(f"\nmail log of {figures['messages']:,} messages and {figures['accounts']:,} accounts, "
+          f"{figures['megabytes']:,.0f} MB")
+    programs = figures["programs"]
+    table = [["", "MB/s on a core", "spread", "aim", "", "cpu s", "MiB", "aim", ""]]
+    for name, found in programs.items():
+        speed, ours = found["mb_per_s"], name == "simulate"
+        speed_aim = figures["speed_aim"] if ours else None
+        memory_aim = figures["memory_aim_mib"] if ours else None
+        table.append([name, f"{speed['median']:,.0f}", f"{speed['lowest']:.0f}-{speed['highest']:.0f}",
+                      say_aim(speed_aim, ">="), at_least(speed["median"], speed_aim),
+                      f"{found['cpu_s']['median']:.2f}", f"{found['mib']['highest']:.0f}",
+                      say_aim(memory_aim, "<="), at_most(found["mib"]["highest"], memory_aim)])
+    print_table(table)
+    if "pflogsumm" not in programs:
+        print("pflogsumm is not installed")
+    for name, found in programs.items():
+        if name != "simulate":
+            ratio = programs["simulate"]["mb_per_s"]["median"] / found["mb_per_s"]["median"]
+            print(f"simulate / {name}: {ratio:.2f} of the speed")
+    print(f"twice the log takes simulate {figures['growth']:.2f} times as long (aim "
+          f"{say_aim(figures['growth_aim'], '<=')}) {at_most(figures['growth'], figures['growth_aim'])}")
+
+
 def print_report(report: dict):
     m, run = report["machine"], report["run"]
     print(f"{m['daemon']}, SQLite {m['sqlite']}, {m['compiler']}")
@@ -237,5 +261,7 @@ def print_report(report: dict):
     print_speeds(report["rows"])
     print()
     print_others(report)
+    if report["maillog"]:
+        print_maillog(report["maillog"])
     if report["cluster"]:
         print_cluster(report["cluster"])
