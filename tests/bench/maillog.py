@@ -13,8 +13,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+import servers
 from report import spread
-from servers import bin_dir
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugin"))
 
@@ -63,7 +63,7 @@ def measure_program(words: list, environment: dict) -> tuple[float, float]:
 def measure_maillog(messages: int, rounds: int, stack: ExitStack) -> dict:
     home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maillog-bench-")))
     environment = {"ZEXTRAS_HOME": str(home)}
-    program = bin_dir() / "carbonio-limits"
+    program = servers.bin_dir() / "carbonio-limits"
     subprocess.run([program, "init", "--no-prov"], check=True, stdout=subprocess.DEVNULL,
                    env={**os.environ, **environment})
     database = home / "data/cbpolicyd/db/cbpolicyd.sqlitedb"
