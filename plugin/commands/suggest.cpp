@@ -216,9 +216,11 @@ Outcome run_suggest(const Arguments& arguments, Context& context) {
   if (!tried) return of_database(tried.error());
   const auto today = today_in_a_day(loaded->database.tables, question->direction, question->per);
   if (!today) return of_database(today.error());
-  const SuggestView view{loaded->mail, *counted_mail,      accounts,
-                         suggestion,   question->share,    tried->hits.size(),
-                         *today,       context.actor.what, context.advice};
+  const bool of_input =
+      std::find(question->files.begin(), question->files.end(), "-") != question->files.end();
+  const SuggestView view{loaded->mail,    *counted_mail,      accounts, suggestion,
+                         question->share, tried->hits.size(), *today,   context.actor.what,
+                         of_input,        context.advice};
   if (arguments.has("json")) {
     context.output.print(json_of(view));
   } else {

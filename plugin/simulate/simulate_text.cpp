@@ -18,12 +18,6 @@ namespace {
 
 constexpr std::size_t kBarWidth = 8;
 
-std::string grouped(std::uint64_t number) {
-  std::string out = fmt::format("{}", number);
-  for (std::size_t at = out.size(); at > 3; at -= 3) out.insert(at - 3, ",");
-  return out;
-}
-
 std::string counted_of(std::uint64_t number, std::string_view noun) {
   return grouped(number) + (number == 1 ? fmt::format(" {}", noun) : fmt::format(" {}s", noun));
 }
@@ -155,6 +149,12 @@ nlohmann::json account_json(const TriedAccount& account) {
 }
 
 }  // namespace
+
+std::string grouped(std::uint64_t number) {
+  std::string out = fmt::format("{}", number);
+  for (std::size_t at = out.size(); at > 3; at -= 3) out.insert(at - 3, ",");
+  return out;
+}
 
 std::string share_text(std::uint64_t part, std::uint64_t whole) {
   if (part == 0 || whole == 0) return "0 %";

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -26,7 +27,9 @@ struct SimulateView {
 
 // "7.0 days of mail in 3 files, 2026-11-19 10:00:00 to ...: 51,233 messages to 60,120 recipients".
 std::string source_text(const PastMail& mail, const Replay& replay);
-// "0.5 %", "less than 0.1 %".
+// "86,400".
+std::string grouped(std::uint64_t number);
+// "0.5 %", "<0.1 %".
 std::string share_text(std::uint64_t part, std::uint64_t whole);
 // What was left out, in words.
 void print_notes(const PastMail& mail, Output& output);

@@ -4,11 +4,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "plugin/limit_text/limit_line.hpp"
+#include "plugin/rows/limits.hpp"
+#include "plugin/rows/surroundings.hpp"
 #include "plugin/simulate/simulate_text.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
@@ -56,14 +59,15 @@ void print_commands(const SuggestView& view, Output& output) {
 
 void print_consequences(const SuggestView& view, Output& output) {
   const std::int64_t day = most_in_a_day(view.suggestion.common.rates);
-  const std::string today = view.today_a_day
-                                ? fmt::format("instead of {} by today's limit", *view.today_a_day)
-                                : std::string{"where today no limit holds"};
+  const std::string today =
+      view.today_a_day ? fmt::format("instead of {} by today's limit",
+                                     grouped(static_cast<std::uint64_t>(*view.today_a_day)))
+                       : std::string{"where today no limit holds"};
   print_wrapped(
       output, {},
       {fmt::format("An account that is hacked could then send at most {} mails a day, {}. "
                    "On this mail the limits would have refused {}.",
-                   day, today,
+                   grouped(static_cast<std::uint64_t>(day)), today,
                    view.refused == 0 ? std::string{"nothing"} : counted(view.refused, "mail"))});
   for (const AccountPeaks& account : view.suggestion.not_nameable) {
     output.note(fmt::format("{} is above the figures, and no option gives it a limit of its own.",
@@ -78,19 +82,35 @@ void print_outlier(const SuggestView& view, Output& output) {
   const AccountPeaks& first = view.accounts[0];
   const AccountPeaks& second = view.accounts[1];
   if (first.peaks[2] < kMuchMore * std::max<std::uint64_t>(second.peaks[2], 1)) return;
-  const double least = 100.0 / static_cast<double>(view.accounts.size());
-  output.note(fmt::format(
-      "{} alone sends {} a day, the next {}; with --hit {:.2g}% it gets a limit "
-      "of its own, and the others a lower one.",
-      key_text(first.key), first.peaks[2], second.peaks[2], std::max(0.01, least + 0.005)));
+  // Rounded up, so that it is one of them.
+  constexpr double kHundredths = 100;
+  const double least =
+      std::ceil(100 * kHundredths / static_cast<double>(view.accounts.size())) / kHundredths;
+  output.note(
+      fmt::format("{} alone sends {} a day, the next {}; with --hit {:g}% it gets a limit "
+                  "of its own, and the others a lower one.",
+                  key_text(first.key), first.peaks[2], second.peaks[2], least));
 }
 
-// Empty for a limit that our options cannot express.
-std::string biting_command(const StoredLimit& limit) {
-  auto wanted = wanted_of(limit);
+// The command that makes such a limit that refuses mail, and what it changes.
+Result<void> plan_biting(WatchedLimit& watched, const AllLimits& all, const Surroundings& around) {
+  auto wanted = wanted_of(watched.limit);
   if (!wanted) return {};
   wanted->verdict = default_verdict(wanted->direction);
-  return command_of(*wanted);
+  LimitPlan plan{all, around};
+  if (auto put = plan.put(*wanted); !put) return put;
+  watched.command = command_of(*wanted);
+  const PlannedChange planned = plan.finish();
+  for (const ApplyResult& result : planned.results) {
+    if (result.kind != ApplyResult::Kind::changed) continue;
+    watched.changes +=
+        fmt::format("{}limit {}", watched.changes.empty() ? "" : "; ", result.limit.id);
+    const char* between = ": ";
+    for (const std::string& difference : result.differences) {
+      watched.changes += std::exchange(between, ", ") + difference;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -124,8 +144,9 @@ void print_suggestion(const SuggestView& view, Output& output) {
   print_consequences(view, output);
   print_outlier(view, output);
   print_wrapped(output, {},
-                {"Nothing was changed. To watch them for a week before they refuse "
-                 "mail:"});
+                {fmt::format("Nothing was changed. To watch them for a week before they refuse "
+                             "mail{}:",
+                             view.of_input ? ", with the same input" : "")});
   output.line("    " + view.typed + " --apply-watching");
   print_notes(view.mail, output);
 }
@@ -163,10 +184,16 @@ nlohmann::json json_of(const SuggestView& view) {
 Result<std::vector<WatchedLimit>> watched_limits(const Tables& tables) {
   auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
+  const auto around = read_surroundings(tables);
+  if (!around) return tl::unexpected{around.error()};
   std::vector<WatchedLimit> out;
   for (const StoredLimit& limit : all->limits) {
     if (!limit.only_monitors() || !limit.enabled()) continue;
-    WatchedLimit watched{limit, 0, {}, {}};
+    WatchedLimit watched;
+    watched.limit = limit;
+    if (auto planned = plan_biting(watched, *all, *around); !planned) {
+      return tl::unexpected{planned.error()};
+    }
     EventFilter filter;
     filter.kinds = {policyd::EventKind::watched};
     filter.limit_ids.emplace();
@@ -212,10 +239,13 @@ void print_watched(const std::vector<WatchedLimit>& limits, const TypedAdvice& a
              ? std::string{"It would have refused nothing in the last 30 days."}
              : fmt::format("It would have refused {} since {}: {}.", counted(watched.times, "mail"),
                            local_time_text(watched.first), who)});
-    const std::string command = biting_command(watched.limit);
-    if (command.empty()) continue;
-    output.line("  To let it refuse mail from now on:");
-    output.line("    " + advice.complete(command));
+    if (watched.command.empty()) continue;
+    print_wrapped(output, {"  "},
+                  {watched.changes.empty()
+                       ? std::string{"To let it refuse mail from now on:"}
+                       : fmt::format("To let it refuse mail from now on, which changes {}:",
+                                     watched.changes)});
+    output.line("    " + advice.complete(watched.command));
     output.line("    " +
                 advice.complete(fmt::format("carbonio-limits remove {}", watched.limit.id)));
   }
@@ -233,7 +263,8 @@ nlohmann::json json_of(const std::vector<WatchedLimit>& limits) {
     out.push_back({{"id", watched.limit.id},
                    {"times", watched.times},
                    {"first", std::move(first)},
-                   {"command", biting_command(watched.limit)},
+                   {"command", watched.command},
+                   {"changes", watched.changes},
                    {"accounts", std::move(who)}});
   }
   return {{"watched", std::move(out)}};

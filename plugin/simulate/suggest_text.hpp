@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugin/cli/typed_advice.hpp"
@@ -24,6 +25,7 @@ struct SuggestView {
   std::uint64_t refused = 0;                // of this mail by the suggested limits
   std::optional<std::int64_t> today_a_day;  // what today's limit lets an account send
   std::string typed;                        // the command
+  bool of_input = false;                    // it has read standard input
   const TypedAdvice& advice;
 };
 
@@ -36,9 +38,11 @@ nlohmann::json json_of(const SuggestView& view);
 // What a limit that only monitors would have refused.
 struct WatchedLimit {
   StoredLimit limit;
+  std::string command = {};  // lets it refuse mail; empty if our options cannot express it
+  std::string changes = {};  // by that command of a limit that is there: "limit 3: 100/h → 200/h"
   std::uint64_t times = 0;
   policyd::TimePoint first{};
-  std::vector<std::pair<std::string, std::uint64_t>> who;  // track keys, the most often first
+  std::vector<std::pair<std::string, std::uint64_t>> who = {};  // track keys, the most often first
 };
 Result<std::vector<WatchedLimit>> watched_limits(const Tables& tables);
 void print_watched(const std::vector<WatchedLimit>& limits, const TypedAdvice& advice,

@@ -4,6 +4,7 @@
 have seen. Each printed command is typed."""
 
 import json
+import re
 import shlex
 import unittest
 
@@ -69,7 +70,12 @@ class Suggest(Plugin):
     def test_watching_and_review(self):
         self.usual()
         self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
-        text = self.run_it("suggest", self.log, "--hit", "10%", "--apply-watching")
+        before = self.dump()
+        [typed] = [line.strip() for line in
+                   self.run_it("suggest", self.log, "--hit", "10%").splitlines()
+                   if line.startswith("    carbonio-limits suggest")]
+        self.assertEqual(self.dump(), before)
+        text = self.type(typed)
         self.assertIn("carbonio-limits suggest --review", text.replace("\n", " "))
         rows = self.sql("SELECT count(*), count(Verdict) FROM quotas WHERE ID > 2")
         self.assertEqual(rows, ["6|0"])
@@ -89,6 +95,64 @@ class Suggest(Plugin):
         self.assertEqual(self.sql("SELECT count(*) FROM quotas WHERE ID > 2 AND Verdict IS NULL"),
                          ["0"])
         self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
+
+    def limits(self):
+        return {limit["id"]: limit for limit in json.loads(self.run_it("list", "--json"))["limits"]}
+
+    def test_review_changes_only_what_it_says(self):
+        self.usual()
+        for words in (("send", "100/h"), ("send", "700/day", "--user", "news@example.org"),
+                      ("receive", "125/min")):
+            self.run_it(*words)
+        before = self.limits()
+        words = ("suggest", self.log, "--hit", "10%", "--apply-watching")
+        self.run_it(*words)
+        watched = self.limits()
+        self.assertEqual({number: watched[number] for number in before}, before)
+        self.assertEqual(len(watched), len(before) + 2)
+        self.run_it(*words)
+        self.assertEqual(self.limits(), watched)
+        text = self.run_it("suggest", "--review")
+        flat = " ".join(text.split())
+        send, news, receive = list(before)[-3:]
+        self.assertIn(f"which changes limit {send}: 100/h → 10/min,30/h,100/day:", flat)
+        self.assertIn(f"which changes limit {news}: 700/day → 40/min,600/h,1200/day:", flat)
+        found = json.loads(self.run_it("suggest", "--review", "--json"))["watched"]
+        self.assertEqual([each["changes"].split(":")[0] for each in found],
+                         [f"limit {send}", f"limit {news}"])
+        for line in text.splitlines():
+            if line.startswith("    carbonio-limits"):
+                self.type(line.strip())
+        after = self.limits()
+        self.assertEqual(list(after), list(before))
+        self.assertEqual({number for number in before if after[number] != before[number]},
+                         {send, news})
+        self.assertEqual(after[receive], before[receive])
+
+    def test_the_share_that_it_names_is_one_account(self):
+        log = MailLog(days_ago=10)
+        for number in range(500):
+            log.wait(60).mail("news@example.org", f"n{number}@example.com")
+        for account in ("anna", "carl"):
+            log.mail(f"{account}@example.org")
+        log.write(self.log)
+        text = self.run_it("suggest", self.log)
+        share = re.search(r"--hit\s+([0-9.]+%)", text)[1]
+        commands = self.json(self.log, "--hit", share)["commands"]
+        self.assertEqual(len(commands), 2)
+        self.assertTrue(commands[1].endswith(" --user news@example.org"), commands)
+
+    def test_bounds_of_the_share(self):
+        MailLog(days_ago=10).mail().write(self.log)
+        for share, wanted in (("0", 0), ("0%", 0), ("0.0001%", 1e-6), ("100%", 1), ("1e1", 0.1)):
+            self.assertAlmostEqual(self.json(self.log, f"--hit={share}")["share"], wanted)
+        for share in ("100.01%", "-1%", "nan", "inf", "%", "0.5 %", "5%%", "1e-400", "1e400", "x" * 5000):
+            self.assertIn("not a valid --hit: ",
+                          self.run_it("suggest", self.log, f"--hit={share}", status=1), share)
+
+    def test_of_standard_input(self):
+        text = self.run_it("suggest", "-", input=MailLog(days_ago=10).mail().text().encode())
+        self.assertIn("before they refuse mail, with the same input:", " ".join(text.split()))
 
     def test_per_account(self):
         log = MailLog(days_ago=10)

@@ -63,6 +63,7 @@ TEST(Suggestion, KnowsWhatADayHolds) {
                            {Unit::messages, 200, std::chrono::hours{24}}}),
             200);
   EXPECT_EQ(most_in_a_day({{Unit::messages, 500, std::chrono::hours{24 * 7}}}), 500);
+  EXPECT_EQ(most_in_a_day({{Unit::messages, 10, std::chrono::hours{10}}}), 30);
 }
 
 }  // namespace
