@@ -14,6 +14,7 @@
 #include "daemon/base/lru_table.hpp"
 #include "plugin/maillog/log_stamp.hpp"
 #include "plugin/maillog/postfix_line.hpp"
+#include "plugin/maillog/who_may_read.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -167,7 +168,10 @@ Result<DeliveryLog> DeliveryLog::open_file(const std::string& file) {
   };
   DeliveryLog out{file, policyd::UniqueFd{::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)}};
   struct stat about {};
-  if (!out.fd_ || ::fstat(out.fd_.get(), &about) != 0) return cannot(error_text(errno));
+  if (!out.fd_ || ::fstat(out.fd_.get(), &about) != 0) {
+    const int code = errno;
+    return cannot(error_text(code) + (code == EACCES ? advice_to_read(file) : std::string{}));
+  }
   if (!S_ISREG(about.st_mode)) return cannot("it is not a file");
   out.size_ = static_cast<std::uint64_t>(about.st_size);
   out.written_ = policyd::TimePoint{std::chrono::seconds{about.st_mtim.tv_sec}};

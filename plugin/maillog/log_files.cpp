@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "plugin/maillog/who_may_read.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -82,11 +83,9 @@ Result<OpenLog::Part> OpenLog::open_part(const std::filesystem::path& file, Time
       now,
       {}};
   if (!out.fd) {
-    const bool denied = errno == EACCES;
-    return cannot_read(file, fmt::format("{}{}", std::strerror(errno),
-                                         denied ? "; run this as root, or as a member of the group "
-                                                  "adm: usermod -aG adm USER"
-                                                : ""));
+    const int code = errno;
+    return cannot_read(
+        file, fmt::format("{}{}", std::strerror(code), code == EACCES ? advice_to_read(file) : ""));
   }
   struct stat about {};
   if (::fstat(out.fd.get(), &about) != 0) return cannot_read(file, std::strerror(errno));

@@ -4,7 +4,9 @@
 output, and a clear line for logs that are none."""
 
 import contextlib
+import datetime
 import fcntl
+import grp
 import gzip
 import json
 import lzma
@@ -18,6 +20,7 @@ import subprocess
 import termios
 import unittest
 import xml.etree.ElementTree as ElementTree
+import zoneinfo
 
 from mail_log import MailLog
 from plugin_case import NOBODY, PROGRAM, Plugin
@@ -335,9 +338,70 @@ class Logs(Case):
             os.chown(path, NOBODY, NOBODY)
         line = self.run_it("simulate", "2/h", self.log, status=2, user=NOBODY, group=NOBODY,
                            extra_groups=[])
-        self.assertIn("usermod -aG adm", line)
+        self.assertIn("Permission denied; run this as root\n", line)  # whose group it is
         # The log is read as root, who then becomes the owner of the database.
         self.assertEqual(self.json("2/h", self.log)["refused"], 1)
+
+    ETC = r"""
+        mount --bind "$1/etc" /etc
+        say() { setpriv --reuid limitsadmin --regid limitsadmin --init-groups "$@"; }
+        for words in "simulate 2/h $2" "history x@example.org --mail-log $2"; do
+          ! say "$3" $words --json 2>"$1/message" || exit 9
+          cat "$1/message" >&2
+        done
+        $(sed -n "s/.*after '\(.*\)' and a new login$/\1/p" "$1/message")
+        say "$3" simulate 2/h "$2" --json
+        """
+
+    @unittest.skipIf(os.geteuid() != 0 or not shutil.which("unshare"), "takes root and unshare")
+    def test_the_command_for_a_log_that_may_not_be_read(self):
+        self.mails().write(self.log)
+        self.log.chmod(0o640)
+        os.chown(self.log, 0, grp.getgrnam("adm").gr_gid)
+        etc = self.home / "etc"
+        subprocess.run(["cp", "-a", "/etc", etc], check=True)
+        for file, line in (("passwd", "limitsadmin:x:23456:23456::/nonexistent:/bin/sh"),
+                           ("group", "limitsadmin:x:23456:"), ("shadow", "limitsadmin:!:19000::::::")):
+            with (etc / file).open("a") as users:
+                users.write(line + "\n")
+        for path in [self.database.parent, *self.database.parent.glob("*")]:
+            os.chown(path, 23456, 23456)
+
+        def files():
+            return {path.name: path.read_bytes() for path in etc.iterdir()
+                    if path.is_file() and not path.name.endswith("-")}
+
+        before = files()
+        done = subprocess.run(["unshare", "--mount", "sh", "-ec", self.ETC, "sh", self.home, self.log,
+                               PROGRAM], capture_output=True, text=True, timeout=120,
+                              env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("Permission denied; run this as root, or as a member of the "
+                                           "group adm, after 'usermod -aG adm limitsadmin' and a new "
+                                           "login\n"), 2, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["refused"], 1)
+        changed = {name for name, text in files().items() if before.get(name) != text}
+        self.assertLessEqual(changed, {"group", "gshadow", ".pwd.lock"})
+        lines = set(files()["group"].split(b"\n")) - set(before["group"].split(b"\n"))
+        self.assertEqual([line.split(b":")[0] for line in lines], [b"adm"])
+
+    @unittest.skipUnless(os.path.exists("/usr/share/zoneinfo/Europe/Berlin"), "no time zones here")
+    def test_the_hour_that_comes_twice_when_summer_ends(self):
+        zone = zoneinfo.ZoneInfo("Europe/Berlin")
+        day = datetime.datetime.now(zone).replace(hour=12, minute=0, second=0)
+        while day.utcoffset() == (day - datetime.timedelta(days=1)).utcoffset() or day.dst():
+            day -= datetime.timedelta(days=1)
+        log = MailLog(rfc3339=False)
+        for time in range(2):
+            for minute in (10, 20, 30):
+                log.time = day.replace(hour=2, minute=minute)
+                log.mail("anna@example.org", f"b{time}-{minute}@example.com")
+        log.write(self.log)
+        done = subprocess.run(
+            [PROGRAM, "simulate", "3/40min", self.log, "--json"], capture_output=True, check=True,
+            timeout=60, env={"ZEXTRAS_HOME": str(self.home), "TZ": "Europe/Berlin"})
+        result = json.loads(done.stdout)
+        self.assertEqual((result["messages"], result["refused"], result["notes"]), (6, 0, []))
 
     def test_lines_without_end_and_queue_ids_that_never_end(self):
         with self.log.open("w") as file:
