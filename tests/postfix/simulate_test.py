@@ -15,6 +15,7 @@ ANNA = "ADDR=198.51.100.7 LOGIN=anna@example.org"
 WEB_MAIL = "ADDR=10.0.0.20"
 OUTSIDE = "ADDR=203.0.113.9"
 LIMIT = "10/h"
+RECIPIENTS = 13 + 13 + 12 + 1 + 3
 
 
 class Filter(socketserver.ThreadingTCPServer):
@@ -74,7 +75,8 @@ class WithAFilter(PostfixInstance):
         port = self.filter.server_address[1]
         with (self._conf / "main.cf").open("a") as file:
             file.write(f"content_filter = smtp:[127.0.0.1]:{port}\n"
-                       "transport_maps = static:discard:\n"
+                       "transport_maps = inline:{ { bounce.test = error:5.1.1 unknown }, "
+                       "{ slow.test = retry:4.2.0 later } } static:discard:\n"
                        "default_process_limit = 20\n")
         with (self._conf / "master.cf").open("a") as file:
             file.write(f"127.0.0.1:{self.ports['back']} inet n - n - - smtpd\n"
@@ -123,6 +125,7 @@ class Simulated(unittest.TestCase):
             send("carl@example.org", *(f"c{number}-{to}@example.com" for to in range(3)),
                  xclient=WEB_MAIL)
         send("dora@example.org", "d@example.com", xclient=WEB_MAIL, size_bytes=20_000)
+        send("emil@example.org", "gone@bounce.test", "e@slow.test", "e@example.com", xclient=WEB_MAIL)
         return refused
 
     def simulated(self, daemon, log):
@@ -135,19 +138,22 @@ class Simulated(unittest.TestCase):
     def names(self, result):
         return {(mail["sender"], mail["recipient"]) for mail in result["mails"]}
 
-    def played_log(self, mails):
-        """Once the filter has handed back what Postfix took."""
-        self.postfix.wait_for_log("postfix/discard", "status=sent", count=mails)
+    def played_log(self, recipients):
+        """Once the filter has handed back what Postfix took, and emil was told what bounced."""
+        self.postfix.wait_for_log("postfix/discard", "status=sent", count=recipients - 2 + 1)
+        self.postfix.wait_for_log("to=<gone@bounce.test>", "status=bounced")
+        self.postfix.wait_for_log("to=<e@slow.test>", "status=deferred")
         return self.postfix.log()
 
     def test_names_the_mails_that_the_daemon_refuses(self):
         self.postfix.forget_log()
         daemon = self.daemon_with()
         self.assertEqual(self.play(), set())
-        free = self.played_log(13 + 13 + 12 + 1)
+        free = self.played_log(RECIPIENTS)
         result = self.simulated(daemon, free)
         expected = self.names(result)
-        self.assertEqual(result["messages"], 13 + 13 + 4 + 1, "none counts twice")
+        self.assertEqual(result["messages"], 13 + 13 + 4 + 1 + 1, "none counts twice, no bounce")
+        self.assertEqual(result["recipients"], RECIPIENTS)
         daemon.stop()
 
         self.postfix.forget_log()
@@ -156,10 +162,15 @@ class Simulated(unittest.TestCase):
         self.assertEqual(len(refused), 5)
         self.assertEqual(expected, refused)
         # The log of the days with the limit says the same, since refused mail was wanted, too.
-        limited = self.played_log(13 + 13 + 12 + 1 - 5)
+        limited = self.played_log(RECIPIENTS - 5)
         result = self.simulated(daemon, limited)
         self.assertEqual(self.names(result), refused)
-        self.assertEqual(result["recipients"], 13 + 13 + 12 + 1)
+        self.assertEqual(result["recipients"], RECIPIENTS)
+        # `history` reads the same log.
+        history = daemon.command("history", "emil@example.org", "--json", "--mail-log",
+                                 str(self.postfix.folder / "part.log"))
+        self.assertEqual([sent["became"] for sent in json.loads(history.stdout)["latest"]],
+                         [{"sent": 1, "deferred": 1, "bounced": 1}])
 
 
 if __name__ == "__main__":
