@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
 """Texts in the packages: the default carbonio-limits.conf sets nothing; the keys in its comments are
-known to the daemon and have the values that the README gives as defaults."""
+known to the daemon and have the values that the README gives as defaults. The libraries in the
+programs, and their licences, are named."""
 
 import os
 import pathlib
@@ -45,6 +46,23 @@ class Configuration(unittest.TestCase):
         told = {key: value.strip() for _, key, value in rows if key != "key"}
         told["nameservers"] = ""  # "the system's"
         self.assertEqual(dict(line.split("=") for line in SHOWN.findall(TEXT)), told)
+
+
+class Libraries(unittest.TestCase):
+    NAMES = {"z": "zlib", "cares": "c-ares", "nlohmann_json": "nlohmann/json", "tl-expected": "tl::expected",
+             "SQLite3": "SQLite", "fmt": "{fmt}", "lzma": "liblzma", "spf2": "libspf2", "idn2": "libidn2",
+             "unistring": "libunistring"}
+    OTHERS = {"Threads", "Python3", "GTest", "benchmark"}  # of the system, or only of tests
+
+    def test_each_is_in_the_copyright_and_in_the_readme(self):
+        """Their code is in the packages' programs."""
+        found = set(re.findall(r"^ *find_(?:package|library)\((?:\w+_(?:LIBRARY|TARGET) )?([\w-]+)",
+                               (SOURCE / "CMakeLists.txt").read_text(), re.MULTILINE))
+        self.assertLessEqual({"Boost", "hiredis", "pugixml", *self.NAMES}, found)
+        for text in ((SOURCE / "packaging/deb/copyright").read_text(),
+                     (SOURCE / "README.md").read_text().split("### Libraries")[1]):
+            for name in found - self.OTHERS:
+                self.assertIn(self.NAMES.get(name, name), text)
 
 
 if __name__ == "__main__":
