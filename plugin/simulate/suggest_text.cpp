@@ -59,15 +59,18 @@ void print_commands(const SuggestView& view, Output& output) {
 
 void print_consequences(const SuggestView& view, Output& output) {
   const std::int64_t day = most_in_a_day(view.suggestion.common.rates);
+  const std::string_view per = kPerNames.at(static_cast<std::size_t>(view.suggestion.common.per));
   const std::string today =
       view.today_a_day ? fmt::format("instead of {} by today's limit",
                                      grouped(static_cast<std::uint64_t>(*view.today_a_day)))
-                       : std::string{"where today no limit holds"};
+                       : fmt::format("where today no limit per {} holds", per);
+  const std::string who = view.suggestion.common.direction == Direction::send
+                              ? std::string{"An account that is hacked could then send"}
+                              : fmt::format("A {} could then receive", per);
   print_wrapped(
       output, {},
-      {fmt::format("An account that is hacked could then send at most {} mails a day, {}. "
-                   "On this mail the limits would have refused {}.",
-                   grouped(static_cast<std::uint64_t>(day)), today,
+      {fmt::format("{} at most {} mails a day, {}. On this mail the limits would have refused {}.",
+                   who, grouped(static_cast<std::uint64_t>(day)), today,
                    view.refused == 0 ? std::string{"nothing"} : counted(view.refused, "mail"))});
   for (const AccountPeaks& account : view.suggestion.not_nameable) {
     output.note(fmt::format("{} is above the figures, and no option gives it a limit of its own.",
@@ -123,8 +126,10 @@ void print_suggestion(const SuggestView& view, Output& output) {
                              counted(view.accounts.size(), "account"))});
   constexpr double kFewDays = 5;
   if (view.mail.days() < kFewDays) {
-    output.note(fmt::format("{:.1f} days are few: figures from a week or more hold better.",
-                            view.mail.days()));
+    output.note(fmt::format("{}: figures from a week or more hold better.",
+                            view.mail.days() < 1
+                                ? std::string{"less than a day is little"}
+                                : fmt::format("{:.1f} days are few", view.mail.days())));
   }
   output.line("Peaks within any minute, hour and day:");
   output.line("");
@@ -133,11 +138,16 @@ void print_suggestion(const SuggestView& view, Output& output) {
   const std::size_t above = view.suggestion.own.size() + view.suggestion.not_nameable.size();
   print_wrapped(
       output, {},
-      {fmt::format("Suggested, a fifth above the peaks and rounded up; {} above the first "
-                   "line (at most {} of all) and {} a limit of {} own:",
-                   above == 1 ? std::string{"1 account is"} : fmt::format("{} accounts are", above),
-                   percent_text(view.share), of_number(above, "gets", "get"),
-                   of_number(above, "its", "their"))});
+      {above == 0
+           ? fmt::format("Suggested, a fifth above the peaks and rounded up (at most {} of all "
+                         "accounts could have had a limit of their own):",
+                         percent_text(view.share))
+           : fmt::format(
+                 "Suggested, a fifth above the peaks and rounded up; {} above the first line (at "
+                 "most {} of all) and {} a limit of {} own:",
+                 above == 1 ? std::string{"1 account is"} : fmt::format("{} accounts are", above),
+                 percent_text(view.share), of_number(above, "gets", "get"),
+                 of_number(above, "its", "their"))});
   output.line("");
   print_commands(view, output);
   output.line("");

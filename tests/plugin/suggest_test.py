@@ -51,7 +51,7 @@ class Suggest(Plugin):
         self.assertEqual((result["refused"], result["a_day"], result["today_a_day"]), (0, 100, None))
         self.assertEqual(result["accounts"][0]["who"], "news@example.org")
         text = self.run_it("suggest", self.log, "--hit", "10%")
-        self.assertIn("could then send at most 100 mails a day, where today no limit holds", text
+        self.assertIn("could then send at most 100 mails a day, where today no limit per user holds", text
                       .replace("\n", " "))
         for command in result["commands"]:
             self.assertIn(f"    {command}\n", text)
@@ -65,7 +65,7 @@ class Suggest(Plugin):
         text = self.run_it("suggest", self.log).replace("\n", " ")
         self.assertIn("carbonio-limits send 40/min,600/day", text)
         self.assertIn("news@example.org alone sends 500 a day", text)
-        self.assertIn("days are few", text)
+        self.assertIn("less than a day is little", text)
 
     def test_watching_and_review(self):
         self.usual()
@@ -149,6 +149,20 @@ class Suggest(Plugin):
         for share in ("100.01%", "-1%", "nan", "inf", "%", "0.5 %", "5%%", "1e-400", "1e400", "x" * 5000):
             self.assertIn("not a valid --hit: ",
                           self.run_it("suggest", self.log, f"--hit={share}", status=1), share)
+
+    def test_of_received_mail(self):
+        log = MailLog(days_ago=10)
+        for number in range(300):
+            log.wait(60).mail(f"x{number}@elsewhere.net", "anna@example.org", client="203.0.113.9")
+        log.write(self.log)
+        text = " ".join(self.run_it("suggest", "receive", self.log).split())
+        self.assertIn("A domain could then receive at most 400 mails a day, where today no limit per "
+                      "domain holds", text)
+        [command] = self.json("receive", self.log)["commands"]
+        self.assertIn(f" {command} ", text)
+        self.type(command)
+        self.assertIn("instead of 400 by today's limit",
+                      " ".join(self.run_it("suggest", "receive", self.log).split()))
 
     def test_of_standard_input(self):
         text = self.run_it("suggest", "-", input=MailLog(days_ago=10).mail().text().encode())
