@@ -7,8 +7,11 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "plugin/block/blocks.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/load_past_mail.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -18,6 +21,7 @@
 #include "plugin/simulate/tried_limits.hpp"
 #include "plugin/terminal/progress.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/track_key.hpp"
 
 namespace limits {
 namespace {
@@ -183,6 +187,25 @@ Outcome review_watched(const Arguments& arguments, Context& context) {
                        });
 }
 
+// Mail of those who are blocked now is what limits are to stop. A note for each of them.
+Result<void> leave_out_blocked(LoadedMail& loaded, std::vector<AccountPeaks>& accounts,
+                               policyd::TimePoint now) {
+  const auto blocks = read_blocks(loaded.database.tables);
+  if (!blocks) return tl::unexpected{blocks.error()};
+  for (const StoredBlock& stored : *blocks) {
+    if (!stored.in_force(now)) continue;
+    const KeyFilter whom{stored.block.who};
+    const auto gone =
+        std::remove_if(accounts.begin(), accounts.end(),
+                       [&](const AccountPeaks& account) { return whom.shows(account.key); });
+    if (gone == accounts.end()) continue;
+    accounts.erase(gone, accounts.end());
+    loaded.mail.notes.push_back(fmt::format(
+        "{} is blocked now, so its peaks are no part of the figures", shown(stored.block.who)));
+  }
+  return {};
+}
+
 Outcome run_suggest(const Arguments& arguments, Context& context) {
   const auto question = suggestion_wanted(arguments);
   if (!question) return tl::unexpected{question.error()};
@@ -197,11 +220,17 @@ Outcome run_suggest(const Arguments& arguments, Context& context) {
   const auto counted_mail =
       played_on(*loaded, {measuring_limit(question->direction, question->per)}, false, measured);
   if (!counted_mail) return of_database(counted_mail.error());
-  const auto accounts = peaks_of(*counted_mail, measured);
+  auto accounts = peaks_of(*counted_mail, measured);
   if (accounts.empty()) {
     return failed(
         "none of the mail would count, since no sender or recipient is of this server; are its "
         "domains and networks known? carbonio-limits doctor shows it");
+  }
+  if (question->direction == Direction::send && question->per != Per::domain) {
+    if (auto done = leave_out_blocked(*loaded, accounts, context.now); !done) {
+      return of_database(done.error());
+    }
+    if (accounts.empty()) return failed("all mail that counts is of those who are blocked now");
   }
   const Suggestion suggestion =
       suggest(accounts, question->share, question->direction, question->per);
@@ -239,7 +268,7 @@ const Command kSuggest = {
     "Reads mail as 'simulate' does, and prints the peaks of each account within a minute, an hour "
     "and a day, commands that set limits a fifth above them, and what a hacked account could still "
     "send. At most the share --hit of the accounts may be above the common figures; each of them "
-    "gets a limit of its own. Nothing is changed.\n"
+    "gets a limit of its own. Who is blocked now is no part of the figures. Nothing is changed.\n"
     "With --apply-watching the limits are made with verdict none, so that they refuse nothing and "
     "replace no other limit; after a week --review shows what they would have refused, and the "
     "commands that let them.",

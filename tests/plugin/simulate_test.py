@@ -29,6 +29,13 @@ OWN = """INSERT INTO policy_group_members (PolicyGroupID, Member)
   VALUES (2, '@example.org');"""
 
 
+# As `block` writes it.
+BLOCK = """INSERT INTO policies (Name, Priority) VALUES ('carbonio-limits block {0}', -1000);
+INSERT INTO policy_members (PolicyID, Source, Destination) SELECT max(ID), '{0}', 'any' FROM policies;
+INSERT INTO access_control (PolicyID, Name, Verdict, Data) SELECT max(ID), 'block', 'REJECT', 'no'
+  FROM policies;"""
+
+
 class Case(Plugin):
     def setUp(self):
         super().setUp()
@@ -181,11 +188,7 @@ class Simulate(Case):
         self.assertEqual([mail["recipient"] for mail in mails], ["c2@example.com"])
 
     def test_a_block_of_today_refuses_no_mail_of_last_week(self):
-        self.sql("INSERT INTO policies (Name, Priority) VALUES ('carbonio-limits block "
-                 "anna@example.org', -1000); INSERT INTO policy_members (PolicyID, Source, "
-                 "Destination) SELECT max(ID), 'anna@example.org', 'any' FROM policies; INSERT INTO "
-                 "access_control (PolicyID, Name, Verdict, Data) SELECT max(ID), 'block', 'REJECT', "
-                 "'no' FROM policies;")
+        self.sql(BLOCK.format("anna@example.org"))
         self.run_it("send", "2/h")
         log = MailLog()
         for number in range(3):

@@ -10,7 +10,7 @@ import unittest
 
 from mail_log import MailLog
 from plugin_case import Plugin
-from simulate_test import OWN
+from simulate_test import BLOCK, OWN
 
 
 class Suggest(Plugin):
@@ -149,6 +149,18 @@ class Suggest(Plugin):
         for share in ("100.01%", "-1%", "nan", "inf", "%", "0.5 %", "5%%", "1e-400", "1e400", "x" * 5000):
             self.assertIn("not a valid --hit: ",
                           self.run_it("suggest", self.log, f"--hit={share}", status=1), share)
+
+    def test_who_is_blocked_gets_no_limit_of_its_own(self):
+        self.usual(days=1)
+        self.sql(BLOCK.format("news@example.org"))
+        result = self.json(self.log, "--hit", "10%")
+        self.assertEqual(result["commands"], ["carbonio-limits send 10/min,30/h,100/day --everyone"])
+        self.assertIn("news@example.org is blocked now, so its peaks are no part of the figures",
+                      result["notes"])
+        self.assertEqual(result["refused"], 470)
+        self.assertNotIn("news@example.org", [each["who"] for each in result["accounts"]])
+        MailLog(days_ago=10).mail("news@example.org").write(self.log)
+        self.assertIn("is of those who are blocked now", self.run_it("suggest", self.log, status=2))
 
     def test_of_received_mail(self):
         log = MailLog(days_ago=10)
