@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "daemon/base/ascii.hpp"
 
@@ -24,6 +25,17 @@ constexpr int two_digits(std::string_view text, std::size_t at) {
 
 constexpr bool is_time(int hour, int minute, int second) {
   return hour >= 0 && hour < 24 && minute >= 0 && minute < 60 && second >= 0 && second <= 60;
+}
+
+// What is on the clock while summer time holds (1) or does not (0); nullopt if it was not so then.
+std::optional<std::int64_t> local_time(std::tm local, int summer) {
+  const std::pair time{local.tm_hour, local.tm_min};
+  local.tm_isdst = summer;
+  const std::int64_t time_s = ::mktime(&local);
+  if (local.tm_isdst != summer || std::pair{local.tm_hour, local.tm_min} != time) {
+    return std::nullopt;
+  }
+  return time_s;
 }
 
 TimePoint at_second(std::int64_t seconds) { return TimePoint{std::chrono::seconds{seconds}}; }
@@ -75,17 +87,17 @@ std::optional<std::int64_t> LogStamps::local_minute(std::string_view text, int m
     local.tm_hour = hour;
     local.tm_min = minute;
     local.tm_isdst = -1;
-    std::tm given = local;
+    const std::tm given = local;
     std::int64_t time_s = ::mktime(&local);
     if (local.tm_mday != day || time_s > end_s) continue;
     // The hour that comes twice, when summer ends: after its end it is the second one.
-    given.tm_isdst = 0;
-    const std::int64_t later_s = ::mktime(&given);
-    constexpr std::int64_t kHourS = 3600;
-    constexpr std::int64_t kSlackS = 600;
-    if (given.tm_hour == hour && later_s == time_s + kHourS && last_s_ > time_s + kSlackS &&
-        last_s_ < later_s + kHourS) {
-      time_s = later_s;
+    const auto one = local_time(given, 0);
+    const auto other = local_time(given, 1);
+    if (one && other) {
+      constexpr std::int64_t kHourS = 3600;
+      constexpr std::int64_t kSlackS = 600;
+      const auto [first_s, second_s] = std::minmax(*one, *other);
+      time_s = last_s_ > first_s + kSlackS && last_s_ < second_s + kHourS ? second_s : first_s;
     }
     std::copy(text.begin(), text.end(), known_.begin());
     known_s_ = time_s;

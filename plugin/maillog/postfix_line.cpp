@@ -75,9 +75,9 @@ void parse_delivered(std::string_view text, PostfixLine& out) {
   std::string_view rest = text;
   out.recipient = out.delivered_to = between(rest, kTo, ">, ");
   if (rest.substr(0, 12) == ">, orig_to=<") out.recipient = between(rest, ", orig_to=<", ">, ");
-  const std::string_view relay = between(rest, "relay=", ", ");
+  const std::string_view relay = between(rest, ", relay=", ", ");
   out.to_loopback = is_loopback(address_in(relay));
-  out.status = between(rest, "status=", " ");
+  out.status = between(rest, ", status=", " ");
   if (out.to_loopback) {
     constexpr std::string_view kAs = "queued as ";
     const std::size_t as = rest.rfind(kAs);

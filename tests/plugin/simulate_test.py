@@ -180,7 +180,7 @@ class Simulate(Case):
             log.mail("x@example.org", f"x{number}@example.com", client="10.0.0.7", login="scanner")
         log.write(self.log)
         for words in (("--group", "sales"), ("--from", "10.0.0.8"), ("--login", "scanner"),
-                      ("--client", "10.0.0.8/31", "--per", "everyone", "--from", "10.0.0.9"),
+                      ("--client", "10.0.0.8"),
                       ("--from", "10.0.0.8", "10.0.0.6/31", "--except", "x@example.org")):
             result = self.json("2/h", *words, self.log)
             self.assertEqual(list(self.who(result).values()), [(1, 3, 3)], words)
