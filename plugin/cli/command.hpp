@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -89,6 +90,12 @@ struct Context {
   // Instead of standard input, where the page runs the command.
   std::optional<std::string> input = {};
   std::string notify_socket = {};  // $NOTIFY_SOCKET
+  // False where the page runs the command: whoever asks it may not name files of this host.
+  bool may_name_files = true;
+  // Whether nobody waits for it any more; what takes long asks now and then.
+  std::function<bool()> given_up = {};
+
+  [[nodiscard]] bool is_given_up() const { return given_up && given_up(); }
 };
 
 // For completion: what the arguments of a subcommand are.

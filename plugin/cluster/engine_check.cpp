@@ -125,7 +125,7 @@ Result<std::vector<KnownHost>> known_hosts(const policyd::HiredisSettings& setti
     const auto unseen = std::max(*now - node.seen, policyd::Millis{0});
     if (unseen >= policyd::Nodes::kKept) continue;
     known.push_back({policyd::printable(name, 255), policyd::printable(node.host, 255),
-                     policyd::printable(node.version, 40), unseen});
+                     policyd::printable(node.version, 40), node.rules, unseen});
   }
   return known;
 }

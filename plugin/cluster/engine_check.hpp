@@ -45,9 +45,10 @@ policyd::Result<EngineFacts> check_engine(const EngineQuestion& question);
 
 // An MTA that told the others of itself in the last day.
 struct KnownHost {
-  std::string node;     // its name in the cluster
-  std::string host;     // its host name
-  std::string version;  // of its daemon
+  std::string node;        // its name in the cluster
+  std::string host;        // its host name
+  std::string version;     // of its daemon
+  std::int64_t rules = 0;  // the version of the cluster's rules that it has; 0: others
   std::chrono::milliseconds unseen{0};
 };
 policyd::Result<std::vector<KnownHost>> known_hosts(

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/base/ascii.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -31,6 +32,20 @@ tl::expected<std::vector<std::int64_t>, Failure> parse_ids(const std::vector<std
     if (std::find(ids.begin(), ids.end(), *id) == ids.end()) ids.push_back(*id);
   }
   return ids;
+}
+
+tl::expected<NewFigures, Failure> parse_new_figures(const std::vector<std::string>& words) {
+  if (words.empty()) return wrong_use("the ID is missing; example: carbonio-limits set 3 200/h");
+  const auto id = parse_id(words.front());
+  if (!id) return tl::unexpected{id.error()};
+  if (words.size() == 1) {
+    return wrong_use("the limit is missing; example: carbonio-limits set 3 200/h");
+  }
+  std::string text;
+  for (std::size_t i = 1; i < words.size(); ++i) text += (i > 1 ? "," : "") + words[i];
+  auto rates = parse_limit(text);
+  if (!rates) return wrong_use(rates.error().message);
+  return NewFigures{*id, std::move(*rates)};
 }
 
 Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id) {

@@ -3,7 +3,10 @@
 // transaction.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "plugin/cli/command.hpp"
 #include "plugin/rows/limits.hpp"
@@ -17,6 +20,13 @@ inline constexpr Option kDryRunOption = {"dry-run", "",
 tl::expected<std::int64_t, Failure> parse_id(const std::string& word);
 // At least one; duplicates are dropped.
 tl::expected<std::vector<std::int64_t>, Failure> parse_ids(const std::vector<std::string>& words);
+
+// The words of `set`: an ID and the figures that its limit is to have.
+struct NewFigures {
+  std::int64_t id = 0;
+  std::vector<Rate> rates;
+};
+tl::expected<NewFigures, Failure> parse_new_figures(const std::vector<std::string>& words);
 
 // The first quota ID of the limit that has a quota `id`; otherwise an Error that says why not.
 Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id);

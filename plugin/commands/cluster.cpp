@@ -130,20 +130,34 @@ nlohmann::json mtas_json(const std::vector<KnownHost>& mtas) {
     out.push_back({{"node", mta.node},
                    {"host", mta.host},
                    {"version", mta.version},
+                   {"rules", mta.rules},
                    {"unseen", static_cast<double>(mta.unseen.count()) / 1000}});
   }
   return out;
 }
 
+// The newest that any of them has.
+std::int64_t newest_rules(const std::vector<KnownHost>& mtas) {
+  std::int64_t out = 0;
+  for (const KnownHost& mta : mtas) out = std::max(out, mta.rules);
+  return out;
+}
+
 void print_mtas(const std::vector<KnownHost>& mtas, Output& output) {
-  Table table{
-      {{"MTA", false, Shrinks::last}, {"HOST", false, Shrinks::first}, {"VERSION"}, {"LAST SEEN"}}};
+  const std::int64_t newest = newest_rules(mtas);
+  Table table{{{"MTA", false, Shrinks::last},
+               {"HOST", false, Shrinks::first},
+               {"VERSION"},
+               {"RULES", true},
+               {"LAST SEEN"}}};
   for (const KnownHost& mta : mtas) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(mta.unseen);
     const bool alive = mta.unseen < policyd::Nodes::kAlive;
     table.add({{mta.node},
                {mta.host},
                {mta.version},
+               {mta.rules == 0 ? std::string{"own"} : fmt::format("{}", mta.rules),
+                mta.rules == newest ? Colour::none : Colour::red},
                alive ? Cell{"now"} : Cell{fmt::format("{} s ago", seconds.count()), Colour::red}});
   }
   output.line("");
@@ -229,7 +243,9 @@ const Command kCluster = {
     "change is not taken, and its command says so; so it does where this host does not have the "
     "newest limits yet, and changes nothing.\n"
     "leave has this host count alone again; its limits and what it counted stay.\n"
-    "status lists each MTA with the version of its daemon and since when nothing was heard of it.\n"
+    "status lists each MTA with the version of its daemon, that of the cluster's limits which it "
+    "has "
+    "('own': not the cluster's), and since when nothing was heard of it.\n"
     "The exit status of status is 3 if this host does not share its limits.",
     "cluster join redis://redis1.example.com\n"
     "cluster join redis://redis1.example.com --password-stdin --take-theirs\n"

@@ -266,7 +266,9 @@ int run_command_line(std::span<const std::string> arguments, const Environment& 
                       TypedAdvice{line->arguments, command_names()},
                       {environment.who, line_as_typed(arguments)},
                       environment.input,
-                      environment.notify_socket};
+                      environment.notify_socket,
+                      environment.may_name_files,
+                      environment.given_up};
       if (auto done = line->command->run(line->arguments, context); !done) {
         Failure failure = done.error();
         if (failure.exit == Exit::failed) {

@@ -3,6 +3,7 @@
 // help. What main knows about its environment is passed in as an Environment.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <span>
@@ -19,7 +20,9 @@ struct Environment {
   std::string search_path;                // $PATH
   std::string who;                        // "root on pts/0 (sudo by anna)"
   std::optional<std::string> input = {};  // instead of standard input
-  std::string notify_socket = {};          // $NOTIFY_SOCKET
+  std::string notify_socket = {};         // $NOTIFY_SOCKET
+  bool may_name_files = true;             // as in Context
+  std::function<bool()> given_up = {};    // likewise
 };
 
 struct CommandLine {

@@ -57,12 +57,14 @@ tl::expected<LoadedMail, Failure> load_past_mail(const Arguments& arguments,
     auto texts = refusal_texts(database->tables);
     if (!texts) return of_database(texts.error());
     Progress progress{"Reading the log"};
-    auto read = log->read(std::move(*texts),
-                          [&](std::uint64_t done, std::uint64_t all) { progress.show(done, all); });
+    auto read = log->read(std::move(*texts), [&](std::uint64_t done, std::uint64_t all) {
+      progress.show(done, all);
+      return !context.is_given_up();
+    });
     if (!read) return failed(read.error());
     mail = past_mail(std::move(*read));
   } else {
-    auto read = past_mail(database->tables, since);
+    auto read = past_mail(database->tables, since, context.given_up);
     if (!read) return of_database(read.error());
     mail = std::move(*read);
     if (mail.mails.all.empty()) {

@@ -15,19 +15,12 @@ namespace {
 constexpr std::array<Option, 1> kSetOptions = {{kDryRunOption}};
 
 Outcome run_set(const Arguments& arguments, Context& context) {
-  const auto& words = arguments.words();
-  if (words.empty()) return wrong_use("the ID is missing; example: carbonio-limits set 3 200/h");
-  const auto id = parse_id(words.front());
-  if (!id) return tl::unexpected{id.error()};
-  if (words.size() == 1) {
-    return wrong_use("the limit is missing; example: carbonio-limits set 3 200/h");
-  }
-  std::string text;
-  for (std::size_t i = 1; i < words.size(); ++i) text += (i > 1 ? "," : "") + words[i];
-  const auto rates = parse_limit(text);
-  if (!rates) return wrong_use(rates.error().message);
+  const auto wanted = parse_new_figures(arguments.words());
+  if (!wanted) return tl::unexpected{wanted.error()};
   ChangeOfEach change;
-  change.change = [&](LimitPlan& plan, std::int64_t limit) { plan.set_rates(limit, *rates); };
+  change.change = [&](LimitPlan& plan, std::int64_t limit) {
+    plan.set_rates(limit, wanted->rates);
+  };
   change.lines = [](const ApplyResult& result, bool dry) {
     return report_change(describe(result.limit), result, dry);
   };
@@ -36,7 +29,7 @@ Outcome run_set(const Arguments& arguments, Context& context) {
       return fmt::format("carbonio-limits set {} {}", result.limit.id, format_limit(all));
     });
   };
-  return change_each({*id}, arguments, context, change);
+  return change_each({wanted->id}, arguments, context, change);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 
 #include "daemon/base/unique_fd.hpp"
 #include "hooks/service/service.hpp"
+#include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/import_file.hpp"
 #include "plugin/commands/load_past_mail.hpp"
@@ -39,7 +40,9 @@ constexpr std::array<Option, 10> kOwnOptions = {{
     {"mails", "", "list each mail that would have been refused"},
     {"json", "", "print JSON"},
     {"csv", "", "print the table as comma-separated values"},
-    {"svg", "FILE", "write a picture: all peaks against the limit, and the hours of one account"},
+    {"svg", "FILE",
+     "write a picture: all peaks against the limit, and the hours of one account; '-': to standard "
+     "output, with --json as its field svg"},
     {"html", "FILE", "write a page with the picture and the table"},
     {"hours", "NAME", "whose hours the picture shows (default: the one hit most)"},
 }};
@@ -47,6 +50,7 @@ constexpr std::array<Option, 10> kOwnOptions = {{
 // Those of `send` that make no difference to whom a limit hits.
 constexpr std::array<std::string_view, 6> kOfNoEffect = {"off",  "dry-run", "print-sql",
                                                          "name", "message", "then"};
+constexpr std::string_view kStandardOutput = "-";  // of --svg
 
 bool has_effect(const Option& option) {
   return std::find(kOfNoEffect.begin(), kOfNoEffect.end(), option.name) == kOfNoEffect.end();
@@ -64,28 +68,32 @@ std::vector<Option> simulate_options() {
 const std::vector<Option> kSimulateOptions = simulate_options();
 
 struct SimulateQuestion {
-  std::vector<WantedLimit> wanted;  // empty: --current or --against
+  std::vector<WantedLimit> wanted;    // of `send` or `receive`
+  std::optional<NewFigures> figures;  // of `set`; neither: --current or --against
   std::optional<std::string> against;
   std::vector<std::string> files;
   std::size_t top = 0;
 };
 
-// The words and options of `send` or `receive`, without those that name files of the log.
+// The words and options of `send`, `receive` or `set`, without those that name files of the log.
 struct LimitWords {
   Direction direction = Direction::send;
+  bool set = false;
   Arguments arguments;
   bool any_option = false;
 };
 
-LimitWords limit_words(const Arguments& arguments, std::vector<std::string>& files) {
+LimitWords limit_words(const Arguments& arguments, bool may_name_files,
+                       std::vector<std::string>& files) {
   LimitWords out;
   bool first = true;
   for (const std::string& word : arguments.words()) {
-    const bool direction = first && (word == "send" || word == "receive");
+    const bool verb = first && (word == "send" || word == "receive" || word == "set");
     first = false;
-    if (direction) {
+    if (verb) {
       if (word == "receive") out.direction = Direction::receive;
-    } else if (is_file_word(word)) {
+      out.set = word == "set";
+    } else if (may_name_files && is_file_word(word)) {
       files.push_back(word);
     } else {
       out.arguments.add_word(word);
@@ -97,8 +105,9 @@ LimitWords limit_words(const Arguments& arguments, std::vector<std::string>& fil
     out.any_option = true;
     std::vector<std::string> values;
     for (std::string& value : arguments.values(name)) {
-      const bool file = option.several && (value == "-" || value.starts_with('/') ||
-                                           value.starts_with("./") || value.starts_with("../"));
+      const bool file = may_name_files && option.several &&
+                        (value == "-" || value.starts_with('/') || value.starts_with("./") ||
+                         value.starts_with("../"));
       (file ? files : values).push_back(std::move(value));
     }
     out.arguments.add(name, std::move(values));
@@ -106,10 +115,11 @@ LimitWords limit_words(const Arguments& arguments, std::vector<std::string>& fil
   return out;
 }
 
-tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments) {
+tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments,
+                                                      const Context& context) {
   SimulateQuestion out;
-  const LimitWords limit = limit_words(arguments, out.files);
-  const bool named = limit.any_option || !limit.arguments.words().empty();
+  const LimitWords limit = limit_words(arguments, context.may_name_files, out.files);
+  const bool named = limit.set || limit.any_option || !limit.arguments.words().empty();
   const bool current = arguments.has("current");
   out.against = arguments.value("against");
   if (static_cast<int>(named) + static_cast<int>(current) +
@@ -119,6 +129,9 @@ tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments
   }
   if (arguments.has("json") && arguments.has("csv")) {
     return wrong_use("--json and --csv cannot be combined");
+  }
+  if (arguments.has("csv") && arguments.value("svg") == kStandardOutput) {
+    return wrong_use("--csv and --svg - cannot be combined: both are standard output");
   }
   if (arguments.has("hours") && !arguments.has("svg") && !arguments.has("html")) {
     return wrong_use("--hours is for a picture: --svg FILE or --html FILE");
@@ -132,6 +145,15 @@ tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments
   if (!named) {
     return wrong_use(
         "the limit is missing; examples: carbonio-limits simulate 100/h, or simulate --current");
+  }
+  if (limit.set) {
+    if (limit.any_option) {
+      return wrong_use("after 'set' the limit keeps its target and --per; give its ID and figures");
+    }
+    auto figures = parse_new_figures(limit.arguments.words());
+    if (!figures) return tl::unexpected{figures.error()};
+    out.figures = std::move(*figures);
+    return out;
   }
   if (limit.direction == Direction::receive && arguments.has("login")) {
     return wrong_use("--login is an account that sends, so it can only be used with 'send'");
@@ -171,12 +193,17 @@ std::vector<std::string> notes_on_rest(const RulesCopy& copy, const policyd::Con
 }
 
 // The limits as a command would make them, with the exceptions that they would have, and no others.
-Result<std::vector<StoredLimit>> put_alone(RulesCopy& copy,
-                                           const std::vector<WantedLimit>& wanted) {
+Result<std::vector<StoredLimit>> put_alone(RulesCopy& copy, const SimulateQuestion& question) {
   auto plan = copy.plan();
   if (!plan) return tl::unexpected{plan.error()};
-  for (const WantedLimit& limit : wanted) {
+  for (const WantedLimit& limit : question.wanted) {
     if (auto put = plan->put(limit); !put) return tl::unexpected{put.error()};
+  }
+  if (question.figures) {
+    const auto id = existing_limit(plan->before(), question.figures->id);
+    if (!id) return tl::unexpected{id.error()};
+    plan->set_rates(*id, question.figures->rates);
+    plan->switch_limit(*id, true);
   }
   const PlannedChange planned = plan->finish();
   if (auto done = copy.run(planned.changes); !done) return tl::unexpected{done.error()};
@@ -185,7 +212,10 @@ Result<std::vector<StoredLimit>> put_alone(RulesCopy& copy,
   std::vector<StoredLimit> out;
   for (const ApplyResult& result : planned.results) {
     const StoredLimit* limit = find_limit(*all, result.limit.id);
-    if (limit != nullptr) out.push_back(*limit);
+    const bool known = std::any_of(out.begin(), out.end(), [&](const StoredLimit& each) {
+      return each.id == result.limit.id;
+    });
+    if (limit != nullptr && !known) out.push_back(*limit);
   }
   if (auto done = copy.only(out); !done) return tl::unexpected{done.error()};
   return out;
@@ -210,7 +240,7 @@ struct PictureFile {
 tl::expected<std::optional<PictureFile>, Failure> picture_file(const Arguments& arguments,
                                                                const std::string& option) {
   const auto name = arguments.value(option);
-  if (!name) return std::nullopt;
+  if (!name || (option == "svg" && *name == kStandardOutput)) return std::nullopt;
   constexpr int kMode = 0644;
   PictureFile out{*name,
                   policyd::UniqueFd{::open(name->c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kMode)}};
@@ -232,9 +262,15 @@ Outcome write_picture(const std::optional<PictureFile>& file, std::string_view t
   return failed(fmt::format("cannot write {}: {}", shown(file->name), std::strerror(errno)));
 }
 
-Outcome print_view(const SimulateView& view, const Arguments& arguments, Context& context) {
+Outcome print_view(const SimulateView& view, const Arguments& arguments, std::string_view whose,
+                   Context& context) {
+  const bool picture = arguments.value("svg") == kStandardOutput;
   if (arguments.has("json")) {
-    context.output.print(json_of(view));
+    nlohmann::json json = json_of(view);
+    if (picture) json["svg"] = svg_picture(view, whose);
+    context.output.print(json);
+  } else if (picture) {
+    context.output.text(svg_picture(view, whose));
   } else if (arguments.has("csv")) {
     print_csv(view, context.output);
   } else {
@@ -244,7 +280,7 @@ Outcome print_view(const SimulateView& view, const Arguments& arguments, Context
 }
 
 Outcome run_simulate(const Arguments& arguments, Context& context) {
-  const auto question = simulation_of(arguments);
+  const auto question = simulation_of(arguments, context);
   if (!question) return tl::unexpected{question.error()};
   std::optional<LimitFile> file;
   if (question->against) {
@@ -268,7 +304,8 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
   };
   auto copy = RulesCopy::of(loaded->database.tables);
   if (!copy) return of_database(copy.error());
-  const auto limits = !question->wanted.empty() ? put_alone(*copy, question->wanted)
+  const bool alone = question->figures || !question->wanted.empty();
+  const auto limits = alone  ? put_alone(*copy, *question)
                       : file ? put_file(*copy, *file, carbonio::is_carbonio(context.zextras_home))
                              : limits_in_force(*copy);
   if (!limits) return of_database(limits.error());
@@ -285,10 +322,14 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
   {
     Progress progress{"Trying the limit"};
     ReplayWish wish;
-    wish.hours = svg->has_value() || html->has_value();
-    played = replay(mail.mails, *rules, loaded->daemon.config, wish,
-                    [&](std::uint64_t done) { progress.show(done, mail.mails.all.size()); });
+    wish.hours = arguments.has("svg") || arguments.has("html");
+    played = replay(mail.mails, *rules, loaded->daemon.config, wish, [&](std::uint64_t done) {
+      progress.show(done, mail.mails.all.size());
+      return !context.is_given_up();
+    });
   }
+  if (context.is_given_up())
+    return failed("the mail was not tried to its end: nobody waits for it");
   const TriedLimits tried = tried_limits(played, *limits);
   const SimulateView view{mail,    mail.mails,  played,        tried,
                           *limits, context.now, question->top, arguments.has("mails")};
@@ -303,22 +344,24 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
   if (*html) {
     if (auto done = write_picture(*html, html_page(view, whose)); !done) return done;
   }
-  return print_view(view, arguments, context);
+  return print_view(view, arguments, whose, context);
 }
 
 }  // namespace
 
 const Command kSimulate = {
     "simulate",
-    "[send | receive] LIMIT... [who] [--per WHAT] | --current | --against FILE.txt [options] "
-    "[FILE...]",
+    "[send | receive] LIMIT... [who] [--per WHAT] | set ID LIMIT... | --current | --against "
+    "FILE.txt [options] [FILE...]",
     "Show whom a limit would have hit on the mail of the past days",
     "Reads the mail log (/var/log/carbonio.log and its rotated parts, or the FILEs; '-' is "
     "standard "
     "input), plain or compressed by gzip, xz or zstd, and plays its mail to the daemon's own code "
     "with the limit: whom it would have hit, when first, how often, and what each one's peak was "
     "within a period. Nothing is changed. Limit and options are those of 'send', or of 'receive' "
-    "after that word; the limit is tried alone, with the exceptions that limits for others make.\n"
+    "after that word; after 'set' those of 'set'. The limit is tried alone, with the exceptions "
+    "that "
+    "limits for others make.\n"
     "Mail that limits refused in those days is mail that was wanted; a try with the same sender, "
     "recipient and login or client a minute to four hours later is taken for the same mail. Mail "
     "that a content filter hands back counts once. Of mail that would have been deferred, other "
@@ -330,6 +373,7 @@ const Command kSimulate = {
     "simulate 200/h --per account --since 30day\n"
     "simulate receive 125/min --per domain mail.log*\n"
     "simulate 20/min,200/h --html page.html\n"
+    "simulate set 3 200/h\n"
     "simulate --current --mails",
     kSimulateOptions,
     32 + OpenLog::kMaxFiles,

@@ -123,8 +123,10 @@ Result<Replay> played_on(const LoadedMail& loaded, const std::vector<WantedLimit
   Progress progress{decides ? "Trying the figures" : "Counting"};
   ReplayWish wish;
   wish.decides = decides;
-  return replay(loaded.mail.mails, *rules, loaded.daemon.config, wish,
-                [&](std::uint64_t done) { progress.show(done, loaded.mail.mails.all.size()); });
+  return replay(loaded.mail.mails, *rules, loaded.daemon.config, wish, [&](std::uint64_t done) {
+    progress.show(done, loaded.mail.mails.all.size());
+    return true;
+  });
 }
 
 // What the strictest limit for everyone lets an account send in a day.

@@ -72,6 +72,8 @@ Ran run_for_page(const std::filesystem::path& zextras_home, const std::string& s
   environment.search_path = search_path;
   environment.who = job.who;
   environment.input = job.input;
+  environment.may_name_files = false;
+  environment.given_up = job.given_up;
   std::ostringstream out, err;
   Ran ran;
   ran.exit = run_command_line(job.words, environment, out, err);

@@ -141,9 +141,12 @@ Result<ReadLog> OpenLog::read(RefusalTexts texts, const LogProgress& progress) c
   for (const Part& part : parts_) {
     auto lines = lines_of_log(part.file, part.fd);
     if (!lines) return tl::unexpected{lines.error()};
+    bool wanted = true;
     reader.read(*lines, LogStamps{std::min(part.written, now_)}, [&] {
-      if (progress) progress(done + lines->position(), all);
+      wanted = !progress || progress(done + lines->position(), all);
+      return wanted;
     });
+    if (!wanted) return failure("the log was not read to its end: nobody waits for it");
     if (!lines->problem().empty()) {
       out.problems.push_back(fmt::format("{}: {}", name_of_log(part.file), lines->problem()));
     }

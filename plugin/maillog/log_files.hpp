@@ -25,8 +25,8 @@ struct ReadLog {
   std::vector<std::string> problems;  // of files that could be read in part: name and reason
 };
 
-// Called with how much of all files has been read, in bytes.
-using LogProgress = std::function<void(std::uint64_t done, std::uint64_t all)>;
+// Called with how much of all files has been read, in bytes; false: no more of it is wanted.
+using LogProgress = std::function<bool(std::uint64_t done, std::uint64_t all)>;
 
 // Files that are open: the command opens them as the user who runs it, and may be another one when
 // it reads them.
@@ -39,7 +39,8 @@ class OpenLog {
   static Result<OpenLog> open(const std::vector<std::filesystem::path>& files,
                               policyd::TimePoint since, policyd::TimePoint now);
 
-  // Reads them in the order of their first lines. An Error if they are no log of Postfix.
+  // Reads them in the order of their first lines. An Error if they are no log of Postfix, or if
+  // `progress` ended it.
   Result<ReadLog> read(RefusalTexts texts, const LogProgress& progress = {}) const;
 
  private:

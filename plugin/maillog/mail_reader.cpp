@@ -58,10 +58,10 @@ bool RefusalTexts::are_ours(std::string_view refusal) const {
   return false;
 }
 
-void MailReader::read(LogLines& lines, LogStamps stamps, const std::function<void()>& progress) {
+void MailReader::read(LogLines& lines, LogStamps stamps, const std::function<bool()>& progress) {
   while (const auto line = lines.next()) {
     read_line(*line, stamps);
-    if (progress && counts_.lines % kProgressEvery == 0) progress();
+    if (progress && counts_.lines % kProgressEvery == 0 && !progress()) break;
   }
   counts_.cut += lines.cut_lines();
 }

@@ -64,8 +64,8 @@ class MailReader {
       : since_(since), texts_(std::move(texts)) {}
 
   // The lines of one file, or of standard input, after those of older files.
-  // Calls `progress` now and then.
-  void read(LogLines& lines, LogStamps stamps, const std::function<void()>& progress = {});
+  // Calls `progress` now and then, and ends where it returns false.
+  void read(LogLines& lines, LogStamps stamps, const std::function<bool()>& progress = {});
   void read_line(std::string_view line, LogStamps& stamps);
 
   [[nodiscard]] const Counts& counts() const { return counts_; }

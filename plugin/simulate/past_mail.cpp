@@ -115,7 +115,8 @@ PastMail past_mail(ReadLog log) {
   return out;
 }
 
-Result<PastMail> past_mail(const Tables& tables, TimePoint since, std::size_t max_rows) {
+Result<PastMail> past_mail(const Tables& tables, TimePoint since,
+                           const std::function<bool()>& given_up, std::size_t max_rows) {
   PastMail out;
   out.of_log = false;
   out.source = "session_tracking";
@@ -141,7 +142,7 @@ Result<PastMail> past_mail(const Tables& tables, TimePoint since, std::size_t ma
     }
     if (code != SQLITE_DONE) return tl::unexpected{tables.error(code)};
     out.lines += read;
-    more = read == kRowsAtOnce;
+    more = read == kRowsAtOnce && !(given_up && given_up());
   }
   out.mails.sort();
   if (!out.mails.all.empty()) {

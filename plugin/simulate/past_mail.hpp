@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,8 +32,8 @@ Result<RefusalTexts> refusal_texts(const Tables& tables);
 
 PastMail past_mail(ReadLog log);
 
-// At most `max_rows`, the newest.
+// At most `max_rows`, the newest; fewer if `given_up` says that nobody waits for them.
 Result<PastMail> past_mail(const Tables& tables, policyd::TimePoint since,
-                           std::size_t max_rows = 5'000'000);
+                           const std::function<bool()>& given_up, std::size_t max_rows = 5'000'000);
 
 }  // namespace limits

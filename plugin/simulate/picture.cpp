@@ -180,8 +180,10 @@ std::string svg_picture(const SimulateView& view, std::string_view whose) {
       "{1}\">\n"
       "<style>text{{font:12px sans-serif;fill:#333}}.t{{font-weight:bold;font-size:14px}}"
       ".r{{text-anchor:end}}.s{{fill:#777}}.g{{stroke:#ddd}}"
-      ".l{{stroke:#c00;stroke-width:2}}.b{{fill:#36c}}.o{{fill:#c00}}</style>\n"
-      "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
+      ".l{{stroke:#c00;stroke-width:2}}.b{{fill:#36c}}.o{{fill:#c00}}.w{{fill:#fff}}"
+      "@media(prefers-color-scheme:dark){{.w{{fill:#14181e}}text{{fill:#e6eaf0}}.s{{fill:#a4afbd}}"
+      ".g{{stroke:#343c48}}.b{{fill:#7cc0f0}}.l{{stroke:#ff9a92}}.o{{fill:#ff9a92}}}}</style>\n"
+      "<rect width=\"100%\" height=\"100%\" class=\"w\"/>\n",
       kWidth, height);
   draw_peaks(out, view.tried);
   if (account != nullptr) draw_hours(out, *account, days);
@@ -194,6 +196,7 @@ std::string html_page(const SimulateView& view, std::string_view whose) {
   print_simulation(view, output);
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"color-scheme\" content=\"light dark\">"
       "<title>Whom a limit would have hit</title></head>\n<body style=\"font-family:sans-serif\">\n"
       "{}<pre>{}</pre>\n</body></html>\n",
       svg_picture(view, whose), [&] {

@@ -52,11 +52,11 @@ class Player {
     }
   }
 
-  Replay play(const std::function<void(std::uint64_t)>& progress) {
+  Replay play(const std::function<bool(std::uint64_t)>& progress) {
     for (std::uint32_t i = 0; i < mails_.all.size(); ++i) {
       try_again_until(mails_.all[i].time);
       play_mail(i);
-      if (progress && i % kProgressEveryMails == 0) progress(i);
+      if (progress && i % kProgressEveryMails == 0 && !progress(i)) return finish();
     }
     try_again_until(TimePoint::max());
     return finish();
@@ -285,7 +285,7 @@ class Player {
 }  // namespace
 
 Replay replay(const Mails& mails, const ReplayRules& rules, const policyd::Config& config,
-              ReplayWish wish, const std::function<void(std::uint64_t)>& progress) {
+              ReplayWish wish, const std::function<bool(std::uint64_t)>& progress) {
   return Player{mails, rules, config, wish}.play(progress);
 }
 

@@ -67,8 +67,9 @@ struct ReplayWish {
   bool hours = false;
 };
 
-// `config`: how the daemon counts. `progress` gets the number of mails played.
+// `config`: how the daemon counts. `progress` gets the number of mails played; where it returns
+// false, the rest is left out.
 Replay replay(const Mails& mails, const ReplayRules& rules, const policyd::Config& config,
-              ReplayWish wish, const std::function<void(std::uint64_t)>& progress = {});
+              ReplayWish wish, const std::function<bool(std::uint64_t)>& progress = {});
 
 }  // namespace limits

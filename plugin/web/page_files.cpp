@@ -18,6 +18,8 @@ constexpr std::array kFiles = {
     PageFile{"now.js", kScript, k_now_js},
     PageFile{"usage.js", kScript, k_usage_js},
     PageFile{"limits.js", kScript, k_limits_js},
+    PageFile{"trial.js", kScript, k_trial_js},
+    PageFile{"blocked.js", kScript, k_blocked_js},
     PageFile{"history.js", kScript, k_history_js},
     PageFile{"icon.svg", "image/svg+xml", k_icon_svg},
 };

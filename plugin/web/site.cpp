@@ -19,6 +19,10 @@ constexpr std::string_view kCookie = "carbonio-limits";
 constexpr std::chrono::seconds kDoctorEvery{30};
 constexpr std::chrono::seconds kFresh{2};  // the first page
 constexpr std::string_view kMakeLink = "carbonio-limits web link";
+constexpr std::string_view kTookTooLong =
+    "the mail of this time is too much for the page; on the server 'carbonio-limits simulate' "
+    "takes "
+    "the time that it needs";
 
 SiteReply json_reply(unsigned status, const nlohmann::json& json) {
   return {status,
@@ -68,7 +72,7 @@ SiteReply reply_of(const Call& call, const Ran& ran) {
 
 std::vector<std::pair<std::string, std::string>> security_headers() {
   return {{"Content-Security-Policy",
-           "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+           "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
            "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
           {"X-Content-Type-Options", "nosniff"},
           {"X-Frame-Options", "DENY"},
@@ -149,7 +153,7 @@ void Site::look_at_health() {
   if (doctor_looks_ || (doctor_at_ <= clock_() && clock_() - doctor_at_ < kDoctorEvery)) return;
   const auto ran = std::make_shared<Ran>();  // of both functions
   doctor_looks_ = worker_(
-      true,
+      Lane::slow,
       [ran, run = run_] {
         *ran = (*run)({{"doctor", "--json"}, "the page"});
       },
@@ -180,7 +184,7 @@ void Site::show_first_page(Session& session, Done done) {
     return done(first_page_of(*shown));
   }
   const bool taken = worker_(
-      false,
+      Lane::quick,
       [shown, run = run_] {
         shown->ran = (*run)({{"refused", "--json", "--since=1h", "--top=50"}, shown->who});
       },
@@ -219,18 +223,30 @@ void Site::call(Call wanted, const SiteRequest& request, Session& session, Done 
   struct Asked {
     Call call;
     std::string who, cookie;
+    std::shared_ptr<const std::atomic<bool>> gone;
     Ran ran;
+    bool late = false;
   };
   const auto asked = std::make_shared<Asked>();  // of both functions
   asked->call = std::move(wanted);
   asked->who = session.who;
   asked->cookie = session.cookie;
+  asked->gone = request.gone;
   const bool taken = worker_(
-      asked->call.slow,
-      [asked, run = run_] {
-        asked->ran = (*run)({asked->call.words, asked->who, asked->call.input});
+      asked->call.lane,
+      [asked, run = run_, clock = clock_, ending = ending_] {
+        Job job{asked->call.words, asked->who, asked->call.input};
+        if (asked->call.lane == Lane::log) {
+          job.given_up = [&it = *asked, clock, ending, end = clock() + kLogWithin] {
+            it.late = it.late || clock() >= end;
+            return it.late || *ending || (it.gone && *it.gone);
+          };
+          if (job.given_up()) return;
+        }
+        asked->ran = (*run)(job);
       },
       [this, asked, done] {
+        if (asked->late) return done(json_reply(504, {{"error", kTookTooLong}}));
         if (asked->call.changes) refused_at_ = {};
         if (!asked->call.from_form) return done(reply_of(asked->call, asked->ran));
         const std::string& said = asked->ran.exit == 0 ? asked->ran.out : asked->ran.err;

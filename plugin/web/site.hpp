@@ -3,6 +3,7 @@
 // of sockets. All on one thread, but for the subcommands, which a worker runs.
 #pragma once
 
+#include <atomic>
 #include <boost/core/noncopyable.hpp>
 #include <filesystem>
 #include <functional>
@@ -26,6 +27,8 @@ struct SiteRequest {
   std::string_view origin;        // the header Origin
   std::string_view cookies;       // the header Cookie
   std::string_view change_token;  // the header X-Change-Token
+  // Whether whoever asked has gone meanwhile; may be null.
+  std::shared_ptr<const std::atomic<bool>> gone = {};
 };
 
 struct SiteReply {
@@ -49,12 +52,12 @@ class Site : boost::noncopyable {
     std::vector<std::string> words;
     std::string who;
     std::optional<std::string> input = {};  // instead of standard input
+    std::function<bool()> given_up = {};    // nobody waits for it any more
   };
   using Run = std::function<Ran(const Job& job)>;
-  // Runs `work` on the worker for what is quick, or the one for what runs other programs, and then
-  // `then` on this thread; false if too much is waiting.
+  // Runs `work` on the lane's worker, and then `then` on this thread; false if too much is waiting.
   using Worker =
-      std::function<bool(bool slow, std::function<void()> work, std::function<void()> then)>;
+      std::function<bool(Lane lane, std::function<void()> work, std::function<void()> then)>;
   using Done = std::function<void(SiteReply)>;
 
   struct Settings {
@@ -69,6 +72,10 @@ class Site : boost::noncopyable {
 
   // Calls `done` once, at once or later. The request need not outlive the call.
   void answer(const SiteRequest& request, Done done);
+  // What takes long comes to an end: nobody is answered any more.
+  void end() { *ending_ = true; }
+
+  static constexpr std::chrono::seconds kLogWithin{60};  // what reads the mail log
 
  private:
   [[nodiscard]] bool by_https(std::string_view host) const;
@@ -87,6 +94,7 @@ class Site : boost::noncopyable {
   std::shared_ptr<const Run> run_;  // shared with the workers' functions
   Worker worker_;
   std::function<policyd::TimePoint()> clock_;
+  std::shared_ptr<std::atomic<bool>> ending_ = std::make_shared<std::atomic<bool>>(false);
   Sessions sessions_;
   nlohmann::json refused_;  // what the first page showed last, which serves others for a moment
   policyd::TimePoint refused_at_{};

@@ -31,24 +31,28 @@ struct Endpoint {
   std::size_t max_words = 0;
   bool changes = false;
   bool json = true;
-  bool slow = false;
+  Lane lane = Lane::quick;
 };
 
 constexpr std::string_view kTarget =
-    "everyone anyone domain user login group client from except per verdict message name off";
+    "everyone anyone domain user login group client from except per verdict message name off then";
 constexpr std::array kEndpoints = {
-    // Path, words, options, most words, whether it changes something, prints JSON, runs programs.
+    // Path, words, options, most words, whether it changes something, prints JSON, its lane.
     Endpoint{"usage", "usage --json", "top limit", 1},
     Endpoint{"refused", "refused --json", "top limit since today watched by-hour", 1},
-    // It may read millions of rows, so that others are not to wait for it.
-    Endpoint{"history", "history --json", "top since", 1, false, true, true},
+    Endpoint{"history", "history --json", "top since", 1, false, true, Lane::slow},
     Endpoint{"changes", "changes --json", "top since", 0},
     Endpoint{"limits", "list --json", "", 0},
     Endpoint{"limit", "show --json", "", 1},
     Endpoint{"explain", "explain --json", "from to client sasl helo size", 0},
-    Endpoint{"doctor", "doctor --json", "", 0, false, true, true},
-    Endpoint{"status", "service status --json", "", 0, false, true, true},
-    Endpoint{"cluster", "cluster status --json", "", 0, false, true, true},
+    Endpoint{"simulate", "simulate --json --svg=-",
+             "everyone anyone domain user login group client from except per verdict since top", 10,
+             false, true, Lane::log},
+    Endpoint{"blocked", "blocked --json", "past since", 0},
+    Endpoint{"signals", "signal --json", "", 0, false, true, Lane::slow},
+    Endpoint{"doctor", "doctor --json", "", 0, false, true, Lane::slow},
+    Endpoint{"status", "service status --json", "", 0, false, true, Lane::slow},
+    Endpoint{"cluster", "cluster status --json", "", 0, false, true, Lane::slow},
     Endpoint{"export", "export", "", 0, false, false},
     Endpoint{"send", "send", kTarget, 8, true, false},
     Endpoint{"receive", "receive", kTarget, 8, true, false},
@@ -58,12 +62,15 @@ constexpr std::array kEndpoints = {
     Endpoint{"remove", "remove", "", 20, true, false},
     Endpoint{"import", "import -", "", 0, true, false},
     Endpoint{"reset", "reset", "limit", 1, true, false},
+    // Without what needs root, which the page's process cannot become: holding queued mail.
+    Endpoint{"block", "block", "for account", 1, true, false, Lane::slow},
+    Endpoint{"unblock", "unblock", "", 1, true, false, Lane::slow},
     Endpoint{"pause", "pause", "uncounted", 1, true, false},
     Endpoint{"resume", "resume", "", 0, true, false},
 };
 
 // Those with which something can be tried before.
-constexpr std::string_view kWithDryRun = "send receive set on off remove import";
+constexpr std::string_view kWithDryRun = "send receive set on off remove import block unblock";
 
 bool is_one_of_words(std::string_view word, std::string_view words) {
   const auto all = split(words, ' ');
@@ -119,7 +126,8 @@ Wanted call_of(const Endpoint& endpoint, Parameters parameters, bool from_form) 
   Call call;
   call.changes = endpoint.changes;
   call.json = endpoint.json;
-  call.slow = endpoint.slow;
+  // To try a change runs no other program.
+  call.lane = parameters.contains(kDryRun) ? Lane::quick : endpoint.lane;
   call.from_form = from_form;
   for (const std::string_view word : split(endpoint.words, ' ')) call.words.emplace_back(word);
   std::vector<std::string> words;

@@ -45,12 +45,18 @@ struct SignIn {
   std::string token;
 };
 struct SignOut {};
+// Which subcommands wait for each other: what takes long keeps nothing else waiting.
+enum class Lane : std::uint8_t {
+  quick,
+  slow,  // it runs other programs, or reads millions of rows
+  log,   // it reads the mail log
+};
 // A subcommand.
 struct Call {
-  std::vector<std::string> words;         // {"usage", "--json", "--top=5"}
-  bool changes = false;                   // needs a session that may write
-  bool json = true;                       // what it prints; else text
-  bool slow = false;                      // it runs other programs
+  std::vector<std::string> words;  // {"usage", "--json", "--top=5"}
+  bool changes = false;            // needs a session that may write
+  bool json = true;                // what it prints; else text
+  Lane lane = Lane::quick;
   bool from_form = false;                 // of the first page, which is shown again afterwards
   std::string form_token;                 // what the form had
   std::optional<std::string> input = {};  // what it reads from standard input

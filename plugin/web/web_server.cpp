@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <atomic>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
@@ -35,7 +36,8 @@ constexpr std::chrono::seconds kLinger{2};   // until the other end has read the
 constexpr std::size_t kMaxUnread = 1'048'576;
 constexpr std::uint32_t kMaxHeaderBytes = 16'384;
 constexpr std::size_t kMostConnections = 100;
-constexpr std::size_t kMostWaiting = 20;
+constexpr std::size_t kMostWaiting = 20;    // subcommands of a lane
+constexpr std::size_t kMostLogReaders = 4;  // of which one reads
 
 std::string_view view_of(const beast::string_view& text) { return {text.data(), text.size()}; }
 
@@ -126,9 +128,27 @@ class Connection : public std::enable_shared_from_this<Connection> {
     request.cookies = field(http::field::cookie);
     request.change_token = field("X-Change-Token");
     stream_.expires_never();  // until the answer is known
+    gone_ = std::make_shared<std::atomic<bool>>(false);
+    request.gone = gone_;
+    answered_ = false;
     site_.answer(request, [self = shared_from_this()](SiteReply reply) {
       self->write(std::move(reply), self->parser_->get().keep_alive());
     });
+    if (!answered_) watch();
+  }
+
+  // Notes that the other end goes before it has its answer.
+  void watch() {
+    stream_.socket().async_wait(
+        Protocol::socket::wait_read, [self = shared_from_this()](error_code error) {
+          if (error || self->answered_) return;
+          auto& socket = self->stream_.socket();
+          error_code code;
+          socket.non_blocking(true, code);
+          char next = 0;  // of the next request, if it did not go
+          socket.receive(asio::buffer(&next, 1), Protocol::socket::message_peek, code);
+          if (code && code != asio::error::would_block) *self->gone_ = true;
+        });
   }
 
   void refuse(http::status status) {
@@ -150,6 +170,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     response_.keep_alive(keep_alive);
     response_.body() = std::move(reply.body);
     response_.prepare_payload();
+    if (!std::exchange(answered_, true)) {
+      error_code ignored;
+      stream_.socket().cancel(ignored);  // watch()
+    }
     stream_.expires_after(kWithin);
     http::async_write(stream_, response_,
                       [self = shared_from_this(), keep_alive](error_code error, std::size_t /*n*/) {
@@ -163,6 +187,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Site& site_;
   Connections& all_;
   std::optional<std::list<Connection*>::iterator> idle_;
+  bool answered_ = true;
+  std::shared_ptr<std::atomic<bool>> gone_;  // of the request that is not answered yet
   beast::flat_buffer buffer_{kMaxHeaderBytes + kMaxBodyBytes};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
@@ -178,8 +204,8 @@ class WebServer : boost::noncopyable {
         signals_(context_, SIGINT, SIGTERM),
         site_(
             std::move(settings.site), std::move(run),
-            [this](bool slow, auto work, auto then) {
-              return run_beside(slow ? slow_ : quick_, std::move(work), std::move(then));
+            [this](Lane lane, auto work, auto then) {
+              return run_beside(worker_of(lane), std::move(work), std::move(then));
             },
             policyd::wall_clock) {
     sockaddr_storage address{};
@@ -192,8 +218,8 @@ class WebServer : boost::noncopyable {
     });
   }
   ~WebServer() {
-    quick_.join();
-    slow_.join();
+    site_.end();
+    for (Worker* worker : {&quick_, &slow_, &log_}) worker->thread.join();
   }
 
   void run() {
@@ -202,6 +228,16 @@ class WebServer : boost::noncopyable {
   }
 
  private:
+  struct Worker {
+    std::size_t most;  // subcommands that run or wait
+    std::size_t waiting = 0;
+    asio::thread_pool thread{1};
+  };
+
+  Worker& worker_of(Lane lane) {
+    return lane == Lane::log ? log_ : lane == Lane::slow ? slow_ : quick_;
+  }
+
   void accept() {
     acceptor_.async_accept([this](error_code error, Protocol::socket socket) {
       if (!acceptor_.is_open()) return;
@@ -236,14 +272,13 @@ class WebServer : boost::noncopyable {
     });
   }
 
-  bool run_beside(asio::thread_pool& worker, std::function<void()> work,
-                  std::function<void()> then) {
-    if (waiting_ >= kMostWaiting) return false;
-    ++waiting_;
-    asio::post(worker, [this, work = std::move(work), then = std::move(then)] {
+  bool run_beside(Worker& worker, std::function<void()> work, std::function<void()> then) {
+    if (worker.waiting >= worker.most) return false;
+    ++worker.waiting;
+    asio::post(worker.thread, [this, &worker, work = std::move(work), then = std::move(then)] {
       work();
-      asio::post(context_, [this, then] {
-        --waiting_;
+      asio::post(context_, [&worker, then] {
+        --worker.waiting;
         then();
       });
     });
@@ -255,10 +290,10 @@ class WebServer : boost::noncopyable {
   asio::basic_socket_acceptor<Protocol> acceptor_;
   asio::steady_timer pause_;
   asio::signal_set signals_;
-  std::size_t waiting_ = 0;
   Site site_;
-  asio::thread_pool quick_{1};
-  asio::thread_pool slow_{1};
+  Worker quick_{kMostWaiting};
+  Worker slow_{kMostWaiting};
+  Worker log_{kMostLogReaders};
 };
 
 }  // namespace

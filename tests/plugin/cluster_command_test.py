@@ -107,9 +107,14 @@ class Status(CommandTest):
         self.assertTrue(eventually(lambda: set(mtas()) == {"mta1", "mta2"}), mtas())
         version = self.say(daemon, "--version").split()[-1]
         self.assertRegex(self.say(daemon, "cluster", "status"),
-                         rf"MTA +HOST +VERSION +LAST SEEN\n"
-                         rf"mta1 +\S+ +{re.escape(version)} +now\n"
-                         rf"mta2 +\S+ +{re.escape(version)} +now\n")
+                         rf"MTA +HOST +VERSION +RULES +LAST SEEN\n"
+                         rf"mta1 +\S+ +{re.escape(version)} +\d+ +now\n"
+                         rf"mta2 +\S+ +{re.escape(version)} +\d+ +now\n")
+        self.assertTrue(eventually(lambda: mtas()["mta1"]["rules"] == mtas()["mta2"]["rules"] > 0))
+        before = mtas()["mta1"]["rules"]
+        self.say(daemon, "set", "3", "7/h")
+        self.assertTrue(eventually(lambda: [mta["rules"] for mta in mtas().values()] ==
+                                   [before + 1, before + 1]), mtas())
         self.say(other, "service", "stop")
         self.assertTrue(eventually(lambda: mtas()["mta2"]["unseen"] > 5))
         self.assertRegex(self.say(daemon, "cluster", "status"), r"mta2 .* \d+ s ago\n")

@@ -7,9 +7,11 @@ const main = document.getElementById("main");
 const changeToken = document.body.dataset.change;
 export const mayChange = changeToken !== "";
 
-export async function get(path, parameters = {}) {
-  const query = new URLSearchParams(parameters).toString();
-  return answer(await fetch(`/api/${path}${query && "?" + query}`));
+// A parameter may have several values; true is one without a value.
+export async function get(path, parameters = {}, signal = undefined) {
+  const query = new URLSearchParams(Object.entries(parameters).flatMap(([key, values]) =>
+    [values].flat().map(value => [key, value === true ? "" : value]))).toString();
+  return answer(await fetch(`/api/${path}${query && "?" + query}`, {signal}));
 }
 
 export async function change(path, parameters) {
@@ -46,11 +48,15 @@ export const afterChange = work => events.addEventListener("change", event => {
   event.detail.push(work());
 });
 
-// Shows what a change did, on the page as it is now.
-async function tell(text, ...more) {
+async function showAgain() {
   const shown = [];
   events.dispatchEvent(new CustomEvent("change", {detail: shown}));
   await Promise.all(shown);
+}
+
+// Shows what a change did, on the page as it is now.
+async function tell(text, ...more) {
+  await showAgain();
   message(text, false, ...more);
 }
 
@@ -72,15 +78,34 @@ export async function attempt(work) {
 export const changeNow = (path, parameters) =>
   attempt(async () => tell((await change(path, parameters)).text));
 
-// Asks with the words of --dry-run, then does it.
-export const changeAfterLooking = (path, parameters) => attempt(async () => {
-  const preview = await change(path, {...parameters, "dry-run": true});
-  if (!await confirmed("What would change", preview.text, "Do it")) return;
-  const before = await limitsNow();
-  const said = await change(path, parameters);
-  const undo = undoOf(before, await limitsNow());
-  await tell(said.text, undo && button("Undo", () => attempt(async () => tell(await undo()))));
-});
+// Asks with the words of --dry-run, beside what `more` puts there, then does it.
+export const changeAfterLooking = (path, parameters, more) => doAfterLooking(path, parameters, {more,
+  async act() {
+    const before = await limitsNow();
+    const said = await change(path, parameters);
+    return [said, undoOf(before, await limitsNow())];
+  }});
+
+async function doAfterLooking(path, parameters, {more, act}) {
+  await attempt(async () => {
+    const preview = await change(path, {...parameters, "dry-run": true});
+    if (!await confirmed("What would change", preview.text, "Do it", more)) return;
+    try {
+      const [said, undo] = await act();
+      await tell(said.text, undo && button("Undo", () => attempt(async () => tell(await undo()))));
+    } catch (error) {
+      await showAgain();  // it may be done in part
+      throw error;
+    }
+  });
+}
+
+export const block = (who, options = {}) => doAfterLooking("block", {word: who, ...options}, {
+  act: async () => [await change("block", {word: who, ...options}),
+    async () => (await change("unblock", {word: who})).text]});
+
+export const unblock = who => doAfterLooking("unblock", {word: who}, {
+  act: async () => [await change("unblock", {word: who})]});
 
 // Each limit is a line of the export; its ID tells one that was created.
 async function limitsNow() {
@@ -103,18 +128,23 @@ function undoOf(before, after) {
   };
 }
 
-export function confirmed(title, text, yes) {
+// `more` fills a place in it, until its signal says that it is closed.
+export function confirmed(title, text, yes, more) {
   return new Promise(resolve => {
+    const closed = new AbortController();
+    const place = more && element("div");
     const dialog = element("dialog", {"aria-labelledby": "dialog-title"},
-      element("h2", {id: "dialog-title"}, title), element("pre", {tabindex: 0}, text.trim()),
+      element("h2", {id: "dialog-title"}, title), element("pre", {tabindex: 0}, text.trim()), place,
       element("form", {method: "dialog", class: "row"},
         element("button", {class: "main", value: "yes"}, yes),
         element("button", {value: "no", autofocus: true}, "Cancel")));
     dialog.addEventListener("close", () => {
+      closed.abort();
       resolve(dialog.returnValue === "yes");
       dialog.remove();
     });
     document.body.append(dialog);
     dialog.showModal();
+    if (more) more(place, closed.signal);
   });
 }

@@ -85,10 +85,13 @@ export async function hosts() {
 }
 
 function mtas(all) {
+  const newest = Math.max(...all.map(row => row.rules));
   return table([
     {title: "MTA", of: row => row.node},
     {title: "Host", of: row => row.host},
     {title: "Version", of: row => row.version},
+    {title: "Limits", of: row => element("span", {class: row.rules === newest ? null : "wrong"},
+      row.rules === 0 ? "its own" : `version ${number(row.rules)}`)},
     {title: "Heard of", of: row => row.unseen < 5 ? "now"
       : element("span", {class: "wrong"}, `${number(row.unseen)} s ago`)},
   ], all, "MTAs of the cluster");

@@ -2,6 +2,7 @@
 // The limits, as sentences, and how they are changed.
 import {changeAfterLooking, get, mayChange} from "./api.js";
 import {button, count, element, heading, longTable, part} from "./text.js";
+import {lastWeek} from "./trial.js";
 
 export async function limits(chosen = "") {
   const answer = await get("limits");
@@ -25,6 +26,7 @@ const columns = () => [
   {title: "ID", of: row => String(row.id)},
   {title: "Limit", of: row => row.sentence},
   {title: "Figures", of: row => mayChange ? figures(row) : row.limit},
+  {title: "Then", of: row => row.then},
   {title: "State", of: row => element("span", {class: row.state === "invalid" ? "wrong" : null},
     row.state)},
   {title: "", of: row => mayChange && element("div", {class: "row"},
@@ -44,7 +46,8 @@ function figures(row) {
     event.preventDefault();
     const wanted = field.value.trim();
     if (wanted !== row.limit) {
-      changeAfterLooking("set", {word: [String(row.id), ...wanted.split(/\s+/)]});
+      const word = [String(row.id), ...wanted.split(/\s+/)];
+      changeAfterLooking("set", {word}, lastWeek({word: ["set", ...word]}));
     }
   }}, field, save);
 }
@@ -68,26 +71,36 @@ function newLimit() {
   const except = input("new-except");
   const per = select("new-per", PER);
   const verdict = select("new-verdict", VERDICTS);
+  const steps = input("new-then", {placeholder: "notify,block:1h"});
   const reply = input("new-message");
   const isNamed = () => !["everyone", "anyone"].includes(target.value);
   const follow = () => {
     name.required = isNamed();
     name.disabled = !isNamed();
+    steps.disabled = direction.value !== "send";
   };
   target.addEventListener("change", follow);
+  direction.addEventListener("change", follow);
   follow();
   return element("form", {onsubmit: event => {
     event.preventDefault();
     const wanted = {word: rate.value.trim().split(/\s+/)};
     wanted[target.value] = isNamed() ? name.value.trim().split(/[\s,]+/) : true;
     if (except.value.trim()) wanted.except = except.value.trim().split(/[\s,]+/);
-    for (const [key, field] of [["per", per], ["verdict", verdict], ["message", reply]]) {
-      if (field.value.trim()) wanted[key] = field.value.trim();
+    for (const [key, field] of [["per", per], ["verdict", verdict]]) {
+      if (field.value) wanted[key] = field.value;
     }
-    changeAfterLooking(direction.value, wanted);
+    // What makes no difference to whom it hits.
+    const more = {};
+    for (const [key, field] of [["message", reply], ["then", steps]]) {
+      if (!field.disabled && field.value.trim()) more[key] = field.value.trim();
+    }
+    changeAfterLooking(direction.value, {...wanted, ...more},
+      lastWeek({...wanted, word: [direction.value, ...wanted.word]}));
   }}, part("New limit"), element("div", {class: "row"}, label("Direction", direction),
     label("Figures", rate), label("For", target), label("Name", name),
     label("Except", except), label("Counted per", per), label("When full", verdict),
+    label("If someone is refused for long", steps),
     label("Text of the answer", reply),
     element("button", {class: "main"}, "See what changes")));
 }

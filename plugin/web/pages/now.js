@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Who is refused now, and whether all is well.
-import {attempt, changeNow, confirmed, get, mayChange} from "./api.js";
+import {attempt, block, changeNow, confirmed, get, mayChange} from "./api.js";
 import {button, element, heading, link, number, part, table, time, until} from "./text.js";
 
 const DOCTOR_MS = 60000;  // it runs other programs
@@ -55,10 +55,15 @@ function refusals(rows, moment, caption, stuck) {
       stuck && mayChange && row.id !== null && button("Let go on",
         () => changeNow("reset", {word: row.who, limit: String(row.id)}),
         {"aria-label": `Let go on: ${row.who}`}),
+      mayChange && sender(row) && button("Block", () => block(sender(row)),
+        {"aria-label": `Block ${sender(row)}`}),
       row.sender.includes("@") && row.recipient.includes("@") &&
         button("Explain", () => attempt(() => explain(row)), {"aria-label": `Explain: ${row.who}`}))},
   ].filter(Boolean), rows, caption);
 }
+
+// Whom a block would stop; of a bounce the client.
+const sender = row => row.login || (row.sender.includes("@") ? row.sender : row.client);
 
 // What would become of the same mail now.
 async function explain(row) {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Which page is shown, by the part of the address after #. The server sent the first one.
 import {afterChange} from "./api.js";
+import {blocked} from "./blocked.js";
 import {history, hosts} from "./history.js";
 import {limits} from "./limits.js";
 import {now} from "./now.js";
 import {element, heading} from "./text.js";
 import {person, usage} from "./usage.js";
 
-const REFRESH_MS = 5000;
-const PAGES = [["", "Now", now], ["usage", "Usage", usage], ["limits", "Limits", limits],
-  ["history", "History", history], ["hosts", "Hosts", hosts], ["person", null, person]];
+// The address, the title, what shows it, and how often it does so by itself.
+const PAGES = [["", "Now", now, 5000], ["usage", "Usage", usage], ["limits", "Limits", limits],
+  ["blocked", "Blocked", blocked, 60000], ["history", "History", history], ["hosts", "Hosts", hosts],
+  ["person", null, person]];
 const main = document.getElementById("main");
-let shown = 0;
+let shown = 0, shownAt = 0;
 
 function wanted() {
   const [name, ...rest] = location.hash.slice(1).split("/");
@@ -26,6 +28,7 @@ function wanted() {
 async function show() {
   const [page, argument] = wanted();
   const mine = ++shown;
+  shownAt = performance.now();
   document.querySelector("nav").replaceChildren(...PAGES.filter(([, title]) => title).map(
     ([key, title]) => element("a", {href: `#${key}`, "aria-current": key === page[0] && "page"}, title)));
   let content;
@@ -43,8 +46,10 @@ async function show() {
 }
 
 function isRead() {
+  const isTouched = field => field.value !== field.defaultValue || field.checked !== field.defaultChecked;
   const selected = document.getSelection();
   return document.hidden || document.querySelector("dialog") || main.querySelector(":focus") ||
+    [...main.querySelectorAll("input")].some(isTouched) ||
     (selected && !selected.isCollapsed);
 }
 
@@ -54,6 +59,6 @@ window.addEventListener("hashchange", () => {
   show().then(() => main.focus());
 });
 setInterval(() => {
-  if (wanted()[0][0] === "" && !isRead()) show();
-}, REFRESH_MS);
+  if (performance.now() - shownAt >= wanted()[0][3] && !isRead()) show();
+}, 1000);
 show();

@@ -3,6 +3,7 @@
 import {changeNow, get, mayChange} from "./api.js";
 import {bars, button, count, element, heading, hoursOf, link, meter, number, part, table, time,
   until} from "./text.js";
+import {blockOf} from "./blocked.js";
 import {explained} from "./now.js";
 
 const LINES = 12;  // rows that show their last day
@@ -59,11 +60,12 @@ async function drawLastDays(places) {
 
 export async function person(who) {
   const isAddress = who.includes("@") && !who.startsWith("@");
-  const [day, history, used, said] = await Promise.all([
+  const [day, history, used, said, blocked] = await Promise.all([
     get("history", {word: who, top: 24}), get("history", {word: who, since: "7day", top: 50}),
     get("usage", {word: who}),
-    isAddress ? get("explain", {from: who, to: who, sasl: who}).catch(() => null) : null]);
-  return [heading(who), part("Limits that count"),
+    isAddress ? get("explain", {from: who, to: who, sasl: who}).catch(() => null) : null,
+    blockOf(who)]);
+  return [heading(who), ...blocked, part("Limits that count"),
     used.usage.length === 0 ? element("p", {}, "Nothing is counted now.") : table([
       {title: "Limit", of: row => element("a", {href: `#limits/${row.id}`},
         `${row.direction} ${row.limit}`)},
