@@ -329,7 +329,7 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
     });
   }
   if (context.is_given_up())
-    return failed("the mail was not tried to its end: nobody waits for it");
+    return failed("the mail was not tried to its end: no one waits for it");
   const TriedLimits tried = tried_limits(played, *limits);
   const SimulateView view{mail,    mail.mails,  played,        tried,
                           *limits, context.now, question->top, arguments.has("mails")};

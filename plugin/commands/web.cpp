@@ -213,8 +213,10 @@ const Command kWeb = {
     "web",
     "serve [--behind-proxy]|link [--write]|start|stop|status",
     "Serve a page that shows who is refused and why",
-    "The page shows who is refused now, how much is used, and the limits, and can change them; it "
-    "does nothing that a subcommand cannot. It is served by a process of its own on [web] listen "
+    "The page shows who is refused now, how much is used, the limits, and who is blocked, and can "
+    "change them; whom a limit would have hit last week is shown before it is made. It does "
+    "nothing "
+    "that a subcommand cannot. It is served by a process of its own on [web] listen "
     "(127.0.0.1:10032), in the foreground by serve, as a service by start.\n"
     "link prints an address that signs you in once, within ten minutes, and then for eight hours. "
     "Without --write what it opens cannot change anything. Each change is remembered with who made "

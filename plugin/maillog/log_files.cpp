@@ -146,7 +146,7 @@ Result<ReadLog> OpenLog::read(RefusalTexts texts, const LogProgress& progress) c
       wanted = !progress || progress(done + lines->position(), all);
       return wanted;
     });
-    if (!wanted) return failure("the log was not read to its end: nobody waits for it");
+    if (!wanted) return failure("the log was not read to its end: no one waits for it");
     if (!lines->problem().empty()) {
       out.problems.push_back(fmt::format("{}: {}", name_of_log(part.file), lines->problem()));
     }

@@ -13,7 +13,7 @@ namespace {
 
 using policyd::TimePoint;
 
-constexpr std::uint64_t kProgressEvery = 16'384;  // lines
+constexpr std::uint64_t kProgressEvery = 4'096;  // lines
 
 std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
 

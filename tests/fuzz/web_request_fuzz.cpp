@@ -29,10 +29,11 @@ void check_call(const Call& call, std::string_view method) {
     check(command != other, "it is one of the table");
   }
   for (const std::string& word : call.words) {
-    for (const char* option :
-         {"--database", "--zextras-home", "--watch", "--follow", "--print-sql"}) {
+    for (const char* option : {"--database", "--zextras-home", "--watch", "--follow", "--print-sql",
+                               "--against", "--html", "--hold", "--release", "--delete"}) {
       check(word.substr(0, word.find('=')) != option, "it is one of the table's options");
     }
+    check(!word.starts_with("--svg") || word == "--svg=-", "it writes no file");
   }
 }
 

@@ -9,6 +9,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
@@ -56,13 +57,18 @@ class Page:
 
 
 class Case(DaemonTest):
+    RULES = policy() + quota(2, period=3600)
     options = {}  # of section [web]
+
+    def sections(self):
+        """Others of carbonio-limits.conf."""
+        return {}
 
     def setUp(self):
         super().setUp()
         self.port = free_port()
-        self.daemon = self.make_daemon(policy() + quota(2, period=3600), options={
-            "web": {"listen": f"127.0.0.1:{self.port}", **self.options}})
+        self.daemon = self.make_daemon(self.RULES, options={
+            "web": {"listen": f"127.0.0.1:{self.port}", **self.options}, **self.sections()})
         owner = self.daemon.database.stat()  # of all below data/cbpolicyd, as on a host
         os.chown(self.daemon.folder / "data/cbpolicyd", owner.st_uid, owner.st_gid)
         self.serve()
@@ -80,6 +86,15 @@ class Case(DaemonTest):
             self.server.terminate()
         out, err = self.server.communicate(timeout=30)
         self.assertEqual((self.server.returncode, err), (0, ""), out)
+
+    def tracked(self, count, sender="anna@example.org"):
+        """Messages that the daemon was asked about just before now."""
+        now = int(time.time())
+        self.daemon.sql("".join(
+            "INSERT INTO session_tracking (Instance, QueueID, UnixTimestamp, ClientAddress, Sender, Size, "
+            f"RecipientData) VALUES ('t{number}{sender}', 'Q{number}', {now - 600 + number}, '10.0.0.9', "
+            f"CAST(x'{sender.encode().hex()}' AS TEXT), 3, '/<b{number}@example.com>#0=1;');"
+            for number in range(count)))
 
     def link(self, *words):
         return self.daemon.command("web", "link", *words).stdout.splitlines()[0]

@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
 import socket
@@ -19,11 +20,20 @@ from web_case import Case, Page, bin_dir, eventually  # noqa: E402
 class Reading(Case):
     def test_what_it_shows_is_what_the_subcommands_print(self):
         self.refuse()
+        self.tracked(3)
+        self.daemon.command("block", "mallory@example.org")
         page = self.signed_in()
         for path, words in {
                 "usage": ["usage"], "usage?word=alice%40example.org": ["usage", "alice@example.org"],
                 "refused?top=1": ["refused", "--top", "1"], "limits": ["list"],
                 "limit?word=3": ["show", "3"], "history?word=example.org": ["history", "example.org"],
+                "blocked": ["blocked"], "signals": ["signal"],
+                "blocked?past=&since=7day": ["blocked", "--past", "--since", "7day"],
+                "simulate?word=2/h": ["simulate", "2/h", "--svg", "-"],
+                "simulate?word=receive&word=1/h&per=user&user=b1%40example.com":
+                    ["simulate", "receive", "1/h", "--per", "user", "--user", "b1@example.com",
+                     "--svg", "-"],
+                "simulate?word=set&word=3&word=5/h": ["simulate", "set", "3", "5/h", "--svg", "-"],
                 "doctor": ["doctor"], "status": ["service", "status"],
                 "cluster": ["cluster", "status"],
                 "explain?from=alice%40example.org&to=b%40example.com":
@@ -120,6 +130,131 @@ class Changing(Case):
             status, said = page.change(path, **parameters)
             self.assertEqual((status, said["error"].count("\n")), (wanted, 0), said)
         self.assertEqual(self.daemon.command("list").stdout, before)
+
+
+class Trying(Case):
+    def test_whom_a_limit_would_have_hit(self):
+        self.tracked(3)
+        page = self.signed_in()  # that reads
+        before = self.daemon.command("list").stdout
+        status, said = page.get("simulate?word=set&word=3&word=2/h")
+        self.assertEqual((status, said["refused"], said["hit"]), (200, 1, 1), said)
+        self.assertIn("anna@example.org, mails by hour", said["svg"])
+        self.assertEqual(page.get("simulate?word=3/h")[1]["refused"], 0)
+        self.assertEqual(self.daemon.command("list").stdout, before)
+
+    def test_no_mail_is_said(self):
+        status, said = self.signed_in().get("simulate?word=2/h")
+        self.assertEqual((status, said["error"].count("\n")), (409, 0), said)
+        self.assertIn("there is no mail log /var/log/carbonio.log", said["error"])
+
+    def test_it_reads_no_file_that_is_named(self):
+        self.tracked(3)
+        page = self.signed_in("--write")
+        secret = self.daemon.folder / "secret"
+        secret.write_text("the password is geheim\n")
+        for query in (f"word={secret}", f"word=1/h&word={secret}", f"word=1/h&user={secret}",
+                      f"word=1/h&except=./{secret.name}", "word=1/h&word=secret", "word=set&word=secret",
+                      f"word={secret}&word=1/h", "word=1/h&word=-", f"word=1/h&against={secret}",
+                      f"word=1/h&svg={secret}", f"word=1/h&html={secret}"):
+            status, said = page.get(f"simulate?{query}")
+            self.assertEqual((status, said["error"].count("\n")), (400, 0), (query, said))
+            self.assertNotIn("geheim", str(said))
+        self.assertEqual(secret.read_text(), "the password is geheim\n")
+
+    def test_bad_words(self):
+        self.tracked(1)
+        page = self.signed_in()
+        for query, wanted in (("", 400), ("word=lots", 400), ("word=set", 400), ("word=set&word=3", 400),
+                              ("word=set&word=99&word=1/h", 409), ("word=set&word=3&word=1/h&per=user", 400),
+                              (f"word={'1' * 1001}", 400), ("word=1/h&since=someday", 400),
+                              ("word=1/h&per=%3Cscript%3E", 400), ("word=" + "&word=".join("1/h" * 11), 400),
+                              (f"word=1/h&user={'a' * 4096}", 414)):
+            status, said = page.get(f"simulate?{query}")
+            self.assertEqual((status, said["error"].count("\n")), (wanted, 0), (query, said))
+        self.assertEqual(Page(self.port).get("simulate?word=1/h")[0], 401)
+
+    def test_names_of_strangers_are_text_in_the_picture(self):
+        self.tracked(3, "<script>alert(1)</script>\x1b[31m\u202e@example.org")
+        status, headers, body = self.signed_in().ask("/api/simulate?word=2/h&anyone=")
+        self.assertEqual((status, headers["Content-Type"]), (200, "application/json"), body)
+        picture = json.loads(body)["svg"]
+        self.assertIn("&lt;script&gt;alert(1)", picture)
+        for text in ("<script", "\x1b", "\u202e"):
+            self.assertNotIn(text, picture)
+
+
+class Blocking(Case):
+    WHO = "mallory@example.org"
+
+    def refuses(self):
+        return self.daemon.ask(sender=self.WHO).startswith("REJECT Sending is blocked")
+
+    def test_a_block_and_its_end(self):
+        page = self.signed_in("--write")
+        status, said = page.change("block", word=self.WHO, **{"dry-run": True})
+        self.assertEqual((status, said["text"]),
+                         (200, self.daemon.command("block", self.WHO, "--dry-run").stdout))
+        self.assertEqual(page.get("blocked")[1]["blocked"], [])
+        status, said = page.change("block", word=self.WHO, **{"for": "1h"})
+        self.assertEqual(status, 200, said)
+        self.assertIn(f"'carbonio-limits unblock {self.WHO}' ends the block", said["text"])
+        self.assertTrue(self.refuses())
+        [row] = page.get("blocked")[1]["blocked"]
+        self.assertEqual((row["who"], row["until"] - row["since"]), (self.WHO, 3600))
+        self.assertTrue(row["by"].startswith("the page of "), row)
+        status, said = page.change("unblock", word=self.WHO, **{"dry-run": True})
+        self.assertIn("Nothing was changed (--dry-run).", said["text"])
+        self.assertTrue(self.refuses())
+        self.assertEqual(page.change("unblock", word=self.WHO)[0], 200)
+        self.assertFalse(self.refuses())
+        self.assertEqual([each["blocked"] for each in page.get("blocked?past=")[1]["past"]], [False, True])
+
+    def test_who_must_not_be_blocked(self):
+        page = self.signed_in("--write")
+        for who, why in (("postmaster@example.org", "complaints"), ("127.0.0.1", "this host itself"),
+                         (pwd.getpwuid(os.getuid()).pw_name, "who runs this command")):
+            status, said = page.change("block", word=who)
+            self.assertEqual((status, said["error"].count("\n")), (409, 0), said)
+            self.assertIn(why, said["error"])
+        self.assertEqual(page.get("blocked")[1]["blocked"], [])
+
+    def test_bad_words(self):
+        page = self.signed_in("--write")
+        for parameters in ({}, {"word": "@example.org"}, {"word": "-x"}, {"word": ["a", "b"]},
+                           {"word": self.WHO, "for": "forever"}, {"word": self.WHO, "hold": True},
+                           {"word": self.WHO, "database": "/x"}, {"word": "a" * 1001},
+                           {"word": "<b>x</b>\n\u001b[31m@example.org"},
+                           {"word": "192.0.2.1", "account": True}):
+            status, said = page.change("block", **parameters)
+            self.assertEqual((status, said["error"].count("\n")), (400, 0), (parameters, said))
+            self.assertNotIn("\x1b", said["error"])
+        for parameters in ({}, {"word": self.WHO, "delete": True}, {"word": self.WHO, "release": True}):
+            self.assertEqual(page.change("unblock", **parameters)[0], 400, parameters)
+        self.assertEqual(page.change("blocked")[0], 405)
+        self.assertEqual(page.change("signals")[0], 405)
+        self.assertEqual(page.get("signals?word=rate&word=5")[0], 400)
+        self.assertEqual(page.get("blocked")[1]["blocked"], [])
+
+    def test_names_of_strangers(self):
+        name = "<script>alert(1)</script>"
+        page = self.signed_in("--write")
+        status, said = page.change("block", word=f"{name}@example.org")
+        self.assertIn(status, (200, 400), said)
+        _, headers, body = page.ask("/api/blocked")
+        self.assertEqual(headers["Content-Type"], "application/json")
+        self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+
+    def test_only_who_may_write(self):
+        for path in ("block", "unblock"):
+            self.assertEqual(Page(self.port).change(path, word=self.WHO)[0], 401)
+            status, said = self.signed_in().change(path, word=self.WHO)
+            self.assertEqual(status, 403)
+            self.assertIn("web link --write", said["error"])
+            page = self.signed_in("--write")
+            page.token = page.token[::-1]
+            self.assertEqual(page.change(path, word=self.WHO)[0], 403)
+        self.assertFalse(self.refuses())
 
 
 class Access(Case):

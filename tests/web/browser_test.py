@@ -5,6 +5,7 @@ pressed, in light, in dark and on a phone; axe-core finds nothing. PICTURE=docs/
 makes the picture of README; PICTURES=FOLDER keeps one of each test."""
 
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -12,8 +13,10 @@ import sys
 import time
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugin"))
+for other in ("plugin", "cluster"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / other))
 
+from cluster_case import Engine  # noqa: E402
 from web_case import Case, eventually, free_port  # noqa: E402
 from webdriver import ENTER, TAB, Browser, is_here  # noqa: E402
 
@@ -22,6 +25,7 @@ AXE = (HERE / "axe-core/axe.min.js").read_text()
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 PICTURE = HERE.parents[1] / "docs/page.png"
 ALICE = "alice@example.org"
+MALLORY = "mallory@example.org"
 
 LABELS = """return [...document.querySelectorAll("button")]
   .filter(one => one.checkVisibility()).map(one => one.textContent.trim())"""
@@ -47,7 +51,7 @@ DIALOG = "//dialog[@open]"
 
 
 @unittest.skipUnless(is_here(), "no chromium with chromedriver here")
-class BrowserTest(Case):
+class InBrowser(Case):
     def setUp(self):
         super().setUp()
         self.pressed, self.seen = set(), set()
@@ -95,6 +99,10 @@ class BrowserTest(Case):
     def limits(self):
         return self.daemon.command("export").stdout
 
+    def blocked(self):
+        said = json.loads(self.daemon.command("blocked", "--json").stdout)
+        return [row["who"] for row in said["blocked"] if row["in_force"]]
+
     def answer_preview(self, yes):
         self.browser.find(DIALOG)
         self.check()
@@ -116,6 +124,22 @@ class BrowserTest(Case):
         self.browser.shows("Undone.", "//main//p[@role='status']")
         self.assertEqual(sorted(self.limits().splitlines()), sorted(before.splitlines()))
 
+
+class BrowserTest(InBrowser):
+    def block_and_undo(self, press, who):
+        press()
+        self.browser.shows(f"Would block {who} until", DIALOG)
+        self.answer_preview("Cancel")
+        self.assertEqual(self.blocked(), [])
+        press()
+        self.answer_preview("Do it")
+        self.browser.shows(f"Blocked {who} until", "//main//p[@role='status']")
+        self.check()
+        self.assertEqual(self.blocked(), [who])
+        self.press("Undo")
+        self.browser.shows(f"Unblocked {who}", "//main//p[@role='status']")
+        self.assertEqual(self.blocked(), [])
+
     def drive_now(self):
         self.browser.find(row(ALICE))
         self.check()
@@ -124,6 +148,7 @@ class BrowserTest(Case):
         self.assertIn("refused", self.browser.text(DIALOG + "/h2"))
         self.check()
         self.press("Close", DIALOG)
+        self.block_and_undo(lambda: self.press("Block", row(ALICE)), ALICE)
         self.press("Let go on")
         self.browser.shows("No sender is refused now.")
         self.browser.find(row(ALICE))  # in the last hour
@@ -160,18 +185,68 @@ class BrowserTest(Case):
         self.check()
         for text in (ALICE, "Limits that apply", "Sent in the last week", "Clients"):
             self.assertIn(text, self.browser.text("//main"))
+        self.browser.click("//select[@id='block-for']/option[.='1 hour']")
+        self.press("Block")
+        self.answer_preview("Do it")
+        self.browser.shows("Blocked since", "//main")
+        self.check()
+        self.assertEqual(self.blocked(), [ALICE])
+        self.press("Unblock")
+        self.answer_preview("Do it")
+        self.browser.shows(f"Unblocked {ALICE}", "//main//p[@role='status']")
+        self.browser.find("//input[@id='block-who']")
+        self.assertEqual(self.blocked(), [])
         self.press("Clear")
         self.browser.shows("Nothing is counted now.")
         self.assertEqual(self.daemon.ask(), "DUNNO")
 
+    def drive_blocked(self):
+        self.go("Blocked")
+        self.browser.shows("No one is blocked.")
+        self.browser.find(row("networks"))
+        self.browser.shows(ALICE, row("rate"))
+        self.check()
+
+        def block():
+            self.browser.type("//input[@id='block-who']", MALLORY)
+            self.browser.click("//select[@id='block-for']/option[.='8 hours']")
+            self.press("Block")
+        self.block_and_undo(block, MALLORY)
+        self.browser.find("//tr[contains(., 'mallory') and contains(., 'unblocked')]")
+        # There is no Carbonio whose account could be locked, which is said; the rest is done.
+        self.browser.type("//input[@id='block-who']", MALLORY)
+        self.browser.click("//input[@id='block-account']")
+        self.press("Block")
+        self.answer_preview("Do it")
+        self.browser.shows("the block itself is in force", "//main//p[@role='alert']")
+        [complaint] = self.browser.complaints()
+        self.assertIn("409", complaint)
+        self.assertIn("in force", self.browser.text(row(MALLORY)))
+        self.check()
+        self.assertTrue(self.daemon.ask(sender=MALLORY).startswith("REJECT Sending is blocked"))
+        self.press("Unblock", row(MALLORY))
+        self.answer_preview("Do it")
+        self.browser.shows("No one is blocked.")
+        self.assertEqual(self.blocked(), [])
+
     def drive_limits(self):
+        self.daemon.command("send", "500/h", "--user", "dora@example.org", "--then", "notify,block:1h")
         self.go("Limits")
+        self.assertIn("notify,block:1h", self.browser.text(row("dora@example.org")))
         quota = "//tr[th[.='3']]"
         self.assertIn("2 messages an hour", self.browser.text(quota))
 
         def figures():
             self.browser.type(quota + "//input", "7/h")
             self.press("Change", quota)
+        figures()
+        self.browser.shows("it would have refused 2 (22 %), of 1 of 1 account;", DIALOG)
+        self.assertIn("9 of 7/h", self.browser.text(DIALOG + row(ALICE)))
+        self.browser.find(DIALOG + "//img[@alt]")
+        self.assertTrue(self.browser.run(
+            "const picture = document.querySelector('dialog img');"
+            "return picture.complete && picture.naturalWidth > 700"))
+        self.answer_preview("Cancel")
         self.change_and_undo(figures)
         self.change_and_undo(lambda: self.press("Off", quota))
         self.change_and_undo(lambda: self.press("Remove", "//tr[contains(., '2 messages an hour')]"))
@@ -182,7 +257,9 @@ class BrowserTest(Case):
             self.browser.type("//input[@id='new-name']", "carl@example.org")
             self.browser.click("//select[@id='new-verdict']/option[@value='reject']")
             self.browser.type("//input[@id='new-message']", "not now")
+            self.browser.type("//input[@id='new-then']", "notify")
             self.press("See what changes")
+            self.browser.shows("would have refused none", DIALOG)
         self.change_and_undo(new)
         self.daemon.command("off", self.id_of("2 messages an hour"))
         self.go("Usage")
@@ -212,11 +289,13 @@ class BrowserTest(Case):
         self.refuse("bob@example.org")
         self.daemon.command("reset", "bob@example.org")
         self.daemon.ask(sender="bob@example.org")
+        self.tracked(9, ALICE)
         self.sign_in("--write")
         self.drive_now()
         self.drive_history()
         self.drive_usage()
         self.drive_hosts()
+        self.drive_blocked()
         self.drive_limits()
         self.press("Sign out")
         self.browser.shows("You are signed out.")
@@ -246,7 +325,8 @@ class BrowserTest(Case):
     def test_a_reader_has_no_buttons_that_change(self):
         self.refuse()
         self.sign_in()
-        for title in ("Now", "Usage", "Limits", "History", "Hosts"):
+        self.daemon.command("block", MALLORY)
+        for title in ("Now", "Usage", "Limits", "Blocked", "History", "Hosts"):
             self.browser.click(tab(title))
             self.wait_for_page(title.lower())
         self.assertEqual(self.seen, {"Sign out", "Explain", "Show"})
@@ -288,12 +368,13 @@ class BrowserTest(Case):
             "LastSeen, Times, Client, Sender, Recipient, Who, Detail) "
             f"SELECT {now // 60000}, k, 'Quotas', 4, 'Sender:' || n, 'defer', {now}, {now}, 1, n, n, n, "
             f"n, n FROM (SELECT CAST(x'{name.encode().hex()}' AS TEXT) AS n), "
-            "(SELECT 'refused' AS k UNION SELECT 'watched' UNION SELECT 'reset');")
+            "(SELECT 'refused' AS k UNION SELECT 'watched' UNION SELECT 'reset' "
+            "UNION SELECT 'locked');")
         self.daemon.sql(
             "INSERT INTO quotas_tracking (QuotasLimitsID, TrackKey, LastUpdate, Counter) SELECT 4, "
             f"'Sender:' || CAST(x'{name.encode().hex()}' AS TEXT), {now // 1000}, 2;")
         self.sign_in("--write")
-        for title in ("Now", "History", "Usage"):
+        for title in ("Now", "History", "Blocked", "Usage"):
             self.browser.click(tab(title))
             self.wait_for_page(title.lower())
             self.browser.shows("<script>hit=1</script>", "//main")
@@ -323,6 +404,34 @@ class BrowserTest(Case):
         kept = PICTURE.read_bytes()
         self.assertTrue(kept.startswith(b"\x89PNG"))
         self.assertLess(len(kept), 200_000)
+
+
+class HostsTest(InBrowser):
+    def sections(self, node="mta1"):
+        if node == "mta1":
+            self.engine = Engine()
+            self.addCleanup(self.engine.remove)
+        return {"cluster": {"url": self.engine.url, "node": node, "timeout": 1000}}
+
+    def test_each_mta_with_its_version_of_the_limits(self):
+        other = self.make_daemon(self.RULES, options=self.sections("mta2"))
+        self.assertTrue(eventually(lambda: self.versions().get("mta1", 0) == self.versions().get("mta2")))
+        self.sign_in()
+        self.go("Hosts")
+        self.assertEqual(self.browser.all("//main//*[@class='wrong']"), [])
+        before = self.versions()["mta1"]
+        self.assertIn(f"version {before}", self.browser.text(row("mta2")))
+        other.stop()
+        self.daemon.command("set", "3", "7/h")
+        self.assertTrue(eventually(lambda: self.versions()["mta1"] > before))
+        self.go("Usage")
+        self.go("Hosts")
+        self.assertIn(f"version {before + 1}", self.browser.text(row("mta1")))
+        self.browser.find(row("mta2") + f"//*[@class='wrong'][.='version {before}']")
+
+    def versions(self):
+        said = json.loads(self.daemon.command("cluster", "status", "--json", check=False).stdout)
+        return {mta["node"]: mta["rules"] for mta in said.get("mtas", [])}
 
 
 class Vendored(unittest.TestCase):

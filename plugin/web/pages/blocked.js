@@ -31,7 +31,7 @@ async function fillSignals(place) {
       {title: "Signal", of: row => row.name},
       {title: "From", number: true, of: row => row.on ? number(row.amount) : "off"},
       {title: "Then", of: row => row.then},
-      {title: "Most now", of: row => row.most.length === 0 ? "nobody" : element("span", {},
+      {title: "Most now", of: row => row.most.length === 0 ? "no one" : element("span", {},
         row.most.map((one, at) => [at > 0 && ", ", link(one.who), ` ${number(one.reached)}`,
           one.usual > 0 && ` (usually ${number(one.usual)})`]).flat())},
     ], signals, "Signals"),

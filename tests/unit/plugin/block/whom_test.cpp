@@ -65,8 +65,7 @@ TEST(Whom, StandsForBothSpellingsOfAnAccount) {
 
 TEST(Whom, OrdinaryAccountsAndClientsMayBeBlocked) {
   for (const char* text : {"anna", "anna@example.org", "postmasters@example.org", "198.51.100.7",
-                           "10.1.2.3", "10.1.0.0/16", "2001:db8::1",
-                           "2001:db8:9::8"}) {
+                           "10.1.2.3", "10.1.0.0/16", "2001:db8::1", "2001:db8:9::8"}) {
     EXPECT_EQ(never(text), "") << text;
   }
 }
@@ -77,6 +76,9 @@ TEST(Whom, SomeAreNeverBlocked) {
   }
   for (const char* text : {"root", "carl", "carl@example.org", "root@example.org"}) {
     EXPECT_THAT(never(text), HasSubstr("who runs this command")) << text;
+    EXPECT_THAT(never(text, {}, "the page of root on pts/0 (sudo by carl)"),
+                HasSubstr("who runs this command"))
+        << text;
   }
   EXPECT_THAT(never("example.org"), HasSubstr("is a domain of this server"));
   for (const char* text : {"127.0.0.1", "127.0.0.0/8", "0.0.0.0/0", "::1", "::/0", "10.9.8.7",
@@ -111,8 +113,8 @@ TEST(Whom, KnowsThisHostsAddresses) {
 }
 
 TEST(Whom, NeitherIsWhatTheConfigurationNames) {
-  const std::vector<std::string> list = {"Boss", "news@example.org", "@example.net",
-                                         "198.51.100.0/24", "2001:db8:5::1", "10"};
+  const std::vector<std::string> list = {
+      "Boss", "news@example.org", "@example.net", "198.51.100.0/24", "2001:db8:5::1", "10"};
   for (const char* text : {"boss", "boss@example.org", "news", "news@example.org", "x@example.net",
                            "198.51.100.7", "198.51.0.0/16", "2001:db8:5::1", "10"}) {
     EXPECT_THAT(never(text, list), HasSubstr("[block] never")) << text;

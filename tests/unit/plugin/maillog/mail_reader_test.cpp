@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/base/printable.hpp"
@@ -19,6 +22,21 @@ constexpr std::string_view kRefused =
     ": 450 4.7.1 <anna@example.org>: Sender address rejected: Too many messages sent: the limit is "
     "10 per minute. Please try again in 1 minute.; from=<anna@example.org> to=<bob@example.com> "
     "proto=ESMTP helo=<pc>";
+
+class LinesWithoutEnd : public LogBytes {
+ public:
+  Result<std::size_t> read(std::span<char> into) override {
+    constexpr std::string_view kLine = "2026-11-25T10:01:10+01:00 mail postfix/qmgr[1]: x\n";
+    std::size_t size = 0;
+    while (size + kLine.size() <= into.size()) size += kLine.copy(into.data() + size, kLine.size());
+    read_ += size;
+    return size;
+  }
+  [[nodiscard]] std::uint64_t position() const override { return read_; }
+
+ private:
+  std::uint64_t read_ = 0;
+};
 
 class Log {
  public:
@@ -78,6 +96,15 @@ class Log {
 
 using Lines = std::vector<std::string>;
 const std::string kSent = "1";
+
+TEST(MailReader, EndsWhereNobodyWaits) {
+  MailReader reader{{}, RefusalTexts{}};
+  LogLines lines{std::make_unique<LinesWithoutEnd>()};
+  int asked = 0;
+  reader.read(lines, LogStamps{TimePoint{std::chrono::hours{500'000}}},
+              [&] { return ++asked < 3; });
+  EXPECT_EQ(asked, 3);
+}
 
 TEST(MailReader, JoinsTheLinesOfAMail) {
   Log log;

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <memory>
 
 #include "plugin/web/html.hpp"
 
@@ -23,7 +26,7 @@ class SiteTest : public testing::Test {
   SiteReply ask(std::string_view method, std::string_view target, std::string_view body = {},
                 std::string_view type = "application/json") {
     SiteReply out;
-    SiteRequest request{{method, target, type, body}, host_, origin_, cookies_, token_};
+    SiteRequest request{{method, target, type, body}, host_, origin_, cookies_, token_, gone_};
     site_.answer(request, [&](SiteReply reply) { out = std::move(reply); });
     return out;
   }
@@ -56,19 +59,30 @@ class SiteTest : public testing::Test {
   std::optional<std::string> input_;  // of the last one
   Ran next_{0, R"({"refused": [], "warnings": []})", ""};
   bool busy_ = false;
-  Site site_{{"mta1.example.org", {"localhost"}, {"limits.example.org"}, folder_, "Europe/Rome"},
-             [this](const Site::Job& job) {
-               ran_.emplace_back(job.words, job.who);
-               input_ = job.input;
-               return next_;
-             },
-             [this](bool, const std::function<void()>& work, const std::function<void()>& then) {
-               if (busy_) return false;
-               work();
-               then();
-               return true;
-             },
-             [this] { return now_; }};
+  Lane lane_ = Lane::quick;          // of the last one
+  std::function<void()> meanwhile_;  // what happens while it runs
+  std::vector<bool> given_up_;       // what it was told then
+  const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  Site site_{
+      {"mta1.example.org", {"localhost"}, {"limits.example.org"}, folder_, "Europe/Rome"},
+      [this](const Site::Job& job) {
+        ran_.emplace_back(job.words, job.who);
+        input_ = job.input;
+        if (job.given_up) {
+          given_up_.push_back(job.given_up());
+          if (meanwhile_) meanwhile_();
+          given_up_.push_back(job.given_up());
+        }
+        return next_;
+      },
+      [this](Lane lane, const std::function<void()>& work, const std::function<void()>& then) {
+        if (busy_) return false;
+        lane_ = lane;
+        work();
+        then();
+        return true;
+      },
+      [this] { return now_; }};
 };
 
 TEST_F(SiteTest, NobodyIsSignedInAtFirst) {
@@ -289,6 +303,53 @@ TEST_F(SiteTest, NamesOfStrangersAreText) {
   EXPECT_NE(page.find("&lt;script&gt;x&lt;/script&gt;&quot;&#39;&amp;@example.org"),
             std::string::npos)
       << page;
+}
+
+TEST_F(SiteTest, WhatReadsTheMailLogEndsAfterAMinute) {
+  sign_in(false);
+  next_ = {0, "{\"limits\": []}\n", ""};
+  meanwhile_ = [this] { now_ += Site::kLogWithin - std::chrono::milliseconds{1}; };
+  EXPECT_EQ(ask("GET", "/api/simulate?word=1/h").body, "{\"limits\": []}\n");
+  EXPECT_EQ(lane_, Lane::log);
+  EXPECT_EQ(given_up_, (std::vector<bool>{false, false}));
+  meanwhile_ = [this] { now_ += Site::kLogWithin; };
+  const SiteReply reply = ask("GET", "/api/simulate?word=1/h");
+  EXPECT_EQ(reply.status, 504U);
+  EXPECT_NE(reply.body.find("on the server 'carbonio-limits simulate'"), std::string::npos);
+  EXPECT_TRUE(given_up_.back());
+  given_up_.clear();
+  ask("GET", "/api/doctor");
+  EXPECT_TRUE(given_up_.empty()) << "others have limits of their own";
+}
+
+TEST_F(SiteTest, WhatReadsTheMailLogEndsWhereNobodyWaits) {
+  sign_in(false);
+  meanwhile_ = [this] { *gone_ = true; };
+  ask("GET", "/api/simulate?word=1/h");
+  EXPECT_EQ(given_up_, (std::vector<bool>{false, true}));
+  ran_.clear();
+  ask("GET", "/api/simulate?word=1/h");
+  EXPECT_TRUE(ran_.empty()) << "who has gone while it waited";
+  *gone_ = false;
+  meanwhile_ = [this] { site_.end(); };
+  ask("GET", "/api/simulate?word=1/h");
+  EXPECT_TRUE(given_up_.back());
+}
+
+TEST_F(SiteTest, ABlockIsAChange) {
+  sign_in(false);
+  ran_.clear();
+  for (const char* path : {"/api/block", "/api/unblock"}) {
+    EXPECT_EQ(ask("POST", path, R"({"word": "anna", "dry-run": true})").status, 403U) << path;
+  }
+  EXPECT_TRUE(ran_.empty());
+  EXPECT_EQ(ask("GET", "/api/blocked").status, 200U);
+  sign_in(true);
+  EXPECT_EQ(ask("POST", "/api/block", R"({"word": "anna", "for": "1h", "account": true})").status,
+            200U);
+  EXPECT_EQ(ran_.back().first,
+            (std::vector<std::string>{"block", "--account", "--for=1h", "anna"}));
+  EXPECT_EQ(lane_, Lane::slow);
 }
 
 TEST_F(SiteTest, SaysThatTooManyAsk) {

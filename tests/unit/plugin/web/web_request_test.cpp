@@ -60,13 +60,19 @@ TEST(WebRequest, EachEndpointIsASubcommandWithTheseOptions) {
       {"limits", "", false},
       {"limit", "word=1", false},
       {"explain", "from=a&to=b&client=c&sasl=d&helo=e&size=1", false},
+      {"simulate",
+       "everyone=&anyone=&domain=a&user=b&login=c&group=d&client=e&from=f&except=g&per=user&"
+       "verdict=none&since=7day&top=5&word=send&word=1/h",
+       false},
+      {"blocked", "past=&since=7day", false},
+      {"signals", "", false},
       {"doctor", "", false},
       {"status", "", false},
       {"cluster", "", false},
       {"export", "", false},
       {"send",
        "everyone=&anyone=&domain=a&user=b&login=c&group=d&client=e&from=f&except=g&per=user&"
-       "verdict=none&message=x&name=y&off=&dry-run=&word=1/h",
+       "verdict=none&message=x&name=y&off=&then=block:1h&dry-run=&word=1/h",
        true},
       {"receive",
        "everyone=&anyone=&domain=a&user=b&group=d&client=e&from=f&except=g&per=user&verdict=none&"
@@ -78,6 +84,8 @@ TEST(WebRequest, EachEndpointIsASubcommandWithTheseOptions) {
       {"remove", "dry-run=&word=1", true},
       {"import", "text=send+1%2Fh&dry-run=", true},
       {"reset", "limit=1&word=x", true},
+      {"block", "for=1h&account=&dry-run=&word=x", true},
+      {"unblock", "dry-run=&word=x", true},
       {"pause", "uncounted=&word=1h", true},
       {"resume", "", true}};
   for (const Typed& one : all) {
@@ -99,14 +107,33 @@ TEST(WebRequest, NothingElseIsThere) {
         "/../page.js", "/%2e%2e/page.js", "/api/usage/", "/api/Usage"}) {
     EXPECT_EQ(status_of(get(target)), 404U) << target;
   }
-  for (const char* target : {"/api/usage?watch=", "/api/usage?database=x", "/api/refused?follow=",
-                             "/api/usage?zextras-home=/", "/api/send?print-sql="}) {
+  for (const char* target :
+       {"/api/usage?watch=", "/api/usage?database=x", "/api/refused?follow=",
+        "/api/usage?zextras-home=/", "/api/send?print-sql=", "/api/simulate?svg=/tmp/x",
+        "/api/simulate?against=/etc/passwd", "/api/simulate?html=x", "/api/signals?word=rate"}) {
     EXPECT_NE(status_of(get(target)), 0U) << target;
   }
   EXPECT_EQ(status_of(get("/api/reset?word=x")), 405U);
   EXPECT_EQ(status_of(post("/api/usage", "{}")), 405U);
   EXPECT_EQ(status_of(wanted_of({"PUT", "/", "", ""})), 405U);
   EXPECT_EQ(status_of(get("/sign-out")), 405U);
+}
+
+TEST(WebRequest, WhatTakesLongHasALaneOfItsOwn) {
+  const auto lane_of = [](const Wanted& wanted) { return std::get<Call>(wanted).lane; };
+  EXPECT_EQ(lane_of(get("/api/usage")), Lane::quick);
+  EXPECT_EQ(lane_of(get("/api/doctor")), Lane::slow);
+  EXPECT_EQ(lane_of(get("/api/simulate?word=1/h")), Lane::log);
+  EXPECT_EQ(lane_of(post("/api/block", R"({"word": "anna"})")), Lane::slow);
+  EXPECT_EQ(lane_of(post("/api/block", R"({"word": "anna", "dry-run": true})")), Lane::quick);
+}
+
+// Root's alone, or asked for on a terminal.
+TEST(WebRequest, ABlockTouchesNoQueue) {
+  EXPECT_EQ(status_of(post("/api/block", R"({"word": "anna", "hold": true})")), 400U);
+  EXPECT_EQ(status_of(post("/api/unblock", R"({"word": "anna", "release": true})")), 400U);
+  EXPECT_EQ(status_of(post("/api/unblock", R"({"word": "anna", "delete": true})")), 400U);
+  EXPECT_EQ(status_of(get("/api/block?word=anna")), 405U);
 }
 
 // Nothing that is typed after a subcommand can become an option.
