@@ -100,9 +100,16 @@ async function doAfterLooking(path, parameters, {more, act}) {
   });
 }
 
+// What replaces a block cannot be undone by ending it.
 export const block = (who, options = {}) => doAfterLooking("block", {word: who, ...options}, {
-  act: async () => [await change("block", {word: who, ...options}),
-    async () => (await change("unblock", {word: who})).text]});
+  async act() {
+    const before = await blocksInForce();
+    const said = await change("block", {word: who, ...options});
+    const added = await blocksInForce() > before;
+    return [said, added && (async () => (await change("unblock", {word: who})).text)];
+  }});
+
+const blocksInForce = async () => (await get("blocked")).blocked.filter(row => row.in_force).length;
 
 export const unblock = who => doAfterLooking("unblock", {word: who}, {
   act: async () => [await change("unblock", {word: who})]});

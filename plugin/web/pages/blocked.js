@@ -11,7 +11,7 @@ export async function blocked(whom = "") {
   const place = element("div", {}, element("p", {class: "dim"}, "Counting…"));
   fillSignals(place);
   return [heading("Blocked"),
-    now.blocked.length === 0 ? element("p", {}, "No one is blocked.") : blocks(now.blocked),
+    now.blocked.length === 0 ? element("p", {}, "No one is blocked.") : blocks(now),
     mayChange && blockForm(whom),
     part("Who stands out"), place,
     part("Blocked and unblocked in the last week"), past.past.length === 0
@@ -41,14 +41,15 @@ async function fillSignals(place) {
   }
 }
 
-const blocks = rows => table([
+const blocks = ({blocked, now}) => table([
   {title: "Who", of: row => link(row.who)},
   {title: "Since", of: row => time(row.since)},
   {title: "Until", of: row => row.until === null ? "it is taken back" : time(row.until)},
   {title: "By", of: row => row.by},
-  {title: "State", of: row => row.in_force ? row.holds ? "holds mail" : "in force" : "not in force"},
+  {title: "State", of: row => row.in_force ? row.holds ? "holds mail" : "in force"
+    : row.until !== null && row.until <= now ? "over" : "not in force"},
   {title: "", of: row => mayChange && unblockButton(row.who)},
-], rows, "Blocked");
+], blocked, "Blocked");
 
 const unblockButton = who => button("Unblock", () => unblock(who), {"aria-label": `Unblock ${who}`});
 
