@@ -11,6 +11,7 @@ import gzip
 import json
 import lzma
 import os
+import pathlib
 import pty
 import re
 import shutil
@@ -211,6 +212,27 @@ class Simulate(Case):
             self.assertIn("1 row of the module Accounting was not tried", notes)
         self.assertIn("Quotas is switched off", notes[0])
         self.assertEqual(self.json("2/h", self.log)["notes"], [])
+
+    def test_new_figures_of_a_limit(self):
+        self.run_it("send", "100/h", "--user", "anna@example.org")
+        [row] = [row for row in json.loads(self.run_it("list", "--json"))["limits"]
+                 if row["who"] == "anna@example.org"]
+        limit = str(row["id"])
+        self.run_it("off", limit)
+        before = self.run_it("export")
+        log = MailLog()
+        for number in range(3):
+            log.wait(1).mail("anna@example.org", f"b{number}@example.com").mail("carl@example.org")
+        result = self.tried(log, "set", limit, "2/h", "9/day")  # as if it was on
+        self.assertEqual(self.who(result), {"anna@example.org": (1, 3, 3)})
+        self.assertEqual(result["limits"], ["send 2/h,9/day --user anna@example.org"])
+        self.assertEqual(self.run_it("export"), before)
+        for words, status, answer in (
+                (("set",), 1, "the ID is missing"), (("set", limit), 1, "the limit is missing"),
+                (("set", "x", "2/h"), 1, "not a valid ID"), (("set", limit, "2/x"), 1, "2/x"),
+                (("set", limit, "2/h", "--per", "user"), 1, "keeps its target"),
+                (("set", "99", "2/h", self.log), 2, "there is no limit 99")):
+            self.assertIn(answer, self.run_it("simulate", *words, status=status), words)
 
     def test_received_mail_comes_late_from_servers_and_not_from_programs(self):
         log = MailLog()
@@ -458,6 +480,14 @@ class Forms(Case):
                                   "nobody", status=1))
         self.assertIn("cannot write", self.run_it("simulate", "4/h", self.log, "--svg",
                                                   self.home / "no/such.svg", status=2))
+
+    def test_a_picture_on_standard_output(self):
+        picture = self.run_it("simulate", "4/h", self.log, "--svg", "-")
+        self.assertEqual(ElementTree.fromstring(picture).tag, "{http://www.w3.org/2000/svg}svg")
+        self.assertEqual(self.json("4/h", self.log, "--svg", "-")["svg"], picture)
+        self.assertFalse(pathlib.Path("-").exists())
+        self.assertIn("cannot be combined", self.run_it("simulate", "4/h", self.log, "--svg", "-", "--csv",
+                                                        status=1))
 
     def test_wrong_use(self):
         for words, answer in (
