@@ -26,7 +26,6 @@ const columns = () => [
   {title: "ID", of: row => String(row.id)},
   {title: "Limit", of: row => row.sentence},
   {title: "Figures", of: row => mayChange ? figures(row) : row.limit},
-  {title: "Then", of: row => row.then},
   {title: "State", of: row => element("span", {class: row.state === "invalid" ? "wrong" : null},
     row.state)},
   {title: "", of: row => mayChange && element("div", {class: "row"},
