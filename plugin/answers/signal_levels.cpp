@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "daemon/base/ip_address.hpp"
-#include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
+#include "plugin/answers/account_key.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -54,21 +54,8 @@ Result<void> each_message(const Tables& tables, TimePoint since, TimePoint now,
       });
 }
 
-bool is_web_mail(const Message& message, const OwnNames& own) {
-  if (!message.login.empty()) return false;
-  const std::string_view domain = policyd::domain_of(message.sender);
-  const auto client = policyd::IpAddress::parse(message.client);
-  return client && std::find(own.domains.begin(), own.domains.end(), domain) != own.domains.end() &&
-         std::any_of(own.networks.begin(), own.networks.end(), [&](const std::string& text) {
-           const auto network = policyd::IpNetwork::parse(text);
-           return network && network->contains(*client);
-         });
-}
-
-// The counter of the account that sent it; empty: none that is known.
 std::string key_of_account(const Message& message, const OwnNames& own) {
-  if (!message.login.empty()) return "SASLUsername:" + message.login;
-  return is_web_mail(message, own) ? "Sender:" + message.sender : std::string{};
+  return account_key({message.client, message.login, message.sender}, own);
 }
 
 std::string network_of(const std::string& client) {
@@ -141,15 +128,49 @@ std::string reason_of(const Signal& signal, const SignalLevel& level) {
                          level.usual);
     case Signal::Kind::night:
       return fmt::format("{} at night ({})", counted(level.reached, "message"), hours_text(signal));
+    case Signal::Kind::bounces:
+      return fmt::format("{} in an hour that bounced or do not exist",
+                         counted(level.reached, "recipient"));
   }
   return {};
 }
 
+void sort_levels(std::vector<SignalLevel>& levels) {
+  std::sort(levels.begin(), levels.end(), [](const SignalLevel& a, const SignalLevel& b) {
+    return a.reached != b.reached ? a.reached > b.reached : a.last.track_key < b.last.track_key;
+  });
+}
+
+std::vector<SignalLevel> levels_of_bounces(const std::vector<Bounced>& bounced,
+                                           const Signal& signal, const StepsTaken& taken,
+                                           TimePoint now) {
+  const std::string by = fmt::format("signal {}", name_of(signal.kind));
+  std::map<std::string, SignalLevel> accounts;
+  for (const Bounced& each : bounced) {  // oldest first
+    const auto until = taken.done_until(by, each.key);
+    if (each.last > now || (until && each.last <= *until)) continue;
+    SignalLevel& level = accounts[each.key];
+    level.reached += each.times;
+    level.last = event_about({each.last, each.client, each.login, each.sender}, each.key);
+    level.last.recipient = each.recipient;
+  }
+  std::vector<SignalLevel> out;
+  for (auto& [key, level] : accounts) {
+    if (level.reached >= signal.amount) out.push_back(std::move(level));
+  }
+  sort_levels(out);
+  return out;
+}
+
 }  // namespace
 
-Result<std::vector<SignalLevel>> read_levels(const Tables& tables, const Signal& signal,
-                                             const OwnNames& own, const StepsTaken& taken,
-                                             TimePoint now) {
+Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const Signal& signal,
+                                             const StepsTaken& taken, TimePoint now) {
+  if (signal.kind == Signal::Kind::bounces) {
+    return levels_of_bounces(sources.bounced, signal, taken, now);
+  }
+  const Tables& tables = sources.tables;
+  const OwnNames& own = sources.own;
   std::vector<SignalLevel> out;
   TimePoint since = now - kDay;
   if (signal.kind == Signal::Kind::rate) since = now - std::chrono::hours{1};
@@ -191,20 +212,17 @@ Result<std::vector<SignalLevel>> read_levels(const Tables& tables, const Signal&
     std::erase_if(
         out, [&](const SignalLevel& each) { return each.reached < each.usual * signal.factor; });
   }
-  std::sort(out.begin(), out.end(), [](const SignalLevel& a, const SignalLevel& b) {
-    return a.reached != b.reached ? a.reached > b.reached : a.last.track_key < b.last.track_key;
-  });
+  sort_levels(out);
   return out;
 }
 
-Result<std::vector<DueStep>> read_due_signals(const Tables& tables,
+Result<std::vector<DueStep>> read_due_signals(const SignalSources& sources,
                                               const std::vector<StoredSignal>& signals,
-                                              const OwnNames& own, const StepsTaken& taken,
-                                              TimePoint now, bool rates) {
+                                              const StepsTaken& taken, TimePoint now, bool rates) {
   std::vector<DueStep> out;
   for (const StoredSignal& each : signals) {
     if (each.signal.kind == Signal::Kind::rate && !rates) continue;
-    auto levels = read_levels(tables, each.signal, own, taken, now);
+    auto levels = read_levels(sources, each.signal, taken, now);
     if (!levels) return tl::unexpected{levels.error()};
     for (SignalLevel& level : *levels) {
       DueStep due;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What accounts have reached of each signal, counted from session_tracking: the messages whose end
-// the daemon was asked about. A login is one with SASL; an account is a login, or the sender of
-// mail without one that comes from an own domain through an own network: web mail, of which Postfix
-// knows no client, so that `networks` and `senders` do not see it, and `rate` and `night` do.
-// Memory is bounded: the newest million messages, a thousand names of each login.
+// the daemon was asked about; and from the mail log. A login is one with SASL; for an account see
+// account_key.hpp. Of web mail Postfix knows no client, so that `networks` and `senders` do not see
+// it, and the others do. Memory is bounded: the newest million messages, a thousand names of each
+// login.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "plugin/answers/bounces.hpp"
 #include "plugin/answers/due_steps.hpp"
 #include "plugin/answers/signals.hpp"
 #include "plugin/block/whom.hpp"
@@ -22,16 +23,22 @@ struct SignalLevel {
   std::uint64_t usual = 0;  // of rate: the 99th percentile of the hours in which it sent
 };
 
+// What levels are counted from.
+struct SignalSources {
+  const Tables& tables;
+  const OwnNames& own;
+  const std::vector<Bounced>& bounced;  // oldest first
+};
+
 // Those who have reached the signal since the last step about them; all who have sent at all if its
 // amount is 1. Most first.
-Result<std::vector<SignalLevel>> read_levels(const Tables& tables, const Signal& signal,
-                                             const OwnNames& own, const StepsTaken& taken,
-                                             policyd::TimePoint now);
+Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const Signal& signal,
+                                             const StepsTaken& taken, policyd::TimePoint now);
 
 // `rates`: also of Signal::rate, which reads what accounts have sent in a month.
-Result<std::vector<DueStep>> read_due_signals(const Tables& tables,
+Result<std::vector<DueStep>> read_due_signals(const SignalSources& sources,
                                               const std::vector<StoredSignal>& signals,
-                                              const OwnNames& own, const StepsTaken& taken,
-                                              policyd::TimePoint now, bool rates);
+                                              const StepsTaken& taken, policyd::TimePoint now,
+                                              bool rates);
 
 }  // namespace limits

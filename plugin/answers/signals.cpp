@@ -17,7 +17,8 @@
 namespace limits {
 namespace {
 
-constexpr std::array<std::string_view, 4> kKinds = {"networks", "senders", "rate", "night"};
+constexpr std::array<std::string_view, 5> kKinds = {"networks", "senders", "rate", "night",
+                                                    "bounces"};
 constexpr std::string_view kBeginning = "carbonio-limits signal ";
 constexpr std::string_view kThen = " then ";
 constexpr int kDayMinutes = 24 * 60;
@@ -79,6 +80,10 @@ std::string meaning_of(const Signal& signal) {
     case Signal::Kind::night:
       return fmt::format("from {} messages of an account between {} on", signal.amount,
                          hours_text(signal));
+    case Signal::Kind::bounces:
+      return fmt::format(
+          "from {} recipients of an account in an hour on that do not exist or whose mail bounced",
+          signal.amount);
   }
   return {};
 }

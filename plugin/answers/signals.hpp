@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Signals: what a hacked account does and its owner does not, seen in the messages that
 // session_tracking has of it: many client networks or sender names of one login, far more mail than
-// it has ever sent, mail at night. Each is a policy of its own, switched off and without members,
-// with a row of access_control that is off, too, and its name says all ("carbonio-limits signal
-// networks 5 then notify,block:1h"): it goes with export, backup and the rules of a cluster, and
-// the Perl daemon ignores it.
+// it has ever sent, mail at night, recipients that do not exist. Each is a policy of its own,
+// switched off and without members, with a row of access_control that is off, too, and its name
+// says all ("carbonio-limits signal networks 5 then notify,block:1h"): it goes with export, backup
+// and the rules of a cluster, and the Perl daemon ignores it.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ struct Signal {
     senders,   // sender addresses of a login in a day
     rate,      // messages of an account in an hour, against its own hours of 30 days
     night,     // messages of an account since the night began
+    bounces,   // recipients of an account in an hour that do not exist or whose mail bounced
   };
   Kind kind = Kind::networks;
   std::uint64_t amount = 0;  // from which it fires

@@ -5,15 +5,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "daemon/base/ip_address.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/answers/answer_run.hpp"
+#include "plugin/answers/bounces.hpp"
 #include "plugin/answers/due_steps.hpp"
 #include "plugin/answers/signal_levels.hpp"
 #include "plugin/answers/signals.hpp"
@@ -21,6 +24,7 @@
 #include "plugin/block/whom.hpp"
 #include "plugin/commands/carry_out_block.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/open_bounces.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/events/read_events.hpp"
@@ -52,10 +56,42 @@ struct Found {
 // Nothing of it is shared with other hosts of a cluster.
 constexpr bool kOnThisHost = true;
 
+enum class Keeps : std::uint8_t { nothing, what_was_read };
+
+// Reads the mail log on; without the signal nothing of it is kept.
+Result<std::vector<Bounced>> read_on(const BounceReader& reader, const OwnNames& own,
+                                     const std::vector<StoredSignal>& signals, Keeps keeps,
+                                     const Context& context) {
+  const std::filesystem::path file = bounce_state_file(context.zextras_home);
+  const bool wanted = std::any_of(signals.begin(), signals.end(), [](const StoredSignal& each) {
+    return each.signal.kind == Signal::Kind::bounces;
+  });
+  if (!wanted) {
+    std::error_code ignored;
+    if (keeps == Keeps::what_was_read) std::filesystem::remove(file, ignored);
+    return {};
+  }
+  BounceState state = reader.read(own, context.now);
+  Output output = context.output;
+  // Cron sends what a run prints, so a problem is printed once; doctor shows it while it lasts.
+  const bool known = keeps == Keeps::what_was_read && state.problem == reader.problem_before();
+  if (!state.problem.empty() && !known) {
+    output.note(fmt::format("signal bounces sees nothing: {}.", state.problem));
+  }
+  if (keeps == Keeps::what_was_read) {
+    if (auto written = write_bounce_state(file, state); !written) {
+      return tl::unexpected{written.error()};
+    }
+  }
+  return std::move(state.bounced);
+}
+
 tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Context& context,
-                                            bool rates) {
+                                            bool rates, Keeps keeps) {
   Found out;
   std::vector<std::string> notes;
+  const auto reader = open_bounces(arguments, context);
+  if (!reader) return failed(reader.error());
   auto done = change_rules_for_now(
       arguments, context, kOnThisHost,
       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
@@ -72,7 +108,10 @@ tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Co
         out.due = std::move(*due);
         const auto signals = read_signals(tables);
         if (!signals) return tl::unexpected{signals.error()};
-        auto more = read_due_signals(tables, *signals, out.own, out.due.taken, context.now, rates);
+        const auto bounced = read_on(*reader, out.own, *signals, keeps, context);
+        if (!bounced) return tl::unexpected{bounced.error()};
+        auto more = read_due_signals({tables, out.own, *bounced}, *signals, out.due.taken,
+                                     context.now, rates);
         if (!more) return tl::unexpected{more.error()};
         for (DueStep& each : *more) out.due.steps.push_back(std::move(each));
         return {};
@@ -199,7 +238,7 @@ Outcome take_due_steps(const Arguments& arguments, const Context& context) {
   }();
   if (!run) return failed(run.error());
   if (run->other_runs()) return {};
-  const auto found = find_due_steps(arguments, context, run->rates_are_due());
+  const auto found = find_due_steps(arguments, context, run->rates_are_due(), Keeps::what_was_read);
   if (!found) return tl::unexpected{found.error()};
   std::size_t stopped = found->due.stopped_lately;
   for (const DueStep& due : found->due.steps) {
@@ -281,7 +320,7 @@ Outcome run_answer(const Arguments& arguments, Context& context) {
   if (dry && arguments.has("due")) return wrong_use("--due and --dry-run cannot be combined");
   if (dry) {
     constexpr bool kAlsoRates = true;
-    const auto found = find_due_steps(arguments, context, kAlsoRates);
+    const auto found = find_due_steps(arguments, context, kAlsoRates, Keeps::nothing);
     if (!found) return tl::unexpected{found.error()};
     print_due_steps(*found, context.output);
     return {};

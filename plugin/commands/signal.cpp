@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "daemon/base/ascii.hpp"
+#include "plugin/answers/bounces.hpp"
 #include "plugin/answers/signal_levels.hpp"
 #include "plugin/answers/signals.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/open_bounces.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
@@ -42,8 +44,9 @@ tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
   const auto& words = arguments.words();
   const auto kind = parse_signal_kind(words.front());
   if (!kind) {
-    return wrong_use(fmt::format("not a signal: '{}'; there are networks, senders, rate and night",
-                                 shown(words.front())));
+    return wrong_use(
+        fmt::format("not a signal: '{}'; there are networks, senders, rate, night and bounces",
+                    shown(words.front())));
   }
   WantedSignal out;
   out.signal.kind = *kind;
@@ -135,24 +138,28 @@ Outcome set_signal(const WantedSignal& wanted, const Arguments& arguments, Conte
 }
 
 // As if nothing was done about them.
-Result<std::vector<SignalLevel>> top_of(const Tables& tables, const Signal& signal,
-                                        const OwnNames& own, policyd::TimePoint now) {
+Result<std::vector<SignalLevel>> top_of(const SignalSources& sources, const Signal& signal,
+                                        policyd::TimePoint now) {
   Signal lowest = signal;
   lowest.amount = 1;
   lowest.factor = 0;
-  auto levels = read_levels(tables, lowest, own, {}, now);
+  auto levels = read_levels(sources, lowest, {}, now);
   if (levels && levels->size() > kShownLevels) levels->resize(kShownLevels);
   return levels;
 }
 
-constexpr std::array<Signal::Kind, 4> kAllKinds = {Signal::Kind::networks, Signal::Kind::senders,
-                                                   Signal::Kind::rate, Signal::Kind::night};
+constexpr std::array<Signal::Kind, 5> kAllKinds = {Signal::Kind::networks, Signal::Kind::senders,
+                                                   Signal::Kind::rate, Signal::Kind::night,
+                                                   Signal::Kind::bounces};
 
-Result<void> show_signals(const Tables& tables, bool json, Context& context) {
+Result<void> show_signals(const Tables& tables, const BounceReader& reader, bool json,
+                          Context& context) {
   const auto stored = read_signals(tables);
   if (!stored) return tl::unexpected{stored.error()};
   const auto own = read_own_names(tables);
   if (!own) return tl::unexpected{own.error()};
+  const BounceState bounces = reader.read(*own, context.now);
+  const SignalSources sources{tables, *own, bounces.bounced};
   Table table{{{"SIGNAL"}, {"FROM"}, {"THEN"}, {"MOST NOW", false, Shrinks::last}}};
   nlohmann::json list = nlohmann::json::array();
   for (const Signal::Kind kind : kAllKinds) {
@@ -163,7 +170,7 @@ Result<void> show_signals(const Tables& tables, bool json, Context& context) {
     });
     const bool on = found != stored->end();
     if (on) signal = found->signal;
-    const auto top = top_of(tables, signal, *own, context.now);
+    const auto top = top_of(sources, signal, context.now);
     if (!top) return tl::unexpected{top.error()};
     std::vector<std::string> names;
     nlohmann::json levels = nlohmann::json::array();
@@ -187,13 +194,18 @@ Result<void> show_signals(const Tables& tables, bool json, Context& context) {
                     {"most", std::move(levels)}});
   }
   if (json) {
-    context.output.print(nlohmann::json{{"signals", std::move(list)}});
+    context.output.print(
+        nlohmann::json{{"signals", std::move(list)}, {"mail_log_problem", bounces.problem}});
     return {};
   }
   context.output.print(table);
+  if (!bounces.problem.empty()) {
+    context.output.note(fmt::format("bounces sees nothing: {}.", bounces.problem));
+  }
   context.output.note(context.advice.complete(
       "networks and senders count logins, so they do not see web mail, which has no login and no "
-      "client in Postfix; rate and night do. 'carbonio-limits answer' shows the steps taken."));
+      "client in Postfix; rate, night and bounces do. 'carbonio-limits answer' shows the steps "
+      "taken."));
   return {};
 }
 
@@ -204,8 +216,10 @@ Outcome run_signal(const Arguments& arguments, Context& context) {
         return wrong_use(fmt::format("--{} needs the NAME of a signal", option));
       }
     }
+    const auto reader = open_bounces(arguments, context);
+    if (!reader) return failed(reader.error());
     return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig&) {
-      return show_signals(tables, arguments.has("json"), context);
+      return show_signals(tables, *reader, arguments.has("json"), context);
     });
   }
   const auto wanted = wanted_signal(arguments);
@@ -220,28 +234,29 @@ const Command kSignal = {
     "[NAME AMOUNT|off [--then STEPS] [--factor N] [--hours FROM-TO] [--dry-run]] [--json]",
     "Set what makes an account stand out, and what follows",
     "A hacked account sends from many places, under many names, far more than its owner ever did, "
-    "or "
-    "at night. Off until set: 'networks 5' is mail of one login from 5 client networks (IPv4 /24, "
-    "IPv6 /64) within a day; 'senders 10' is 10 sender addresses of one login within a day; 'rate "
-    "100' is 100 messages of an account within an hour, if that is also --factor times the 99th "
-    "percentile of the hours of the last 30 days in which it has sent; 'night 50' is 50 messages "
-    "of "
-    "an account since the night began.\n"
+    "at night, or to addresses that do not exist. Off until set: 'networks 5' is mail of one login "
+    "from 5 client networks (IPv4 /24, IPv6 /64) within a day; 'senders 10' is 10 sender addresses "
+    "of one login within a day; 'rate 100' is 100 messages of an account within an hour, if that "
+    "is also --factor times the 99th percentile of the hours of the last 30 days in which it has "
+    "sent; 'night 50' is 50 messages of an account since the night began; 'bounces 20' is 20 "
+    "recipients of an account within an hour whose mail bounced or who do not exist.\n"
     "'carbonio-limits answer --due', run each minute, takes the steps; rate is checked every ten "
     "minutes. What counts is messages of session_tracking, which has those that the daemon was "
-    "asked "
-    "about at their end, on this host. networks and senders do not see web mail, which has neither "
-    "login nor client in Postfix; rate and night do, by its sender.\n"
+    "asked about at their end, on this host; for bounces it is the mail log of this host ([block] "
+    "mail_log), of which each run reads what was added since the last one. networks and senders do "
+    "not see web mail, which has neither login nor client in Postfix; rate, night and bounces do, "
+    "by its sender.\n"
     "Without a NAME: all signals, and who comes nearest to each now, to choose figures by.",
     "signal\n"
     "signal networks 5 --then notify,block:1h\n"
     "signal rate 100 --factor 10\n"
     "signal night 50 --hours 23:00-05:00\n"
+    "signal bounces 20 --then block:1h\n"
     "signal networks off",
     kSignalOptions,
     2,
     run_signal,
     Takes::other,
-    "networks senders rate night"};
+    "networks senders rate night bounces"};
 
 }  // namespace limits

@@ -29,6 +29,16 @@ std::uint64_t key_of(Names::Number client, Names::Number sender) {
   return mixed ^ (mixed >> 32U);
 }
 
+bool is_bounce(std::string_view status) { return status == "bounced" || status == "expired"; }
+
+// "550 5.1.1 <x@example.com>: Recipient address rejected: User unknown in ...".
+bool names_no_recipient(std::string_view refusal) {
+  constexpr std::size_t kCode = 4;  // "550 "
+  return refusal.starts_with('5') && refusal.size() > kCode &&
+         refusal.substr(kCode).starts_with("5.1.") &&
+         refusal.find(": Recipient address rejected: ") != std::string_view::npos;
+}
+
 }  // namespace
 
 RefusalTexts::RefusalTexts()
@@ -142,7 +152,9 @@ void MailReader::take_event(std::string_view host, const PostfixLine& line, Time
     return begin(key, line, time);
   }
   if (line.event == PostfixEvent::refused) {
-    return take_refusal(line.queue_id == "NOQUEUE" ? nullptr : find(key), line, time);
+    Open* const refused = line.queue_id == "NOQUEUE" ? nullptr : find(key);
+    if (take_bounce_) tell_unknown(refused == nullptr ? nullptr : mail_of(*refused), line, time);
+    return take_refusal(refused, line, time);
   }
   Open* open = find(key);
   if (open == nullptr) return;  // it began before the log, or is a notice of Postfix's own
@@ -160,6 +172,7 @@ void MailReader::take_event(std::string_view host, const PostfixLine& line, Time
       return;
     case PostfixEvent::delivered:
       take_delivery(*open, line);
+      if (take_bounce_ && mail != nullptr) tell_bounce(*mail, line, time);
       // The filter's mail, if its Message-ID did not tell.
       if (!line.queued_as.empty()) {
         const std::uint32_t first = open->mail;
@@ -183,19 +196,27 @@ void MailReader::take_message_id(Open& open, std::string_view message_id) {
   if (message_id.empty() || message_id == kNone || open.message_id != 0) return;
   const std::uint64_t hash = hash_of(message_id) | 1;
   open.message_id = hash;
-  OpenMessage* first = messages_.find(
-      hash, [hash](const OpenMessage& message) { return message.message_id == hash; });
+  const OpenMessage* const first = find_message(hash);
   if (first != nullptr && first->in_queue > 0 && open.from_loopback) {
     open.message_id = 0;
     return join(open, first->mail);
   }
-  if (first == nullptr) {
+  put_in_queue(hash, open.mail);
+}
+
+MailReader::OpenMessage* MailReader::find_message(std::uint64_t id) {
+  return messages_.find(id, [id](const OpenMessage& known) { return known.message_id == id; });
+}
+
+void MailReader::put_in_queue(std::uint64_t id, std::uint32_t mail) {
+  OpenMessage* message = find_message(id);
+  if (message == nullptr) {
     if (messages_.size() >= kMaxOpen) messages_.drop_oldest();
-    first = &messages_.add(hash);
-    first->message_id = hash;
+    message = &messages_.add(id);
+    message->message_id = id;
   }
-  first->mail = open.mail;
-  ++first->in_queue;
+  message->mail = mail;
+  ++message->in_queue;
 }
 
 // What becomes of a mail that came again is told of the first one.
@@ -222,7 +243,7 @@ void MailReader::take_delivery(Open& open, const PostfixLine& line) {
   }
   MailStatus status = MailStatus::sent;
   if (line.status == "deferred") status = MailStatus::deferred;
-  if (line.status == "bounced" || line.status == "expired") status = MailStatus::bounced;
+  if (is_bounce(line.status)) status = MailStatus::bounced;
   if (!line.to_loopback || status != MailStatus::sent)
     mail->status = std::max(mail->status, status);
 }
@@ -250,6 +271,63 @@ void MailReader::take_refusal(Open* open, const PostfixLine& line, TimePoint tim
   }
 }
 
+void MailReader::tell_bounce(const LoggedMail& mail, const PostfixLine& line,
+                             TimePoint time) const {
+  if (!is_bounce(line.status)) return;
+  const Names& names = mails_.names;
+  const std::string recipient = policyd::address_form(line.recipient);
+  take_bounce_(
+      {time, names.text(mail.client), names.text(mail.login), names.text(mail.sender), recipient});
+}
+
+void MailReader::tell_unknown(const LoggedMail* mail, const PostfixLine& line, TimePoint time) {
+  if (!names_no_recipient(line.text)) return;
+  const std::string sender = policyd::address_form(line.sender);
+  const std::string recipient = policyd::address_form(line.recipient);
+  std::string login = policyd::login_form(line.login);
+  if (login.empty() && mail != nullptr) login = name(mail->login);
+  if (login.empty()) {
+    const KnownLogin* known =
+        known_login(mails_.names.number_of(line.client), mails_.names.number_of(sender));
+    if (known != nullptr) login = name(known->login);
+  }
+  take_bounce_({time, line.client, login, sender, recipient});
+}
+
+std::vector<MailReader::Waiting> MailReader::waiting(std::size_t max) const {
+  std::vector<Waiting> out;
+  open_.each([&](const Open& open) {
+    if (open.ended || open.mail == kNoMail) return true;
+    const LoggedMail& mail = mails_.all[open.mail];
+    out.push_back({open.key, open.message_id, open.from_loopback, open.again, name(mail.client),
+                   name(mail.login), name(mail.sender)});
+    return out.size() < max;
+  });
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+void MailReader::resume(const std::vector<Waiting>& waiting) {
+  for (const Waiting& each : waiting) {
+    if (open_.size() >= kMaxOpen || find(each.key) != nullptr) continue;
+    LoggedMail mail;
+    mail.client = mails_.names.number_of(each.client);
+    mail.login = mails_.names.number_of(each.login);
+    mail.sender = mails_.names.number_of(each.sender);
+    mail.counts = false;  // with an older part of the log
+    remember_login(mail);
+    const auto number = static_cast<std::uint32_t>(mails_.all.size());
+    mails_.all.push_back(mail);
+    Open& open = open_.add(each.key);
+    open.key = each.key;
+    open.from_loopback = each.from_loopback;
+    open.again = each.again;
+    open.mail = number;
+    open.message_id = each.message_id;
+    if (open.message_id != 0) put_in_queue(open.message_id, number);
+  }
+}
+
 MailReader::KnownLogin* MailReader::known_login(Names::Number client, Names::Number sender) {
   return logins_.find(key_of(client, sender), [client, sender](const KnownLogin& known) {
     return known.client == client && known.sender == sender;
@@ -269,8 +347,7 @@ void MailReader::remember_login(const LoggedMail& mail) {
 void MailReader::end(Open& open) {
   const std::uint64_t hash = std::exchange(open.message_id, 0);
   if (hash == 0) return;
-  OpenMessage* message =
-      messages_.find(hash, [hash](const OpenMessage& known) { return known.message_id == hash; });
+  OpenMessage* message = find_message(hash);
   if (message != nullptr && message->in_queue > 0) --message->in_queue;
 }
 

@@ -38,6 +38,16 @@ class RefusalTexts {
   std::vector<std::string> beginnings_;
 };
 
+// A recipient whom a mail did not reach and never will: it bounced, or Postfix has refused it
+// because there is no such recipient. Views, until the call returns; empty if unknown.
+struct Bounce {
+  policyd::TimePoint time{};
+  std::string_view client;
+  std::string_view login;
+  std::string_view sender;
+  std::string_view recipient;
+};
+
 class MailReader {
  public:
   static constexpr std::size_t kMaxOpen = 100'000;  // queue IDs that are remembered
@@ -62,6 +72,24 @@ class MailReader {
 
   MailReader(policyd::TimePoint since, RefusalTexts texts)
       : since_(since), texts_(std::move(texts)) {}
+
+  // A mail that is still in a queue where reading ends, for the reader of what the log gets later.
+  struct Waiting {
+    std::uint64_t key = 0;
+    std::uint64_t message_id = 0;
+    bool from_loopback = false;
+    bool again = false;
+    std::string client;
+    std::string login;
+    std::string sender;
+
+    bool operator==(const Waiting&) const = default;
+  };
+  // The newest, oldest first.
+  [[nodiscard]] std::vector<Waiting> waiting(std::size_t max) const;
+  // Before anything is read.
+  void resume(const std::vector<Waiting>& waiting);
+  void on_bounce(std::function<void(const Bounce&)> take) { take_bounce_ = std::move(take); }
 
   // The lines of one file, or of standard input, after those of older files.
   // Calls `progress` now and then, and ends where it returns false.
@@ -100,9 +128,13 @@ class MailReader {
   void take_event(std::string_view host, const PostfixLine& line, policyd::TimePoint time);
   void begin(std::uint64_t key, const PostfixLine& line, policyd::TimePoint time);
   void take_message_id(Open& open, std::string_view message_id);
+  OpenMessage* find_message(std::uint64_t id);
+  void put_in_queue(std::uint64_t id, std::uint32_t mail);
   void remember_login(const LoggedMail& mail);
   KnownLogin* known_login(Names::Number client, Names::Number sender);
   void take_refusal(Open* open, const PostfixLine& line, policyd::TimePoint time);
+  void tell_bounce(const LoggedMail& mail, const PostfixLine& line, policyd::TimePoint time) const;
+  void tell_unknown(const LoggedMail* mail, const PostfixLine& line, policyd::TimePoint time);
   void take_delivery(Open& open, const PostfixLine& line);
   std::uint32_t new_mail(const PostfixLine& line, policyd::TimePoint time);
   Open* find(std::uint64_t key);
@@ -111,9 +143,13 @@ class MailReader {
   LoggedMail* mail_of(const Open& open) {
     return open.mail == kNoMail ? nullptr : &mails_.all[open.mail];
   }
+  [[nodiscard]] std::string name(Names::Number number) const {
+    return std::string{mails_.names.text(number)};
+  }
 
   policyd::TimePoint since_;
   RefusalTexts texts_;
+  std::function<void(const Bounce&)> take_bounce_;
   Counts counts_;
   Mails mails_;
   policyd::LruTable<Open> open_;

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cluster"))
 
 import doctor_test  # noqa: E402
 from cluster_case import Engine  # noqa: E402
-from advice_examples import parts, policy  # noqa: E402
+from advice_examples import insert, parts, policy  # noqa: E402
 from daemon_case import bin_dir, eventually, needs_root, quota  # noqa: E402
 from postfix_instance import MASTER_CF  # noqa: E402
 
@@ -284,6 +284,21 @@ class Notices(Host):
         os.utime(self.daemon.folder / "data/cbpolicyd/answers", (0, 0))
         self.assertIn("since ", self.found()["answers.stalled"][0]["what"])
         self.try_out("answers.stalled", parts(r"carbonio-limits answer --due"))
+
+    def test_answers_mail_log_unread(self):
+        self.make(LIMIT + insert("policies", Name="carbonio-limits signal bounces 9 then notify",
+                                 Priority=0, Disabled=1))
+        own = self.daemon.config.with_name("carbonio-limits.conf")
+        log = self.daemon.folder / "mail.log"
+        log.touch()
+        own.write_text(f"[block]\nmail_log={log}.1\n")
+        self.type_it("carbonio-limits answer --due 2>/dev/null")
+
+        def name_another(fix):
+            key = re.search(r"mail_log=(?=FILE)", fix)[0]
+            own.write_text(f"[block]\n{key}{log}\n")
+            return parts(r"carbonio-limits answer --due")(fix)
+        self.try_out("answers.mail_log_unread", name_another)
 
     def test_notices_not_sent(self):
         self.make()

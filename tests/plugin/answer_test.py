@@ -4,6 +4,7 @@
 messages of other times are put in as rows; each step is taken once, is an event, a notice with the
 command that undoes it, and can be undone; a mistake does not stop a company."""
 
+import datetime
 import email
 import email.policy
 import fcntl
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"
 
 import json_keys  # noqa: E402
 from daemon_case import DaemonTest, eventually, policy, quota  # noqa: E402
+from mail_log import MailLog  # noqa: E402
 
 HOUR, DAY = 3600, 86400
 BLOCKED = "REJECT Sending is blocked for this account; please contact your administrator"
@@ -335,6 +337,63 @@ class Signals(Case):
         self.put_messages(5, ago=600, SASLUsername="bob@example.org")
         self.assertEqual(self.due(), "")
 
+    def test_recipients_that_bounce_or_do_not_exist(self):
+        log = self.daemon.folder / "mail.log"
+        self.use_log(log)
+        self.say("signal", "bounces", "4", "--then", "block:1h")
+        bounced = "bounced (host mx said: 550 5.1.1 no such user)"
+        lines = MailLog(days_ago=0)
+        lines.time = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=9)
+        lines.mail("x@example.net", "a@example.com", login="Alice@example.org", status=bounced)
+        lines.mail("x@example.net", "b@example.com", login="alice@example.org", status=bounced,
+                   filtered=True)
+        lines.mail("web@example.org", "c@example.com", client="10.0.0.5", status=bounced)
+        lines.mail("out@example.net", *(f"{n}@example.com" for n in range(9)),
+                   client="203.0.113.7", status=bounced)
+        lines.write(log)
+        self.assertEqual(self.due(), "")
+        self.assertRegex(self.say("signal"), r"(?m)^bounces +4 +block:1h +login alice@example\.org 2, "
+                                             r"web@example\.org 1$")
+        lines.lines = []
+        lines.unknown("d@example.org", login="alice@example.org")
+        log.rename(log.with_name("mail.log-20261126"))  # rotated, with more in it
+        with log.with_name("mail.log-20261126").open("a") as rotated:
+            rotated.write(lines.text())
+        lines.lines = []
+        lines.unknown("e@example.org", login="alice@example.org")
+        lines.write(log)
+        said = self.say("answer", "--dry-run")
+        self.assertIn("alice@example.org: block:1h, 4 recipients in an hour that bounced or do not "
+                      "exist", said)
+        self.assertEqual(self.say("answer", "--dry-run"), said)
+        self.assertIn(said.strip(), self.due())
+        self.assertEqual(set(self.blocked()), {"alice@example.org"})
+        self.assertEqual(self.due(), "")
+        self.say("signal", "bounces", "off")
+        self.due()
+        self.assertFalse((self.daemon.folder / "data/cbpolicyd/bounces").exists())
+
+    def test_a_mail_log_that_cannot_be_read_is_said_once(self):
+        log = self.daemon.folder / "mail.log"
+        self.use_log(log)
+        self.assertIn("bounces sees nothing: cannot read the mail log", self.say("signal"))
+        self.say("signal", "bounces", "1")
+        self.assertIn(f"signal bounces sees nothing: cannot read the mail log {log}: No such file",
+                      self.due())
+        self.assertEqual(self.due(), "")
+        log.write_text("garbage\n")
+        self.assertIn("has no lines of syslog", self.due())
+        lines = MailLog(days_ago=0)
+        lines.time = datetime.datetime.now(datetime.timezone.utc)
+        lines.unknown("d@example.org", login="alice@example.org")
+        with log.open("a") as file:
+            file.write(lines.text())
+        self.assertIn("alice@example.org: 1 recipient in an hour", self.due())
+
+    def use_log(self, log):
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            f"{self.settings}mail_log={log}\n")
+
     def test_shown_set_and_switched_off(self):
         self.put_messages(3, SASLUsername="alice", Sender="s{}@example.net")
         said = self.say("signal")
@@ -354,7 +413,7 @@ class Signals(Case):
         shown = json.loads(self.say("signal", "--json"))["signals"]
         self.assertEqual([(each["name"], each["amount"], each["then"]) for each in shown],
                          [("networks", None, ""), ("senders", 5, "lock"), ("rate", 9, "notify"),
-                          ("night", 9, "notify")])
+                          ("night", 9, "notify"), ("bounces", None, "")])
         self.assertEqual(self.daemon.ask(), "DUNNO")
         exported = self.daemon.folder / "exported"
         exported.write_text(self.say("export"))

@@ -69,6 +69,14 @@ class MailLog:
                   f"helo=<pc>{sasl}")
         return self
 
+    def unknown(self, to, sender="anna@example.org", client="10.0.0.9", login=""):
+        """A recipient whom Postfix refuses, because there is no such one."""
+        sasl = f" sasl_username=<{login}>" if login else ""
+        self.line("postfix/smtpd", f"NOQUEUE: reject: RCPT from pc[{client}]: 550 5.1.1 <{to}>: "
+                  f"Recipient address rejected: User unknown in virtual mailbox table; "
+                  f"from=<{sender}> to=<{to}> proto=ESMTP helo=<pc>{sasl}")
+        return self
+
     def text(self):
         return "".join(line + "\n" for line in self.lines)
 

@@ -12,6 +12,7 @@
 #include "daemon/sqlite/sqlite.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/answers/answer_run.hpp"
+#include "plugin/answers/bounces.hpp"
 #include "plugin/answers/signals.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/doctor/problems.hpp"
@@ -56,6 +57,28 @@ Result<void> check_signals(const RuleRows& rows, Findings& findings) {
       });
 }
 
+// Whether signal `bounces` is set and its last run could not read the mail log.
+void check_mail_log(const RuleRows& rows, Findings& findings) {
+  const auto signals = read_signals(rows.tables);
+  if (!signals || std::none_of(signals->begin(), signals->end(), [](const StoredSignal& each) {
+        return each.signal.kind == Signal::Kind::bounces;
+      })) {
+    return;
+  }
+  const auto state = read_bounce_state(bounce_state_file(rows.question.zextras_home));
+  if (!state) return;  // nothing has run yet
+  if (state->problem.empty()) {
+    findings.well("answers.mail_log", "signal bounces reads the mail log");
+    return;
+  }
+  findings.wrong(
+      problem::kMailLogUnread, fmt::format("signal bounces sees nothing: {}", state->problem),
+      "no one stands out by recipients that do not exist or mail that bounces",
+      advice("let the daemon's user read it (usually by the group adm), or name another one "
+             "with mail_log=FILE in section [block] of carbonio-limits.conf; the next "
+             "'carbonio-limits answer --due', which is due each minute, reads it"));
+}
+
 bool has_steps(const RuleRows& rows) {
   const auto signals = read_signals(rows.tables);
   return (signals && !signals->empty()) ||
@@ -68,6 +91,7 @@ bool has_steps(const RuleRows& rows) {
 void check_steps(const RuleRows& rows, Findings& findings) {
   if (!check_comments(rows, findings) || !check_signals(rows, findings)) return;
   if (!has_steps(rows)) return;
+  check_mail_log(rows, findings);
   const auto last = last_answer_run(rows.question.zextras_home);
   if (last && policyd::wall_clock() - *last <= kAnswersWithin) {
     findings.well("answers.run", "the steps of limits and signals are taken when they are due");

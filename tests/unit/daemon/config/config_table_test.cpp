@@ -185,7 +185,7 @@ INSTANTIATE_TEST_SUITE_P(
               HOLDS((c.web_hosts == std::vector<std::string>{"a.example", "b.example"}))},
         Value{"Block",
               "[block]\nnever=boss, News@example.org @example.net 2001:db8::/32 10\nper_hour=0\n"
-              "after=1000000\n",
+              "after=1000000\nmail_log=/var/log/mail\n",
               HOLDS(c == Config{})},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
               HOLDS(c.metrics_file == "/var/lib/a b.prom")},
@@ -279,6 +279,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "2: not a valid per_hour in [block]: '1001'; allowed: 0 to 1000"},
         Refused{"BlockAfter", "[block]\nafter=0\n",
                 "2: not a valid after in [block]: '0'; allowed: 1 to 1000000"},
+        Refused{"BlockMailLog", "[block]\nmail_log=mail.log\n",
+                "2: not a valid mail_log in [block]: 'mail.log'; allowed: an absolute path"},
         Refused{"BlockNeverPattern", "[block]\nnever=boss, *@example.org\n",
                 "2: not a valid never in [block]: '*@example.org'; allowed: logins, "
                 "addresses, domains as @example.org and networks, separated by blanks or commas"},

@@ -12,7 +12,8 @@ TEST(Signals, AreReadBackFromTheNamesOfTheirPolicies) {
   for (const char* name : {"carbonio-limits signal networks 5 then notify",
                            "carbonio-limits signal senders 1000000 then notify,block:1h,lock",
                            "carbonio-limits signal rate 100 x5 then block:1h",
-                           "carbonio-limits signal night 50 22:00-06:00 then hold:1h"}) {
+                           "carbonio-limits signal night 50 22:00-06:00 then hold:1h",
+                           "carbonio-limits signal bounces 20 then block:1h"}) {
     const auto signal = parse_signal(name);
     ASSERT_TRUE(signal) << name;
     EXPECT_EQ(policy_name_of(*signal), name);
@@ -44,6 +45,7 @@ TEST(Signals, AreNoOtherNames) {
                            "night 5 22:0-06:00 then lock",
                            "Networks 5 then lock",
                            "networks  5 then lock",
+                           "bounces 5 x5 then lock",
                            "networks 5 then lock x"}) {
     EXPECT_FALSE(parse_signal(std::string{"carbonio-limits signal "} + rest)) << rest;
   }

@@ -87,8 +87,23 @@ class Log {
     return out;
   }
   [[nodiscard]] const MailReader::Counts& counts() const { return reader_.counts(); }
+  // "login client sender recipient" of each from now on.
+  Log& tell_bounces() {
+    reader_.on_bounce([this](const Bounce& bounce) {
+      std::string text{bounce.login};
+      for (const std::string_view each : {bounce.client, bounce.sender, bounce.recipient}) {
+        text += ' ';
+        text += each;
+      }
+      bounces_.push_back(text);
+    });
+    return *this;
+  }
+  [[nodiscard]] const std::vector<std::string>& bounces() const { return bounces_; }
+  MailReader& reader() { return reader_; }
 
  private:
+  std::vector<std::string> bounces_;
   MailReader reader_;
   LogStamps stamps_{TimePoint{std::chrono::sys_days{std::chrono::year{2026} / 11 / 26}}};
   int second_ = 0;
@@ -273,6 +288,83 @@ TEST(MailReader, NotesGapsAndTimesThatGoBack) {
   }
   EXPECT_EQ(log.counts().longest_gap, std::chrono::hours{48});
   EXPECT_EQ(log.counts().backwards, 1U);
+}
+
+void deliver(Log& log, const std::string& id, const std::string& to, const std::string& status) {
+  log.line("postfix/smtp", id + ": to=<" + to +
+                               ">, relay=mx[192.0.2.25]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, "
+                               "status=" +
+                               status);
+}
+
+void refuse_recipient(Log& log, const std::string& to, const std::string& why,
+                      const std::string& login = {}) {
+  log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.7]: " + why + "; from=<Anna@" +
+                                "example.org> to=<" + to + "> proto=ESMTP helo=<pc>" +
+                                (login.empty() ? "" : " sasl_username=<" + login + ">"));
+}
+
+TEST(MailReader, TellsOfRecipientsThatMailDidNotReach) {
+  Log log;
+  log.tell_bounces().begin("AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=Anna",
+                           "<1@x>");
+  deliver(log, "AAAAA1", "A@example.com", "bounced (host mx said: 550 5.1.1 unknown)");
+  deliver(log, "AAAAA1", "b@example.com", "sent (250 Ok)");
+  deliver(log, "AAAAA1", "c@example.com", "deferred (450 later)");
+  deliver(log, "AAAAA1", "d@example.com", "expired (too long)");
+  deliver(log, "ZZZZZ9", "e@example.com", "bounced (of a mail that began before the log)");
+  EXPECT_EQ(log.bounces(), (Lines{"anna 192.0.2.7 anna@example.org a@example.com",
+                                  "anna 192.0.2.7 anna@example.org d@example.com"}));
+}
+
+TEST(MailReader, TellsOfBouncesBehindAContentFilter) {
+  Log log;
+  log.tell_bounces().begin("AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=anna",
+                           "<1@x>");
+  log.begin("BBBBB1", "localhost[127.0.0.1]", "<1@x>");
+  log.line("postfix/qmgr", "AAAAA1: removed");
+  deliver(log, "BBBBB1", "a@example.com", "bounced (550)");
+  EXPECT_EQ(log.bounces(), (Lines{"anna 192.0.2.7 anna@example.org a@example.com"}));
+}
+
+TEST(MailReader, TellsOfRecipientsThatDoNotExist) {
+  const std::string unknown = "550 5.1.1 <x@y>: Recipient address rejected: User unknown in table";
+  Log log;
+  log.tell_bounces();
+  refuse_recipient(log, "X@example.com", unknown, "Carl");
+  refuse_recipient(log, "x@example.com", unknown);  // no login is known
+  refuse_recipient(log, "x@example.com",
+                   "450 4.1.1 <x@y>: Recipient address rejected: unverified address: later");
+  refuse_recipient(log, "x@example.com", "554 5.7.1 <x@y>: Relay access denied");
+  refuse_recipient(log, "x@example.com",
+                   "550 5.1.8 <a@b>: Sender address rejected: Domain not found");
+  log.begin("AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=anna", "<1@x>");
+  refuse_recipient(log, "z@example.com", unknown);  // that of the last mail from there
+  EXPECT_EQ(log.bounces(), (Lines{"carl 192.0.2.7 anna@example.org x@example.com",
+                                  " 192.0.2.7 anna@example.org x@example.com",
+                                  "anna 192.0.2.7 anna@example.org z@example.com"}));
+}
+
+TEST(MailReader, IsResumedByAnother) {
+  Log first;
+  first.begin("AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=anna", "<1@x>");
+  first.mail("BBBBB1", "pc[192.0.2.8]", "<2@x>", "b@example.com");
+  first.begin("CCCCC1", "pc[192.0.2.9]", "<3@x>");
+  const auto waiting = first.reader().waiting(10);
+  ASSERT_EQ(waiting.size(), 2U);
+  EXPECT_EQ(waiting[0].login, "anna");
+  EXPECT_EQ(waiting[1].client, "192.0.2.9");
+  EXPECT_EQ(first.reader().waiting(1).size(), 1U);
+
+  Log next;
+  next.tell_bounces().reader().resume(waiting);
+  EXPECT_EQ(next.reader().waiting(10), waiting);
+  next.begin("DDDDD1", "localhost[127.0.0.1]", "<1@x>");  // from the filter
+  next.line("postfix/qmgr", "AAAAA1: removed");
+  deliver(next, "DDDDD1", "a@example.com", "bounced (550)");
+  deliver(next, "BBBBB1", "b@example.com", "bounced (550)");
+  EXPECT_EQ(next.bounces(), (Lines{"anna 192.0.2.7 anna@example.org a@example.com"}));
+  EXPECT_EQ(next.mails(), Lines{});  // they count where they began
 }
 
 TEST(RefusalTexts, KnowsThoseOfTheDatabase) {

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Which account has sent a message, as signals count: its login, or, without one, the sender of
+// mail that comes from an own domain through an own network: web mail.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "plugin/block/whom.hpp"
+
+namespace limits {
+
+// Names in the daemon's form (daemon/names/name_form.hpp).
+struct SentBy {
+  std::string_view client;
+  std::string_view login;
+  std::string_view sender;
+};
+
+// The account's counter, "SASLUsername:anna"; empty: none that is known.
+std::string account_key(const SentBy& by, const OwnNames& own);
+
+}  // namespace limits
