@@ -216,6 +216,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   RcptQuestion question{
       {request, rules, store, log_, store.begin_question(hash), {}}, policies, {}};
   prepare(question, item);
+  question.session = &session;
   if (block != nullptr) {
     refuse_blocked(question, *block);
     if (events_ != nullptr) note_refusal(AccessControl{}, question);

@@ -8,6 +8,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/counting/decay.hpp"
+#include "daemon/modules/message/earlier_recipients.hpp"
 #include "daemon/modules/text/mail_line.hpp"
 #include "daemon/modules/text/quota_text.hpp"
 
@@ -31,8 +32,17 @@ bool bites(const Question& question, const Quota& quota) {
 
 double size_at_rcpt(const Request& request) { return std::max(1.0, kib(request.size_bytes)); }
 
-bool counts_size(const QuotaLimit& limit) {
-  return limit.type == LimitType::message_cumulative_size && limit.counter_limit > 0;
+// Whether it is asked at END-OF-MESSAGE, too, once the true size is known.
+bool limits_size(const QuotaLimit& limit) { return is_size(limit.type) && limit.counter_limit > 0; }
+
+// Which the Perl daemon counts, too.
+bool is_of_perl(LimitType type) {
+  return type == LimitType::message_count || type == LimitType::message_cumulative_size;
+}
+
+// By its first recipient.
+bool is_counted_message(const QuotaLimit& limit, double asked) {
+  return limit.type == LimitType::messages && asked == 0;
 }
 
 constexpr auto kLargestLimit = static_cast<double>(Window::kMaxUnits);
@@ -41,19 +51,55 @@ constexpr auto kLargestLimit = static_cast<double>(Window::kMaxUnits);
 
 bool Quotas::is_unusable(const Touched& touched) {
   return touched.limit->counter_limit <= 0 ||
-         (touched.quota->period_s == 0 && touched.counter->exists);
+         (touched.quota->period_s == 0 && touched.counter != nullptr && touched.counter->exists);
 }
 
-void Quotas::set_amounts(Touched& touched, double size) {
-  const bool counts = touched.limit->type == LimitType::message_count;
-  touched.units = counts ? 1 : 0;
-  touched.asked = counts ? 1 : size;
+void Quotas::set_amounts(const RcptQuestion& question, Touched& touched, double size) {
+  const auto earlier = [&](double enough) -> double {
+    if (question.session == nullptr) return 0;
+    constexpr auto kMost = static_cast<double>(Session::kMaxRecipients);
+    const EarlierQuestion earlier_question{
+        *question.session, question.extensions, touched.policy->id,
+        *touched.quota->track.for_request(question.request), key_of(touched)};
+    return static_cast<double>(earlier_recipients(
+        earlier_question, static_cast<std::size_t>(std::ceil(std::min(enough, kMost))),
+        other_key_));
+  };
+  switch (touched.limit->type) {
+    case LimitType::message_count:
+      touched.units = touched.asked = 1;
+      return;
+    case LimitType::message_cumulative_size:
+      touched.asked = size;
+      return;
+    case LimitType::messages:
+      touched.units = touched.asked = 1 - earlier(1);
+      return;
+    case LimitType::recipients_per_message:
+      touched.use = earlier(touched.limit->counter_limit);
+      touched.asked = 1;
+      return;
+    case LimitType::size_per_message:
+      touched.use = size;
+      return;
+  }
 }
 
-// Several recipients may share a counter.
+void Quotas::set_size(const MessageQuestion& question, Touched& touched) {
+  const double size = kib(question.request.size_bytes);
+  if (touched.counter == nullptr) {
+    touched.use = size;
+  } else {
+    touched.units = touched.asked = size;
+  }
+}
+
+// Several recipients may share a counter; about the size of a message one of them says all.
 bool Quotas::is_touched(const Touched& touched) const {
-  return std::any_of(touched_.begin(), touched_.end(),
-                     [&](const Touched& other) { return other.counter == touched.counter; });
+  return std::any_of(touched_.begin(), touched_.end(), [&](const Touched& other) {
+    return other.counter == touched.counter &&
+           (touched.counter != nullptr || other.limit == touched.limit);
+  });
 }
 
 // In a pause the row is left out, so that the others count.
@@ -77,6 +123,10 @@ bool Quotas::may_ask(const Question& question) const {
 // False if the limit refuses without asking.
 bool Quotas::want(Question& question, const Touched& touched) const {
   const bool biting = bites(question, *touched.quota);
+  // Others have nothing to say about one message, nor about one that is counted already.
+  if (touched.counter == nullptr || is_counted_message(*touched.limit, touched.asked)) {
+    return !(biting && exceeds(question, touched));
+  }
   if (biting && touched.use + touched.asked > touched.limit->counter_limit) return false;
   const double limit = std::min(touched.limit->counter_limit, kLargestLimit);
   question.wanted.push_back({touched.limit->id, std::string{key_of(touched)},
@@ -97,7 +147,7 @@ bool Quotas::has_to_ask(RcptQuestion& question) {
     for (const QuotaLimit& limit : quota.limits) {
       Touched touched = touch(question, question.request, policy, quota, limit);
       if (is_unusable(touched)) return Walk::refuse;
-      set_amounts(touched, size);
+      set_amounts(question, touched, size);
       if (!want(question, touched)) return Walk::refuse;
     }
     return quota.last ? Walk::count_now : Walk::next;
@@ -108,14 +158,14 @@ bool Quotas::has_to_ask(RcptQuestion& question) {
 bool Quotas::has_to_ask(MessageQuestion& question) {
   if (!may_ask(question)) return false;
   begin();
-  const Walk walk =
-      each_quota(question, [&](const Request& about, const Policy& policy, const Quota& quota) {
+  const Walk walk = each_quota(
+      question, [&](const Request& about, bool, const Policy& policy, const Quota& quota) {
         if (quota.track.for_request(about) == nullptr) return Walk::next;
         for (const QuotaLimit& limit : quota.limits) {
-          if (!counts_size(limit)) continue;
+          if (!limits_size(limit)) continue;
           Touched touched = touch(question, about, policy, quota, limit);
           if (is_touched(touched)) continue;
-          touched.units = touched.asked = kib(question.request.size_bytes);
+          set_size(question, touched);
           touched_.push_back(touched);
           if (!want(question, touched)) return Walk::refuse;
         }
@@ -164,12 +214,10 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
       return refuse_row(question, quota,
                         fmt::format("limit {}: CounterLimit or Period is invalid", limit.id));
     }
-    set_amounts(touched, size);
-    const bool exceeded =
-        windowed_ ? exceeds(question, touched) : decay_exceeded(touched.use, limit.counter_limit);
-    if (exceeded && !question.counted_before_crash) exceeded_by = touched;
+    set_amounts(question, touched, size);
+    if (exceeds(question, touched) && !question.counted_before_crash) exceeded_by = touched;
     // With `window` a size is counted once it is known, at END-OF-MESSAGE.
-    if (touched.units > 0 || !windowed_) touched_.push_back(touched);
+    if (touched.units > 0 || (!windowed_ && is_of_perl(limit.type))) touched_.push_back(touched);
   }
   if (exceeded_by) {
     const Walk walk = exceeded(question, *exceeded_by);
@@ -183,6 +231,8 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
   const std::size_t key_begin = keys_.size();
   append_track_key(keys_, *quota.track.for_request(about), about, question.extensions);
   const std::size_t key_size = keys_.size() - key_begin;
+  Touched touched{&policy, &quota, &limit, key_begin, key_size, about.recipient, nullptr, 0, 0, 0};
+  if (is_of_each_message(limit.type)) return touched;
   Counter& counter =
       question.store.counter(limit.id, std::string_view{keys_}.substr(key_begin, key_size));
   const Millis period = period_of(quota);
@@ -197,10 +247,9 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
     use = decayed(counter.value, counter.last_update_s, to_seconds(now),
                   static_cast<double>(quota.period_s));
   }
-  Touched touched{&policy,         &quota,   &limit, key_begin, key_size,
-                  about.recipient, &counter, use,    0,         0};
+  touched.counter = &counter;
   touched.shared = shared_.part_of(question, limit.id, key_of(touched), period);
-  touched.use += touched.shared.use();
+  touched.use = use + touched.shared.use();
   return touched;
 }
 
@@ -223,13 +272,18 @@ Window Quotas::window_of_all(const Touched& touched) {
   return all;
 }
 
-bool Quotas::exceeds(const Question& question, const Touched& touched) {
-  return SharedLimits::exceeds(question, touched.shared, touched.use, touched.asked,
-                               touched.limit->counter_limit, bites(question, *touched.quota));
+bool Quotas::exceeds(const Question& question, const Touched& touched) const {
+  const double limit = touched.limit->counter_limit;
+  if (touched.counter == nullptr) return touched.use + touched.asked > limit;
+  if (is_counted_message(*touched.limit, touched.asked)) return false;
+  if (!windowed_) return decay_exceeded(touched.use, limit);
+  return SharedLimits::exceeds(question, touched.shared, touched.use, touched.asked, limit,
+                               bites(question, *touched.quota));
 }
 
 // How long until this limit would let the same mail pass, if no other mail came.
 Millis Quotas::retry_after(const Question& question, const Touched& by) const {
+  if (by.counter == nullptr) return Millis{0};  // another message may pass now
   const TimePoint now = question.store.now();
   if (windowed_) {
     const double limit = SharedLimits::limit_of(question, by.shared, by.limit->counter_limit);
@@ -332,7 +386,9 @@ void Quotas::note(const Question& question, const Touched& by, EventKind kind,
   event->recipient = cut(by.recipient, Event::kMaxText);
   event->used = used;
   event->limit = by.limit->counter_limit;
-  if (kind != EventKind::near) event->free_at = now + retry_after(question, by);
+  if (kind != EventKind::near && by.counter != nullptr) {
+    event->free_at = now + retry_after(question, by);
+  }
 }
 
 void Quotas::count(Question& question) {
@@ -341,6 +397,7 @@ void Quotas::count(Question& question) {
   const bool unknown_to_others = SharedLimits::is_unknown_to_others(question);
   const TimePoint now = question.store.now();
   for (Touched& touched : touched_) {
+    if (touched.counter == nullptr) continue;
     Counter& counter = *touched.counter;
     const bool created = !counter.exists;
     counter.windowed = windowed_;
@@ -374,13 +431,14 @@ void Quotas::log_count(Question& question, const Touched& touched, bool created)
   question.log.mail(line_);
 }
 
-// Calls visit(recipient, policy, quota) likewise; Walk::count_now ends the recipient.
+// Calls visit(recipient, accepted, policy, quota) likewise; Walk::count_now ends the recipient.
 template <typename Visit>
 Quotas::Walk Quotas::each_quota(const MessageQuestion& question, Visit visit) {
   for (std::size_t i = 0; i < question.session.recipients(); ++i) {
     const SessionRecipient recipient = question.session.recipient(i);
     // Refused, or decided before Quotas (OK of AccessControl): not counted at RCPT, nor here.
-    if (windowed_ && (recipient.refuses() || !recipient.reached_quotas)) continue;
+    const bool accepted = !recipient.refuses() && recipient.reached_quotas;
+    if (windowed_ && !accepted) continue;
     const Request about = question.session.request_for(recipient);
     bool last = false;
     for (const std::int64_t id : recipient.policies) {
@@ -388,7 +446,7 @@ Quotas::Walk Quotas::each_quota(const MessageQuestion& question, Visit visit) {
       if (index == question.rules.policy_by_id.end()) continue;
       const Policy& policy = question.rules.policies[index->second];
       for (const Quota& quota : policy.quotas) {
-        const Walk walk = visit(about, policy, quota);
+        const Walk walk = visit(about, accepted, policy, quota);
         if (walk == Walk::refuse) return walk;
         last = walk == Walk::count_now;
         if (last) break;
@@ -403,26 +461,28 @@ Next Quotas::decide_message(MessageQuestion& question) {
   if (has_to_ask(question)) return Next::wait;
   if (question.granted != nullptr && question.granted->defer) return SharedLimits::defer(question);
   begin();
-  const Walk walk =
-      each_quota(question, [&](const Request& about, const Policy& policy, const Quota& quota) {
-        return collect_message(question, about, policy, quota);
+  const Walk walk = each_quota(
+      question, [&](const Request& about, bool accepted, const Policy& policy, const Quota& quota) {
+        return collect_message(question, about, accepted, policy, quota);
       });
   if (walk != Walk::refuse) count(question);
   return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 
 Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,
-                                     const Policy& policy, const Quota& quota) {
+                                     bool accepted, const Policy& policy, const Quota& quota) {
   if (quota.track.for_request(recipient) == nullptr) {
     if (windowed_) return Walk::next;  // logged at RCPT, where it was refused
     return refuse_row(question, quota, quota.track.error().message);
   }
   std::optional<Touched> exceeded_by;
   for (const QuotaLimit& limit : quota.limits) {
-    if (!counts_size(limit)) continue;
+    if (!limits_size(limit)) continue;
     Touched touched = touch(question, recipient, policy, quota, limit);
-    touched.units = touched.asked = kib(question.request.size_bytes);
-    if (!windowed_) {
+    set_size(question, touched);
+    if (!windowed_ && touched.counter == nullptr) {
+      if (!accepted) continue;
+    } else if (!windowed_) {
       // The stored counter as it is, once for each recipient.
       if (!touched.counter->exists) continue;
       touched.use = touched.counter->value;
@@ -435,10 +495,7 @@ Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& r
     if (exceeds(question, touched) && !question.counted_before_crash) exceeded_by = touched;
     touched_.push_back(touched);
   }
-  if (exceeded_by) {
-    const Walk walk = exceeded(question, *exceeded_by);
-    if (walk != Walk::next) return walk;
-  }
+  if (exceeded_by && exceeded(question, *exceeded_by) == Walk::refuse) return Walk::refuse;
   return quota.last ? Walk::count_now : Walk::next;
 }
 

@@ -30,7 +30,8 @@ class Quotas final : public Module {
   Next decide_message(MessageQuestion& question) override;
 
  private:
-  // A limit that applies to this question, and what the question adds to it: messages or KiB.
+  // A limit that applies to this question, and what the question adds to it: messages, recipients
+  // or KiB.
   struct Touched {
     const Policy* policy;
     const Quota* quota;
@@ -38,7 +39,7 @@ class Quotas final : public Module {
     std::size_t key_begin;  // its track key, in keys_
     std::size_t key_size;
     std::string_view recipient;
-    Counter* counter;
+    Counter* counter;                // null: the limit is about each message and counts nothing
     double use;                      // before this question, of all MTAs
     double units;                    // to count now
     double asked;                    // must be free
@@ -55,16 +56,17 @@ class Quotas final : public Module {
   bool has_to_ask(RcptQuestion& question);
   bool has_to_ask(MessageQuestion& question);
   static bool is_unusable(const Touched& touched);
-  static void set_amounts(Touched& touched, double size);
+  void set_amounts(const RcptQuestion& question, Touched& touched, double size);
+  static void set_size(const MessageQuestion& question, Touched& touched);
   [[nodiscard]] bool is_touched(const Touched& touched) const;
   [[nodiscard]] static Window window_of_all(const Touched& touched);
-  [[nodiscard]] static bool exceeds(const Question& question, const Touched& touched);
+  [[nodiscard]] bool exceeds(const Question& question, const Touched& touched) const;
   [[nodiscard]] bool may_ask(const Question& question) const;
   bool want(Question& question, const Touched& touched) const;
 
   Walk collect_rcpt(RcptQuestion& question, const Policy& policy, const Quota& quota);
-  Walk collect_message(MessageQuestion& question, const Request& recipient, const Policy& policy,
-                       const Quota& quota);
+  Walk collect_message(MessageQuestion& question, const Request& recipient, bool accepted,
+                       const Policy& policy, const Quota& quota);
   Walk exceeded(Question& question, const Touched& by);
   void settle(Question& question, Counter& counter, double use, Millis period) const;
   [[nodiscard]] Millis retry_after(const Question& question, const Touched& by) const;
@@ -85,7 +87,8 @@ class Quotas final : public Module {
   bool windowed_;
   RowErrors errors_;
   // Of the current question.
-  std::string keys_;  // of the touched limits
+  std::string keys_;       // of the touched limits
+  std::string other_key_;  // of an earlier recipient
   std::vector<Touched> touched_;
   SharedLimits shared_;
   std::string line_;  // for the log

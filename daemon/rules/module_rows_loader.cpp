@@ -193,12 +193,11 @@ void load_quota_limits(RuleReader& reader) {
         if (owner == quotas.end()) return;
         QuotaLimit limit;
         limit.id = row.integer(0);
-        std::string type{row.text(2)};
-        lower_case(type);
-        if (type != "messagecount" && type != "messagecumulativesize") {
+        const auto type = parse_limit_type(row.text(2));
+        if (!type) {
           return reader.problem(Kind::invalid_value, kTable, limit.id, "Type", row.text(2));
         }
-        if (type != "messagecount") limit.type = LimitType::message_cumulative_size;
+        limit.type = *type;
         const bool number = reader.check_number(kTable, limit.id, "CounterLimit", row, 3);
         limit.counter_limit = std::max(0.0, row.real(3));
         if (number && limit.counter_limit == 0) {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/rules/rules.hpp"
 
+#include <algorithm>
+#include <array>
+#include <string>
+
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 
@@ -18,7 +22,26 @@ bool is_transport_and_destination(std::string_view data) {
   return colon != std::string_view::npos && colon > 0 && !has_white_space(data);
 }
 
+constexpr std::array<std::string_view, 5> kLimitTypes = {
+    "MessageCount", "MessageCumulativeSize", "Messages", "RecipientsPerMessage", "SizePerMessage"};
+
 }  // namespace
+
+std::string_view name_of(LimitType type) { return kLimitTypes.at(static_cast<std::size_t>(type)); }
+
+std::optional<LimitType> parse_limit_type(std::string_view text) {
+  const auto in_lower_case = [](std::string_view word) {
+    std::string out{word};
+    lower_case(out);
+    return out;
+  };
+  const std::string wanted = in_lower_case(text);
+  const auto* const found =
+      std::find_if(kLimitTypes.begin(), kLimitTypes.end(),
+                   [&](std::string_view known) { return in_lower_case(known) == wanted; });
+  if (found == kLimitTypes.end()) return std::nullopt;
+  return static_cast<LimitType>(found - kLimitTypes.begin());
+}
 
 bool fits(Action action, std::string_view data) {
   data = without_outer_blanks(data);

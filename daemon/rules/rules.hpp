@@ -41,13 +41,31 @@ struct RowVerdict {
 // transport:destination, others take any text (access(5)).
 [[nodiscard]] bool fits(Action action, std::string_view data);
 
-enum class LimitType : std::uint8_t { message_count, message_cumulative_size };
+// The Type of a limit. The Perl daemon passes over rows with one of ours.
+enum class LimitType : std::uint8_t {
+  message_count,            // each recipient counts 1
+  message_cumulative_size,  // KiB
+  // Ours.
+  messages,                // a message counts 1, however many recipients it has
+  recipients_per_message,  // without a counter and a period, like the next
+  size_per_message,        // KiB
+};
+
+std::string_view name_of(LimitType type);  // "MessageCount"
+std::optional<LimitType> parse_limit_type(std::string_view text);
+// Whether it is about each message alone: nothing is counted, and Period means nothing.
+constexpr bool is_of_each_message(LimitType type) {
+  return type == LimitType::recipients_per_message || type == LimitType::size_per_message;
+}
+constexpr bool is_size(LimitType type) {
+  return type == LimitType::message_cumulative_size || type == LimitType::size_per_message;
+}
 
 // A row of quotas_limits. Rows of another Type are left out.
 struct QuotaLimit {
   std::int64_t id = 0;
   LimitType type = LimitType::message_count;
-  // Messages or KiB; 0 if the column is 0, NULL, negative or not a number.
+  // Messages, recipients or KiB; 0 if the column is 0, NULL, negative or not a number.
   double counter_limit = 0;
 };
 

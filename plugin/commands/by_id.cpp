@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "daemon/base/ascii.hpp"
@@ -41,9 +42,7 @@ tl::expected<NewFigures, Failure> parse_new_figures(const std::vector<std::strin
   if (words.size() == 1) {
     return wrong_use("the limit is missing; example: carbonio-limits set 3 200/h");
   }
-  std::string text;
-  for (std::size_t i = 1; i < words.size(); ++i) text += (i > 1 ? "," : "") + words[i];
-  auto rates = parse_limit(text);
+  auto rates = parse_limit(limit_of_words(std::span{words}.subspan(1)));
   if (!rates) return wrong_use(rates.error().message);
   return NewFigures{*id, std::move(*rates)};
 }

@@ -53,8 +53,7 @@ std::vector<const StoredLimit*> others_than(const std::vector<FileLimit>& file,
   std::unordered_map<std::string, Units> named;
   for (const FileLimit& limit : file) {
     Units& units = named[key_of(limit.wanted)];
-    const Units here = units_of(limit.wanted.rates);
-    units = {units.messages || here.messages, units.kib || here.kib};
+    units.of |= units_of(limit.wanted.rates).of;
   }
   std::vector<const StoredLimit*> out;
   for (const StoredLimit& limit : all.limits) {

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/limit_text/change_report.hpp"
@@ -26,7 +27,8 @@ Outcome run_set(const Arguments& arguments, Context& context) {
   };
   change.warnings = [](const ApplyResult& result) {
     return warnings_of(result, [&](const std::vector<Rate>& all) {
-      return fmt::format("carbonio-limits set {} {}", result.limit.id, format_limit(all));
+      return fmt::format("carbonio-limits set {} {}", result.limit.id,
+                         policyd::shell_word(format_limit(all)));
     });
   };
   return change_each({wanted->id}, arguments, context, change);

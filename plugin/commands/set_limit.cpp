@@ -139,7 +139,9 @@ const Command kSend = {
     "[--login NAME...] [--group GROUP...] [--client NETWORK...]] [--from NETWORK...] [options]",
     "Limit what users of this server may send",
     "LIMIT is AMOUNT/PERIOD: 100/h, 10/60s, 2000/day, or a size with K, M or G: 50M/h. Several "
-    "can be combined: 20/min,200/h. Each recipient of a message counts.\n"
+    "can be combined: 20/min,200/h. Each recipient of a message counts; with '100 messages/h' each "
+    "message does, however many recipients it has. '50 recipients/message' and 25M/message are "
+    "about each message by itself.\n"
     "You can name several targets, also of different kinds; each gets a limit of its own. --from "
     "is no target but a condition: only mail from there counts. A limit with --from replaces none "
     "without it, so both apply, and it can only be stricter.\n"
@@ -159,6 +161,8 @@ const Command kSend = {
     "and never replaces one, so it is safe to try out figures with it.",
     "send 100/h\n"
     "send 20/min,200/h,1000/day --domain example.org\n"
+    "send '50 recipients/message'\n"
+    "send 25M/message --verdict reject\n"
     "send 5000/day --user newsletter@example.org\n"
     "send 10000/day --domain example.org --per domain\n"
     "send 500/h --client 192.0.2.10 --per client\n"
@@ -175,7 +179,8 @@ const Command kReceive = {
     "LIMIT... [--everyone | --anyone | [--domain DOMAIN...] [--user ADDRESS...] "
     "[--group GROUP...] [--client NETWORK...]] [--from NETWORK...] [options]",
     "Limit what users of this server may receive",
-    "LIMIT is AMOUNT/PERIOD: 125/min or 50M/h. Several can be combined: 125/min,2000/h.\n"
+    "LIMIT is AMOUNT/PERIOD: 125/min or 50M/h, '100 messages/h', '50 recipients/message' or "
+    "25M/message, as of send. Several can be combined: 125/min,2000/h.\n"
     "You can name several targets, also of different kinds; each gets a limit of its own. --from "
     "is no target but a condition: only mail from there counts. A limit with --from replaces none "
     "without it, so both apply, and it can only be stricter.\n"

@@ -207,7 +207,7 @@ Result<std::string> history_sentence(const Tables& tables, const policyd::Config
   const SentBy who{name, extensions};
   const auto history = read_history(tables, who, question);
   if (!history) return tl::unexpected{history.error()};
-  return sentence(HistoryView{*history, question, who, now, 0});
+  return sentence(HistoryView{*history, question, who, now, 0, nullptr});
 }
 
 void print_history(const HistoryView& view, Output& output) {

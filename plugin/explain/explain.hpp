@@ -42,11 +42,11 @@ struct ExplainedLimit {
   std::int64_t row_id = 0;    // of quotas or accounting
   std::int64_t limit_id = 0;  // of quotas_limits; the row itself for Accounting
   std::string track_key;
-  std::string unit;  // "messages" or "KiB"
+  std::string unit;  // "messages", "recipients" or "KiB"
   double used = 0;   // of all MTAs that share it
   double used_here = 0;
   double limit = 0;
-  std::string period;   // "minute", "10 minutes", "day", to follow "per"
+  std::string period;   // "minute", "10 minutes", "day", "message", to follow "per"
   std::string verdict;  // of name_of(); "none" if it only monitors; else the row's invalid word
   bool full = false;    // it has no room for this mail
   // The row that ends the check before this one (LastQuota, LastAccounting), so that it neither

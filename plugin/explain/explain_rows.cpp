@@ -169,6 +169,11 @@ double use_of(policyd::Counter counter, const ExplainedLimit& all, const policyd
   return static_cast<double>(counter.window.use());
 }
 
+std::string_view unit_of_type(policyd::LimitType type) {
+  if (policyd::is_size(type)) return "KiB";
+  return type == policyd::LimitType::recipients_per_message ? "recipients" : "messages";
+}
+
 void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
                 const policyd::Config& config, const policyd::Request& request,
                 const policyd::Policy& policy, const policyd::Extensions& extensions,
@@ -179,7 +184,6 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
     if (track == nullptr) continue;
     bool used_up = false;
     for (const policyd::QuotaLimit& limit : quota.limits) {
-      const bool messages = limit.type == policyd::LimitType::message_count;
       ExplainedLimit explained;
       explained.module = "Quotas";
       explained.policy_id = policy.id;
@@ -187,15 +191,21 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       explained.limit_id = limit.id;
       explained.ended_by = ended_by;
       policyd::append_track_key(explained.track_key, *track, request, extensions);
-      explained.unit = messages ? "messages" : "KiB";
+      explained.unit = unit_of_type(limit.type);
       explained.limit = limit.counter_limit;
-      explained.period = policyd::period_in_words(std::chrono::seconds{quota.period_s});
+      explained.period = policyd::period_in_words(quota, limit.type);
       explained.verdict = verdict_of(quota.verdict);
-      const double asked = messages ? 1 : std::max(1.0, kib(request.size_bytes));
-      const auto& counter = store.counter(limit.id, explained.track_key);
-      count(explained, counter, quota, asked, windowed, store.now());
-      explained.used_here = use_of(store.stored(limit.id, explained.track_key), explained, quota,
-                                   windowed, store.now());
+      const bool size = policyd::is_size(limit.type);
+      const double asked = size ? std::max(1.0, kib(request.size_bytes)) : 1;
+      if (policyd::is_of_each_message(limit.type)) {
+        explained.used = explained.used_here = size ? asked : 0;  // as the first recipient
+        explained.full = explained.used + (size ? 0 : asked) > explained.limit;
+      } else {
+        const auto& counter = store.counter(limit.id, explained.track_key);
+        count(explained, counter, quota, asked, windowed, store.now());
+        explained.used_here = use_of(store.stored(limit.id, explained.track_key), explained, quota,
+                                     windowed, store.now());
+      }
       used_up = used_up || explained.full;
       out.push_back(std::move(explained));
     }

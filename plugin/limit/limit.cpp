@@ -89,7 +89,7 @@ const VerdictWords& words_for(policyd::Action verdict) {
 }
 
 std::string what_is_too_much(Direction direction, const Rate& rate) {
-  return fmt::format("{} {}", rate.unit == Unit::messages ? "Too many messages" : "Too much mail",
+  return fmt::format("{} {}", is_size(rate.unit) ? "Too much mail" : "Too many messages",
                      direction == Direction::send ? "sent" : "received");
 }
 
@@ -166,6 +166,10 @@ std::optional<std::string> verdict_text(const std::optional<policyd::Action>& ve
 std::optional<std::string> message_for(Direction direction, const Rate& rate,
                                        const std::optional<policyd::Action>& verdict) {
   if (!verdict) return std::nullopt;
+  if (rate.unit == Unit::message_recipients) {
+    return "Too many recipients: the limit is {limit} per {period}.";
+  }
+  if (rate.unit == Unit::message_kib) return "Message too large: the limit is {limit}.";
   // Of mail that is held or discarded the sender is not told.
   const bool told = *verdict == policyd::Action::defer || *verdict == policyd::Action::reject;
   return fmt::format("{}: the limit is {{limit}} per {{period}}.{}",
@@ -175,7 +179,7 @@ std::optional<std::string> message_for(Direction direction, const Rate& rate,
 
 std::optional<std::string> earlier_message_for(Direction direction, const Rate& rate,
                                                const std::optional<policyd::Action>& verdict) {
-  if (!verdict) return std::nullopt;
+  if (!verdict || is_of_each_message(rate.unit)) return message_for(direction, rate, verdict);
   return fmt::format("{}: {} in last {}", words_for(*verdict).participle,
                      what_is_too_much(direction, rate), period_text(rate.period));
 }
@@ -262,7 +266,7 @@ std::string key_of(const WantedLimit& wanted) {
 
 Units units_of(std::span<const Rate> rates) {
   Units out;
-  for (const Rate& rate : rates) (rate.unit == Unit::messages ? out.messages : out.kib) = true;
+  for (const Rate& rate : rates) out.add(rate.unit);
   return out;
 }
 
@@ -270,5 +274,20 @@ Units units_of(const StoredLimit& limit) {
   const auto rates = limit.plain_rates();
   return units_of(rates);
 }
+
+static_assert(static_cast<int>(Unit::messages) ==
+              static_cast<int>(policyd::LimitType::message_count));
+static_assert(static_cast<int>(Unit::kib) ==
+              static_cast<int>(policyd::LimitType::message_cumulative_size));
+static_assert(static_cast<int>(Unit::whole_messages) ==
+              static_cast<int>(policyd::LimitType::messages));
+static_assert(static_cast<int>(Unit::message_recipients) ==
+              static_cast<int>(policyd::LimitType::recipients_per_message));
+static_assert(static_cast<int>(Unit::message_kib) ==
+              static_cast<int>(policyd::LimitType::size_per_message));
+
+policyd::LimitType type_of(Unit unit) { return static_cast<policyd::LimitType>(unit); }
+
+Unit unit_of(policyd::LimitType type) { return static_cast<Unit>(type); }
 
 }  // namespace limits

@@ -3,6 +3,7 @@
 // plugin/rows reads and writes the rows.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -13,6 +14,10 @@
 #include "plugin/limit/rate_spec.hpp"
 #include "plugin/limit/recognise.hpp"
 #include "plugin/limit/target.hpp"
+
+namespace policyd {
+enum class LimitType : std::uint8_t;
+}
 
 namespace limits {
 
@@ -90,16 +95,19 @@ std::string key_of(const WantedLimit& wanted);
 
 // The units that a limit counts in.
 struct Units {
-  bool messages = false;
-  bool kib = false;
+  std::bitset<kUnits> of;
 
-  [[nodiscard]] bool has(Unit unit) const { return unit == Unit::messages ? messages : kib; }
-  [[nodiscard]] bool overlap(Units other) const {
-    return (messages && other.messages) || (kib && other.kib);
-  }
+  static Units all() { return {std::bitset<kUnits>{}.set()}; }
+  [[nodiscard]] bool has(Unit unit) const { return of.test(static_cast<std::size_t>(unit)); }
+  void add(Unit unit) { of.set(static_cast<std::size_t>(unit)); }
+  [[nodiscard]] bool overlap(Units other) const { return (of & other.of).any(); }
 };
 Units units_of(std::span<const Rate> rates);
 Units units_of(const StoredLimit& limit);
+
+// The Type of their rows.
+policyd::LimitType type_of(Unit unit);
+Unit unit_of(policyd::LimitType type);
 
 // "defer", "none", or any other word in the row.
 std::string verdict_word(const std::optional<std::string>& verdict);

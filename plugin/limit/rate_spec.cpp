@@ -35,6 +35,10 @@ constexpr std::array<PeriodUnit, 5> kPeriodUnits = {
 constexpr std::int64_t kKibPerMib = 1024;
 constexpr std::int64_t kKibPerGib = 1024 * kKibPerMib;
 
+constexpr std::array<std::string_view, kUnits> kUnitNames = {
+    "messages", "KiB", "whole messages", "recipients per message", "KiB per message"};
+constexpr std::string_view kMessage = "message";
+
 tl::unexpected<policyd::Error> refuse(std::string_view text, std::string_view why) {
   return failure(fmt::format(
       "not a valid limit: '{}': {}; write AMOUNT/PERIOD, such as 100/h, 10/60s or 50M/day",
@@ -78,49 +82,94 @@ std::optional<std::string> without_separators(std::string_view text) {
   return digits + std::string{text.substr(end)};
 }
 
+// What AMOUNT says: a number with a word or the letter of a size.
+struct Amount {
+  enum class Of : std::uint8_t { nothing, messages, recipients, size };
+  Of of = Of::nothing;
+  std::int64_t number = 0;  // or KiB
+};
+
+bool is_one_of(std::string_view word, std::string_view words) {
+  const auto known = split(words, ' ');
+  return std::find(known.begin(), known.end(), word) != known.end();
+}
+
+std::int64_t kib_of(std::string_view suffix) {
+  if (is_one_of(suffix, "k kb kib")) return 1;
+  if (is_one_of(suffix, "m mb mib")) return kKibPerMib;
+  if (is_one_of(suffix, "g gb gib")) return kKibPerGib;
+  return 0;
+}
+
+// `text`: the whole limit, for messages.
+Result<Amount> parse_amount(std::string_view text, std::string_view amount_text) {
+  auto [number, suffix_text] = leading_number(amount_text);
+  if (!number) return refuse(text, "the amount is not a whole number");
+  if (*number == 0) return refuse(text, "an amount of 0 would let nothing through");
+  if (suffix_text.starts_with('.')) return refuse(text, "the amount is not a whole number");
+  std::string suffix{suffix_text};
+  policyd::lower_case(suffix);
+  if (suffix.empty()) return Amount{Amount::Of::nothing, *number};
+  // A blank may stand before a word, not before the letter of a size.
+  const std::string_view word = std::string_view{suffix}.substr(suffix.front() == ' ' ? 1 : 0);
+  if (is_one_of(word, "messages message")) return Amount{Amount::Of::messages, *number};
+  if (is_one_of(word, "recipients recipient")) return Amount{Amount::Of::recipients, *number};
+  const std::int64_t kib = kib_of(suffix);
+  if (kib == 0) {
+    return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)", shown(suffix_text)));
+  }
+  if (*number > kMaxKib / kib) return refuse(text, "the amount is more than 1048576G");
+  return Amount{Amount::Of::size, *number * kib};
+}
+
+// "50 recipients/message", "25M/message".
+Result<Rate> rate_of_message(std::string_view text, const Amount& amount) {
+  if (amount.of == Amount::Of::size) return Rate{Unit::message_kib, amount.number, seconds{0}};
+  if (amount.of != Amount::Of::recipients) {
+    return failure(
+        fmt::format("not a valid limit: '{}': write {} recipients/message, or a size such as "
+                    "25M/message",
+                    shown(text), amount.number));
+  }
+  if (amount.number > kMaxMessageRecipients) {
+    return refuse(text, "a message has at most 10000 recipients");
+  }
+  return Rate{Unit::message_recipients, amount.number, seconds{0}};
+}
+
 Result<Rate> parse_rate(std::string_view text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) return refuse(text, "the period is missing");
-
-  Rate rate;
-  const auto [amount, suffix_text] = leading_number(text.substr(0, slash));
-  if (!amount) return refuse(text, "the amount is not a whole number");
-  if (*amount == 0) return refuse(text, "an amount of 0 would let nothing through");
-  std::string suffix{suffix_text};
-  policyd::lower_case(suffix);
-  std::int64_t kib = 0;
-  if (suffix == "k" || suffix == "kb" || suffix == "kib") kib = 1;
-  if (suffix == "m" || suffix == "mb" || suffix == "mib") kib = kKibPerMib;
-  if (suffix == "g" || suffix == "gb" || suffix == "gib") kib = kKibPerGib;
-  // Too small for mail: rather thousands of messages.
-  if (suffix == "k" && *amount < kKibPerMib) {
-    const std::string_view period = text.substr(slash);
-    return failure(
-        fmt::format("not a valid limit: '{}': did you mean {}000{}? For a size of {} KiB "
-                    "write {}KiB{}",
-                    shown(text), *amount, shown(period), *amount, *amount, shown(period)));
-  }
-  if (suffix.substr(0, 1) == ".") return refuse(text, "the amount is not a whole number");
-  if (!suffix.empty() && kib == 0) {
-    return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)", shown(suffix_text)));
-  }
-  if (kib == 0) {
-    if (*amount > kMaxMessages) return refuse(text, "the amount is more than 1000000000 messages");
-    rate.amount = *amount;
-  } else {
-    if (*amount > kMaxKib / kib) return refuse(text, "the amount is more than 1048576G");
-    rate.unit = Unit::kib;
-    rate.amount = *amount * kib;
-  }
+  const auto amount = parse_amount(text, text.substr(0, slash));
+  if (!amount) return tl::unexpected{amount.error()};
 
   const auto [count, word_text] = leading_number(text.substr(slash + 1));
   std::string word{word_text};
   policyd::lower_case(word);
+  if (word == kMessage && !count) return rate_of_message(text, *amount);
+  // Too small for mail: rather thousands of messages.
+  if (amount->of == Amount::Of::size && amount->number < kKibPerMib) {
+    const std::string_view suffix = leading_number(text.substr(0, slash)).rest;
+    if (suffix == "k" || suffix == "K") {
+      const std::string_view period = text.substr(slash);
+      return failure(
+          fmt::format("not a valid limit: '{}': did you mean {}000{}? For a size of {} KiB "
+                      "write {}KiB{}",
+                      shown(text), amount->number, shown(period), amount->number, amount->number,
+                      shown(period)));
+    }
+  }
+  if (amount->of != Amount::Of::size && amount->number > kMaxMessages) {
+    return refuse(text, "the amount is more than 1000000000 messages");
+  }
+  Rate rate;
+  rate.amount = amount->number;
+  if (amount->of == Amount::Of::size) rate.unit = Unit::kib;
+  if (amount->of == Amount::Of::messages) rate.unit = Unit::whole_messages;
+
   const auto* unit =
-      std::find_if(kPeriodUnits.begin(), kPeriodUnits.end(), [&](const PeriodUnit& known) {
-        const auto words = split(known.words, ' ');
-        return std::find(words.begin(), words.end(), word) != words.end();
-      });
+      std::find_if(kPeriodUnits.begin(), kPeriodUnits.end(),
+                   [&](const PeriodUnit& known) { return is_one_of(word, known.words); });
   if (word.substr(0, 1) == ".") {
     return refuse(text, "the period is not a whole number (write 90min for an hour and a half)");
   }
@@ -144,13 +193,25 @@ const PeriodUnit& unit_of(seconds period) {
   });
 }
 
+std::string size_in_words(std::int64_t kib) {
+  if (kib % kKibPerGib == 0) return fmt::format("{} GiB", kib / kKibPerGib);
+  if (kib % kKibPerMib == 0) return fmt::format("{} MiB", kib / kKibPerMib);
+  return fmt::format("{} KiB", kib);
+}
+
 std::string amount_text(const Rate& rate) {
-  if (rate.unit == Unit::messages) {
-    return fmt::format("{} {}", rate.amount, rate.amount == 1 ? "message" : "messages");
+  const auto number = static_cast<std::size_t>(rate.amount);
+  switch (rate.unit) {
+    case Unit::messages:
+    case Unit::whole_messages:
+      return counted(number, "message");
+    case Unit::message_recipients:
+      return counted(number, "recipient");
+    case Unit::kib:
+    case Unit::message_kib:
+      break;
   }
-  if (rate.amount % kKibPerGib == 0) return fmt::format("{} GiB", rate.amount / kKibPerGib);
-  if (rate.amount % kKibPerMib == 0) return fmt::format("{} MiB", rate.amount / kKibPerMib);
-  return fmt::format("{} KiB", rate.amount);
+  return size_in_words(rate.amount);
 }
 
 }  // namespace
@@ -187,8 +248,21 @@ Result<std::vector<Rate>> parse_limit(std::string_view text) {
   return rates;
 }
 
+std::string limit_of_words(std::span<const std::string> words) {
+  std::string out;
+  for (const std::string& word : words) {
+    const bool continues = !out.empty() && policyd::is_digit(out.back()) && !word.empty() &&
+                           policyd::is_letter(word.front());
+    if (!out.empty()) out += continues ? ' ' : ',';
+    out += word;
+  }
+  return out;
+}
+
+std::string_view name_of(Unit unit) { return kUnitNames.at(static_cast<std::size_t>(unit)); }
+
 std::string format_amount(Unit unit, std::int64_t amount) {
-  if (unit == Unit::messages) return fmt::format("{}", amount);
+  if (!is_size(unit)) return fmt::format("{}", amount);
   if (amount != 0 && amount % kKibPerGib == 0) return fmt::format("{}G", amount / kKibPerGib);
   if (amount != 0 && amount % kKibPerMib == 0) return fmt::format("{}M", amount / kKibPerMib);
   return fmt::format("{}K", amount);
@@ -200,23 +274,32 @@ std::string format_used(std::int64_t used, const Rate& rate) {
   if (amount.back() == 'M') kib = kKibPerMib;
   if (amount.back() == 'G') kib = kKibPerGib;
   if (kib == 1) {
-    return fmt::format("{}{}/{}", used, rate.unit == Unit::kib ? "K" : "", amount);
+    return fmt::format("{}{}/{}", used, is_size(rate.unit) ? "K" : "", amount);
   }
   const double share = static_cast<double>(used) / static_cast<double>(kib);
   return fmt::format("{:.1f}{}/{}", share, amount.back(), amount);
 }
 
 std::string format_period(seconds period) {
+  if (period.count() == 0) return std::string{kMessage};
   const PeriodUnit& unit = unit_of(period);
   const std::int64_t count = period.count() / unit.length_s;
   return count == 1 ? std::string{unit.name} : fmt::format("{}{}", count, unit.name);
 }
 
 std::string format_rate(const Rate& rate) {
-  if (rate.unit == Unit::kib && rate.amount < kKibPerMib) {
-    return fmt::format("{}KiB/{}", rate.amount, format_period(rate.period));
+  const std::string period = format_period(rate.period);
+  const bool one = rate.amount == 1;
+  if (rate.unit == Unit::whole_messages) {
+    return fmt::format("{} message{}/{}", rate.amount, one ? "" : "s", period);
   }
-  return fmt::format("{}/{}", format_amount(rate.unit, rate.amount), format_period(rate.period));
+  if (rate.unit == Unit::message_recipients) {
+    return fmt::format("{} recipient{}/{}", rate.amount, one ? "" : "s", period);
+  }
+  if (is_size(rate.unit) && rate.amount < kKibPerMib) {
+    return fmt::format("{}KiB/{}", rate.amount, period);
+  }
+  return fmt::format("{}/{}", format_amount(rate.unit, rate.amount), period);
 }
 
 std::string format_limit(std::span<const Rate> rates) {
@@ -230,19 +313,29 @@ std::string format_limit(std::span<const Rate> rates) {
 
 std::string rates_text(std::span<const Rate> rates) {
   std::vector<std::string> parts;
+  parts.reserve(rates.size());
   for (const Rate& rate : rates) {
+    if (is_of_each_message(rate.unit)) {
+      parts.push_back(fmt::format("messages of up to {}", amount_text(rate)));
+      continue;
+    }
     const PeriodUnit& unit = unit_of(rate.period);
     const std::int64_t count = rate.period.count() / unit.length_s;
-    parts.push_back(count == 1
-                        ? fmt::format("{} {} {}", amount_text(rate), unit.article, unit.singular)
-                        : fmt::format("{} in {} {}s", amount_text(rate), count, unit.singular));
+    std::string part = count == 1
+                           ? fmt::format("{} {} {}", amount_text(rate), unit.article, unit.singular)
+                           : fmt::format("{} in {} {}s", amount_text(rate), count, unit.singular);
+    if (rate.unit == Unit::whole_messages) part += ", to however many recipients each,";
+    parts.push_back(std::move(part));
   }
+  // A clause at the end needs no comma.
+  if (!parts.empty() && parts.back().ends_with(',')) parts.back().pop_back();
   return join_with_and(parts);
 }
 
 std::string period_text(seconds period) {
   // The article says "60 seconds", and people have its text in their filters.
   if (period == seconds{60}) return "60 seconds";
+  if (period.count() == 0) return std::string{kMessage};
   const PeriodUnit& unit = unit_of(period);
   const std::int64_t count = period.count() / unit.length_s;
   return count == 1 ? std::string{unit.singular} : fmt::format("{} {}s", count, unit.singular);

@@ -54,10 +54,7 @@ Result<std::vector<WantedLimit>> parse_words(std::vector<std::string> words) {
 }
 
 // The number of the line with the limits for the same that count in the unit; 0: none.
-struct UnitLines {
-  std::size_t messages = 0;
-  std::size_t kib = 0;
-};
+using UnitLines = std::array<std::size_t, kUnits>;
 using LinesOfLimits = std::unordered_map<std::string, UnitLines>;
 
 // Where the limit was given before; else notes that it is in this line.
@@ -65,10 +62,12 @@ std::optional<std::size_t> same_before(LinesOfLimits& lines, const WantedLimit& 
                                        std::size_t number) {
   UnitLines& known = lines[key_of(limit)];
   const Units units = units_of(limit.rates);
-  if (units.messages && known.messages != 0) return known.messages;
-  if (units.kib && known.kib != 0) return known.kib;
-  if (units.messages) known.messages = number;
-  if (units.kib) known.kib = number;
+  for (std::size_t unit = 0; unit < kUnits; ++unit) {
+    if (units.of.test(unit) && known.at(unit) != 0) return known.at(unit);
+  }
+  for (std::size_t unit = 0; unit < kUnits; ++unit) {
+    if (units.of.test(unit)) known.at(unit) = number;
+  }
   return std::nullopt;
 }
 

@@ -22,7 +22,7 @@ nlohmann::json json_of(const StoredLimit& limit) {
                      {"limit_id", rate.limit_id},
                      {"limit", format_rate(rate.rate)},
                      {"amount", rate.rate.amount},
-                     {"unit", rate.rate.unit == Unit::messages ? "messages" : "KiB"},
+                     {"unit", name_of(rate.rate.unit)},
                      {"period_s", rate.rate.period.count()},
                      {"message", text_or_null(rate.data)},
                      {"enabled", rate.enabled}});

@@ -88,8 +88,9 @@ std::optional<WantedLimit> wanted_of(const StoredLimit& limit) {
 }
 
 std::string line_of(const WantedLimit& wanted) {
-  std::string out = fmt::format("{} {} {}", name_of(wanted.direction), format_limit(wanted.rates),
-                                who_words(wanted.target));
+  std::string out =
+      fmt::format("{} {} {}", name_of(wanted.direction),
+                  policyd::shell_word(format_limit(wanted.rates)), who_words(wanted.target));
   if (wanted.per != default_per(wanted.direction, wanted.target)) {
     out += fmt::format(" --per {}", name_of(wanted.per));
   }

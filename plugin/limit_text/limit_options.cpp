@@ -285,9 +285,7 @@ tl::expected<std::vector<Rate>, Failure> rates_of(const std::vector<std::string>
     return wrong_use(
         fmt::format("the limit is missing; example: carbonio-limits {} 100/h", name_of(direction)));
   }
-  std::string all;
-  for (const std::string& limit : limits) all += (all.empty() ? "" : ",") + limit;
-  auto rates = parse_limit(all);
+  auto rates = parse_limit(limit_of_words(limits));
   if (!rates) return wrong_use(rates.error().message);
   return std::move(*rates);
 }

@@ -46,7 +46,8 @@ RefusalTexts::RefusalTexts()
                   "Too much data sent",           "Too much data received",
                   "Deferring: Too many messages", "Rejecting: Too many messages",
                   "Policy rejection; Message",    "Deferring: Too much",
-                  "Rejecting: Too much"} {}
+                  "Rejecting: Too much",          "Too many recipients: the limit",
+                  "Message too large: the limit", "Policy rejection; Too many recipients"} {}
 
 void RefusalTexts::add(std::string_view data) {
   constexpr std::size_t kTelling = 4;  // fewer letters could be any answer

@@ -111,7 +111,8 @@ Result<std::optional<std::size_t>> LimitPlan::State::find(const WantedLimit& wan
 Result<std::vector<Place>> LimitPlan::State::places(const WantedLimit& wanted) const {
   std::vector<Place> out;
   std::vector<Rate> homeless;
-  for (const Unit unit : {Unit::messages, Unit::kib}) {
+  for (std::size_t i = 0; i < kUnits; ++i) {
+    const auto unit = static_cast<Unit>(i);
     std::vector<Rate> rates;
     std::copy_if(wanted.rates.begin(), wanted.rates.end(), std::back_inserter(rates),
                  [&](const Rate& rate) { return rate.unit == unit; });
@@ -169,7 +170,7 @@ Result<void> LimitPlan::put(const WantedLimit& wanted, bool whole) {
     if (place.entry) {
       entry = *place.entry;
       const StoredLimit& now = state.entries[entry].now;
-      const Units named = whole ? Units{true, true} : units_of(wanted.rates);
+      const Units named = whole ? Units::all() : units_of(wanted.rates);
       here.rates = with_other_units(std::move(here.rates), now, named);
       StoredLimit changed = changed_limit(now, desired_rows(here));
       if (now.what.per != here.per) {

@@ -53,8 +53,9 @@ std::string limit_in_words(const StoredLimit& limit) {
 // room for so many of the other's.
 bool stands_for(const Rate& other, const Rate& rate) {
   if (other.unit != rate.unit) return false;
+  if (other.period == rate.period) return true;  // of messages it is 0
   const std::int64_t times = (rate.period + other.period - std::chrono::seconds{1}) / other.period;
-  return other.period == rate.period || other.amount * times <= rate.amount;
+  return other.amount * times <= rate.amount;
 }
 
 std::vector<Rate> missing_in(const std::vector<Rate>& others, const std::vector<Rate>& rates) {

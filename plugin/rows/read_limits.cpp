@@ -4,10 +4,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "daemon/names/name_form.hpp"
+#include "daemon/rules/rules.hpp"
 #include "plugin/limit/recognise.hpp"
 #include "plugin/rows/replacements.hpp"
 #include "plugin/terminal/text.hpp"
@@ -73,17 +75,16 @@ std::optional<StoredRate> rate_of(const Statement& row) {
   StoredRate rate;
   rate.quota_id = row.integer(1);
   rate.limit_id = row.integer(8);
-  rate.rate.period = std::chrono::seconds{row.integer(3)};
   rate.rate.amount = row.integer(10);
   rate.data = row.optional_text(5);
   rate.enabled = row.integer(6) == 0 && row.integer(11) == 0;
   rate.comment = row.text(14);
-  const bool sizes = equal_ignoring_case(row.text(9), "MessageCumulativeSize");
-  rate.rate.unit = sizes ? Unit::kib : Unit::messages;
-  if ((!sizes && !equal_ignoring_case(row.text(9), "MessageCount")) || rate.rate.amount <= 0 ||
-      rate.rate.period.count() <= 0) {
-    return std::nullopt;
-  }
+  const auto type = policyd::parse_limit_type(row.text(9));
+  if (!type || rate.rate.amount <= 0) return std::nullopt;
+  rate.rate.unit = unit_of(*type);
+  if (is_of_each_message(rate.rate.unit)) return rate;  // whatever the Period
+  rate.rate.period = std::chrono::seconds{row.integer(3)};
+  if (rate.rate.period.count() <= 0) return std::nullopt;
   return rate;
 }
 
@@ -191,25 +192,22 @@ void find_exempt(AllLimits& all) {
 }
 
 void find_twins(AllLimits& all) {
-  struct Count {
-    int messages = 0;
-    int kib = 0;
-  };
-  std::unordered_map<std::string, Count> counts;
+  std::unordered_map<std::string, std::array<int, kUnits>> counts;
   std::vector<std::string> keys;
   keys.reserve(all.limits.size());
   for (const StoredLimit& limit : all.limits) {
     keys.push_back(key_of(limit));
-    Count& count = counts[keys.back()];
+    auto& count = counts[keys.back()];
     const Units units = units_of(limit);
-    count.messages += units.messages ? 1 : 0;
-    count.kib += units.kib ? 1 : 0;
+    for (std::size_t unit = 0; unit < kUnits; ++unit) count.at(unit) += units.of.test(unit) ? 1 : 0;
   }
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const Units units = units_of(all.limits[i]);
-    const Count& count = counts[keys[i]];
-    all.limits[i].has_twin = !keys[i].empty() && ((units.messages && count.messages > 1) ||
-                                                  (units.kib && count.kib > 1));
+    const auto& count = counts[keys[i]];
+    all.limits[i].has_twin = false;
+    for (std::size_t unit = 0; unit < kUnits && !keys[i].empty(); ++unit) {
+      if (units.of.test(unit) && count.at(unit) > 1) all.limits[i].has_twin = true;
+    }
   }
 }
 

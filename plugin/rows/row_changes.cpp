@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "daemon/rules/rules.hpp"
 #include "plugin/limit/recognise.hpp"
 #include "plugin/rows/limit_rows.hpp"
 #include "plugin/rows/read_limits.hpp"
@@ -21,8 +22,10 @@ Value text_value(const std::optional<std::string>& text) { return ChangeSet::val
 
 std::int64_t disabled(bool enabled) { return enabled ? 0 : 1; }
 
-std::string type_of(Unit unit) {
-  return unit == Unit::messages ? "MessageCount" : "MessageCumulativeSize";
+// A limit of each message has none; the Perl daemon has no use for a quota without.
+Value period_value(const Rate& rate) {
+  constexpr std::int64_t kOfMessages = 60;
+  return Value{is_of_each_message(rate.unit) ? kOfMessages : std::int64_t{rate.period.count()}};
 }
 
 std::string quota_name(const StoredLimit& limit) {
@@ -99,7 +102,7 @@ void RowChanges::insert_quota(const StoredLimit& limit, StoredRate& rate, bool i
   if (quota.given) values.emplace_back(quota.id);
   if (!into_newest_policy) values.emplace_back(limit.policy_id);
   for (Value value :
-       {Value{quota_name(limit)}, Value{limit.track}, Value{std::int64_t{rate.rate.period.count()}},
+       {Value{quota_name(limit)}, Value{limit.track}, period_value(rate.rate),
         text_value(limit.verdict), text_value(rate.data), Value{disabled(rate.enabled)}}) {
     values.push_back(std::move(value));
   }
@@ -130,7 +133,7 @@ void RowChanges::insert_limit_row(StoredRate& rate, bool into_newest_quota) {
   rate.limit_id = row.id;
   std::vector<Value> values;
   if (!into_newest_quota) values.emplace_back(rate.quota_id);
-  values.emplace_back(type_of(rate.rate.unit));
+  values.emplace_back(std::string{policyd::name_of(type_of(rate.rate.unit))});
   values.emplace_back(rate.rate.amount);
   constexpr std::string_view kNewest =
       "INSERT INTO {p}quotas_limits (QuotasID, Type, CounterLimit) "
@@ -180,8 +183,7 @@ void RowChanges::update_rate(const StoredLimit& before, const StoredLimit& now,
   if (first_of_quota &&
       (verdict_differs || was.data != rate.data || was.rate.period != rate.rate.period)) {
     add("UPDATE {p}quotas SET Period = ?, Verdict = ?, Data = ? WHERE ID = ?",
-        {std::int64_t{rate.rate.period.count()}, text_value(now.verdict), text_value(rate.data),
-         rate.quota_id});
+        {period_value(rate.rate), text_value(now.verdict), text_value(rate.data), rate.quota_id});
   }
   if (first_of_quota && was.comment != rate.comment) {
     add("UPDATE {p}quotas SET Comment = ? WHERE ID = ?",

@@ -40,7 +40,7 @@ class Player {
     for (const policyd::Policy& policy : rules.deciding->policies) {
       for (const policyd::Quota& quota : policy.quotas) {
         for (const policyd::QuotaLimit& limit : quota.limits) {
-          if (limit.type == policyd::LimitType::message_cumulative_size) sizes_.insert(limit.id);
+          if (policyd::is_size(limit.type)) sizes_.insert(limit.id);
         }
       }
     }

@@ -29,9 +29,8 @@ policyd::LogSettings only_errors() {
 bool has_sizes(const policyd::Rules& rules) {
   return std::any_of(rules.policies.begin(), rules.policies.end(), [](const auto& policy) {
     return std::any_of(policy.quotas.begin(), policy.quotas.end(), [](const auto& quota) {
-      return std::any_of(quota.limits.begin(), quota.limits.end(), [](const auto& limit) {
-        return limit.type == policyd::LimitType::message_cumulative_size;
-      });
+      return std::any_of(quota.limits.begin(), quota.limits.end(),
+                         [](const auto& limit) { return policyd::is_size(limit.type); });
     });
   });
 }

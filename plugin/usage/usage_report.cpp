@@ -77,6 +77,7 @@ ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, TimePoint now,
     if (only && limits[i].id != *only) continue;
     for (const StoredRate& rate : limits[i].rates) {
       if (!limits[i].policy_enabled || !rate.enabled) continue;
+      if (is_of_each_message(rate.rate.unit)) continue;  // it has no counters
       const auto period_s = static_cast<double>(rate.rate.period.count());
       out[rate.limit_id] = ActiveRow{i, rate.rate, verdict_word(limits[i].verdict) == "none",
                                      policyd::to_seconds(now) - period_s};

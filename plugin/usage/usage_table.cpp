@@ -200,7 +200,7 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
           {"used", use.used},
           {"used_here", use.used_here},
           {"amount", use.rate.amount},
-          {"unit", use.rate.unit == Unit::messages ? "messages" : "KiB"},
+          {"unit", name_of(use.rate.unit)},
           {"period_s", use.rate.period.count()},
           {"limit", format_rate(use.rate)},
           {"percent", std::floor(use.percent() * 10) / 10},
@@ -210,6 +210,21 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
           {"let_through", let_through},
           {"id", limit.id},
           {"limit_id", use.limit_id}};
+}
+
+// Of the limit that is asked for, what has no counters.
+void print_uncounted(const UsageView& view, Output& output) {
+  for (const StoredLimit& limit : view.all.limits) {
+    if (limit.id != view.query.limit) continue;
+    std::vector<std::string> rates;
+    for (const Rate& rate : limit.plain_rates()) {
+      if (is_of_each_message(rate.unit)) rates.push_back(format_rate(rate));
+    }
+    if (rates.empty()) continue;
+    output.line(fmt::format("{} of limit {} {} about each message, and {} no usage.",
+                            join_with_and(rates), limit.id, of_number(rates.size(), "is", "are"),
+                            of_number(rates.size(), "has", "have")));
+  }
 }
 
 }  // namespace
@@ -234,6 +249,7 @@ void print_usage(const UsageView& view, Output& output) {
         fmt::format("{} more; 'carbonio-limits usage --top {}' shows them all.",
                     usage.active - usage.uses.size(), usage.active)));
   }
+  print_uncounted(view, output);
   if (view.query.filter) {
     print_earlier_refusals(view, output);
     print_exceptions(view, output);

@@ -271,6 +271,43 @@ class TheWalk(DaemonTest):
         self.assertEqual(daemon.counter(ALICE), 1)
 
 
+class OwnTypes(DaemonTest):
+    def passed(self, daemon, instance, recipients):
+        return sum(daemon.ask(instance=instance, recipient=f"r{number}@example.com") == "DUNNO"
+                   for number in range(recipients))
+
+    def test_a_message_counts_once_however_many_recipients_it_has(self):
+        daemon = self.make_daemon(policy() + quota(2, "Messages"))
+        self.assertEqual([self.passed(daemon, name, 4) for name in "abc"], [4, 4, 0])
+        self.assertEqual(daemon.query(COUNTERS), [(ALICE, 2)])
+        # Another process knows only what is stored: the message counts again, never less.
+        daemon.sql("UPDATE quotas_limits SET CounterLimit = 3;")
+        daemon.kill()
+        daemon.start()
+        for recipient in ("r0@example.com", "x@example.com"):  # the first is asked about again
+            self.assertEqual(daemon.ask(instance="b", recipient=recipient), "DUNNO")
+        self.assertEqual(daemon.query(COUNTERS), [(ALICE, 2)])
+        self.assertEqual(daemon.ask(instance="a", recipient="x@example.com"), "DUNNO")
+        self.assertEqual(daemon.query(COUNTERS), [(ALICE, 3)])
+        self.assertEqual(self.passed(daemon, "d", 2), 0)
+
+    def test_recipients_of_each_message(self):
+        daemon = self.make_daemon(policy() + quota(3, "RecipientsPerMessage", period=0))
+        self.assertEqual([self.passed(daemon, name, 5) for name in "ab"], [3, 3])
+        self.assertEqual(daemon.query(COUNTERS), [])
+
+    def test_the_size_of_each_message(self):
+        daemon = self.make_daemon(policy() + quota(10, "SizePerMessage", verdict="REJECT", data=""))
+        self.assertEqual(daemon.ask(size="10241"), "REJECT Policy rejection; Message too large")
+        self.assertEqual(daemon.ask(instance="a", size="0"), "DUNNO")
+        end = {"instance": "a", "protocol_state": "END-OF-MESSAGE"}
+        self.assertEqual(daemon.ask(**end, size="10241"),
+                         "REJECT Policy rejection; Message too large")
+        self.assertEqual(daemon.ask(instance="b", size="0"), "DUNNO")
+        self.assertEqual(daemon.ask(**{**end, "instance": "b"}, size="10240"), "DUNNO")
+        self.assertEqual(daemon.query(COUNTERS), [])
+
+
 class Disabled(DaemonTest):
     def test_a_disabled_row_of_any_level_switches_the_limit_off(self):
         group = (insert("policy_groups", Name="people") +

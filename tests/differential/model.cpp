@@ -18,14 +18,17 @@ bool refuses(const std::string& answer) {
 }
 
 bool is_size(const Limit& limit) { return limit.type == "MessageCumulativeSize"; }
-bool is_limit(const Limit& limit) {
-  return !limit.disabled && (is_size(limit) || limit.type == "MessageCount");
-}
+bool is_message(const Limit& limit) { return limit.type == "Messages"; }
+bool is_recipients(const Limit& limit) { return limit.type == "RecipientsPerMessage"; }
+bool is_message_size(const Limit& limit) { return limit.type == "SizePerMessage"; }
+bool is_limit(const Limit& limit) { return !limit.disabled && limit.type != "Nonsense"; }
 
 double kib_of(std::uint64_t bytes) { return std::ceil(static_cast<double>(bytes) / 1024); }
 
 std::string text_of(const Quota& quota, const Limit& limit) {
   if (!quota.data.empty()) return quota.data;
+  if (is_recipients(limit)) return "Policy rejection; Too many recipients of one message";
+  if (is_message_size(limit)) return "Policy rejection; Message too large";
   return is_size(limit) ? "Policy rejection; Cumulative message size quota exceeded"
                         : "Policy rejection; Message count quota exceeded";
 }
@@ -98,7 +101,20 @@ void Model::conclude(Walk& walk, const Quota& quota, Exceeded how, const std::st
   walk.verdict = verdict;
 }
 
-void Model::walk_rcpt(Walk& walk, const Quota& quota, const Asked& asked) {
+// Recipients of the message that passed this policy with the same key.
+std::size_t Model::earlier(const Message& message, std::int64_t policy, const Quota& quota,
+                           const std::string& key) {
+  return static_cast<std::size_t>(std::count_if(
+      message.recipients.begin(), message.recipients.end(), [&](const Recipient& recipient) {
+        const auto& ids = recipient.policies;
+        return !refuses(recipient.answer) &&
+               std::find(ids.begin(), ids.end(), policy) != ids.end() &&
+               tracking_key(quota.track, recipient.asked) == key;
+      }));
+}
+
+void Model::walk_rcpt(Walk& walk, const Message& message, std::int64_t policy, const Quota& quota,
+                      const Asked& asked) {
   const auto key = tracking_key(quota.track, asked);
   if (!key) {
     walk.verdict = "DEFER";
@@ -113,8 +129,16 @@ void Model::walk_rcpt(Walk& walk, const Quota& quota, const Asked& asked) {
       return;
     }
     const bool size = is_size(limit);
-    const double asked_for = size ? std::max(1.0, kib_of(asked.bytes)) : 1;
-    const Exceeded this_one = exceeded({limit.id, *key}, quota, limit, asked_for, walk.now_ms);
+    const double kib = std::max(1.0, kib_of(asked.bytes));
+    const auto before = static_cast<double>(earlier(message, policy, quota, *key));
+    if (is_recipients(limit) || is_message_size(limit)) {
+      if ((is_recipients(limit) ? before + 1 : kib) <= limit.most) continue;
+      text = text_of(quota, limit);
+      how = Exceeded::yes;
+      continue;
+    }
+    if (is_message(limit) && before > 0) continue;  // it is counted
+    const Exceeded this_one = exceeded({limit.id, *key}, quota, limit, size ? kib : 1, walk.now_ms);
     if (this_one != Exceeded::no) text = text_of(quota, limit);
     how = std::max(how, this_one);
     period_ms_[limit.id] = quota.period_s * 1000;
@@ -160,7 +184,7 @@ std::optional<std::string> Model::rcpt(const Asked& asked, Walk& walk, std::uint
     recipient.policies.push_back(policy->id);
     for (const Quota& quota : policy->quotas) {
       if (ended || quota.disabled) continue;
-      walk_rcpt(walk, quota, asked);
+      walk_rcpt(walk, *message, policy->id, quota, asked);
       ended = walk.verdict || walk.counts_nothing || quota.last;
     }
   }
@@ -178,7 +202,12 @@ void Model::walk_end(Walk& walk, const Quota& quota, const Asked& asked, double 
   Exceeded how = Exceeded::no;
   std::string text;
   for (const Limit& limit : quota.limits) {
-    if (!is_limit(limit) || !is_size(limit) || limit.most <= 0) continue;
+    if (!is_limit(limit) || limit.most <= 0) continue;
+    if (is_message_size(limit) && kib > limit.most) {
+      text = text_of(quota, limit);
+      how = Exceeded::yes;
+    }
+    if (!is_size(limit)) continue;
     const Key counter{limit.id, *key};
     const bool seen = std::any_of(walk.touched.begin(), walk.touched.end(),
                                   [&](const Touched& touched) { return touched.key == counter; });
@@ -193,18 +222,25 @@ void Model::walk_end(Walk& walk, const Quota& quota, const Asked& asked, double 
 }
 
 // decay: the size is added to the stored counter as it is, once for each recipient.
-void Model::add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked, double kib) {
-  const auto key = tracking_key(quota.track, asked);
+void Model::add_size_decaying(Walk& walk, const Quota& quota, const Recipient& recipient,
+                              double kib) {
+  const auto key = tracking_key(quota.track, recipient.asked);
   if (!key) walk.verdict = "DEFER";  // an invalid row
   if (!key || walk.before_crash) return;
+  const Limit* too_large = nullptr;
   for (const Limit& limit : quota.limits) {
-    if (!is_limit(limit) || !is_size(limit) || limit.most <= 0) continue;
+    if (!is_limit(limit) || limit.most <= 0) continue;
+    if (is_message_size(limit) && kib > limit.most && !refuses(recipient.answer)) {
+      too_large = &limit;
+    }
+    if (!is_size(limit)) continue;
     const auto count = counts_.find({limit.id, *key});
     if (count == counts_.end()) continue;
     count->second.value = with_delta(count->second.value, count->second.value + kib);
     count->second.last_ms = walk.now_ms;
     walk.counted = true;
   }
+  if (too_large != nullptr) conclude(walk, quota, Exceeded::yes, text_of(quota, *too_large));
 }
 
 std::optional<std::string> Model::end(const Asked& asked, Walk& walk, std::uint64_t batch) {
@@ -225,7 +261,7 @@ std::optional<std::string> Model::end(const Asked& asked, Walk& walk, std::uint6
         if (window) {
           walk_end(walk, quota, recipient.asked, kib);
         } else {
-          add_size_decaying(walk, quota, recipient.asked, kib);
+          add_size_decaying(walk, quota, recipient, kib);
         }
         ended = quota.last && tracking_key(quota.track, recipient.asked);
       }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -93,9 +94,12 @@ class Model {
   Exceeded exceeded(const Key& key, const Quota& quota, const Limit& limit, double asked_for,
                     std::int64_t now_ms) const;
   void conclude(Walk& walk, const Quota& quota, Exceeded how, const std::string& text);
-  void walk_rcpt(Walk& walk, const Quota& quota, const Asked& asked);
+  static std::size_t earlier(const Message& message, std::int64_t policy, const Quota& quota,
+                             const std::string& key);
+  void walk_rcpt(Walk& walk, const Message& message, std::int64_t policy, const Quota& quota,
+                 const Asked& asked);
   void walk_end(Walk& walk, const Quota& quota, const Asked& asked, double kib);
-  void add_size_decaying(Walk& walk, const Quota& quota, const Asked& asked, double kib);
+  void add_size_decaying(Walk& walk, const Quota& quota, const Recipient& recipient, double kib);
   void count(Walk& walk);
   std::optional<std::string> rcpt(const Asked& asked, Walk& walk, std::uint64_t batch);
   std::optional<std::string> end(const Asked& asked, Walk& walk, std::uint64_t batch);

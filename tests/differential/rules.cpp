@@ -77,9 +77,13 @@ Quota random_quota(Random& random, std::int64_t id, std::int64_t& limit_id) {
     Limit limit;
     limit.id = limit_id++;
     limit.disabled = random.percent(8);
-    const bool size = random.percent(30);
-    limit.type = random.percent(3) ? "Nonsense" : size ? "MessageCumulativeSize" : "MessageCount";
-    limit.most = static_cast<double>(size ? random.between(1, 4'000) : random.between(1, 25));
+    constexpr std::array kTypes = {"MessageCount",          "MessageCount",  "MessageCount",
+                                   "MessageCumulativeSize", "Messages",      "Messages",
+                                   "RecipientsPerMessage",  "SizePerMessage"};
+    limit.type = random.percent(3) ? "Nonsense" : random.of(kTypes);
+    const bool size = limit.type == "MessageCumulativeSize" || limit.type == "SizePerMessage";
+    const std::int64_t largest = limit.type == "RecipientsPerMessage" ? 4 : 25;
+    limit.most = static_cast<double>(random.between(1, size ? 4'000 : largest));
     if (random.percent(5)) limit.most += 0.5;
     if (random.percent(1)) limit.most = 0;
     quota.limits.push_back(limit);

@@ -94,7 +94,7 @@ struct Member {
 struct Limit {
   std::int64_t id = 0;
   bool disabled = false;
-  std::string type;  // "MessageCount", "MessageCumulativeSize" or another word
+  std::string type;  // of the daemon's, or "Nonsense"
   double most = 0;
 };
 

@@ -56,7 +56,13 @@ class Postfix(threading.Thread):
 
 class Crash(FaultsTest):
     def test_nothing_counted_is_lost_or_counted_twice(self):
-        daemon = self.make_fast(policy() + quota(1_000_000, period=86400))
+        self.kill_under_load("MessageCount")
+
+    def test_nor_is_a_message_that_counts_once(self):
+        self.kill_under_load("Messages")
+
+    def kill_under_load(self, kind):
+        daemon = self.make_fast(policy() + quota(1_000_000, kind, period=86400))
         clients = [Postfix(daemon, number) for number in range(CLIENTS)]
         for client in clients:
             client.start()

@@ -134,6 +134,19 @@ class ExplainTest(DaemonTest):
         self.assertIsNone(too_large["limits"][0]["free_at"])
         self.assertTrue(self.explain(daemon, "a@x.org", "b@y.org")["passes"])
 
+    def test_limits_of_each_message_and_of_whole_messages(self):
+        daemon = self.make_daemon(policy() + quota(50, "RecipientsPerMessage") +
+                                  quota(100, "SizePerMessage") + quota(1, "Messages"))
+        explained = self.explain(daemon, "a@x.org", "b@y.org", "--size", "100K")
+        self.assertEqual([(limit["unit"], limit["period"], limit["used"], limit["limit"])
+                          for limit in explained["limits"]],
+                         [("recipients", "message", 0, 50), ("KiB", "message", 100, 100),
+                          ("messages", "minute", 0, 1)])
+        self.assertTrue(explained["passes"])
+        self.assertFalse(self.explain(daemon, "a@x.org", "b@y.org", "--size", "101K")["passes"])
+        self.agrees_with_daemon(daemon)
+        self.agrees_with_daemon(daemon)
+
     def test_a_limit_that_only_monitors_refuses_nothing(self):
         daemon = self.make_daemon(policy() + quota(1, verdict=None))
         daemon.ask()

@@ -31,6 +31,7 @@ send 50/h --anyone --per account --verdict none
 send 60/h --group sales --except %staff b.org boss@a.org --message 'It'\\''s {used}; "no" -- # $x'
 receive 125/min --everyone
 receive 60/min --user support@a.org --per user --verdict defer --name 'Help desk'
+send '50 recipients/message,25M/message,30 messages/h' --user carl@b.org
 """
 
 
@@ -56,10 +57,10 @@ class Limits(Plugin):
         return self.run_it("import", "-", *options, status=status, input=text.encode())
 
     def test_export_is_what_was_imported_and_importing_it_changes_nothing(self):
-        self.assertIn("9 created, 0 changed", self.import_(LINES))
+        self.assertIn("10 created, 0 changed", self.import_(LINES))
         self.assertEqual(self.export(), LINES)
         before = self.files()
-        self.assertIn("0 created, 0 changed, 0 removed, 9 unchanged", self.import_(LINES))
+        self.assertIn("0 created, 0 changed, 0 removed, 10 unchanged", self.import_(LINES))
         self.assertEqual(self.files(), before)
         self.import_(LINES, "--remove-others")
         self.assertEqual(self.files(), before)
@@ -232,6 +233,17 @@ class Limits(Plugin):
         self.assertIn("there is no limit 9", self.run_it("off", "9", status=2))
         self.assertEqual(self.files(), before)
         self.assertIn("# row 3 of table quotas", self.run_it("export"))
+
+    def test_usage_says_what_is_not_counted(self):
+        self.run_it("send", "50", "recipients/message,25M/message", "9/h")
+        self.assertIn("50 recipients/message and 25M/message of limit 3 are about each message, and "
+                      "have no usage.", self.run_it("usage", "--limit", "3"))
+        self.run_it("set", "3", "50 recipients/message")
+        self.assertIn("50 recipients/message of limit 3 is about each message, and has no usage.",
+                      self.run_it("usage", "--limit", "3"))
+        self.run_it("set", "3", "9 messages/h")
+        self.assertEqual(self.run_it("usage", "--limit", "3").splitlines()[0],
+                         "No usage of limit 3 at the moment.")
 
     def test_show(self):
         self.import_(LINES)

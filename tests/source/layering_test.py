@@ -14,7 +14,7 @@ ORDER = """
     daemon/base daemon/names daemon/loop daemon/log daemon/sqlite daemon/config daemon/protocol
     daemon/rules/match daemon/rules daemon/session daemon/counting daemon/store
     daemon/store/recovery daemon/store/sqlite daemon/events daemon/dns daemon/modules/text
-    daemon/modules
+    daemon/modules/message daemon/modules
     daemon/cluster daemon/cluster/count daemon/cluster/greylist daemon/cluster/rules
     daemon/cluster/reset
     daemon/cluster/member daemon/engine

@@ -30,10 +30,6 @@ std::string plural(std::int64_t count, const Unit& unit) {
 
 }  // namespace
 
-std::string_view counter_name(LimitType type) {
-  return type == LimitType::message_count ? "MessageCount" : "MessageCumulativeSize";
-}
-
 void append_quota_line(std::string& out, const QuotaLine& line) {
   const auto text = [&out](std::string_view label, std::string_view value) {
     out += label;
@@ -54,7 +50,7 @@ void append_quota_line(std::string& out, const QuotaLine& line) {
   id(", quota=", line.quota.id);
   id(", limit=", line.limit.id);
   text(", track=", line.track_key);
-  text(", counter=", counter_name(line.limit.type));
+  text(", counter=", name_of(line.limit.type));
   text(", quota=", {});
   append_fixed(out, line.use, 2);
   out += '/';
@@ -66,9 +62,18 @@ void append_quota_line(std::string& out, const QuotaLine& line) {
 
 std::string quota_answer(const Quota& quota, const QuotaLimit& limit) {
   if (!quota.data.empty()) return quota.data;
-  return limit.type == LimitType::message_count
-             ? "Policy rejection; Message count quota exceeded"
-             : "Policy rejection; Cumulative message size quota exceeded";
+  switch (limit.type) {
+    case LimitType::message_count:
+    case LimitType::messages:
+      return "Policy rejection; Message count quota exceeded";
+    case LimitType::message_cumulative_size:
+      return "Policy rejection; Cumulative message size quota exceeded";
+    case LimitType::recipients_per_message:
+      return "Policy rejection; Too many recipients of one message";
+    case LimitType::size_per_message:
+      return "Policy rejection; Message too large";
+  }
+  return {};
 }
 
 std::string quota_answer(const Quota& quota, const QuotaLimit& limit, double used,
@@ -76,7 +81,7 @@ std::string quota_answer(const Quota& quota, const QuotaLimit& limit, double use
   const auto value_of = [&](std::string_view name) -> std::optional<std::string> {
     if (name == "used") return amount_in_words(limit.type, used);
     if (name == "limit") return amount_in_words(limit.type, limit.counter_limit);
-    if (name == "period") return period_in_words(std::chrono::seconds{quota.period_s});
+    if (name == "period") return period_in_words(quota, limit.type);
     if (name == "retry_after") return wait_in_words(retry_after);
     return std::nullopt;
   };
@@ -97,7 +102,7 @@ std::string quota_answer(const Quota& quota, const QuotaLimit& limit, double use
 }
 
 std::string amount_in_words(LimitType type, double amount) {
-  if (type == LimitType::message_count) return fmt::format("{:.0f}", std::floor(amount));
+  if (!is_size(type)) return fmt::format("{:.0f}", std::floor(amount));
   constexpr double kStep = 1024;
   if (amount < kStep) return fmt::format("{:.0f} KiB", std::floor(amount));
   const bool mib = amount < kStep * kStep;
@@ -105,6 +110,11 @@ std::string amount_in_words(LimitType type, double amount) {
   const std::string_view unit = mib ? "MiB" : "GiB";
   const bool whole = std::fmod(tenths, 10) == 0;
   return fmt::format("{:.{}f} {}", tenths / 10, whole ? 0 : 1, unit);
+}
+
+std::string period_in_words(const Quota& quota, LimitType type) {
+  if (is_of_each_message(type)) return "message";
+  return period_in_words(std::chrono::seconds{quota.period_s});
 }
 
 std::string period_in_words(std::chrono::seconds period) {

@@ -11,8 +11,6 @@
 
 namespace policyd {
 
-std::string_view counter_name(LimitType type);  // MessageCount, MessageCumulativeSize
-
 // "module=Quotas, mode=update, host=..., ..., reason=quota_update, policy=..., quota=3.87/250
 // (1.5%)"
 struct QuotaLine {
@@ -47,6 +45,8 @@ std::string quota_answer(const Quota& quota, const QuotaLimit& limit, double use
 std::string amount_in_words(LimitType type, double amount);
 // After "per": "second", "minute", "hour", "day", "10 minutes", "90 seconds".
 std::string period_in_words(std::chrono::seconds period);
+// The same of a limit: "message" if it is about each message.
+std::string period_in_words(const Quota& quota, LimitType type);
 // After "in", rounded up, at least one second: "1 second", "12 minutes", "3 hours", "2 days".
 std::string wait_in_words(Millis wait);
 

@@ -28,7 +28,9 @@ struct Accepted {
 constexpr std::array kAccepted = {
     Accepted{"quotas", "Track", kTracks},
     Accepted{"quotas", "Verdict", kLimitVerdicts},
-    Accepted{"quotas_limits", "Type", "MessageCount or MessageCumulativeSize"},
+    Accepted{"quotas_limits", "Type",
+             "MessageCount, MessageCumulativeSize, Messages, RecipientsPerMessage or "
+             "SizePerMessage"},
     Accepted{"accounting", "Track", kTracks},
     Accepted{"accounting", "Verdict", kLimitVerdicts},
     Accepted{"accounting", "AccountingPeriod", "0 (day), 1 (week) or 2 (month)"},

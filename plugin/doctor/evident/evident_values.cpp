@@ -177,7 +177,9 @@ std::optional<std::string> evident_access_verdict(std::string_view text) {
 }
 
 std::optional<std::string> evident_limit_type(std::string_view text) {
-  constexpr std::array<std::string_view, 2> kTypes = {"MessageCount", "MessageCumulativeSize"};
+  constexpr std::array<std::string_view, 5> kTypes = {"MessageCount", "MessageCumulativeSize",
+                                                      "Messages", "RecipientsPerMessage",
+                                                      "SizePerMessage"};
   return evident_word(text, kTypes);
 }
 

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "daemon/base/shell_words.hpp"
+#include "daemon/rules/rules.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/limit/rate_spec.hpp"
 #include "plugin/terminal/text.hpp"
@@ -42,8 +44,8 @@ void check_equal_members(const RuleRows& rows, std::string_view table, std::stri
 
 // Two rows of one Type in a quota: the smaller one decides.
 void check_limits_of_quota(const RuleRows& rows, const policyd::Quota& quota, Findings& findings) {
-  for (const policyd::LimitType type :
-       {policyd::LimitType::message_count, policyd::LimitType::message_cumulative_size}) {
+  for (std::size_t unit = 0; unit < kUnits; ++unit) {
+    const policyd::LimitType type = type_of(static_cast<Unit>(unit));
     std::vector<const policyd::QuotaLimit*> same;
     for (const policyd::QuotaLimit& limit : quota.limits) {
       if (limit.type == type && limit.counter_limit > 0) same.push_back(&limit);
@@ -125,7 +127,8 @@ void check_rates(const StoredLimit& limit, Findings& findings) {
                              join_with_and(never), of_number(never.size(), "applies", "apply"),
                              format_limit(kept)),
                  "the figures look stricter than they are, or were exchanged",
-                 command(fmt::format("carbonio-limits set {} {}", limit.id, format_limit(kept))));
+                 command(fmt::format("carbonio-limits set {} {}", limit.id,
+                                     policyd::shell_word(format_limit(kept)))));
 }
 
 }  // namespace

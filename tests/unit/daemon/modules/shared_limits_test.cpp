@@ -159,6 +159,31 @@ TEST_F(SharedLimitsTest, WhatTheOthersCountedCounts) {
   EXPECT_EQ(mtas_.settled[kCount], OtherMtas::Settled(3, 1, true));  // not the one that was refused
 }
 
+TEST_F(SharedLimitsTest, NothingIsAskedAboutOneMessage) {
+  admin(
+      "UPDATE quotas_limits SET Type = 'RecipientsPerMessage', CounterLimit = 1 WHERE ID = 1;"
+      "UPDATE quotas_limits SET Type = 'SizePerMessage' WHERE ID = 2;");
+  EXPECT_EQ(answered(*ask(rcpt("1", "a@example.com"))), "DUNNO");
+  EXPECT_EQ(answered(*ask(rcpt("1", "b@example.com"))), "REJECT 1 of 1, free in 1 second");
+  EXPECT_EQ(answered(*ask(end("1", 101 * 1024))), "REJECT 101 KiB of 100 KiB, free in 1 second");
+  EXPECT_TRUE(mtas_.waiting.empty());
+}
+
+TEST_F(SharedLimitsTest, AMessageIsAskedAboutOnce) {
+  admin(
+      "UPDATE quotas_limits SET Type = 'Messages' WHERE ID = 1; DELETE FROM quotas_limits WHERE "
+      "ID = 2;");
+  mtas_.others[kCount] = used(9, kNoon);
+  const auto first = ask(rcpt("1", "a@example.com"));
+  ASSERT_EQ(mtas_.waiting.size(), 1U);
+  answer();
+  EXPECT_EQ(answered(*first), "DUNNO");
+  EXPECT_EQ(answered(*ask(rcpt("1", "b@example.com"))), "DUNNO");
+  EXPECT_TRUE(mtas_.waiting.empty());
+  EXPECT_EQ(next_answer("2"), "REJECT 10 of 10, free in 1 minute");
+  EXPECT_EQ(counted(), "1");
+}
+
 TEST_F(SharedLimitsTest, QuestionsOfOneBatchAreDecidedInOrder) {
   mtas_.others[kCount] = used(8, kNoon);
   std::vector<std::shared_ptr<Asker>> askers;

@@ -16,6 +16,8 @@ using std::chrono::seconds;
 Rate messages(std::int64_t amount, seconds period) { return {Unit::messages, amount, period}; }
 Rate kib(std::int64_t amount, seconds period) { return {Unit::kib, amount, period}; }
 
+Rate recipients(std::int64_t amount) { return {Unit::message_recipients, amount, seconds{0}}; }
+
 struct Good {
   const char* text;
   std::vector<Rate> rates;
@@ -47,6 +49,21 @@ TEST(LimitSpec, ReadsWhatPeopleWrite) {
       {"1000000000/h", {messages(kMaxMessages, hours{1})}, "1000000000/h"},
       {"1048576G/h", {kib(kMaxKib, hours{1})}, "1048576G/h"},
       {"1/30day", {messages(1, kMaxPeriod)}, "1/30day"},
+      {"100 messages/h", {{Unit::whole_messages, 100, hours{1}}}, "100 messages/h"},
+      {"1message/10min", {{Unit::whole_messages, 1, minutes{10}}}, "1 message/10min"},
+      {"50 recipients/message", {recipients(50)}, "50 recipients/message"},
+      {"1Recipient/Message", {recipients(1)}, "1 recipient/message"},
+      {"10000recipients/message", {recipients(10'000)}, "10000 recipients/message"},
+      {"100 recipients/h", {messages(100, hours{1})}, "100/h"},  // as a number without a word
+      {"25M/message", {{Unit::message_kib, 25 * 1024, seconds{0}}}, "25M/message"},
+      {"500k/message", {{Unit::message_kib, 500, seconds{0}}}, "500KiB/message"},
+      {"100/h,25M/message,9 messages/h,50 recipients/message,5M/h",
+       {recipients(50),
+        {Unit::message_kib, 25 * 1024, seconds{0}},
+        messages(100, hours{1}),
+        kib(5 * 1024, hours{1}),
+        {Unit::whole_messages, 9, hours{1}}},
+       "50 recipients/message,25M/message,100/h,5M/h,9 messages/h"},
   };
   for (const Good& good : table) {
     const auto rates = parse_limit(good.text);
@@ -112,6 +129,18 @@ TEST(LimitSpec, RefusesWithOneClearLine) {
       {std::string(100'000, '9'), "..."},
       {"10/h'; DROP TABLE quotas; --", "not a valid period"},
       {"１0/h", "whole number"},
+      {"50/message", "write 50 recipients/message, or a size such as 25M/message"},
+      {"50 messages/message", "write 50 recipients/message"},
+      {"10001 recipients/message", "at most 10000 recipients"},
+      {"99999999999999999999 recipients/message", "at most 10000 recipients"},
+      {"1048577G/message", "1048576G"},
+      {"5 recipients/2message", "not a valid period"},
+      {"5 recipients/messages", "not a valid period"},
+      {"5  messages/h", "not a valid size"},
+      {"5 M/h", "not a valid size"},
+      {"5 mails/h", "not a valid size"},
+      {"0 messages/h", "amount of 0"},
+      {"5 recipients/message,6 recipients/message", "same period twice"},
   };
   for (const Bad& bad : table) {
     const auto rates = parse_limit(bad.text);
@@ -130,9 +159,12 @@ TEST(LimitSpec, ReadsBackWhatItWrites) {
   };
   for (int i = 0; i < 20'000; ++i) {
     Rate rate;
-    rate.unit = i % 2 == 0 ? Unit::messages : Unit::kib;
-    rate.amount = below(below(rate.unit == Unit::messages ? kMaxMessages : kMaxKib));
-    rate.period = seconds{below(below(kMaxPeriod.count()))};
+    rate.unit = static_cast<Unit>(i % static_cast<int>(kUnits));
+    const std::int64_t most = rate.unit == Unit::message_recipients ? kMaxMessageRecipients
+                              : is_size(rate.unit)                  ? kMaxKib
+                                                                    : kMaxMessages;
+    rate.amount = below(below(most));
+    if (!is_of_each_message(rate.unit)) rate.period = seconds{below(below(kMaxPeriod.count()))};
     const auto read = parse_limit(format_rate(rate));
     ASSERT_TRUE(read) << format_rate(rate);
     EXPECT_EQ(*read, std::vector<Rate>{rate}) << format_rate(rate);
@@ -153,6 +185,16 @@ TEST(LimitSpec, SurvivesRandomText) {
   }
 }
 
+TEST(LimitSpec, MayBeSeveralWords) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(limit_of_words(Words{"20/min", "200/h"}), "20/min,200/h");
+  EXPECT_EQ(limit_of_words(Words{"100", "messages/h"}), "100 messages/h");
+  EXPECT_EQ(limit_of_words(Words{"50", "recipients/message,9", "messages/h", "5M/h"}),
+            "50 recipients/message,9 messages/h,5M/h");
+  EXPECT_EQ(limit_of_words(Words{"100/h", "abc"}), "100/h,abc");
+  EXPECT_EQ(limit_of_words(Words{}), "");
+}
+
 TEST(LimitSpec, FormatsUse) {
   EXPECT_EQ(format_used(8, messages(10, hours{1})), "8/10");
   EXPECT_EQ(format_used(0, kib(100, hours{1})), "0K/100K");
@@ -166,6 +208,13 @@ TEST(LimitSpec, SaysIt) {
   EXPECT_EQ(rates_text(*parse_limit("100/h,50M/day")), "100 messages an hour and 50 MiB a day");
   EXPECT_EQ(rates_text(*parse_limit("20/10min,200/h,1000/2day")),
             "20 messages in 10 minutes, 200 messages an hour and 1000 messages in 2 days");
+  EXPECT_EQ(rates_text(*parse_limit("50 recipients/message,25M/message,100/h")),
+            "messages of up to 50 recipients, messages of up to 25 MiB and 100 messages an hour");
+  EXPECT_EQ(rates_text(*parse_limit("1 message/h")),
+            "1 message an hour, to however many recipients each");
+  EXPECT_EQ(rates_text(*parse_limit("9 messages/h,5M/day")),
+            "9 messages an hour, to however many recipients each, and 5 MiB a day");
+  EXPECT_EQ(period_text(seconds{0}), "message");
   EXPECT_EQ(period_text(seconds{60}), "60 seconds");
   EXPECT_EQ(period_text(hours{1}), "hour");
   EXPECT_EQ(period_text(seconds{90}), "90 seconds");

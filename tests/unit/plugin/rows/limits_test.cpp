@@ -252,6 +252,32 @@ TEST_F(Limits, SeveralPeriodsAreSeveralQuotasOfOnePolicy) {
   EXPECT_THAT(listed(), ElementsAre("3 send everyone 20/min,200/h,50M/h per user defer on"));
 }
 
+TEST_F(Limits, OtherUnitsAreRowsOfOtherTypes) {
+  put(send("50 recipients/message,25M/message,100 messages/h"));
+  EXPECT_THAT(rows("SELECT q.PolicyID, q.Period, l.Type, l.CounterLimit FROM quotas q "
+                   "JOIN quotas_limits l ON l.QuotasID = q.ID WHERE q.ID > 2"),
+              ElementsAre("6|60|RecipientsPerMessage|50", "6|60|SizePerMessage|25600",
+                          "6|3600|Messages|100"));
+  EXPECT_THAT(rows("SELECT Data FROM quotas WHERE ID > 2"),
+              ElementsAre("Too many recipients: the limit is {limit} per {period}.",
+                          "Message too large: the limit is {limit}.",
+                          "Too many messages sent: the limit is {limit} per {period}. Please try "
+                          "again in {retry_after}."));
+  EXPECT_THAT(listed(), ElementsAre("3 send everyone 50 recipients/message,25M/message,100 "
+                                    "messages/h per user defer on"));
+  EXPECT_THAT(put(send("50 recipients/message,25M/message,100 messages/h")).differences,
+              IsEmpty());
+  write(planned([](LimitPlan& plan) {
+    plan.set_rates(3, *parse_limit("20 recipients/message,25M/message"));
+  }));
+  EXPECT_THAT(listed(),
+              ElementsAre("3 send everyone 20 recipients/message,25M/message per user defer on"));
+  put(send("100/h"));  // counts something else
+  EXPECT_THAT(listed(),
+              ElementsAre("3 send everyone 20 recipients/message,25M/message per user defer on",
+                          "6 send everyone 100/h per user defer on"));
+}
+
 TEST_F(Limits, VerdictNoneIsNull) {
   WantedLimit wanted = send("100/h");
   wanted.verdict.reset();
