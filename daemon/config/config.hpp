@@ -94,6 +94,7 @@ struct Config {
   std::string greylisting_blacklist_message = "Greylisting in effect, sending server blacklisted";
   bool quotas = false;
   Algorithm quotas_algorithm = Algorithm::window;
+  bool quotas_refund = false;
 
   // [cleanup]: days ("30", "30d", "30 days") or hours ("12h", "12 hours"), up to 3650 days
   std::chrono::hours cleanup_sessions{24 * 30};

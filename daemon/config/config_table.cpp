@@ -354,6 +354,7 @@ constexpr std::array kKeys = {
     ConfigKey{"Greylisting", "defer_message", kDefer, "", kNotEmpty, Text{&Draft::greylisting_defer_message}},
     ConfigKey{"Greylisting", "blacklist_message", kBlacklist, "", kNotEmpty, Text{&Draft::greylisting_blacklist_message}},
     ConfigKey{"Quotas", "enable", "0", "", kNotEmpty, Flag{&Draft::quotas}},
+    ConfigKey{"Quotas", "refund", "0", "", kNotEmpty, Flag{&Draft::quotas_refund}},
     ConfigKey{"Quotas", "algorithm", "window", "", kNotEmpty, kAlgorithm},
     ConfigKey{"cluster", "url", "", "", kMayBeEmpty, Text{&Draft::cluster_url}},
     ConfigKey{"cluster", "node", "", "", kMayBeEmpty, kNode},

@@ -91,6 +91,18 @@ void Window::add(TimePoint now, Millis period, std::uint64_t units) {
   newest.last = std::max(newest.last, now);
 }
 
+void Window::take_back(std::uint64_t units) {
+  while (units > 0 && !pairs_.empty()) {
+    WindowPair& oldest = pairs_.front();
+    const std::uint64_t taken = std::min(units, oldest.units);
+    oldest.units -= taken;
+    use_ -= taken;
+    units -= taken;
+    if (oldest.units == 0) pairs_.erase(pairs_.begin());
+  }
+  if (pairs_.empty()) newest_first_ = TimePoint{};
+}
+
 void Window::merge(const Window& other) {
   std::vector<WindowPair> all;
   std::merge(pairs_.begin(), pairs_.end(), other.pairs_.begin(), other.pairs_.end(),

@@ -203,10 +203,13 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   }
   Session& session = sessions_.open(request);
   session.last_rcpt = store.now();
-  if (session.first_rcpt == TimePoint{}) session.first_rcpt = store.now();
+  const Rules& rules = *store.rules();
+  if (session.first_rcpt == TimePoint{}) {
+    session.first_rcpt = store.now();
+    session.rules_version = rules.version;
+  }
   const auto known = session.find(request.recipient);
   if (known && !paused_) return repeated(known->answer.verdict());
-  const Rules& rules = *store.rules();
   const Extensions extensions{recipient_delimiter_, rules.own_domains};
   const auto policies = matcher_.match(*rules.index, request, extensions);
   const AccessControlRow* block = block_in_force(rules, policies, store.now());

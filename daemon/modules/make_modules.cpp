@@ -21,7 +21,9 @@ std::vector<std::unique_ptr<Module>> make_modules(const Config& config) {
         Greylisting::Settings{config.greylisting_training, config.greylisting_defer_message,
                               config.greylisting_blacklist_message}));
   }
-  if (config.quotas) modules.push_back(std::make_unique<Quotas>(config.quotas_algorithm));
+  if (config.quotas) {
+    modules.push_back(std::make_unique<Quotas>(config.quotas_algorithm, config.quotas_refund));
+  }
   if (config.accounting) modules.push_back(std::make_unique<Accounting>(check_data));
   return modules;
 }

@@ -466,6 +466,11 @@ Next Quotas::decide_message(MessageQuestion& question) {
         return collect_message(question, about, accepted, policy, quota);
       });
   if (walk != Walk::refuse) count(question);
+  if (refunds_ && !question.paused && !question.counted_before_crash) {
+    refund_.give_back({question.request, question.rules, question.store, question.log,
+                       question.session, question.extensions, question.shared,
+                       question.verdict.refuses()});
+  }
   return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/config/config.hpp"
 #include "daemon/counting/counters.hpp"
+#include "daemon/modules/message/refund.hpp"
 #include "daemon/modules/module.hpp"
 #include "daemon/modules/row_errors.hpp"
 #include "daemon/modules/shared_limits.hpp"
@@ -16,7 +17,8 @@ namespace policyd {
 
 class Quotas final : public Module {
  public:
-  explicit Quotas(Algorithm algorithm) : windowed_(algorithm == Algorithm::window) {}
+  explicit Quotas(Algorithm algorithm, bool refunds = false)
+      : windowed_(algorithm == Algorithm::window), refunds_(refunds), refund_(windowed_) {}
 
   [[nodiscard]] std::string_view name() const override { return "Quotas"; }
   [[nodiscard]] bool decides_what_counts() const override { return true; }
@@ -85,6 +87,8 @@ class Quotas final : public Module {
             double used) const;
 
   bool windowed_;
+  bool refunds_;
+  Refund refund_;
   RowErrors errors_;
   // Of the current question.
   std::string keys_;       // of the touched limits

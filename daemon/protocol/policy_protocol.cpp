@@ -56,6 +56,9 @@ std::optional<Attribute> attribute_named(std::string_view name) {
       if (name == "protocol_state") return state;
       if (name == "client_address") return client_address;
       break;
+    case 15:
+      if (name == "recipient_count") return recipient_count;
+      break;
     case 17:
       if (name == "encryption_cipher") return encryption_cipher;
       break;
@@ -220,6 +223,7 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
   out.sasl_username = values.given(Attribute::sasl_username);
   if (out.sasl_username) out.sasl_username = without_outer_blanks(*out.sasl_username);
   out.size_bytes = size_of(values[Attribute::size]);
+  out.recipient_count = size_of(values[Attribute::recipient_count]);
   out.queue_id = values[Attribute::queue_id];
   out.helo_name = values[Attribute::helo_name];
   out.client_name = values[Attribute::client_name];

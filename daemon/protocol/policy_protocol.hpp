@@ -42,9 +42,9 @@ enum class Attribute : std::uint8_t {
   encryption_keysize,
   encryption_protocol,
   reverse_client_name,
+  recipient_count,
 };
-inline constexpr std::size_t kAttributes =
-    static_cast<std::size_t>(Attribute::reverse_client_name) + 1;
+inline constexpr std::size_t kAttributes = static_cast<std::size_t>(Attribute::recipient_count) + 1;
 
 // The progress of find_request(), and the attributes it has found. All zero for a new request.
 struct Framing {

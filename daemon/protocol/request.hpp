@@ -23,6 +23,8 @@ struct Request {
   IpAddress client_address;
   std::optional<IpAddress> peer_address;  // of the Postfix host; nullopt on a UNIX socket
   std::uint64_t size_bytes = 0;           // 0 if missing or not a number
+  // That Postfix has accepted, at END-OF-MESSAGE; likewise.
+  std::uint64_t recipient_count = 0;
 
   // As Postfix sent them; for session_tracking, patterns and the log.
   std::string_view queue_id;

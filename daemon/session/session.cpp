@@ -53,6 +53,7 @@ void Session::recycle() {
   ends_ = {};
   has_sasl_username_ = false;
   first_rcpt = last_rcpt = {};
+  rules_version = -1;
   end_of_message.reset();
 }
 

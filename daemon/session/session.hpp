@@ -58,6 +58,7 @@ class Session {
   [[nodiscard]] std::size_t memory() const;
 
   TimePoint first_rcpt{}, last_rcpt{};
+  std::int64_t rules_version = -1;  // at the first RCPT; -1 if another process has decided it
   std::optional<RememberedAnswer>
       end_of_message;  // the answer, once given; then there are no recipients
 

@@ -77,6 +77,39 @@ class EachPlaceThatAsks(PostfixTest):
         self.assertEqual(self.daemon.counter("SASLUsername:anna@example.org", 4), 3)
 
 
+class Refunds(PostfixTest):
+    options = {"Quotas": {"refund": "1"}}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # Others are refused as unknown, after the daemon was asked.
+        with (cls.postfix.folder / "conf/main.cf").open("a") as main_cf:
+            main_cf.write("relay_recipient_maps = inline:{a@example.com=x, b@example.com=x}\n")
+        cls.postfix.stop()
+        cls.postfix.start()
+
+    def setUp(self):
+        super().setUp()
+        self.daemon.sql(article.POLICY + article.SEND)
+
+    def count(self):
+        return self.daemon.counter("Sender:alice@example.org", 4)
+
+    def test_recipients_that_postfix_refuses_after_us_count_for_nothing(self):
+        sent = self.send(recipients=["a@example.com", "x@example.com", "b@example.com",
+                                     "y@example.com"])
+        self.assertEqual(sent.accepted, ["a@example.com", "b@example.com"])
+        self.assertIn("550", sent.refused["x@example.com"])
+        self.assertEqual(self.count(), 2)
+        self.send(recipients=["x@example.com", "a@example.com"])
+        self.assertEqual(self.count(), 3)
+
+    def test_a_message_without_a_recipient_that_is_left_is_never_asked_about_again(self):
+        self.send(recipients=["x@example.com"])
+        self.assertEqual(self.count(), 1)
+
+
 class PlusAddresses(PostfixTest):
     options = {"server": {"recipient_delimiter": "+"}}
 

@@ -148,6 +148,7 @@ INSTANTIATE_TEST_SUITE_P(
         Value{"DisabledInWords", "[Quotas]\nenable=No\n", HOLDS(!c.quotas)},
         Value{"Window", "[Quotas]\nalgorithm=window\n",
               HOLDS(c.quotas_algorithm == Algorithm::window)},
+        Value{"Refund", "[Quotas]\nrefund=yes\n", HOLDS(c.quotas_refund)},
         Value{"Decay", "[Quotas]\nalgorithm=Decay\n",
               HOLDS(c.quotas_algorithm == Algorithm::decay)},
         Value{"SessionsPlain", "[cleanup]\nsessions=7\n", HOLDS(c.cleanup_sessions == 168h)},

@@ -60,6 +60,25 @@ TEST(Window, MergesTheArrivalsOfAnother) {
   EXPECT_EQ(empty, a);
 }
 
+TEST(Window, TakesBackTheOldestUnits) {
+  Window window;
+  window.add(at(0), kHour, 3);
+  window.add(at(1'000'000), kHour, 4);
+  window.take_back(2);
+  EXPECT_EQ(window.use(), 5U);
+  window.take_back(2);
+  EXPECT_EQ(window.use(), 3U);
+  window.advance(at(3'600'000), kHour);
+  EXPECT_EQ(window.use(), 3U);  // those of the second time
+  const auto again = Window::parse(blob_of(window), 1, 2.5);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(*again, window);
+  window.take_back(9);
+  EXPECT_EQ(window, Window{});
+  window.add(at(3'700'000), kHour, 1);
+  EXPECT_EQ(window.use(), 1U);
+}
+
 TEST(Window, HoldsMostPairsAfterAMerge) {
   constexpr std::int64_t kPairs = 61;
   Window a;

@@ -56,7 +56,7 @@ TEST(Parse, ReadsWhatPostfixSends) {
   std::string text =
       "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n"
       "helo_name=Client.example.net\nqueue_id=8045F2AB23\nsender=Alice@Example.ORG\n"
-      "recipient=BOB@example.com\nrecipient_count=0\nclient_address=2001:DB8::1\n"
+      "recipient=BOB@example.com\nrecipient_count=3\nclient_address=2001:DB8::1\n"
       "client_name=C.example.net\nreverse_client_name=R.example.net\ninstance=123.456.7\n"
       "sasl_method=plain\nsasl_username=Alice@CORP\nsasl_sender=x@y\nsize=12345\n"
       "encryption_protocol=TLSv1.3\nencryption_cipher=AES\nencryption_keysize=256\n"
@@ -77,6 +77,7 @@ TEST(Parse, ReadsWhatPostfixSends) {
   EXPECT_EQ(request.sasl_username, "alice@corp");
   EXPECT_EQ(request.sasl_sender, "x@y");
   EXPECT_EQ(request.size_bytes, 12345U);
+  EXPECT_EQ(request.recipient_count, 3U);
   EXPECT_EQ(request.encryption_protocol, "TLSv1.3");
   EXPECT_EQ(request.encryption_cipher, "AES");
   EXPECT_EQ(request.encryption_keysize, "256");
