@@ -254,7 +254,7 @@ Rejected check_block_after(ConfigDraft&, std::string_view value) {
   return number_within(value, 1, 1'000'000) ? std::nullopt : Rejected{value};
 }
 
-Rejected check_block_mail_log(ConfigDraft&, std::string_view value) {
+Rejected check_block_file(ConfigDraft&, std::string_view value) {
   constexpr std::size_t kMaxPath = 1'000;
   return value.starts_with('/') && value.size() <= kMaxPath ? std::nullopt : Rejected{value};
 }
@@ -282,7 +282,7 @@ constexpr Special kBlockNever{
     check_block_never,
     "logins, addresses, domains as @example.org and networks, separated by blanks or commas"};
 constexpr Special kBlockPerHour{check_block_per_hour, "0 to 1000"};
-constexpr Special kBlockMailLog{check_block_mail_log, "an absolute path"};
+constexpr Special kBlockFile{check_block_file, "an absolute path"};
 constexpr Special kBlockAfter{check_block_after, "1 to 1000000"};
 constexpr Choice<bool> kProto{&Draft::unix_socket, {{{"tcp", false}, {"unix", true}}}};
 constexpr Choice<Bypass> kBypass{&Draft::bypass_mode,
@@ -364,7 +364,8 @@ constexpr std::array kKeys = {
     ConfigKey{"cluster", "prefix", "carbonio-limits:", "", kNotEmpty, kClusterPrefix},
     ConfigKey{"block", "never", "", "", kMayBeEmpty, kBlockNever},
     ConfigKey{"block", "after", "50", "", kNotEmpty, kBlockAfter},
-    ConfigKey{"block", "mail_log", "", "", kMayBeEmpty, kBlockMailLog},
+    ConfigKey{"block", "countries", "", "", kMayBeEmpty, kBlockFile},
+    ConfigKey{"block", "mail_log", "", "", kMayBeEmpty, kBlockFile},
     ConfigKey{"block", "per_hour", "5", "", kNotEmpty, kBlockPerHour},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},
     ConfigKey{"metrics", "file", "zmstat/prometheus/carbonio-limits.prom", "", kMayBeEmpty, kMetricsFile},

@@ -63,6 +63,22 @@ std::string network_of(const std::string& client) {
   return address ? address->masked(address->is_v4() ? 24 : 64).to_short_string() : std::string{};
 }
 
+// Each client is looked up once.
+class NamesOfClients {
+ public:
+  explicit NamesOfClients(const Countries* countries) : countries_(countries) {}
+  std::string country_of(const std::string& client) {
+    if (known_.size() == kMaxAccounts) known_.clear();
+    const auto [found, is_new] = known_.try_emplace(client);
+    if (is_new) found->second = countries_->country_of(client);
+    return found->second;
+  }
+
+ private:
+  const Countries* countries_;
+  std::unordered_map<std::string, std::string> known_;
+};
+
 Event event_about(const Message& message, const std::string& key) {
   Event out;
   out.module = "Signals";
@@ -128,6 +144,8 @@ std::string reason_of(const Signal& signal, const SignalLevel& level) {
                          level.usual);
     case Signal::Kind::night:
       return fmt::format("{} at night ({})", counted(level.reached, "message"), hours_text(signal));
+    case Signal::Kind::countries:
+      return fmt::format("from {} countries in a day", level.reached);
     case Signal::Kind::bounces:
       return fmt::format("{} in an hour that bounced or do not exist",
                          counted(level.reached, "recipient"));
@@ -179,8 +197,11 @@ Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const
     if (!began) return out;
     since = *began;
   }
+  const bool of_countries = signal.kind == Signal::Kind::countries;
   const bool of_logins =
-      signal.kind == Signal::Kind::networks || signal.kind == Signal::Kind::senders;
+      of_countries || signal.kind == Signal::Kind::networks || signal.kind == Signal::Kind::senders;
+  if (of_countries && sources.countries == nullptr) return out;
+  NamesOfClients names{sources.countries};
   const std::string by = fmt::format("signal {}", name_of(signal.kind));
   std::unordered_map<std::string, Counted> accounts;
   auto done = each_message(tables, since, now, [&](Message&& message) {
@@ -194,6 +215,7 @@ Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const
     ++account.messages;
     if (!of_logins || account.names.size() == kMaxNames) return;
     std::string name = signal.kind == Signal::Kind::networks ? network_of(message.client)
+                       : of_countries                        ? names.country_of(message.client)
                                                              : std::move(message.sender);
     if (!name.empty()) account.names.insert(std::move(name));
   });

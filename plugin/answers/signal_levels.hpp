@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plugin/answers/bounces.hpp"
+#include "plugin/answers/countries.hpp"
 #include "plugin/answers/due_steps.hpp"
 #include "plugin/answers/signals.hpp"
 #include "plugin/block/whom.hpp"
@@ -28,6 +29,7 @@ struct SignalSources {
   const Tables& tables;
   const OwnNames& own;
   const std::vector<Bounced>& bounced;  // oldest first
+  const Countries* countries;           // null: not known
 };
 
 // Those who have reached the signal since the last step about them; all who have sent at all if its

@@ -17,8 +17,8 @@
 namespace limits {
 namespace {
 
-constexpr std::array<std::string_view, 5> kKinds = {"networks", "senders", "rate", "night",
-                                                    "bounces"};
+constexpr std::array<std::string_view, 6> kKinds = {"networks", "senders",   "rate",
+                                                    "night",    "countries", "bounces"};
 constexpr std::string_view kBeginning = "carbonio-limits signal ";
 constexpr std::string_view kThen = " then ";
 constexpr int kDayMinutes = 24 * 60;
@@ -80,6 +80,8 @@ std::string meaning_of(const Signal& signal) {
     case Signal::Kind::night:
       return fmt::format("from {} messages of an account between {} on", signal.amount,
                          hours_text(signal));
+    case Signal::Kind::countries:
+      return fmt::format("from {} countries of the clients of a login in a day on", signal.amount);
     case Signal::Kind::bounces:
       return fmt::format(
           "from {} recipients of an account in an hour on that do not exist or whose mail bounced",

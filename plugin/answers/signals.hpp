@@ -21,11 +21,12 @@ namespace limits {
 
 struct Signal {
   enum class Kind : std::uint8_t {
-    networks,  // client networks (IPv4 /24, IPv6 /64) of a login in a day
-    senders,   // sender addresses of a login in a day
-    rate,      // messages of an account in an hour, against its own hours of 30 days
-    night,     // messages of an account since the night began
-    bounces,   // recipients of an account in an hour that do not exist or whose mail bounced
+    networks,   // client networks (IPv4 /24, IPv6 /64) of a login in a day
+    senders,    // sender addresses of a login in a day
+    rate,       // messages of an account in an hour, against its own hours of 30 days
+    night,      // messages of an account since the night began
+    countries,  // of the clients of a login in a day
+    bounces,    // recipients of an account in an hour that do not exist or whose mail bounced
   };
   Kind kind = Kind::networks;
   std::uint64_t amount = 0;  // from which it fires

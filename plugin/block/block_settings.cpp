@@ -48,6 +48,7 @@ policyd::Result<BlockSettings> read_block_settings(const std::filesystem::path& 
       if (equal_ignoring_case(entry.key, "per_hour")) number(entry.value, out.per_hour);
       if (equal_ignoring_case(entry.key, "after")) number(entry.value, out.after);
       if (equal_ignoring_case(entry.key, "mail_log")) out.mail_log = entry.value;
+      if (equal_ignoring_case(entry.key, "countries")) out.countries = entry.value;
     }
   }
   return out;

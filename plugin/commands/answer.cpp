@@ -24,7 +24,7 @@
 #include "plugin/block/whom.hpp"
 #include "plugin/commands/carry_out_block.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/commands/open_bounces.hpp"
+#include "plugin/commands/signal_files.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/events/read_events.hpp"
@@ -59,22 +59,27 @@ constexpr bool kOnThisHost = true;
 enum class Keeps : std::uint8_t { nothing, what_was_read };
 
 // Reads the mail log on; without the signal nothing of it is kept.
-Result<std::vector<Bounced>> read_on(const BounceReader& reader, const OwnNames& own,
+Result<std::vector<Bounced>> read_on(const SignalFiles& files, const OwnNames& own,
                                      const std::vector<StoredSignal>& signals, Keeps keeps,
                                      const Context& context) {
   const std::filesystem::path file = bounce_state_file(context.zextras_home);
-  const bool wanted = std::any_of(signals.begin(), signals.end(), [](const StoredSignal& each) {
-    return each.signal.kind == Signal::Kind::bounces;
-  });
-  if (!wanted) {
+  const auto is_set = [&](Signal::Kind kind) {
+    return std::any_of(signals.begin(), signals.end(),
+                       [&](const StoredSignal& each) { return each.signal.kind == kind; });
+  };
+  Output output = context.output;
+  if (keeps == Keeps::nothing && is_set(Signal::Kind::countries) && !files.countries) {
+    output.note(fmt::format("signal countries sees nothing: {}.", files.no_countries));
+  }
+  if (!is_set(Signal::Kind::bounces)) {
     std::error_code ignored;
     if (keeps == Keeps::what_was_read) std::filesystem::remove(file, ignored);
     return {};
   }
-  BounceState state = reader.read(own, context.now);
-  Output output = context.output;
+  BounceState state = files.bounces.read(own, context.now);
   // Cron sends what a run prints, so a problem is printed once; doctor shows it while it lasts.
-  const bool known = keeps == Keeps::what_was_read && state.problem == reader.problem_before();
+  const bool known =
+      keeps == Keeps::what_was_read && state.problem == files.bounces.problem_before();
   if (!state.problem.empty() && !known) {
     output.note(fmt::format("signal bounces sees nothing: {}.", state.problem));
   }
@@ -90,8 +95,8 @@ tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Co
                                             bool rates, Keeps keeps) {
   Found out;
   std::vector<std::string> notes;
-  const auto reader = open_bounces(arguments, context);
-  if (!reader) return failed(reader.error());
+  const auto files = open_signal_files(arguments, context);
+  if (!files) return failed(files.error());
   auto done = change_rules_for_now(
       arguments, context, kOnThisHost,
       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
@@ -108,10 +113,10 @@ tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Co
         out.due = std::move(*due);
         const auto signals = read_signals(tables);
         if (!signals) return tl::unexpected{signals.error()};
-        const auto bounced = read_on(*reader, out.own, *signals, keeps, context);
+        const auto bounced = read_on(*files, out.own, *signals, keeps, context);
         if (!bounced) return tl::unexpected{bounced.error()};
-        auto more = read_due_signals({tables, out.own, *bounced}, *signals, out.due.taken,
-                                     context.now, rates);
+        auto more = read_due_signals({tables, out.own, *bounced, files->known_countries()},
+                                     *signals, out.due.taken, context.now, rates);
         if (!more) return tl::unexpected{more.error()};
         for (DueStep& each : *more) out.due.steps.push_back(std::move(each));
         return {};

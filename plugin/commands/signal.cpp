@@ -15,7 +15,7 @@
 #include "plugin/answers/signal_levels.hpp"
 #include "plugin/answers/signals.hpp"
 #include "plugin/commands/commands.hpp"
-#include "plugin/commands/open_bounces.hpp"
+#include "plugin/commands/signal_files.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
@@ -44,9 +44,9 @@ tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
   const auto& words = arguments.words();
   const auto kind = parse_signal_kind(words.front());
   if (!kind) {
-    return wrong_use(
-        fmt::format("not a signal: '{}'; there are networks, senders, rate, night and bounces",
-                    shown(words.front())));
+    return wrong_use(fmt::format(
+        "not a signal: '{}'; there are networks, senders, rate, night, countries and bounces",
+        shown(words.front())));
   }
   WantedSignal out;
   out.signal.kind = *kind;
@@ -148,18 +148,18 @@ Result<std::vector<SignalLevel>> top_of(const SignalSources& sources, const Sign
   return levels;
 }
 
-constexpr std::array<Signal::Kind, 5> kAllKinds = {Signal::Kind::networks, Signal::Kind::senders,
-                                                   Signal::Kind::rate, Signal::Kind::night,
-                                                   Signal::Kind::bounces};
+constexpr std::array<Signal::Kind, 6> kAllKinds = {Signal::Kind::networks,  Signal::Kind::senders,
+                                                   Signal::Kind::rate,      Signal::Kind::night,
+                                                   Signal::Kind::countries, Signal::Kind::bounces};
 
-Result<void> show_signals(const Tables& tables, const BounceReader& reader, bool json,
+Result<void> show_signals(const Tables& tables, const SignalFiles& files, bool json,
                           Context& context) {
   const auto stored = read_signals(tables);
   if (!stored) return tl::unexpected{stored.error()};
   const auto own = read_own_names(tables);
   if (!own) return tl::unexpected{own.error()};
-  const BounceState bounces = reader.read(*own, context.now);
-  const SignalSources sources{tables, *own, bounces.bounced};
+  const BounceState bounces = files.bounces.read(*own, context.now);
+  const SignalSources sources{tables, *own, bounces.bounced, files.known_countries()};
   Table table{{{"SIGNAL"}, {"FROM"}, {"THEN"}, {"MOST NOW", false, Shrinks::last}}};
   nlohmann::json list = nlohmann::json::array();
   for (const Signal::Kind kind : kAllKinds) {
@@ -194,18 +194,26 @@ Result<void> show_signals(const Tables& tables, const BounceReader& reader, bool
                     {"most", std::move(levels)}});
   }
   if (json) {
-    context.output.print(
-        nlohmann::json{{"signals", std::move(list)}, {"mail_log_problem", bounces.problem}});
+    context.output.print(nlohmann::json{{"signals", std::move(list)},
+                                        {"mail_log_problem", bounces.problem},
+                                        {"countries_problem", files.no_countries}});
     return {};
   }
   context.output.print(table);
-  if (!bounces.problem.empty()) {
+  const auto is_set = [&](Signal::Kind kind) {
+    return std::any_of(stored->begin(), stored->end(),
+                       [&](const StoredSignal& each) { return each.signal.kind == kind; });
+  };
+  if (!bounces.problem.empty() && is_set(Signal::Kind::bounces)) {
     context.output.note(fmt::format("bounces sees nothing: {}.", bounces.problem));
   }
+  if (!files.countries && is_set(Signal::Kind::countries)) {
+    context.output.note(fmt::format("countries sees nothing: {}.", files.no_countries));
+  }
   context.output.note(context.advice.complete(
-      "networks and senders count logins, so they do not see web mail, which has no login and no "
-      "client in Postfix; rate, night and bounces do. 'carbonio-limits answer' shows the steps "
-      "taken."));
+      "networks, senders and countries count logins, so they do not see web mail, which has no "
+      "login and no client in Postfix; rate, night and bounces do. 'carbonio-limits answer' shows "
+      "the steps taken."));
   return {};
 }
 
@@ -216,10 +224,10 @@ Outcome run_signal(const Arguments& arguments, Context& context) {
         return wrong_use(fmt::format("--{} needs the NAME of a signal", option));
       }
     }
-    const auto reader = open_bounces(arguments, context);
-    if (!reader) return failed(reader.error());
+    const auto files = open_signal_files(arguments, context);
+    if (!files) return failed(files.error());
     return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig&) {
-      return show_signals(tables, *reader, arguments.has("json"), context);
+      return show_signals(tables, *files, arguments.has("json"), context);
     });
   }
   const auto wanted = wanted_signal(arguments);
@@ -239,24 +247,27 @@ const Command kSignal = {
     "of one login within a day; 'rate 100' is 100 messages of an account within an hour, if that "
     "is also --factor times the 99th percentile of the hours of the last 30 days in which it has "
     "sent; 'night 50' is 50 messages of an account since the night began; 'bounces 20' is 20 "
-    "recipients of an account within an hour whose mail bounced or who do not exist.\n"
+    "recipients of an account within an hour whose mail bounced or who do not exist; 'countries 3' "
+    "is mail of one login from 3 countries within a day, if [block] countries names a file in "
+    "MaxMind's format.\n"
     "'carbonio-limits answer --due', run each minute, takes the steps; rate is checked every ten "
     "minutes. What counts is messages of session_tracking, which has those that the daemon was "
     "asked about at their end, on this host; for bounces it is the mail log of this host ([block] "
-    "mail_log), of which each run reads what was added since the last one. networks and senders do "
-    "not see web mail, which has neither login nor client in Postfix; rate, night and bounces do, "
-    "by its sender.\n"
+    "mail_log), of which each run reads what was added since the last one. networks, senders and "
+    "countries do not see web mail, which has neither login nor client in Postfix; rate, night and "
+    "bounces do, by its sender.\n"
     "Without a NAME: all signals, and who comes nearest to each now, to choose figures by.",
     "signal\n"
     "signal networks 5 --then notify,block:1h\n"
     "signal rate 100 --factor 10\n"
     "signal night 50 --hours 23:00-05:00\n"
     "signal bounces 20 --then block:1h\n"
+    "signal countries 3\n"
     "signal networks off",
     kSignalOptions,
     2,
     run_signal,
     Takes::other,
-    "networks senders rate night bounces"};
+    "networks senders rate night countries bounces"};
 
 }  // namespace limits

@@ -63,6 +63,7 @@ inline constexpr Problem kPermitted{"rules.access_control", "rules.permitted"};
 inline constexpr Problem kStepsInvalid{"rules.steps", "rules.steps_invalid"};
 inline constexpr Problem kSignalInvalid{"rules.steps", "rules.signal_invalid"};
 inline constexpr Problem kAnswersStalled{"answers.run", "answers.stalled"};
+inline constexpr Problem kCountriesUnread{"answers.countries", "answers.countries_unread"};
 inline constexpr Problem kMailLogUnread{"answers.mail_log", "answers.mail_log_unread"};
 inline constexpr Problem kBlockOff{"rules.blocked", "rules.block_off"};
 inline constexpr Problem kHeloOfLogins{"rules.helo", "rules.helo_of_logins"};

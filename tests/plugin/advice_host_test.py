@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "daemon"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cluster"))
 
 import doctor_test  # noqa: E402
+import mmdb  # noqa: E402
 from cluster_case import Engine  # noqa: E402
 from advice_examples import insert, parts, policy  # noqa: E402
 from daemon_case import bin_dir, eventually, needs_root, quota  # noqa: E402
@@ -299,6 +300,20 @@ class Notices(Host):
             own.write_text(f"[block]\n{key}{log}\n")
             return parts(r"carbonio-limits answer --due")(fix)
         self.try_out("answers.mail_log_unread", name_another)
+
+    def test_answers_countries_unread(self):
+        self.make(LIMIT + insert("policies", Name="carbonio-limits signal countries 9 then notify",
+                                 Priority=0, Disabled=1))
+        self.type_it("carbonio-limits answer --due")
+        file = self.daemon.folder / "countries.mmdb"
+        file.write_bytes(mmdb.written({"192.0.2.0/24": "DE"}))
+
+        def name_it(fix):
+            key = re.search(r"countries=(?=FILE)", fix)[0]
+            self.daemon.config.with_name("carbonio-limits.conf").write_text(
+                f"[block]\n{key}{file}\n")
+            return []
+        self.try_out("answers.countries_unread", name_it)
 
     def test_notices_not_sent(self):
         self.make()

@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"
 
 import json_keys  # noqa: E402
 from daemon_case import DaemonTest, eventually, policy, quota  # noqa: E402
+import mmdb  # noqa: E402
 from mail_log import MailLog  # noqa: E402
 
 HOUR, DAY = 3600, 86400
@@ -376,8 +377,9 @@ class Signals(Case):
     def test_a_mail_log_that_cannot_be_read_is_said_once(self):
         log = self.daemon.folder / "mail.log"
         self.use_log(log)
-        self.assertIn("bounces sees nothing: cannot read the mail log", self.say("signal"))
+        self.assertNotIn("sees nothing", self.say("signal"))
         self.say("signal", "bounces", "1")
+        self.assertIn("bounces sees nothing: cannot read the mail log", self.say("signal"))
         self.assertIn(f"signal bounces sees nothing: cannot read the mail log {log}: No such file",
                       self.due())
         self.assertEqual(self.due(), "")
@@ -389,6 +391,29 @@ class Signals(Case):
         with log.open("a") as file:
             file.write(lines.text())
         self.assertIn("alice@example.org: 1 recipient in an hour", self.due())
+
+    def test_countries_of_a_login(self):
+        own = self.daemon.config.with_name("carbonio-limits.conf")
+        file = self.daemon.folder / "countries.mmdb"
+        file.write_bytes(mmdb.written({"203.0.0.0/16": "RU", "198.51.100.0/24": "DE",
+                                       "192.0.2.0/24": "US", "10.0.0.0/8": "de"}))
+        self.say("signal", "countries", "3", "--then", "block:1h")
+        self.assertIn("signal countries sees nothing: no file of countries is named in section "
+                      "[block].", self.say("answer", "--dry-run"))
+        own.write_text(f"{self.settings}countries={file}\n")
+        self.put_messages(2, SASLUsername="alice", ClientAddress="203.0.{}.7")
+        self.put_messages(1, SASLUsername="alice", ClientAddress="198.51.100.7")
+        self.put_messages(3, SASLUsername="bob", ClientAddress="203.0.{}.7")
+        for unknown in ("10.1.2.3", "2001:db8::1", "100.64.0.1", "garbage"):
+            self.put_messages(1, SASLUsername="alice", ClientAddress=unknown)
+        self.assertEqual(self.due(), "")
+        self.assertRegex(self.say("signal"), r"(?m)^countries +3 +block:1h +login alice 2, login bob 1$")
+        self.put_messages(1, ago=30, SASLUsername="alice", ClientAddress="192.0.2.7")
+        self.assertIn("alice: block:1h, from 3 countries in a day (signal countries).", self.due())
+        self.assertEqual(set(self.blocked()), {"alice"})
+        for damaged in (b"", b"x" * 5000, file.read_bytes()[:-40]):
+            file.write_bytes(damaged)
+            self.assertRegex(self.say("signal"), f"countries sees nothing: cannot read {file}: .+")
 
     def use_log(self, log):
         self.daemon.config.with_name("carbonio-limits.conf").write_text(
@@ -413,7 +438,7 @@ class Signals(Case):
         shown = json.loads(self.say("signal", "--json"))["signals"]
         self.assertEqual([(each["name"], each["amount"], each["then"]) for each in shown],
                          [("networks", None, ""), ("senders", 5, "lock"), ("rate", 9, "notify"),
-                          ("night", 9, "notify"), ("bounces", None, "")])
+                          ("night", 9, "notify"), ("countries", None, ""), ("bounces", None, "")])
         self.assertEqual(self.daemon.ask(), "DUNNO")
         exported = self.daemon.folder / "exported"
         exported.write_text(self.say("export"))

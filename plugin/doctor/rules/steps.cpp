@@ -13,7 +13,9 @@
 #include "hooks/service/service.hpp"
 #include "plugin/answers/answer_run.hpp"
 #include "plugin/answers/bounces.hpp"
+#include "plugin/answers/countries.hpp"
 #include "plugin/answers/signals.hpp"
+#include "plugin/block/block_settings.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/doctor/problems.hpp"
 #include "plugin/terminal/text.hpp"
@@ -57,14 +59,32 @@ Result<void> check_signals(const RuleRows& rows, Findings& findings) {
       });
 }
 
-// Whether signal `bounces` is set and its last run could not read the mail log.
-void check_mail_log(const RuleRows& rows, Findings& findings) {
+bool is_set(const RuleRows& rows, Signal::Kind kind) {
   const auto signals = read_signals(rows.tables);
-  if (!signals || std::none_of(signals->begin(), signals->end(), [](const StoredSignal& each) {
-        return each.signal.kind == Signal::Kind::bounces;
-      })) {
+  return signals && std::any_of(signals->begin(), signals->end(),
+                                [&](const StoredSignal& each) { return each.signal.kind == kind; });
+}
+
+void check_countries(const RuleRows& rows, Findings& findings) {
+  if (!is_set(rows, Signal::Kind::countries)) return;
+  const auto settings = read_block_settings(policyd::own_config_of(rows.question.daemon.file));
+  if (!settings) return;
+  const auto countries = open_countries(*settings);
+  if (countries) {
+    findings.well("answers.countries", "signal countries has its file");
     return;
   }
+  findings.wrong(problem::kCountriesUnread,
+                 fmt::format("signal countries sees nothing: {}", countries.error().message),
+                 "no one stands out by the countries that their mail comes from",
+                 advice("name a file of countries in MaxMind's format, such as "
+                        "GeoLite2-Country.mmdb, that the daemon's user may read, with "
+                        "countries=FILE in section [block] of carbonio-limits.conf"));
+}
+
+// Whether the last run for signal `bounces` could read the mail log.
+void check_mail_log(const RuleRows& rows, Findings& findings) {
+  if (!is_set(rows, Signal::Kind::bounces)) return;
   const auto state = read_bounce_state(bounce_state_file(rows.question.zextras_home));
   if (!state) return;  // nothing has run yet
   if (state->problem.empty()) {
@@ -92,6 +112,7 @@ void check_steps(const RuleRows& rows, Findings& findings) {
   if (!check_comments(rows, findings) || !check_signals(rows, findings)) return;
   if (!has_steps(rows)) return;
   check_mail_log(rows, findings);
+  check_countries(rows, findings);
   const auto last = last_answer_run(rows.question.zextras_home);
   if (last && policyd::wall_clock() - *last <= kAnswersWithin) {
     findings.well("answers.run", "the steps of limits and signals are taken when they are due");

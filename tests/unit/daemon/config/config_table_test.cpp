@@ -186,7 +186,7 @@ INSTANTIATE_TEST_SUITE_P(
               HOLDS((c.web_hosts == std::vector<std::string>{"a.example", "b.example"}))},
         Value{"Block",
               "[block]\nnever=boss, News@example.org @example.net 2001:db8::/32 10\nper_hour=0\n"
-              "after=1000000\nmail_log=/var/log/mail\n",
+              "after=1000000\nmail_log=/var/log/mail\ncountries=/usr/x.mmdb\n",
               HOLDS(c == Config{})},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
               HOLDS(c.metrics_file == "/var/lib/a b.prom")},

@@ -13,6 +13,7 @@ TEST(Signals, AreReadBackFromTheNamesOfTheirPolicies) {
                            "carbonio-limits signal senders 1000000 then notify,block:1h,lock",
                            "carbonio-limits signal rate 100 x5 then block:1h",
                            "carbonio-limits signal night 50 22:00-06:00 then hold:1h",
+                           "carbonio-limits signal countries 3 then block:1h",
                            "carbonio-limits signal bounces 20 then block:1h"}) {
     const auto signal = parse_signal(name);
     ASSERT_TRUE(signal) << name;
