@@ -16,9 +16,11 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "daemon/names/name_form.hpp"
+#include "plugin/answers/due_steps.hpp"
 #include "plugin/cluster/shared_figures.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/database/database_file.hpp"
+#include "plugin/events/read_events.hpp"
 #include "plugin/explain/explain_json.hpp"
 #include "plugin/rows/read_limits.hpp"
 #include "plugin/terminal/text.hpp"
@@ -350,6 +352,28 @@ Result<void> note_other_rows(Explanation& explanation, const Tables& tables) {
   return {};
 }
 
+// Those that limits and signals have taken by themselves about who sends it, in the last day.
+Result<void> note_steps(Explanation& explanation, const Tables& tables, const Mail& mail,
+                        policyd::TimePoint now) {
+  constexpr std::size_t kMaxSteps = 5;
+  EventFilter filter;
+  filter.kinds = {policyd::EventKind::locked, policyd::EventKind::suspect};
+  filter.since = now - kStepsWithin;
+  std::size_t steps = 0;
+  return each_event(tables, filter, [&](StoredEvent&& stored) {
+    const policyd::Event& event = stored.event;
+    const std::string name = name_of_counter(event.track_key);
+    const bool is_sender = name == mail.sasl.value_or(mail.from) || name == mail.from ||
+                           name == mail.client.to_short_string();
+    if (event.verdict.empty() || name.empty() || !is_sender) return true;
+    explanation.notes.push_back(
+        fmt::format("{} {} about {}: {} ({}); 'carbonio-limits answer' shows such steps.",
+                    local_time_text(event.last), escaped(event.verdict), escaped(name),
+                    escaped(event.detail), escaped(event.who)));
+    return ++steps < kMaxSteps;
+  });
+}
+
 Outcome run_explain(const Arguments& arguments, Context& context) {
   const auto mail = mail_of(arguments);
   if (!mail) return tl::unexpected{mail.error()};
@@ -365,6 +389,10 @@ Outcome run_explain(const Arguments& arguments, Context& context) {
                               explanation.error().message));
   }
   if (auto noted = note_other_rows(*explanation, database->tables); !noted) {
+    return failed(
+        fmt::format("database {}: {}", daemon.config.database.string(), noted.error().message));
+  }
+  if (auto noted = note_steps(*explanation, database->tables, *mail, context.now); !noted) {
     return failed(
         fmt::format("database {}: {}", daemon.config.database.string(), noted.error().message));
   }

@@ -310,6 +310,11 @@ class Signals(Case):
         self.put_messages(1, SASLUsername="alice", Sender="s{}@example.net")
         self.assertIn("alice: block:1h, 4 sender addresses in a day (signal senders).", self.due())
         self.assertEqual(set(self.blocked()), {"alice"})
+        explained = " ".join(self.say("explain", "--from", "x@example.org", "--to", "b@example.com",
+                                      "--sasl", "alice").split())
+        self.assertIn("block:1h about alice: 4 sender addresses in a day (signal senders)", explained)
+        self.assertNotIn("signal senders", self.say("explain", "--from", "x@example.org", "--to",
+                                                    "b@example.com", "--sasl", "bob"))
 
     def test_far_more_than_ever_before(self):
         self.say("signal", "rate", "20", "--factor", "3", "--then", "block:1h")
