@@ -96,10 +96,22 @@ class Parts(unittest.TestCase):
         (self.folder / "source").write_text("2\n")
         self.assertEqual(self.run_parts("true", resume=True)[1], ["a"])
 
-    def beside(self, lane, rest):
+    def test_a_failure_of_either_ends_a_run_that_stops(self):
+        self.make_repository()
+        for lane, rest in (("part x sleep 1; part y false; part z true", "part a true"),
+                           ("part x sleep 1000", "part a false")):
+            with self.subTest(lane=lane):
+                script = self.beside(lane, rest + "\njoin_beside\npart b true\nend_parts", stop="yes")
+                output, _ = script.communicate(timeout=60)
+                self.assertEqual(script.returncode, 1, output)
+                self.assertNotRegex(output, r"== [bz] ")
+                self.assertRegex(output.splitlines()[-1], "^[ya] FAILED, see ")
+                self.assertEqual(output.count("part  "), 1, output)
+
+    def beside(self, lane, rest, stop="no"):
         """A script that runs the parts `lane` beside `rest`."""
         (self.folder / "build").mkdir(exist_ok=True)
-        text = (f"set -euo pipefail\nsource {ROOT}/scripts/parts\nbegin_parts build/full\n"
+        text = (f"set -euo pipefail\nparts_stop={stop}\nsource {ROOT}/scripts/parts\nbegin_parts build/full\n"
                 f"lane() {{\n{lane}\n}}\nbeside lane\n{rest}\n")
         return subprocess.Popen(["bash", "-c", text], cwd=self.folder, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
