@@ -256,7 +256,8 @@ Rejected check_block_after(ConfigDraft&, std::string_view value) {
 
 Rejected check_block_file(ConfigDraft&, std::string_view value) {
   constexpr std::size_t kMaxPath = 1'000;
-  return value.starts_with('/') && value.size() <= kMaxPath ? std::nullopt : Rejected{value};
+  const bool fine = value.empty() || (value.starts_with('/') && value.size() <= kMaxPath);
+  return fine ? std::nullopt : Rejected{value};
 }
 
 using Count = Number<std::size_t>;

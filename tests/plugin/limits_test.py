@@ -80,7 +80,7 @@ class Limits(Plugin):
         out = self.import_(other, "--dry-run", "--remove-others")
         self.assertEqual(self.files(), before)
         for line in ("- send 100/h --domain a.org", "+ send 150/h --domain a.org",
-                     "- receive 125/min --everyone", "0 would be created, 1 changed, 1 removed, 7 left unchanged"):
+                     "- receive 125/min --everyone", "0 would be created, 1 changed, 1 removed, 8 left unchanged"):
             self.assertIn(line, out)
         self.assertIn("not in the file", self.import_(other))
         self.assertIn("receive 125/min", self.export())
@@ -118,7 +118,7 @@ class Limits(Plugin):
 
     def test_files_of_other_systems_and_of_other_kinds(self):
         for text in ("\ufeff" + LINES, LINES.replace("\n", "\r\n"), LINES.replace("\n", "\r")):
-            self.assertIn("9 ", self.import_(text))
+            self.assertIn("10 ", self.import_(text))
             self.assertEqual(self.export(), LINES)
         for text in (ARTICLE, "-- limits\nBEGIN;\n", "\ufeffinsert into policies", "PRAGMA x;"):
             file = self.home / "some file.sql"
@@ -194,7 +194,7 @@ class Limits(Plugin):
         ids = [str(limit["id"]) for limit in json.loads(self.run_it("list", "--json"))["limits"]
                if limit["policy_id"] > 5]
         random.Random(1).shuffle(ids)
-        self.assertEqual(len(ids), 9)
+        self.assertEqual(len(ids), 10)
         self.run_it("remove", *ids)
         self.assertEqual(self.rows(), before)
 

@@ -75,14 +75,15 @@ class WithAFilter(PostfixInstance):
         port = self.filter.server_address[1]
         with (self._conf / "main.cf").open("a") as file:
             file.write(f"content_filter = smtp:[127.0.0.1]:{port}\n"
-                       "transport_maps = inline:{ { bounce.test = error:5.1.1 unknown }, "
-                       "{ slow.test = retry:4.2.0 later } } static:discard:\n"
+                       "transport_maps = inline:{ bounce.test=gone:, slow.test=slow: }\n"
                        "default_process_limit = 20\n")
         with (self._conf / "master.cf").open("a") as file:
             file.write(f"127.0.0.1:{self.ports['back']} inet n - n - - smtpd\n"
                        "  -o syslog_name=postfix/back -o content_filter=\n"
                        "  -o smtpd_sender_restrictions= -o smtpd_end_of_data_restrictions=\n"
-                       "  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n")
+                       "  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n"
+                       "gone unix - n n - - pipe user=nobody argv=/bin/sh -c {exit 67}\n"
+                       "slow unix - n n - - pipe user=nobody argv=/bin/sh -c {exit 75}\n")
 
     def remove(self):
         self.filter.shutdown()

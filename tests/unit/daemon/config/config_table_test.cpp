@@ -188,6 +188,7 @@ INSTANTIATE_TEST_SUITE_P(
               "[block]\nnever=boss, News@example.org @example.net 2001:db8::/32 10\nper_hour=0\n"
               "after=1000000\nmail_log=/var/log/mail\ncountries=/usr/x.mmdb\n",
               HOLDS(c == Config{})},
+        Value{"BlockWithoutFiles", "[block]\nmail_log=\ncountries=\n", HOLDS(c == Config{})},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
               HOLDS(c.metrics_file == "/var/lib/a b.prom")},
         Value{"MetricsTopSenders", "[metrics]\ntop_senders=100\n", HOLDS(c.top_senders == 100)},

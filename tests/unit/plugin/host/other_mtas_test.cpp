@@ -12,7 +12,7 @@ const std::array<std::string, 4> kServers = {"mta1.example.com", "mta2.example.c
                                              "mta.example.com", "mta.example.org"};
 
 std::string server(const std::string& node, const std::string& host) {
-  return server_of({node, host}, kServers).value_or("none");
+  return server_of({node, host, {}, 0, {}}, kServers).value_or("none");
 }
 
 TEST(OtherMtas, AServerIsFoundByTheHostsNames) {
