@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -131,6 +132,7 @@ Wanted call_of(const Endpoint& endpoint, Parameters parameters, bool from_form) 
   call.from_form = from_form;
   for (const std::string_view word : split(endpoint.words, ' ')) call.words.emplace_back(word);
   std::vector<std::string> words;
+  std::vector<std::string> options;  // after the words, which one with several values would take
   const bool takes_text = endpoint.words.ends_with(" -");  // from standard input
   if (takes_text) call.input.emplace();
   for (auto& [name, values] : parameters) {
@@ -148,7 +150,7 @@ Wanted call_of(const Endpoint& endpoint, Parameters parameters, bool from_form) 
     } else if (is_one_of_words(name, endpoint.options) ||
                (name == kDryRun && is_one_of_words(endpoint.path, kWithDryRun))) {
       for (const std::string& value : values) {
-        call.words.push_back(value.empty() ? "--" + name : fmt::format("--{}={}", name, value));
+        options.push_back(value.empty() ? "--" + name : fmt::format("--{}={}", name, value));
       }
     } else {
       return refused(400, fmt::format("{} takes no '{}'", endpoint.path, shown(name)));
@@ -164,6 +166,7 @@ Wanted call_of(const Endpoint& endpoint, Parameters parameters, bool from_form) 
     if (word.empty()) return refused(400, "a 'word' is empty");
     call.words.push_back(std::move(word));
   }
+  std::move(options.begin(), options.end(), std::back_inserter(call.words));
   return call;
 }
 

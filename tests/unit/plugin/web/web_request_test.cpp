@@ -28,7 +28,7 @@ unsigned status_of(const Wanted& wanted) {
 TEST(WebRequest, RunsASubcommand) {
   const Wanted wanted = get("/api/usage?top=5&word=anna%40example.org");
   const auto& call = std::get<Call>(wanted);
-  EXPECT_EQ(call.words, (Words{"usage", "--json", "--top=5", "anna@example.org"}));
+  EXPECT_EQ(call.words, (Words{"usage", "--json", "anna@example.org", "--top=5"}));
   EXPECT_FALSE(call.changes);
   EXPECT_TRUE(call.json);
 }
@@ -37,12 +37,12 @@ TEST(WebRequest, ChangesAreJsonOrAForm) {
   const Wanted json = post("/api/send", R"({"word": ["100/h", "500/day"], "user": ["a@b.example",
       "c@d.example"], "off": true, "dry-run": false})");
   const auto& call = std::get<Call>(json);
-  EXPECT_EQ(call.words, (Words{"send", "--off", "--user=a@b.example", "--user=c@d.example", "100/h",
-                               "500/day"}));
+  EXPECT_EQ(call.words, (Words{"send", "100/h", "500/day", "--off", "--user=a@b.example",
+                               "--user=c@d.example"}));
   EXPECT_TRUE(call.changes);
   const Wanted form = post("/api/reset", "word=a%2Bb%40c.example&limit=3&token=abc",
                            "application/x-www-form-urlencoded; charset=UTF-8");
-  EXPECT_EQ(std::get<Call>(form).words, (Words{"reset", "--limit=3", "a+b@c.example"}));
+  EXPECT_EQ(std::get<Call>(form).words, (Words{"reset", "a+b@c.example", "--limit=3"}));
   EXPECT_EQ(std::get<Call>(form).form_token, "abc");
   EXPECT_EQ(status_of(post("/api/reset", "word=x", "text/plain")), 415U);
 }
