@@ -22,7 +22,7 @@ struct Node {
   std::string id;          // of this installation, so that a name used twice is noticed
   std::string host;        // its host name
   std::string version;     // of the program
-  std::int64_t rules = 0;  // the version of its rules
+  std::int64_t rules = 0;  // the version of the cluster's rules that it has; 0: others
   std::string written;     // for which epoch and run of the engine its counters are written
   TimePoint since;         // when it came
   TimePoint seen;

@@ -69,7 +69,7 @@ Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config, Host host)
                  RulesSync::Ask{std::move(host.rules_version), [this] { return status().hosts; },
                                 [this] {
                                   counters_.forget_all();
-                                  counters_.set_rules_version(rules_->version());
+                                  counters_.set_rules_version(rules_version());
                                   look_for_resets();
                                 }});
   resets_.emplace(

@@ -208,7 +208,8 @@ void RulesSync::agree() {
   trouble_.clear();
   logged_.clear();
   agreed_local_ = looked_local_;
-  if (!std::exchange(agrees_, true)) ask_.changed();
+  agrees_ = true;
+  ask_.changed();
   done();
 }
 

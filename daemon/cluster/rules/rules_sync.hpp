@@ -35,7 +35,7 @@ class RulesSync {
   struct Ask {
     std::function<std::int64_t()> local_version;  // of the rules in force here; 0: none yet
     std::function<std::size_t()> hosts;           // that share the limits; kept in the database
-    std::function<void()> changed;                // called when agrees() has changed
+    std::function<void()> changed;                // called when agrees() or version() has changed
   };
   RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings settings, Ask ask);
 
