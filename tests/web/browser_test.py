@@ -126,6 +126,9 @@ class InBrowser(Case):
 
 
 class BrowserTest(InBrowser):
+    def sections(self):
+        return {"cluster": {"node": "mta1.example.org"}}  # in the picture, too
+
     def block_and_undo(self, press, who):
         press()
         self.browser.shows(f"Would block {who} until", DIALOG)
@@ -420,14 +423,15 @@ class HostsTest(InBrowser):
         self.go("Hosts")
         self.assertEqual(self.browser.all("//main//*[@class='wrong']"), [])
         before = self.versions()["mta1"]
-        self.assertIn(f"version {before}", self.browser.text(row("mta2")))
+        mtas = "//table[caption='MTAs of the cluster']"
+        self.assertIn(f"version {before}", self.browser.text(mtas + row("mta2")))
         other.stop()
         self.daemon.command("set", "3", "7/h")
         self.assertTrue(eventually(lambda: self.versions()["mta1"] > before))
         self.go("Usage")
         self.go("Hosts")
-        self.assertIn(f"version {before + 1}", self.browser.text(row("mta1")))
-        self.browser.find(row("mta2") + f"//*[@class='wrong'][.='version {before}']")
+        self.assertIn(f"version {before + 1}", self.browser.text(mtas + row("mta1")))
+        self.browser.find(mtas + row("mta2") + f"//*[@class='wrong'][.='version {before}']")
 
     def versions(self):
         said = json.loads(self.daemon.command("cluster", "status", "--json", check=False).stdout)
