@@ -549,9 +549,11 @@ class Page(SystemdTest):
         self.assertEqual(status, 200)
         token = re.search('data-change="(.*?)"', page)[1]
         # Its sandbox lets it do what the subcommands do.
-        for target in ("usage", "doctor", "status", "export", "limits", "changes"):
+        for target in ("usage", "doctor", "status", "export", "limits", "changes", "blocked", "signals"):
             self.assertEqual(self.answer(f"/api/{target}", Cookie=cookie)[0], 200, target)
         for path, body in (("send", '{"word": "5/h", "user": "carl@example.com"}'),
+                           ("block", '{"word": "mallory@example.com"}'),
+                           ("unblock", '{"word": "mallory@example.com"}'),
                            ("pause", '{"word": "1min"}'), ("resume", "{}")):
             connection = http.client.HTTPConnection("127.0.0.1", 10032, timeout=30)
             connection.request("POST", f"/api/{path}", body, {
