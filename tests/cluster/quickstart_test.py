@@ -82,7 +82,7 @@ class Quickstart(unittest.TestCase):
             process = self.start(*words)
             printed, errors = process.communicate(timeout=60)
             self.assertEqual((process.returncode, printed), (1, ""))
-            self.assertRegex(errors, r"^usage: \S+ \[--cluster\]\n$")
+            self.assertRegex(errors, r"^usage: \S+ \[--cluster \| --web \[--seconds N\]\]\n$")
 
 
 if __name__ == "__main__":
