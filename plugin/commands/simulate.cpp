@@ -36,7 +36,7 @@ constexpr std::array<Option, 10> kOwnOptions = {{
     {"current", "", "try all limits that are in force, together"},
     {"against", "FILE.txt", "try the limits of a file that 'export' wrote, and no others"},
     kPastSinceOption,
-    {"top", "N", "show N lines of the table (default: 20, or all with --json)"},
+    {"top", "N", "show N lines of the table (default: 20, or all with --json or --csv)"},
     {"mails", "", "list each mail that would have been refused"},
     {"json", "", "print JSON"},
     {"csv", "", "print the table as comma-separated values"},
@@ -133,6 +133,9 @@ tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments
   if (arguments.has("csv") && arguments.value("svg") == kStandardOutput) {
     return wrong_use("--csv and --svg - cannot be combined: both are standard output");
   }
+  if (arguments.has("mails") && arguments.has("csv")) {
+    return wrong_use("--mails and --csv cannot be combined; --json lists mails, too");
+  }
   if (arguments.has("hours") && !arguments.has("svg") && !arguments.has("html")) {
     return wrong_use("--hours is for a picture: --svg FILE or --html FILE");
   }
@@ -140,7 +143,7 @@ tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments
   if (!top) return tl::unexpected{top.error()};
   constexpr std::size_t kFew = 20;
   constexpr std::size_t kEach = std::numeric_limits<std::size_t>::max();
-  out.top = top->value_or(arguments.has("json") ? kEach : kFew);
+  out.top = top->value_or(arguments.has("json") || arguments.has("csv") ? kEach : kFew);
   if (current || out.against) return out;
   if (!named) {
     return wrong_use(

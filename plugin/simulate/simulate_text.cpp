@@ -201,7 +201,8 @@ void print_simulation(const SimulateView& view, Output& output) {
 
 void print_csv(const SimulateView& view, Output& output) {
   output.text("who,id,rate,limit,peak,mails,refused,late,first\n");
-  for (const TriedAccount& account : view.tried.accounts) {
+  for (std::size_t i = 0; i < view.tried.accounts.size() && i < view.top; ++i) {
+    const TriedAccount& account = view.tried.accounts[i];
     output.text(fmt::format("{},{},{},{},{},{},{},{},{}\n", csv_cell(key_text(account.key)),
                             account.limit, format_rate(account.rate), account.rate.amount,
                             std::ceil(account.peak), account.mails, account.hit, account.late,

@@ -456,6 +456,8 @@ class Forms(Case):
         self.assertEqual(lines[0], "who,id,rate,limit,peak,mails,refused,late,first")
         self.assertEqual(len(lines), 3)
         self.assertEqual({len(line.split(",")) for line in lines}, {9})
+        self.assertEqual(self.run_it("simulate", "4/h", self.log, "--csv", "--top", "1").splitlines(),
+                         lines[:2])
 
     def test_a_picture_is_complete_and_escaped(self):
         picture = self.home / "peaks.svg"
@@ -493,6 +495,7 @@ class Forms(Case):
         for words, answer in (
                 ((), "the limit is missing"), (("--current", "4/h"), "only one of them"),
                 (("4/h", "--json", "--csv"), "cannot be combined"),
+                (("4/h", "--mails", "--csv"), "cannot be combined"),
                 (("4/h", "--hours", "x"), "--hours is for a picture"),
                 (("4/h", "--top", "0"), "not a valid --top"),
                 (("4/x",), "4/x"), (("4/h", "--per", "moon"), "not a valid --per")):
