@@ -17,7 +17,8 @@ LaterTries::Waiting* LaterTries::find(std::uint64_t key, policyd::TimePoint now)
 }
 
 void LaterTries::add(std::uint64_t key, const Waiting& waiting) {
-  if (size_ >= kMax || waiting.last - swept_ > kLatest) sweep(waiting.last);
+  // Not for each mail of a flood.
+  if (waiting.last - swept_ > (size_ >= kMax ? kSweepFull : kLatest)) sweep(waiting.last);
   if (size_ >= kMax) return;
   auto& mails = by_key_[key];
   if (mails.size() >= kMaxOfKey) return;

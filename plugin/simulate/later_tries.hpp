@@ -36,6 +36,8 @@ class LaterTries {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
+  static constexpr std::chrono::minutes kSweepFull{1};
+
   void sweep(policyd::TimePoint now);
 
   std::unordered_map<std::uint64_t, std::vector<Waiting>> by_key_;

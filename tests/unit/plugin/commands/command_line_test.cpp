@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iomanip>
 #include <random>
 #include <sstream>
 
@@ -204,9 +205,8 @@ TEST(CommandLine, ExamplesParse) {
   for (const Command* command : all_commands()) {
     for (const std::string_view example : split(command->examples, '\n')) {
       Words words;
-      for (const std::string_view word : split(example.substr(0, example.find("  ")), ' ')) {
-        words.emplace_back(word);
-      }
+      std::istringstream in{std::string{example.substr(0, example.find("  "))}};
+      for (std::string word; in >> std::quoted(word, '\'');) words.push_back(word);
       const auto line = parse_command_line(words);
       ASSERT_TRUE(line) << example << ": " << line.error().message;
       EXPECT_EQ(line->command, command);
