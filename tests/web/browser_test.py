@@ -255,7 +255,7 @@ class BrowserTest(InBrowser):
         self.change_and_undo(lambda: self.press("Remove", "//tr[contains(., '2 messages an hour')]"))
 
         def new():
-            self.browser.type("//input[@id='new-figures']", "9/h")
+            self.browser.type("//input[@id='new-figures']", "9/h, 20 messages/day")
             self.browser.click("//select[@id='new-target']/option[@value='user']")
             self.browser.type("//input[@id='new-name']", "carl@example.org")
             self.browser.click("//select[@id='new-verdict']/option[@value='reject']")

@@ -36,6 +36,9 @@ const columns = () => [
       {"aria-label": `Remove limit ${row.id}`}))},
 ];
 
+// "20/min, 100 messages/h" is two.
+const figuresIn = text => text.split(/[\s,]+(?=\d)/);
+
 // In place: Enter or the button shows what would change.
 function figures(row) {
   const field = element("input", {value: row.limit, size: 14, "aria-label": `Figures of limit ${row.id}`});
@@ -45,7 +48,7 @@ function figures(row) {
     event.preventDefault();
     const wanted = field.value.trim();
     if (wanted !== row.limit) {
-      const word = [String(row.id), ...wanted.split(/\s+/)];
+      const word = [String(row.id), ...figuresIn(wanted)];
       changeAfterLooking("set", {word}, lastWeek({word: ["set", ...word]}));
     }
   }}, field, save);
@@ -83,7 +86,7 @@ function newLimit() {
   follow();
   return element("form", {onsubmit: event => {
     event.preventDefault();
-    const wanted = {word: rate.value.trim().split(/\s+/)};
+    const wanted = {word: figuresIn(rate.value.trim())};
     wanted[target.value] = isNamed() ? name.value.trim().split(/[\s,]+/) : true;
     if (except.value.trim()) wanted.except = except.value.trim().split(/[\s,]+/);
     for (const [key, field] of [["per", per], ["verdict", verdict]]) {

@@ -3,7 +3,7 @@
 import {get} from "./api.js";
 import {count, element, meter, number, part, table, time} from "./text.js";
 
-const LINES = 20;
+const LINES = 10;
 
 // Fills a place with it; `limit` has the words of `simulate`.
 export const lastWeek = limit => async (place, closed) => {
@@ -44,13 +44,13 @@ function sentence(said) {
 }
 
 // Of a size, which is counted in KiB, only the share.
-const ofLimit = row => row.rate.startsWith(`${row.limit}/`) ? `${number(row.peak)} of ${row.rate}`
-  : `${number(100 * row.peak / row.limit)} % of ${row.rate}`;
+const ofLimit = row => /^\d+[KMG]/.test(row.rate)
+  ? `${number(100 * row.peak / row.limit)} % of ${row.rate}` : `${number(row.peak)} of ${row.rate}`;
 
 const accounts = rows => table([
   {title: "Who", of: row => row.who},
   {title: "Peak", of: row => meter(100 * row.peak / row.limit)},
-  {title: "Of limit", number: true, of: ofLimit},
+  {title: "Of limit", number: true, of: row => row.peak > 0 ? ofLimit(row) : `over ${row.rate}`},
   {title: "Mails", number: true, of: row => number(row.mails)},
   {title: "Refused", number: true, of: row => row.refused ? number(row.refused) : ""},
   {title: "Late", number: true, of: row => row.late ? number(row.late) : ""},
