@@ -344,6 +344,15 @@ class BrowserTest(InBrowser):
         self.browser.shows("No sender is refused now.")
         self.assertEqual(self.daemon.ask(), "DUNNO")
 
+    def test_a_size_is_shown_as_a_share(self):
+        """It is counted in KiB, in which nobody thinks."""
+        self.sign_in()
+        used = ("const done = arguments[3]; import('/text.js').then(text => "
+                "done(text.usedOf(arguments[0], arguments[1], arguments[2])))")
+        for words, shown in (((1600, 1024, "1M/h"), "156 % of 1M/h"), ((15, 10, "10/h"), "15 of 10/h"),
+                             ((15, 10, "10 messages/h"), "15 of 10 messages/h")):
+            self.assertEqual(self.browser.run_async(used, *words), shown)
+
     def test_it_refreshes_by_itself(self):
         self.sign_in()
         self.browser.shows("No sender is refused now.")

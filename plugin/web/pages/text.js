@@ -89,6 +89,10 @@ export function until(seconds, now) {
   return `in ${count(Math.ceil(left / 86400), "day")}`;
 }
 
+// "15 of 10/h"; of a size, which is counted in KiB, only the share.
+export const usedOf = (used, amount, rate) => /^\d+[KMG]/.test(rate)
+  ? `${number(100 * used / amount)} % of ${rate}` : `${number(used)} of ${rate}`;
+
 // How much of it is used.
 export const meter = percent => element("meter", {min: 0, max: 100, high: 80, low: 80, optimum: 0,
   value: Math.min(100, percent), "aria-label": `${Math.round(percent)} percent`});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Whom a limit would have hit in the last week, shown before it is made.
 import {get} from "./api.js";
-import {count, element, meter, number, part, table, time} from "./text.js";
+import {count, element, meter, number, part, table, time, usedOf} from "./text.js";
 
 const LINES = 10;
 
@@ -43,14 +43,11 @@ function sentence(said) {
     `${said.late === 0 ? "none of them" : number(said.late)} would have come later.`;
 }
 
-// Of a size, which is counted in KiB, only the share.
-const ofLimit = row => /^\d+[KMG]/.test(row.rate)
-  ? `${number(100 * row.peak / row.limit)} % of ${row.rate}` : `${number(row.peak)} of ${row.rate}`;
-
 const accounts = rows => table([
   {title: "Who", of: row => row.who},
   {title: "Peak", of: row => meter(100 * row.peak / row.limit)},
-  {title: "Of limit", number: true, of: row => row.peak > 0 ? ofLimit(row) : `over ${row.rate}`},
+  {title: "Of limit", number: true, of: row =>
+    row.peak > 0 ? usedOf(row.peak, row.limit, row.rate) : `over ${row.rate}`},
   {title: "Mails", number: true, of: row => number(row.mails)},
   {title: "Refused", number: true, of: row => row.refused ? number(row.refused) : ""},
   {title: "Late", number: true, of: row => row.late ? number(row.late) : ""},

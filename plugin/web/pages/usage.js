@@ -2,7 +2,7 @@
 // How much is used, and the page of a person, domain or client.
 import {changeNow, get, mayChange} from "./api.js";
 import {bars, button, count, element, heading, hoursOf, link, meter, number, part, table, time,
-  until} from "./text.js";
+  until, usedOf} from "./text.js";
 import {blockOf} from "./blocked.js";
 import {explained} from "./now.js";
 
@@ -38,7 +38,7 @@ function usageTable(rows, moment) {
   const out = table([
     {title: "Who", of: row => link(row.who)},
     {title: "Used", of: row => meter(row.percent)},
-    {title: "Of limit", number: true, of: row => `${number(row.used)} of ${row.limit}`},
+    {title: "Of limit", number: true, of: row => usedOf(row.used, row.amount, row.limit)},
     {title: "Last day", of: row => element("span", {"data-day": row.who})},
     {title: "Refused", number: true, of: row => row.refused ? number(row.refused) : ""},
     {title: "Free", of: row => row.percent < 100 || row.next_free === null ? ""
@@ -71,7 +71,7 @@ export async function person(who) {
         `${row.direction} ${row.limit}`)},
       {title: "Counted for", of: row => row.who},
       {title: "Used", of: row => meter(row.percent)},
-      {title: "Of limit", number: true, of: row => `${number(row.used)} of ${number(row.amount)}`},
+      {title: "Of limit", number: true, of: row => usedOf(row.used, row.amount, row.limit)},
       {title: "Free", of: row => row.percent < 100 || row.next_free === null ? ""
         : until(row.next_free, used.now)},
       {title: "", of: row => mayChange && row.used > 0 && button("Clear",
