@@ -496,12 +496,13 @@ class Notices(Case):
         self.put_refusal(30, 3)
         self.due()
         self.put_refusal(0, 3)
-        self.due()
+        self.assertIn(": block:1h, refused 3 times", self.due())
         self.daemon.sql("UPDATE limits_events SET Minute = Minute - 2, FirstSeen = FirstSeen - "
                         "120000, LastSeen = LastSeen - 120000;")
         self.say("notify", "--due")
         mail = email.message_from_string((mails / "1").read_text(), policy=email.policy.default)
-        self.assertIn("alice@example.org stopped", mail["Subject"])
+        self.assertIn("alice@example.org stopped", mail["Subject"],
+                      self.daemon.query("SELECT ID, Minute, Kind, LastSeen FROM limits_events"))
         text = " ".join(mail.get_body(("plain",)).get_content().replace("\\\n", " ").split())
         self.assertIn("stands out and was NOT stopped", text)
         self.assertIn("was stopped by itself", text)

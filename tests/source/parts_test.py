@@ -99,7 +99,8 @@ class Parts(unittest.TestCase):
     def test_a_failure_of_either_ends_a_run_that_stops(self):
         self.make_repository()
         for lane, rest in (("part x sleep 1; part y false; part z true", "part a true"),
-                           ("part x sleep 1000", "part a false")):
+                           ("part x sleep 1000", "part a false"),
+                           ("true", "sleep 1; part a false")):
             with self.subTest(lane=lane):
                 script = self.beside(lane, rest + "\njoin_beside\npart b true\nend_parts", stop="yes")
                 output, _ = script.communicate(timeout=60)
