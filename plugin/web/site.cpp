@@ -92,7 +92,7 @@ bool Site::by_https(std::string_view host) const {
   return is_one_of_hosts(host, settings_.proxies);
 }
 
-void Site::answer(const SiteRequest& request, Done done) {
+void Site::answer(const SiteRequest& request, const Done& done) {
   const bool https = by_https(request.host);
   if (!https && !is_one_of_hosts(request.host, settings_.hosts)) {
     return done(refusal(request, 421,
@@ -118,7 +118,7 @@ void Site::answer(const SiteRequest& request, Done done) {
                                     "signs you in",
                                     kMakeLink)));
   }
-  if (std::holds_alternative<FirstPage>(wanted)) return show_first_page(*session, std::move(done));
+  if (std::holds_alternative<FirstPage>(wanted)) return show_first_page(*session, done);
   if (!is_own_origin(request.origin, request.host, https) && request.request.method != "GET") {
     return done(refusal(request, 403, "a change comes from this page only"));
   }
@@ -129,7 +129,7 @@ void Site::answer(const SiteRequest& request, Done done) {
     reply.headers.emplace_back("Set-Cookie", cookie_header("", https, {}));
     return done(std::move(reply));
   }
-  call(std::get<Call>(std::move(wanted)), request, *session, std::move(done));
+  call(std::get<Call>(std::move(wanted)), request, *session, done);
 }
 
 void Site::sign_in(const SignIn& wanted, std::string_view host, const Done& done) {
@@ -173,7 +173,7 @@ SiteReply Site::first_page_of(const Shown& shown) const {
           {}};
 }
 
-void Site::show_first_page(Session& session, Done done) {
+void Site::show_first_page(Session& session, const Done& done) {
   const auto shown = std::make_shared<Shown>();  // of both functions
   shown->token = session.write ? session.change_token : std::string{};
   shown->who = session.who;
@@ -207,7 +207,7 @@ void Site::show_first_page(Session& session, Done done) {
         {}});
 }
 
-void Site::call(Call wanted, const SiteRequest& request, Session& session, Done done) {
+void Site::call(Call wanted, const SiteRequest& request, Session& session, const Done& done) {
   if (wanted.changes) {
     const std::string_view token =
         wanted.from_form ? std::string_view{wanted.form_token} : request.change_token;

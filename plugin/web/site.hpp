@@ -71,7 +71,7 @@ class Site : boost::noncopyable {
   Site(Settings settings, Run run, Worker worker, std::function<policyd::TimePoint()> clock);
 
   // Calls `done` once, at once or later. The request need not outlive the call.
-  void answer(const SiteRequest& request, Done done);
+  void answer(const SiteRequest& request, const Done& done);
   // What takes long comes to an end: nobody is answered any more.
   void end() { *ending_ = true; }
 
@@ -86,8 +86,8 @@ class Site : boost::noncopyable {
     std::string token, who, message;
   };
   [[nodiscard]] SiteReply first_page_of(const Shown& shown) const;
-  void show_first_page(Session& session, Done done);
-  void call(Call wanted, const SiteRequest& request, Session& session, Done done);
+  void show_first_page(Session& session, const Done& done);
+  void call(Call wanted, const SiteRequest& request, Session& session, const Done& done);
   void look_at_health();
 
   Settings settings_;

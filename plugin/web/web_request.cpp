@@ -123,7 +123,7 @@ bool is_fit(std::string_view value) {
   return !value.starts_with('-') && value.find('\0') == std::string_view::npos;
 }
 
-Wanted call_of(const Endpoint& endpoint, Parameters parameters, bool from_form) {
+Wanted call_of(const Endpoint& endpoint, Parameters&& parameters, bool from_form) {
   Call call;
   call.changes = endpoint.changes;
   call.json = endpoint.json;
@@ -222,7 +222,9 @@ std::optional<Parameters> parse_json_parameters(std::string_view text) {
     return value.is_string() && !value.get_ref<const std::string&>().empty() &&
            add_parameter(out, count, name, value.get<std::string>());
   };
-  for (const auto& [name, value] : json.items()) {
+  for (const auto& item : json.items()) {
+    const std::string& name = item.key();
+    const nlohmann::json& value = item.value();
     const bool good = value.is_array() ? std::all_of(value.begin(), value.end(),
                                                      [&](const nlohmann::json& each) {
                                                        return each.is_string() && add(name, each);
