@@ -17,12 +17,6 @@ constexpr std::uint64_t kProgressEvery = 4'096;  // lines
 
 std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
 
-// Of a queue ID on a host, since hosts give the same ones.
-std::uint64_t key_of(std::string_view host, std::string_view queue_id) {
-  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
-  return (hash_of(host) + 1) * kOdd ^ hash_of(queue_id);
-}
-
 std::uint64_t key_of(Names::Number client, Names::Number sender) {
   constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
   const std::uint64_t mixed = ((std::uint64_t{client} << 32U) | sender) * kOdd;
@@ -112,6 +106,16 @@ void MailReader::take_time(TimePoint time) {
   counts_.last = time;
 }
 
+// Of a queue ID on a host, since hosts give the same ones.
+std::uint64_t MailReader::key_of_mail(std::string_view host, std::string_view queue_id) {
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
+  if (host != host_) {
+    host_ = host;
+    host_key_ = (hash_of(host) + 1) * kOdd;
+  }
+  return host_key_ ^ hash_of(queue_id);
+}
+
 MailReader::Open* MailReader::find(std::uint64_t key) {
   return open_.find(key, [key](const Open& open) { return open.key == key; });
 }
@@ -148,7 +152,7 @@ void MailReader::begin(std::uint64_t key, const PostfixLine& line, TimePoint tim
 }
 
 void MailReader::take_event(std::string_view host, const PostfixLine& line, TimePoint time) {
-  const std::uint64_t key = key_of(host, line.queue_id);
+  const std::uint64_t key = key_of_mail(host, line.queue_id);
   if (line.event == PostfixEvent::received || line.event == PostfixEvent::local) {
     return begin(key, line, time);
   }
@@ -177,7 +181,7 @@ void MailReader::take_event(std::string_view host, const PostfixLine& line, Time
       // The filter's mail, if its Message-ID did not tell.
       if (!line.queued_as.empty()) {
         const std::uint32_t first = open->mail;
-        Open* filtered = find(key_of(host, line.queued_as));
+        Open* filtered = find(key_of_mail(host, line.queued_as));
         if (filtered != nullptr && filtered->from_loopback && !filtered->again &&
             filtered->mail != first) {
           join(*filtered, first);

@@ -137,6 +137,7 @@ class MailReader {
   void tell_unknown(const LoggedMail* mail, const PostfixLine& line, policyd::TimePoint time);
   void take_delivery(Open& open, const PostfixLine& line);
   std::uint32_t new_mail(const PostfixLine& line, policyd::TimePoint time);
+  std::uint64_t key_of_mail(std::string_view host, std::string_view queue_id);
   Open* find(std::uint64_t key);
   void join(Open& again, std::uint32_t first);
   void end(Open& open);
@@ -150,6 +151,8 @@ class MailReader {
   policyd::TimePoint since_;
   RefusalTexts texts_;
   std::function<void(const Bounce&)> take_bounce_;
+  std::string host_;  // of the last line
+  std::uint64_t host_key_ = 0;
   Counts counts_;
   Mails mails_;
   policyd::LruTable<Open> open_;

@@ -59,11 +59,15 @@ void parse_received(std::string_view text, PostfixLine& out) {
 }
 
 void parse_queued(std::string_view text, PostfixLine& out) {
-  const std::size_t size = text.rfind(">, size=");
   constexpr std::string_view kFrom = "from=<";
-  if (!text.starts_with(kFrom) || size == kNone || size < kFrom.size()) return;
+  constexpr std::string_view kSize = ">, size=";
+  const std::size_t size = text.rfind('>');  // none of what follows has one
+  if (!text.starts_with(kFrom) || size == kNone || size < kFrom.size() ||
+      !text.substr(size).starts_with(kSize)) {
+    return;
+  }
   out.sender = text.substr(kFrom.size(), size - kFrom.size());
-  std::string_view number = text.substr(size + std::string_view{">, size="}.size());
+  std::string_view number = text.substr(size + kSize.size());
   number = number.substr(0, number.find(','));
   out.size = policyd::parse_number<std::uint64_t>(number).value_or(0);
   out.event = PostfixEvent::queued;
@@ -140,8 +144,12 @@ SyslogLine parse_syslog(std::string_view after_time) {
   if (host_end == kNone) return out;
   out.host = after_time.substr(0, host_end);
   after_time.remove_prefix(host_end + 1);
-  const std::size_t end = after_time.find_first_of("[: ");
-  if (end == kNone) return out;
+  // Quicker than find_first_of().
+  const auto* const end_of_program = std::find_if(after_time.begin(), after_time.end(), [](char c) {
+    return c == '[' || c == ':' || c == ' ';
+  });
+  if (end_of_program == after_time.end()) return out;
+  const auto end = static_cast<std::size_t>(end_of_program - after_time.begin());
   out.program = after_time.substr(0, end);
   const std::size_t colon = after_time.find(": ", end);
   if (colon != kNone) out.text = after_time.substr(colon + 2);
