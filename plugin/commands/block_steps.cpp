@@ -65,9 +65,8 @@ policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Conte
 bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd::Block& block,
                      StepLines& lines) {
   const std::string who = escaped(block.who);
-  const auto change =
-      prov ? change_account_status(*prov, block.who, kLockedStatus, block.account)
-           : policyd::Result<StatusChange>{tl::unexpected{prov.error()}};
+  const auto change = prov ? change_account_status(*prov, block.who, kLockedStatus, block.account)
+                           : policyd::Result<StatusChange>{tl::unexpected{prov.error()}};
   if (!change) {
     lines.trouble.push_back(
         fmt::format("account {} may still be locked: {}; '{}' unlocks it, and 'carbonio-limits "

@@ -13,7 +13,8 @@ namespace limits {
 
 // As the user who runs the command, before becoming the owner of the database. The file may be a
 // pipe: import <(...)
-tl::expected<std::string, Failure> read_limit_input(const std::string& name, const Context& context);
+tl::expected<std::string, Failure> read_limit_input(const std::string& name,
+                                                    const Context& context);
 
 struct Difference {
   std::vector<std::string> lines;  // "+ send ...", "- send ..."

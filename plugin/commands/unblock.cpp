@@ -65,8 +65,8 @@ Result<void> end_block(const Tables& tables, const DaemonConfig& daemon, const C
   out.mail = std::move(*mail);
   if (out.dry || out.ended.empty()) return {};
   for (const StoredBlock& each : out.ended) {
-    const auto rows = each.block.account.empty() ? rows_to_delete({&each, 1})
-                                                 : rows_to_end(each, context.now);
+    const auto rows =
+        each.block.account.empty() ? rows_to_delete({&each, 1}) : rows_to_end(each, context.now);
     for (const RowChange& row : rows) changes.run(row);
     changes.announce(event_about(policyd::EventKind::released, each.block));
   }

@@ -111,7 +111,8 @@ std::string doctor_sentence(const nlohmann::json* doctor) {
 }
 
 std::string warnings_of(const nlohmann::json& refused) {
-  std::string out = "<div id=\"banner\" role=\"region\" aria-label=\"Warnings\" aria-live=\"polite\">\n";
+  std::string out =
+      "<div id=\"banner\" role=\"region\" aria-label=\"Warnings\" aria-live=\"polite\">\n";
   for (const nlohmann::json& warning : refused.value("warnings", nlohmann::json::array())) {
     if (!warning.is_string()) continue;
     out += fmt::format("<p class=\"banner\">{}</p>\n", html_text(warning.get<std::string>()));

@@ -265,8 +265,7 @@ TEST_F(Limits, OtherUnitsAreRowsOfOtherTypes) {
                           "again in {retry_after}."));
   EXPECT_THAT(listed(), ElementsAre("3 send everyone 50 recipients/message,25M/message,100 "
                                     "messages/h per user defer on"));
-  EXPECT_THAT(put(send("50 recipients/message,25M/message,100 messages/h")).differences,
-              IsEmpty());
+  EXPECT_THAT(put(send("50 recipients/message,25M/message,100 messages/h")).differences, IsEmpty());
   write(planned([](LimitPlan& plan) {
     plan.set_rates(3, *parse_limit("20 recipients/message,25M/message"));
   }));
