@@ -22,7 +22,7 @@ class Names {
   static constexpr std::size_t kMaxText = 512;  // longer ones are cut, as no address is
 
   Names() { number_of({}); }
-  Number number_of(std::string_view text);
+  Number number_of(std::string_view given);
   [[nodiscard]] std::string_view text(Number number) const {
     return {bytes_.data() + begins_[number], begins_[number + 1] - begins_[number]};
   }

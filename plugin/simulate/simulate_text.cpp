@@ -119,7 +119,7 @@ void print_mails(const SimulateView& view, Output& output) {
 }
 
 std::string csv_cell(std::string_view text) {
-  const std::string plain = escaped(text);
+  std::string plain = escaped(text);
   if (plain.find_first_of(",\"") == std::string::npos) return plain;
   std::string out = "\"";
   for (const char c : plain) {
