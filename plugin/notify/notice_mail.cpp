@@ -5,35 +5,13 @@
 
 #include <string_view>
 
+#include "plugin/terminal/markup.hpp"
 #include "plugin/terminal/output.hpp"
 
 namespace limits {
 namespace {
 
 constexpr std::size_t kNoticeWidth = 72;
-
-std::string html_escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 // RFC 2045: lines of 7-bit characters, 76 at most.
 std::string quoted_printable(std::string_view text) {
@@ -95,7 +73,7 @@ std::string plain_text(const NoticeText& notice) {
 std::string html_text(const NoticeText& notice) {
   std::string out = "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head><body>\n";
   const auto add = [&](std::string_view tag, std::string_view text) {
-    if (!text.empty()) out += fmt::format("<{}>{}</{}>\n", tag, html_escaped(text), tag);
+    if (!text.empty()) out += fmt::format("<{}>{}</{}>\n", tag, in_markup(text), tag);
   };
   add("p", notice.lead);
   for (const NoticeSection& section : notice.sections) {
@@ -103,8 +81,7 @@ std::string html_text(const NoticeText& notice) {
     for (const NoticeItem& item : section.items) {
       add("p", item.text);
       for (const auto& [label, command] : item.commands) {
-        out +=
-            fmt::format("<p>{}: <code>{}</code></p>\n", html_escaped(label), html_escaped(command));
+        out += fmt::format("<p>{}: <code>{}</code></p>\n", in_markup(label), in_markup(command));
       }
     }
     add("p", section.more);

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "plugin/terminal/markup.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
 #include "plugin/usage/track_key.hpp"
@@ -30,33 +31,6 @@ constexpr int kHoursLeft = 120;
 constexpr int kRowHeight = 14;
 constexpr std::size_t kMaxBars = 700;  // one a pixel
 constexpr std::size_t kMaxDays = 62;
-
-// For text and attributes of XML and HTML.
-std::string in_xml(std::string_view text) {
-  std::string out;
-  for (const char c : escaped(text)) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 template <typename... Values>
 void put(std::string& out, fmt::format_string<Values...> format, Values&&... values) {
@@ -95,7 +69,7 @@ void draw_peaks(std::string& out, const TriedLimits& tried) {
   const double most = std::max(kLimit * 1.25, bars.empty() ? 0 : bars.front());
   const int bottom = kPeaksTop + kPeaksHeight;
   put(out, "<text x=\"{}\" y=\"20\" class=\"t\">Peaks of {} in percent of the limit</text>\n",
-      kLeft, in_xml(counted(tried.accounts.size(), "account")));
+      kLeft, in_markup(counted(tried.accounts.size(), "account")));
   for (const double percent : {1.0, 10.0, 50.0, 100.0, 200.0, 1000.0, 10000.0}) {
     if (percent > most) break;
     const double y = bottom - height_of(percent, most);
@@ -138,7 +112,7 @@ Days days_of(const SimulateView& view, const TriedAccount& account) {
 
 void draw_hours(std::string& out, const TriedAccount& account, const Days& days) {
   put(out, "<text x=\"{}\" y=\"{}\" class=\"t\">{}, mails by hour</text>\n", kLeft, kHoursTop - 25,
-      in_xml(key_text(account.key)));
+      in_markup(key_text(account.key)));
   std::uint64_t most = 1;
   for (const auto& [day, hours] : days) {
     most = std::max(most, *std::max_element(hours.begin(), hours.end()));
@@ -203,7 +177,7 @@ std::string html_page(const SimulateView& view, std::string_view whose) {
         // Each line for itself: escaping would show the line feeds.
         std::string lines;
         const std::string printed = text.str();
-        for (const std::string_view line : split(printed, '\n')) lines += in_xml(line) + '\n';
+        for (const std::string_view line : split(printed, '\n')) lines += in_markup(line) + '\n';
         return lines;
       }());
 }

@@ -9,8 +9,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "plugin/terminal/markup.hpp"
 #include "plugin/terminal/text.hpp"
-#include "plugin/web/html.hpp"
 
 namespace limits {
 namespace {
@@ -59,7 +59,7 @@ std::string reset_button(const nlohmann::json& row, const FirstPageContent& cont
       "<input type=\"hidden\" name=\"token\" value=\"{}\">"
       "<input type=\"hidden\" name=\"limit\" value=\"{}\">"
       "<button name=\"word\" value=\"{}\">Let go on</button></form>",
-      html_text(content.change_token), id->get<std::int64_t>(), html_text(text_at(row, "who")));
+      in_markup(content.change_token), id->get<std::int64_t>(), in_markup(text_at(row, "who")));
 }
 
 // One of the future: the same mail would be refused now.
@@ -71,8 +71,8 @@ std::string refused_row(const nlohmann::json& row, const FirstPageContent& conte
   std::string out = fmt::format(
       "<tr><th scope=\"row\">{}</th><td class=\"number\" data-name=\"Times\">{:.0f}</td>"
       "<td data-name=\"Since\">{}</td><td data-name=\"By\">{}</td><td data-name=\"From\">{}</td>",
-      html_text(text_at(row, "who")), number_at(row, "times"), time_cell(number_at(row, "first")),
-      html_text(by_text(row)), html_text(text_at(row, "client")));
+      in_markup(text_at(row, "who")), number_at(row, "times"), time_cell(number_at(row, "first")),
+      in_markup(by_text(row)), in_markup(text_at(row, "client")));
   if (is_refused_now(row, now_s)) {
     out += fmt::format("<td data-name=\"Free\">in {}</td><td>{}</td>",
                        time_until(number_at(row, "free_at"), now_s), reset_button(row, content));
@@ -105,7 +105,7 @@ std::string doctor_sentence(const nlohmann::json* doctor) {
                                 counted(wrong, "problem"));
   for (const nlohmann::json& finding : doctor->value("findings", nlohmann::json::array())) {
     if (text_at(finding, "state") != "wrong") continue;
-    out += fmt::format("<li>{}</li>\n", html_text(text_at(finding, "what")));
+    out += fmt::format("<li>{}</li>\n", in_markup(text_at(finding, "what")));
   }
   return out + "</ul>\n";
 }
@@ -115,7 +115,7 @@ std::string warnings_of(const nlohmann::json& refused) {
       "<div id=\"banner\" role=\"region\" aria-label=\"Warnings\" aria-live=\"polite\">\n";
   for (const nlohmann::json& warning : refused.value("warnings", nlohmann::json::array())) {
     if (!warning.is_string()) continue;
-    out += fmt::format("<p class=\"banner\">{}</p>\n", html_text(warning.get<std::string>()));
+    out += fmt::format("<p class=\"banner\">{}</p>\n", in_markup(warning.get<std::string>()));
   }
   return out + "</div>\n";
 }
@@ -149,12 +149,12 @@ std::string first_page(const FirstPageContent& content, policyd::TimePoint now) 
       "need JavaScript.</noscript></nav>\n"
       "<form method=\"post\" action=\"/sign-out\"><span class=\"who\">{2}</span> "
       "<button>Sign out</button></form></header>\n",
-      html_text(content.host), html_text(content.change_token), html_text(content.who),
-      html_text(content.time_zone));
+      in_markup(content.host), in_markup(content.change_token), in_markup(content.who),
+      in_markup(content.time_zone));
   out += warnings_of(content.refused);
   out += "<main id=\"main\" tabindex=\"-1\">\n<h2>Now</h2>\n";
   if (!content.message.empty()) {
-    out += fmt::format("<p class=\"message\" role=\"status\">{}</p>\n", html_text(content.message));
+    out += fmt::format("<p class=\"message\" role=\"status\">{}</p>\n", in_markup(content.message));
   }
   out += doctor_sentence(content.doctor);
   const std::string stuck = refused_table(content, now_s, true);
@@ -168,7 +168,7 @@ std::string first_page(const FirstPageContent& content, policyd::TimePoint now) 
 std::string plain_page(std::string_view title, std::string_view text) {
   return fmt::format(
       "{}<title>{}</title>\n</head>\n<body><main><h1>{}</h1>\n<p>{}</p></main></body>\n</html>\n",
-      kHead, html_text(title), html_text(title), html_text(text));
+      kHead, in_markup(title), in_markup(title), in_markup(text));
 }
 
 std::string signed_in_page() {

@@ -6,8 +6,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "plugin/web/html.hpp"
-
 namespace limits {
 namespace {
 
@@ -23,17 +21,6 @@ TEST(TimeUntil, IsRoundedUpToWhatMatters) {
     EXPECT_EQ(time_until(1000 + row.seconds, 1000), row.text) << row.seconds;
   }
   EXPECT_EQ(time_until(std::numeric_limits<double>::quiet_NaN(), 0), "");
-}
-
-TEST(Html, TextIsNeverMarkup) {
-  EXPECT_EQ(html_text("<a href=\"x\">'&'</a>"),
-            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
-  EXPECT_EQ(html_text("anna@example.org, Zoë"), "anna@example.org, Zoë");
-  for (const char* text : {"\x1b[31m", "\xe2\x80\xae", "\r\n", "\xff"}) {
-    const std::string out = html_text(text);
-    EXPECT_EQ(out.find_first_of("\x1b\r\n\xff"), std::string::npos) << out;
-    EXPECT_EQ(out.find("\xe2\x80\xae"), std::string::npos) << out;
-  }
 }
 
 // Whatever a subcommand prints, it is a page.

@@ -9,8 +9,6 @@
 #include <functional>
 #include <memory>
 
-#include "plugin/web/html.hpp"
-
 namespace limits {
 namespace {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "plugin/web/html.hpp"
+#include "plugin/terminal/markup.hpp"
 
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
 
-std::string html_text(std::string_view text) {
+std::string in_markup(std::string_view text) {
   std::string out;
   for (const char c : escaped(text)) {
     switch (c) {
