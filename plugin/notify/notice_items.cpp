@@ -175,7 +175,9 @@ NoticeItem incident_item(const Event& event, const AllLimits& all, TimePoint now
   item.text += '.';
   if (event.kind == EventKind::rules) add_command(item, "shows them", "carbonio-limits list");
   if (event.kind == EventKind::locked && !blocking_command(event).empty()) {
-    add_command(item, "ends that", "carbonio-limits unblock " + name_in_command(event));
+    const bool step = !event.verdict.empty();  // which has also held the sender's mail
+    add_command(item, step ? "ends that, and delivers the mail held" : "ends that",
+                "carbonio-limits unblock " + name_in_command(event) + (step ? " --release" : ""));
   }
   if (event.kind == EventKind::suspect) {
     add_command(item, "stops the sender", blocking_command(event));
