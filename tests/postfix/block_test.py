@@ -107,35 +107,6 @@ class Block(PostfixTest):
                         if "from=<spam@example.net>" in line and "queue active" in line]
                 self.assertGreaterEqual(len(sent), 1)
 
-    def test_a_login_with_many_names_from_many_networks_is_stopped_by_itself(self):
-        self.addCleanup(self.deliver, True)
-        self.addCleanup(self.postfix_program, "postsuper", "-d", "ALL")
-        owner = self.daemon.database.stat()
-        os.chown(self.daemon.folder / "data/cbpolicyd", owner.st_uid, owner.st_gid)
-        self.deliver(False)
-        self.say("signal", "networks", "5", "--then", "block:1h")
-        self.addCleanup(self.say, "signal", "networks", "off")
-        names = [f"name{number}@news.example" for number in range(20)]
-        for number, name in enumerate(names):
-            xclient = f"ADDR=198.51.{number % 5}.7 LOGIN=carl@example.org"
-            sent = self.send(name, xclient=xclient)
-            self.assertTrue(sent.passed, sent)
-        self.assertTrue(self.send("bob@example.org", xclient=BOB).passed)
-        self.wait_for_queue({name: ["deferred"] for name in [*names, "bob@example.org"]})
-        said = self.say("answer", "--due")
-        self.assertIn("carl@example.org: block:1h, from 5 client networks in a day", said)
-        self.assertIn("Held in the queue of this host: 20 messages.", said)
-        self.wait_for_queue({**{name: ["hold"] for name in names}, "bob@example.org": ["deferred"]})
-        refused = self.send("other@example.net", xclient=CARL).refused
-        self.assertTrue(all(each.startswith("554 5.7.1 ") for each in refused.values()), refused)
-        self.assertTrue(self.send("bob@example.org", xclient=BOB).passed)
-        [undo] = re.findall(r"'(carbonio-limits unblock \S+ --release)'", said)
-        self.deliver(True)
-        self.assertIn("Released: 20 messages of carl@example.org.",
-                      self.say(*shlex.split(undo)[1:]))
-        self.wait_for_queue({})
-        self.assertTrue(self.send("carl@example.org", xclient=CARL).passed)
-
     def test_nothing_in_the_queue(self):
         self.assertIn("None of its mail waits in the queue", self.say("block", "carl", "--hold"))
         self.assertIn("No mail of carl is held", self.say("unblock", "carl", "--release"))
