@@ -236,7 +236,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   policy_ids_.clear();
   for (const std::uint32_t index : policies) policy_ids_.push_back(rules.policies[index].id);
   session.add_recipient(request.recipient, policy_ids_, sessions_.remember(question.verdict),
-                        question.reached_quotas);
+                        question.reached_quotas, question.counted);
   return std::move(question.verdict);
 }
 

@@ -52,6 +52,7 @@ struct RcptQuestion : Question {
   std::span<const std::uint32_t> policies;  // indexes of rules.policies, in order
   Lookups lookups = {};                     // what needed_lookups() asked for
   bool reached_quotas = false;              // no module before Quotas gave a final answer
+  Counted counted = {};                     // by Quotas
   const Session* session = nullptr;  // the message, with its earlier recipients; null: not known
 };
 

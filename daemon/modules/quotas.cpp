@@ -55,12 +55,17 @@ bool Quotas::is_unusable(const Touched& touched) {
 }
 
 void Quotas::set_amounts(const RcptQuestion& question, Touched& touched, double size) {
-  const auto earlier = [&](double enough) -> double {
+  const auto earlier = [&](Earlier which, double enough) -> double {
     if (question.session == nullptr) return 0;
     constexpr auto kMost = static_cast<double>(Session::kMaxRecipients);
-    const EarlierQuestion earlier_question{
-        *question.session, question.extensions, touched.policy->id,
-        *touched.quota->track.for_request(question.request), key_of(touched)};
+    const EarlierQuestion earlier_question{*question.session,
+                                           question.extensions,
+                                           which,
+                                           question.rules.version,
+                                           touched.policy->id,
+                                           touched.quota->id,
+                                           *touched.quota->track.for_request(question.request),
+                                           key_of(touched)};
     return static_cast<double>(earlier_recipients(
         earlier_question, static_cast<std::size_t>(std::ceil(std::min(enough, kMost))),
         other_key_));
@@ -73,10 +78,10 @@ void Quotas::set_amounts(const RcptQuestion& question, Touched& touched, double 
       touched.asked = size;
       return;
     case LimitType::messages:
-      touched.units = touched.asked = 1 - earlier(1);
+      touched.units = touched.asked = 1 - earlier(Earlier::counted, 1);
       return;
     case LimitType::recipients_per_message:
-      touched.use = earlier(touched.limit->counter_limit);
+      touched.use = earlier(Earlier::let_through, touched.limit->counter_limit);
       touched.asked = 1;
       return;
     case LimitType::size_per_message:
@@ -193,10 +198,20 @@ Next Quotas::decide_rcpt(RcptQuestion& question) {
   if (has_to_ask(question)) return Next::wait;
   if (question.granted != nullptr && question.granted->defer) return SharedLimits::defer(question);
   begin();
+  Counted counted;
+  counted.rules_version = question.rules.version;
   const Walk walk = each_quota(question, [&](const Policy& policy, const Quota& quota) {
-    return collect_rcpt(question, policy, quota);
+    const Walk after = collect_rcpt(question, policy, quota);
+    if (after == Walk::count_now) {
+      counted.last_policy = policy.id;
+      counted.last_quota = quota.id;
+    }
+    return after;
   });
-  if (walk == Walk::next || walk == Walk::count_now) count(question);
+  if (walk == Walk::next || walk == Walk::count_now) {
+    question.counted = counted;
+    count(question);
+  }
   return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 

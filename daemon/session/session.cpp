@@ -30,6 +30,17 @@ constexpr std::array<std::string_view Request::*, 11> kKept = {&Request::instanc
 
 }  // namespace
 
+bool SessionRecipient::has_counted(std::int64_t rules_version, std::int64_t policy,
+                                   std::int64_t quota) const {
+  if (counted.rules_version != rules_version) return false;
+  for (const std::int64_t walked : policies) {
+    const bool is_last = walked == counted.last_policy;
+    if (walked == policy) return !is_last || quota <= counted.last_quota;
+    if (is_last) return false;
+  }
+  return false;
+}
+
 void Session::begin(const Request& rcpt) {
   static_assert(kTexts == kKept.size() + 1);  // and sasl_username
   recycle();
@@ -86,7 +97,7 @@ SessionRecipient Session::recipient(std::size_t number) const {
   const Recipient& found = recipients_[number];
   return {text_of(found.address),
           std::span{policies_}.subspan(found.policies.begin, found.policies.size), found.answer,
-          found.reached_quotas};
+          found.reached_quotas, found.counted};
 }
 
 std::optional<SessionRecipient> Session::find(std::string_view address) const {
@@ -104,11 +115,12 @@ Session::Slice Session::keep(std::string_view text) {
 }
 
 void Session::add_recipient(std::string_view address, std::span<const std::int64_t> policies,
-                            RememberedAnswer answer, bool reached_quotas) {
+                            RememberedAnswer answer, bool reached_quotas, const Counted& counted) {
   Recipient& added = recipients_.emplace_back();
   added.address = keep(address);
   added.answer = std::move(answer);
   added.reached_quotas = reached_quotas;
+  added.counted = counted;
   added.policies = {static_cast<std::uint32_t>(policies_.size()),
                     static_cast<std::uint32_t>(policies.size())};
   policies_.insert(policies_.end(), policies.begin(), policies.end());

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,14 +22,28 @@
 
 namespace policyd {
 
+// How far Quotas has counted a recipient; by default it has not, or another process has.
+struct Counted {
+  static constexpr std::int64_t kNoPolicy = std::numeric_limits<std::int64_t>::min();
+
+  std::int64_t rules_version = -1;
+  // The quota that ended the walk, and its policy.
+  std::int64_t last_policy = kNoPolicy;
+  std::int64_t last_quota = 0;
+};
+
 // The decision for one recipient. Views into its session, until that changes.
 struct SessionRecipient {
   std::string_view address;
   std::span<const std::int64_t> policies;  // IDs, in the order in which they applied
   RememberedAnswer answer;
   bool reached_quotas = true;
+  Counted counted = {};
 
   [[nodiscard]] bool refuses() const { return answer.refuses(); }
+  // Whether it has counted in this quota, in these rules.
+  [[nodiscard]] bool has_counted(std::int64_t rules_version, std::int64_t policy,
+                                 std::int64_t quota) const;
 };
 
 // All texts but the answers' are in one string, which the next message in the same slot reuses: a
@@ -52,7 +67,8 @@ class Session {
   [[nodiscard]] SessionRecipient recipient(std::size_t number) const;
   [[nodiscard]] std::optional<SessionRecipient> find(std::string_view address) const;
   void add_recipient(std::string_view address, std::span<const std::int64_t> policies,
-                     RememberedAnswer answer, bool reached_quotas = true);
+                     RememberedAnswer answer, bool reached_quotas = true,
+                     const Counted& counted = {});
   void forget_recipients();
   // Bytes that its texts and lists take.
   [[nodiscard]] std::size_t memory() const;
@@ -73,6 +89,7 @@ class Session {
     Slice policies;  // in policies_
     RememberedAnswer answer;
     bool reached_quotas = true;
+    Counted counted;
   };
 
   Slice keep(std::string_view text);

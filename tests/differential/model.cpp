@@ -113,6 +113,15 @@ std::size_t Model::earlier(const Message& message, std::int64_t policy, const Qu
       }));
 }
 
+// Whether a recipient with the same key has counted the message in this quota.
+bool Model::is_counted(const Message& message, const Quota& quota, const std::string& key) const {
+  return std::any_of(
+      message.recipients.begin(), message.recipients.end(), [&](const Recipient& recipient) {
+        return recipient.rules_version == rules_version_ && recipient.counted.contains(quota.id) &&
+               tracking_key(quota.track, recipient.asked) == key;
+      });
+}
+
 void Model::walk_rcpt(Walk& walk, const Message& message, std::int64_t policy, const Quota& quota,
                       const Asked& asked) {
   const auto key = tracking_key(quota.track, asked);
@@ -137,7 +146,7 @@ void Model::walk_rcpt(Walk& walk, const Message& message, std::int64_t policy, c
       how = Exceeded::yes;
       continue;
     }
-    if (is_message(limit) && before > 0) continue;  // it is counted
+    if (is_message(limit) && is_counted(message, quota, *key)) continue;
     const Exceeded this_one = exceeded({limit.id, *key}, quota, limit, size ? kib : 1, walk.now_ms);
     if (this_one != Exceeded::no) text = text_of(quota, limit);
     how = std::max(how, this_one);
@@ -178,17 +187,22 @@ std::optional<std::string> Model::rcpt(const Asked& asked, Walk& walk, std::uint
   }
 
   message->end.reset();  // the message continues
-  Recipient recipient{asked, {}, {}};
+  Recipient recipient{asked, {}, {}, {}, rules_version_};
   bool ended = false;
   for (const Policy* policy : matching(rules_, asked)) {
     recipient.policies.push_back(policy->id);
     for (const Quota& quota : policy->quotas) {
       if (ended || quota.disabled) continue;
       walk_rcpt(walk, *message, policy->id, quota, asked);
+      recipient.counted.insert(quota.id);
       ended = walk.verdict || walk.counts_nothing || quota.last;
     }
   }
-  if (!walk.verdict && !walk.counts_nothing) count(walk);
+  if (walk.verdict || walk.counts_nothing) {
+    recipient.counted.clear();
+  } else {
+    count(walk);
+  }
   recipient.answer = walk.verdict.value_or("DUNNO");
   note(asked, walk, recipient.answer, batch);
   message->recipients.push_back(recipient);
@@ -307,7 +321,8 @@ void Model::restart(bool clean, std::int64_t now_ms) {
     Message row;
     for (Recipient recipient : message.recipients) {
       if (refuses(recipient.answer)) continue;
-      recipient.answer = "DUNNO";  // the row does not have it
+      recipient.answer = "DUNNO";  // the row has neither
+      recipient.counted.clear();
       auto& policies = recipient.policies;
       policies.erase(std::remove_if(policies.begin(), policies.end(),
                                     [this](std::int64_t id) { return !enabled_policy(id); }),

@@ -48,6 +48,9 @@ class Model {
   std::optional<std::string> objection(const Asked& asked, const std::string& answer,
                                        std::int64_t now_ms, std::uint64_t batch);
 
+  // An admin changes a row of the rules.
+  void rules_changed() { ++rules_version_; }
+
   // The daemon stops cleanly or is killed; then it starts.
   void restart(bool clean, std::int64_t now_ms);
 
@@ -68,6 +71,9 @@ class Model {
     Asked asked;
     std::vector<std::int64_t> policies;
     std::string answer;
+    // The quotas in which it has counted, in these rules.
+    std::set<std::int64_t> counted;
+    std::int64_t rules_version = 0;
   };
   struct Message {
     std::vector<Recipient> recipients;
@@ -96,6 +102,8 @@ class Model {
   void conclude(Walk& walk, const Quota& quota, Exceeded how, const std::string& text);
   static std::size_t earlier(const Message& message, std::int64_t policy, const Quota& quota,
                              const std::string& key);
+  [[nodiscard]] bool is_counted(const Message& message, const Quota& quota,
+                                const std::string& key) const;
   void walk_rcpt(Walk& walk, const Message& message, std::int64_t policy, const Quota& quota,
                  const Asked& asked);
   void walk_end(Walk& walk, const Quota& quota, const Asked& asked, double kib);
@@ -108,6 +116,7 @@ class Model {
 
   Rules& rules_;
   Algorithm algorithm_;
+  std::int64_t rules_version_ = 0;
   std::map<Key, Count> counts_;
   std::map<std::int64_t, std::int64_t> period_ms_;  // of a limit
   std::map<std::string, Message> messages_;         // in the daemon's memory

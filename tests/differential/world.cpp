@@ -125,6 +125,7 @@ void World::change_something() {
   const std::string of_policy = " WHERE ID = " + std::to_string(policy.id);
   const auto toggle = [this](bool& disabled, const std::string& table, const std::string& where) {
     disabled = !disabled;
+    model_.rules_changed();
     admin("UPDATE " + table + " SET Disabled = " + (disabled ? "1" : "0") + where);
   };
   const std::size_t what = random_.below(5);
@@ -135,6 +136,7 @@ void World::change_something() {
     if (what == 1) return toggle(quota.disabled, "quotas", of_quota);
     Limit& limit = quota.limits[random_.below(quota.limits.size())];
     limit.most = static_cast<double>(random_.between(1, 40));
+    model_.rules_changed();
     admin("UPDATE quotas_limits SET CounterLimit = " + std::to_string(limit.most) +
           " WHERE ID = " + std::to_string(limit.id));
     return;

@@ -12,6 +12,15 @@ bool is_by_recipient(TrackMethod method) {
          method == TrackMethod::recipient_user;
 }
 
+bool stands_for(const EarlierQuestion& question, const SessionRecipient& earlier) {
+  if (question.which == Earlier::counted) {
+    return earlier.has_counted(question.rules_version, question.policy_id, question.quota_id);
+  }
+  const auto& policies = earlier.policies;
+  return !earlier.refuses() && earlier.reached_quotas &&
+         std::find(policies.begin(), policies.end(), question.policy_id) != policies.end();
+}
+
 }  // namespace
 
 std::size_t earlier_recipients(const EarlierQuestion& question, std::size_t enough,
@@ -22,9 +31,7 @@ std::size_t earlier_recipients(const EarlierQuestion& question, std::size_t enou
   std::size_t found = 0;
   for (std::size_t i = 0; i < session.recipients() && found < enough; ++i) {
     const SessionRecipient earlier = session.recipient(i);
-    if (earlier.refuses() || !earlier.reached_quotas) continue;
-    const auto& policies = earlier.policies;
-    if (std::find(policies.begin(), policies.end(), question.policy_id) == policies.end()) continue;
+    if (!stands_for(question, earlier)) continue;
     if (by_recipient) {
       scratch.clear();
       append_track_key(scratch, question.track, session.request_for(earlier), question.extensions);

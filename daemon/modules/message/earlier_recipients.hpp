@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// For limits that look at the whole message: which of its recipients were let through before this
-// one. Costs nothing where no limit asks.
+// For limits that look at the whole message: which of its recipients were let through, or counted,
+// before this one. Costs nothing where no limit asks.
 #pragma once
 
 #include <cstddef>
@@ -14,12 +14,18 @@
 
 namespace policyd {
 
-// How many recipients of the message were let through and came to this quota with the same track
-// key; counts no further than `enough`. `scratch` is memory for other keys.
+// `counted`: they have counted in this very quota. One may have been let through without: the quota
+// did not apply to it, or was not there yet.
+enum class Earlier : std::uint8_t { let_through, counted };
+
+// How many recipients of the message were let through with this policy, or counted, and have the
+// same track key; counts no further than `enough`. `scratch` is memory for other keys.
 struct EarlierQuestion {
   const Session& session;
   const Extensions& extensions;
-  std::int64_t policy_id;
+  Earlier which;
+  std::int64_t rules_version;
+  std::int64_t policy_id, quota_id;
   const Track& track;
   std::string_view key;  // of this recipient
 };

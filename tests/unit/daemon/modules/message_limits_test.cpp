@@ -135,6 +135,70 @@ TEST_F(MessageLimits, CountAMessageForEachKey) {
   EXPECT_EQ(to("1.2", "c@one.example"), "REJECT full");
 }
 
+// It has ended the walk of the first recipient, who has not counted the message.
+TEST_F(MessageLimits, CountAMessageWhoseFirstRecipientEndedAtAnEarlierQuota) {
+  begin("Messages", "1");
+  admin(
+      "INSERT INTO policies (Name, Priority) VALUES ('first', -1);"
+      "INSERT INTO policy_members (PolicyID, Source, Destination) VALUES (2, 'any', "
+      "'r0@example.com');"
+      "INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict, LastQuota) VALUES (2, 'last', "
+      "'Policy', 60, 'REJECT', 1);"
+      "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (2, 'MessageCount', 100);");
+  EXPECT_EQ(let_through("1.1", 3), 3);
+  EXPECT_EQ(let_through("1.2", 3), 1);
+  // The quota itself may be the last one.
+  admin("UPDATE policy_members SET Destination = 'x@example.com' WHERE PolicyID = 2");
+  admin("UPDATE quotas SET LastQuota = 1; UPDATE quotas_limits SET CounterLimit = 3");
+  EXPECT_EQ(let_through("1.3", 3), 3);
+  EXPECT_EQ(let_through("1.4", 3), 3);
+  EXPECT_EQ(let_through("1.5", 3), 0);
+}
+
+TEST_F(MessageLimits, CountAMessageWhoseFirstRecipientIsHeldByAnotherLimit) {
+  begin("Messages", "2");
+  admin(
+      "INSERT INTO policies (Name, Priority) VALUES ('first', -1);"
+      "INSERT INTO policy_members (PolicyID, Source, Destination) VALUES (2, 'any', 'any');"
+      "INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict, Data) VALUES (2, 'held', "
+      "'Recipient:user@domain', 60, 'HOLD', 'wait');"
+      "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (2, 'MessageCount', 1);");
+  EXPECT_EQ(to("0.1", "r0@example.com"), "DUNNO");
+  for (const std::string message : {"1.1", "1.2", "1.3"}) {
+    EXPECT_EQ(to(message, "r0@example.com"), "HOLD wait");
+    const bool passes = message == "1.1";
+    EXPECT_EQ(to(message, message + "@example.com"), passes ? "DUNNO" : "REJECT full");
+  }
+}
+
+// What a row of session_tracking says of a recipient is too little to know who has counted.
+TEST_F(MessageLimits, CountAMessageAgainThatAnotherProcessBegan) {
+  config_.access_control = true;
+  begin("Messages", "2");
+  admin(
+      "INSERT INTO policies (Name, Priority) VALUES ('ok', -1);"
+      "INSERT INTO policy_members (PolicyID, Source, Destination) VALUES (2, 'any', "
+      "'r0@example.com');"
+      "INSERT INTO access_control (PolicyID, Name, Verdict) VALUES (2, 'ok', 'OK');");
+  for (const auto* message : {"1.1", "1.2", "1.3"}) EXPECT_EQ(to(message, "r0@example.com"), "OK");
+  engine_->save_open_sessions();
+  restart_engine();
+  EXPECT_EQ(to("1.1", "x@example.com"), "DUNNO");
+  EXPECT_EQ(to("1.1", "y@example.com"), "DUNNO");  // counted by x
+  EXPECT_EQ(to("1.2", "x@example.com"), "DUNNO");
+  EXPECT_EQ(to("1.3", "x@example.com"), "REJECT full");
+}
+
+TEST_F(MessageLimits, CountAMessageThatBeganBeforeThem) {
+  begin("Messages", "1");
+  admin("UPDATE quotas SET Disabled = 1");
+  for (const auto* message : {"1.1", "1.2"}) EXPECT_EQ(to(message, "a@example.com"), "DUNNO");
+  admin("UPDATE quotas SET Disabled = 0");
+  EXPECT_EQ(to("1.1", "b@example.com"), "DUNNO");
+  EXPECT_EQ(to("1.1", "c@example.com"), "DUNNO");
+  EXPECT_EQ(to("1.2", "b@example.com"), "REJECT full");
+}
+
 // The memory of its first recipients is gone.
 TEST_F(MessageLimits, CountAMessageAgainAfterACrashButNeverLess) {
   begin("Messages", "2");
