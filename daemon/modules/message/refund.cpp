@@ -11,14 +11,6 @@ namespace policyd {
 
 namespace {
 
-// Whether Quotas has counted the recipient: it was asked, and the answer lets it pass. (A limit
-// that holds or discards what is over it counts nothing.)
-bool was_counted(const SessionRecipient& recipient) {
-  const Action action = recipient.answer.action;
-  return recipient.reached_quotas &&
-         (action == Action::dunno || action == Action::pass || action == Action::prepend);
-}
-
 bool counts_recipients(const QuotaLimit& limit) {
   return limit.counter_limit > 0 &&
          (limit.type == LimitType::message_count || limit.type == LimitType::messages);
@@ -46,7 +38,7 @@ void Refund::add_up(const Message& message) {
   keys_.clear();
   for (std::size_t i = 0; i < message.session.recipients(); ++i) {
     const SessionRecipient recipient = message.session.recipient(i);
-    if (!was_counted(recipient)) continue;
+    if (recipient.counted.rules_version != message.rules.version) continue;
     bool last = false;
     for (const std::int64_t id : recipient.policies) {
       const auto index = message.rules.policy_by_id.find(id);

@@ -159,6 +159,17 @@ TEST_F(Refunds, WorkWithDecay) {
   EXPECT_EQ(counter(), "0.5");  // half of the one that remains
 }
 
+// With `decay` a quota without a verdict that is exceeded ends the walk, and nothing is counted.
+TEST_F(Refunds, GiveBackNothingWithDecayThatWasNotCounted) {
+  config_.quotas_algorithm = Algorithm::decay;
+  begin("Sender:user@domain", "2");
+  admin("UPDATE quotas SET Verdict = NULL");
+  EXPECT_EQ(to("1.1", 6), 6);
+  EXPECT_EQ(counter(), "3");
+  end_of("1.1", 3);  // of the three that were counted, three may have been accepted
+  EXPECT_EQ(counter(), "3");
+}
+
 // Whatever is given back, no more pass in a period than the limit says.
 TEST_F(Refunds, LetNoMorePassThanTheLimit) {
   begin();
