@@ -2,14 +2,8 @@
 #include "plugin/block/whom.hpp"
 
 #include <fmt/core.h>
-#include <ifaddrs.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
-#include <optional>
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
@@ -20,18 +14,6 @@ namespace limits {
 namespace {
 
 using policyd::IpNetwork;
-
-std::string_view without_dollar(std::string_view item) {
-  if (item.starts_with('$')) item.remove_prefix(1);
-  return item;
-}
-
-// A single address is only itself, whatever CBPolicyD makes of "2001:db8::1" without a length.
-std::optional<IpNetwork> network_in(std::string_view text) {
-  if (text.find('/') != std::string_view::npos) return IpNetwork::parse(text);
-  const auto address = policyd::IpAddress::parse(text);
-  return address ? std::optional{IpNetwork{*address, address->bits()}} : std::nullopt;
-}
 
 bool overlap(const IpNetwork& a, const IpNetwork& b) {
   return a.contains(b.address) || b.contains(a.address);
@@ -115,48 +97,14 @@ Result<Target> parse_whom(std::string_view text) {
   return parse_user(without_dollar(text));
 }
 
+std::string_view without_dollar(std::string_view item) {
+  if (item.starts_with('$')) item.remove_prefix(1);
+  return item;
+}
+
 std::string whom_text(const Target& whom) {
   const char* noun = whom.who == Who::client ? "client" : "account";
   return fmt::format("the {} {}", noun, escaped(whom.name));
-}
-
-std::vector<std::string> addresses_of_this_host() {
-  std::vector<std::string> out = {"127.0.0.0/8", "::1/128"};
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return out;
-  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
-    const int family = each->ifa_addr == nullptr ? AF_UNSPEC : each->ifa_addr->sa_family;
-    if (family != AF_INET && family != AF_INET6) continue;
-    std::array<char, NI_MAXHOST> text{};
-    const auto size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    if (::getnameinfo(each->ifa_addr, static_cast<socklen_t>(size), text.data(), text.size(),
-                      nullptr, 0, NI_NUMERICHOST) != 0) {
-      continue;
-    }
-    const std::string_view name = text.data();
-    out.emplace_back(name.substr(0, name.find('%')));  // without the interface
-  }
-  ::freeifaddrs(list);
-  return out;
-}
-
-Result<OwnNames> read_own_names(const Tables& tables) {
-  OwnNames out;
-  out.host_addresses = addresses_of_this_host();
-  auto done = tables.each(
-      "SELECT g.Name, m.Member FROM {p}policy_groups g JOIN {p}policy_group_members m ON "
-      "m.PolicyGroupID = g.ID WHERE g.Disabled IS 0 AND m.Disabled IS 0 AND g.Name IN "
-      "('internal_domains', 'internal_ips') ORDER BY m.ID",
-      {}, [&](const policyd::sql::Statement& row) {
-        const std::string_view member = row.text(1);
-        if (row.text(0) == "internal_ips") {
-          out.networks.emplace_back(member);
-        } else if (member.starts_with('@')) {
-          out.domains.push_back(policyd::domain_form(member.substr(1)));
-        }
-      });
-  if (!done) return tl::unexpected{done.error()};
-  return out;
 }
 
 std::vector<std::string> items_of_whom(const Target& whom, const std::string& login_domain) {
@@ -164,6 +112,8 @@ std::vector<std::string> items_of_whom(const Target& whom, const std::string& lo
   if (whom.who == Who::login) {
     if (login_domain.empty()) return {"$" + whom.name};
     const std::string address = fmt::format("{}@{}", whom.name, login_domain);
+    // As an item "!anna@example.org" would stand for everybody else.
+    if (!parse_user(address)) return {"$" + whom.name, "$" + address};
     return {"$" + whom.name, "$" + address, address};
   }
   std::vector<std::string> out = {"$" + whom.name, whom.name};
@@ -188,13 +138,12 @@ std::string why_never(const Target& whom, std::span<const std::string> items, co
       return fmt::format("{} must be able to answer complaints", escaped(without_dollar(item)));
     }
   }
-  if (std::find(own.domains.begin(), own.domains.end(), whom.name) != own.domains.end()) {
+  if (own.has_domain(whom.name)) {
     return fmt::format("{} is a domain of this server, not an account", whom.name);
   }
   for (const std::string& user : users_in(actor)) {
-    const bool address_of_user = policyd::local_part_of(whom.name) == user &&
-                                 std::find(own.domains.begin(), own.domains.end(),
-                                           policyd::domain_of(whom.name)) != own.domains.end();
+    const bool address_of_user =
+        policyd::local_part_of(whom.name) == user && own.has_domain(policyd::domain_of(whom.name));
     if (names(items, user) || address_of_user) {
       return fmt::format("it is the account of {}, who runs this command", user);
     }

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plugin/database/change_set.hpp"
+#include "plugin/block/own_names.hpp"
 #include "plugin/limit/target.hpp"
 
 namespace limits {
@@ -20,18 +20,8 @@ Result<Target> parse_whom(std::string_view text);
 // "the account anna@example.org", "the client 192.0.2.1".
 std::string whom_text(const Target& whom);
 
-// The domains and networks of this server, as the groups internal_domains and internal_ips have
-// them.
-struct OwnNames {
-  std::vector<std::string> domains;
-  std::vector<std::string> networks;
-  std::vector<std::string> host_addresses;  // of this host's interfaces
-
-  // A login without a domain is one of this domain; empty if that is not known.
-  [[nodiscard]] std::string login_domain() const { return domains.size() == 1 ? domains[0] : ""; }
-};
-Result<OwnNames> read_own_names(const Tables& tables);
-std::vector<std::string> addresses_of_this_host();
+// Of an item of these: the name of a login or address.
+std::string_view without_dollar(std::string_view item);
 
 // What stands for them as Source of a policy's members: of an account its login and its address,
 // in both spellings where the login may be either.

@@ -63,6 +63,28 @@ TEST(Whom, StandsForBothSpellingsOfAnAccount) {
   EXPECT_THAT(items_of_whom(whom("192.0.2.1"), "example.org"), ElementsAre("192.0.2.1"));
 }
 
+TEST(Whom, NeverStandsForOthers) {
+  for (const char* name : {"!", "!anna", "%x", "\"a"}) {
+    const std::string login = name;
+    EXPECT_THAT(items_of_whom(whom(login), "example.org"),
+                ElementsAre("$" + login, "$" + login + "@example.org"));
+  }
+  OwnNames own = own_names();
+  own.domains = {"*.example.org"};
+  EXPECT_EQ(own.login_domain(), "");
+}
+
+TEST(Whom, IsCertainFromMailboxServersOnly) {
+  OwnNames own = own_names();
+  own.mailboxes = {"10.0.0.5", "2001:db8:7::/64"};
+  for (const char* client : {"127.0.0.1", "::1", "10.9.8.7", "10.0.0.5", "2001:db8:7::9"}) {
+    EXPECT_TRUE(own.is_mailbox(client)) << client;
+  }
+  for (const char* client : {"", "10.0.0.6", "192.0.2.10", "2001:db8:8::9", "unknown"}) {
+    EXPECT_FALSE(own.is_mailbox(client)) << client;
+  }
+}
+
 TEST(Whom, OrdinaryAccountsAndClientsMayBeBlocked) {
   for (const char* text : {"anna", "anna@example.org", "postmasters@example.org", "198.51.100.7",
                            "10.1.2.3", "10.1.0.0/16", "2001:db8::1", "2001:db8:9::8"}) {
