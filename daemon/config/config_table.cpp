@@ -246,6 +246,17 @@ Rejected check_block_never(ConfigDraft&, std::string_view value) {
   return std::nullopt;
 }
 
+Rejected check_block_mailboxes(ConfigDraft&, std::string_view value) {
+  constexpr std::size_t kMaxEntries = 100;
+  std::size_t entries = 0;
+  for (const auto item : items_of(value)) {
+    const bool fine = item.find('/') == std::string_view::npos ? IpAddress::parse(item).has_value()
+                                                               : IpNetwork::parse(item).has_value();
+    if (!fine || ++entries > kMaxEntries) return item;
+  }
+  return std::nullopt;
+}
+
 Rejected check_block_per_hour(ConfigDraft&, std::string_view value) {
   return number_within(value, 0, 1'000) ? std::nullopt : Rejected{value};
 }
@@ -282,6 +293,8 @@ constexpr Special kNotifyReport{read_notify_report, "a time of day, such as 07:0
 constexpr Special kBlockNever{
     check_block_never,
     "logins, addresses, domains as @example.org and networks, separated by blanks or commas"};
+constexpr Special kBlockMailboxes{
+    check_block_mailboxes, "up to 100 addresses and networks, separated by blanks or commas"};
 constexpr Special kBlockPerHour{check_block_per_hour, "0 to 1000"};
 constexpr Special kBlockFile{check_block_file, "an absolute path"};
 constexpr Special kBlockAfter{check_block_after, "1 to 1000000"};
@@ -366,6 +379,7 @@ constexpr std::array kKeys = {
     ConfigKey{"block", "never", "", "", kMayBeEmpty, kBlockNever},
     ConfigKey{"block", "after", "50", "", kNotEmpty, kBlockAfter},
     ConfigKey{"block", "countries", "", "", kMayBeEmpty, kBlockFile},
+    ConfigKey{"block", "mailboxes", "", "", kMayBeEmpty, kBlockMailboxes},
     ConfigKey{"block", "mail_log", "", "", kMayBeEmpty, kBlockFile},
     ConfigKey{"block", "per_hour", "5", "", kNotEmpty, kBlockPerHour},
     ConfigKey{"notify", "near", "80", "%", kNotEmpty, Number<unsigned>{&Draft::notify_near, 0, 100}},

@@ -3,8 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 
@@ -12,13 +10,8 @@ namespace limits {
 namespace {
 
 bool is_web_mail(const SentBy& by, const OwnNames& own) {
-  const std::string_view domain = policyd::domain_of(by.sender);
   const auto client = policyd::IpAddress::parse(by.client);
-  return client && std::find(own.domains.begin(), own.domains.end(), domain) != own.domains.end() &&
-         std::any_of(own.networks.begin(), own.networks.end(), [&](const std::string& text) {
-           const auto network = policyd::IpNetwork::parse(text);
-           return network && network->contains(*client);
-         });
+  return client && own.has_domain(policyd::domain_of(by.sender)) && own.has_client(*client);
 }
 
 }  // namespace
@@ -26,6 +19,10 @@ bool is_web_mail(const SentBy& by, const OwnNames& own) {
 std::string account_key(const SentBy& by, const OwnNames& own) {
   if (!by.login.empty()) return fmt::format("SASLUsername:{}", by.login);
   return is_web_mail(by, own) ? fmt::format("Sender:{}", by.sender) : std::string{};
+}
+
+bool is_certain(const SentBy& by, const OwnNames& own) {
+  return !by.login.empty() || own.is_mailbox(by.client);
 }
 
 }  // namespace limits

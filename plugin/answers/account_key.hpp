@@ -20,4 +20,8 @@ struct SentBy {
 // The account's counter, "SASLUsername:anna"; empty: none that is known.
 std::string account_key(const SentBy& by, const OwnNames& own);
 
+// Whether that account has really sent it: a mailbox server has checked who its sender is, while a
+// gateway, printer or backup MX of an own network passes on what others claim.
+bool is_certain(const SentBy& by, const OwnNames& own);
+
 }  // namespace limits

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "plugin/answers/account_key.hpp"
 #include "plugin/block/whom.hpp"
 #include "plugin/events/read_events.hpp"
 #include "plugin/terminal/text.hpp"
@@ -20,6 +21,9 @@ using policyd::Event;
 using policyd::EventKind;
 using policyd::TimePoint;
 
+constexpr std::string_view kSenderKey = "Sender:";
+constexpr std::string_view kLoginKey = "SASLUsername:";
+
 // Refusals of one counter of a limit, read from the last one back.
 struct Refusals {
   const StoredLimit* limit = nullptr;
@@ -27,8 +31,11 @@ struct Refusals {
   TimePoint spell_began{};
   std::uint64_t in_row = 0;  // in the latest spell
   std::size_t spells = 0;
+  bool certain = true;  // all of them are of the account that the counter names
 
-  void put(Event&& event) {
+  void put(Event&& event, const OwnNames& own) {
+    certain = certain && (!event.track_key.starts_with(kSenderKey) ||
+                          is_certain({event.client, event.login, event.sender}, own));
     if (spells == 0) {
       spells = 1;
       in_row = event.times;
@@ -45,12 +52,6 @@ struct Refusals {
 
 std::string key_of(std::string_view by, std::string_view track_key) {
   return fmt::format("{}\n{}", by, track_key);
-}
-
-// What a person calls it: of a login and a sender address of this name.
-std::string name_of_key(std::string_view track_key) {
-  std::string name = name_of_counter(track_key);
-  return name.empty() ? std::string{track_key} : name;
 }
 
 std::string name_of_limit(const StoredLimit& limit) { return fmt::format("limit {}", limit.id); }
@@ -73,9 +74,8 @@ std::optional<DueStep> due_of(const Refusals& found, const StepsTaken& taken, st
   out.reason = in_row ? fmt::format("refused {} times in a row", found.in_row)
                       : fmt::format("refused for the {} time in a day",
                                     found.spells == 2 ? "second" : "third or later");
-  if (can_be_forged(*found.limit) || name_of_counter(out.about.track_key).empty()) {
-    out.step = Step{};
-  }
+  if (name_of_counter(out.about.track_key).empty()) out.step = Step{};
+  if (can_be_forged(*found.limit) || !found.certain) only_notify(out);
   return out;
 }
 
@@ -85,8 +85,14 @@ Step next_step(const std::vector<Step>& steps, std::size_t taken) {
   return steps.empty() ? Step{} : steps[std::min(taken, steps.size() - 1)];
 }
 
+void only_notify(DueStep& due) {
+  if (due.step.kind == Step::Kind::notify) return;
+  due.step = Step{};
+  due.reason += "; not stopped: others may have used this address";
+}
+
 std::string name_of_counter(std::string_view track_key) {
-  for (const std::string_view kind : {"Sender:", "SASLUsername:"}) {
+  for (const std::string_view kind : {kSenderKey, kLoginKey}) {
     if (!track_key.starts_with(kind)) continue;
     const std::string_view name = track_key.substr(kind.size());
     const auto whom = parse_whom(name);
@@ -97,11 +103,20 @@ std::string name_of_counter(std::string_view track_key) {
   return parse_whom(name) ? name : std::string{};
 }
 
+// What a person calls it: of a login, in both spellings, and of a sender address of this name.
+std::string StepsTaken::name_of_key(std::string_view track_key) const {
+  std::string name = name_of_counter(track_key);
+  if (name.empty()) return std::string{track_key};
+  const bool short_login = track_key.starts_with(kLoginKey) && name.find('@') == std::string::npos;
+  return short_login && !login_domain_.empty() ? fmt::format("{}@{}", name, login_domain_) : name;
+}
+
 void StepsTaken::put(const Event& event) {
   if (event.kind != EventKind::locked && event.kind != EventKind::released &&
       event.kind != EventKind::suspect) {
     return;
   }
+  if (event.kind == EventKind::released && !event.verdict.empty()) return;  // by itself
   const std::string name = name_of_key(event.track_key);
   if (event.verdict.empty()) {
     Touched& touched = names_.try_emplace(name, Touched{true, event.last}).first->second;
@@ -135,13 +150,13 @@ std::size_t StepsTaken::count(std::string_view by, std::string_view track_key) c
 
 bool can_be_forged(const StoredLimit& limit) {
   if (!limit.what.target || !limit.what.per) return true;  // typed by hand: not known
-  if (*limit.what.per != Per::user) return false;
-  return limit.what.target->who == Who::anyone || limit.what.target->from_anywhere;
+  return *limit.what.per == Per::user;
 }
 
-Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, std::uint64_t after,
-                                TimePoint now) {
+Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, const OwnNames& own,
+                                std::uint64_t after, TimePoint now) {
   DueSteps out;
+  out.taken = StepsTaken{own.login_domain()};
   EventFilter filter;
   filter.kinds = {EventKind::locked, EventKind::released, EventKind::suspect};
   filter.since = now - kStepsWithin;
@@ -172,7 +187,7 @@ Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, std:
     if (until && event.first <= *until) return true;
     const auto [found, is_new] = known.try_emplace(key_of(by, event.track_key), counters.size());
     if (is_new) counters.emplace_back().limit = limit->second;
-    counters[found->second].put(std::move(event));
+    counters[found->second].put(std::move(event), own);
     return true;
   });
   if (!done) return tl::unexpected{done.error()};

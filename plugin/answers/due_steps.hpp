@@ -9,10 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/clock.hpp"
 #include "daemon/events/event.hpp"
+#include "plugin/block/own_names.hpp"
 #include "plugin/database/change_set.hpp"
 #include "plugin/limit/steps.hpp"
 #include "plugin/limit/target.hpp"
@@ -35,12 +37,18 @@ struct DueStep {
 // The one after `taken` others; the last one is repeated.
 Step next_step(const std::vector<Step>& steps, std::size_t taken);
 
+// Of a step that would stop someone who may be innocent.
+void only_notify(DueStep& due);
+
 // The name that a counter is of, as `block` takes it; empty for one that others share.
 std::string name_of_counter(std::string_view track_key);
 
 // What has been done already about a name, as events say; the newest are put first.
 class StepsTaken {
  public:
+  // `login_domain`: of logins without a domain; empty if that is not known.
+  explicit StepsTaken(std::string login_domain = {}) : login_domain_(std::move(login_domain)) {}
+
   // An event of the last day that is about steps; others are ignored.
   void put(const policyd::Event& event);
 
@@ -59,6 +67,9 @@ class StepsTaken {
     bool by_person = false;
     policyd::TimePoint last{};
   };
+  [[nodiscard]] std::string name_of_key(std::string_view track_key) const;
+
+  std::string login_domain_;
   std::map<std::string, Taken, std::less<>> taken_;    // by `by` and counter
   std::map<std::string, Touched, std::less<>> names_;  // blocked or freed
 };
@@ -70,10 +81,11 @@ struct DueSteps {
   std::size_t stopped_lately = 0;  // accounts and clients
   StepsTaken taken;
 };
-Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, std::uint64_t after,
-                                policyd::TimePoint now);
+Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, const OwnNames& own,
+                                std::uint64_t after, policyd::TimePoint now);
 
-// Whether who is outside could have the account stopped by forging its address.
+// Whether others could have the account stopped by using its address: a login may send under any
+// where Postfix allows it, so only counters by login or client are safe.
 bool can_be_forged(const StoredLimit& limit);
 
 }  // namespace limits

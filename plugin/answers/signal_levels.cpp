@@ -93,6 +93,7 @@ Event event_about(const Message& message, const std::string& key) {
 struct Counted {
   Event last;
   std::uint64_t messages = 0;
+  bool certain = true;
   std::unordered_set<std::string> names;
 };
 
@@ -159,16 +160,17 @@ void sort_levels(std::vector<SignalLevel>& levels) {
   });
 }
 
-std::vector<SignalLevel> levels_of_bounces(const std::vector<Bounced>& bounced,
-                                           const Signal& signal, const StepsTaken& taken,
-                                           TimePoint now) {
+std::vector<SignalLevel> levels_of_bounces(const SignalSources& sources, const Signal& signal,
+                                           const StepsTaken& taken, TimePoint now) {
   const std::string by = fmt::format("signal {}", name_of(signal.kind));
   std::map<std::string, SignalLevel> accounts;
-  for (const Bounced& each : bounced) {  // oldest first
+  for (const Bounced& each : sources.bounced) {  // oldest first
     const auto until = taken.done_until(by, each.key);
     if (each.last > now || (until && each.last <= *until)) continue;
     SignalLevel& level = accounts[each.key];
     level.reached += each.times;
+    level.certain =
+        level.certain && is_certain({each.client, each.login, each.sender}, sources.own);
     level.last = event_about({each.last, each.client, each.login, each.sender}, each.key);
     level.last.recipient = each.recipient;
   }
@@ -185,7 +187,7 @@ std::vector<SignalLevel> levels_of_bounces(const std::vector<Bounced>& bounced,
 Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const Signal& signal,
                                              const StepsTaken& taken, TimePoint now) {
   if (signal.kind == Signal::Kind::bounces) {
-    return levels_of_bounces(sources.bounced, signal, taken, now);
+    return levels_of_bounces(sources, signal, taken, now);
   }
   const Tables& tables = sources.tables;
   const OwnNames& own = sources.own;
@@ -213,6 +215,8 @@ Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const
     Counted& account = found->second;
     if (is_new) account.last = event_about(message, key);
     ++account.messages;
+    account.certain =
+        account.certain && is_certain({message.client, message.login, message.sender}, own);
     if (!of_logins || account.names.size() == kMaxNames) return;
     std::string name = signal.kind == Signal::Kind::networks ? network_of(message.client)
                        : of_countries                        ? names.country_of(message.client)
@@ -225,7 +229,7 @@ Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const
     const std::uint64_t reached = of_logins ? account.names.size() : account.messages;
     if (reached < signal.amount) continue;
     keys.insert(key);
-    out.push_back({std::move(account.last), reached, 0});
+    out.push_back({std::move(account.last), reached, 0, account.certain});
   }
   if (signal.kind == Signal::Kind::rate) {
     auto usual = read_usual(tables, own, keys, now);
@@ -251,6 +255,7 @@ Result<std::vector<DueStep>> read_due_signals(const SignalSources& sources,
       due.by = fmt::format("signal {}", name_of(each.signal.kind));
       due.step = next_step(each.signal.steps, taken.count(due.by, level.last.track_key));
       due.reason = reason_of(each.signal, level);
+      if (!level.certain) only_notify(due);
       due.about = std::move(level.last);
       out.push_back(std::move(due));
     }

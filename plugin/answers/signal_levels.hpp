@@ -22,6 +22,7 @@ struct SignalLevel {
   policyd::Event last;  // about the last message, with the account as its counter
   std::uint64_t reached = 0;
   std::uint64_t usual = 0;  // of rate: the 99th percentile of the hours in which it sent
+  bool certain = true;      // all of it is the account's own mail (is_certain())
 };
 
 // What levels are counted from.

@@ -45,6 +45,7 @@ policyd::Result<BlockSettings> read_block_settings(const std::filesystem::path& 
     if (!equal_ignoring_case(section.name, "block")) continue;
     for (const policyd::IniEntry& entry : section.entries) {
       if (equal_ignoring_case(entry.key, "never")) add_items(entry.value, out.never);
+      if (equal_ignoring_case(entry.key, "mailboxes")) add_items(entry.value, out.mailboxes);
       if (equal_ignoring_case(entry.key, "per_hour")) number(entry.value, out.per_hour);
       if (equal_ignoring_case(entry.key, "after")) number(entry.value, out.after);
       if (equal_ignoring_case(entry.key, "mail_log")) out.mail_log = entry.value;

@@ -12,11 +12,12 @@
 namespace limits {
 
 struct BlockSettings {
-  std::vector<std::string> never;  // logins, addresses, "@example.org", networks
-  std::uint64_t per_hour = 5;      // accounts and clients that are stopped by themselves
-  std::uint64_t after = 50;        // refusals in a row, then the next step of --then
-  std::string countries;           // a file for signal `countries`; empty: none
-  std::string mail_log;            // that signal `bounces` reads; empty: the usual one
+  std::vector<std::string> never;      // logins, addresses, "@example.org", networks
+  std::vector<std::string> mailboxes;  // addresses and networks of mailbox servers
+  std::uint64_t per_hour = 5;          // accounts and clients that are stopped by themselves
+  std::uint64_t after = 50;            // refusals in a row, then the next step of --then
+  std::string countries;               // a file for signal `countries`; empty: none
+  std::string mail_log;                // that signal `bounces` reads; empty: the usual one
 };
 
 // `own_config` is carbonio-limits.conf, whose values the daemon's configuration allows; the

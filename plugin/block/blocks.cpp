@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -22,15 +23,10 @@ constexpr std::string_view kPriority = "-1000";
 constexpr std::string_view kRowName = "block";
 constexpr std::string_view kOurs = "Name LIKE 'carbonio-limits block %'";
 
-std::string_view without_dollar_of(std::string_view item) {
-  if (item.starts_with('$')) item.remove_prefix(1);
-  return item;
-}
-
 bool share_a_name(std::span<const std::string> a, std::span<const std::string> b) {
   return std::any_of(a.begin(), a.end(), [&](const std::string& one) {
     return std::any_of(b.begin(), b.end(), [&](const std::string& other) {
-      return without_dollar_of(one) == without_dollar_of(other);
+      return without_dollar(one) == without_dollar(other);
     });
   });
 }
@@ -153,6 +149,31 @@ policyd::Event event_about(policyd::EventKind kind, const Block& block) {
     event.track_key = fmt::format("Sender:{}", name);
     event.sender = event.login = block.who;
   }
+  return event;
+}
+
+std::vector<policyd::Event> events_about(policyd::EventKind kind, const StoredBlock& block,
+                                         const std::string& login_domain) {
+  std::vector<policyd::Event> out;
+  std::set<std::string> known;
+  const auto add = [&](std::string_view name) {
+    std::string whole{name};
+    if (name.find('@') == std::string_view::npos && !login_domain.empty()) {
+      whole += "@" + login_domain;
+    }
+    if (!known.insert(std::move(whole)).second) return;
+    Block one = block.block;
+    one.who = name;
+    out.push_back(event_about(kind, one));
+  };
+  add(block.block.who);
+  for (const std::string& item : block.items) add(without_dollar(item));
+  return out;
+}
+
+policyd::Event event_of_end(const Block& block) {
+  policyd::Event event = event_about(policyd::EventKind::released, block);
+  event.verdict = "over";
   return event;
 }
 

@@ -53,5 +53,11 @@ std::vector<StoredBlock> blocks_around(std::span<const StoredBlock> blocks, cons
 
 // An event, `locked` or `released`, about whom a block is for.
 policyd::Event event_about(policyd::EventKind kind, const policyd::Block& block);
+// One for each name that it stands for, so that the counters of all of them begin anew; a login is
+// also its address of this domain.
+std::vector<policyd::Event> events_about(policyd::EventKind kind, const StoredBlock& block,
+                                         const std::string& login_domain);
+// `released` without a person's doing: the steps about them go on.
+policyd::Event event_of_end(const policyd::Block& block);
 
 }  // namespace limits

@@ -108,7 +108,8 @@ tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Co
         auto own = read_own_names(tables);
         if (!own) return tl::unexpected{own.error()};
         out.own = std::move(*own);
-        auto due = read_due_steps(tables, *all, out.settings.after, context.now);
+        out.own.mailboxes = out.settings.mailboxes;
+        auto due = read_due_steps(tables, *all, out.own, out.settings.after, context.now);
         if (!due) return tl::unexpected{due.error()};
         out.due = std::move(*due);
         const auto signals = read_signals(tables);
@@ -156,12 +157,9 @@ Outcome announce_only(const Arguments& arguments, const Context& context, const 
 std::string why_not(const Target& whom, const Found& found, std::size_t stopped) {
   if (whom.who == Who::client) {
     const auto client = policyd::IpNetwork::parse(whom.name);
-    const bool ours = std::any_of(found.own.networks.begin(), found.own.networks.end(),
-                                  [&](const std::string& text) {
-                                    const auto network = policyd::IpNetwork::parse(text);
-                                    return client && network && network->contains(client->address);
-                                  });
-    if (ours) return "clients of own networks are never stopped by themselves";
+    if (client && found.own.has_client(client->address)) {
+      return "clients of own networks are never stopped by themselves";
+    }
   }
   if (stopped >= found.settings.per_hour) {
     return fmt::format("{} stopped by themselves in the last hour, and [block] per_hour allows {}",
@@ -294,8 +292,8 @@ Result<void> show_steps(const Tables& tables, const DaemonConfig& daemon, Contex
   }
   if (!any) {
     output.line(context.advice.complete(
-        "No steps are set. Of a limit --then sets them, such as: carbonio-limits send 100/h --then "
-        "notify,block:1h"));
+        "No steps are set. Of a limit --then sets them, such as: carbonio-limits send 100/h --per "
+        "account --then notify,block:1h"));
     return {};
   }
   output.line(fmt::format("At most {} an hour are stopped by themselves ([block] per_hour).",
@@ -354,8 +352,9 @@ const Command kAnswer = {
     "unblocked them, the first step comes again.\n"
     "At most 5 an hour are stopped by themselves ([block] per_hour), each host of a cluster for "
     "itself; beyond that, and where a block is not allowed, the admin is only told. Clients of own "
-    "networks are never stopped by themselves, and neither is anybody by a limit that outsiders "
-    "could use up by forging an address.\n"
+    "networks are never stopped by themselves, and neither is whose address others can use: by a "
+    "limit --per user, or by mail without a login from an own network, unless it comes from this "
+    "host or from [block] mailboxes.\n"
     "Without an option: the steps that are set, and those taken in the last day.",
     "answer\n"
     "answer --dry-run",

@@ -24,8 +24,7 @@ void note_other_spelling(const Target& whom, const OwnNames& own, std::vector<st
                     own.domains.size()));
     return;
   }
-  const std::string_view domain = policyd::domain_of(whom.name);
-  if (std::find(own.domains.begin(), own.domains.end(), domain) == own.domains.end()) return;
+  if (!own.has_domain(policyd::domain_of(whom.name))) return;
   const std::string local_part{policyd::local_part_of(whom.name)};
   notes.push_back(
       fmt::format("the login {0} without a domain is not blocked, since this server has {1} "
@@ -36,8 +35,7 @@ void note_other_spelling(const Target& whom, const OwnNames& own, std::vector<st
 bool is_of_this_carbonio(const Target& whom, const OwnNames& own) {
   if (whom.who == Who::client) return false;
   if (whom.who == Who::login || own.domains.empty()) return true;
-  const std::string_view domain = policyd::domain_of(whom.name);
-  return std::find(own.domains.begin(), own.domains.end(), domain) != own.domains.end();
+  return own.has_domain(policyd::domain_of(whom.name));
 }
 
 // The items of the account's other names.

@@ -143,7 +143,7 @@ Result<std::vector<SignalLevel>> top_of(const SignalSources& sources, const Sign
   Signal lowest = signal;
   lowest.amount = 1;
   lowest.factor = 0;
-  auto levels = read_levels(sources, lowest, {}, now);
+  auto levels = read_levels(sources, lowest, StepsTaken{}, now);
   if (levels && levels->size() > kShownLevels) levels->resize(kShownLevels);
   return levels;
 }

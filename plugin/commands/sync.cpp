@@ -55,9 +55,7 @@ Result<void> remove_blocks(const Tables& tables, const Context& context,
   ChangeSet changes{tables, context.actor};
   if (auto begun = changes.begin(); !begun) return begun;
   for (const RowChange& row : rows_to_delete(over)) changes.run(row);
-  for (const StoredBlock& each : over) {
-    changes.announce(event_about(policyd::EventKind::released, each.block));
-  }
+  for (const StoredBlock& each : over) changes.announce(event_of_end(each.block));
   return changes.commit();
 }
 

@@ -68,7 +68,10 @@ Result<void> end_block(const Tables& tables, const DaemonConfig& daemon, const C
     const auto rows =
         each.block.account.empty() ? rows_to_delete({&each, 1}) : rows_to_end(each, context.now);
     for (const RowChange& row : rows) changes.run(row);
-    changes.announce(event_about(policyd::EventKind::released, each.block));
+    for (policyd::Event& event :
+         events_about(policyd::EventKind::released, each, own->login_domain())) {
+      changes.announce(std::move(event));
+    }
   }
   return changes.commit();
 }

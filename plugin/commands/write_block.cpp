@@ -141,7 +141,7 @@ Outcome take_back_block(const Arguments& arguments, const Context& context, Made
             all->begin(), all->end(), std::back_inserter(ours),
             [&](const StoredBlock& each) { return each.block.who == made.made.block.who; });
         for (const RowChange& row : rows_to_delete(ours)) changes.run(row);
-        changes.announce(event_about(EventKind::released, made.made.block));
+        changes.announce(event_of_end(made.made.block));
         return changes.commit();
       },
       made.notes);

@@ -318,6 +318,12 @@ Outcome take_steps(const Arguments& arguments, Per per, WantedLimit& wanted) {
         "--then {} would stop all whom a counter --per {} counts; only notify can follow there",
         shown(*text), name_of(per)));
   }
+  if (stops && per == Per::user) {
+    return wrong_use(fmt::format(
+        "--then {} needs --per account: with --per user others can use up a sender's counter with "
+        "the address alone, so only notify can follow there",
+        shown(*text)));
+  }
   wanted.then = steps_text(*steps);
   return {};
 }

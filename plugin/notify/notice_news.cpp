@@ -30,7 +30,7 @@ constexpr std::string_view kOfCounters =
     "(Kind IN ('near', 'watched') OR Kind = 'refused' AND Module IN ('Quotas', 'Accounting'))";
 constexpr std::string_view kUrgentKinds =
     "(Kind IN ('engine_lost', 'engine_back', 'suspect') OR Kind = 'rules' AND Who IS NULL OR "
-    "Kind IN ('locked', 'released') AND Verdict <> '')";
+    "Kind = 'locked' AND Verdict <> '')";
 constexpr std::string_view kKindsOfNoMail =
     "Kind NOT IN ('refused', 'watched', 'let_through', 'near')";
 

@@ -175,6 +175,23 @@ class Limits(Case):
         self.assertNotIn("block:1h", said)
         self.assertEqual(self.blocked(), {})
 
+    def test_who_was_unblocked_in_another_spelling(self):
+        self.limit()
+        self.put_refusal(30, 3, key="SASLUsername:alice")
+        self.say("block", "alice@example.org")
+        self.assertEqual(self.due(), "")
+        self.say("unblock", "alice@example.org")
+        self.assertEqual((self.due(), self.blocked()), ("", {}))
+
+    def test_a_login_that_looks_like_a_rule_harms_nobody(self):
+        self.limit()
+        self.put_refusal(30, 3, key="SASLUsername:!alice")
+        self.due()
+        self.assertEqual(set(self.blocked()), {"!alice"})
+        for attributes in ({"sasl_username": "bob"}, {"sender": "carl@example.org"}):
+            self.assertEqual(self.daemon.ask(**attributes), "DUNNO")
+        self.assertEqual(self.daemon.ask(sasl_username="!alice"), BLOCKED)
+
     def test_a_person_has_blocked_them_already(self):
         self.limit()
         self.put_refusal(30, 3)
@@ -218,14 +235,17 @@ class Limits(Case):
         self.put_refusal(30, 3, key="SenderIP:198.51.100.7/32")
         self.due()
         self.assertEqual(set(self.blocked()), {"198.51.100.7"})
-        self.say("send", "2/h", "--anyone", "--per", "user", "--then", "block:1h")
+        self.say("send", "2/h", "--then", "notify")
+        self.daemon.sql("UPDATE quotas SET Comment = 'then=block:1h' WHERE Comment = 'then=notify'")
         [[row]] = self.daemon.query("SELECT l.ID FROM quotas_limits l JOIN quotas q ON q.ID = "
                                     "l.QuotasID WHERE Track = 'Sender:user@domain' AND q.Comment = "
                                     "'then=block:1h'")
         self.put_refusal(30, 3, key="Sender:boss@example.org", row=row)
         self.due()
         self.assertEqual(set(self.blocked()), {"198.51.100.7"})
-        self.assertEqual(self.steps()[-1][2:4], ("Sender:boss@example.org", "notify"))
+        self.assertEqual(self.steps()[-1][2:], (
+            "Sender:boss@example.org", "notify", "refused 3 times in a row; not stopped: others may "
+            "have used this address"))
 
     def test_a_step_reads_back_and_goes_with_the_limit(self):
         self.limit("notify,block:90min")
@@ -265,6 +285,7 @@ class Limits(Case):
             self.assertIn(words, self.say("send", "1/h", f"--then={steps}", status=1))
         self.assertIn("would stop all", self.say("send", "1/h", "--per", "domain", "--then", "block:1h",
                                                  status=1))
+        self.assertIn("needs --per account", self.say("send", "1/h", "--then", "block:1h", status=1))
         self.assertIn("needs a verdict", self.say("send", "1/h", "--verdict", "none", "--then",
                                                   "notify", status=1))
         self.assertIn("cannot be combined", self.say("answer", "--due", "--dry-run", status=1))
@@ -322,8 +343,9 @@ class Signals(Case):
             self.put_messages(10, ago=hour * HOUR, SASLUsername="news@example.org")
         self.put_messages(29, ago=60, SASLUsername="news@example.org")  # up to 3 times 10
         self.put_messages(19, ago=60, SASLUsername="new@example.org")
-        web = {"Sender": "web@example.org", "ClientAddress": "10.0.0.5"}
-        self.put_messages(20, ago=60, **web)
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            self.settings + "mailboxes=10.0.0.5\n")
+        self.put_messages(20, ago=60, Sender="web@example.org", ClientAddress="10.0.0.5")
         self.put_messages(50, ago=60, Sender="out@example.org")  # from outside, without a login
         self.assertIn("web@example.org: block:1h, 20 messages in an hour, usually up to 0",
                       self.due())
@@ -331,6 +353,13 @@ class Signals(Case):
         self.put_messages(1, ago=60, SASLUsername="news@example.org")
         self.assertIn("news@example.org: block:1h, 30 messages in an hour, usually up to 10",
                       self.say("answer", "--dry-run"))
+
+    def test_a_gateway_that_names_any_sender_stops_nobody(self):
+        self.say("signal", "rate", "5", "--then", "block:1h")
+        self.put_messages(5, Sender="boss@example.org", ClientAddress="10.0.0.6")
+        self.assertIn("boss@example.org: 5 messages in an hour, usually up to 0; not stopped: others "
+                      "may have used this address", self.due())
+        self.assertEqual(self.blocked(), {})
 
     def test_at_night(self):
         def clock(minutes):

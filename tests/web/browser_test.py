@@ -233,7 +233,8 @@ class BrowserTest(InBrowser):
         self.assertEqual(self.blocked(), [])
 
     def drive_limits(self):
-        self.daemon.command("send", "500/h", "--user", "dora@example.org", "--then", "notify,block:1h")
+        self.daemon.command("send", "500/h", "--user", "dora@example.org", "--per",
+                            "account", "--then", "notify,block:1h")
         self.go("Limits")
         self.assertIn("notify,block:1h", self.browser.text(row("dora@example.org")))
         quota = "//tr[th[.='3']]"

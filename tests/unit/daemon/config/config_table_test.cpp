@@ -186,7 +186,8 @@ INSTANTIATE_TEST_SUITE_P(
               HOLDS((c.web_hosts == std::vector<std::string>{"a.example", "b.example"}))},
         Value{"Block",
               "[block]\nnever=boss, News@example.org @example.net 2001:db8::/32 10\nper_hour=0\n"
-              "after=1000000\nmail_log=/var/log/mail\ncountries=/usr/x.mmdb\n",
+              "mailboxes=10.0.0.5, "
+              "2001:db8::/64\nafter=1000000\nmail_log=/var/log/mail\ncountries=/usr/x.mmdb\n",
               HOLDS(c == Config{})},
         Value{"BlockWithoutFiles", "[block]\nmail_log=\ncountries=\n", HOLDS(c == Config{})},
         Value{"MetricsFile", "[metrics]\nfile=/var/lib/a b.prom\n",
@@ -279,6 +280,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "2: not a valid log_level in [server]: '5'; allowed: 0 to 4"},
         Refused{"BlockPerHour", "[block]\nper_hour=1001\n",
                 "2: not a valid per_hour in [block]: '1001'; allowed: 0 to 1000"},
+        Refused{"BlockMailboxes", "[block]\nmailboxes=10.0.0.5 mail.example.org\n",
+                "2: not a valid mailboxes in [block]: 'mail.example.org'; allowed: up to 100 "
+                "addresses and networks, separated by blanks or commas"},
         Refused{"BlockAfter", "[block]\nafter=0\n",
                 "2: not a valid after in [block]: '0'; allowed: 1 to 1000000"},
         Refused{"BlockMailLog", "[block]\nmail_log=mail.log\n",

@@ -70,6 +70,44 @@ TEST(StepsTaken, KnowANameAsLoginAndAsSender) {
   EXPECT_EQ(taken.done_until("limit 3", "SASLUsername:anna"), std::nullopt);
 }
 
+TEST(StepsTaken, KnowALoginInBothSpellings) {
+  Event released = event(EventKind::released, 15, "root", "");
+  released.track_key = "Sender:anna@example.org";
+  StepsTaken taken{"example.org"};
+  taken.put(released);
+  EXPECT_EQ(taken.done_until("limit 3", "SASLUsername:anna"), at(15));
+  EXPECT_EQ(taken.done_until("limit 3", "SASLUsername:anna@example.net"), std::nullopt);
+}
+
+TEST(StepsTaken, GoOnAfterABlockThatEndedByItself) {
+  StepsTaken taken;
+  taken.put(event(EventKind::released, 15, "cron", "over"));
+  taken.put(event(EventKind::locked, 9, "limit 3", "block:1h"));
+  EXPECT_EQ(taken.count("limit 3", "SASLUsername:anna"), 1U);
+  EXPECT_EQ(taken.done_until("limit 3", "SASLUsername:anna"), at(9));
+}
+
+TEST(CanBeForged, IfItCountsByAddress) {
+  StoredLimit limit;
+  EXPECT_TRUE(can_be_forged(limit));
+  limit.what.target = Target{Who::everyone, {}};
+  for (const Per per : {Per::user, Per::account, Per::login, Per::client}) {
+    limit.what.per = per;
+    EXPECT_EQ(can_be_forged(limit), per == Per::user) << name_of(per);
+  }
+}
+
+TEST(OnlyNotify, SaysThatNobodyWasStopped) {
+  DueStep due;
+  due.reason = "refused 3 times in a row";
+  only_notify(due);
+  EXPECT_EQ(due.reason, "refused 3 times in a row");
+  due.step.kind = Step::Kind::block;
+  only_notify(due);
+  EXPECT_EQ(due.step, Step{});
+  EXPECT_EQ(due.reason, "refused 3 times in a row; not stopped: others may have used this address");
+}
+
 TEST(NextStep, RepeatsTheLast) {
   const std::vector<Step> steps = *parse_steps("notify,block:1h");
   EXPECT_EQ(next_step(steps, 0).kind, Step::Kind::notify);
