@@ -109,6 +109,17 @@ class Parts(unittest.TestCase):
                 self.assertRegex(output.splitlines()[-1], "^[ya] FAILED, see ")
                 self.assertEqual(output.count("part  "), 1, output)
 
+    def test_what_runs_beside_and_dies_fails_the_run(self):
+        self.make_repository()
+        for lane in ("part x true; kill -9 $BASHPID; part y true", "part x true; false; part y true"):
+            for stop in ("no", "yes"):
+                with self.subTest(lane=lane, stop=stop):
+                    script = self.beside(lane, "part a true\nend_parts", stop=stop)
+                    output, _ = script.communicate(timeout=60)
+                    self.assertEqual(script.returncode, 1, output)
+                    self.assertRegex(output.splitlines()[-1],
+                                     r"^beside FAILED, see build/full/\w{40}/beside\.log$")
+
     def beside(self, lane, rest, stop="no"):
         """A script that runs the parts `lane` beside `rest`."""
         (self.folder / "build").mkdir(exist_ok=True)
