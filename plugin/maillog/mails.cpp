@@ -8,6 +8,13 @@ namespace limits {
 namespace {
 
 constexpr Names::Number kMaxNumber = 0x7fffffff;
+constexpr std::uint32_t kSearched = 16;  // recipients of a mail; those after them have an index
+
+std::uint32_t tag_of(std::uint32_t first_recipient, Names::Number recipient) {
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
+  const std::uint64_t key = (std::uint64_t{first_recipient} << 32U) | recipient;
+  return policyd::HashIndex::tag_of(key * kOdd);
+}
 
 }  // namespace
 
@@ -25,18 +32,27 @@ Names::Number Names::number_of(std::string_view given) {
 }
 
 void Mails::add_recipient(LoggedMail& mail, Names::Number recipient, bool refused) {
-  if (mail.recipients >= kMaxRecipients) return;
-  std::uint32_t last = 0;
-  for (std::uint32_t at = mail.first_recipient; at != 0; at = recipients_[at].next) {
-    if (recipients_[at].name == recipient) return;
-    last = at;
-  }
+  if (mail.recipients >= kMaxRecipients || has_recipient(mail, recipient)) return;
   const auto added = static_cast<std::uint32_t>(recipients_.size());
   Recipient& made = recipients_.emplace_back();
   made.name = recipient & kMaxNumber;
   made.refused = refused ? 1 : 0;
-  (last == 0 ? mail.first_recipient : recipients_[last].next) = added;
-  ++mail.recipients;
+  (mail.recipients == 0 ? mail.first_recipient : recipients_[mail.last_recipient].next) = added;
+  mail.last_recipient = added;
+  if (++mail.recipients <= kSearched) return;
+  index_.insert(tag_of(mail.first_recipient, recipient), static_cast<std::uint32_t>(known_.size()));
+  known_.push_back({mail.first_recipient, recipient});
+}
+
+bool Mails::has_recipient(const LoggedMail& mail, Names::Number recipient) const {
+  std::uint32_t at = mail.first_recipient;
+  for (std::uint32_t i = 0; i < kSearched && at != 0; ++i, at = recipients_[at].next) {
+    if (recipients_[at].name == recipient) return true;
+  }
+  if (at == 0) return false;
+  return index_.find(tag_of(mail.first_recipient, recipient), [&](std::uint32_t slot) {
+    return known_[slot].first_recipient == mail.first_recipient && known_[slot].name == recipient;
+  }) != policyd::HashIndex::kNone;
 }
 
 void Mails::sort() {

@@ -43,10 +43,12 @@ struct LoggedMail {
   Names::Number client = 0;
   std::uint32_t size = 0;             // bytes; 4 GiB is the most
   std::uint32_t first_recipient = 0;  // 0: none
+  std::uint32_t last_recipient = 0;
   std::uint32_t recipients = 0;
   MailStatus status = MailStatus::unknown;  // the worst of its recipients'
   bool counts = true;                       // false: came again from a content filter
   bool complete = false;                    // its sender and a recipient are known
+  bool shared = false;                      // more than its queue ID leads to it
 };
 
 class Mails {
@@ -75,7 +77,16 @@ class Mails {
     std::uint32_t refused : 1 = 0;
     std::uint32_t next = 0;
   };
+  // A recipient of a mail with so many that a search one by one would take long.
+  struct Known {
+    std::uint32_t first_recipient = 0;  // of the mail
+    Names::Number name = 0;
+  };
+  [[nodiscard]] bool has_recipient(const LoggedMail& mail, Names::Number recipient) const;
+
   std::vector<Recipient> recipients_{Recipient{}};
+  std::vector<Known> known_;
+  policyd::HashIndex index_;  // of known_
 };
 
 }  // namespace limits
