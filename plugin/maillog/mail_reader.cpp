@@ -178,12 +178,11 @@ void MailReader::take_event(std::string_view host, const PostfixLine& line, Time
     case PostfixEvent::delivered:
       take_delivery(*open, line);
       if (take_bounce_ && mail != nullptr) tell_bounce(*mail, line, time);
-      // The filter's mail, if its Message-ID did not tell.
+      // The filter's mail, if its Message-ID did not tell, or not rightly.
       if (!line.queued_as.empty()) {
         const std::uint32_t first = open->mail;
         Open* filtered = find(key_of_mail(host, line.queued_as));
-        if (filtered != nullptr && filtered->from_loopback && !filtered->again &&
-            filtered->mail != first) {
+        if (filtered != nullptr && filtered->from_loopback && filtered->mail != first) {
           join(*filtered, first);
         }
       }
@@ -198,7 +197,7 @@ void MailReader::take_event(std::string_view host, const PostfixLine& line, Time
 
 void MailReader::take_message_id(Open& open, std::string_view message_id) {
   constexpr std::string_view kNone = "<>";
-  if (message_id.empty() || message_id == kNone || open.message_id != 0) return;
+  if (message_id.empty() || message_id == kNone || open.message_id != 0 || open.again) return;
   const std::uint64_t hash = hash_of(message_id) | 1;
   open.message_id = hash;
   const OpenMessage* const first = find_message(hash);
@@ -222,21 +221,26 @@ void MailReader::put_in_queue(std::uint64_t id, std::uint32_t mail) {
   }
   message->mail = mail;
   ++message->in_queue;
+  if (mail != kNoMail) mails_.all[mail].shared = true;
 }
 
 // What becomes of a mail that came again is told of the first one.
 void MailReader::join(Open& again, std::uint32_t first) {
-  if (again.mail != kNoMail) {
+  // It has this Message-ID alone: the first one had none, or another.
+  OpenMessage* const message = again.message_id == 0 ? nullptr : find_message(again.message_id);
+  if (message != nullptr && message->mail == again.mail) message->mail = first;
+  if (first != kNoMail) mails_.all[first].shared = true;
+  const bool had_own = !std::exchange(again.again, true);
+  if (had_own) ++counts_.reinjected;
+  if (had_own && again.mail != kNoMail) {
     // Nearly always it is the newest, and takes no memory.
-    if (again.mail + 1 == mails_.all.size()) {
+    if (again.mail + 1 == mails_.all.size() && !mails_.all[again.mail].shared) {
       mails_.all.pop_back();
     } else {
       mails_.all[again.mail].counts = false;
     }
   }
   again.mail = first;
-  again.again = true;
-  ++counts_.reinjected;
 }
 
 void MailReader::take_delivery(Open& open, const PostfixLine& line) {

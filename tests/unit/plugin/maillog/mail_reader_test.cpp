@@ -112,6 +112,13 @@ class Log {
 using Lines = std::vector<std::string>;
 const std::string kSent = "1";
 
+void deliver(Log& log, const std::string& id, const std::string& to, const std::string& status) {
+  log.line("postfix/smtp", id + ": to=<" + to +
+                               ">, relay=mx[192.0.2.25]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, "
+                               "status=" +
+                               status);
+}
+
 TEST(MailReader, EndsWhereNobodyWaits) {
   MailReader reader{{}, RefusalTexts{}};
   LogLines lines{std::make_unique<LinesWithoutEnd>()};
@@ -173,6 +180,50 @@ TEST(MailReader, KnowsAFiltersMailWithoutMessageId) {
            "delay=1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as BBBBB1)");
   log.line("postfix/smtp", "BBBBB1: to=<bob@example.com>, relay=none, dsn=2.0.0, status=sent (ok)");
   EXPECT_EQ(log.mails().size(), 1U);
+}
+
+void hand_over(Log& log, const std::string& id, const std::string& to, const std::string& as) {
+  log.line("postfix/smtp", id + ": to=<" + to +
+                               ">, relay=127.0.0.1[127.0.0.1]:10024, delay=1, dsn=2.0.0, "
+                               "status=sent (250 2.0.0 Ok: queued as " +
+                               as + ")");
+}
+
+// A client may send the header twice; cleanup logs both.
+TEST(MailReader, JoinsMailWithTwoMessageIds) {
+  for (const char* second : {"<1@x>", "<2@x>"}) {
+    Log log;
+    log.begin("AAAAA1", "pc[192.0.2.7]", "<1@x>");
+    log.line("postfix/cleanup", std::string{"AAAAA1: message-id="} + second);
+    log.begin("BBBBB1", "localhost[127.0.0.1]", "<1@x>");
+    log.line("postfix/cleanup", std::string{"BBBBB1: message-id="} + second);
+    hand_over(log, "AAAAA1", "bob@example.com", "BBBBB1");
+    deliver(log, "BBBBB1", "bob@example.com", "sent (250 Ok)");
+    EXPECT_EQ(log.mails(), (Lines{"anna@example.org>bob@example.com  192.0.2.7 648 1"}));
+  }
+}
+
+// The filter has given the mail a Message-ID, and hands it back in two parts.
+TEST(MailReader, JoinsEachPartThatAFilterHandsBack) {
+  for (const bool told_between : {false, true}) {
+    Log log;
+    log.begin("AAAAA1", "pc[192.0.2.7]", "<>").begin("BBBBB1", "localhost[127.0.0.1]", "<new@x>");
+    if (told_between) {
+      hand_over(log, "AAAAA1", "bob@example.com", "BBBBB1");
+    }
+    log.begin("CCCCC1", "localhost[127.0.0.1]", "<new@x>");
+    if (!told_between) {
+      hand_over(log, "AAAAA1", "bob@example.com", "BBBBB1");
+    }
+    hand_over(log, "AAAAA1", "carl@example.com", "CCCCC1");
+    log.begin("DDDDD1", "pc[192.0.2.8]", "<eve@x>");
+    deliver(log, "CCCCC1", "carl@example.com", "bounced (550)");
+    deliver(log, "DDDDD1", "eve@example.com", "sent (250 Ok)");
+    EXPECT_EQ(log.mails(),
+              (Lines{"anna@example.org>bob@example.com,carl@example.com  192.0.2.7 648 3",
+                     "anna@example.org>eve@example.com  192.0.2.8 648 1"}))
+        << told_between;
+  }
 }
 
 TEST(MailReader, CountsTheSameMessageIdFromElsewhere) {
@@ -288,13 +339,6 @@ TEST(MailReader, NotesGapsAndTimesThatGoBack) {
   }
   EXPECT_EQ(log.counts().longest_gap, std::chrono::hours{48});
   EXPECT_EQ(log.counts().backwards, 1U);
-}
-
-void deliver(Log& log, const std::string& id, const std::string& to, const std::string& status) {
-  log.line("postfix/smtp", id + ": to=<" + to +
-                               ">, relay=mx[192.0.2.25]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, "
-                               "status=" +
-                               status);
 }
 
 void refuse_recipient(Log& log, const std::string& to, const std::string& why,
