@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::string_view kProgram = "carbonio-limits";
 constexpr std::string_view kVersionOption = "version";
+constexpr std::string_view kEndOfOptions = "--";
 constexpr std::string_view kDefaultZextrasHome = "/opt/zextras";
 
 constexpr std::array<Option, 4> kCommonOptions = {{
@@ -118,9 +119,15 @@ tl::unexpected<Failure> see_help(std::string_view what, const Command* command) 
                                command == nullptr ? std::string_view{} : command->name));
 }
 
+// Without a "--" that changes nothing: the page gives one always.
 std::string line_as_typed(std::span<const std::string> arguments) {
+  const auto dashes = std::count_if(arguments.begin(), arguments.end(),
+                                    [](const std::string& word) { return word.starts_with('-'); });
   std::string out{kProgram};
-  for (const std::string& argument : arguments) out += ' ' + policyd::shell_word(argument);
+  for (const std::string& argument : arguments) {
+    if (argument == kEndOfOptions && dashes == 1) continue;
+    out += ' ' + policyd::shell_word(argument);
+  }
   return out;
 }
 

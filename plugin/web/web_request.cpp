@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -70,6 +69,10 @@ constexpr std::array kEndpoints = {
     Endpoint{"resume", "resume", "", 0, true, false},
 };
 
+// Those without a value, of all endpoints.
+constexpr std::string_view kFlags =
+    "today watched by-hour past everyone anyone off account uncounted dry-run";
+
 // Those with which something can be tried before.
 constexpr std::string_view kWithDryRun = "send receive set on off remove import block unblock";
 
@@ -118,10 +121,8 @@ bool add_parameter(Parameters& all, std::size_t& count, std::string name, std::s
   return true;
 }
 
-// No option may come in as a value: nothing that is typed after one begins with '-'.
-bool is_fit(std::string_view value) {
-  return !value.starts_with('-') && value.find('\0') == std::string_view::npos;
-}
+// Where a program takes its words, a text would end there.
+bool is_whole(std::string_view value) { return value.find('\0') == std::string_view::npos; }
 
 Wanted call_of(const Endpoint& endpoint, Parameters&& parameters, bool from_form) {
   Call call;
@@ -132,7 +133,6 @@ Wanted call_of(const Endpoint& endpoint, Parameters&& parameters, bool from_form
   call.from_form = from_form;
   for (const std::string_view word : split(endpoint.words, ' ')) call.words.emplace_back(word);
   std::vector<std::string> words;
-  std::vector<std::string> options;  // after the words, which one with several values would take
   const bool takes_text = endpoint.words.ends_with(" -");  // from standard input
   if (takes_text) call.input.emplace();
   for (auto& [name, values] : parameters) {
@@ -140,17 +140,21 @@ Wanted call_of(const Endpoint& endpoint, Parameters&& parameters, bool from_form
       call.input = std::move(values.front());
       continue;
     }
-    const bool fit = std::all_of(values.begin(), values.end(),
-                                 [](const std::string& value) { return is_fit(value); });
-    if (!fit) return refused(400, fmt::format("'{}' begins with '-'", shown(name)));
+    if (!std::all_of(values.begin(), values.end(), is_whole)) {
+      return refused(400, fmt::format("'{}' contains a NUL", shown(name)));
+    }
     if (name == kToken && endpoint.changes) {
       call.form_token = values.front();
     } else if (name == kWord) {
       words = std::move(values);
     } else if (is_one_of_words(name, endpoint.options) ||
                (name == kDryRun && is_one_of_words(endpoint.path, kWithDryRun))) {
+      const bool flag = is_one_of_words(name, kFlags);
       for (const std::string& value : values) {
-        options.push_back(value.empty() ? "--" + name : fmt::format("--{}={}", name, value));
+        // Without its value an option would take the next word for it.
+        if (value.empty() && !flag) return refused(400, fmt::format("'{}' is empty", name));
+        call.words.push_back(flag && value.empty() ? "--" + name
+                                                   : fmt::format("--{}={}", name, value));
       }
     } else {
       return refused(400, fmt::format("{} takes no '{}'", endpoint.path, shown(name)));
@@ -162,11 +166,12 @@ Wanted call_of(const Endpoint& endpoint, Parameters&& parameters, bool from_form
                                endpoint.max_words == 0 ? std::string{"no 'word'"}
                                                        : counted(endpoint.max_words, "'word'")));
   }
+  // Names come from strangers: none that begins with '-' becomes an option.
+  if (!words.empty()) call.words.emplace_back("--");
   for (std::string& word : words) {
     if (word.empty()) return refused(400, "a 'word' is empty");
     call.words.push_back(std::move(word));
   }
-  std::move(options.begin(), options.end(), std::back_inserter(call.words));
   return call;
 }
 

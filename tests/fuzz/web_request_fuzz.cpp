@@ -13,7 +13,7 @@ using namespace limits;
 using fuzz::check;
 
 void check_call(const Call& call, std::string_view method) {
-  check(!call.words.empty() && call.words.size() <= kMaxParameters + 3, "words are bounded");
+  check(!call.words.empty() && call.words.size() <= kMaxParameters + 4, "words are bounded");
   check(call.changes == (method == "POST"), "a change is a POST");
   for (const std::string& word : call.words) {
     check(word.size() <= kMaxParameterBytes * 2 + 3, "a word is bounded");
@@ -28,7 +28,11 @@ void check_call(const Call& call, std::string_view method) {
                             "postscreen", "completion", "web", "backup"}) {
     check(command != other, "it is one of the table");
   }
-  for (const std::string& word : call.words) {
+  const auto end = std::find(call.words.begin(), call.words.end(), "--");  // of the options
+  for (auto word_at = call.words.begin(); word_at != end; ++word_at) {
+    const std::string& word = *word_at;
+    check(word_at - call.words.begin() < 2 || word == "status" || word.starts_with("--"),
+          "a word of a stranger is after the options");
     for (const char* option : {"--database", "--zextras-home", "--watch", "--follow", "--print-sql",
                                "--against", "--html", "--hold", "--release", "--delete"}) {
       check(word.substr(0, word.find('=')) != option, "it is one of the table's options");

@@ -226,7 +226,7 @@ class Blocking(Case):
 
     def test_bad_words(self):
         page = self.signed_in("--write")
-        for parameters in ({}, {"word": "@example.org"}, {"word": "-x"}, {"word": ["a", "b"]},
+        for parameters in ({}, {"word": "@example.org"}, {"word": ["a", "b"]},
                            {"word": self.WHO, "for": "forever"}, {"word": self.WHO, "hold": True},
                            {"word": self.WHO, "database": "/x"}, {"word": "a" * 1001},
                            {"word": "<b>x</b>\n\u001b[31m@example.org"},
@@ -249,6 +249,18 @@ class Blocking(Case):
         _, headers, body = page.ask("/api/blocked")
         self.assertEqual(headers["Content-Type"], "application/json")
         self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+
+    def test_names_that_look_like_options(self):
+        page = self.signed_in("--write")
+        for name in ("-x@example.org", "--delete@example.org"):
+            self.refuse(name)
+            self.assertEqual(page.get(f"usage?word={name}&top=3")[0], 200)
+            self.assertEqual(page.change("reset", word=name, limit="3")[0], 200)
+            self.assertEqual(self.daemon.ask(sender=name), "DUNNO")
+            self.assertEqual(page.change("block", word=name, **{"for": "1h"})[0], 200)
+            self.assertEqual([row["who"] for row in page.get("blocked")[1]["blocked"]], [name])
+            self.assertEqual(page.change("unblock", word=name)[0], 200)
+            self.assertEqual(page.get("blocked")[1]["blocked"], [])
 
     def test_only_who_may_write(self):
         for path in ("block", "unblock"):

@@ -346,7 +346,7 @@ TEST_F(SiteTest, ABlockIsAChange) {
   EXPECT_EQ(ask("POST", "/api/block", R"({"word": "anna", "for": "1h", "account": true})").status,
             200U);
   EXPECT_EQ(ran_.back().first,
-            (std::vector<std::string>{"block", "anna", "--account", "--for=1h"}));
+            (std::vector<std::string>{"block", "--account", "--for=1h", "--", "anna"}));
   EXPECT_EQ(lane_, Lane::slow);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/web/web_request.hpp"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,7 +29,7 @@ unsigned status_of(const Wanted& wanted) {
 TEST(WebRequest, RunsASubcommand) {
   const Wanted wanted = get("/api/usage?top=5&word=anna%40example.org");
   const auto& call = std::get<Call>(wanted);
-  EXPECT_EQ(call.words, (Words{"usage", "--json", "anna@example.org", "--top=5"}));
+  EXPECT_EQ(call.words, (Words{"usage", "--json", "--top=5", "--", "anna@example.org"}));
   EXPECT_FALSE(call.changes);
   EXPECT_TRUE(call.json);
 }
@@ -37,12 +38,12 @@ TEST(WebRequest, ChangesAreJsonOrAForm) {
   const Wanted json = post("/api/send", R"({"word": ["100/h", "500/day"], "user": ["a@b.example",
       "c@d.example"], "off": true, "dry-run": false})");
   const auto& call = std::get<Call>(json);
-  EXPECT_EQ(call.words, (Words{"send", "100/h", "500/day", "--off", "--user=a@b.example",
-                               "--user=c@d.example"}));
+  EXPECT_EQ(call.words, (Words{"send", "--off", "--user=a@b.example", "--user=c@d.example", "--",
+                               "100/h", "500/day"}));
   EXPECT_TRUE(call.changes);
   const Wanted form = post("/api/reset", "word=a%2Bb%40c.example&limit=3&token=abc",
                            "application/x-www-form-urlencoded; charset=UTF-8");
-  EXPECT_EQ(std::get<Call>(form).words, (Words{"reset", "a+b@c.example", "--limit=3"}));
+  EXPECT_EQ(std::get<Call>(form).words, (Words{"reset", "--limit=3", "--", "a+b@c.example"}));
   EXPECT_EQ(std::get<Call>(form).form_token, "abc");
   EXPECT_EQ(status_of(post("/api/reset", "word=x", "text/plain")), 415U);
 }
@@ -136,12 +137,56 @@ TEST(WebRequest, ABlockTouchesNoQueue) {
   EXPECT_EQ(status_of(get("/api/block?word=anna")), 405U);
 }
 
-// Nothing that is typed after a subcommand can become an option.
-TEST(WebRequest, NoValueBeginsWithADash) {
-  EXPECT_EQ(status_of(get("/api/usage?word=--database=/x")), 400U);
-  EXPECT_EQ(status_of(get("/api/usage?limit=-1")), 400U);
-  EXPECT_EQ(status_of(post("/api/send", R"({"word": ["1/h", "--print-sql"]})")), 400U);
+// Nothing that a stranger chose can become an option, and all of it is a name.
+TEST(WebRequest, AWordMayBeginWithADash) {
+  const auto line_of = [](const Wanted& wanted) {
+    const auto& call = std::get<Call>(wanted);
+    auto line = parse_command_line(call.words);
+    EXPECT_TRUE(line) << call.words.front();
+    return line ? std::move(*line) : CommandLine{};
+  };
+  for (const char* word : {"-x@example.org", "--database=/x", "--print-sql", "--", "-h", "-1"}) {
+    const std::string value = fmt::format(R"({{"word": "{}")", word);
+    EXPECT_EQ(
+        line_of(post("/api/block", value + R"(, "for": "1h", "account": true})")).arguments.words(),
+        Words{word});
+    const auto reset = line_of(post("/api/reset", value + R"(, "limit": "3"})"));
+    EXPECT_EQ(reset.arguments.words(), Words{word});
+    EXPECT_EQ(reset.arguments.value("limit"), "3");
+    EXPECT_FALSE(reset.help);
+    EXPECT_EQ(line_of(get(fmt::format("/api/usage?word={}&top=3", word))).arguments.words(),
+              Words{word});
+    // The option may be given several times, and takes several values.
+    const auto send = line_of(post(
+        "/api/send", fmt::format(R"({{"word": ["1/h", "{0}"], "user": ["{0}", "a"]}})", word)));
+    EXPECT_EQ(send.arguments.words(), (Words{"1/h", word}));
+    EXPECT_EQ(send.arguments.values("user"), (Words{word, "a"}));
+    EXPECT_FALSE(send.arguments.has("print-sql"));
+  }
+  EXPECT_EQ(line_of(get("/api/simulate?word=set&word=-3&word=-1/h")).arguments.words(),
+            (Words{"set", "-3", "-1/h"}));
   EXPECT_EQ(status_of(post("/api/send", R"({"--off": true})")), 400U);
+}
+
+// Or it would take the next word for its value, and the one after that for an option.
+TEST(WebRequest, AnOptionHasItsValue) {
+  for (const char* name : {"user", "domain", "except", "message", "then", "per"}) {
+    EXPECT_EQ(
+        status_of(post("/api/send",
+                       fmt::format(R"({{"word": ["1/h", "--print-sql"], "{}": true}})", name))),
+        400U)
+        << name;
+  }
+  EXPECT_EQ(
+      status_of(post("/api/reset", "limit=&word=--print-sql", "application/x-www-form-urlencoded")),
+      400U);
+}
+
+TEST(WebRequest, ANulIsSaid) {
+  const Wanted wanted = get("/api/usage?word=a%00b");
+  ASSERT_EQ(status_of(wanted), 400U);
+  EXPECT_EQ(std::get<Refused>(wanted).text, "'word' contains a NUL");
+  EXPECT_EQ(status_of(get("/api/usage?top=%00")), 400U);
 }
 
 // It is read as a file, so it may be long and begin with anything.
