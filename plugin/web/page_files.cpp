@@ -18,6 +18,7 @@ constexpr std::array kFiles = {
     PageFile{"now.js", kScript, k_now_js},
     PageFile{"usage.js", kScript, k_usage_js},
     PageFile{"limits.js", kScript, k_limits_js},
+    PageFile{"undo.js", kScript, k_undo_js},
     PageFile{"trial.js", kScript, k_trial_js},
     PageFile{"blocked.js", kScript, k_blocked_js},
     PageFile{"history.js", kScript, k_history_js},

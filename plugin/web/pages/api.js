@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What the server answers, and how it is changed. What changes something is shown before it is done
-// (--dry-run) and can be undone where it changed limits.
+// (--dry-run); a change of limits can be undone, or it is said before that it cannot.
 import {button, element} from "./text.js";
 
 const main = document.getElementById("main");
@@ -78,21 +78,38 @@ export async function attempt(work) {
 export const changeNow = (path, parameters) =>
   attempt(async () => tell((await change(path, parameters)).text));
 
-// Asks with the words of --dry-run, beside what `more` puts there, then does it.
-export const changeAfterLooking = (path, parameters, more) => doAfterLooking(path, parameters, {more,
-  async act() {
-    const before = await limitsNow();
+// Asks with the words of --dry-run, beside what `more` puts there, then does it. `undoOf` is of undo.js.
+export const changeAfterLooking = (path, parameters, undoOf, more) => doAfterLooking(path, parameters, {
+  more,
+  async before(preview) {
+    const undo = undoOf((await get("limits")).limits, preview);
+    return undo && await isTaken(undo(preview)) ? undo : null;
+  },
+  async act(undo) {
     const said = await change(path, parameters);
-    return [said, undoOf(before, await limitsNow())];
+    const commands = undo && !said.text.startsWith("Nothing to change") ? undo(said.text) : [];
+    return [said, commands.length > 0 && (() => carriedOut(commands))];
   }});
 
-async function doAfterLooking(path, parameters, {more, act}) {
+// Old figures may be some that no command sets.
+const isTaken = commands => Promise.all(commands.filter(([path]) => path === "set").map(
+  ([path, parameters]) => change(path, {...parameters, "dry-run": true}))).then(() => true, () => false);
+
+async function carriedOut(commands) {
+  const said = [];
+  for (const [path, parameters] of commands) said.push((await change(path, parameters)).text);
+  return `Undone.\n${said.join("\n").trim()}`;
+}
+
+async function doAfterLooking(path, parameters, {more, before, act}) {
   await attempt(async () => {
     const preview = await change(path, {...parameters, "dry-run": true});
-    if (!await confirmed("What would change", preview.text, "Do it", more)) return;
+    const undo = before && await before(preview.text);
+    const words = preview.text.trim() + (undo === null ? "\nThis cannot be undone here." : "");
+    if (!await confirmed("What would change", words, "Do it", more)) return;
     try {
-      const [said, undo] = await act();
-      await tell(said.text, undo && button("Undo", () => attempt(async () => tell(await undo()))));
+      const [said, back] = await act(undo);
+      await tell(said.text, back && button("Undo", () => attempt(async () => tell(await back()))));
     } catch (error) {
       await showAgain();  // it may be done in part
       throw error;
@@ -113,27 +130,6 @@ const blocksInForce = async () => (await get("blocked")).blocked.filter(row => r
 
 export const unblock = who => doAfterLooking("unblock", {word: who}, {
   act: async () => [await change("unblock", {word: who})]});
-
-// Each limit is a line of the export; its ID tells one that was created.
-async function limitsNow() {
-  const [lines, list] = await Promise.all([get("export"), get("limits")]);
-  return {lines: lines.split("\n"), ids: list.limits.map(limit => limit.id)};
-}
-
-function undoOf(before, after) {
-  const left = new Set(after.lines), known = new Set(before.ids);
-  const lines = before.lines.filter(line => !left.has(line) && line && !line.startsWith("#"));
-  const created = after.ids.filter(id => !known.has(id));
-  if (lines.length + created.length === 0) return null;
-  return async () => {
-    const said = [];
-    if (created.length > 0) said.push((await change("remove", {word: created.map(String)})).text);
-    if (lines.length > 0) {
-      said.push((await change("import", {text: lines.join("\n") + "\n"})).text);
-    }
-    return `Undone.\n${said.join("\n").trim()}`;
-  };
-}
 
 // `more` fills a place in it, until its signal says that it is closed.
 export function confirmed(title, text, yes, more) {

@@ -3,6 +3,7 @@
 import {changeAfterLooking, get, mayChange} from "./api.js";
 import {button, count, element, heading, longTable, part} from "./text.js";
 import {lastWeek} from "./trial.js";
+import {undoOfFigures, undoOfNew, undoOfRemoval, undoOfSwitch} from "./undo.js";
 
 export async function limits(chosen = "") {
   const answer = await get("limits");
@@ -30,9 +31,12 @@ const columns = () => [
     row.state)},
   {title: "", of: row => mayChange && element("div", {class: "row"},
     button(row.enabled ? "Off" : "On",
-      () => changeAfterLooking(row.enabled ? "off" : "on", {word: String(row.id)}),
+      () => {
+        const path = row.enabled ? "off" : "on";
+        changeAfterLooking(path, {word: String(row.id)}, undoOfSwitch(path, row.id));
+      },
       {"aria-label": `${row.enabled ? "Off" : "On"}: limit ${row.id}`}),
-    button("Remove", () => changeAfterLooking("remove", {word: String(row.id)}),
+    button("Remove", () => changeAfterLooking("remove", {word: String(row.id)}, undoOfRemoval(row.id)),
       {"aria-label": `Remove limit ${row.id}`}))},
 ];
 
@@ -49,7 +53,7 @@ function figures(row) {
     const wanted = field.value.trim();
     if (wanted !== row.limit) {
       const word = [String(row.id), ...figuresIn(wanted)];
-      changeAfterLooking("set", {word}, lastWeek({word: ["set", ...word]}));
+      changeAfterLooking("set", {word}, undoOfFigures(row.id), lastWeek({word: ["set", ...word]}));
     }
   }}, field, save);
 }
@@ -97,7 +101,7 @@ function newLimit() {
     for (const [key, field] of [["message", reply], ["then", steps]]) {
       if (!field.disabled && field.value.trim()) more[key] = field.value.trim();
     }
-    changeAfterLooking(direction.value, {...wanted, ...more},
+    changeAfterLooking(direction.value, {...wanted, ...more}, undoOfNew,
       lastWeek({...wanted, word: [direction.value, ...wanted.word]}));
   }}, part("New limit"), element("div", {class: "row"}, label("Direction", direction),
     label("Figures", rate), label("For", target), label("Name", name),
