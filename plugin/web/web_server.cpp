@@ -46,7 +46,9 @@ class Connection;
 // Which connections there are.
 struct Connections {
   std::size_t open = 0;
-  std::list<Connection*> idle;  // wait for a request or its rest, the longest first
+  // Those that wait for the other end: for a request or its rest, or until it has read a reply. The
+  // longest first.
+  std::list<Connection*> waiting;
 };
 
 // One connection, which lives as long as something is under way on it.
@@ -56,7 +58,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
       : stream_(std::move(socket)), site_(site), all_(all) {
     ++all_.open;
   }
-  ~Connection() { --all_.open; }
+  ~Connection() {
+    wait_no_longer();
+    --all_.open;
+  }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -64,29 +69,37 @@ class Connection : public std::enable_shared_from_this<Connection> {
     parser_.emplace();
     parser_->header_limit(kMaxHeaderBytes);
     parser_->body_limit(kMaxBodyBytes);
-    stream_.expires_after(within);
-    idle_ = all_.idle.insert(all_.idle.end(), this);
+    wait(within);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](error_code error, std::size_t /*bytes*/) {
-                       if (self->idle_) self->all_.idle.erase(*self->idle_);
-                       self->idle_.reset();
+                       self->wait_no_longer();
                        self->has_read(error);
                      });
   }
 
   // It waits, and is to make room.
   void drop() {
-    all_.idle.erase(*idle_);
-    idle_.reset();
+    wait_no_longer();
     close();
   }
 
  private:
+  void wait(std::chrono::seconds within) {
+    wait_no_longer();
+    stream_.expires_after(within);
+    place_ = all_.waiting.insert(all_.waiting.end(), this);
+  }
+
+  void wait_no_longer() {
+    if (place_) all_.waiting.erase(*place_);
+    place_.reset();
+  }
+
   // A reply that is followed by a reset may be lost, and what was sent and not read brings one.
   void end() {
     error_code ignored;
     stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
-    stream_.expires_after(kLinger);
+    wait(kLinger);
     discard();
   }
 
@@ -174,7 +187,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       error_code ignored;
       stream_.socket().cancel(ignored);  // watch()
     }
-    stream_.expires_after(kWithin);
+    wait(kWithin);
     http::async_write(stream_, response_,
                       [self = shared_from_this(), keep_alive](error_code error, std::size_t /*n*/) {
                         if (error) return self->close();
@@ -186,7 +199,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Stream stream_;
   Site& site_;
   Connections& all_;
-  std::optional<std::list<Connection*>::iterator> idle_;
+  std::optional<std::list<Connection*>::iterator> place_;  // among those that wait
   bool answered_ = true;
   std::shared_ptr<std::atomic<bool>> gone_;  // of the request that is not answered yet
   beast::flat_buffer buffer_{kMaxHeaderBytes + kMaxBodyBytes};
@@ -242,11 +255,12 @@ class WebServer : boost::noncopyable {
     acceptor_.async_accept([this](error_code error, Protocol::socket socket) {
       if (!acceptor_.is_open()) return;
       if (error) return accept_later();
-      // One that only waits makes room: silent ones keep nobody out.
-      if (all_.open >= kMostConnections && !all_.idle.empty()) all_.idle.front()->drop();
-      if (all_.open >= kMostConnections && all_.idle.empty()) {
+      const bool full = all_.open >= kMostConnections;
+      if (full && all_.waiting.empty()) {
         say_busy(socket);
       } else {
+        // One that only waits makes room: whoever sends or reads nothing keeps nobody out.
+        if (full) all_.waiting.front()->drop();
         std::make_shared<Connection>(std::move(socket), site_, all_)->read(kWithin);
       }
       accept();

@@ -77,6 +77,33 @@ class SlowClients(Case):
                 pass
             self.assert_served()
 
+    def assert_served_at_once(self):
+        for _ in range(5):
+            start = time.monotonic()
+            self.assert_served()
+            self.assertLess(time.monotonic() - start, 1)
+
+    def test_many_who_do_not_read(self):
+        for _ in range(130):
+            deaf = socket.socket()
+            self.addCleanup(deaf.close)
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", self.port))
+            deaf.setblocking(False)
+            try:
+                deaf.sendall(b"GET /api.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 4000)
+            except OSError:
+                pass  # there is no room for more, or it made room already
+        time.sleep(2)  # the kernel takes some MB of each
+        self.assert_served_at_once()
+
+    def test_many_who_stay_after_the_last_answer(self):
+        for _ in range(150):
+            connection = self.connect()
+            self.addCleanup(connection.close)
+            connection.sendall(b"x\r\n\r\n")
+        self.assert_served_at_once()
+
 
 if __name__ == "__main__":
     unittest.main()
