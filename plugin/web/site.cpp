@@ -85,7 +85,14 @@ std::vector<std::pair<std::string, std::string>> security_headers() {
 Site::Site(Settings settings, Run run, Worker worker, std::function<policyd::TimePoint()> clock)
     : settings_(std::move(settings)),
       run_(std::make_shared<const Run>(std::move(run))),
-      worker_(std::move(worker)),
+      worker_([worker = std::move(worker), ending = ending_](Lane lane, auto work, auto then) {
+        return worker(
+            lane,
+            [ending, work = std::move(work)] {
+              if (!*ending) work();
+            },
+            std::move(then));
+      }),
       clock_(std::move(clock)) {}
 
 bool Site::by_https(std::string_view host) const {
@@ -235,6 +242,8 @@ void Site::call(Call wanted, const SiteRequest& request, Session& session, const
   const bool taken = worker_(
       asked->call.lane,
       [asked, run = run_, clock = clock_, ending = ending_] {
+        // A change is made also for whom does not wait: it was asked for.
+        if (!asked->call.changes && asked->gone && *asked->gone) return;
         Job job{asked->call.words, asked->who, asked->call.input};
         if (asked->call.lane == Lane::log) {
           job.given_up = [&it = *asked, clock, ending, end = clock() + kLogWithin] {

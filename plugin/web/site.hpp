@@ -72,7 +72,7 @@ class Site : boost::noncopyable {
 
   // Calls `done` once, at once or later. The request need not outlive the call.
   void answer(const SiteRequest& request, const Done& done);
-  // What takes long comes to an end: nobody is answered any more.
+  // What takes long comes to an end, and what waits does not begin: nobody is answered any more.
   void end() { *ending_ = true; }
 
   static constexpr std::chrono::seconds kLogWithin{60};  // what reads the mail log
@@ -92,9 +92,9 @@ class Site : boost::noncopyable {
 
   Settings settings_;
   std::shared_ptr<const Run> run_;  // shared with the workers' functions
+  std::shared_ptr<std::atomic<bool>> ending_ = std::make_shared<std::atomic<bool>>(false);
   Worker worker_;
   std::function<policyd::TimePoint()> clock_;
-  std::shared_ptr<std::atomic<bool>> ending_ = std::make_shared<std::atomic<bool>>(false);
   Sessions sessions_;
   nlohmann::json refused_;  // what the first page showed last, which serves others for a moment
   policyd::TimePoint refused_at_{};

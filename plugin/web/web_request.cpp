@@ -40,7 +40,7 @@ constexpr std::array kEndpoints = {
     // Path, words, options, most words, whether it changes something, prints JSON, its lane.
     Endpoint{"usage", "usage --json", "top limit", 1},
     Endpoint{"refused", "refused --json", "top limit since today watched by-hour", 1},
-    Endpoint{"history", "history --json", "top since", 1, false, true, Lane::slow},
+    Endpoint{"history", "history --json", "top since", 1, false, true, Lane::reports},
     Endpoint{"changes", "changes --json", "top since", 0},
     Endpoint{"limits", "list --json", "", 0},
     Endpoint{"limit", "show --json", "", 1},
@@ -49,7 +49,7 @@ constexpr std::array kEndpoints = {
              "everyone anyone domain user login group client from except per verdict since top", 10,
              false, true, Lane::log},
     Endpoint{"blocked", "blocked --json", "past since", 0},
-    Endpoint{"signals", "signal --json", "", 0, false, true, Lane::slow},
+    Endpoint{"signals", "signal --json", "", 0, false, true, Lane::reports},
     Endpoint{"doctor", "doctor --json", "", 0, false, true, Lane::slow},
     Endpoint{"status", "service status --json", "", 0, false, true, Lane::slow},
     Endpoint{"cluster", "cluster status --json", "", 0, false, true, Lane::slow},

@@ -48,8 +48,9 @@ struct SignOut {};
 // Which subcommands wait for each other: what takes long keeps nothing else waiting.
 enum class Lane : std::uint8_t {
   quick,
-  slow,  // it runs other programs, or reads millions of rows
-  log,   // it reads the mail log
+  reports,  // it reads millions of rows
+  slow,     // it runs other programs
+  log,      // it reads the mail log
 };
 // A subcommand.
 struct Call {

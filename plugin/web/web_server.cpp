@@ -232,7 +232,7 @@ class WebServer : boost::noncopyable {
   }
   ~WebServer() {
     site_.end();
-    for (Worker* worker : {&quick_, &slow_, &log_}) worker->thread.join();
+    for (Worker* worker : {&quick_, &reports_, &slow_, &log_}) worker->thread.join();
   }
 
   void run() {
@@ -248,7 +248,16 @@ class WebServer : boost::noncopyable {
   };
 
   Worker& worker_of(Lane lane) {
-    return lane == Lane::log ? log_ : lane == Lane::slow ? slow_ : quick_;
+    switch (lane) {
+      case Lane::reports:
+        return reports_;
+      case Lane::slow:
+        return slow_;
+      case Lane::log:
+        return log_;
+      default:
+        return quick_;
+    }
   }
 
   void accept() {
@@ -306,6 +315,7 @@ class WebServer : boost::noncopyable {
   asio::signal_set signals_;
   Site site_;
   Worker quick_{kMostWaiting};
+  Worker reports_{kMostWaiting};
   Worker slow_{kMostWaiting};
   Worker log_{kMostLogReaders};
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/web/site.hpp"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -332,6 +333,39 @@ TEST_F(SiteTest, WhatReadsTheMailLogEndsWhereNobodyWaits) {
   meanwhile_ = [this] { site_.end(); };
   ask("GET", "/api/simulate?word=1/h");
   EXPECT_TRUE(given_up_.back());
+}
+
+TEST_F(SiteTest, WhatWaitedRunsOnlyForWhomIsThere) {
+  sign_in(true);
+  ran_.clear();
+  *gone_ = true;
+  for (const char* path : {"usage", "history", "doctor"}) ask("GET", fmt::format("/api/{}", path));
+  EXPECT_TRUE(ran_.empty());
+  ask("POST", "/api/off", R"({"word": "3"})");
+  EXPECT_EQ(ran_.size(), 1U) << "a change is made";
+}
+
+TEST_F(SiteTest, NothingBeginsAtTheEnd) {
+  sign_in(true);
+  now_ += minutes{1};  // doctor is due
+  ran_.clear();
+  site_.end();
+  for (const char* target : {"/", "/api/usage", "/api/history"}) ask("GET", target);
+  ask("POST", "/api/off", R"({"word": "3"})");
+  EXPECT_TRUE(ran_.empty());
+}
+
+// run_program() is for one thread.
+TEST_F(SiteTest, WhatRunsProgramsWaitsForNoReport) {
+  sign_in(true);
+  for (const char* path : {"history", "signals"}) {
+    ask("GET", fmt::format("/api/{}", path));
+    EXPECT_EQ(lane_, Lane::reports) << path;
+  }
+  for (const char* path : {"doctor", "status", "cluster"}) {
+    ask("GET", fmt::format("/api/{}", path));
+    EXPECT_EQ(lane_, Lane::slow) << path;
+  }
 }
 
 TEST_F(SiteTest, ABlockIsAChange) {
