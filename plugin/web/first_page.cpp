@@ -51,6 +51,19 @@ std::string by_text(const nlohmann::json& row) {
   return text_at(row, "module");
 }
 
+// As a form returns it to the letter, so that it names whom it is of.
+std::string form_value(std::string_view text) {
+  constexpr std::string_view kMarkup = "&<>\"'\x7f";
+  std::string out;
+  for (const char c : text) {
+    const bool control = static_cast<unsigned char>(c) < ' ';
+    out += control || kMarkup.find(c) != std::string_view::npos
+               ? fmt::format("&#{};", static_cast<int>(c))
+               : std::string(1, c);
+  }
+  return out;
+}
+
 std::string reset_button(const nlohmann::json& row, const FirstPageContent& content) {
   const auto id = row.find("id");
   if (content.change_token.empty() || id == row.end() || !id->is_number_integer()) return {};
@@ -58,8 +71,9 @@ std::string reset_button(const nlohmann::json& row, const FirstPageContent& cont
       "<form method=\"post\" action=\"/api/reset\">"
       "<input type=\"hidden\" name=\"token\" value=\"{}\">"
       "<input type=\"hidden\" name=\"limit\" value=\"{}\">"
-      "<button name=\"word\" value=\"{}\">Let go on</button></form>",
-      in_markup(content.change_token), id->get<std::int64_t>(), in_markup(text_at(row, "who")));
+      "<button name=\"word\" value=\"{}\" aria-label=\"Let go on: {}\">Let go on</button></form>",
+      in_markup(content.change_token), id->get<std::int64_t>(), form_value(text_at(row, "who")),
+      in_markup(text_at(row, "who")));
 }
 
 // One of the future: the same mail would be refused now.

@@ -35,6 +35,19 @@ TEST(FirstPage, TakesAnyJson) {
   }
 }
 
+// The form must name the sender to the letter, or it frees another.
+TEST(FirstPage, AButtonIsOfTheSenderItself) {
+  const auto refused =
+      nlohmann::json::parse(R"({"refused": [{"who": "\u001b\r\u202e<a>\"'&@b.example",
+      "id": 3, "free_at": 60.0}], "warnings": []})");
+  const std::string page = first_page({"mta1", "", "token", "root", "", refused, nullptr}, {});
+  EXPECT_NE(page.find("value=\"&#27;&#13;\u202e&#60;a&#62;&#34;&#39;&#38;@b.example\""),
+            std::string::npos)
+      << page;
+  EXPECT_NE(page.find("aria-label=\"Let go on: \\x1b"), std::string::npos) << page;
+  EXPECT_EQ(page.find('\x1b'), std::string::npos);
+}
+
 TEST(FirstPage, SaysWhetherAllIsWell) {
   const auto refused = nlohmann::json::parse(R"({"refused": [], "warnings": []})");
   const auto page = [&](const char* doctor) {
