@@ -102,7 +102,8 @@ Outcome serve_the_page(const Arguments& arguments, Context& context) {
     return failed(became.error());
   }
   WebServerSettings settings;
-  settings.listener = std::move(listeners->front().fd);
+  const std::string name = listeners->front().name;
+  settings.listeners = std::move(*listeners);
   settings.site = {policyd::node_name_of(daemon.config),
                    {"localhost", "127.0.0.1", "[::1]"},
                    daemon.config.web_hosts,
@@ -117,7 +118,7 @@ Outcome serve_the_page(const Arguments& arguments, Context& context) {
         context.output.line(
             fmt::format("The page is served on {}; 'carbonio-limits web link' "
                         "prints a link that signs you in.",
-                        listeners->front().name));
+                        name));
         context.output.flush();
         policyd::Notifier{context.notify_socket}.send("READY=1");
       });

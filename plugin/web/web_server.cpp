@@ -212,21 +212,22 @@ class Connection : public std::enable_shared_from_this<Connection> {
 class WebServer : boost::noncopyable {
  public:
   WebServer(WebServerSettings settings, Site::Run run)
-      : acceptor_(context_),
-        pause_(context_),
-        signals_(context_, SIGINT, SIGTERM),
+      : signals_(context_, SIGINT, SIGTERM),
         site_(
             std::move(settings.site), std::move(run),
             [this](Lane lane, auto work, auto then) {
               return run_beside(worker_of(lane), std::move(work), std::move(then));
             },
             policyd::wall_clock) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    ::getsockname(settings.listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    acceptor_.assign(Protocol{address.ss_family, 0}, settings.listener.release());
+    for (policyd::Listener& listener : settings.listeners) {
+      sockaddr_storage address{};
+      socklen_t size = sizeof address;
+      ::getsockname(listener.fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
+      doors_.emplace_back(context_).acceptor.assign(Protocol{address.ss_family, 0},
+                                                    listener.fd.release());
+    }
     signals_.async_wait([this](error_code, int) {
-      acceptor_.close();
+      doors_.clear();
       context_.stop();
     });
   }
@@ -236,11 +237,17 @@ class WebServer : boost::noncopyable {
   }
 
   void run() {
-    accept();
+    for (Door& door : doors_) accept(door);
     context_.run();
   }
 
  private:
+  // A socket that takes connections.
+  struct Door {
+    explicit Door(asio::io_context& context) : acceptor(context), pause(context) {}
+    asio::basic_socket_acceptor<Protocol> acceptor;
+    asio::steady_timer pause;
+  };
   struct Worker {
     std::size_t most;  // subcommands that run or wait
     std::size_t waiting = 0;
@@ -260,10 +267,10 @@ class WebServer : boost::noncopyable {
     }
   }
 
-  void accept() {
-    acceptor_.async_accept([this](error_code error, Protocol::socket socket) {
-      if (!acceptor_.is_open()) return;
-      if (error) return accept_later();
+  void accept(Door& door) {
+    door.acceptor.async_accept([this, &door](error_code error, Protocol::socket socket) {
+      if (error == asio::error::operation_aborted) return;  // we end
+      if (error) return accept_later(door);
       const bool full = all_.open >= kMostConnections;
       if (full && all_.waiting.empty()) {
         say_busy(socket);
@@ -272,7 +279,7 @@ class WebServer : boost::noncopyable {
         if (full) all_.waiting.front()->drop();
         std::make_shared<Connection>(std::move(socket), site_, all_)->read(kWithin);
       }
-      accept();
+      accept(door);
     });
   }
 
@@ -287,11 +294,11 @@ class WebServer : boost::noncopyable {
   }
 
   // No descriptors are left, or the like: not at once again.
-  void accept_later() {
+  void accept_later(Door& door) {
     constexpr std::chrono::milliseconds kPause{100};
-    pause_.expires_after(kPause);
-    pause_.async_wait([this](error_code error) {
-      if (!error) accept();
+    door.pause.expires_after(kPause);
+    door.pause.async_wait([this, &door](error_code error) {
+      if (!error) accept(door);
     });
   }
 
@@ -310,8 +317,7 @@ class WebServer : boost::noncopyable {
 
   Connections all_;  // outlives the connections, which the context keeps
   asio::io_context context_{1};
-  asio::basic_socket_acceptor<Protocol> acceptor_;
-  asio::steady_timer pause_;
+  std::list<Door> doors_;
   asio::signal_set signals_;
   Site site_;
   Worker quick_{kMostWaiting};

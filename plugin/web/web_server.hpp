@@ -6,16 +6,16 @@
 #pragma once
 
 #include <functional>
-#include <string>
+#include <vector>
 
 #include "daemon/base/result.hpp"
-#include "daemon/base/unique_fd.hpp"
+#include "daemon/net/listeners.hpp"
 #include "plugin/web/site.hpp"
 
 namespace limits {
 
 struct WebServerSettings {
-  policyd::UniqueFd listener;  // bound and listening
+  std::vector<policyd::Listener> listeners;
   Site::Settings site;
 };
 

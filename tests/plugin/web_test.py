@@ -314,6 +314,22 @@ class Access(Case):
         self.assertIn("--behind-proxy", done.stderr)
 
 
+class Listening(Case):
+    """Where it is served, and what is said where it is not."""
+
+    def listen(self, address):
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(f"[web]\nlisten={address}\n")
+
+    def test_all_addresses_of_localhost(self):
+        self.end()
+        self.listen(f"localhost:{self.port}")
+        self.serve()
+        for address in ("127.0.0.1", "::1"):
+            with socket.create_connection((address, self.port), timeout=5) as connection:
+                connection.sendall(b"GET /icon.svg HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                self.assertTrue(connection.recv(100).startswith(b"HTTP/1.1 200"), address)
+
+
 class Hostile(Case):
     """Whoever is at the other end: a clear answer or a closed connection, and others are served."""
 
