@@ -59,13 +59,18 @@ Result<UniqueFd> connect_tcp(const std::string& host, const std::string& port, D
 
 }  // namespace
 
-Result<std::string> probe_daemon(const policyd::Config& config, std::chrono::milliseconds within) {
+Result<std::string> ask_listener(const policyd::Config& config, std::string_view request,
+                                 std::chrono::milliseconds within) {
   const auto deadline = std::chrono::steady_clock::now() + within;
   const std::string host = config.host.empty() || config.host == "*" ? "localhost" : config.host;
   const auto fd = config.unix_socket ? connect_unix(config.port, deadline)
                                      : connect_tcp(host, config.port, deadline);
   if (!fd) return tl::unexpected{fd.error()};
-  auto answer = ask_for_line(*fd, kRequest, kMaxAnswer, deadline);
+  return ask_for_line(*fd, request, kMaxAnswer, deadline);
+}
+
+Result<std::string> probe_daemon(const policyd::Config& config, std::chrono::milliseconds within) {
+  auto answer = ask_listener(config, kRequest, within);
   if (answer && answer->rfind("action=", 0) != 0) return failure(unexpected_answer(*answer));
   return answer;
 }

@@ -10,6 +10,7 @@
 #include "daemon/cluster/member/cluster.hpp"
 #include "daemon/net/listeners.hpp"
 #include "daemon/process/sd_notify.hpp"
+#include "hooks/service/daemon_probe.hpp"
 #include "hooks/service/service.hpp"
 #include "hooks/system/run_program.hpp"
 #include "plugin/commands/command_line.hpp"
@@ -32,6 +33,8 @@ constexpr std::array<Option, 2> kWebOptions = {{
 
 constexpr const char* kWebUnit = "carbonio-limits-web.service";
 constexpr std::chrono::seconds kSystemdWithin{30};
+constexpr std::string_view kNotServed =
+    "the page is not served; 'carbonio-limits web start' serves it";
 
 bool is_unix_path(std::string_view listen) { return listen.starts_with('/'); }
 
@@ -97,7 +100,10 @@ Outcome serve_the_page(const Arguments& arguments, Context& context) {
         "[web] hosts is empty; with --behind-proxy it names what stands in a browser's address");
   }
   auto listeners = policyd::listen_on(address);
-  if (!listeners) return failed(listeners.error());
+  if (!listeners) {
+    return failed(fmt::format("{}; the address is listen in [web] of carbonio-limits.conf",
+                              listeners.error().message));
+  }
   if (auto became = become_owner_of(daemon.config.database); !became) {
     return failed(became.error());
   }
@@ -126,65 +132,62 @@ Outcome serve_the_page(const Arguments& arguments, Context& context) {
   return {};
 }
 
+// Whether our page answers there, whoever serves it.
+bool is_served(const policyd::Config& config) {
+  constexpr std::string_view kAsk = "GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  constexpr std::chrono::seconds kWithin{2};
+  const auto answer = carbonio::ask_listener(address_of_page(config), kAsk, kWithin);
+  return answer && answer->starts_with("HTTP/1.1 200");
+}
+
 Outcome print_link(const Arguments& arguments, Context& context) {
   const DaemonConfig daemon = find_daemon_config(std::nullopt, context.zextras_home);
+  const auto& hosts = daemon.config.web_hosts;
+  if (hosts.empty() && is_unix_path(daemon.config.web_listen)) {
+    return failed(
+        "[web] hosts is empty: where the page listens on a socket, the proxy's name has "
+        "to be there");
+  }
+  if (!is_served(daemon.config)) return failed(std::string{kNotServed});
   if (auto became = become_owner_of(daemon.config.database); !became) {
     return failed(became.error());
   }
   const auto token = make_link(link_folder(context.zextras_home), context.actor.who,
                                arguments.has("write"), context.now);
   if (!token) return failed(token.error());
-  const auto& hosts = daemon.config.web_hosts;
   const std::string base = hosts.empty() ? fmt::format("http://{}", daemon.config.web_listen)
                                          : fmt::format("https://{}", hosts.front());
-  if (hosts.empty() && is_unix_path(daemon.config.web_listen)) {
-    return failed(
-        "[web] hosts is empty: where the page listens on a socket, the proxy's name has "
-        "to be there");
-  }
   context.output.line(fmt::format("{}/sign-in?token={}", base, *token));
   context.output.note(fmt::format("it works once, within ten minutes, and opens a page that {}.",
                                   arguments.has("write") ? "may change limits" : "only reads"));
   return {};
 }
 
-// What systemctl answers to `words` about our unit: its exit status.
-tl::expected<int, Failure> ask_systemd(const Context& context, std::vector<std::string> words) {
+// `otherwise` is what to do where systemd runs no services.
+Outcome switch_page(Context& context, const char* verb, const char* done, const char* otherwise) {
   const auto systemctl = carbonio::systemctl_knowing(kWebUnit, context.zextras_home);
   if (systemctl.empty()) {
-    return failed(
-        "systemd does not run services here; 'carbonio-limits web serve' serves the page in the "
-        "foreground");
+    return failed(fmt::format("systemd does not run services here; {}", otherwise));
   }
-  std::vector<std::string> all = {systemctl.string(), "--no-ask-password"};
-  all.insert(all.end(), words.begin(), words.end());
-  all.emplace_back(kWebUnit);
-  const auto ran = carbonio::run_program({all, kSystemdWithin});
+  const auto ran = carbonio::run_program(
+      {{systemctl.string(), "--no-ask-password", verb, "--now", kWebUnit}, kSystemdWithin});
   if (!ran) return failed(ran.error());
-  return ran->status;
-}
-
-Outcome switch_page(Context& context, const char* verb, const char* done) {
-  const auto status = ask_systemd(context, {verb, "--now"});
-  if (!status) return tl::unexpected{status.error()};
-  if (*status != 0) {
+  if (ran->status != 0) {
     return failed(
         fmt::format("systemctl {} --now {} failed with status {}; run it as root, and see "
                     "'journalctl -u {}'",
-                    verb, kWebUnit, *status, kWebUnit));
+                    verb, kWebUnit, ran->status, kWebUnit));
   }
   context.output.line(done);
   return {};
 }
 
 Outcome print_whether_it_is_served(Context& context) {
-  const auto status = ask_systemd(context, {"is-active", "--quiet"});
-  if (!status) return tl::unexpected{status.error()};
-  if (*status == 0) {
+  if (is_served(find_daemon_config(std::nullopt, context.zextras_home).config)) {
     context.output.line("The page is served.");
     return {};
   }
-  context.output.line("The page is not served; 'carbonio-limits web start' serves it.");
+  context.output.line(fmt::format("T{}.", kNotServed.substr(1)));
   return found_wrong();
 }
 
@@ -201,9 +204,13 @@ Outcome run_web(const Arguments& arguments, Context& context) {
   if (verb == "link") return print_link(arguments, context);
   if (verb == "start") {
     return switch_page(context, "enable",
-                       "The page is served; 'carbonio-limits web link' prints a link to it.");
+                       "The page is served; 'carbonio-limits web link' prints a link to it.",
+                       "'carbonio-limits web serve' serves the page in the foreground");
   }
-  if (verb == "stop") return switch_page(context, "disable", "The page is no longer served.");
+  if (verb == "stop") {
+    return switch_page(context, "disable", "The page is no longer served.",
+                       "Ctrl-C ends 'carbonio-limits web serve'");
+  }
   if (verb == "status") return print_whether_it_is_served(context);
   return wrong_use("give serve, link, start, stop or status; see 'carbonio-limits web --help'");
 }
@@ -219,7 +226,9 @@ const Command kWeb = {
     "nothing "
     "that a subcommand cannot. It is served by a process of its own on [web] listen "
     "(127.0.0.1:10032), in the foreground by serve, as a service by start.\n"
-    "link prints an address that signs you in once, within ten minutes, and then for eight hours. "
+    "While it is served, link prints an address that signs you in once, within ten minutes, and "
+    "then "
+    "for eight hours. "
     "Without --write what it opens cannot change anything. Each change is remembered with who made "
     "the link.\n"
     "Others reach it by a proxy with HTTPS, whose name is in [web] hosts, or by 'ssh -L "

@@ -329,6 +329,35 @@ class Listening(Case):
                 connection.sendall(b"GET /icon.svg HTTP/1.0\r\nHost: localhost\r\n\r\n")
                 self.assertTrue(connection.recv(100).startswith(b"HTTP/1.1 200"), address)
 
+    def test_where_it_is_not_served(self):
+        self.assertEqual(self.daemon.command("web", "status").stdout, "The page is served.\n")
+        self.end()
+        links = self.daemon.folder / "data/cbpolicyd/links"
+        before = list(links.glob("*"))
+        for another in (False, True):
+            if another:  # a program that says nothing
+                self.addCleanup(socket.create_server(("127.0.0.1", self.port)).close)
+            done = self.daemon.command("web", "link", check=False)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (
+                2, "", "carbonio-limits: the page is not served; 'carbonio-limits web start' serves it\n"))
+            done = self.daemon.command("web", "status", check=False)
+            self.assertEqual((done.returncode, done.stdout), (
+                3, "The page is not served; 'carbonio-limits web start' serves it.\n"))
+        self.assertEqual(list(links.glob("*")), before)
+
+    def test_where_it_is_served_already(self):
+        done = self.daemon.command("web", "serve", check=False)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+        self.assertIn("another program listens there", done.stderr)
+        self.assertIn("listen in [web] of carbonio-limits.conf", done.stderr)
+
+    def test_without_systemd(self):
+        for verb, words in (("start", "'carbonio-limits web serve' serves the page in the foreground"),
+                            ("stop", "Ctrl-C ends 'carbonio-limits web serve'")):
+            done = self.daemon.command("web", verb, check=False)
+            self.assertEqual((done.returncode, done.stderr), (
+                2, f"carbonio-limits: systemd does not run services here; {words}\n"))
+
 
 class Hostile(Case):
     """Whoever is at the other end: a clear answer or a closed connection, and others are served."""
