@@ -81,14 +81,17 @@ bool is_refused_now(const nlohmann::json& row, double now_s) {
   return number_at(row, "free_at") > now_s;
 }
 
+// The roles are said as in text.js.
 std::string refused_row(const nlohmann::json& row, const FirstPageContent& content, double now_s) {
   std::string out = fmt::format(
-      "<tr><th scope=\"row\">{}</th><td class=\"number\" data-name=\"Times\">{:.0f}</td>"
-      "<td data-name=\"Since\">{}</td><td data-name=\"By\">{}</td><td data-name=\"From\">{}</td>",
+      "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\">{}</th>"
+      "<td class=\"number\" role=\"cell\" data-name=\"Times\">{:.0f}</td>"
+      "<td role=\"cell\" data-name=\"Since\">{}</td><td role=\"cell\" data-name=\"By\">{}</td>"
+      "<td role=\"cell\" data-name=\"From\">{}</td>",
       in_markup(text_at(row, "who")), number_at(row, "times"), time_cell(number_at(row, "first")),
       in_markup(by_text(row)), in_markup(text_at(row, "client")));
   if (is_refused_now(row, now_s)) {
-    out += fmt::format("<td data-name=\"Free\">in {}</td><td>{}</td>",
+    out += fmt::format("<td role=\"cell\" data-name=\"Free\">in {}</td><td role=\"cell\">{}</td>",
                        time_until(number_at(row, "free_at"), now_s), reset_button(row, content));
   }
   return out + "</tr>\n";
@@ -100,14 +103,19 @@ std::string refused_table(const FirstPageContent& content, double now_s, bool no
     if (is_refused_now(row, now_s) == now) rows += refused_row(row, content, now_s);
   }
   if (rows.empty()) return rows;
+  std::string head;
+  for (const std::string_view title : {"Who", "Times", "Since", "By", "From", "Free"}) {
+    if (title == "Free" && !now) continue;
+    head += fmt::format("<th scope=\"col\" role=\"columnheader\"{}>{}</th>",
+                        title == "Times" ? " class=\"number\"" : "", title);
+  }
+  if (now) head += "<td role=\"cell\"></td>";
   return fmt::format(
-      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table>\n"
-      "<caption class=\"hidden\">{0}</caption>\n<thead><tr><th scope=\"col\">Who</th>"
-      "<th scope=\"col\" class=\"number\">Times</th><th scope=\"col\">Since</th>"
-      "<th scope=\"col\">By</th><th scope=\"col\">From</th>{1}</tr></thead>\n<tbody>\n{2}"
+      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">"
+      "<table role=\"table\">\n<caption class=\"hidden\">{0}</caption>\n"
+      "<thead role=\"rowgroup\"><tr role=\"row\">{1}</tr></thead>\n<tbody role=\"rowgroup\">\n{2}"
       "</tbody>\n</table></div>\n",
-      now ? "Refused now" : "Refused in the last hour",
-      now ? "<th scope=\"col\">Free</th><td></td>" : "", rows);
+      now ? "Refused now" : "Refused in the last hour", head, rows);
 }
 
 std::string doctor_sentence(const nlohmann::json* doctor) {

@@ -57,7 +57,7 @@ class Reading(Case):
         self.refuse()
         page = self.signed_in("--write")
         _, _, html = page.ask("/")
-        self.assertIn('<th scope="row">alice@example.org</th>', html)
+        self.assertIn('<th scope="row" role="rowheader">alice@example.org</th>', html)
         [token] = set(re.findall('name="token" value="(.*?)"', html))
         [limit] = re.findall('name="limit" value="(.*?)"', html)
         body = urllib.parse.urlencode({"token": token, "limit": limit, "word": "alice@example.org"})

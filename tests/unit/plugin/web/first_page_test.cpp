@@ -48,6 +48,19 @@ TEST(FirstPage, AButtonIsOfTheSenderItself) {
   EXPECT_EQ(page.find('\x1b'), std::string::npos);
 }
 
+// A narrow window shows the cells below each other, which is no table to a browser.
+TEST(FirstPage, SaysTheRolesOfItsTable) {
+  const auto refused = nlohmann::json::parse(
+      R"({"refused": [{"who": "a@b.example", "id": 3, "free_at": 60.0}], "warnings": []})");
+  const std::string page = first_page({"mta1", "", "token", "root", "", refused, nullptr}, {});
+  for (const char* tag : {"<table", "<thead", "<tbody", "<tr", "<th", "<td"}) {
+    for (auto at = page.find(tag); at != std::string::npos; at = page.find(tag, at + 1)) {
+      const std::string whole = page.substr(at, page.find('>', at) - at);
+      EXPECT_NE(whole.find(" role="), std::string::npos) << whole;
+    }
+  }
+}
+
 TEST(FirstPage, SaysWhetherAllIsWell) {
   const auto refused = nlohmann::json::parse(R"({"refused": [], "warnings": []})");
   const auto page = [&](const char* doctor) {
