@@ -372,6 +372,18 @@ class BrowserTest(InBrowser):
                 break
         self.browser.press(ENTER)
         self.browser.shows("No sender is refused now.")
+        self.browser.find("//main//p[@role='status']")
+        self.assertEqual(self.browser.run("return document.activeElement.id"), "main")
+        self.browser.press(TAB)
+        self.assertTrue(self.browser.run("return document.activeElement.closest('main') !== null"))
+
+    def test_what_was_chosen_stays(self):
+        """The page shows itself again every five seconds."""
+        self.sign_in("--write")
+        self.browser.click("//select[@id='pause-for']/option[@value='4h']")
+        self.browser.run("document.activeElement.blur()")
+        time.sleep(7)
+        self.assertEqual(self.browser.run("return document.getElementById('pause-for').value"), "4h")
 
     def test_names_of_strangers_are_text(self):
         name = "\"><img src=x onerror='hit=1'><script>hit=1</script>\x1b[31m\u202e@example.org"

@@ -46,17 +46,19 @@ async function show() {
 }
 
 function isRead() {
-  const isTouched = field => field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+  const isTouched = field => field.options ? field.selectedIndex > 0
+    : field.value !== field.defaultValue || field.checked !== field.defaultChecked;
   const selected = document.getSelection();
   return document.hidden || document.querySelector("dialog") || main.querySelector(":focus") ||
-    [...main.querySelectorAll("input")].some(isTouched) ||
+    [...main.querySelectorAll("input, select")].some(isTouched) ||
     (selected && !selected.isCollapsed);
 }
 
-afterChange(show);
+const showAndFocus = () => show().then(() => main.focus());
+afterChange(showAndFocus);  // what was pressed is gone
 window.addEventListener("hashchange", () => {
   main.querySelector(".message")?.remove();
-  show().then(() => main.focus());
+  showAndFocus();
 });
 setInterval(() => {
   if (performance.now() - shownAt >= wanted()[0][3] && !isRead()) show();
