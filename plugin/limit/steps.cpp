@@ -19,6 +19,10 @@ constexpr std::string_view kMark = "then=";
 constexpr std::string_view kAfter = "; ";
 constexpr std::chrono::seconds kShortest{60};  // steps are looked at once a minute
 
+bool lasts_until_unblocked(const Step& step) {
+  return step.kind != Step::Kind::notify && !step.duration;
+}
+
 }  // namespace
 
 std::string_view name_of(Step::Kind kind) { return kKinds.at(static_cast<std::size_t>(kind)); }
@@ -62,6 +66,14 @@ policyd::Result<std::vector<Step>> parse_steps(std::string_view text) {
     }
     if (out.size() == kMaxSteps) {
       return policyd::failure(fmt::format("at most {} steps can be given", kMaxSteps));
+    }
+    if (!out.empty() && lasts_until_unblocked(out.back())) {
+      return policyd::failure(fmt::format(
+          "no step can follow {}, which lasts until someone unblocks the account{}",
+          step_text(out.back()),
+          out.back().kind == Step::Kind::lock
+              ? ""
+              : fmt::format("; give it a duration, such as {}:1h", name_of(out.back().kind))));
     }
     out.push_back(step);
   }

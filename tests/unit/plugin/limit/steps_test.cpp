@@ -32,6 +32,14 @@ TEST(Steps, TakeNothingElse) {
   }
 }
 
+TEST(Steps, DoNotFollowOneThatLasts) {
+  for (const char* text : {"hold,block:1h", "block,lock", "lock,notify", "lock,lock"}) {
+    const auto steps = parse_steps(text);
+    ASSERT_FALSE(steps) << text;
+    EXPECT_NE(steps.error().message.find("no step can follow"), std::string::npos) << text;
+  }
+}
+
 TEST(Steps, StandInACommentBesideWhatPeopleWrite) {
   EXPECT_EQ(with_steps("", "block:1h"), "then=block:1h");
   EXPECT_EQ(with_steps("for Anna", "block:1h"), "then=block:1h; for Anna");
