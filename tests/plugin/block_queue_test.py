@@ -106,7 +106,7 @@ class Queue(Plugin):
                               env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
         self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
         self.assertIn("its mail in the queue was not held: ", done.stderr)
-        self.assertIn("run this command as root; the block itself is in force", done.stderr)
+        self.assertIn("run carbonio-limits as root; the block itself is in force", done.stderr)
         self.assertEqual(self.sql("SELECT count(*) FROM access_control"), ["1"])
 
 
