@@ -22,6 +22,13 @@ TimePoint time_of(const struct stat& status) {
   return TimePoint{std::chrono::seconds{status.st_mtim.tv_sec}};
 }
 
+void mark(int fd, TimePoint time) {
+  const std::timespec at{
+      std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count(), 0};
+  const std::array<std::timespec, 2> times = {at, at};
+  ::futimens(fd, times.data());
+}
+
 }  // namespace
 
 std::filesystem::path answers_file(const std::filesystem::path& zextras_home) {
@@ -31,7 +38,8 @@ std::filesystem::path answers_file(const std::filesystem::path& zextras_home) {
 std::optional<TimePoint> last_answer_run(const std::filesystem::path& zextras_home) {
   struct stat status {};
   if (::stat(answers_file(zextras_home).c_str(), &status) != 0) return std::nullopt;
-  return time_of(status);
+  const TimePoint time = time_of(status);
+  return time == TimePoint{} ? std::nullopt : std::optional{time};
 }
 
 policyd::Result<AnswerRun> AnswerRun::begin(const std::filesystem::path& file, TimePoint now) {
@@ -47,11 +55,11 @@ policyd::Result<AnswerRun> AnswerRun::begin(const std::filesystem::path& file, T
   if (!out.locked_) return out;
   const auto period = [](TimePoint time) { return time.time_since_epoch() / kRatesEvery; };
   out.rates_are_due_ = !known || period(time_of(status)) != period(now);
-  const std::timespec at{
-      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count(), 0};
-  const std::array<std::timespec, 2> times = {at, at};
-  ::futimens(out.fd_.get(), times.data());
+  out.now_ = now;
+  if (!known) mark(out.fd_.get(), TimePoint{});  // no run has done anything yet
   return out;
 }
+
+void AnswerRun::finish() const { mark(fd_.get(), now_); }
 
 }  // namespace limits

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The mark of `answer --due`: a file whose time is that of its last run, so that doctor sees when
-// nothing runs it; while a run holds its lock, no other begins.
+// The mark of `answer --due`: a file whose time is that of its last run that did what was due, so
+// that doctor sees when there is none; while a run holds its lock, no other begins.
 #pragma once
 
 #include <chrono>
@@ -28,9 +28,12 @@ class AnswerRun {
   [[nodiscard]] bool other_runs() const { return !locked_; }
   // Every ten minutes: what an account has sent in a month is read only then.
   [[nodiscard]] bool rates_are_due() const { return rates_are_due_; }
+  // All that was due has been done.
+  void finish() const;
 
  private:
   policyd::UniqueFd fd_;
+  policyd::TimePoint now_{};
   bool locked_ = false;
   bool rates_are_due_ = false;
 };

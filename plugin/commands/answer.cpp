@@ -183,7 +183,7 @@ Outcome stop_sender(const Arguments& arguments, const Context& context, const Du
   StepLines steps;
   const Context own = as_actor(context, due, due.reason);
   auto done = carry_out_block(arguments, own, wanted, made, steps, [] {});
-  for (std::vector<std::string>* each : {&steps.done, &steps.trouble}) {
+  for (std::vector<std::string>* each : {&steps.done, &steps.trouble, &made.notes}) {
     for (std::string& line : *each) lines.push_back(std::move(line));
   }
   return done;
@@ -244,12 +244,14 @@ Outcome take_due_steps(const Arguments& arguments, const Context& context) {
   const auto found = find_due_steps(arguments, context, run->rates_are_due(), Keeps::what_was_read);
   if (!found) return tl::unexpected{found.error()};
   std::size_t stopped = found->due.stopped_lately;
+  Outcome out;
   for (const DueStep& due : found->due.steps) {
     const auto taken = take_step(arguments, context, due, *found, stopped);
-    if (!taken) return tl::unexpected{taken.error()};
-    if (*taken) ++stopped;
+    if (!taken && out) out = tl::unexpected{taken.error()};  // the others are not to blame
+    if (taken && *taken) ++stopped;
   }
-  return {};
+  if (out) run->finish();
+  return out;
 }
 
 void print_steps_taken(const std::vector<policyd::Event>& events, Context& context) {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -60,7 +61,16 @@ struct Work {
   MadeBlock& made;
   StepLines& lines;
 
+  // What Carbonio says about the account, once it was asked.
+  std::optional<policyd::Result<carbonio::Prov>> prov = {};
+  std::optional<policyd::Result<AccountAnswer>> answer = {};
+
   Outcome write() { return write_block(arguments, context, wanted, made); }
+  void ask() {
+    prov = prov_for(arguments, context);
+    answer = *prov ? ask_about_account(**prov, wanted.whom.name)
+                   : policyd::Result<AccountAnswer>{tl::unexpected{prov->error()}};
+  }
   // `why` it must not be. The rows go; of an account that an earlier block has locked the status
   // that it had is not forgotten.
   Outcome take_back(const std::string& why) {
@@ -75,10 +85,11 @@ struct Work {
 };
 
 Outcome lock_account(const carbonio::Prov& prov, const CarbonioAccount& account, Work& work) {
-  auto& [arguments, context, wanted, made, lines] = work;
+  WantedBlock& wanted = work.wanted;
+  StepLines& lines = work.lines;
   const std::string name = escaped(account.name);
   if (account.status == kLockedStatus) {
-    lines.done.push_back(made.made.block.account.empty()
+    lines.done.push_back(work.made.made.block.account.empty()
                              ? fmt::format("Account {} was locked already, and stays so after the "
                                            "block.",
                                            name)
@@ -114,13 +125,55 @@ Outcome lock_account(const carbonio::Prov& prov, const CarbonioAccount& account,
   return work.write();
 }
 
+// Why it must not be blocked, as only Carbonio knows; empty if it may be.
+std::string why_never_account(const std::string& who, const AccountAnswer& answer) {
+  if (!answer.account || !(answer.account->system || answer.account->admin)) return {};
+  return fmt::format("{} cannot be blocked: it is {} account of Carbonio", who,
+                     answer.account->system ? "a system" : "an administrator's");
+}
+
+// From now on it is meant by the name that stays if the alias that was typed is removed. `items`
+// are kept: what was typed is blocked in any case.
+void take_names(const AccountAnswer& answer, const std::vector<std::string>& items,
+                WantedBlock& wanted) {
+  wanted.more_items = items_of_account(*answer.account, answer.default_domain);
+  wanted.more_items.insert(wanted.more_items.end(), items.begin(), items.end());
+  if (auto named = parse_user(answer.account->name)) wanted.whom = std::move(*named);
+}
+
+// No one sees a step that is taken by itself, and no one could correct it: everything that speaks
+// against it is asked first. A Failure if it must not be taken.
+Outcome ask_before(Work& work) {
+  auto& [arguments, context, wanted, made, lines, prov, answer] = work;
+  MadeBlock tried;
+  wanted.dry = true;
+  const auto written = write_block(arguments, context, wanted, tried);
+  wanted.dry = false;
+  if (!written) return written;
+  made.already = tried.already;
+  if (!tried.refusal.empty()) return failed(tried.refusal);
+  if (!carbonio::has_prov(context.zextras_home) || !is_of_this_carbonio(wanted.whom, tried.own)) {
+    return {};
+  }
+  work.ask();
+  const std::string who = escaped(wanted.whom.name);
+  if (!*answer) {
+    return failed(
+        fmt::format("Carbonio does not say whether {} is an administrator's account, which is "
+                    "never blocked: {}",
+                    who, answer->error().message));
+  }
+  if (const std::string why = why_never_account(who, **answer); !why.empty()) return failed(why);
+  if ((*answer)->account) take_names(**answer, tried.made.items, wanted);
+  return {};
+}
+
 // What only Carbonio knows. A Failure if the block was taken back.
 Outcome ask_carbonio_about(Work& work) {
-  auto& [arguments, context, wanted, made, lines] = work;
+  auto& [arguments, context, wanted, made, lines, prov, asked] = work;
   const std::string who = escaped(wanted.whom.name);
-  const auto prov = prov_for(arguments, context);
-  const auto answer = prov ? ask_about_account(*prov, wanted.whom.name)
-                           : policyd::Result<AccountAnswer>{tl::unexpected{prov.error()}};
+  if (!asked) work.ask();
+  const auto& answer = *asked;
   if (!answer) {
     made.notes.push_back(fmt::format(
         "Carbonio does not say whether {} is a system account, which must not be blocked: {}", who,
@@ -139,21 +192,21 @@ Outcome ask_carbonio_about(Work& work) {
     return {};
   }
   const CarbonioAccount& account = *answer->account;
-  if (account.system || account.admin) {
-    return work.take_back(fmt::format("{} cannot be blocked: it is {} account of Carbonio", who,
-                                      account.system ? "a system" : "an administrator's"));
+  if (const std::string why = why_never_account(who, *answer); !why.empty()) {
+    return work.take_back(why);
   }
-  wanted.more_items = items_of_account(account, answer->default_domain);
-  const std::vector<std::string>& items = work.made.made.items;
+  const std::vector<std::string> items = made.made.items;
+  take_names(*answer, items, wanted);
   const auto known = [&items](const std::string& item) {
     return std::find(items.begin(), items.end(), item) != items.end();
   };
-  if (!std::all_of(wanted.more_items.begin(), wanted.more_items.end(), known)) {
+  if (wanted.whom.name != made.made.block.who ||
+      !std::all_of(wanted.more_items.begin(), wanted.more_items.end(), known)) {
     if (auto written = work.write(); !written) return written;
     if (!made.refusal.empty()) return work.take_back(made.refusal);
   }
   if (!wanted.lock) return {};
-  return lock_account(*prov, account, work);
+  return lock_account(**prov, account, work);
 }
 
 }  // namespace
@@ -161,6 +214,9 @@ Outcome ask_carbonio_about(Work& work) {
 Outcome carry_out_block(const Arguments& arguments, const Context& context, WantedBlock& wanted,
                         MadeBlock& made, StepLines& lines, const std::function<void()>& written) {
   Work work{arguments, context, wanted, made, lines};
+  if (wanted.by_itself) {
+    if (auto asked = ask_before(work); !asked) return asked;
+  }
   if (auto stored = work.write(); !stored) return stored;
   if (!made.refusal.empty()) return failed(made.refusal + "; nothing was changed");
   written();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // A block from its rows to the account and the queue, for `block` and for steps that are taken by
 // themselves. The rows come first and are in force before Carbonio or Postfix is asked for
-// anything; what fails after them is a line, and what was done stays.
+// anything, but for steps that are taken by themselves: of those Carbonio must not say that the
+// account is never blocked, and must say something. What fails after them is a line, and what was
+// done stays.
 #pragma once
 
 #include <functional>

@@ -36,6 +36,12 @@ Block new_block(const WantedBlock& wanted, const std::vector<StoredBlock>& befor
   return out;
 }
 
+void add_new(const std::vector<std::string>& items, std::vector<std::string>& to) {
+  for (const std::string& item : items) {
+    if (std::find(to.begin(), to.end(), item) == to.end()) to.push_back(item);
+  }
+}
+
 // What stands for them, and why they must not be blocked.
 Result<void> find_whom(const Tables& tables, const DaemonConfig& daemon, const Context& context,
                        WantedBlock& wanted, MadeBlock& out) {
@@ -47,9 +53,7 @@ Result<void> find_whom(const Tables& tables, const DaemonConfig& daemon, const C
   out.own = std::move(*own);
   auto& items = out.made.items;
   items = items_of_whom(wanted.whom, out.own.login_domain());
-  for (const std::string& item : wanted.more_items) {
-    if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
-  }
+  add_new(wanted.more_items, items);
   const auto settings = read_block_settings(policyd::own_config_of(daemon.file));
   if (!settings) return tl::unexpected{settings.error()};
   const std::string why = why_never(wanted.whom, items, out.own, settings->never,
@@ -93,6 +97,10 @@ Result<void> make_block(const Tables& tables, const DaemonConfig& daemon, Wanted
     out.already = true;
     out.refusal = fmt::format("{} is blocked already", escaped(out.before->who));
     return {};
+  }
+  // Also its other names, which only Carbonio has told then.
+  for (const StoredBlock& each : before) {
+    if (each.in_force(context.now)) add_new(each.items, out.made.items);
   }
   out.made.block = new_block(wanted, before, context);
   auto rows = rows_to_delete(before);

@@ -87,6 +87,21 @@ class Block(Carbonio):
         self.assertIn("[block] never", self.fails("block", ANNA)[1])
         self.assertEqual(self.blocked(), [])
 
+    def test_blocked_again_by_an_alias_it_stays_blocked(self):
+        self.run_it("block", ANNA)
+        before = self.items()
+        self.put("fault", "ldap")
+        self.run_it("block", "a.smith@alias.example.net", "--for", "1h")
+        self.assertEqual(self.items(), before)
+
+    def test_locked_by_an_alias_that_is_removed(self):
+        self.run_it("block", "a.smith@alias.example.net", "--account")
+        self.assertEqual((self.blocked()[0]["who"], self.status()), (ANNA, "locked"))
+        self.account(ANNA, status="locked")
+        self.assertIn(f"Account {ANNA} is active again.",
+                      self.run_it("unblock", "a.smith@alias.example.net"))
+        self.assertEqual((self.status(), self.blocked()), ("active", []))
+
     def test_an_account_that_does_not_exist_is_blocked_by_name(self):
         said = self.run_it("block", "nobody@example.net")
         self.assertIn("Carbonio has no account nobody@example.net", said)

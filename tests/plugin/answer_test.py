@@ -277,6 +277,16 @@ class Limits(Case):
         self.assertNotIn("answers.stalled", doctor)
         self.assertIn("answers.run", doctor)
 
+    def test_a_run_that_fails_is_none(self):
+        self.say("signal", "networks", "3")
+        for again in ("RENAME COLUMN SASLUsername TO Other", "RENAME COLUMN Other TO SASLUsername"):
+            self.daemon.sql(f"ALTER TABLE session_tracking {again};")
+            fails = again.endswith("Other")
+            self.assertEqual(self.daemon.command("answer", "--due", check=False).returncode != 0, fails)
+            doctor = self.daemon.command("doctor", "--json", check=False).stdout
+            self.assertEqual("answers.stalled" in doctor, fails)
+            self.assertEqual("nothing has run" in self.say("answer"), fails)
+
     def test_wrong_steps(self):
         for steps, words in (("blok", "not a valid step: 'blok'"), ("block,", "not a valid step: ''"),
                              ("block:0s", "not a valid duration"), ("block:31day", "duration"),
