@@ -22,6 +22,16 @@ std::string counted_of(std::uint64_t number, std::string_view noun) {
   return grouped(number) + (number == 1 ? fmt::format(" {}", noun) : fmt::format(" {}s", noun));
 }
 
+std::string span_text(policyd::Millis span) {
+  using Minute = std::chrono::duration<double, std::ratio<60>>;
+  using Hour = std::chrono::duration<double, std::ratio<3'600>>;
+  using Day = std::chrono::duration<double, std::ratio<86'400>>;
+  if (span >= Day{1}) return fmt::format("{:.1f} days", Day{span}.count());
+  if (span >= Hour{1}) return fmt::format("{:.1f} hours", Hour{span}.count());
+  if (span >= Minute{1}) return fmt::format("{:.0f} minutes", Minute{span}.count());
+  return "less than a minute";
+}
+
 std::string peak_text(const TriedAccount& account) {
   return format_amount(account.rate.unit, static_cast<std::int64_t>(std::ceil(account.peak)));
 }
@@ -47,8 +57,9 @@ std::string fate_text(const SimulateView& view) {
   const TriedLimits& tried = view.tried;
   const std::uint64_t never = tried.hit - tried.late;
   if (tried.late == 0) {
-    return "None of them would have come later: mail programs and web mail say at once that a mail "
-           "was not sent.";
+    return "None of them would have come later: what is rejected is not tried again, nor is mail "
+           "of "
+           "mail programs and web mail.";
   }
   const auto minutes = std::chrono::ceil<std::chrono::minutes>(view.replay.longest_wait).count();
   constexpr std::int64_t kHour = 60;
@@ -168,8 +179,8 @@ std::string share_text(std::uint64_t part, std::uint64_t whole) {
 
 std::string source_text(const PastMail& mail, const Replay& replay) {
   if (replay.recipients == 0) return fmt::format("there is no mail in {}", mail.source);
-  return fmt::format("{:.1f} days of mail in {}, {} to {}: {} to {}", mail.days(), mail.source,
-                     local_time_text(mail.first), local_time_text(mail.last),
+  return fmt::format("{} of mail in {}, {} to {}: {} to {}", span_text(mail.last - mail.first),
+                     mail.source, local_time_text(mail.first), local_time_text(mail.last),
                      counted_of(replay.messages, "message"),
                      counted_of(replay.recipients, "recipient"));
 }
