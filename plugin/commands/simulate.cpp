@@ -221,6 +221,7 @@ Result<std::vector<StoredLimit>> put_alone(RulesCopy& copy, const SimulateQuesti
     if (limit != nullptr && !known) out.push_back(*limit);
   }
   if (auto done = copy.only(out); !done) return tl::unexpected{done.error()};
+  if (auto done = copy.let_refuse(out); !done) return tl::unexpected{done.error()};
   return out;
 }
 
@@ -316,6 +317,7 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
   const auto rules = copy->rules();
   if (!rules) return of_database(rules.error());
   PastMail& mail = loaded->mail;
+  if (auto note = note_on_watching(*limits, alone)) mail.notes.push_back(std::move(*note));
   if (question->wanted.empty()) {
     for (std::string& note : notes_on_rest(*copy, loaded->daemon.config)) {
       mail.notes.push_back(std::move(note));

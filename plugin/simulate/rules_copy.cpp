@@ -112,6 +112,20 @@ Result<void> RulesCopy::only(const std::vector<StoredLimit>& limits) {
       db_.get(), fmt::format("UPDATE quotas SET Disabled = 1 WHERE ID NOT IN ({})", quotas));
 }
 
+Result<void> RulesCopy::let_refuse(const std::vector<StoredLimit>& limits) {
+  for (const StoredLimit& limit : limits) {
+    if (!limit.only_monitors()) continue;
+    const auto verdict = default_verdict(limit.what.direction.value_or(Direction::send));
+    for (const StoredRate& rate : limit.rates) {
+      auto done = tables().each("UPDATE quotas SET Verdict = ? WHERE ID = ?",
+                                {std::string{policyd::name_of(verdict)}, rate.quota_id},
+                                [](const Statement&) {});
+      if (!done) return done;
+    }
+  }
+  return {};
+}
+
 Result<void> RulesCopy::without_limits() {
   auto plan_of_none = plan();
   if (!plan_of_none) return tl::unexpected{plan_of_none.error()};

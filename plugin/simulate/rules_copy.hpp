@@ -31,6 +31,9 @@ class RulesCopy {
   // Leaves these limits alone switched on.
   Result<void> only(const std::vector<StoredLimit>& limits);
 
+  // As `send` and `receive` make them: those that only monitor refuse mail, too.
+  Result<void> let_refuse(const std::vector<StoredLimit>& limits);
+
   // Without any.
   Result<void> without_limits();
 

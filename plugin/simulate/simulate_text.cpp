@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plugin/events/since.hpp"
+#include "plugin/limit/rate_spec.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
@@ -183,6 +184,28 @@ std::string source_text(const PastMail& mail, const Replay& replay) {
                      mail.source, local_time_text(mail.first), local_time_text(mail.last),
                      counted_of(replay.messages, "message"),
                      counted_of(replay.recipients, "recipient"));
+}
+
+std::optional<std::string> note_on_watching(const std::vector<StoredLimit>& limits, bool alone) {
+  std::string ids;
+  const StoredLimit* first = nullptr;
+  std::size_t number = 0;
+  for (const StoredLimit& limit : limits) {
+    if (!limit.only_monitors()) continue;
+    if (number++ == 0) first = &limit;
+    ids += fmt::format("{}{}", ids.empty() ? "" : ", ", limit.id);
+  }
+  if (first == nullptr) return std::nullopt;
+  if (alone) {
+    return fmt::format(
+        "shown is what the limit would refuse with verdict {}; with none it only counts",
+        policyd::name_of(default_verdict(first->what.direction.value_or(Direction::send))));
+  }
+  return fmt::format(
+      "{} {} with verdict none refused nothing; 'carbonio-limits simulate set {} {}' "
+      "shows what {} would refuse",
+      of_number(number, "limit", "limits"), ids, first->id, format_limit(first->plain_rates()),
+      number == 1 ? std::string{"it"} : fmt::format("limit {}", first->id));
 }
 
 void print_notes(const PastMail& mail, Output& output) {

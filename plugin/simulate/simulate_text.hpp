@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "plugin/simulate/past_mail.hpp"
 #include "plugin/simulate/tried_limits.hpp"
@@ -31,6 +33,10 @@ std::string source_text(const PastMail& mail, const Replay& replay);
 std::string grouped(std::uint64_t number);
 // "0.5 %", "<0.1 %".
 std::string share_text(std::uint64_t part, std::uint64_t whole);
+// Limits with verdict none refuse nothing. Alone they are played as if they did; together with
+// others they count what they would have refused, so that no figure of theirs shows how much that
+// is.
+std::optional<std::string> note_on_watching(const std::vector<StoredLimit>& limits, bool alone);
 // What was left out, in words.
 void print_notes(const PastMail& mail, Output& output);
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "plugin/limit/rate_spec.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/rows/limits.hpp"
 #include "plugin/rows/surroundings.hpp"
@@ -247,8 +248,14 @@ void print_watched(const std::vector<WatchedLimit>& limits, const TypedAdvice& a
         output, {"  "},
         {watched.times == 0
              ? std::string{"It would have refused nothing in the last 30 days."}
-             : fmt::format("It would have refused {} since {}: {}.", counted(watched.times, "mail"),
-                           local_time_text(watched.first), who)});
+             : fmt::format("{} came while it was used up, since {}: {}. What is refused does not "
+                           "count, so it would have refused fewer; this shows how many:",
+                           counted(watched.times, "mail"), local_time_text(watched.first), who)});
+    if (watched.times != 0) {
+      output.line("    " + advice.complete(fmt::format("carbonio-limits simulate set {} {}",
+                                                       watched.limit.id,
+                                                       format_limit(watched.limit.plain_rates()))));
+    }
     if (watched.command.empty()) continue;
     print_wrapped(output, {"  "},
                   {watched.changes.empty()

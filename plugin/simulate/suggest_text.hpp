@@ -35,12 +35,12 @@ std::string command_of(const WantedLimit& limit);
 void print_suggestion(const SuggestView& view, Output& output);
 nlohmann::json json_of(const SuggestView& view);
 
-// What a limit that only monitors would have refused.
+// What came while a limit that only monitors was used up.
 struct WatchedLimit {
   StoredLimit limit;
   std::string command = {};  // lets it refuse mail; empty if our options cannot express it
   std::string changes = {};  // by that command of a limit that is there: "limit 3: 100/h → 200/h"
-  std::uint64_t times = 0;
+  std::uint64_t times = 0;   // mails that came while it was used up
   policyd::TimePoint first{};
   std::vector<std::pair<std::string, std::uint64_t>> who = {};  // track keys, the most often first
 };

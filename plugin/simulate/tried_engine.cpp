@@ -57,14 +57,12 @@ TriedEngine::Answer TriedEngine::ask(const policyd::Request& request, policyd::T
   out.hit = out.verdict.action != policyd::Action::dunno;
   const auto noted = events_.take();
   if (!noted) return out;
-  // The latest is first: the one that refuses, or else one that only monitors.
   noted->events.each([&](const policyd::Event& event) {
-    const bool refuses = event.kind == policyd::EventKind::refused;
-    if (!refuses && event.kind != policyd::EventKind::watched) return true;
+    if (event.kind != policyd::EventKind::refused) return true;
     out.hit = true;
     out.limit_id = event.module == "Quotas" ? event.row_id : 0;
     out.key = event.track_key;
-    return !refuses;
+    return false;
   });
   return out;
 }

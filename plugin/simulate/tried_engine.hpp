@@ -20,7 +20,7 @@ class TriedEngine {
               bool decay);
 
   struct Answer {
-    bool hit = false;  // a limit is used up, even if it only monitors
+    bool hit = false;  // a limit is used up, and does not only monitor
     policyd::Verdict verdict;
     std::int64_t limit_id = 0;  // that it is about; 0: another row
     std::string key;

@@ -234,6 +234,35 @@ class Simulate(Case):
                 (("set", "99", "2/h", self.log), 2, "there is no limit 99")):
             self.assertIn(answer, self.run_it("simulate", *words, status=status), words)
 
+    def test_a_limit_that_only_monitors_shows_what_it_would_refuse(self):
+        log = MailLog()
+        for number in range(90):
+            log.wait(120).mail("anna@example.org", f"b{number}@example.com")
+        refused = self.tried(log, "10/h")["refused"]  # 10 pass in each hour
+        self.assertEqual(refused, 60)
+        result = self.json("10/h", "--verdict", "none", self.log)
+        self.assertEqual(result["refused"], refused)
+        self.assertEqual(result["limits"], ["send 10/h --everyone --verdict none"])
+        self.assertIn("would refuse with verdict defer", " ".join(result["notes"]))
+        self.run_it("send", "10/h", "--verdict", "none")
+        result = self.json("--current", self.log)
+        self.assertEqual((result["refused"], self.who(result)["anna@example.org"]), (0, (0, 90, 30)))
+        [note] = result["notes"]
+        [command] = re.findall("'carbonio-limits (simulate set .*?)'", note)
+        self.assertEqual(json.loads(self.run_it(*command.split(), self.log, "--json"))["refused"], refused)
+        self.run_it("send", "20/h")
+        result = self.json("--current", self.log)
+        self.assertEqual(result["refused"], 30)
+
+    def test_mail_that_is_rejected_is_not_tried_again(self):
+        log = MailLog()
+        for number in range(3):
+            log.mail(f"x{number}@elsewhere.net", "anna@example.org", client="203.0.113.9")
+        log.write(self.log)
+        text = " ".join(self.run_it("simulate", "receive", "2/h", "--per", "user", self.log).split())
+        self.assertIn("what is rejected is not tried again", text)
+        self.assertIn("Mail: less than a minute of mail in 1 file", text)
+
     def test_received_mail_comes_late_from_servers_and_not_from_programs(self):
         log = MailLog()
         for number in range(3):
