@@ -132,6 +132,10 @@ void print_mails(const SimulateView& view, Output& output) {
 
 std::string csv_cell(std::string_view text) {
   std::string plain = escaped(text);
+  // A spreadsheet would run it as a formula.
+  if (!plain.empty() && std::string_view{"=+-@"}.find(plain[0]) != std::string_view::npos) {
+    plain.insert(0, 1, '\'');
+  }
   if (plain.find_first_of(",\"") == std::string::npos) return plain;
   std::string out = "\"";
   for (const char c : plain) {

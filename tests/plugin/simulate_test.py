@@ -488,6 +488,14 @@ class Forms(Case):
         self.assertEqual(self.run_it("simulate", "4/h", self.log, "--csv", "--top", "1").splitlines(),
                          lines[:2])
 
+    def test_csv_has_no_formulas(self):
+        log = MailLog()
+        names = ("=1+1@example.org", "+a@example.org", "-2+3@example.org", "@sum(1+9)@example.org")
+        for name in names:
+            log.mail(name)
+        lines = self.run_it("simulate", "4/h", log.write(self.log), "--csv").splitlines()
+        self.assertEqual({line.split(",")[0] for line in lines[1:]}, {f"'{name}" for name in names})
+
     def test_a_picture_is_complete_and_escaped(self):
         picture = self.home / "peaks.svg"
         picture.write_text("x" * 100_000)  # which is replaced
