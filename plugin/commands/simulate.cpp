@@ -327,7 +327,7 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
   {
     Progress progress{"Trying the limit"};
     ReplayWish wish;
-    wish.hours = arguments.has("svg") || arguments.has("html");
+    wish.quarters = arguments.has("svg") || arguments.has("html");
     played = replay(mail.mails, *rules, loaded->daemon.config, wish, [&](std::uint64_t done) {
       progress.show(done, mail.mails.all.size());
       return !context.is_given_up();

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <functional>
@@ -97,9 +98,9 @@ Days days_of(const SimulateView& view, const TriedAccount& account) {
   constexpr std::size_t kHoursOfDay = 24;
   Days out;
   const std::uint32_t counter = account.counters.front();
-  for (const HourOfCounter& hour : view.replay.hours) {
-    if (hour.counter != counter) continue;
-    const std::time_t seconds = std::time_t{hour.hour} * 3600;
+  for (const QuarterOfCounter& each : view.replay.quarters) {
+    if (each.counter != counter) continue;
+    const std::time_t seconds = std::chrono::seconds{QuarterHour{each.quarter}}.count();
     std::tm local{};
     ::localtime_r(&seconds, &local);
     auto& day = out[fmt::format("{:%Y-%m-%d}", local)];

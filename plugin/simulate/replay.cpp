@@ -44,10 +44,10 @@ class Player {
         }
       }
     }
-    if (wish.hours) {
+    if (wish.quarters) {
       watching_.store().on_count = [this](const TriedCounter& counter) {
-        const auto hour = std::chrono::floor<std::chrono::hours>(now_.time_since_epoch());
-        out_.hours.push_back({counter.number, static_cast<std::uint32_t>(hour.count())});
+        const auto quarter = std::chrono::floor<QuarterHour>(now_.time_since_epoch());
+        out_.quarters.push_back({counter.number, static_cast<std::uint32_t>(quarter.count())});
       };
     }
   }

@@ -8,8 +8,10 @@
 // servers are assumed to try again as Postfix does; a mail program or web mail is not.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <ratio>
 #include <string>
 #include <vector>
 
@@ -46,10 +48,13 @@ struct ReplayCounter {
   policyd::TimePoint first_hit{};
 };
 
-// A counter grew in this hour; for pictures.
-struct HourOfCounter {
+// An hour of local time begins with one of them in each time zone.
+using QuarterHour = std::chrono::duration<std::int64_t, std::ratio<900>>;
+
+// A counter grew in this quarter of an hour; for pictures.
+struct QuarterOfCounter {
   std::uint32_t counter = 0;
-  std::uint32_t hour = 0;  // since 1970
+  std::uint32_t quarter = 0;  // since 1970
 };
 
 struct Replay {
@@ -59,12 +64,12 @@ struct Replay {
   std::uint64_t recipients = 0;  // of these; each counts
   std::uint64_t left_out = 0;    // later tries of mail that would have passed
   policyd::Millis longest_wait{0};
-  std::vector<HourOfCounter> hours;
+  std::vector<QuarterOfCounter> quarters;
 };
 
 struct ReplayWish {
   bool decides = true;  // false: only how far the counters go
-  bool hours = false;
+  bool quarters = false;
 };
 
 // `config`: how the daemon counts. `progress` gets the number of mails played; where it returns

@@ -496,6 +496,14 @@ class Forms(Case):
         lines = self.run_it("simulate", "4/h", log.write(self.log), "--csv").splitlines()
         self.assertEqual({line.split(",")[0] for line in lines[1:]}, {f"'{name}" for name in names})
 
+    @unittest.skipUnless(os.path.exists("/usr/share/zoneinfo/Asia/Kolkata"), "no time zones here")
+    def test_hours_of_a_zone_with_half_an_hour(self):
+        log = MailLog()
+        log.wait(600).mail().wait(1800).mail()  # at 13:40 and 14:10
+        picture = self.run_it("TZ=Asia/Kolkata", PROGRAM, "simulate", "4/h", log.write(self.log), "--svg",
+                              "-", program="env")
+        self.assertEqual(re.findall(r"<title>\S+ ([^<]+)</title>", picture), ["13:00: 1", "14:00: 1"])
+
     def test_a_picture_is_complete_and_escaped(self):
         picture = self.home / "peaks.svg"
         picture.write_text("x" * 100_000)  # which is replaced
