@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `simulate`: whom limits would have hit on the mail of the past days.
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -16,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/base/unique_fd.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/import_file.hpp"
 #include "plugin/commands/load_past_mail.hpp"
+#include "plugin/commands/picture_file.hpp"
 #include "plugin/commands/top_option.hpp"
 #include "plugin/limit_text/limit_options.hpp"
 #include "plugin/simulate/picture.hpp"
@@ -235,35 +231,13 @@ Result<std::vector<StoredLimit>> put_file(RulesCopy& copy, const LimitFile& file
   return limits_in_force(copy);
 }
 
-// A file that is written at the end, opened as the user who runs the command.
-struct PictureFile {
-  std::string name;
-  policyd::UniqueFd fd;
-};
-
-tl::expected<std::optional<PictureFile>, Failure> picture_file(const Arguments& arguments,
-                                                               const std::string& option) {
+tl::expected<std::optional<PictureFile>, Failure> picture_of(const Arguments& arguments,
+                                                             const std::string& option) {
   const auto name = arguments.value(option);
   if (!name || (option == "svg" && *name == kStandardOutput)) return std::nullopt;
-  constexpr int kMode = 0644;
-  PictureFile out{*name,
-                  policyd::UniqueFd{::open(name->c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kMode)}};
-  if (!out.fd)
-    return failed(fmt::format("cannot write {}: {}", shown(*name), std::strerror(errno)));
-  return out;
-}
-
-Outcome write_picture(const std::optional<PictureFile>& file, std::string_view text) {
-  if (!file) return {};
-  // A device cannot be cut, and need not be.
-  bool written = ::ftruncate(file->fd.get(), 0) == 0 || errno == EINVAL;
-  while (written && !text.empty()) {
-    const ssize_t size = ::write(file->fd.get(), text.data(), text.size());
-    written = size > 0;
-    if (written) text.remove_prefix(static_cast<std::size_t>(size));
-  }
-  if (written) return {};
-  return failed(fmt::format("cannot write {}: {}", shown(file->name), std::strerror(errno)));
+  auto file = PictureFile::open(*name);
+  if (!file) return tl::unexpected{file.error()};
+  return std::move(*file);
 }
 
 Outcome print_view(const SimulateView& view, const Arguments& arguments, std::string_view whose,
@@ -296,9 +270,9 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
     }
     file = std::move(*parsed);
   }
-  const auto svg = picture_file(arguments, "svg");
+  auto svg = picture_of(arguments, "svg");
   if (!svg) return tl::unexpected{svg.error()};
-  const auto html = picture_file(arguments, "html");
+  auto html = picture_of(arguments, "html");
   if (!html) return tl::unexpected{html.error()};
   auto loaded = load_past_mail(arguments, question->files, context);
   if (!loaded) return tl::unexpected{loaded.error()};
@@ -344,10 +318,10 @@ Outcome run_simulate(const Arguments& arguments, Context& context) {
                                  shown(whose)));
   }
   if (*svg) {
-    if (auto done = write_picture(*svg, svg_picture(view, whose)); !done) return done;
+    if (auto done = (*svg)->write(svg_picture(view, whose)); !done) return done;
   }
   if (*html) {
-    if (auto done = write_picture(*html, html_page(view, whose)); !done) return done;
+    if (auto done = (*html)->write(html_page(view, whose)); !done) return done;
   }
   return print_view(view, arguments, whose, context);
 }

@@ -527,6 +527,12 @@ class Forms(Case):
                                   "nobody", status=1))
         self.assertIn("cannot write", self.run_it("simulate", "4/h", self.log, "--svg",
                                                   self.home / "no/such.svg", status=2))
+        text = picture.read_text()
+        new = self.home / "new.svg"
+        for file in (picture, new):
+            self.run_it("simulate", "4/h", self.home / "missing.log", "--svg", file, status=2)
+        self.assertFalse(new.exists())
+        self.assertEqual(picture.read_text(), text)
 
     def test_a_picture_on_standard_output(self):
         picture = self.run_it("simulate", "4/h", self.log, "--svg", "-")
