@@ -19,5 +19,11 @@ TEST(Markup, TextIsNeverMarkup) {
   }
 }
 
+// A picture that has one is no XML.
+TEST(Markup, ReplacesWhatXmlDoesNotHave) {
+  EXPECT_EQ(in_markup("a\xef\xbf\xbe\xef\xbf\xbfz"), "a\xef\xbf\xbd\xef\xbf\xbdz");
+  EXPECT_EQ(in_markup("\xef\xbf\xbc\xef\xbb\xbf"), "\xef\xbf\xbc\xef\xbb\xbf");
+}
+
 }  // namespace
 }  // namespace limits
