@@ -46,7 +46,9 @@ RefusalTexts::RefusalTexts()
 void RefusalTexts::add(std::string_view data) {
   constexpr std::size_t kTelling = 4;  // fewer letters could be any answer
   const std::string_view begin = data.substr(0, data.find('{'));
-  if (begin.size() >= kTelling) beginnings_.emplace_back(begin);
+  if (begin.size() < kTelling) return;
+  const auto known = std::find(beginnings_.begin(), beginnings_.end(), begin);
+  if (known == beginnings_.end()) beginnings_.emplace_back(begin);
 }
 
 // "450 4.7.1 <bob@example.org>: Recipient address rejected: TEXT". TEXT begins after one of the ":

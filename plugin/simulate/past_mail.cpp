@@ -95,7 +95,7 @@ double PastMail::days() const {
 
 Result<RefusalTexts> refusal_texts(const Tables& tables) {
   RefusalTexts out;
-  auto done = tables.each("SELECT Data FROM {p}quotas WHERE Data IS NOT NULL", {},
+  auto done = tables.each("SELECT DISTINCT Data FROM {p}quotas WHERE Data IS NOT NULL", {},
                           [&](const Statement& row) { out.add(row.text(0)); });
   if (!done) return tl::unexpected{done.error()};
   return out;
