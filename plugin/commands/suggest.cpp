@@ -101,7 +101,7 @@ tl::expected<SuggestQuestion, Failure> suggestion_wanted(const Arguments& argume
 
 // Plays the mail to limits that a copy of the rules gets, alone.
 Result<Replay> played_on(const LoadedMail& loaded, const std::vector<WantedLimit>& wanted,
-                         bool decides, StoredLimit& first) {
+                         bool decides, StoredLimit& first, const Context& context) {
   auto copy = RulesCopy::of(loaded.database.tables);
   if (!copy) return tl::unexpected{copy.error()};
   // None of today's limits is to have a say in who is exempt.
@@ -125,7 +125,7 @@ Result<Replay> played_on(const LoadedMail& loaded, const std::vector<WantedLimit
   wish.decides = decides;
   return replay(loaded.mail.mails, *rules, loaded.daemon.config, wish, [&](std::uint64_t done) {
     progress.show(done, loaded.mail.mails.all.size());
-    return true;
+    return !context.is_given_up();
   });
 }
 
@@ -219,9 +219,11 @@ Outcome run_suggest(const Arguments& arguments, Context& context) {
         fmt::format("database {}: {}", loaded->daemon.config.database.string(), error.message));
   };
   StoredLimit measured;
-  const auto counted_mail =
-      played_on(*loaded, {measuring_limit(question->direction, question->per)}, false, measured);
+  const auto counted_mail = played_on(
+      *loaded, {measuring_limit(question->direction, question->per)}, false, measured, context);
   if (!counted_mail) return of_database(counted_mail.error());
+  const std::string given_up = "the mail was not tried to its end: no one waits for it";
+  if (context.is_given_up()) return failed(given_up);
   auto accounts = peaks_of(*counted_mail, measured);
   if (accounts.empty()) {
     return failed(
@@ -243,8 +245,9 @@ Outcome run_suggest(const Arguments& arguments, Context& context) {
   std::vector<WantedLimit> wanted = {suggestion.common};
   for (const OwnLimit& own : suggestion.own) wanted.push_back(own.limit);
   StoredLimit common;
-  const auto tried = played_on(*loaded, wanted, true, common);
+  const auto tried = played_on(*loaded, wanted, true, common, context);
   if (!tried) return of_database(tried.error());
+  if (context.is_given_up()) return failed(given_up);
   const auto today = today_in_a_day(loaded->database.tables, question->direction, question->per);
   if (!today) return of_database(today.error());
   const bool of_input =

@@ -21,7 +21,7 @@ using policyd::Action;
 using policyd::Millis;
 using policyd::TimePoint;
 
-constexpr std::uint64_t kProgressEveryMails = 4096;
+constexpr std::uint64_t kProgressEveryMails = 4096;  // and tries
 
 // As Postfix tries again: after as long as the mail is old, within these bounds, for five days.
 constexpr std::chrono::seconds kSoonestRetry{300};
@@ -53,12 +53,14 @@ class Player {
   }
 
   Replay play(const std::function<bool(std::uint64_t)>& progress) {
-    for (std::uint32_t i = 0; i < mails_.all.size(); ++i) {
-      try_again_until(mails_.all[i].time);
+    std::uint32_t i = 0;
+    const auto may_go_on = [&] { return !progress || progress(i); };
+    for (; i < mails_.all.size(); ++i) {
+      if (!try_again_until(mails_.all[i].time, may_go_on)) return finish();
       play_mail(i);
-      if (progress && i % kProgressEveryMails == 0 && !progress(i)) return finish();
+      if (i % kProgressEveryMails == 0 && !may_go_on()) return finish();
     }
-    try_again_until(TimePoint::max());
+    try_again_until(TimePoint::max(), may_go_on);
     return finish();
   }
 
@@ -212,8 +214,10 @@ class Player {
     retries_.push({now_ + std::clamp<Millis>(age, kSoonestRetry, kLatestRetry), number});
   }
 
-  void try_again_until(TimePoint end) {
+  // False if `may_go_on` says so, which is asked now and then.
+  bool try_again_until(TimePoint end, const std::function<bool()>& may_go_on) {
     while (!retries_.empty() && retries_.top().at <= end) {
+      if (++tries_again_ % kProgressEveryMails == 0 && !may_go_on()) return false;
       const Retry retry = retries_.top();
       retries_.pop();
       now_ = std::max(now_, retry.at);
@@ -234,6 +238,7 @@ class Player {
         retry_later(retry.hit);
       }
     }
+    return true;
   }
 
   [[nodiscard]] static std::uint64_t key_of(const LoggedMail& mail, Names::Number recipient) {
@@ -275,6 +280,7 @@ class Player {
   Replay out_;
   TimePoint now_{};
   std::uint64_t instances_ = 0;
+  std::uint64_t tries_again_ = 0;
   std::string instance_;
   std::unordered_map<Names::Number, policyd::IpAddress> addresses_;
   LaterTries tries_;
