@@ -131,7 +131,7 @@ Result<Replay> played_on(const LoadedMail& loaded, const std::vector<WantedLimit
 
 // What the strictest limit for everyone lets an account send in a day.
 Result<std::optional<std::int64_t>> today_in_a_day(const Tables& tables, Direction direction,
-                                                   Per per) {
+                                                   Per per, policyd::Algorithm algorithm) {
   const auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
   std::optional<std::int64_t> out;
@@ -141,8 +141,8 @@ Result<std::optional<std::int64_t>> today_in_a_day(const Tables& tables, Directi
         what.per != per || (what.target->who != Who::everyone && what.target->who != Who::anyone)) {
       continue;
     }
-    const std::int64_t day = most_in_a_day(limit.plain_rates());
-    if (day != most_in_a_day({})) out = std::min(out.value_or(day), day);
+    const std::int64_t day = most_in_a_day(limit.plain_rates(), algorithm);
+    if (day != most_in_a_day({}, algorithm)) out = std::min(out.value_or(day), day);
   }
   return out;
 }
@@ -248,13 +248,23 @@ Outcome run_suggest(const Arguments& arguments, Context& context) {
   const auto tried = played_on(*loaded, wanted, true, common, context);
   if (!tried) return of_database(tried.error());
   if (context.is_given_up()) return failed(given_up);
-  const auto today = today_in_a_day(loaded->database.tables, question->direction, question->per);
+  const policyd::Algorithm algorithm = loaded->daemon.config.quotas_algorithm;
+  const auto today =
+      today_in_a_day(loaded->database.tables, question->direction, question->per, algorithm);
   if (!today) return of_database(today.error());
   const bool of_input =
       std::find(question->files.begin(), question->files.end(), "-") != question->files.end();
-  const SuggestView view{loaded->mail,    *counted_mail,      accounts, suggestion,
-                         question->share, tried->hits.size(), *today,   context.actor.what,
-                         of_input,        context.advice};
+  const SuggestView view{loaded->mail,
+                         *counted_mail,
+                         accounts,
+                         suggestion,
+                         question->share,
+                         tried->hits.size(),
+                         most_in_a_day(suggestion.common.rates, algorithm),
+                         *today,
+                         context.actor.what,
+                         of_input,
+                         context.advice};
   if (arguments.has("json")) {
     context.output.print(json_of(view));
   } else {

@@ -59,19 +59,22 @@ void print_commands(const SuggestView& view, Output& output) {
 }
 
 void print_consequences(const SuggestView& view, Output& output) {
-  const std::int64_t day = most_in_a_day(view.suggestion.common.rates);
   const std::string_view per = kPerNames.at(static_cast<std::size_t>(view.suggestion.common.per));
   const std::string today =
       view.today_a_day ? fmt::format("instead of {} by today's limit",
                                      grouped(static_cast<std::uint64_t>(*view.today_a_day)))
                        : fmt::format("where today no limit per {} holds", per);
-  const std::string who = view.suggestion.common.direction == Direction::send
-                              ? std::string{"An account that is hacked could then send"}
-                              : fmt::format("A {} could then receive", per);
+  const bool sends = view.suggestion.common.direction == Direction::send;
+  const bool of_account =
+      is_account(view.suggestion.common.per) || view.suggestion.common.per == Per::user;
+  const std::string who = fmt::format(
+      "{}{}{} could then {}", sends && of_account ? "An account" : fmt::format("A {}", per),
+      view.suggestion.own.empty() ? "" : " without a limit of its own",
+      sends && of_account ? " that is hacked" : "", sends ? "send" : "receive");
   print_wrapped(
       output, {},
       {fmt::format("{} at most {} mails a day, {}. On this mail the limits would have refused {}.",
-                   who, grouped(static_cast<std::uint64_t>(day)), today,
+                   who, grouped(static_cast<std::uint64_t>(view.a_day)), today,
                    view.refused == 0 ? std::string{"nothing"} : counted(view.refused, "mail"))});
   for (const AccountPeaks& account : view.suggestion.not_nameable) {
     output.note(fmt::format("{} is above the figures, and no option gives it a limit of its own.",
@@ -91,9 +94,19 @@ void print_outlier(const SuggestView& view, Output& output) {
   const double least =
       std::ceil(100 * kHundredths / static_cast<double>(view.accounts.size())) / kHundredths;
   output.note(
-      fmt::format("{} alone sends {} a day, the next {}; with --hit {:g}% it gets a limit "
+      fmt::format("{} alone {} {} a day, the next {}; with --hit {:g}% it gets a limit "
                   "of its own, and the others a lower one.",
-                  key_text(first.key), first.peaks[2], second.peaks[2], least));
+                  key_text(first.key),
+                  view.suggestion.common.direction == Direction::send ? "sends" : "receives",
+                  first.peaks[2], second.peaks[2], least));
+}
+
+// After the subcommand: after "--" it would be the name of a file.
+std::string with_apply_watching(std::string typed) {
+  constexpr std::string_view kSubcommand = " suggest";
+  const std::size_t at = typed.find(kSubcommand);
+  if (at != std::string::npos) typed.insert(at + kSubcommand.size(), " --apply-watching");
+  return typed;
 }
 
 // The command that makes such a limit that refuses mail, and what it changes.
@@ -158,7 +171,7 @@ void print_suggestion(const SuggestView& view, Output& output) {
                 {fmt::format("Nothing was changed. To watch them for a week before they refuse "
                              "mail{}:",
                              view.of_input ? ", with the same input" : "")});
-  output.line("    " + view.typed + " --apply-watching");
+  output.line("    " + with_apply_watching(view.typed));
   print_notes(view.mail, output);
 }
 
@@ -185,7 +198,7 @@ nlohmann::json json_of(const SuggestView& view) {
           {"recipients", view.measured.recipients},
           {"share", view.share},
           {"commands", std::move(commands)},
-          {"a_day", most_in_a_day(view.suggestion.common.rates)},
+          {"a_day", view.a_day},
           {"today_a_day",
            view.today_a_day ? nlohmann::json(*view.today_a_day) : nlohmann::json(nullptr)},
           {"refused", view.refused},

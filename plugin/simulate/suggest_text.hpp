@@ -23,7 +23,8 @@ struct SuggestView {
   const Suggestion& suggestion;
   double share = 0;
   std::uint64_t refused = 0;                // of this mail by the suggested limits
-  std::optional<std::int64_t> today_a_day;  // what today's limit lets an account send
+  std::int64_t a_day = 0;                   // what the suggested limit lets an account send
+  std::optional<std::int64_t> today_a_day;  // what today's limit does
   std::string typed;                        // the command
   bool of_input = false;                    // it has read standard input
   const TypedAdvice& advice;

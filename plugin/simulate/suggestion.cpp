@@ -152,14 +152,18 @@ Suggestion suggest(const std::vector<AccountPeaks>& accounts, double share, Dire
   return out;
 }
 
-std::int64_t most_in_a_day(const std::vector<Rate>& rates) {
+std::int64_t most_in_a_day(const std::vector<Rate>& rates, policyd::Algorithm algorithm) {
   std::int64_t out = std::numeric_limits<std::int64_t>::max();
   for (const Rate& rate : rates) {
     if (rate.unit != Unit::messages || rate.period.count() == 0) continue;
-    // Of a period that does not fit a day, another one begins in it.
     const auto period = static_cast<std::int64_t>(rate.period.count());
-    const std::int64_t times = (kDayInSeconds + period - 1) / period;
-    out = std::min(out, rate.amount * times);
+    if (algorithm == policyd::Algorithm::decay) {
+      out = std::min(out, rate.amount + rate.amount * kDayInSeconds / period);
+    } else {
+      // Of a period that does not fit a day, another one begins in it.
+      const std::int64_t times = (kDayInSeconds + period - 1) / period;
+      out = std::min(out, rate.amount * times);
+    }
   }
   return out;
 }

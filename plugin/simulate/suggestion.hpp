@@ -46,7 +46,8 @@ struct Suggestion {
 Suggestion suggest(const std::vector<AccountPeaks>& accounts, double share, Direction direction,
                    Per per);
 
-// At most so many within a day.
-std::int64_t most_in_a_day(const std::vector<Rate>& rates);
+// At most so many within a day; with algorithm=decay as much as is empty at first, and as gets
+// free meanwhile.
+std::int64_t most_in_a_day(const std::vector<Rate>& rates, policyd::Algorithm algorithm);
 
 }  // namespace limits

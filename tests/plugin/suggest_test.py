@@ -51,8 +51,8 @@ class Suggest(Plugin):
         self.assertEqual((result["refused"], result["a_day"], result["today_a_day"]), (0, 100, None))
         self.assertEqual(result["accounts"][0]["who"], "news@example.org")
         text = self.run_it("suggest", self.log, "--hit", "10%")
-        self.assertIn("could then send at most 100 mails a day, where today no limit per user holds", text
-                      .replace("\n", " "))
+        self.assertIn("An account without a limit of its own that is hacked could then send at most 100 "
+                      "mails a day, where today no limit per user holds", text.replace("\n", " "))
         for command in result["commands"]:
             self.assertIn(f"    {command}\n", text)
             self.type(command)
@@ -72,7 +72,7 @@ class Suggest(Plugin):
         self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
         before = self.dump()
         [typed] = [line.strip() for line in
-                   self.run_it("suggest", self.log, "--hit", "10%").splitlines()
+                   self.run_it("suggest", "--hit", "10%", "--", self.log).splitlines()
                    if line.startswith("    carbonio-limits suggest")]
         self.assertEqual(self.dump(), before)
         text = self.type(typed)
@@ -178,6 +178,19 @@ class Suggest(Plugin):
         self.type(command)
         self.assertIn("instead of 400 by today's limit",
                       " ".join(self.run_it("suggest", "receive", self.log).split()))
+
+    def test_who_could_send_how_much_and_who_receives_most(self):
+        log = MailLog(days_ago=10)
+        for number in range(300):
+            log.wait(60).mail(f"x{number}@elsewhere.net", "anna@example.org", client="203.0.113.9")
+        log.mail("x@elsewhere.net", "carl@example.org").mail()
+        log.write(self.log)
+        text = " ".join(self.run_it("suggest", "receive", "--per", "user", self.log).split())
+        self.assertIn("anna@example.org alone receives 300 a day, the next 1;", text)
+        for per, who in (("client", "A client"), ("domain", "A domain"),
+                         ("user", "An account that is hacked")):
+            text = " ".join(self.run_it("suggest", "--per", per, self.log).split())
+            self.assertIn(f"{who} could then send at most 100 mails a day", text)
 
     def test_of_standard_input(self):
         text = self.run_it("suggest", "-", input=MailLog(days_ago=10).mail().text().encode())

@@ -58,12 +58,22 @@ TEST(Suggestion, NamesWhatAnOptionCanName) {
 }
 
 TEST(Suggestion, KnowsWhatADayHolds) {
-  EXPECT_EQ(most_in_a_day({{Unit::messages, 10, std::chrono::minutes{1}}}), 14'400);
-  EXPECT_EQ(most_in_a_day({{Unit::messages, 10, std::chrono::minutes{1}},
-                           {Unit::messages, 200, std::chrono::hours{24}}}),
+  const auto window = [](const std::vector<Rate>& rates) {
+    return most_in_a_day(rates, policyd::Algorithm::window);
+  };
+  const auto decay = [](const std::vector<Rate>& rates) {
+    return most_in_a_day(rates, policyd::Algorithm::decay);
+  };
+  EXPECT_EQ(window({{Unit::messages, 10, std::chrono::minutes{1}}}), 14'400);
+  EXPECT_EQ(window({{Unit::messages, 10, std::chrono::minutes{1}},
+                    {Unit::messages, 200, std::chrono::hours{24}}}),
             200);
-  EXPECT_EQ(most_in_a_day({{Unit::messages, 500, std::chrono::hours{24 * 7}}}), 500);
-  EXPECT_EQ(most_in_a_day({{Unit::messages, 10, std::chrono::hours{10}}}), 30);
+  EXPECT_EQ(window({{Unit::messages, 500, std::chrono::hours{24 * 7}}}), 500);
+  EXPECT_EQ(window({{Unit::messages, 10, std::chrono::hours{10}}}), 30);
+  EXPECT_EQ(decay({{Unit::messages, 10, std::chrono::minutes{1}}}), 14'410);
+  EXPECT_EQ(decay({{Unit::messages, 200, std::chrono::hours{24}}}), 400);
+  EXPECT_EQ(decay({{Unit::messages, 700, std::chrono::hours{24 * 7}}}), 800);
+  EXPECT_EQ(decay({}), window({}));
 }
 
 }  // namespace
