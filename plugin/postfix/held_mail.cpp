@@ -115,12 +115,8 @@ Result<std::size_t> PostfixQueue::act(Action action,
   const auto done = carbonio::run_program(
       Program{std::move(words), kQueueDeadline, std::move(input), {}, kMaxQueueBytes});
   if (done && done->status == 0) return number_in(done->err);
-  if (!done) {  // such as in the time given
-    return failure(fmt::format("{} {}: {}; part of the mail may be done", program, option,
-                               done.error().message));
-  }
-  return failure(fmt::format("{} {}: {}; run carbonio-limits as root", program, option,
-                             first_line(done->err + done->out)));
+  const std::string why = done ? first_line(done->err + done->out) : done.error().message;
+  return failure(fmt::format("{} {}: {}; run carbonio-limits as root", program, option, why));
 }
 
 }  // namespace limits
