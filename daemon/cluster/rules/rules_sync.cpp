@@ -100,6 +100,7 @@ void RulesSync::looked(const Result<RedisReply>& reply) {
   const bool as_before = *published == published_ && agreed_local_ == looked_local_;
   if (as_before && agrees_) return keep_hosts();
   published_ = *published;
+  agreed_local_ = -1;  // whatever fails before they agree: the next look tries again
   on_thread([this, published = published_, database = settings_.database] {
     auto next = next_rule_step(database, published);
     return [this, next = std::move(next)] {
@@ -130,7 +131,7 @@ void RulesSync::step(const RuleStep& step) {
     case RuleStep::Kind::take:
       redis_.command({"LLEN", key("rules:body")},
                      guard_.wrap([this](const Result<RedisReply>& reply) {
-                       if (!reply) return done();
+                       if (!reply) return fail(reply.error().message);
                        fetch(reply->number, {}, 0);
                      }));
       return;
@@ -177,7 +178,8 @@ void RulesSync::fetch(std::int64_t pieces, std::string so_far, std::int64_t next
   redis_.command({"LINDEX", key("rules:body"), std::to_string(next_piece)},
                  guard_.wrap([this, pieces, so_far = std::move(so_far),
                               next_piece](const Result<RedisReply>& reply) mutable {
-                   if (!reply || reply->kind != RedisReply::Kind::text) return done();
+                   if (!reply) return fail(reply.error().message);
+                   if (reply->kind != RedisReply::Kind::text) return done();  // replaced meanwhile
                    so_far += reply->text;
                    fetch(pieces, std::move(so_far), next_piece + 1);
                  }));
@@ -200,7 +202,8 @@ void RulesSync::taken(const Result<std::filesystem::path>& kept) {
     log_.warning(fmt::format("the rules of this host had been changed, too; they are kept in {}",
                              kept->string()));
   }
-  // The next look agrees, once they are in force here.
+  // The look after they are in force here agrees.
+  agreed_local_ = looked_local_;
   done();
 }
 
@@ -208,6 +211,7 @@ void RulesSync::agree() {
   trouble_.clear();
   logged_.clear();
   agreed_local_ = looked_local_;
+  agreed_version_ = published_.version;
   agrees_ = true;
   ask_.changed();
   done();

@@ -44,7 +44,8 @@ class RulesSync {
   [[nodiscard]] bool agrees() const { return agrees_; }
   // Why not, as a sentence; empty if they agree or that is not known yet.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
-  [[nodiscard]] std::int64_t version() const { return published_.version; }
+  // Of the rules with which they last agreed.
+  [[nodiscard]] std::int64_t version() const { return agreed_version_; }
 
  private:
   using Job =
@@ -79,7 +80,8 @@ class RulesSync {
   std::string logged_;              // the last trouble that was
   PublishedRules published_;        // as last seen
   std::int64_t agreed_local_ = -1;  // the rules here with which they agreed
-  std::int64_t looked_local_ = 0;   // the rules here when this look began
+  std::int64_t agreed_version_ = 0;
+  std::int64_t looked_local_ = 0;  // the rules here when this look began
 
   std::size_t kept_hosts_ = 0;
 
