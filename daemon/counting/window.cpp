@@ -91,9 +91,12 @@ void Window::add(TimePoint now, Millis period, std::uint64_t units) {
   newest.last = std::max(newest.last, now);
 }
 
-void Window::take_back(std::uint64_t units) {
+void Window::take_back(std::uint64_t units, TimePoint latest, Millis period) {
   while (units > 0 && !pairs_.empty()) {
     WindowPair& oldest = pairs_.front();
+    // The first arrival is known of the newest pair alone.
+    const TimePoint first = pairs_.size() == 1 ? newest_first_ : oldest.last - period / kJoinParts;
+    if (first > latest) return;
     const std::uint64_t taken = std::min(units, oldest.units);
     oldest.units -= taken;
     use_ -= taken;

@@ -48,9 +48,9 @@ class Window {
   // Pairs that are a period old at `now` leave; times after `now` become `now`.
   void advance(TimePoint now, Millis period);
   void add(TimePoint now, Millis period, std::uint64_t units);  // after advance
-  // As if so many units, which are in the window, had never been added; fewer if there are not so
+  // As if so many units, which arrived by `latest`, had never been added; fewer if there are not so
   // many. The oldest leave, so that what remains is held for no shorter than it has to be.
-  void take_back(std::uint64_t units);
+  void take_back(std::uint64_t units, TimePoint latest, Millis period);
   void merge(const Window& other);  // as if the arrivals of both had been counted here
   [[nodiscard]] std::uint64_t use() const { return use_; }  // as of the last advance or add
   // When at least `units` are free under `limit`, if nothing else is counted: kEarliest if they are

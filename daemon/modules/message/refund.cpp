@@ -98,7 +98,10 @@ void Refund::give_back_units(const Message& message, const Tally& tally, std::ui
   if (!counter.exists || age < Millis{0} || age >= period) return;
   if (windowed_) {
     counter.window.advance(now, period);
-    counter.window.take_back(units);
+    const std::uint64_t before = counter.window.use();
+    // After a reset the units in it are of other mail.
+    counter.window.take_back(units, message.session.last_rcpt, period);
+    if (counter.window.use() == before) return;
     counter.value = static_cast<double>(counter.window.use());
   } else {
     const double now_s = to_seconds(now);

@@ -7,7 +7,8 @@
 // does not ask about, keeps its count.
 //
 // No more than was counted is ever given back, and only while it is in the window; nothing if rules
-// have changed since the first recipient, or another process has begun the message.
+// have changed since the first recipient, another process has begun the message, or (except with
+// `decay`) the counter was reset since.
 #pragma once
 
 #include <cstddef>

@@ -64,19 +64,36 @@ TEST(Window, TakesBackTheOldestUnits) {
   Window window;
   window.add(at(0), kHour, 3);
   window.add(at(1'000'000), kHour, 4);
-  window.take_back(2);
+  window.take_back(2, at(1'000'000), kHour);
   EXPECT_EQ(window.use(), 5U);
-  window.take_back(2);
+  window.take_back(2, at(1'000'000), kHour);
   EXPECT_EQ(window.use(), 3U);
   window.advance(at(3'600'000), kHour);
   EXPECT_EQ(window.use(), 3U);  // those of the second time
   const auto again = Window::parse(blob_of(window), 1, 2.5);
   ASSERT_TRUE(again);
   EXPECT_EQ(*again, window);
-  window.take_back(9);
+  window.take_back(9, at(1'000'000), kHour);
   EXPECT_EQ(window, Window{});
   window.add(at(3'700'000), kHour, 1);
   EXPECT_EQ(window.use(), 1U);
+}
+
+// Of all pairs but the newest it is known to the minute when they began.
+TEST(Window, TakesBackNothingThatArrivedLater) {
+  Window window;
+  window.add(at(1'000), kHour, 3);
+  window.add(at(2'000), kHour, 4);
+  window.take_back(5, at(999), kHour);
+  EXPECT_EQ(window.use(), 7U);
+  window.take_back(5, at(1'000), kHour);
+  EXPECT_EQ(window.use(), 2U);
+  window.add(at(600'000), kHour, 1);
+  window.take_back(3, at(500'000), kHour);
+  EXPECT_EQ(window.use(), 1U);
+  window.add(at(900'000), kHour, 1);
+  window.take_back(2, at(500'000), kHour);
+  EXPECT_EQ(window.use(), 2U);
 }
 
 TEST(Window, HoldsMostPairsAfterAMerge) {

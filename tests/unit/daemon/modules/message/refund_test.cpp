@@ -140,6 +140,17 @@ TEST_F(Refunds, GiveBackNothingOfAMessageThatAnotherProcessBegan) {
   EXPECT_EQ(counter(), "5");
 }
 
+TEST_F(Refunds, GiveBackNothingOfOtherMailAfterAReset) {
+  begin("Sender:user@domain", "3");
+  EXPECT_EQ(to("1.1", 3), 3);
+  admin("DELETE FROM quotas_tracking");
+  now_ += seconds{1};
+  EXPECT_EQ(to("1.2", 3), 3);
+  end_of("1.1", 1);
+  EXPECT_EQ(counter(), "3");
+  EXPECT_EQ(to("1.3", 3), 0);
+}
+
 // A recipient over a limit that holds it is in the message, but was not counted.
 TEST_F(Refunds, GiveBackNoMoreThanWasCounted) {
   begin("Sender:user@domain", "2");
