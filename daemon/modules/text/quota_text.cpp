@@ -82,7 +82,9 @@ std::string quota_answer(const Quota& quota, const QuotaLimit& limit, double use
     if (name == "used") return amount_in_words(limit.type, used);
     if (name == "limit") return amount_in_words(limit.type, limit.counter_limit);
     if (name == "period") return period_in_words(quota, limit.type);
-    if (name == "retry_after") return wait_in_words(retry_after);
+    if (name == "retry_after") {  // "try again in another message": no wait helps this one
+      return is_of_each_message(limit.type) ? "another message" : wait_in_words(retry_after);
+    }
     return std::nullopt;
   };
   std::string out;
