@@ -474,19 +474,27 @@ Quotas::Walk Quotas::each_quota(const MessageQuestion& question, Visit visit) {
 
 Next Quotas::decide_message(MessageQuestion& question) {
   if (has_to_ask(question)) return Next::wait;
-  if (question.granted != nullptr && question.granted->defer) return SharedLimits::defer(question);
+  if (question.granted != nullptr && question.granted->defer) {
+    SharedLimits::defer(question);
+    give_back(question);
+    return Next::stop;
+  }
   begin();
   const Walk walk = each_quota(
       question, [&](const Request& about, bool accepted, const Policy& policy, const Quota& quota) {
         return collect_message(question, about, accepted, policy, quota);
       });
   if (walk != Walk::refuse) count(question);
-  if (refunds_ && !question.paused && !question.counted_before_crash) {
-    refund_.give_back({question.request, question.rules, question.store, question.log,
-                       question.session, question.extensions, question.shared,
-                       question.verdict.refuses()});
-  }
+  give_back(question);
   return walk == Walk::refuse ? Next::stop : Next::go_on;
+}
+
+// What the message has counted for nothing.
+void Quotas::give_back(MessageQuestion& question) {
+  if (!refunds_ || question.paused || question.counted_before_crash) return;
+  refund_.give_back({question.request, question.rules, question.store, question.log,
+                     question.session, question.extensions, question.shared,
+                     question.verdict.refuses()});
 }
 
 Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,

@@ -81,6 +81,7 @@ class Quotas final : public Module {
   }
   void begin();
   void count(Question& question);
+  void give_back(MessageQuestion& question);
   void log_count(Question& question, const Touched& touched, bool created);
   // Remembers that the limit is exceeded, or nearly used up.
   void note(const Question& question, const Touched& by, EventKind kind, std::string_view verdict,

@@ -275,6 +275,22 @@ TEST_F(SharedLimitsTest, AloneAllMayBeDeferred) {
   EXPECT_EQ(counted(), "(no row)");
 }
 
+// With the option `refund`.
+TEST_F(SharedLimitsTest, WhatCountedForAMessageThatIsDeferredAtItsEndIsGivenBack) {
+  config_.quotas_refund = true;
+  restart_engine();
+  for (const char* recipient : {"a@example.com", "b@example.com"}) {
+    ask(rcpt("1", recipient));
+    answer();
+  }
+  EXPECT_EQ(counted(), "2");
+  const auto asker = ask(end("1", 1024));
+  mtas_.answer_alone(0, true);
+  loop_.run_posted();
+  EXPECT_EQ(answered(*asker).substr(0, 5), "DEFER");
+  EXPECT_EQ(counted(), "0");
+}
+
 TEST_F(SharedLimitsTest, WhatIsNotCountedAfterAllIsGivenBack) {
   const auto asker = ask(rcpt("1"));
   admin("UPDATE quotas SET Track = 'nonsense'");
