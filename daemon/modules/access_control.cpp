@@ -17,12 +17,18 @@ void log_decision(RcptQuestion& question, std::string_view action) {
                               request.recipient, word_of(question.reason.kind)));
 }
 
+// A block whose end has come.
+bool is_over(const Policy& policy, TimePoint now) {
+  const auto end = block_end(policy.name);
+  return end && *end <= now;
+}
+
 }  // namespace
 
 Next AccessControl::decide_rcpt(RcptQuestion& question) {
   for (const std::uint32_t index : question.policies) {
     const Policy& policy = question.rules.policies[index];
-    if (policy.access_control.empty() || block_end(policy.name)) continue;
+    if (policy.access_control.empty() || is_over(policy, question.store.now())) continue;
     const AccessControlRow& row = policy.access_control.front();
     // In a pause it refuses nothing; what it lets pass uncounted, it still does.
     const bool passes = row.verdict.action == Action::ok || row.verdict.action == Action::pass;

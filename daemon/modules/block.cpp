@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 namespace policyd {
@@ -19,9 +20,11 @@ std::string utc_text(TimePoint time) {
 }
 
 std::optional<TimePoint> utc_time(std::string_view text) {
-  const std::string copy{text};
+  std::array<char, std::string_view{"2026-11-26T04:00:00Z"}.size() + 1> copy{};
+  if (text.size() >= copy.size()) return std::nullopt;
+  std::copy(text.begin(), text.end(), copy.begin());
   std::tm parts{};
-  const char* end = ::strptime(copy.c_str(), kTimeForm, &parts);
+  const char* end = ::strptime(copy.data(), kTimeForm, &parts);
   if (end == nullptr || *end != '\0') return std::nullopt;
   return TimePoint{std::chrono::seconds{::timegm(&parts)}};
 }
@@ -31,6 +34,12 @@ std::string_view take_word(std::string_view& text) {
   const std::string_view word = text.substr(0, text.find(' '));
   text.remove_prefix(std::min(text.size(), word.size() + 1));
   return word;
+}
+
+// Of the name after whom it blocks.
+std::optional<TimePoint> until_of(std::string_view rest) {
+  if (!rest.starts_with(kUntil)) return std::nullopt;
+  return utc_time(rest.substr(kUntil.size()));
 }
 
 }  // namespace
@@ -53,7 +62,7 @@ std::optional<Block> Block::parse(std::string_view policy_name, std::string_view
   Block out;
   out.who = take_word(policy_name);
   if (out.who.empty()) return std::nullopt;
-  if (policy_name.starts_with(kUntil)) out.until = utc_time(policy_name.substr(kUntil.size()));
+  out.until = until_of(policy_name);
   while (!comment.empty()) {
     constexpr std::string_view kBy = "by=";
     if (comment.starts_with(kBy)) {  // the last one, in several words
@@ -71,9 +80,9 @@ std::optional<Block> Block::parse(std::string_view policy_name, std::string_view
 
 std::optional<TimePoint> block_end(std::string_view policy_name) {
   if (!policy_name.starts_with(Block::kBeginning)) return std::nullopt;
-  const auto block = Block::parse(policy_name, {});
-  if (!block) return std::nullopt;
-  return block->until.value_or(TimePoint::max());
+  policy_name.remove_prefix(Block::kBeginning.size());
+  if (take_word(policy_name).empty()) return std::nullopt;
+  return until_of(policy_name).value_or(TimePoint::max());
 }
 
 }  // namespace policyd

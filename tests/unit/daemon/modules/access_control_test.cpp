@@ -118,6 +118,24 @@ TEST_F(AccessControlTest, LogsToTheLetter) {
       << log_text();
 }
 
+TEST_F(AccessControlTest, ABlockWithAnotherVerdictIsARowLikeOthersUntilItsEnd) {
+  start();
+  add_policy();
+  admin(
+      "UPDATE policies SET Name = 'carbonio-limits block alice@example.org until "
+      "2026-11-22T12:10:00Z'");
+  add_row("'REJCT'", "'no'");
+  EXPECT_EQ(answer(rcpt("1")), "DEFER");
+  admin("UPDATE access_control SET Verdict = 'REDIRECT', Data = 'admin@example.org'");
+  EXPECT_EQ(answer(rcpt("2")), "REDIRECT admin@example.org");
+  admin("UPDATE access_control SET Verdict = 'REJECT', Data = 'no'");
+  EXPECT_EQ(answer(rcpt("3")), "REJECT no");
+  now_ += std::chrono::minutes{10};
+  EXPECT_EQ(answer(rcpt("4")), "DUNNO");
+  admin("UPDATE access_control SET Verdict = 'REJCT'");
+  EXPECT_EQ(answer(rcpt("5")), "DUNNO");
+}
+
 TEST_F(AccessControlTest, IsNotAskedAtEndOfMessageNorWhenDisabled) {
   start();
   add_policy();
