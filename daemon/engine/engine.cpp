@@ -224,15 +224,14 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
     refuse_blocked(question, *block);
     if (events_ != nullptr) note_refusal(AccessControl{}, question);
     item.verdict = question.verdict;  // also in a pause
-    return std::move(question.verdict);
+  } else {
+    if (look_up(item, question)) return std::nullopt;
+    if (item.lookups) question.lookups = std::move(*item.lookups);
+    if (!ask_modules(question)) return ask_others(item, question);
   }
-  if (look_up(item, question)) return std::nullopt;
-  if (item.lookups) question.lookups = std::move(*item.lookups);
-  if (!ask_modules(question)) return ask_others(item, question);
-
   if (!question.verdict.refuses()) store.end_question(hash);
   // Postfix's own limit is a thousand; beyond ours a repeated question counts again.
-  if (session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
+  if (known || session.recipients() >= Session::kMaxRecipients) return std::move(question.verdict);
   policy_ids_.clear();
   for (const std::uint32_t index : policies) policy_ids_.push_back(rules.policies[index].id);
   session.add_recipient(request.recipient, policy_ids_, sessions_.remember(question.verdict),

@@ -136,6 +136,21 @@ TEST_F(AccessControlTest, ABlockWithAnotherVerdictIsARowLikeOthersUntilItsEnd) {
   EXPECT_EQ(answer(rcpt("5")), "DUNNO");
 }
 
+TEST_F(AccessControlTest, ABlockedRecipientIsDecidedOnce) {
+  config_.access_control = false;
+  config_.quotas = true;
+  start();
+  add_policy();
+  admin("UPDATE policies SET Name = 'carbonio-limits block alice@example.org'");
+  add_row("'HOLD'", "'wait'");
+  EXPECT_EQ(answer(rcpt("1")), "HOLD wait");
+  EXPECT_EQ(answer(rcpt("1")), "HOLD wait");
+  EXPECT_EQ(events(),
+            std::vector<std::string>{"refused AccessControl 1 Sender:alice@example.org hold"});
+  answer(end("1", 100));
+  EXPECT_EQ(ask_admin("SELECT RecipientData FROM session_tracking"), "/<bob@example.com>#0=1;");
+}
+
 TEST_F(AccessControlTest, IsNotAskedAtEndOfMessageNorWhenDisabled) {
   start();
   add_policy();
