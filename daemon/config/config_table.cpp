@@ -195,6 +195,7 @@ Rejected read_cluster_prefix(ConfigDraft& draft, std::string_view value) {
 // Whom to tell: addresses that no mail program could take for an option, a list or a header.
 Rejected read_notify_to(ConfigDraft& draft, std::string_view value) {
   constexpr std::size_t kMaxAddresses = 10;
+  draft.notify_to.clear();
   for (const auto item : items_of(value)) {
     if (!is_notice_address(item) || draft.notify_to.size() == kMaxAddresses) return item;
     draft.notify_to.emplace_back(item);

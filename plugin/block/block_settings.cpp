@@ -15,7 +15,9 @@
 namespace limits {
 namespace {
 
-void add_items(std::string_view list, std::vector<std::string>& into) {
+// Of a key that is set again the last value counts.
+void read_items(std::string_view list, std::vector<std::string>& into) {
+  into.clear();
   for (std::string_view line : split(list, '\n')) {
     if (line.starts_with('#') || line.starts_with(';')) continue;
     while (!line.empty()) {
@@ -44,8 +46,8 @@ policyd::Result<BlockSettings> read_block_settings(const std::filesystem::path& 
   for (const policyd::IniSection& section : *sections) {
     if (!equal_ignoring_case(section.name, "block")) continue;
     for (const policyd::IniEntry& entry : section.entries) {
-      if (equal_ignoring_case(entry.key, "never")) add_items(entry.value, out.never);
-      if (equal_ignoring_case(entry.key, "mailboxes")) add_items(entry.value, out.mailboxes);
+      if (equal_ignoring_case(entry.key, "never")) read_items(entry.value, out.never);
+      if (equal_ignoring_case(entry.key, "mailboxes")) read_items(entry.value, out.mailboxes);
       if (equal_ignoring_case(entry.key, "per_hour")) number(entry.value, out.per_hour);
       if (equal_ignoring_case(entry.key, "after")) number(entry.value, out.after);
       if (equal_ignoring_case(entry.key, "mail_log")) out.mail_log = entry.value;

@@ -52,6 +52,14 @@ TEST(ConfigKeys, AreUniqueAndDescribeTheirValues) {
   }
 }
 
+// As the warning says.
+TEST(ConfigKeys, TellOnlyWhomTheLastValueNames) {
+  EXPECT_EQ(parsed("[notify]\nto=a@example.org\nto=b@example.org\n").config.notify_to,
+            std::vector<std::string>{"b@example.org"});
+  EXPECT_EQ(parsed("[notify]\nto=a@example.org\n", "[notify]\nto=b@example.org\n").config.notify_to,
+            std::vector<std::string>{"b@example.org"});
+}
+
 TEST(ConfigKeys, AreAllAcceptedInBothFilesWithTheirDefaults) {
   std::string text;
   for (const ConfigKey& key : config_keys()) {
