@@ -237,7 +237,10 @@ Rejected check_block_never(ConfigDraft&, std::string_view value) {
   for (const auto item : items_of(value)) {
     const std::size_t at = item.find('@');
     const bool domain = at != std::string_view::npos;
-    const bool network = item.find('/') != std::string_view::npos;
+    // No login looks like an address with a slip.
+    const bool network = item.find_first_of("/:") != std::string_view::npos ||
+                         (item.find('.') != std::string_view::npos &&
+                          item.find_first_not_of("0123456789.") == std::string_view::npos);
     const bool fine = item.size() <= kMaxEntry &&
                       item.find_first_of("*%$!\"\\") == std::string_view::npos &&
                       (!domain || problem_with_domain(domain_form(item.substr(at + 1))).empty()) &&

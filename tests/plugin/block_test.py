@@ -340,6 +340,8 @@ class Wrong(Case):
         self.assertEqual(self.blocked(), [])
         self.assertIn("carbonio-limits.conf:2: not a valid never",
                       self.never("boss, *@example.org", "block", "bob@example.org"))
+        self.assertIn("carbonio-limits.conf:2: not a valid never",
+                      self.never("192.0.2.300", "block", "bob@example.org"))
         self.never("boss\nnever = alice", "block", "alice")
         self.say("block", "boss")  # the last value counts
         self.assertIn("has addresses of this host", self.never("", "block", self.own_address()))

@@ -193,8 +193,8 @@ INSTANTIATE_TEST_SUITE_P(
         Value{"WebHosts", "[web]\nhosts=a.example, b.example\n",
               HOLDS((c.web_hosts == std::vector<std::string>{"a.example", "b.example"}))},
         Value{"Block",
-              "[block]\nnever=boss, News@example.org @example.net 2001:db8::/32 10\nper_hour=0\n"
-              "mailboxes=10.0.0.5, "
+              "[block]\nnever=boss, News@example.org @example.net 2001:db8::/32 10 10.0.0 4711 "
+              "192.0.2.1 ::1 1.2@example.org\nper_hour=0\nmailboxes=10.0.0.5, "
               "2001:db8::/64\nafter=1000000\nmail_log=/var/log/mail\ncountries=/usr/x.mmdb\n",
               HOLDS(c == Config{})},
         Value{"BlockWithoutFiles", "[block]\nmail_log=\ncountries=\n", HOLDS(c == Config{})},
@@ -300,6 +300,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "addresses, domains as @example.org and networks, separated by blanks or commas"},
         Refused{"BlockNeverNetwork", "[block]\nnever=192.0.2.0/x\n",
                 "2: not a valid never in [block]: '192.0.2.0/x'; allowed: logins, "
+                "addresses, domains as @example.org and networks, separated by blanks or commas"},
+        Refused{"BlockNeverAddress", "[block]\nnever=192.0.2.300\n",
+                "2: not a valid never in [block]: '192.0.2.300'; allowed: logins, "
+                "addresses, domains as @example.org and networks, separated by blanks or commas"},
+        Refused{"BlockNeverIpv6", "[block]\nnever=2001:db8::zz\n",
+                "2: not a valid never in [block]: '2001:db8::zz'; allowed: logins, "
                 "addresses, domains as @example.org and networks, separated by blanks or commas"},
         Refused{"BlockNeverDomain", "[block]\nnever=@exa_mple..org\n",
                 "2: not a valid never in [block]: '@exa_mple..org'; allowed: logins, "
