@@ -41,6 +41,7 @@ Millis RefusedCounters::longest(TimePoint now) const {
 
 std::vector<RefusedCounters::Refused> RefusedCounters::most_often(std::size_t count,
                                                                   TimePoint now) const {
+  if (count == 0) return {};
   std::vector<const Refused*> recent;
   recent.reserve(counters_.size());
   counters_.each([&](const Refused& counter) {

@@ -60,6 +60,15 @@ TEST(ConfigKeys, TellOnlyWhomTheLastValueNames) {
             std::vector<std::string>{"b@example.org"});
 }
 
+TEST(ConfigKeys, OfASectionAreTogether) {
+  std::set<std::string_view> seen;
+  std::string_view before;
+  for (const ConfigKey& key : config_keys()) {
+    EXPECT_TRUE(key.section == before || seen.insert(key.section).second) << key.section;
+    before = key.section;
+  }
+}
+
 TEST(ConfigKeys, AreAllAcceptedInBothFilesWithTheirDefaults) {
   std::string text;
   for (const ConfigKey& key : config_keys()) {
