@@ -16,6 +16,7 @@
 #include "plugin/commands/load_past_mail.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/change_report.hpp"
+#include "plugin/limit_text/limit_line.hpp"
 #include "plugin/simulate/suggest_text.hpp"
 #include "plugin/simulate/suggestion.hpp"
 #include "plugin/simulate/tried_limits.hpp"
@@ -31,14 +32,16 @@ constexpr double kDefaultShare = 0.005;
 constexpr std::array<Option, 6> kSuggestOptions = {{
     {"per", "WHAT",
      "what has a counter of its own: user (the default), domain, client, account or login; after "
-     "'receive' domain (the default) or user",
+     "'receive' domain (the default), user or client",
      false, "user domain client account login"},
     {"hit", "SHARE",
      "at most this share of accounts may be above the common figures (default: 0.5%)"},
     kPastSinceOption,
     {"apply-watching", "", "make the limits with --verdict none: they count, and refuse nothing"},
     {"review", "",
-     "show what limits with verdict none would have refused, and how to let them refuse mail"},
+     "show what limits with verdict none would have refused, and the commands that make them "
+     "refuse "
+     "mail"},
     {"json", "", "print JSON"},
 }};
 
@@ -74,9 +77,9 @@ tl::expected<SuggestQuestion, Failure> suggestion_wanted(const Arguments& argume
     const auto known = std::find(kPerNames.begin(), kPerNames.end(), lower_cased(*text));
     const auto per = static_cast<Per>(known - kPerNames.begin());
     if (known == kPerNames.end() || per == Per::everyone || !track_of(out.direction, per)) {
-      return wrong_use(fmt::format("not a valid --per: '{}'; choose user, domain, client{}",
-                                   shown(*text),
-                                   out.direction == Direction::send ? ", account or login" : ""));
+      return wrong_use(fmt::format(
+          "not a valid --per: '{}'; choose user, domain{}", shown(*text),
+          out.direction == Direction::send ? ", client, account or login" : " or client"));
     }
     out.per = per;
   }
@@ -147,6 +150,20 @@ Result<std::optional<std::int64_t>> today_in_a_day(const Tables& tables, Directi
   return out;
 }
 
+// What is taken away from limits that were there; not that those with a limit of their own are no
+// part of the common one.
+std::vector<std::string> warnings_on(ApplyResult result, const PlannedChange& planned) {
+  std::erase_if(result.losses, [&](const Loss& loss) {
+    return loss.replaced && std::any_of(planned.results.begin(), planned.results.end(),
+                                        [&](const auto& each) { return each.limit.id == loss.of; });
+  });
+  return warnings_of(result, [&](const std::vector<Rate>& rates) {
+    WantedLimit kept = result.wanted;
+    kept.rates = rates;
+    return "carbonio-limits " + line_of(kept);
+  });
+}
+
 Outcome apply_watching(const Suggestion& suggestion, const Arguments& arguments, Context& context) {
   std::vector<WantedLimit> wanted = {suggestion.common};
   for (const OwnLimit& own : suggestion.own) wanted.push_back(own.limit);
@@ -161,6 +178,9 @@ Outcome apply_watching(const Suggestion& suggestion, const Arguments& arguments,
     for (const ApplyResult& result : planned.results) {
       for (std::string& line : report_change(describe(result.wanted), result, false)) {
         lines.push_back(std::move(line));
+      }
+      for (const std::string& warning : warnings_on(result, planned)) {
+        out.warnings.push_back(context.advice.complete(warning));
       }
     }
     out.rows = std::move(planned.changes);
@@ -284,9 +304,11 @@ const Command kSuggest = {
     "and a day, commands that set limits a fifth above them, and what a hacked account could still "
     "send. At most the share --hit of the accounts may be above the common figures; each of them "
     "gets a limit of its own. Who is blocked now is no part of the figures. Nothing is changed.\n"
-    "With --apply-watching the limits are made with verdict none, so that they refuse nothing and "
-    "replace no other limit; after a week --review shows what they would have refused, and the "
-    "commands that let them.",
+    "With --apply-watching the limits are made with verdict none, so they refuse nothing and "
+    "replace no limit that refuses mail; an earlier limit with verdict none for the same senders "
+    "is "
+    "changed. After a week --review shows what they would have refused, and the commands that make "
+    "them refuse mail.",
     "suggest\n"
     "suggest --per account --since 30day\n"
     "suggest --hit 2% /var/log/mail.log*\n"

@@ -132,6 +132,18 @@ class Suggest(Plugin):
                          {send, news})
         self.assertEqual(after[receive], before[receive])
 
+    def test_a_limit_that_watches_already_is_changed_with_a_warning(self):
+        self.usual(days=1)
+        self.run_it("send", "5/10min", "--verdict", "none")
+        before = set(self.limits())
+        text = " ".join(self.run_it("suggest", self.log, "--hit", "10%", "--apply-watching").split())
+        self.assertIn("Warning: this takes 5/10min away from limit", text)
+        self.assertEqual(text.count("Warning: "), 1)
+        [kept] = re.findall("To keep all: '(carbonio-limits send .*?)'", text)
+        self.assertEqual(kept, "carbonio-limits send 10/min,5/10min,30/h,100/day --everyone --verdict none")
+        self.type(kept)
+        self.assertEqual(len(set(self.limits()) - before), 1)
+
     def test_the_share_that_it_names_is_one_account(self):
         log = MailLog(days_ago=10)
         for number in range(500):
@@ -216,7 +228,7 @@ class Suggest(Plugin):
         for words, answer in (
                 (("--hit", "x"), "not a valid --hit"), (("--hit", "101%"), "not a valid --hit"),
                 (("--per", "moon"), "not a valid --per"),
-                (("receive", "--per", "account"), "not a valid --per"),
+                (("receive", "--per", "account"), "choose user, domain or client"),
                 (("--apply-watching", "--json"), "cannot be combined"),
                 (("--review",), "reads no mail log")):
             self.assertIn(answer, self.run_it("suggest", *words, self.log, status=1), words)
