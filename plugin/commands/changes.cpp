@@ -33,6 +33,14 @@ std::vector<EventKind> kinds_of_changes() {
           EventKind::locked, EventKind::released, EventKind::resumed};
 }
 
+// A block changes rules too, again once its account is locked. That is one change.
+bool is_of_block(const policyd::Event& rules, const policyd::Event& event) {
+  constexpr std::chrono::minutes kOneBlock{1};
+  return (event.kind == EventKind::locked || event.kind == EventKind::released) &&
+         rules.kind == EventKind::rules && rules.who == event.who && rules.detail == event.detail &&
+         rules.last - event.last < kOneBlock;
+}
+
 // A `reset` of several counters is one change, with how many.
 bool is_same_change(const policyd::Event& a, const policyd::Event& b) {
   constexpr std::chrono::seconds kOneCommand{2};
@@ -48,6 +56,7 @@ Result<std::vector<policyd::Event>> read_changes(const Tables& tables,
   filter.since = since;
   std::vector<policyd::Event> out;
   auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
+    while (!out.empty() && is_of_block(out.back(), stored.event)) out.pop_back();
     if (!out.empty() && is_same_change(out.back(), stored.event)) {
       out.back().times += stored.event.times;
       out.back().track_key.clear();
@@ -70,15 +79,23 @@ std::string words_for(EventKind kind) {
       return "limits paused";
     case EventKind::resumed:
       return "pause ended";
+    case EventKind::locked:
+      return "blocked";
+    case EventKind::released:
+      return "unblocked";
     default:
       return std::string{policyd::name_of(kind)};
   }
 }
 
-// "limits changed: carbonio-limits set 3 5/h"
+// "limits changed: carbonio-limits set 3 5/h", "blocked eve@example.org: carbonio-limits block
+// eve@..."
 std::string change_text(const policyd::Event& event) {
   std::string out = words_for(event.kind);
-  if (!event.track_key.empty()) out += fmt::format(" of {}", key_text(event.track_key));
+  if (!event.track_key.empty()) {
+    out += fmt::format("{} {}", event.kind == EventKind::reset ? " of" : "",
+                       key_text(event.track_key));
+  }
   if (!event.detail.empty()) out += ": " + escaped(event.detail);
   return out;
 }
@@ -147,7 +164,8 @@ const Command kChanges = {
     "changes",
     "[--since TIME] [--top N] [--json]",
     "Show what was changed, when and by whom",
-    "Lists changes of limits, cleared counters and pauses of the last 30 days, the latest first, "
+    "Lists changes of limits, blocks, cleared counters and pauses of the last 30 days, the latest "
+    "first, "
     "with who ran the command or used the page. Limits that were changed with SQL are listed, too, "
     "without who it was.",
     "changes\n"

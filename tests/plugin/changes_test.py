@@ -66,6 +66,15 @@ class Changes(DaemonTest):
         [reset] = self.changes()
         self.assertGreaterEqual(reset["times"], 2)
 
+    def test_a_block_is_one_change(self):
+        self.say("block", "eve@example.org", "--for", "1h")
+        self.say("unblock", "eve@example.org")
+        unblocked, blocked = self.changes()
+        self.assertEqual((blocked["kind"], blocked["what"]),
+                         ("locked", "blocked eve@example.org: carbonio-limits block eve@example.org --for 1h"))
+        self.assertEqual((unblocked["kind"], unblocked["what"]),
+                         ("released", "unblocked eve@example.org: carbonio-limits unblock eve@example.org"))
+
     def test_by_hand(self):
         self.daemon.sql("UPDATE quotas_limits SET CounterLimit = 9 WHERE ID = 4;")
         self.assertTrue(eventually(lambda: self.changes()))
