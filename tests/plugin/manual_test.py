@@ -61,6 +61,8 @@ class Manual(unittest.TestCase):
         self.assertEqual(set(pages), set(subcommands()))
         known = options_in_page(common)
         self.assertEqual(known, options_in_help(help_of("carbonio-limits")))
+        refuse = common.split("Not accepted by\n")[1].split("which use")[0]
+        self.assertEqual(set(re.findall(r"^\.Cm (\w+)", refuse, re.MULTILINE)), NO_DATABASE)
         for command in subcommands():
             common = known - {"--database"} if command in NO_DATABASE else known
             self.assertEqual(options_in_page(pages[command]) | common,
