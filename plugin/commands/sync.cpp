@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "hooks/carbonio/prov.hpp"
 #include "plugin/block/blocks.hpp"
 #include "plugin/commands/block_steps.hpp"
 #include "plugin/commands/commands.hpp"
@@ -60,8 +62,12 @@ Result<void> remove_blocks(const Tables& tables, const Context& context,
 }
 
 Outcome run_sync(const Arguments& arguments, Context& context) {
-  const auto wanted = ask_carbonio(context.zextras_home, arguments);
-  if (!wanted) return tl::unexpected{wanted.error()};
+  std::optional<carbonio::WantedMembers> wanted;
+  if (carbonio::has_prov(context.zextras_home)) {
+    auto asked = ask_carbonio(context.zextras_home, arguments);
+    if (!asked) return tl::unexpected{asked.error()};
+    wanted = std::move(*asked);
+  }
   const bool dry_run = arguments.has("dry-run");
   carbonio::GroupsChange change;
   std::vector<StoredBlock> over;
@@ -71,10 +77,12 @@ Outcome run_sync(const Arguments& arguments, Context& context) {
   return change_rules(
       arguments, context, dry_run,
       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
-        auto made = carbonio::synchronise(tables.db, daemon.config.table_prefix, *wanted, dry_run,
-                                          context.actor);
-        if (!made) return tl::unexpected{made.error()};
-        change = std::move(*made);
+        if (wanted) {
+          auto made = carbonio::synchronise(tables.db, daemon.config.table_prefix, *wanted, dry_run,
+                                            context.actor);
+          if (!made) return tl::unexpected{made.error()};
+          change = std::move(*made);
+        }
         return dry_run ? Result<void>{} : remove_blocks(tables, context, over);
       },
       [&] {
@@ -85,8 +93,12 @@ Outcome run_sync(const Arguments& arguments, Context& context) {
                                           dry_run ? "Would unblock" : "Unblocked",
                                           escaped(each.block.who)));
         }
-        print_skipped(*wanted, context.output);
-        print_change(change, dry_run, context.output);
+        if (wanted) {
+          print_skipped(*wanted, context.output);
+          print_change(change, dry_run, context.output);
+        } else {
+          context.output.line("Carbonio is not installed here, so the groups are unchanged.");
+        }
       });
 }
 
@@ -100,9 +112,8 @@ const Command kSync = {
     "zimbraMtaMyNetworks (of this server, else global; in a cluster of all MTAs, since its hosts "
     "share the groups) one of internal_ips. Only rows created by "
     "carbonio-limits, known by their Comment, and the examples of a fresh database are removed.\n"
-    "Blocks that are over are removed, and accounts that they have locked are unlocked. The "
-    "package runs it once an hour while the service is "
-    "switched on.",
+    "Blocks that are over are removed, and accounts that they have locked are unlocked; without "
+    "Carbonio that is all. The package runs it once an hour while the service is switched on.",
     "sync\n"
     "sync --dry-run",
     kSyncOptions,

@@ -277,6 +277,15 @@ class Block(Case):
                               "PolicyID = (SELECT max(ID) FROM policies) ORDER BY ID"),
             [("$alice@example.org", "any", 0), ("alice@example.org", "any", 0)])
 
+    def test_without_carbonio_sync_removes_what_is_over(self):
+        self.say("block", "alice@example.org", "--for", "1s")
+        self.say("block", "bob@example.org")
+        self.assertTrue(eventually(lambda: "Would unblock alice@example.org" in self.say("sync", "--dry-run")))
+        self.assertEqual(self.say("sync"),
+                         "Unblocked alice@example.org, whose block is over.\n"
+                         "Carbonio is not installed here, so the groups are unchanged.\n")
+        self.assertEqual([each["who"] for each in self.blocked()], ["bob@example.org"])
+
 
 class BesideAccessControl(Case):
     rules = (policy() + insert("access_control", PolicyID=last("policies"), Name="ok",

@@ -14,7 +14,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/daemon"))
 
-from daemon_case import bin_dir  # noqa: E402
+from daemon_case import bin_dir, eventually  # noqa: E402
 from incomplete_database_test import POLICYD_20, Case  # noqa: E402
 
 
@@ -32,6 +32,10 @@ class Readme(Case):
                               cwd=daemon.folder,
                               env={"PATH": f"{bin_dir()}:{os.environ['PATH']}",
                                    "ZEXTRAS_HOME": str(daemon.folder)})
+
+    def own_the_folders(self, daemon):
+        for folder in (daemon.folder / "data", daemon.folder / "data/cbpolicyd"):
+            shutil.chown(folder, daemon.database.owner())
 
     def test_limits_in_one_command(self):
         daemon = self.make_daemon()
@@ -51,14 +55,31 @@ class Readme(Case):
                          r"^action=DEFER Too many messages sent: the limit is 1 per minute[.] Please try "
                          r"again in (\d+ seconds?|1 minute)[.]\n$")
 
+    def test_cron_with_your_own_postfix(self):
+        daemon = self.make_daemon()
+        self.own_the_folders(daemon)
+        file = daemon.folder / "crontab"
+        text = (ROOT / "README.md").read_text().split("\n## With your own Postfix\n")[1]
+        [lines] = re.findall(r"^    cat >/etc/cron.d/limits .*?^    EOF$", text, re.MULTILINE | re.DOTALL)
+        self.type_them(daemon, lines.replace("    ", "").replace("/etc/cron.d/limits", str(file)))
+        settings = re.findall(r"^\w+=.*", file.read_text(), re.MULTILINE)
+        commands = re.findall(r"^[*0-9]+(?: [*]){4} root (.*)", file.read_text(), re.MULTILINE)
+        self.assertEqual((len(settings), len(commands)), (2, 3))
+        daemon.command("block", "eve@example.org", "--for", "1s")
+        self.assertTrue(eventually(lambda: " over" in daemon.command("blocked").stdout))
+        for command in commands:
+            done = subprocess.run(["env", "-i", *settings, "sh", "-c", command], capture_output=True,
+                                  text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), command)
+        self.assertIn("No one is blocked.", daemon.command("blocked").stdout)
+
     def test_being_told(self):
         daemon = self.make_daemon()
         sendmail = daemon.folder / "common/sbin/sendmail"
         sendmail.parent.mkdir(parents=True)
         sendmail.write_text(f"#!/bin/sh\ncat >>{daemon.folder}/data/mails\n")
         sendmail.chmod(0o755)
-        for folder in (daemon.folder / "data", daemon.folder / "data/cbpolicyd"):
-            shutil.chown(folder, daemon.database.owner())
+        self.own_the_folders(daemon)
         done = self.type_them(daemon, commands_of("Being told"))
         self.assertEqual(done.stderr, "")
         self.assertIn("Notices go to admin@example.org.", done.stdout)
