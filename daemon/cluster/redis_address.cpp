@@ -27,7 +27,9 @@ constexpr std::size_t kMaxSocketPathBytes = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::uint16_t kRedisPort = 6379;
 constexpr std::uint16_t kSentinelPort = 26379;
 constexpr std::string_view kForms =
-    "redis://HOST[:PORT][,HOST...][/DATABASE], sentinel://HOST[,HOST...]/MASTER or unix:///PATH";
+    "redis://[USER@]HOST[:PORT][,HOST...][/DATABASE], "
+    "sentinel://[USER@]HOST[:PORT][,HOST...]/MASTER[/DATABASE] or "
+    "unix://[USER@]/PATH[?db=DATABASE]";
 constexpr std::string_view kNoPassword =
     "not a valid url: it contains a password, which every user could read; write the password to a "
     "file of mode 0640 and name that with password_file";

@@ -232,7 +232,7 @@ const Command kWeb = {
     "Without --write what it opens cannot change anything. Each change is remembered with who made "
     "the link.\n"
     "Others reach it by a proxy with HTTPS, whose name is in [web] hosts, or by 'ssh -L "
-    "10032:localhost:10032 HOST'.",
+    "10032:127.0.0.1:10032 HOST'.",
     "web start\n"
     "web link --write\n"
     "web stop",
