@@ -47,6 +47,11 @@ class Configuration(unittest.TestCase):
         told["nameservers"] = ""  # "the system's"
         self.assertEqual(dict(line.split("=") for line in SHOWN.findall(TEXT)), told)
 
+    def test_the_manual_page_has_each_key(self):
+        page = (SOURCE / "packaging/man/cbpolicyd.8").read_text()
+        keys = [line.split("=")[0] for line in SHOWN.findall(TEXT)]
+        self.assertEqual([key for key in keys if f"\n.It Cm {key} No = " not in page], [])
+
 
 class Libraries(unittest.TestCase):
     NAMES = {"z": "zlib", "cares": "c-ares", "nlohmann_json": "nlohmann/json", "tl-expected": "tl::expected",
