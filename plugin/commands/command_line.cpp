@@ -214,7 +214,7 @@ std::string help_for_all() {
   append_common_options(out, nullptr);
   out += fmt::format(
       "\nExamples:\n"
-      "  {0} send 100/h                # each user: 100 messages an hour\n"
+      "  {0} send 100/h                # each user: 100 recipients an hour\n"
       "  {0} send 5000/day --user news@example.org\n"
       "  {0} usage --top 10\n\n"
       "'{0} SUBCOMMAND --help' shows details and examples.\n",

@@ -139,8 +139,9 @@ const Command kSend = {
     "[--login NAME...] [--group GROUP...] [--client NETWORK...]] [--from NETWORK...] [options]",
     "Limit what users of this server may send",
     "LIMIT is AMOUNT/PERIOD: 100/h, 10/60s, 2000/day, or a size with K, M or G: 50M/h. Several "
-    "can be combined: 20/min,200/h. Each recipient of a message counts; with '100 messages/h' each "
-    "message does, however many recipients it has. '50 recipients/message' and 25M/message are "
+    "can be combined: 20/min,200/h. Each recipient counts, so a message to five counts five; with "
+    "'100 messages/h' each message does, however many recipients it has. '50 recipients/message' "
+    "and 25M/message are "
     "about each message by itself.\n"
     "You can name several targets, also of different kinds; each gets a limit of its own. --from "
     "is no target but a condition: only mail from there counts. A limit with --from replaces none "
