@@ -178,13 +178,15 @@ const Command kPause = {
     "Let all mail pass for a while, whatever the limits say",
     "For an emergency: from the next mail on the daemon answers DUNNO to everything, so nothing is "
     "deferred or refused by it, not even if it cannot read its database (only what 'block' blocks "
-    "stays blocked). The pause ends by itself "
+    "stays blocked, unless no rules could be read since the daemon started). The pause ends by "
+    "itself "
     "after DURATION (90s, 10min, 2h, 1day; default: 1h, at most 7day), or with 'resume'. It lasts "
     "over restarts of the daemon, but not over a restart of the host. A further pause replaces "
     "it.\n"
     "Mail that passes is counted, so who sends more than a limit is refused after the pause until "
     "there is room again; with --uncounted it is not.\n"
-    "list, usage, 'service status', doctor and the daemon's log show the pause. Only root and the "
+    "list, usage, explain, 'service status', doctor and the daemon's log show the pause. Only root "
+    "and the "
     "daemon's user may use it.",
     "pause\n"
     "pause 10min\n"
