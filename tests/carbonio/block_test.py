@@ -5,13 +5,16 @@ the default domain), and its status, locked and put back; a Carbonio that fails,
 somebody else changes meanwhile, is a line, and the block stays."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import time
 import unittest
 
-from carbonio_case import PROGRAM, Carbonio
+from carbonio_case import PROGRAM, Carbonio  # which knows the folder of the next two
+from block_queue_test import POSTQUEUE, POSTSUPER
+from readme_test import commands_of
 
 ANNA = "anna@example.net"
 
@@ -260,6 +263,27 @@ class Block(Carbonio):
         self.assertEqual(command.returncode, 2)
         self.assertIn("was not locked", err)
         self.assertEqual(len(self.blocked()), 1)
+
+    def test_the_commands_of_the_readme(self):
+        (self.home / "common/sbin").mkdir(parents=True)
+        for name, text in (("postqueue", POSTQUEUE), ("postsuper", POSTSUPER)):
+            (self.home / "common/sbin" / name).write_text(text)
+            (self.home / "common/sbin" / name).chmod(0o755)
+        (self.home / "common/sbin/queue").write_text(
+            '{"queue_name": "deferred", "queue_id": "C1", "sender": "carl@example.org"}\n')
+        self.put("domains", "example.net", "example.org")
+        self.run_it("sync")
+        self.account("carl@example.org")
+        status = []
+        for line in commands_of("A hacked account").splitlines():
+            done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False,
+                                  env={"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
+                                       "ZEXTRAS_HOME": str(self.home), "CARBONIO_STATE": str(self.state)})
+            self.assertEqual((done.returncode, done.stderr), (0, ""), line)
+            status.append(self.status("carl@example.org"))
+        self.assertEqual(status, ["locked", "locked", "active"])
+        self.assertEqual((self.home / "common/sbin/ids-h").read_text(), "C1\n")
+        self.assertEqual(self.blocked(), [])
 
     def test_sync_unlocks_what_is_over(self):
         self.run_it("block", ANNA, "--account", "--for", "1s")

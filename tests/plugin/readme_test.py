@@ -3,6 +3,7 @@
 """The commands of README for admins, typed as they stand there. (Those of the installation are in
 packaging/root_test.py.)"""
 
+import json
 import os
 import pathlib
 import re
@@ -14,7 +15,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/daemon"))
 
-from daemon_case import bin_dir, eventually  # noqa: E402
+from daemon_case import bin_dir, eventually, free_port  # noqa: E402
 from incomplete_database_test import POLICYD_20, Case  # noqa: E402
 
 
@@ -27,11 +28,17 @@ def commands_of(title: str) -> str:
 
 
 class Readme(Case):
+    def here(self, daemon):
+        return {"text": True, "cwd": daemon.folder,
+                "env": {"PATH": f"{bin_dir()}:{os.environ['PATH']}", "ZEXTRAS_HOME": str(daemon.folder)}}
+
     def type_them(self, daemon, text):
-        return subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=120, check=False,
-                              cwd=daemon.folder,
-                              env={"PATH": f"{bin_dir()}:{os.environ['PATH']}",
-                                   "ZEXTRAS_HOME": str(daemon.folder)})
+        return subprocess.run(["bash", "-c", text], capture_output=True, timeout=120, check=False,
+                              **self.here(daemon))
+
+    def in_the_background(self, daemon, text):
+        return subprocess.Popen(["bash", "-c", text], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                **self.here(daemon))
 
     def own_the_folders(self, daemon):
         for folder in (daemon.folder / "data", daemon.folder / "data/cbpolicyd"):
@@ -54,6 +61,44 @@ class Readme(Case):
         self.assertRegex(self.type_them(daemon, text).stdout,
                          r"^action=DEFER Too many messages sent: the limit is 1 per minute[.] Please try "
                          r"again in (\d+ seconds?|1 minute)[.]\n$")
+
+    def test_what_stops_an_account(self):
+        daemon = self.make_daemon()
+        daemon.sql("DELETE FROM policy_group_members WHERE Member = '@example.com';")
+        done = self.type_them(daemon, commands_of("By itself"))
+        self.assertEqual(done.stderr, "")
+        self.assertIn("signal networks 5: notify,block:1h", done.stdout)
+        self.assertIn("limit 3: notify", done.stdout)
+
+    def test_choosing_a_limit(self):
+        daemon = self.make_daemon()
+        daemon.command("send", "100/h")
+        daemon.sql("".join(
+            "INSERT INTO session_tracking (Instance, QueueID, UnixTimestamp, ClientAddress, Sender, "
+            f"Size, RecipientData) VALUES ('i{number}', 'Q{number}', strftime('%s', 'now') - 600 + {number}, "
+            f"'10.0.0.9', 'anna@example.org', 3, '/<b{number}@example.com>#0=1;');" for number in range(9)))
+        before = self.ids(daemon)
+        self.assertIn(3, before)
+        for line in commands_of("Choosing a limit").splitlines():
+            done = self.type_them(daemon, line)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), line)
+        self.assertEqual(len(self.ids(daemon)), len(before) + 1)
+        self.assertIn("</svg>", (daemon.folder / "page.html").read_text())
+
+    def ids(self, daemon):
+        return [each["id"] for each in json.loads(daemon.command("list", "--json").stdout)["limits"]]
+
+    def test_a_page(self):
+        port = free_port()
+        daemon = self.make_daemon(options={"web": {"listen": f"127.0.0.1:{port}"}})
+        self.own_the_folders(daemon)
+        start, serve, link = [line for line in commands_of("A page").splitlines()
+                              if line.startswith("carbonio-limits ")]
+        self.assertIn("'carbonio-limits web serve'", self.type_them(daemon, start).stderr)
+        with self.in_the_background(daemon, "exec " + serve) as page:
+            self.assertIn("The page is served on ", page.stdout.readline())
+            self.assertRegex(self.type_them(daemon, link).stdout, rf"^http://127.0.0.1:{port}/")
+            page.terminate()
 
     def test_cron_with_your_own_postfix(self):
         daemon = self.make_daemon()
