@@ -100,7 +100,7 @@ Countries& Countries::operator=(Countries&&) noexcept = default;
 
 policyd::Result<Countries> open_countries(const BlockSettings& settings) {
   if (settings.countries.empty()) {
-    return policyd::failure("no file of countries is named in section [block]");
+    return policyd::failure("[block] countries names no file");
   }
   return Countries::open(settings.countries);
 }

@@ -68,23 +68,23 @@ std::string signal_text(const Signal& signal) {
 std::string meaning_of(const Signal& signal) {
   switch (signal.kind) {
     case Signal::Kind::networks:
-      return fmt::format("from {} client networks (/24, /64) of a login in a day on",
+      return fmt::format("at least {} client networks (/24, /64) of a login in a day",
                          signal.amount);
     case Signal::Kind::senders:
-      return fmt::format("from {} sender addresses of a login in a day on", signal.amount);
+      return fmt::format("at least {} sender addresses of a login in a day", signal.amount);
     case Signal::Kind::rate:
       return fmt::format(
-          "from {} messages of an account in an hour on, if that is {} times what it sends in the "
+          "at least {} messages of an account in an hour, if that is {} times what it sends in the "
           "busiest hundredth of its hours",
           signal.amount, signal.factor);
     case Signal::Kind::night:
-      return fmt::format("from {} messages of an account between {} on", signal.amount,
+      return fmt::format("at least {} messages of an account between {}", signal.amount,
                          hours_text(signal));
     case Signal::Kind::countries:
-      return fmt::format("from {} countries of the clients of a login in a day on", signal.amount);
+      return fmt::format("at least {} countries of the clients of a login in a day", signal.amount);
     case Signal::Kind::bounces:
       return fmt::format(
-          "from {} recipients of an account in an hour on that do not exist or whose mail bounced",
+          "at least {} recipients of an account in an hour that do not exist or whose mail bounced",
           signal.amount);
   }
   return {};

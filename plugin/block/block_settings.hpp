@@ -14,7 +14,7 @@ namespace limits {
 struct BlockSettings {
   std::vector<std::string> never;      // logins, addresses, "@example.org", networks
   std::vector<std::string> mailboxes;  // addresses and networks of mailbox servers
-  std::uint64_t per_hour = 5;          // accounts and clients that are stopped by themselves
+  std::uint64_t per_hour = 5;          // accounts and clients that are stopped automatically
   std::uint64_t after = 50;            // refusals in a row, then the next step of --then
   std::string countries;               // a file for signal `countries`; empty: none
   std::string mail_log;                // that signal `bounces` reads; empty: the usual one

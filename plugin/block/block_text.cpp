@@ -25,7 +25,7 @@ std::string items_text(std::span<const std::string> items) {
 }
 
 std::string until_text(const policyd::Block& block) {
-  if (!block.until) return "until it is taken back";
+  if (!block.until) return "until unblocked";
   return "until " + local_time_text(*block.until);
 }
 

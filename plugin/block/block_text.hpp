@@ -13,7 +13,7 @@ namespace limits {
 // "login anna@example.org, login anna and sender anna@example.org", "client 192.0.2.1".
 std::string items_text(std::span<const std::string> items);
 
-// "until 2026-11-26 04:00:00", "until it is taken back".
+// "until 2026-11-26 04:00:00", "until unblocked".
 std::string until_text(const policyd::Block& block);
 
 // The name as typed in a shell, and the command that ends the block.

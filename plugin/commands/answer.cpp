@@ -69,7 +69,7 @@ Result<std::vector<Bounced>> read_on(const SignalFiles& files, const OwnNames& o
   };
   Output output = context.output;
   if (keeps == Keeps::nothing && is_set(Signal::Kind::countries) && !files.countries) {
-    output.note(fmt::format("signal countries sees nothing: {}.", files.no_countries));
+    output.note(fmt::format("signal countries cannot be counted: {}.", files.no_countries));
   }
   if (!is_set(Signal::Kind::bounces)) {
     std::error_code ignored;
@@ -81,7 +81,7 @@ Result<std::vector<Bounced>> read_on(const SignalFiles& files, const OwnNames& o
   const bool known =
       keeps == Keeps::what_was_read && state.problem == files.bounces.problem_before();
   if (!state.problem.empty() && !known) {
-    output.note(fmt::format("signal bounces sees nothing: {}.", state.problem));
+    output.note(fmt::format("signal bounces cannot be counted: {}.", state.problem));
   }
   if (keeps == Keeps::what_was_read) {
     if (auto written = write_bounce_state(file, state); !written) {
@@ -158,11 +158,11 @@ std::string why_not(const Target& whom, const Found& found, std::size_t stopped)
   if (whom.who == Who::client) {
     const auto client = policyd::IpNetwork::parse(whom.name);
     if (client && found.own.has_client(client->address)) {
-      return "clients of own networks are never stopped by themselves";
+      return "clients of own networks are never stopped automatically";
     }
   }
   if (stopped >= found.settings.per_hour) {
-    return fmt::format("{} stopped by themselves in the last hour, and [block] per_hour allows {}",
+    return fmt::format("{} stopped automatically in the last hour, and [block] per_hour allows {}",
                        stopped, found.settings.per_hour);
   }
   return {};
@@ -298,7 +298,7 @@ Result<void> show_steps(const Tables& tables, const DaemonConfig& daemon, Contex
         "account --then notify,block:1h"));
     return {};
   }
-  output.line(fmt::format("At most {} an hour are stopped by themselves ([block] per_hour).",
+  output.line(fmt::format("At most {} an hour are stopped automatically ([block] per_hour).",
                           counted(settings->per_hour, "account")));
   EventFilter filter;
   filter.kinds = {EventKind::locked, EventKind::suspect};
@@ -352,9 +352,10 @@ const Command kAnswer = {
     "daemon has remembered, so no mail waits for it. Each step is an event, shown here and told by "
     "'notify' with the command that ends it; after a day, or once a person has blocked or "
     "unblocked them, the first step comes again.\n"
-    "At most 5 an hour are stopped by themselves ([block] per_hour), each host of a cluster for "
+    "At most 5 an hour are stopped automatically ([block] per_hour), each host of a cluster for "
     "itself; beyond that, and where a block is not allowed, the admin is only told. Clients of own "
-    "networks are never stopped by themselves, and neither is whose address others can use: by a "
+    "networks are never stopped automatically, and neither is anyone whose address others can use: "
+    "by a "
     "limit --per user, or by mail without a login from an own network, unless it comes from this "
     "host or from [block] mailboxes.\n"
     "Without an option: the steps that are set, and those taken in the last day.",

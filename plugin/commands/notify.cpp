@@ -38,10 +38,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<Option, 5> kNotifyOptions = {{
-    {"to", "ADDRESS", "send notices to these mail addresses, and one to try", true},
+    {"to", "ADDRESS", "send notices to these mail addresses, and a test notice", true},
     {"command", "PROGRAM",
-     "give notices as JSON to this program, an absolute path with its words, and one to try"},
-    {"report", "HH:MM", "send a report each day at this time, and one to try; off: no longer"},
+     "give notices as JSON to this program, an absolute path with its words, and a test notice"},
+    {"report", "HH:MM",
+     "send a report each day at this time, and one now as a test; off: no longer"},
     {"off", "", "stop sending notices and reports"},
     {"due", "", "send what is due: run each minute by carbonio-limits-notify.timer or by cron"},
 }};
@@ -184,16 +185,16 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
   Output output = context.output;
   const auto not_sent = [](const char* what, const policyd::Error& error) {
     return failed(
-        fmt::format("{} to try was not sent: {}; fix that and run the command again, or "
+        fmt::format("{} was not sent: {}; fix that and run the command again, or "
                     "'carbonio-limits notify --off'",
                     what, error.message));
   };
   if (to_others) {
     if (auto sent = send_notice_to_try(daemon, context); !sent) {
-      return not_sent("notices are on, but the one", sent.error());
+      return not_sent("notices are on, but the test notice", sent.error());
     }
     output.line(
-        fmt::format("Notices go to {}. One to try was sent{}; check whether it has arrived.",
+        fmt::format("Notices go to {}. A test notice was sent{}; check whether it has arrived.",
                     recipients_of(daemon), sent_by(daemon, context)));
   }
   if (!keys->contains("report")) return {};
@@ -204,7 +205,7 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
   if (auto sent =
           send_report_to_try(daemon, context, [&] { return problems_found(daemon, context); });
       !sent) {
-    return not_sent("the daily report is on, but the one", sent.error());
+    return not_sent("the daily report is on, but the test report", sent.error());
   }
   output.line(fmt::format("A report goes to {} each day at {}. One of the last 24 hours was sent.",
                           recipients_of(daemon), daemon.config.notify_report));
@@ -298,14 +299,16 @@ Outcome run_notify(const Arguments& arguments, Context& context) {
 const Command kNotify = {
     "notify",
     "[[--to ADDRESS...] [--command PROGRAM] [--report HH:MM] | --off | --due]",
-    "Be told by mail what limits do",
-    "Off until --to, which writes section [notify] of carbonio-limits.conf and sends a mail to "
-    "try. From then on the first refusal of a sender is told within two minutes, and further ones "
+    "Send notices and reports by mail",
+    "Off until --to, which writes section [notify] of carbonio-limits.conf and sends a test "
+    "mail. From then on the first refusal of a sender is reported within two minutes, and further "
+    "ones "
     "at most once an hour ([notify] every), however many there are: the top ten, each with the "
     "command that clears its counter and the one that stops the sender. A sender who continues to "
-    "be refused is told once a day. The same mail has counters that are nearly used up ([notify] "
+    "be refused is reported once a day. The same mail has counters that are nearly used up "
+    "([notify] "
     "near), and what limits with verdict none would have refused.\n"
-    "What is wrong with the service is told within ten minutes, and when it is over: all mail "
+    "What is wrong with the service is reported within ten minutes, and so is its end: all mail "
     "deferred, no daemon, database trouble, Postfix that does not ask, a cluster that is lost; so "
     "are limits that were changed by hand.\n"
     "--report adds a mail a day: what doctor finds, what was refused, nearly used up or watched, "

@@ -205,10 +205,10 @@ Result<void> show_signals(const Tables& tables, const SignalFiles& files, bool j
                        [&](const StoredSignal& each) { return each.signal.kind == kind; });
   };
   if (!bounces.problem.empty() && is_set(Signal::Kind::bounces)) {
-    context.output.note(fmt::format("bounces sees nothing: {}.", bounces.problem));
+    context.output.note(fmt::format("bounces cannot be counted: {}.", bounces.problem));
   }
   if (!files.countries && is_set(Signal::Kind::countries)) {
-    context.output.note(fmt::format("countries sees nothing: {}.", files.no_countries));
+    context.output.note(fmt::format("countries cannot be counted: {}.", files.no_countries));
   }
   context.output.note(context.advice.complete(
       "networks, senders and countries count logins, so they do not see web mail, which has no "

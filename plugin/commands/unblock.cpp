@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::array<Option, 5> kUnblockOptions = {{
     {"release", "", "also deliver its mail that is on hold in the queue of this host"},
-    {"delete", "", "delete that mail instead; asks for the number of messages first"},
+    {"delete", "", "delete that mail instead; first asks you to type the number of messages"},
     {"dry-run", "", "show what would change, and change nothing"},
     {"json", "", "print JSON"},
     kAccountTimeoutOption,

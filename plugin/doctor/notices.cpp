@@ -81,7 +81,7 @@ void check_notices(const DoctorQuestion& question, Findings& findings) {
         problem::kNoticesNotSent,
         fmt::format("the last notice was not sent: {}", policyd::printable(channel.problem)),
         "no one is told what limits do until it is",
-        advice(fmt::format("correct that, then send one to try: {}", switch_on(config))));
+        advice(fmt::format("correct that, then send a test notice: {}", switch_on(config))));
   }
   findings.well_unless_wrong(kSentCheck, "no notice failed to be sent");
 }

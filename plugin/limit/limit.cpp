@@ -208,7 +208,7 @@ std::string describe(const WantedLimit& limit) {
                      except.empty() ? "" : ", except " + join_with_and(except),
                      limit.verdict ? words_for(*limit.verdict).consequence
                                    : "more is let through, since verdict none only monitors",
-                     limit.then.empty() ? "" : ", and of who is refused for long: " + limit.then,
+                     limit.then.empty() ? "" : "; if someone is refused for long: " + limit.then,
                      limit.enabled ? "" : "; currently switched off");
 }
 

@@ -105,7 +105,7 @@ std::string incident_words(const Event& event, const AllLimits& all) {
       if (event.verdict.empty())
         return done_words(event, "blocked " + key_text(event.track_key),
                           key_text(event.track_key) + " was blocked");
-      return fmt::format("{} was stopped by itself ({}, {})", key_text(event.track_key),
+      return fmt::format("{} was stopped automatically ({}, {})", key_text(event.track_key),
                          escaped(event.who), escaped(event.verdict));
     case EventKind::released:
       return done_words(event, "unblocked " + key_text(event.track_key),

@@ -205,7 +205,7 @@ class Limits(Case):
             self.put_refusal(30, 3, key=f"SASLUsername:user{number}@example.org")
         said = self.due()
         self.assertEqual(len(self.blocked()), 5)
-        self.assertEqual(said.count("not stopped: 5 stopped by themselves in the last hour, and "
+        self.assertEqual(said.count("not stopped: 5 stopped automatically in the last hour, and "
                                     "[block] per_hour allows 5"), 3)
         self.assertEqual([each[0] for each in self.steps()].count("suspect"), 3)
         self.put_refusal(0, 3, key="SASLUsername:nine@example.org")
@@ -229,7 +229,7 @@ class Limits(Case):
     def test_clients_of_own_networks_and_forged_senders_are_only_told(self):
         self.say("send", "1/h", "--client", "10.0.0.0/8", "--per", "client", "--then", "block:1h")
         self.put_refusal(30, 3, key="SenderIP:10.1.2.3/32")
-        self.assertIn("clients of own networks are never stopped by themselves", self.due())
+        self.assertIn("clients of own networks are never stopped automatically", self.due())
         self.say("send", "1/h", "--client", "198.51.100.0/24", "--per", "client", "--then",
                  "block:1h")
         self.put_refusal(30, 3, key="SenderIP:198.51.100.7/32")
@@ -421,10 +421,10 @@ class Signals(Case):
     def test_a_mail_log_that_cannot_be_read_is_said_once(self):
         log = self.daemon.folder / "mail.log"
         self.use_log(log)
-        self.assertNotIn("sees nothing", self.say("signal"))
+        self.assertNotIn("cannot be counted", self.say("signal"))
         self.say("signal", "bounces", "1")
-        self.assertIn("bounces sees nothing: cannot read the mail log", self.say("signal"))
-        self.assertIn(f"signal bounces sees nothing: cannot read the mail log {log}: No such file",
+        self.assertIn("bounces cannot be counted: cannot read the mail log", self.say("signal"))
+        self.assertIn(f"signal bounces cannot be counted: cannot read the mail log {log}: No such file",
                       self.due())
         self.assertEqual(self.due(), "")
         log.write_text("garbage\n")
@@ -442,8 +442,8 @@ class Signals(Case):
         file.write_bytes(mmdb.written({"203.0.0.0/16": "RU", "198.51.100.0/24": "DE",
                                        "192.0.2.0/24": "US", "10.0.0.0/8": "de"}))
         self.say("signal", "countries", "3", "--then", "block:1h")
-        self.assertIn("signal countries sees nothing: no file of countries is named in section "
-                      "[block].", self.say("answer", "--dry-run"))
+        self.assertIn("signal countries cannot be counted: [block] countries names no file.",
+                      self.say("answer", "--dry-run"))
         own.write_text(f"{self.settings}countries={file}\n")
         self.put_messages(2, SASLUsername="alice", ClientAddress="203.0.{}.7")
         self.put_messages(1, SASLUsername="alice", ClientAddress="198.51.100.7")
@@ -457,7 +457,7 @@ class Signals(Case):
         self.assertEqual(set(self.blocked()), {"alice"})
         for damaged in (b"", b"x" * 5000, file.read_bytes()[:-40]):
             file.write_bytes(damaged)
-            self.assertRegex(self.say("signal"), f"countries sees nothing: cannot read {file}: .+")
+            self.assertRegex(self.say("signal"), f"countries cannot be counted: cannot read {file}: .+")
 
     def use_log(self, log):
         self.daemon.config.with_name("carbonio-limits.conf").write_text(
@@ -544,7 +544,7 @@ class Notices(Case):
                       self.daemon.query("SELECT ID, Minute, Kind, LastSeen FROM limits_events"))
         text = " ".join(mail.get_body(("plain",)).get_content().replace("\\\n", " ").split())
         self.assertIn("stands out and was NOT stopped", text)
-        self.assertIn("was stopped by itself", text)
+        self.assertIn("was stopped automatically", text)
         [undo] = set(re.findall(r"carbonio-limits unblock \S+@example\.org", text))
         self.say(*shlex.split(undo)[1:])
         self.assertEqual(self.blocked(), {})

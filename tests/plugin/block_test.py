@@ -61,7 +61,7 @@ class Block(Case):
         self.one_domain()
         self.assert_passes(sasl_username="alice")
         said = self.say("block", "Alice@example.org")
-        self.assertIn("Blocked alice@example.org until it is taken back.\n", said)
+        self.assertIn("Blocked alice@example.org until unblocked.\n", said)
         self.assertIn("Refused from now on: mail of login alice@example.org, sender "
                       "alice@example.org and login alice.\n", said)
         for attributes in ({}, {"sender": "ALICE@example.org"},
@@ -187,7 +187,7 @@ class Block(Case):
         self.assertIn("It was blocked already, until 20", said)
         [second] = self.blocked()
         self.assertEqual((second["since"], second["until"]), (first["since"], None))
-        self.assertIn("It was blocked already, until it is taken back.",
+        self.assertIn("It was blocked already, until unblocked.",
                       self.say("block", "alice@example.org", "--for", "1min"))
         self.assertEqual(len(self.blocked()), 1)
 

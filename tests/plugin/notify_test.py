@@ -138,7 +138,7 @@ class SwitchedOnAndOff(Case):
     def test_on_sends_one_to_try_and_off_ends_it(self):
         self.own_config.write_text("[notify]\n# mine\nnear=70\n")
         self.refuse()
-        self.assertIn("Notices go to admin@example.com and b@example.com. One to try was sent",
+        self.assertIn("Notices go to admin@example.com and b@example.com. A test notice was sent",
                       self.say("--to", "admin@example.com", "b@example.com"))
         [mail] = self.box.glob("mail.*")
         mail = self.parse(mail)
@@ -191,7 +191,7 @@ class SwitchedOnAndOff(Case):
     def test_a_sendmail_that_is_missing_is_said_at_once(self):
         (self.daemon.folder / "common/sbin/sendmail").unlink()
         self.own_config.write_text("[notify]\nsendmail=/nonexistent/sendmail\n")
-        self.assertIn("the one to try was not sent: /nonexistent/sendmail: cannot be started",
+        self.assertIn("the test notice was not sent: /nonexistent/sendmail: cannot be started",
                       self.say("--to", "admin@example.com", status=2))
 
 

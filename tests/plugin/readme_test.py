@@ -65,7 +65,7 @@ class Readme(Case):
     def test_what_stops_an_account(self):
         daemon = self.make_daemon()
         daemon.sql("DELETE FROM policy_group_members WHERE Member = '@example.com';")
-        done = self.type_them(daemon, commands_of("By itself"))
+        done = self.type_them(daemon, commands_of("Automatically"))
         self.assertEqual(done.stderr, "")
         self.assertIn("signal networks 5: notify,block:1h", done.stdout)
         self.assertIn("limit 3: notify", done.stdout)
@@ -118,14 +118,14 @@ class Readme(Case):
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), command)
         self.assertIn("No one is blocked.", daemon.command("blocked").stdout)
 
-    def test_being_told(self):
+    def test_notices_and_reports(self):
         daemon = self.make_daemon()
         sendmail = daemon.folder / "common/sbin/sendmail"
         sendmail.parent.mkdir(parents=True)
         sendmail.write_text(f"#!/bin/sh\ncat >>{daemon.folder}/data/mails\n")
         sendmail.chmod(0o755)
         self.own_the_folders(daemon)
-        done = self.type_them(daemon, commands_of("Being told"))
+        done = self.type_them(daemon, commands_of("Notices and reports"))
         self.assertEqual(done.stderr, "")
         self.assertIn("Notices go to admin@example.org.", done.stdout)
         self.assertIn("A report goes to admin@example.org each day at 07:00.", done.stdout)
@@ -133,7 +133,7 @@ class Readme(Case):
         mails = (daemon.folder / "data/mails").read_text()
         self.assertIn("notices are on", mails)
         self.assertIn("daily report", mails)
-        section = (ROOT / "README.md").read_text().split("## Being told")[1].split("\n## ")[0]
+        section = (ROOT / "README.md").read_text().split("## Notices and reports")[1].split("\n## ")[0]
         for file in (ROOT / "packaging/prometheus").iterdir():
             self.assertIn(f"`{file.name}`", section)
 

@@ -199,7 +199,7 @@ class Blocking(Case):
             return [line for line in text.splitlines() if not line.startswith("INSERT")]
         self.assertEqual(words(said["text"]),
                          words(self.daemon.command("block", self.WHO, "--dry-run").stdout))
-        self.assertIn(f"Would block {self.WHO} until it is taken back.", words(said["text"]))
+        self.assertIn(f"Would block {self.WHO} until unblocked.", words(said["text"]))
         self.assertEqual(page.get("blocked")[1]["blocked"], [])
         status, said = page.change("block", word=self.WHO, **{"for": "1h"})
         self.assertEqual(status, 200, said)

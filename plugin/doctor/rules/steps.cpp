@@ -75,7 +75,7 @@ void check_countries(const RuleRows& rows, Findings& findings) {
     return;
   }
   findings.wrong(problem::kCountriesUnread,
-                 fmt::format("signal countries sees nothing: {}", countries.error().message),
+                 fmt::format("signal countries cannot be counted: {}", countries.error().message),
                  "no one stands out by the countries that their mail comes from",
                  advice("name a file of countries in MaxMind's format, such as "
                         "GeoLite2-Country.mmdb, that the daemon's user may read, with "
@@ -92,7 +92,7 @@ void check_mail_log(const RuleRows& rows, Findings& findings) {
     return;
   }
   findings.wrong(
-      problem::kMailLogUnread, fmt::format("signal bounces sees nothing: {}", state->problem),
+      problem::kMailLogUnread, fmt::format("signal bounces cannot be counted: {}", state->problem),
       "no one stands out by recipients that do not exist or mail that bounces",
       advice("let the daemon's user read it (usually by the group adm), or name another one "
              "with mail_log=FILE in section [block] of carbonio-limits.conf; the next "

@@ -3,7 +3,7 @@
 import {block, get, mayChange, unblock} from "./api.js";
 import {button, element, heading, link, longTable, number, part, table, time} from "./text.js";
 
-const SPANS = [["", "until it is taken back"], ["1h", "1 hour"], ["8h", "8 hours"], ["1day", "1 day"],
+const SPANS = [["", "until unblocked"], ["1h", "1 hour"], ["8h", "8 hours"], ["1day", "1 day"],
   ["7day", "7 days"]];
 
 export async function blocked(whom = "") {
@@ -44,7 +44,7 @@ async function fillSignals(place) {
 const blocks = ({blocked, now}) => table([
   {title: "Who", of: row => link(row.who)},
   {title: "Since", of: row => time(row.since)},
-  {title: "Until", of: row => row.until === null ? "it is taken back" : time(row.until)},
+  {title: "Until", of: row => row.until === null ? "unblocked" : time(row.until)},
   {title: "By", of: row => row.by},
   {title: "State", of: row => row.in_force ? row.holds ? "holds mail" : "in force"
     : row.until !== null && row.until <= now ? "over" : "not in force"},
