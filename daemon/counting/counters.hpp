@@ -7,18 +7,20 @@
 #include <cstdint>
 
 #include "daemon/base/clock.hpp"
+#include "daemon/counting/distinct_recipients.hpp"
 #include "daemon/counting/window.hpp"
 
 namespace policyd {
 
 // A row of quotas_tracking in memory. A module that changes one calls Transaction::changed.
 struct Counter {
-  double value = 0;          // use as of last_update: messages or KiB
-  double last_update_s = 0;  // seconds since 1970, with fraction
-  bool exists = false;       // it has a row, or gets one with this batch
-  bool windowed = false;     // `window` applies and is stored as State
-  Window window;             // of State, or converted from the two columns
-  Millis period{0};          // of the limit when it was last counted
+  double value = 0;               // use as of last_update: messages or KiB
+  double last_update_s = 0;       // seconds since 1970, with fraction
+  bool exists = false;            // it has a row, or gets one with this batch
+  bool windowed = false;          // `window` applies and is stored as State
+  Window window;                  // of State, or converted from the two columns
+  Millis period{0};               // of the limit when it was last counted
+  DistinctRecipients recipients;  // of the window's units, where a limit counts different ones
 };
 
 // What Accounting counts.

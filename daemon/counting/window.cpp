@@ -91,6 +91,30 @@ void Window::add(TimePoint now, Millis period, std::uint64_t units) {
   newest.last = std::max(newest.last, now);
 }
 
+std::size_t Window::pair_of(std::uint64_t newer) const {
+  std::size_t pair = pairs_.size();
+  for (; pair > 0 && pairs_[pair - 1].units <= newer; --pair) newer -= pairs_[pair - 1].units;
+  return pair;
+}
+
+std::optional<TimePoint> Window::arrival(std::uint64_t newer) const {
+  const std::size_t pair = pair_of(newer);
+  return pair == 0 ? std::nullopt : std::optional{pairs_[pair - 1].last};
+}
+
+void Window::renew(std::uint64_t newer, TimePoint now, Millis period) {
+  const std::size_t found = pair_of(newer);
+  if (found == 0) return;
+  const auto pair = pairs_.begin() + static_cast<std::ptrdiff_t>(found - 1);
+  --use_;
+  if (--pair->units > 0) return add(now, period, 1);
+  const bool newest = found == pairs_.size();
+  pairs_.erase(pair);
+  // The first arrival of the pair that is the newest now is not known: nothing may join it.
+  if (newest) return begin_pair(bounded(now), 1);
+  add(now, period, 1);
+}
+
 void Window::take_back(std::uint64_t units, TimePoint latest, Millis period) {
   while (units > 0 && !pairs_.empty()) {
     WindowPair& oldest = pairs_.front();

@@ -48,6 +48,10 @@ class Window {
   // Pairs that are a period old at `now` leave; times after `now` become `now`.
   void advance(TimePoint now, Millis period);
   void add(TimePoint now, Millis period, std::uint64_t units);  // after advance
+  // Of the unit that has so many newer ones, when it arrived: nullopt if there is none.
+  [[nodiscard]] std::optional<TimePoint> arrival(std::uint64_t newer) const;
+  // It arrives again, at `now`; after advance. There must be one.
+  void renew(std::uint64_t newer, TimePoint now, Millis period);
   // As if so many units, which arrived by `latest`, had never been added; fewer if there are not so
   // many. The oldest leave, so that what remains is held for no shorter than it has to be.
   void take_back(std::uint64_t units, TimePoint latest, Millis period);
@@ -67,6 +71,7 @@ class Window {
 
  private:
   void begin_pair(TimePoint now, std::uint64_t units);
+  [[nodiscard]] std::size_t pair_of(std::uint64_t newer) const;  // its index + 1; 0: none
 
   boost::container::small_vector<WindowPair, 2> pairs_;  // oldest first
   TimePoint newest_first_{};                             // first arrival of the newest pair

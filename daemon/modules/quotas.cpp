@@ -9,6 +9,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/counting/decay.hpp"
 #include "daemon/modules/message/earlier_recipients.hpp"
+#include "daemon/modules/message/recipient_hash.hpp"
 #include "daemon/modules/text/mail_line.hpp"
 #include "daemon/modules/text/quota_text.hpp"
 
@@ -40,9 +41,19 @@ bool is_of_perl(LimitType type) {
   return type == LimitType::message_count || type == LimitType::message_cumulative_size;
 }
 
-// By its first recipient.
-bool is_counted_message(const QuotaLimit& limit, double asked) {
-  return limit.type == LimitType::messages && asked == 0;
+bool is_distinct(const QuotaLimit& limit) { return limit.type == LimitType::distinct_recipients; }
+
+// A message by its first recipient, a recipient by an earlier message.
+bool is_counted_already(const QuotaLimit& limit, double asked) {
+  return (limit.type == LimitType::messages || is_distinct(limit)) && asked == 0;
+}
+
+static_assert(DistinctRecipients::kMax == kMaxDistinctRecipients);
+
+// What is changed without asking, the others learn within a tenth of a second. A recipient that
+// leaves this soon counts as a new one, so that they do not let it go meanwhile.
+Millis told_within(const Question& question, Millis period) {
+  return question.shared == nullptr ? Millis{0} : std::min(Millis{1'000}, period / 10);
 }
 
 constexpr auto kLargestLimit = static_cast<double>(Window::kMaxUnits);
@@ -87,7 +98,18 @@ void Quotas::set_amounts(const RcptQuestion& question, Touched& touched, double 
     case LimitType::size_per_message:
       touched.use = size;
       return;
+    case LimitType::distinct_recipients:
+      touched.units = touched.asked = is_known(question, touched) ? 0 : 1;
+      return;
   }
+}
+
+bool Quotas::is_known(const Question& question, const Touched& touched) {
+  const Counter& counter = *touched.counter;
+  const auto last = counter.recipients.last_use(
+      counter.window, recipient_hash(touched.recipient, question.extensions));
+  const Millis period = period_of(*touched.quota);
+  return last && question.store.now() - *last < period - told_within(question, period);
 }
 
 void Quotas::set_size(const MessageQuestion& question, Touched& touched) {
@@ -128,8 +150,8 @@ bool Quotas::may_ask(const Question& question) const {
 // False if the limit refuses without asking.
 bool Quotas::want(Question& question, const Touched& touched) const {
   const bool biting = bites(question, *touched.quota);
-  // Others have nothing to say about one message, nor about one that is counted already.
-  if (touched.counter == nullptr || is_counted_message(*touched.limit, touched.asked)) {
+  // Others have nothing to say about one message, nor about what is counted already.
+  if (touched.counter == nullptr || is_counted_already(*touched.limit, touched.asked)) {
     return !(biting && exceeds(question, touched));
   }
   if (biting && touched.use + touched.asked > touched.limit->counter_limit) return false;
@@ -232,7 +254,9 @@ Quotas::Walk Quotas::collect_rcpt(RcptQuestion& question, const Policy& policy,
     set_amounts(question, touched, size);
     if (exceeds(question, touched) && !question.counted_before_crash) exceeded_by = touched;
     // With `window` a size is counted once it is known, at END-OF-MESSAGE.
-    if (touched.units > 0 || (!windowed_ && is_of_perl(limit.type))) touched_.push_back(touched);
+    if (touched.units > 0 || is_distinct(limit) || (!windowed_ && is_of_perl(limit.type))) {
+      touched_.push_back(touched);
+    }
   }
   if (exceeded_by) {
     const Walk walk = exceeded(question, *exceeded_by);
@@ -253,12 +277,13 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
   const Millis period = period_of(quota);
   const TimePoint now = question.store.now();
   double use = 0;
-  if (windowed_) {
+  const bool windowed = is_windowed(limit);
+  if (windowed) {
     counter.window.advance(now, period);
     use = static_cast<double>(counter.window.use());
-    settle(question, counter, use, period);
+    settle(question, counter, use, period, windowed);
   } else {
-    settle(question, counter, counter.value, period);
+    settle(question, counter, counter.value, period, windowed);
     use = decayed(counter.value, counter.last_update_s, to_seconds(now),
                   static_cast<double>(quota.period_s));
   }
@@ -270,12 +295,13 @@ Quotas::Touched Quotas::touch(Question& question, const Request& about, const Po
 
 // After the clock was set back, what was counted in the future counts as now. That is stored even
 // if this mail is refused; otherwise each restart would hold it for another period.
-void Quotas::settle(Question& question, Counter& counter, double use, Millis period) const {
+void Quotas::settle(Question& question, Counter& counter, double use, Millis period,
+                    bool windowed) {
   const double now_s = to_seconds(question.store.now());
   if (!counter.exists || counter.last_update_s <= now_s) return;
   counter.value = use;
   counter.last_update_s = now_s;
-  counter.windowed = windowed_;
+  counter.windowed = windowed;
   counter.period = period;
   question.store.changed(counter, 0);
 }
@@ -290,8 +316,11 @@ Window Quotas::window_of_all(const Touched& touched) {
 bool Quotas::exceeds(const Question& question, const Touched& touched) const {
   const double limit = touched.limit->counter_limit;
   if (touched.counter == nullptr) return touched.use + touched.asked > limit;
-  if (is_counted_message(*touched.limit, touched.asked)) return false;
-  if (!windowed_) return decay_exceeded(touched.use, limit);
+  // It may have been counted while this question waited: then what the others refused, it is.
+  if (is_counted_already(*touched.limit, touched.asked)) {
+    return touched.shared.wanted >= 0 && touched.shared.wanted == question.granted->exceeded;
+  }
+  if (!is_windowed(*touched.limit)) return decay_exceeded(touched.use, limit);
   return SharedLimits::exceeds(question, touched.shared, touched.use, touched.asked, limit,
                                bites(question, *touched.quota));
 }
@@ -300,7 +329,7 @@ bool Quotas::exceeds(const Question& question, const Touched& touched) const {
 Millis Quotas::retry_after(const Question& question, const Touched& by) const {
   if (by.counter == nullptr) return Millis{0};  // another message may pass now
   const TimePoint now = question.store.now();
-  if (windowed_) {
+  if (is_windowed(*by.limit)) {
     const double limit = SharedLimits::limit_of(question, by.shared, by.limit->counter_limit);
     const auto free_at_of = [&](const Window& window) {
       return window.free_at(period_of(*by.quota), static_cast<std::uint64_t>(limit),
@@ -415,10 +444,16 @@ void Quotas::count(Question& question) {
     if (touched.counter == nullptr) continue;
     Counter& counter = *touched.counter;
     const bool created = !counter.exists;
-    counter.windowed = windowed_;
+    const bool distinct = is_distinct(*touched.limit);
+    counter.windowed = is_windowed(*touched.limit);
     counter.period = period_of(*touched.quota);
-    if (windowed_) {
-      counter.window.add(now, counter.period, static_cast<std::uint64_t>(touched.units));
+    if (counter.windowed) {
+      if (distinct) {
+        count_recipient(question, touched);
+      } else {
+        counter.recipients.clear();  // of a row whose Type was another
+        counter.window.add(now, counter.period, static_cast<std::uint64_t>(touched.units));
+      }
       counter.value = static_cast<double>(counter.window.use());
     } else {
       counter.value = decay_stored(counter.value, touched.use, touched.units);
@@ -430,10 +465,24 @@ void Quotas::count(Question& question) {
         question.events->is_near(touched.use, used, touched.limit->counter_limit)) {
       note(question, touched, EventKind::near, {}, used);
     }
-    if (unknown_to_others) {
+    // Of a recipient that was a known one, then or by now.
+    const bool not_asked =
+        distinct && question.shared != nullptr && (touched.units == 0 || touched.shared.wanted < 0);
+    if (unknown_to_others || not_asked) {
       question.shared->changed(touched.limit->id, key_of(touched), counter.window, counter.period);
     }
     if (question.log.mail_enabled()) log_count(question, touched, created);
+  }
+}
+
+void Quotas::count_recipient(const Question& question, const Touched& touched) {
+  Counter& counter = *touched.counter;
+  const std::uint64_t hash = recipient_hash(touched.recipient, question.extensions);
+  const TimePoint now = question.store.now();
+  if (touched.units == 0) {
+    counter.recipients.renew(counter.window, hash, now, counter.period);
+  } else {
+    counter.recipients.add(counter.window, hash, now, counter.period);
   }
 }
 

@@ -59,6 +59,8 @@ class Quotas final : public Module {
   bool has_to_ask(MessageQuestion& question);
   static bool is_unusable(const Touched& touched);
   void set_amounts(const RcptQuestion& question, Touched& touched, double size);
+  // Whether the recipient is one of those counted already.
+  static bool is_known(const Question& question, const Touched& touched);
   static void set_size(const MessageQuestion& question, Touched& touched);
   [[nodiscard]] bool is_touched(const Touched& touched) const;
   [[nodiscard]] static Window window_of_all(const Touched& touched);
@@ -70,7 +72,8 @@ class Quotas final : public Module {
   Walk collect_message(MessageQuestion& question, const Request& recipient, bool accepted,
                        const Policy& policy, const Quota& quota);
   Walk exceeded(Question& question, const Touched& by);
-  void settle(Question& question, Counter& counter, double use, Millis period) const;
+  static void settle(Question& question, Counter& counter, double use, Millis period,
+                     bool windowed);
   [[nodiscard]] Millis retry_after(const Question& question, const Touched& by) const;
   [[nodiscard]] std::string answer_of(const Question& question, const Touched& by) const;
   Walk refuse_row(Question& question, const Quota& quota, std::string_view problem);
@@ -82,10 +85,16 @@ class Quotas final : public Module {
   void begin();
   void count(Question& question);
   void give_back(MessageQuestion& question);
+  static void count_recipient(const Question& question, const Touched& touched);
   void log_count(Question& question, const Touched& touched, bool created);
   // Remembers that the limit is exceeded, or nearly used up.
   void note(const Question& question, const Touched& by, EventKind kind, std::string_view verdict,
             double used) const;
+
+  // Different recipients are not known to the Perl daemon: `decay` is not for them.
+  [[nodiscard]] bool is_windowed(const QuotaLimit& limit) const {
+    return windowed_ || limit.type == LimitType::distinct_recipients;
+  }
 
   bool windowed_;
   bool refunds_;

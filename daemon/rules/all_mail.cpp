@@ -100,7 +100,8 @@ bool defers(const RowProblem& problem) {
     case Kind::invalid_value:
       if (problem.table == "checkhelo_whitelist") return !begins_with_method(problem.value);
       if (problem.table == "access_control") return problem.column == "Verdict";
-      return problem.column == "Track" || problem.column == "AccountingPeriod";
+      return problem.column == "Track" || problem.column == "AccountingPeriod" ||
+             problem.column == "CounterLimit";
     case Kind::not_a_number:
       return problem.column == "CounterLimit" &&
              (problem.value.empty() || problem.value.front() < '1' || problem.value.front() > '9');

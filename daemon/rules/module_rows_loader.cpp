@@ -203,6 +203,11 @@ void load_quota_limits(RuleReader& reader) {
         if (number && limit.counter_limit == 0) {
           reader.problem(Kind::not_positive, kTable, limit.id, "CounterLimit");
         }
+        if (limit.type == LimitType::distinct_recipients &&
+            limit.counter_limit > kMaxDistinctRecipients) {
+          limit.counter_limit = 0;
+          reader.problem(Kind::invalid_value, kTable, limit.id, "CounterLimit", row.text(3));
+        }
         owner->second->limits.push_back(limit);
       });
 }

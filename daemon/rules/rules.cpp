@@ -22,8 +22,9 @@ bool is_transport_and_destination(std::string_view data) {
   return colon != std::string_view::npos && colon > 0 && !has_white_space(data);
 }
 
-constexpr std::array<std::string_view, 5> kLimitTypes = {
-    "MessageCount", "MessageCumulativeSize", "Messages", "RecipientsPerMessage", "SizePerMessage"};
+constexpr std::array<std::string_view, 6> kLimitTypes = {"MessageCount",   "MessageCumulativeSize",
+                                                         "Messages",       "RecipientsPerMessage",
+                                                         "SizePerMessage", "DistinctRecipients"};
 
 }  // namespace
 

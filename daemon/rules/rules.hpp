@@ -49,7 +49,11 @@ enum class LimitType : std::uint8_t {
   messages,                // a message counts 1, however many recipients it has
   recipients_per_message,  // without a counter and a period, like the next
   size_per_message,        // KiB
+  distinct_recipients,     // a recipient counts 1 while its last mail is within the period
 };
+
+// The largest limit of distinct_recipients.
+inline constexpr int kMaxDistinctRecipients = 1'000;
 
 std::string_view name_of(LimitType type);  // "MessageCount"
 std::optional<LimitType> parse_limit_type(std::string_view text);

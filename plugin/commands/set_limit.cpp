@@ -140,9 +140,9 @@ const Command kSend = {
     "Limit what users of this server may send",
     "LIMIT is AMOUNT/PERIOD: 100/h, 10/60s, 2000/day, or a size with K, M or G: 50M/h. Several "
     "can be combined: 20/min,200/h. Each recipient counts, so a message to five counts five; with "
-    "'100 messages/h' each message does, however many recipients it has. '50 recipients/message' "
-    "and 25M/message are "
-    "about each message by itself.\n"
+    "'100 messages/h' each message does, however many recipients it has. '200 distinct/day' counts "
+    "different recipients, each until its last mail is that old. '50 recipients/message' and "
+    "25M/message are about each message by itself.\n"
     "You can name several targets, also of different kinds; each gets a limit of its own. --from "
     "is no target but a condition: only mail from there counts. A limit with --from replaces none "
     "without it, so both apply, and it can only be stricter.\n"
@@ -163,6 +163,7 @@ const Command kSend = {
     "send 100/h\n"
     "send 20/min,200/h,1000/day --domain example.org\n"
     "send '50 recipients/message'\n"
+    "send '200 distinct/day'\n"
     "send 25M/message --verdict reject\n"
     "send 5000/day --user newsletter@example.org\n"
     "send 10000/day --domain example.org --per domain\n"
@@ -180,8 +181,8 @@ const Command kReceive = {
     "LIMIT... [--everyone | --anyone | [--domain DOMAIN...] [--user ADDRESS...] "
     "[--group GROUP...] [--client NETWORK...]] [--from NETWORK...] [options]",
     "Limit what users of this server may receive",
-    "LIMIT is AMOUNT/PERIOD: 125/min or 50M/h, '100 messages/h', '50 recipients/message' or "
-    "25M/message, as of send. Several can be combined: 125/min,2000/h.\n"
+    "LIMIT is AMOUNT/PERIOD: 125/min or 50M/h, '100 messages/h', '200 distinct/day', '50 "
+    "recipients/message' or 25M/message, as of send. Several can be combined: 125/min,2000/h.\n"
     "You can name several targets, also of different kinds; each gets a limit of its own. --from "
     "is no target but a condition: only mail from there counts. A limit with --from replaces none "
     "without it, so both apply, and it can only be stricter.\n"

@@ -14,6 +14,7 @@
 #include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/access_control.hpp"
 #include "daemon/modules/make_modules.hpp"
+#include "daemon/modules/message/recipient_hash.hpp"
 #include "daemon/modules/text/quota_text.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
 #include "daemon/rules/match/matcher.hpp"
@@ -163,6 +164,15 @@ class Explainer {
       const auto part = parts->find(policyd::counter_name(limit.limit_id, limit.track_key));
       // Two limits of one mail may have one counter.
       if (part == parts->end() || !added_.insert(part->first).second) continue;
+      // The recipients of a counter are those of its last units. Only this mail's is of interest:
+      // it becomes the last one, which it stays among those of others.
+      if (limit.known) {
+        counter.recipients.renew(counter.window,
+                                 policyd::recipient_hash(request_.recipient, extensions_),
+                                 store_.now(), counter.period);
+      } else {
+        counter.recipients.clear();
+      }
       counter.window.merge(part->second);
       counter.value = static_cast<double>(counter.window.use());
     }

@@ -42,9 +42,10 @@ struct ExplainedLimit {
   std::int64_t row_id = 0;    // of quotas or accounting
   std::int64_t limit_id = 0;  // of quotas_limits; the row itself for Accounting
   std::string track_key;
-  std::string unit;  // "messages", "recipients" or "KiB"
+  std::string unit;  // "messages", "recipients", "distinct recipients" or "KiB"
   double used = 0;   // of all MTAs that share it
   double used_here = 0;
+  bool known = false;  // the recipient is one of the distinct ones that are counted already
   double limit = 0;
   std::string period;   // "minute", "10 minutes", "day", "message", to follow "per"
   std::string verdict;  // of name_of(); "none" if it only monitors; else the row's invalid word

@@ -10,6 +10,7 @@
 
 #include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
+#include "daemon/modules/message/recipient_hash.hpp"
 #include "daemon/modules/text/accounting_text.hpp"
 #include "daemon/modules/text/quota_text.hpp"
 #include "daemon/rules/match/list_item.hpp"
@@ -169,8 +170,16 @@ double use_of(policyd::Counter counter, const ExplainedLimit& all, const policyd
   return static_cast<double>(counter.window.use());
 }
 
+bool knows(policyd::Counter counter, const policyd::Quota& quota, TimePoint now,
+           std::string_view recipient, const policyd::Extensions& extensions) {
+  counter.window.advance(now, std::chrono::seconds{quota.period_s});
+  const std::uint64_t hash = policyd::recipient_hash(recipient, extensions);
+  return counter.recipients.last_use(counter.window, hash).has_value();
+}
+
 std::string_view unit_of_type(policyd::LimitType type) {
   if (policyd::is_size(type)) return "KiB";
+  if (type == policyd::LimitType::distinct_recipients) return "distinct recipients";
   return type == policyd::LimitType::recipients_per_message ? "recipients" : "messages";
 }
 
@@ -178,7 +187,7 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
                 const policyd::Config& config, const policyd::Request& request,
                 const policyd::Policy& policy, const policyd::Extensions& extensions,
                 std::int64_t& ended_by) {
-  const bool windowed = config.quotas_algorithm == policyd::Algorithm::window;
+  const bool exact = config.quotas_algorithm == policyd::Algorithm::window;
   for (const policyd::Quota& quota : policy.quotas) {
     const policyd::Track* const track = quota.track.for_request(request);
     if (track == nullptr) continue;
@@ -196,13 +205,22 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       explained.period = policyd::period_in_words(quota, limit.type);
       explained.verdict = verdict_of(quota.verdict);
       const bool size = policyd::is_size(limit.type);
+      const bool distinct = limit.type == policyd::LimitType::distinct_recipients;
+      const bool windowed = exact || distinct;
       const double asked = size ? std::max(1.0, kib(request.size_bytes)) : 1;
       if (policyd::is_of_each_message(limit.type)) {
         explained.used = explained.used_here = size ? asked : 0;  // as the first recipient
         explained.full = explained.used + (size ? 0 : asked) > explained.limit;
       } else {
         const auto& counter = store.counter(limit.id, explained.track_key);
-        count(explained, counter, quota, asked, windowed, store.now());
+        const bool known =
+            distinct && knows(counter, quota, store.now(), request.recipient, extensions);
+        count(explained, counter, quota, known ? 0 : asked, windowed, store.now());
+        explained.known = known;
+        if (known) {  // it counts nothing, even where the limit was lowered
+          explained.full = false;
+          explained.free_at.reset();
+        }
         explained.used_here = use_of(store.stored(limit.id, explained.track_key), explained, quota,
                                      windowed, store.now());
       }
@@ -210,7 +228,7 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       out.push_back(std::move(explained));
     }
     // With `decay` a quota that only monitors ends the check once it is used up.
-    const bool monitored = !windowed && quota.verdict.kind == policyd::RowVerdict::Kind::none;
+    const bool monitored = !exact && quota.verdict.kind == policyd::RowVerdict::Kind::none;
     const bool ends = quota.last || (monitored && used_up);
     if (ends && ended_by == 0) ended_by = quota.id;
   }

@@ -89,6 +89,7 @@ const VerdictWords& words_for(policyd::Action verdict) {
 }
 
 std::string what_is_too_much(Direction direction, const Rate& rate) {
+  if (rate.unit == Unit::distinct_recipients) return "Too many different recipients";
   return fmt::format("{} {}", is_size(rate.unit) ? "Too much mail" : "Too many messages",
                      direction == Direction::send ? "sent" : "received");
 }
@@ -179,7 +180,8 @@ std::optional<std::string> message_for(Direction direction, const Rate& rate,
 
 std::optional<std::string> earlier_message_for(Direction direction, const Rate& rate,
                                                const std::optional<policyd::Action>& verdict) {
-  if (!verdict || is_of_each_message(rate.unit)) return message_for(direction, rate, verdict);
+  const bool later = is_of_each_message(rate.unit) || rate.unit == Unit::distinct_recipients;
+  if (!verdict || later) return message_for(direction, rate, verdict);
   return fmt::format("{}: {} in last {}", words_for(*verdict).participle,
                      what_is_too_much(direction, rate), period_text(rate.period));
 }
@@ -285,6 +287,9 @@ static_assert(static_cast<int>(Unit::message_recipients) ==
               static_cast<int>(policyd::LimitType::recipients_per_message));
 static_assert(static_cast<int>(Unit::message_kib) ==
               static_cast<int>(policyd::LimitType::size_per_message));
+static_assert(static_cast<int>(Unit::distinct_recipients) ==
+              static_cast<int>(policyd::LimitType::distinct_recipients));
+static_assert(kMaxDistinct == policyd::kMaxDistinctRecipients);
 
 policyd::LimitType type_of(Unit unit) { return static_cast<policyd::LimitType>(unit); }
 

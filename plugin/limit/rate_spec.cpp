@@ -36,8 +36,10 @@ constexpr std::int64_t kKibPerMib = 1024;
 constexpr std::int64_t kKibPerGib = 1024 * kKibPerMib;
 
 constexpr std::array<std::string_view, kUnits> kUnitNames = {
-    "messages", "KiB", "whole messages", "recipients per message", "KiB per message"};
+    "messages",           "KiB", "whole messages", "recipients per message", "KiB per message",
+    "distinct recipients"};
 constexpr std::string_view kMessage = "message";
+constexpr std::string_view kDistinct = "distinct";
 
 tl::unexpected<policyd::Error> refuse(std::string_view text, std::string_view why) {
   return failure(fmt::format(
@@ -84,7 +86,7 @@ std::optional<std::string> without_separators(std::string_view text) {
 
 // What AMOUNT says: a number with a word or the letter of a size.
 struct Amount {
-  enum class Of : std::uint8_t { nothing, messages, recipients, size };
+  enum class Of : std::uint8_t { nothing, messages, recipients, distinct, size };
   Of of = Of::nothing;
   std::int64_t number = 0;  // or KiB
 };
@@ -114,6 +116,7 @@ Result<Amount> parse_amount(std::string_view text, std::string_view amount_text)
   const std::string_view word = std::string_view{suffix}.substr(suffix.front() == ' ' ? 1 : 0);
   if (is_one_of(word, "messages message")) return Amount{Amount::Of::messages, *number};
   if (is_one_of(word, "recipients recipient")) return Amount{Amount::Of::recipients, *number};
+  if (word == kDistinct) return Amount{Amount::Of::distinct, *number};
   const std::int64_t kib = kib_of(suffix);
   if (kib == 0) {
     return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)", shown(suffix_text)));
@@ -159,6 +162,9 @@ Result<Rate> parse_rate(std::string_view text) {
                       shown(period)));
     }
   }
+  if (amount->of == Amount::Of::distinct && amount->number > kMaxDistinct) {
+    return refuse(text, "at most 1000 distinct recipients can be counted");
+  }
   if (amount->of != Amount::Of::size && amount->number > kMaxMessages) {
     return refuse(text, "the amount is more than 1000000000 messages");
   }
@@ -166,6 +172,7 @@ Result<Rate> parse_rate(std::string_view text) {
   rate.amount = amount->number;
   if (amount->of == Amount::Of::size) rate.unit = Unit::kib;
   if (amount->of == Amount::Of::messages) rate.unit = Unit::whole_messages;
+  if (amount->of == Amount::Of::distinct) rate.unit = Unit::distinct_recipients;
 
   const auto* unit =
       std::find_if(kPeriodUnits.begin(), kPeriodUnits.end(),
@@ -207,6 +214,8 @@ std::string amount_text(const Rate& rate) {
       return counted(number, "message");
     case Unit::message_recipients:
       return counted(number, "recipient");
+    case Unit::distinct_recipients:
+      return fmt::format("messages to {}", counted(number, "different recipient"));
     case Unit::kib:
     case Unit::message_kib:
       break;
@@ -295,6 +304,9 @@ std::string format_rate(const Rate& rate) {
   }
   if (rate.unit == Unit::message_recipients) {
     return fmt::format("{} recipient{}/{}", rate.amount, one ? "" : "s", period);
+  }
+  if (rate.unit == Unit::distinct_recipients) {
+    return fmt::format("{} {}/{}", rate.amount, kDistinct, period);
   }
   if (is_size(rate.unit) && rate.amount < kKibPerMib) {
     return fmt::format("{}KiB/{}", rate.amount, period);

@@ -12,6 +12,7 @@
 #include "daemon/cluster/count/counter_name.hpp"
 #include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
+#include "daemon/counting/distinct_recipients.hpp"
 #include "daemon/counting/window.hpp"
 #include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
@@ -36,7 +37,8 @@ struct Counter {
 
 void count_window(Use& use, const Counter& counter, const policyd::Window* others, TimePoint now) {
   const Millis period = use.rate.period;
-  auto window = policyd::Window::parse(counter.state, counter.value, counter.last_update_s);
+  auto window = policyd::Window::parse(policyd::DistinctRecipients::window_state(counter.state),
+                                       counter.value, counter.last_update_s);
   if (!window) {
     // Written by the Perl daemon, or edited by hand.
     window = policyd::Window::of_counter(counter.value, from_seconds(counter.last_update_s, now));
@@ -188,7 +190,7 @@ class Collector {
     use.limit_id = limit_id;
     use.rate = limit.rate;
     use.monitored = limit.monitors;
-    if (query_.decay) {
+    if (query_.decay && limit.rate.unit != Unit::distinct_recipients) {
       count_decay(use, counter, query_.now);
     } else {
       count_window(use, counter, others, query_.now);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """One count on all MTAs: never more than the limit over all of them, and exactly the limit."""
 
+import random
+import threading
 import unittest
 
 from cluster_case import ClusterTest, eventually, limit, policy, quota, shows
@@ -43,6 +45,36 @@ class OneCount(ClusterTest):
         for number, daemon in enumerate(hosts):
             self.assertEqual(self.passed(daemon, number + 1), number + 1)
         self.assertEqual([daemon.counter("Sender:alice@example.org") for daemon in hosts], [1, 2, 3])
+
+    def test_different_recipients(self):
+        hosts = self.make_hosts(self.engine, policy() + quota(20, "DistinctRecipients", period=HOUR))
+        names = [f"r{number}@example.com" for number in range(60)]
+        passed = [{name for name in names[at::3] if daemon.ask(recipient=name) == "DUNNO"}
+                  for at, daemon in enumerate(hosts)]
+        self.assertEqual(len(set().union(*passed)), 20, passed)
+        for daemon, known in zip(hosts, passed):
+            for name in known:  # again, though the limit is full
+                self.assertEqual(daemon.ask(recipient=name), "DUNNO")
+        self.assertEqual(sum(daemon.counter("Sender:alice@example.org") for daemon in hosts), 20)
+
+    def test_recipients_known_to_another_host_count_there_too_but_never_more_than_the_limit(self):
+        hosts = self.make_hosts(self.engine, policy() + quota(10, "DistinctRecipients", period=HOUR),
+                                count=2)
+        threads, passed = [], [set(), set()]
+
+        def ask(at):
+            dice = random.Random(at)
+            for _ in range(200):
+                name = f"r{dice.randrange(30)}@example.com"
+                if hosts[at].ask(recipient=name) == "DUNNO":
+                    passed[at].add(name)
+
+        for at in range(2):
+            threads.append(threading.Thread(target=ask, args=(at,)))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(passed[0]) + len(passed[1]), 10, passed)
 
     @shows("an MTA is killed")
     def test_a_host_that_was_killed_comes_back_with_its_part(self):

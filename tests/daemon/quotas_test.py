@@ -291,6 +291,18 @@ class OwnTypes(DaemonTest):
         self.assertEqual(daemon.query(COUNTERS), [(ALICE, 3)])
         self.assertEqual(self.passed(daemon, "d", 2), 0)
 
+    def test_distinct_recipients(self):
+        daemon = self.make_daemon(policy() + quota(2, "DistinctRecipients", data="", verdict="REJECT"))
+        for name in "abab":
+            self.assertEqual(daemon.ask(recipient=f"{name}@example.com"), "DUNNO")
+        self.assertEqual(daemon.query(COUNTERS), [(ALICE, 2)])
+        refused = "REJECT Policy rejection; Too many different recipients"
+        self.assertEqual(daemon.ask(recipient="c@example.com"), refused)
+        daemon.kill()
+        daemon.start()
+        self.assertEqual(daemon.ask(recipient="b@example.com"), "DUNNO")
+        self.assertEqual(daemon.ask(recipient="c@example.com"), refused)
+
     def test_recipients_of_each_message(self):
         daemon = self.make_daemon(policy() + quota(3, "RecipientsPerMessage", period=0))
         self.assertEqual([self.passed(daemon, name, 5) for name in "ab"], [3, 3])

@@ -20,6 +20,7 @@ bool refuses(const std::string& answer) {
 bool is_size(const Limit& limit) { return limit.type == "MessageCumulativeSize"; }
 bool is_message(const Limit& limit) { return limit.type == "Messages"; }
 bool is_recipients(const Limit& limit) { return limit.type == "RecipientsPerMessage"; }
+bool is_distinct(const Limit& limit) { return limit.type == "DistinctRecipients"; }
 bool is_message_size(const Limit& limit) { return limit.type == "SizePerMessage"; }
 bool is_limit(const Limit& limit) { return !limit.disabled && limit.type != "Nonsense"; }
 
@@ -29,6 +30,7 @@ std::string text_of(const Quota& quota, const Limit& limit) {
   if (!quota.data.empty()) return quota.data;
   if (is_recipients(limit)) return "Policy rejection; Too many recipients of one message";
   if (is_message_size(limit)) return "Policy rejection; Message too large";
+  if (is_distinct(limit)) return "Policy rejection; Too many different recipients";
   return is_size(limit) ? "Policy rejection; Cumulative message size quota exceeded"
                         : "Policy rejection; Message count quota exceeded";
 }
@@ -61,6 +63,9 @@ double Count::min_use(std::int64_t now_ms, std::int64_t period_ms) const {
   for (const Arrival& arrival : arrivals) {
     if (now_ms - arrival.ms < period_ms) sum += arrival.units;
   }
+  for (const auto& [recipient, ms] : recipients) {
+    if (now_ms - ms < period_ms) sum += 1;
+  }
   return sum;
 }
 
@@ -77,12 +82,28 @@ Model::Exceeded Model::exceeded(const Key& key, const Quota& quota, const Limit&
   const Count none;
   const Count& count = found == counts_.end() ? none : found->second;
   const std::int64_t period_ms = quota.period_s * 1000;
-  if (algorithm_ == Algorithm::window) {
+  if (algorithm_ == Algorithm::window || is_distinct(limit)) {
     if (count.min_use(now_ms, period_ms) + asked_for > limit.most) return Exceeded::yes;
     const bool perhaps = count.max_use(now_ms, period_ms) + asked_for > limit.most;
     return perhaps ? Exceeded::perhaps : Exceeded::no;
   }
   return melted(count, now_ms, period_ms) > limit.most ? Exceeded::yes : Exceeded::no;
+}
+
+// A known recipient counts nothing; one may be known a sixtieth of the period too long, too.
+Model::Exceeded Model::exceeded_by(const std::string& recipient, const Key& key, const Quota& quota,
+                                   const Limit& limit, std::int64_t now_ms) const {
+  const std::int64_t period_ms = quota.period_s * 1000;
+  const auto found = counts_.find(key);
+  if (found != counts_.end() && found->second.recipients.contains(recipient)) {
+    const std::int64_t since = now_ms - found->second.recipients.at(recipient);
+    if (since < period_ms) return Exceeded::no;
+    if (since < period_ms + period_ms / 60) {
+      return found->second.max_use(now_ms, period_ms) > limit.most ? Exceeded::perhaps
+                                                                   : Exceeded::no;
+    }
+  }
+  return exceeded(key, quota, limit, 1, now_ms);
 }
 
 // Applies a quota to its limits.
@@ -147,12 +168,17 @@ void Model::walk_rcpt(Walk& walk, const Message& message, std::int64_t policy, c
       continue;
     }
     if (is_message(limit) && is_counted(message, quota, *key)) continue;
-    const Exceeded this_one = exceeded({limit.id, *key}, quota, limit, size ? kib : 1, walk.now_ms);
+    const Key counter{limit.id, *key};
+    const Exceeded this_one =
+        is_distinct(limit) ? exceeded_by(asked.recipient(), counter, quota, limit, walk.now_ms)
+                           : exceeded(counter, quota, limit, size ? kib : 1, walk.now_ms);
     if (this_one != Exceeded::no) text = text_of(quota, limit);
     how = std::max(how, this_one);
     period_ms_[limit.id] = quota.period_s * 1000;
-    if (!size || algorithm_ == Algorithm::decay) {
-      walk.touched.push_back({{limit.id, *key}, size ? 0.0 : 1.0});
+    if (is_distinct(limit)) {
+      walk.touched.push_back({counter, 0, asked.recipient()});
+    } else if (!size || algorithm_ == Algorithm::decay) {
+      walk.touched.push_back({counter, size ? 0.0 : 1.0});
     }
   }
   conclude(walk, quota, how, text);
@@ -163,7 +189,10 @@ void Model::count(Walk& walk) {
   walk.counted = !walk.touched.empty();
   for (const Touched& touched : walk.touched) {
     Count& count = counts_[touched.key];
-    if (algorithm_ == Algorithm::window) {
+    if (!touched.recipient.empty()) {
+      count.distinct = true;
+      count.recipients[touched.recipient] = walk.now_ms;
+    } else if (algorithm_ == Algorithm::window) {
       count.arrivals.push_back({walk.now_ms, touched.units});
     } else {
       const double current = melted(count, walk.now_ms, period_ms_[touched.key.first]);
@@ -343,6 +372,7 @@ void Model::restart(bool clean, std::int64_t now_ms) {
 void Model::edit(const Key& key, double counter, std::int64_t now_ms) {
   Count& count = counts_.at(key);
   count.value = counter;
+  count.recipients.clear();  // which are in it is not known
   // LastUpdate in seconds with a fraction may read as a millisecond less.
   count.arrivals = {{std::min(count.last_ms - 1, now_ms), counter}};
 }
@@ -354,7 +384,7 @@ std::optional<std::string> Model::objection_to_row(const Key& key, double counte
   const Count& count = found->second;
   const double last_s = static_cast<double>(count.last_ms) / 1000;
   if (std::abs(last_update_s - last_s) > 0.0005) return "LastUpdate " + std::to_string(last_s);
-  if (algorithm_ == Algorithm::decay) {
+  if (algorithm_ == Algorithm::decay && !count.distinct) {
     return counter == count.value ? std::nullopt
                                   : std::optional{"Counter " + std::to_string(count.value)};
   }

@@ -26,7 +26,10 @@ struct Count {
     double units = 0;
   };
   std::vector<Arrival> arrivals;  // of the window
-  double value = 0;               // of decay
+  // When each different recipient was used last, where a limit counts those; by the window always.
+  std::map<std::string, std::int64_t> recipients;
+  bool distinct = false;
+  double value = 0;  // of decay
   std::int64_t last_ms = 0;
 
   // The minimum and maximum use of the window.
@@ -84,6 +87,7 @@ class Model {
   struct Touched {
     Key key;
     double units = 0;
+    std::string recipient = {};  // of a limit on different ones
   };
   enum class Exceeded : std::uint8_t { no, perhaps, yes };
   struct Walk {
@@ -99,6 +103,9 @@ class Model {
   [[nodiscard]] const Policy* enabled_policy(std::int64_t id) const;
   Exceeded exceeded(const Key& key, const Quota& quota, const Limit& limit, double asked_for,
                     std::int64_t now_ms) const;
+  [[nodiscard]] Exceeded exceeded_by(const std::string& recipient, const Key& key,
+                                     const Quota& quota, const Limit& limit,
+                                     std::int64_t now_ms) const;
   void conclude(Walk& walk, const Quota& quota, Exceeded how, const std::string& text);
   static std::size_t earlier(const Message& message, std::int64_t policy, const Quota& quota,
                              const std::string& key);

@@ -77,12 +77,16 @@ Quota random_quota(Random& random, std::int64_t id, std::int64_t& limit_id) {
     Limit limit;
     limit.id = limit_id++;
     limit.disabled = random.percent(8);
-    constexpr std::array kTypes = {"MessageCount",          "MessageCount",  "MessageCount",
-                                   "MessageCumulativeSize", "Messages",      "Messages",
-                                   "RecipientsPerMessage",  "SizePerMessage"};
+    constexpr std::array kTypes = {"MessageCount",          "MessageCount",   "MessageCount",
+                                   "MessageCumulativeSize", "Messages",       "Messages",
+                                   "RecipientsPerMessage",  "SizePerMessage", "DistinctRecipients"};
     limit.type = random.percent(3) ? "Nonsense" : random.of(kTypes);
+    // With decay, a quota that only monitors counts nothing once it is full, which is not seen in
+    // an answer; near its edge a window may be full or not.
+    if (limit.type == "DistinctRecipients" && quota.verdict.empty()) limit.type = "Messages";
     const bool size = limit.type == "MessageCumulativeSize" || limit.type == "SizePerMessage";
-    const std::int64_t largest = limit.type == "RecipientsPerMessage" ? 4 : 25;
+    const bool few = limit.type == "RecipientsPerMessage" || limit.type == "DistinctRecipients";
+    const std::int64_t largest = few ? 5 : 25;
     limit.most = static_cast<double>(random.between(1, size ? 4'000 : largest));
     if (random.percent(5)) limit.most += 0.5;
     if (random.percent(1)) limit.most = 0;

@@ -14,23 +14,27 @@ from faults_case import ATTRIBUTES, FULL, FaultsTest, format_request, policy, qu
 KILLS = 100 if FULL else 10
 CLIENTS = 8
 SENDERS = 40
+RECIPIENTS = 900
 
 
 class Postfix(threading.Thread):
     """One smtpd: asks about a message, and about the same one again on a new connection where the
     one it asked on was lost, as often as it takes."""
 
-    def __init__(self, daemon, number):
+    def __init__(self, daemon, number, distinct):
         super().__init__(daemon=True)
-        self._daemon, self._number = daemon, number
+        self._daemon, self._number, self._distinct = daemon, number, distinct
         self.ended = threading.Event()
-        self.passed, self.asked_again, self.wrong = {}, 0, []
+        self.passed, self.to, self.asked_again, self.wrong = {}, {}, 0, []
 
     def run(self):
         message, connection = 0, None
         while not self.ended.is_set():
             sender = f"s{random.randrange(SENDERS)}@example.org"
-            request = format_request({**ATTRIBUTES, "sender": sender,
+            recipient = ATTRIBUTES["recipient"]
+            if self._distinct:
+                recipient = f"r{random.randrange(RECIPIENTS)}@example.com"
+            request = format_request({**ATTRIBUTES, "sender": sender, "recipient": recipient,
                                       "instance": f"{self._number}.{message}"})
             answer = None
             while answer is None:
@@ -49,6 +53,7 @@ class Postfix(threading.Thread):
             if answer != "DUNNO":
                 self.wrong.append(answer)
             self.passed[sender] = self.passed.get(sender, 0) + 1
+            self.to.setdefault(sender, set()).add(recipient)
             message += 1
         if connection is not None:
             connection.close()
@@ -61,9 +66,13 @@ class Crash(FaultsTest):
     def test_nor_is_a_message_that_counts_once(self):
         self.kill_under_load("Messages")
 
-    def kill_under_load(self, kind):
-        daemon = self.make_fast(policy() + quota(1_000_000, kind, period=86400))
-        clients = [Postfix(daemon, number) for number in range(CLIENTS)]
+    def test_nor_is_a_distinct_recipient(self):
+        self.kill_under_load("DistinctRecipients", distinct=True)
+
+    def kill_under_load(self, kind, distinct=False):
+        daemon = self.make_fast(policy() +
+                                quota(1_000 if distinct else 1_000_000, kind, period=86400))
+        clients = [Postfix(daemon, number, distinct) for number in range(CLIENTS)]
         for client in clients:
             client.start()
         for _ in range(KILLS):
@@ -80,6 +89,8 @@ class Crash(FaultsTest):
         for number in range(SENDERS):
             sender = f"s{number}@example.org"
             passed = sum(client.passed.get(sender, 0) for client in clients)
+            if distinct:
+                passed = len(set().union(*(client.to.get(sender, ()) for client in clients)))
             self.assertEqual(daemon.counter(f"Sender:{sender}"), passed, sender)
         self.assertEqual(daemon.sql("PRAGMA integrity_check;"), "ok\n")
         again = sum(client.asked_again for client in clients)

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/counting/distinct_recipients.hpp"
 #include "daemon/counting/window.hpp"
 #include "fuzz.hpp"
 
@@ -68,6 +69,35 @@ void use_anyhow(Window window, std::string_view steps) {
   }
 }
 
+// Those of a State, and of traffic to eight others.
+void use_recipients(Window window, DistinctRecipients recipients, std::string_view steps) {
+  std::string blob;
+  recipients.serialize(blob);
+  DistinctRecipients again;
+  again.read(blob);
+  check(again.size() == recipients.size(), "recipients are stored");
+  while (steps.size() >= 4) {
+    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(steps[i]); };
+    const TimePoint now{Millis{std::int64_t{byte(0)} << (byte(1) % 63)}};
+    const Millis period{std::int64_t{1} + (std::int64_t{byte(2)} << (byte(3) % 55))};
+    const std::uint64_t hash = byte(1) % 8U;
+    window.advance(now, period);
+    const std::uint64_t before = window.use();
+    const bool known = recipients.last_use(window, hash).has_value();
+    if (known) {
+      recipients.renew(window, hash, now, period);
+      check(window.use() <= before, "a known recipient counts nothing");
+    } else {
+      recipients.add(window, hash, now, period);
+    }
+    check(recipients.last_use(window, hash).has_value(), "then it is known");
+    check(recipients.size() <= window.use(), "each has a unit");
+    check(recipients.size() <= DistinctRecipients::kMax, "they are bounded");
+    window = stored_and_read(window, 1, 2);
+    steps.remove_prefix(4);
+  }
+}
+
 // From nothing, by a clock that goes forward.
 void count_exactly(std::string_view steps) {
   if (steps.size() < 2) return;
@@ -109,13 +139,16 @@ void count_exactly(std::string_view steps) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   std::string_view steps = fuzz::text_of(data + 1, size - 1);
-  const std::string_view blob = steps.substr(0, data[0]);
-  steps.remove_prefix(blob.size());
+  const std::string_view state = steps.substr(0, data[0]);
+  steps.remove_prefix(state.size());
+  DistinctRecipients recipients;
+  const std::string_view blob = recipients.read(state);
   const double counter = number_at(blob, kCounterAt);
   const double last_update_s = number_at(blob, kLastUpdateAt);
   if (const auto window = Window::parse(blob, counter, last_update_s)) {
     check(stored_and_read(*window, counter, last_update_s).use() == window->use(), "use is stored");
     use_anyhow(*window, steps);
+    use_recipients(*window, recipients, steps);
   }
   const double when_s = std::isfinite(last_update_s) ? std::clamp(last_update_s, 0.0, 1e12) : 0;
   use_anyhow(Window::of_counter(counter, TimePoint{Millis{static_cast<std::int64_t>(when_s)}}),

@@ -132,6 +132,8 @@ EXAMPLES = {
                 ["quotas_limits 4: CounterLimit 1,000 -> 1000"], [3]),
         Example(with_limit(counter_limit="many"),
                 ["quotas_limits 4: CounterLimit many -> 5"], [3], typed=put(VALUE="5")),
+        Example(with_limit(kind="DistinctRecipients", counter_limit=1001),
+                ["quotas_limits 4: CounterLimit 1001 -> 5"], [3], typed=put(VALUE="5")),
     ],
     "rows.quotas_limits.no_counter_limit": [
         Example(with_limit(counter_limit=0), ["quotas_limits 4: CounterLimit 0 -> 5"], [3],

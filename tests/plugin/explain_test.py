@@ -147,6 +147,15 @@ class ExplainTest(DaemonTest):
         self.agrees_with_daemon(daemon)
         self.agrees_with_daemon(daemon)
 
+    def test_distinct_recipients(self):
+        daemon = self.make_daemon(policy() + quota(1, "DistinctRecipients"))
+        self.agrees_with_daemon(daemon)
+        explained = self.agrees_with_daemon(daemon)  # the same recipient
+        self.assertTrue(explained["passes"])
+        self.assertEqual([(limit["unit"], limit["used"], limit["full"])
+                          for limit in explained["limits"]], [("distinct recipients", 1, False)])
+        self.assertFalse(self.agrees_with_daemon(daemon, recipient="other@example.com")["passes"])
+
     def test_a_limit_that_only_monitors_refuses_nothing(self):
         daemon = self.make_daemon(policy() + quota(1, verdict=None))
         daemon.ask()

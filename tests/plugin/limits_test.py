@@ -32,6 +32,7 @@ send 60/h --group sales --except %staff b.org boss@a.org --message 'It'\\''s {us
 receive 125/min --everyone
 receive 60/min --user support@a.org --per user --verdict defer --name 'Help desk'
 send '50 recipients/message,25M/message,30 messages/h' --user carl@b.org
+send '200 distinct/day' --user dora@b.org
 """
 
 
@@ -57,10 +58,10 @@ class Limits(Plugin):
         return self.run_it("import", "-", *options, status=status, input=text.encode())
 
     def test_export_is_what_was_imported_and_importing_it_changes_nothing(self):
-        self.assertIn("10 created, 0 changed", self.import_(LINES))
+        self.assertIn("11 created, 0 changed", self.import_(LINES))
         self.assertEqual(self.export(), LINES)
         before = self.files()
-        self.assertIn("0 created, 0 changed, 0 removed, 10 unchanged", self.import_(LINES))
+        self.assertIn("0 created, 0 changed, 0 removed, 11 unchanged", self.import_(LINES))
         self.assertEqual(self.files(), before)
         self.import_(LINES, "--remove-others")
         self.assertEqual(self.files(), before)
@@ -80,7 +81,7 @@ class Limits(Plugin):
         out = self.import_(other, "--dry-run", "--remove-others")
         self.assertEqual(self.files(), before)
         for line in ("- send 100/h --domain a.org", "+ send 150/h --domain a.org",
-                     "- receive 125/min --everyone", "0 would be created, 1 changed, 1 removed, 8 left unchanged"):
+                     "- receive 125/min --everyone", "0 would be created, 1 changed, 1 removed, 9 left unchanged"):
             self.assertIn(line, out)
         self.assertIn("not in the file", self.import_(other))
         self.assertIn("receive 125/min", self.export())
@@ -244,6 +245,21 @@ class Limits(Plugin):
         self.run_it("set", "3", "9 messages/h")
         self.assertEqual(self.run_it("usage", "--limit", "3").splitlines()[0],
                          "No usage of limit 3 at the moment.")
+
+    def test_distinct_recipients_typed_as_two_words(self):
+        self.run_it("send", "200", "distinct/day", "--user", "x@a.org")
+        self.assertIn("200 distinct/day", self.run_it("list"))
+        self.run_it("set", "3", "7", "distinct/h")
+        self.assertEqual(json.loads(self.run_it("show", "3", "--json"))["typed"],
+                         "send '7 distinct/h' --user x@a.org")
+        self.assertEqual(self.sql("SELECT Type, CounterLimit FROM quotas_limits WHERE QuotasID = 3"),
+                         ["DistinctRecipients|7"])
+        for limit, why in (("0 distinct/day", "an amount of 0 would let nothing through"),
+                           ("1001 distinct/day", "at most 1000 distinct recipients can be counted"),
+                           ("5 distinct", "the period is missing")):
+            refused = self.run_it("send", limit, status=1)
+            self.assertIn(why, refused)
+            self.assertEqual(len(refused.splitlines()), 1, refused)
 
     def test_show(self):
         self.import_(LINES)

@@ -18,7 +18,7 @@ TARGETS = [[], ["--anyone"], ["--domain", "a.org"], ["--user", "x@a.org"],
 OF_SEND = [["--login", "x@a.org"], ["--login", "carl"], ["--domain", "a.org", "--anyone"],
            ["--anyone", "--from", "10.0.0.0/8", "192.0.2.1"]]
 RATES = ["10/h", "20/min,200/h", "5M/day", "7/day,9M/h", "100/h",
-         "9 messages/h,50 recipients/message", "25M/message"]
+         "9 messages/h,50 recipients/message", "25M/message", "200 distinct/day,10/h"]
 STEPS = 40
 
 

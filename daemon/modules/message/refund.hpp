@@ -6,6 +6,8 @@
 // it has accepted at most k, n - k are given back. A message that never ends, or whose end Postfix
 // does not ask about, keeps its count.
 //
+// Limits on different recipients give nothing back: the unit of one may be of earlier mail to it.
+//
 // No more than was counted is ever given back, and only while it is in the window; nothing if rules
 // have changed since the first recipient, another process has begun the message, or (except with
 // `decay`) the counter was reset since.

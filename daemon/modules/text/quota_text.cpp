@@ -72,6 +72,8 @@ std::string quota_answer(const Quota& quota, const QuotaLimit& limit) {
       return "Policy rejection; Too many recipients of one message";
     case LimitType::size_per_message:
       return "Policy rejection; Message too large";
+    case LimitType::distinct_recipients:
+      return "Policy rejection; Too many different recipients";
   }
   return {};
 }

@@ -29,8 +29,9 @@ constexpr std::array kAccepted = {
     Accepted{"quotas", "Track", kTracks},
     Accepted{"quotas", "Verdict", kLimitVerdicts},
     Accepted{"quotas_limits", "Type",
-             "MessageCount, MessageCumulativeSize, Messages, RecipientsPerMessage or "
-             "SizePerMessage"},
+             "MessageCount, MessageCumulativeSize, Messages, RecipientsPerMessage, "
+             "SizePerMessage or DistinctRecipients"},
+    Accepted{"quotas_limits", "CounterLimit", "1 to 1000 with the Type DistinctRecipients"},
     Accepted{"accounting", "Track", kTracks},
     Accepted{"accounting", "Verdict", kLimitVerdicts},
     Accepted{"accounting", "AccountingPeriod", "0 (day), 1 (week) or 2 (month)"},

@@ -12,18 +12,31 @@ namespace policyd {
 namespace {
 // Bounds for what another process saved.
 constexpr Millis kLongestPeriod{std::int64_t{1} << 60};
-constexpr std::size_t kMaxWindowBytes = 4096;
+constexpr std::size_t kMaxStateBytes = 16 * 1024;
+static_assert(kMaxStateBytes > DistinctRecipients::kMax * 8 + 4096);
+
+void append_state(std::string& out, const Counter& counter) {
+  counter.recipients.serialize(out);
+  counter.window.serialize(out, counter.value, counter.last_update_s);
+}
+
+// False if it is not of these columns, or damaged.
+bool take_state(std::string_view state, Counter& counter) {
+  auto window = Window::parse(counter.recipients.read(state), counter.value, counter.last_update_s);
+  if (window) {
+    counter.window = std::move(*window);
+  } else {
+    counter.recipients.clear();
+  }
+  return window.has_value();
+}
 }  // namespace
 
 void QuotaRecord::read(Counter& counter, const sql::Statement& row, TimePoint now) {
   counter.value = row.real(1);
   counter.last_update_s = row.real(2);
-  auto window = Window::parse(row.blob(3), counter.value, counter.last_update_s);
-  counter.windowed = window.has_value();
-  if (window) {
-    counter.window = std::move(*window);
-    return;
-  }
+  counter.windowed = take_state(row.blob(3), counter);
+  if (counter.windowed) return;
   const double when_s = std::clamp(counter.last_update_s, 0.0, to_seconds(now));
   counter.window = Window::of_counter(
       counter.value, TimePoint{Millis{static_cast<std::int64_t>(std::floor(when_s * 1000))}});
@@ -36,7 +49,7 @@ void QuotaRecord::bind(sql::Statement& statement, const Counter& counter, std::s
     return;
   }
   blob.clear();
-  counter.window.serialize(blob, counter.value, counter.last_update_s);
+  append_state(blob, counter);
   statement.bind_blob(5, blob);
 }
 
@@ -44,6 +57,7 @@ void QuotaRecord::rebase(Counter& edited, const Counter& ours, double units, Tim
   edited.windowed = ours.windowed;
   edited.period = ours.period;
   if (edited.windowed) {
+    edited.recipients.clear();  // which of them were counted since is not known
     edited.window.advance(now, edited.period);
     edited.window.add(now, edited.period, static_cast<std::uint64_t>(std::ceil(units)));
     edited.value = static_cast<double>(edited.window.use());
@@ -78,9 +92,9 @@ void QuotaRecord::save(std::string& out, const Counter& counter, double units,
     put_double(out, number);
   }
   put_millis(out, counter.period);
-  std::string window;
-  if (counter.windowed) counter.window.serialize(window, counter.value, counter.last_update_s);
-  put_text(out, window);
+  std::string state;
+  if (counter.windowed) append_state(state, counter);
+  put_text(out, state);
 }
 
 bool QuotaRecord::load(StateReader& in, Counter& counter, double& units, Columns& base) {
@@ -91,14 +105,11 @@ bool QuotaRecord::load(StateReader& in, Counter& counter, double& units, Columns
     *number = *read;
   }
   const auto period = in.millis(kLongestPeriod);
-  const auto window = in.text(kMaxWindowBytes);
-  if (!period || !window) return false;
+  const auto state = in.text(kMaxStateBytes);
+  if (!period || !state) return false;
   counter.period = *period;
-  counter.windowed = !window->empty();
-  if (!counter.windowed) return true;
-  auto parsed = Window::parse(*window, counter.value, counter.last_update_s);
-  if (parsed) counter.window = std::move(*parsed);
-  return parsed.has_value();
+  counter.windowed = !state->empty();
+  return !counter.windowed || take_state(*state, counter);
 }
 
 void AccountingRecord::save(std::string& out, const AccountingCounter& counter,

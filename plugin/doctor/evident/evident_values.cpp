@@ -177,9 +177,9 @@ std::optional<std::string> evident_access_verdict(std::string_view text) {
 }
 
 std::optional<std::string> evident_limit_type(std::string_view text) {
-  constexpr std::array<std::string_view, 5> kTypes = {"MessageCount", "MessageCumulativeSize",
-                                                      "Messages", "RecipientsPerMessage",
-                                                      "SizePerMessage"};
+  constexpr std::array<std::string_view, 6> kTypes = {"MessageCount",   "MessageCumulativeSize",
+                                                      "Messages",       "RecipientsPerMessage",
+                                                      "SizePerMessage", "DistinctRecipients"};
   return evident_word(text, kTypes);
 }
 

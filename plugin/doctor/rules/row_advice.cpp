@@ -34,6 +34,8 @@ constexpr std::array kAdvice = {
               evident_limit_type},
     RowAdvice{"rows.quotas_limits.counter_limit", Kind::not_a_number, "quotas_limits",
               "CounterLimit", evident_number},
+    RowAdvice{"rows.quotas_limits.counter_limit", Kind::invalid_value, "quotas_limits",
+              "CounterLimit", nullptr},
     RowAdvice{"rows.quotas_limits.no_counter_limit", Kind::not_positive, "quotas_limits",
               "CounterLimit", nullptr},
     RowAdvice{"rows.accounting.track", Kind::invalid_value, "accounting", "Track", evident_track},

@@ -184,6 +184,71 @@ TEST_F(SharedLimitsTest, AMessageIsAskedAboutOnce) {
   EXPECT_EQ(counted(), "1");
 }
 
+constexpr auto kOnlyDistinct =
+    "UPDATE quotas_limits SET Type = 'DistinctRecipients' WHERE ID = 1; DELETE FROM quotas_limits "
+    "WHERE ID = 2;";
+
+TEST_F(SharedLimitsTest, ARecipientIsAskedAboutOnceAndRenewedWithoutAsking) {
+  admin(kOnlyDistinct);
+  mtas_.others[kCount] = used(9, kNoon);
+  const auto first = ask(rcpt("1", "a@example.com"));
+  ASSERT_EQ(mtas_.waiting.size(), 1U);
+  answer();
+  EXPECT_EQ(answered(*first), "DUNNO");
+  EXPECT_TRUE(mtas_.told.empty());
+  EXPECT_EQ(answered(*ask(rcpt("2", "a@example.com"))), "DUNNO");
+  EXPECT_TRUE(mtas_.waiting.empty());
+  EXPECT_EQ(mtas_.told[kCount], 1U);  // its time is another
+  const auto other = ask(rcpt("3", "b@example.com"));
+  answer();
+  EXPECT_EQ(answered(*other), "REJECT 10 of 10, free in 1 minute");
+  EXPECT_EQ(counted(), "1");
+}
+
+// Until the others have learnt that it was renewed they must not let its unit go.
+TEST_F(SharedLimitsTest, ARecipientThatIsAboutToLeaveIsAskedAboutAgain) {
+  admin(kOnlyDistinct);
+  const auto first = ask(rcpt("1", "a@example.com"));
+  answer();
+  EXPECT_EQ(answered(*first), "DUNNO");
+  now_ += Millis{58'999};
+  EXPECT_EQ(answered(*ask(rcpt("2", "a@example.com"))), "DUNNO");
+  now_ += Millis{59'000};
+  const auto late = ask(rcpt("3", "a@example.com"));
+  ASSERT_EQ(mtas_.waiting.size(), 1U);
+  answer();
+  EXPECT_EQ(answered(*late), "DUNNO");
+  EXPECT_EQ(counted(), "2");  // for a second
+  now_ += Millis{1'000};
+  EXPECT_EQ(answered(*ask(rcpt("4", "a@example.com"))), "DUNNO");
+  EXPECT_EQ(counted(), "1");
+}
+
+// It became known while the second question waited: what was allowed for that is told otherwise.
+TEST_F(SharedLimitsTest, TwoQuestionsAboutANewRecipientCountItOnce) {
+  admin(kOnlyDistinct);
+  const auto first = ask(rcpt("1", "a@example.com"));
+  const auto second = ask(rcpt("2", "a@example.com"));
+  ASSERT_EQ(mtas_.waiting.size(), 2U);
+  answer();
+  EXPECT_EQ(answered(*first), "DUNNO");
+  EXPECT_EQ(answered(*second), "DUNNO");
+  EXPECT_EQ(counted(), "1");
+  EXPECT_EQ(mtas_.told[kCount], 1U);
+  EXPECT_EQ(mtas_.settled[kCount], OtherMtas::Settled(1, 1, true));
+}
+
+TEST_F(SharedLimitsTest, WhatTheOthersRefusedIsRefusedThoughItIsKnownByNow) {
+  admin(kOnlyDistinct);
+  mtas_.others[kCount] = used(9, kNoon);
+  const auto first = ask(rcpt("1", "a@example.com"));
+  const auto second = ask(rcpt("2", "a@example.com"));
+  answer();
+  EXPECT_EQ(answered(*first), "DUNNO");
+  EXPECT_EQ(answered(*second).substr(0, 6), "REJECT");
+  EXPECT_EQ(counted(), "1");
+}
+
 TEST_F(SharedLimitsTest, QuestionsOfOneBatchAreDecidedInOrder) {
   mtas_.others[kCount] = used(8, kNoon);
   std::vector<std::shared_ptr<Asker>> askers;

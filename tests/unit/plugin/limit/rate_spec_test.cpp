@@ -57,6 +57,11 @@ TEST(LimitSpec, ReadsWhatPeopleWrite) {
       {"100 recipients/h", {messages(100, hours{1})}, "100/h"},  // as a number without a word
       {"25M/message", {{Unit::message_kib, 25 * 1024, seconds{0}}}, "25M/message"},
       {"500k/message", {{Unit::message_kib, 500, seconds{0}}}, "500KiB/message"},
+      {"200 distinct/day", {{Unit::distinct_recipients, 200, hours{24}}}, "200 distinct/day"},
+      {"1Distinct/10min", {{Unit::distinct_recipients, 1, minutes{10}}}, "1 distinct/10min"},
+      {"1000 distinct/h,9/h",
+       {messages(9, hours{1}), {Unit::distinct_recipients, 1000, hours{1}}},
+       "9/h,1000 distinct/h"},
       {"100/h,25M/message,9 messages/h,50 recipients/message,5M/h",
        {recipients(50),
         {Unit::message_kib, 25 * 1024, seconds{0}},
@@ -140,6 +145,12 @@ TEST(LimitSpec, RefusesWithOneClearLine) {
       {"5 M/h", "not a valid size"},
       {"5 mails/h", "not a valid size"},
       {"0 messages/h", "amount of 0"},
+      {"0 distinct/day", "amount of 0"},
+      {"1001 distinct/day", "at most 1000 distinct recipients can be counted"},
+      {"99999999999999999999 distinct/day", "at most 1000 distinct recipients"},
+      {"5 distinct", "the period is missing"},
+      {"5 distinct/message", "write 5 recipients/message"},
+      {"5 distinct/day,6 distinct/day", "same period twice"},
       {"5 recipients/message,6 recipients/message", "same period twice"},
   };
   for (const Bad& bad : table) {
@@ -160,9 +171,10 @@ TEST(LimitSpec, ReadsBackWhatItWrites) {
   for (int i = 0; i < 20'000; ++i) {
     Rate rate;
     rate.unit = static_cast<Unit>(i % static_cast<int>(kUnits));
-    const std::int64_t most = rate.unit == Unit::message_recipients ? kMaxMessageRecipients
-                              : is_size(rate.unit)                  ? kMaxKib
-                                                                    : kMaxMessages;
+    const std::int64_t most = rate.unit == Unit::message_recipients    ? kMaxMessageRecipients
+                              : rate.unit == Unit::distinct_recipients ? kMaxDistinct
+                              : is_size(rate.unit)                     ? kMaxKib
+                                                                       : kMaxMessages;
     rate.amount = below(below(most));
     if (!is_of_each_message(rate.unit)) rate.period = seconds{below(below(kMaxPeriod.count()))};
     const auto read = parse_limit(format_rate(rate));
@@ -191,6 +203,7 @@ TEST(LimitSpec, MayBeSeveralWords) {
   EXPECT_EQ(limit_of_words(Words{"100", "messages/h"}), "100 messages/h");
   EXPECT_EQ(limit_of_words(Words{"50", "recipients/message,9", "messages/h", "5M/h"}),
             "50 recipients/message,9 messages/h,5M/h");
+  EXPECT_EQ(limit_of_words(Words{"200", "distinct/day", "100/h"}), "200 distinct/day,100/h");
   EXPECT_EQ(limit_of_words(Words{"100/h", "abc"}), "100/h,abc");
   EXPECT_EQ(limit_of_words(Words{}), "");
 }
@@ -214,6 +227,9 @@ TEST(LimitSpec, SaysIt) {
             "1 message an hour, to however many recipients each");
   EXPECT_EQ(rates_text(*parse_limit("9 messages/h,5M/day")),
             "9 messages an hour, to however many recipients each, and 5 MiB a day");
+  EXPECT_EQ(rates_text(*parse_limit("200 distinct/day,1 distinct/h")),
+            "messages to 1 different recipient an hour and messages to 200 different recipients a "
+            "day");
   EXPECT_EQ(period_text(seconds{0}), "message");
   EXPECT_EQ(period_text(seconds{60}), "60 seconds");
   EXPECT_EQ(period_text(hours{1}), "hour");

@@ -277,6 +277,18 @@ TEST_F(Limits, OtherUnitsAreRowsOfOtherTypes) {
                           "6 send everyone 100/h per user defer on"));
 }
 
+TEST_F(Limits, DistinctRecipientsAreRowsOfTheirType) {
+  put(send("200 distinct/day,100/h"));
+  EXPECT_THAT(rows("SELECT q.PolicyID, q.Period, l.Type, l.CounterLimit FROM quotas q "
+                   "JOIN quotas_limits l ON l.QuotasID = q.ID WHERE q.ID > 2"),
+              ElementsAre("6|3600|MessageCount|100", "6|86400|DistinctRecipients|200"));
+  EXPECT_THAT(rows("SELECT Data FROM quotas WHERE ID > 3"),
+              ElementsAre("Too many different recipients: the limit is {limit} per {period}. "
+                          "Please try again in {retry_after}."));
+  EXPECT_THAT(listed(), ElementsAre("3 send everyone 100/h,200 distinct/day per user defer on"));
+  EXPECT_THAT(put(send("200 distinct/day,100/h")).differences, IsEmpty());
+}
+
 TEST_F(Limits, VerdictNoneIsNull) {
   WantedLimit wanted = send("100/h");
   wanted.verdict.reset();

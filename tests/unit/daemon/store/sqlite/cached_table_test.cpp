@@ -84,6 +84,39 @@ TEST_F(CachedTableTest, LoadsWhatAnotherProcessCouldNotStore) {
   EXPECT_EQ(ask_admin("SELECT Counter FROM quotas_tracking WHERE TrackKey='a'"), "5");
 }
 
+TEST_F(CachedTableTest, LoadsTheRecipientsOfACounterToo) {
+  make_database();
+  QuotaTable before{10, kNoon};
+  attach(before);
+  Counter& counter = before.touch({4, {"a"}});
+  counter.windowed = true;
+  counter.period = std::chrono::hours{24};
+  for (std::uint64_t hash = 1; hash <= DistinctRecipients::kMax; ++hash) {
+    const TimePoint when =
+        kNoon - counter.period + Millis{static_cast<std::int64_t>(hash * 80'000)};
+    counter.recipients.add(counter.window, hash, when, counter.period);
+  }
+  counter.value = static_cast<double>(counter.window.use());
+  counter.last_update_s = to_seconds(kNoon);
+  before.changed(counter, 1);
+  std::string saved;
+  before.save(saved, 'x');
+  QuotaTable after{10, kNoon};
+  StateReader in{std::string_view{saved}.substr(1)};
+  ASSERT_TRUE(after.load(in));
+  attach(after);
+  store(after);
+  QuotaTable from_table{10, kNoon};
+  attach(from_table);
+  for (QuotaTable* table : {&after, &from_table}) {
+    const Counter& known = table->touch({4, {"a"}});
+    EXPECT_EQ(known.window, counter.window);
+    EXPECT_EQ(known.recipients.size(), DistinctRecipients::kMax);
+    EXPECT_TRUE(known.recipients.last_use(known.window, 1));
+    EXPECT_FALSE(known.recipients.last_use(known.window, 1'001));
+  }
+}
+
 // As when the process that loaded it was killed before it removed the file.
 TEST_F(CachedTableTest, LoadingItTwiceCountsItOnce) {
   make_database();
