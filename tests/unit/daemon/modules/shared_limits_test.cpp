@@ -165,7 +165,8 @@ TEST_F(SharedLimitsTest, NothingIsAskedAboutOneMessage) {
       "UPDATE quotas_limits SET Type = 'SizePerMessage' WHERE ID = 2;");
   EXPECT_EQ(answered(*ask(rcpt("1", "a@example.com"))), "DUNNO");
   EXPECT_EQ(answered(*ask(rcpt("1", "b@example.com"))), "REJECT 1 of 1, free in another message");
-  EXPECT_EQ(answered(*ask(end("1", 101 * 1024))), "REJECT 101 KiB of 100 KiB, free in another message");
+  EXPECT_EQ(answered(*ask(end("1", 101 * 1024))),
+            "REJECT 101 KiB of 100 KiB, free in another message");
   EXPECT_TRUE(mtas_.waiting.empty());
 }
 
