@@ -9,6 +9,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "plugin/block/block_text.hpp"
+#include "plugin/block/held_record.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/host/this_carbonio.hpp"
 #include "plugin/terminal/text.hpp"
@@ -33,6 +34,16 @@ bool is_confirmed(const std::string& who, std::size_t number, Output& output) {
   std::string line;
   std::getline(std::cin, line);
   return policyd::parse_number<std::size_t>(line) == number;
+}
+
+// Before they are held: `unblock` releases what stands there, and nothing that others hold.
+Result<void> record(const Arguments& arguments, const Context& context,
+                    std::span<const std::string> items, const std::vector<std::string>& ids) {
+  const auto daemon = database_of(arguments, context);
+  if (!daemon) return tl::unexpected{daemon.error()};
+  const auto owner = AsOwner::of(daemon->config.database);
+  if (!owner) return tl::unexpected{owner.error()};
+  return record_held(held_record_file(daemon->config.database), items, ids, context.now);
 }
 
 }  // namespace
@@ -85,13 +96,21 @@ bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd:
   return true;
 }
 
-void hold_mail(const Context& context, const policyd::Block& block, const SentMail& sent,
-               StepLines& lines) {
+void hold_mail(const Arguments& arguments, const Context& context, const policyd::Block& block,
+               std::span<const std::string> items, const SentMail& sent, StepLines& lines) {
   const PostfixQueue queue{context.zextras_home, context.search_path};
   const auto waiting = queue.find(
       [&](const QueuedMail& mail) { return !mail.held && sent.is(mail.queue_id, mail.sender); });
-  const auto held = waiting ? queue.act(PostfixQueue::Action::hold, ids_of(*waiting))
-                            : policyd::Result<std::size_t>{tl::unexpected{waiting.error()}};
+  const auto hold = [&]() -> policyd::Result<std::size_t> {
+    if (!waiting) return tl::unexpected{waiting.error()};
+    if (waiting->empty()) return 0;
+    const std::vector<std::string> ids = ids_of(*waiting);
+    if (auto recorded = record(arguments, context, items, ids); !recorded) {
+      return tl::unexpected{recorded.error()};
+    }
+    return queue.act(PostfixQueue::Action::hold, ids);
+  };
+  const auto held = hold();
   if (!held) {
     lines.trouble.push_back("its mail in the queue was not held: " + held.error().message);
     return;
@@ -106,11 +125,10 @@ void hold_mail(const Context& context, const policyd::Block& block, const SentMa
       counted(*held, "message"), unblock_command(block)));
 }
 
-void settle_held_mail(Context& context, const policyd::Block& block, const SentMail& sent,
+void settle_held_mail(Context& context, const policyd::Block& block, const HeldBy& ours,
                       HeldMail wanted, StepLines& lines) {
   const PostfixQueue queue{context.zextras_home, context.search_path};
-  const auto held = queue.find(
-      [&](const QueuedMail& mail) { return mail.held && sent.is(mail.queue_id, mail.sender); });
+  const auto held = queue.find([&](const QueuedMail& mail) { return ours.is(mail); });
   const std::string who = escaped(block.who);
   if (!held) {
     if (wanted == HeldMail::leave) return;  // most hosts that only count have no such queue
@@ -120,7 +138,8 @@ void settle_held_mail(Context& context, const policyd::Block& block, const SentM
   }
   if (held->empty()) {
     if (wanted == HeldMail::leave) return;
-    lines.done.push_back(fmt::format("No mail of {} is held in the queue of this host.", who));
+    lines.done.push_back(
+        fmt::format("No mail of {} is held by a block in the queue of this host.", who));
     return;
   }
   if (wanted == HeldMail::leave) {

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "plugin/block/blocks.hpp"
@@ -41,13 +43,26 @@ policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Conte
 bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd::Block& block,
                      StepLines& lines);
 
-// Puts the waiting mail of a blocked account or client on hold.
-void hold_mail(const Context& context, const policyd::Block& block, const SentMail& sent,
-               StepLines& lines);
+// Puts the waiting mail of a blocked account or client on hold. `items`: of the block.
+void hold_mail(const Arguments& arguments, const Context& context, const policyd::Block& block,
+               std::span<const std::string> items, const SentMail& sent, StepLines& lines);
 
 enum class HeldMail : std::uint8_t { leave, release, remove };
-// What becomes of the mail that is on hold. Asks on the terminal before anything is deleted.
-void settle_held_mail(Context& context, const policyd::Block& block, const SentMail& sent,
+// What a block holds in the queue; others may hold mail there, too.
+struct HeldBy {
+  std::unordered_set<std::string> queue_ids;  // put on hold by hold_mail()
+  // Since then a block has had the sender's new mail held; nullopt: none has.
+  std::optional<policyd::TimePoint> new_mail_since;
+  SentMail sent;
+
+  [[nodiscard]] bool is(const QueuedMail& mail) const {
+    return mail.held && (queue_ids.contains(mail.queue_id) ||
+                         (new_mail_since && mail.arrived >= *new_mail_since &&
+                          sent.is(mail.queue_id, mail.sender)));
+  }
+};
+// What becomes of it. Asks on the terminal before anything is deleted.
+void settle_held_mail(Context& context, const policyd::Block& block, const HeldBy& ours,
                       HeldMail wanted, StepLines& lines);
 
 }  // namespace limits

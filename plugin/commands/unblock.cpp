@@ -3,16 +3,21 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
+#include "plugin/answers/due_steps.hpp"
 #include "plugin/block/block_text.hpp"
 #include "plugin/block/blocks.hpp"
+#include "plugin/block/held_record.hpp"
 #include "plugin/block/sent_mail.hpp"
 #include "plugin/block/whom.hpp"
 #include "plugin/commands/block_steps.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/events/read_events.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/counted_name.hpp"
 
@@ -20,15 +25,12 @@ namespace limits {
 namespace {
 
 constexpr std::array<Option, 5> kUnblockOptions = {{
-    {"release", "", "also deliver its mail that is on hold in the queue of this host"},
+    {"release", "", "also deliver its mail that a block holds in the queue of this host"},
     {"delete", "", "delete that mail instead; first asks you to type the number of messages"},
     {"dry-run", "", "show what would change, and change nothing"},
     {"json", "", "print JSON"},
     kAccountTimeoutOption,
 }};
-
-// A block lasts longer than a day at times, and so does mail on hold.
-constexpr std::chrono::hours kLookBack{24 * 30};
 
 struct Unblocking {
   Target whom;
@@ -36,8 +38,48 @@ struct Unblocking {
   std::vector<StoredBlock> ended;
   std::vector<StoredBlock> around;  // networks that a client is in
   std::vector<std::string> notes;
-  SentMail mail;
+  HeldBy held;
 };
+
+// Since when a step `hold` about one of them has had new mail held, in as long as mail is kept; its
+// block may be over, and gone.
+Result<std::optional<policyd::TimePoint>> new_mail_held_since(const Tables& tables,
+                                                              std::span<const std::string> items,
+                                                              const std::string& login_domain,
+                                                              policyd::TimePoint now) {
+  std::optional<policyd::TimePoint> out;
+  EventFilter filter;
+  filter.kinds = {policyd::EventKind::locked};
+  filter.since = now - kHeldFor;
+  auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
+    if (!stored.event.verdict.starts_with("hold")) return true;
+    const auto whom = parse_whom(name_of_counter(stored.event.track_key));
+    if (!whom) return true;
+    const std::vector<std::string> names = items_of_whom(*whom, login_domain);
+    if (std::find_first_of(names.begin(), names.end(), items.begin(), items.end()) != names.end()) {
+      out = std::min(out.value_or(stored.event.first), stored.event.first);
+    }
+    return true;
+  });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
+
+Result<void> find_held(const Tables& tables, const DaemonConfig& daemon, const Context& context,
+                       std::span<const std::string> items, const std::string& login_domain,
+                       HeldBy& out) {
+  auto ids = held_for(held_record_file(daemon.config.database), items, context.now);
+  if (!ids) return tl::unexpected{ids.error()};
+  out.queue_ids = std::move(*ids);
+  const auto since = new_mail_held_since(tables, items, login_domain, context.now);
+  if (!since) return tl::unexpected{since.error()};
+  out.new_mail_since = *since;
+  if (!*since) return {};
+  auto sent = SentMail::read(tables, items, **since);
+  if (!sent) return tl::unexpected{sent.error()};
+  out.sent = std::move(*sent);
+  return {};
+}
 
 Result<void> end_block(const Tables& tables, const DaemonConfig& daemon, const Context& context,
                        Unblocking& out) {
@@ -60,9 +102,10 @@ Result<void> end_block(const Tables& tables, const DaemonConfig& daemon, const C
   for (const StoredBlock& each : out.ended) {
     items.insert(items.end(), each.items.begin(), each.items.end());
   }
-  auto mail = SentMail::read(tables, items, context.now - kLookBack);
-  if (!mail) return tl::unexpected{mail.error()};
-  out.mail = std::move(*mail);
+  if (auto found = find_held(tables, daemon, context, items, own->login_domain(), out.held);
+      !found) {
+    return found;
+  }
   if (out.dry || out.ended.empty()) return {};
   for (const StoredBlock& each : out.ended) {
     const auto rows =
@@ -169,7 +212,7 @@ Outcome run_unblock(const Arguments& arguments, Context& context) {
     }
     policyd::Block block;
     block.who = done.whom.name;
-    settle_held_mail(context, block, done.mail,
+    settle_held_mail(context, block, done.held,
                      release   ? HeldMail::release
                      : removes ? HeldMail::remove
                                : HeldMail::leave,
@@ -195,7 +238,7 @@ const Command kUnblock = {
     "End a block: mail passes again",
     "From the next recipient on the block refuses nothing; limits apply as to everybody. Any "
     "spelling of the account will do. An account that --account has locked gets the status that it "
-    "had before, unless it was changed meanwhile. Mail that is on hold in Postfix's queue "
+    "had before, unless it was changed meanwhile. Mail that a block holds in Postfix's queue "
     "on this host stays there without --release or --delete, which can also be used later. "
     "'blocked' shows who is blocked.",
     "unblock anna@example.org\n"

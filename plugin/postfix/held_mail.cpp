@@ -25,6 +25,7 @@ constexpr std::chrono::minutes kQueueDeadline{5};
 constexpr std::size_t kMaxQueueBytes = std::size_t{512} << 20;
 constexpr std::size_t kMaxQueueId = 64;
 constexpr std::size_t kMaxShownError = 200;
+constexpr std::int64_t kLatestArrival = 9'999'999'999;  // in 2286; seconds since 1970
 
 bool is_queue_id(std::string_view text) {
   return !text.empty() && text.size() <= kMaxQueueId &&
@@ -66,6 +67,10 @@ Result<QueuedMail> parse_queued(std::string_view line) {
   out.sender = policyd::address_form(text_in(object, "sender"));
   if (out.sender == "MAILER-DAEMON" || out.sender == "mailer-daemon") out.sender.clear();
   out.held = text_in(object, "queue_name") == "hold";
+  if (const auto at = object.find("arrival_time"); at != object.end() && at->is_number_integer()) {
+    const auto seconds = std::clamp(at->get<std::int64_t>(), std::int64_t{0}, kLatestArrival);
+    out.arrived = policyd::TimePoint{std::chrono::seconds{seconds}};
+  }
   if (!is_queue_id(out.queue_id)) return failure("a line of postqueue -j has no valid queue_id");
   return out;
 }

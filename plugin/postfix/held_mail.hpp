@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
 
 namespace limits {
@@ -19,6 +20,7 @@ struct QueuedMail {
   std::string queue_id;
   std::string sender;  // empty: a bounce
   bool held = false;
+  policyd::TimePoint arrived{};  // 1970 if Postfix does not say
 };
 
 // A line of `postqueue -j`; an Error, without the line, if it is none.

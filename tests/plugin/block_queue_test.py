@@ -61,10 +61,53 @@ class Queue(Plugin):
         self.assertIn("Held in the queue of this host: 2 messages.",
                       self.run_it("block", "anna@example.org", "--hold"))
         self.assertEqual(self.ids("-h"), ["A1", "A2"])
+        # A3 was put on hold by others, and stays so.
+        self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "ANNA@example.org"),
+                  ("hold", "A3", "anna@example.org"), ("deferred", "B1", "bob@example.org")])
         self.run_it("unblock", "anna@example.org", "--release")
-        self.assertEqual(self.ids("-H"), ["A3"])
-        self.run_it("unblock", "anna@example.org", "--delete", input=b"1\n")
-        self.assertEqual(self.ids("-d"), ["A3"])
+        self.assertEqual(self.ids("-H"), ["A1", "A2"])
+        self.run_it("unblock", "anna@example.org", "--delete", input=b"2\n")
+        self.assertEqual(self.ids("-d"), ["A1", "A2"])
+
+    def test_what_was_held_is_found_whatever_has_happened_since(self):
+        """Others use the name meanwhile; the messages are of a day before; the block has ended."""
+        self.run_it("block", "anna@example.org", "--hold")
+        self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "x@example.net")])
+        self.sql("DELETE FROM policies; DELETE FROM session_tracking;")
+        self.assertIn("No mail of bob is held by a block", self.run_it("unblock", "bob", "--release"))
+        self.run_it("unblock", "anna@example.org", "--release")
+        self.assertEqual(self.ids("-H"), ["A1", "A2"])
+
+    def test_new_mail_that_a_step_had_held_is_found(self):
+        now = int(time.time())
+        self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "anna@example.org")])
+        path = self.folder / "queue"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line, arrival in zip(lines, (now - 3600, now - 60)):
+            line["arrival_time"] = arrival
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        self.sql("INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
+                 f"LastSeen, Times) VALUES ({now // 60 - 10}, 'locked', '', 0, "
+                 f"'SASLUsername:anna@example.org', 'hold:1h', {now - 600}000, {now - 600}000, 1);")
+        self.run_it("unblock", "anna@example.org", "--release")
+        self.assertEqual(self.ids("-H"), ["A2"])
+
+    def test_a_damaged_record_is_passed_over_and_one_that_cannot_be_written_holds_nothing(self):
+        record = self.home / "data/cbpolicyd/db/cbpolicyd.sqlitedb.held"
+        record.write_text('{"at": 1, "items": ["anna@example.org"], "queue_ids": ["A3"]}\n{"at": "\n[]\n'
+                          '{"at": 99999999999, "items": [1], "queue_ids": ["A3"]}\n')
+        self.run_it("block", "anna@example.org", "--hold")
+        self.assertEqual(len(record.read_text().splitlines()), 1)
+        self.put([("hold", "A1", "anna@example.org"), ("hold", "A3", "anna@example.org")])
+        self.run_it("unblock", "anna@example.org", "--release")
+        self.assertEqual(self.ids("-H"), ["A1"])
+        record.unlink()
+        record.mkdir()
+        (self.folder / "ids-h").unlink()
+        self.put([("deferred", "A9", "anna@example.org")])
+        self.assertIn(f"cannot read {record}: it is a folder",
+                      self.fails("block", "anna@example.org", "--hold"))
+        self.assertFalse((self.folder / "ids-h").exists())
 
     def test_names_that_only_this_login_has_used(self):
         now = int(time.time())
