@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -282,7 +283,8 @@ class Notices(Host):
         self.make(LIMIT + "UPDATE quotas SET Comment = 'then=notify' WHERE ID = "
                           "(SELECT max(ID) FROM quotas);")
         self.try_out("answers.stalled", parts(r"carbonio-limits answer --due"))
-        os.utime(self.daemon.folder / "data/cbpolicyd/answers", (0, 0))
+        an_hour_ago = time.time() - 3600
+        os.utime(self.daemon.folder / "data/cbpolicyd/answers", (an_hour_ago, an_hour_ago))
         self.assertIn("since ", self.found()["answers.stalled"][0]["what"])
         self.try_out("answers.stalled", parts(r"carbonio-limits answer --due"))
 
