@@ -124,6 +124,15 @@ std::vector<std::string> items_of_whom(const Target& whom, const std::string& lo
   return out;
 }
 
+std::vector<std::string> names_in(std::span<const std::string> items) {
+  std::vector<std::string> out;
+  for (const std::string& item : items) {
+    const std::string_view name = without_dollar(item);
+    if (std::find(out.begin(), out.end(), name) == out.end()) out.emplace_back(name);
+  }
+  return out;
+}
+
 std::string why_never(const Target& whom, std::span<const std::string> items, const OwnNames& own,
                       std::span<const std::string> never, std::string_view actor) {
   for (const std::string& entry : never) {

@@ -27,6 +27,9 @@ std::string_view without_dollar(std::string_view item);
 // in both spellings where the login may be either.
 std::vector<std::string> items_of_whom(const Target& whom, const std::string& login_domain);
 
+// The names in items, each once: "anna@example.org", "anna".
+std::vector<std::string> names_in(std::span<const std::string> items);
+
 // Why they must not be blocked, as a sentence without its full stop; empty if they may be.
 // `never`: [block] never. `actor`: who runs the command, as in Actor.
 std::string why_never(const Target& whom, std::span<const std::string> items, const OwnNames& own,

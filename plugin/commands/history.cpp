@@ -3,12 +3,10 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
-#include "daemon/rules/rules_loader.hpp"
 #include "plugin/block/block_text.hpp"
 #include "plugin/block/blocks.hpp"
 #include "plugin/block/whom.hpp"
@@ -69,15 +67,22 @@ void print_limits_of_knowledge(const DaemonConfig& daemon, Output& output) {
   }
 }
 
-// Whether they are blocked, which no message tells.
-Result<void> print_block_of(const Tables& tables, const std::string& name, Context& context) {
+// What `block` would block of them; nothing of a domain.
+Result<std::vector<std::string>> items_of(const Tables& tables, const std::string& name) {
   const auto whom = parse_whom(name);
-  if (!whom) return {};  // a domain
+  if (!whom) return std::vector<std::string>{};
   const auto own = read_own_names(tables);
   if (!own) return tl::unexpected{own.error()};
+  return items_of_whom(*whom, own->login_domain());
+}
+
+// Whether they are blocked, which no message tells.
+Result<void> print_block_of(const Tables& tables, const std::string& name,
+                            const std::vector<std::string>& items, Context& context) {
+  const auto whom = parse_whom(name);
+  if (!whom) return {};
   const auto all = read_blocks(tables);
   if (!all) return tl::unexpected{all.error()};
-  const auto items = items_of_whom(*whom, own->login_domain());
   for (const StoredBlock& each : blocks_of(*all, *whom, items)) {
     if (!each.in_force(context.now)) continue;
     context.output.line(context.advice.complete(
@@ -90,17 +95,11 @@ Result<void> print_block_of(const Tables& tables, const std::string& name, Conte
 Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
                               const Arguments& arguments, const HistoryQuestion& question,
                               const std::optional<DeliveryLog>& mail_log, Context& context) {
-  const std::string& delimiters = daemon.config.recipient_delimiter;
-  std::shared_ptr<const policyd::Rules> rules;  // with the own domains
-  policyd::Extensions extensions;
-  if (!delimiters.empty()) {
-    auto loaded = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
-    if (loaded) {
-      rules = std::move(*loaded);
-      extensions = policyd::Extensions{delimiters, rules->own_domains};
-    }
-  }
-  const SentBy who{counted_name(tables, daemon.config, arguments.words().front()), extensions};
+  const OwnExtensions own = read_extensions(tables, daemon.config);
+  const std::string name = counted_name(tables, daemon.config, arguments.words().front());
+  const auto items = items_of(tables, name);
+  if (!items) return tl::unexpected{items.error()};
+  const SentBy who{name, own.extensions, names_in(*items)};
   auto history = read_history(tables, who, question);
   if (!history) return tl::unexpected{history.error()};
   if (mail_log) {
@@ -120,7 +119,7 @@ Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
   }
   print_headlines(warnings, context.advice, context.output);
   print_history(view, context.output);
-  if (auto done = print_block_of(tables, who.name(), context); !done) return done;
+  if (auto done = print_block_of(tables, who.name(), *items, context); !done) return done;
   print_limits_of_knowledge(daemon, context.output);
   return {};
 }
@@ -144,9 +143,9 @@ const Command kHistory = {
     "Show what an account, address or client has sent",
     "Shows how much was sent and refused in the last 24 hours, or since TIME: by hour (beyond two "
     "days by day), by client, sender name and login, and the last messages with their queue IDs. "
-    "With a mail address it shows what was sent under this address or with it as login name; with "
-    "a "
-    "domain the same of all its users; with an IP address or network what came from there.\n"
+    "With a mail address it shows what was sent under this address or with it as login name, and, "
+    "if this server has one domain, with the login without it; with a domain the same of all its "
+    "users; with an IP address or network what came from there.\n"
     "Messages come from the table session_tracking, which has those that the daemon was asked "
     "about "
     "at their end, if Quotas or Accounting is on, and keeps them for 30 days ([cleanup] sessions "

@@ -64,12 +64,13 @@ Result<void> find_whom(const Tables& tables, const DaemonConfig& daemon, const C
   return {};
 }
 
-// What the account has sent, for people and for the queue.
+// What was sent under the names that are blocked, for people and for the queue.
 Result<void> look_back(const Tables& tables, const DaemonConfig& daemon, const Context& context,
                        MadeBlock& out) {
   HistoryQuestion question;
   question.since = context.now - kShownHistory;
-  auto sent = history_sentence(tables, daemon.config, out.made.block.who, question, context.now);
+  auto sent = history_sentence(tables, daemon.config, out.made.block.who, names_in(out.made.items),
+                               question, context.now);
   if (!sent) return tl::unexpected{sent.error()};
   out.sent = std::move(*sent);
   auto mail = SentMail::read(tables, out.made.items, question.since);

@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "daemon/rules/rules_loader.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/headlines.hpp"
 
 namespace limits {
@@ -193,18 +192,10 @@ std::string mail_log_note(const HistoryView& view) {
 }
 
 Result<std::string> history_sentence(const Tables& tables, const policyd::Config& config,
-                                     std::string_view name, const HistoryQuestion& question,
-                                     policyd::TimePoint now) {
-  std::shared_ptr<const policyd::Rules> rules;  // with the own domains
-  policyd::Extensions extensions;
-  if (!config.recipient_delimiter.empty()) {
-    auto loaded = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
-    if (loaded) {
-      rules = std::move(*loaded);
-      extensions = policyd::Extensions{config.recipient_delimiter, rules->own_domains};
-    }
-  }
-  const SentBy who{name, extensions};
+                                     std::string_view name, std::vector<std::string> others,
+                                     const HistoryQuestion& question, policyd::TimePoint now) {
+  const OwnExtensions own = read_extensions(tables, config);
+  const SentBy who{name, own.extensions, std::move(others)};
   const auto history = read_history(tables, who, question);
   if (!history) return tl::unexpected{history.error()};
   return sentence(HistoryView{*history, question, who, now, 0, nullptr});

@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/config/config.hpp"
 #include "plugin/events/history.hpp"
@@ -25,10 +26,11 @@ struct HistoryView {
 // "812 KiB", "1.5 MiB".
 std::string size_text(std::uint64_t kib);
 
-// The first line of a history, read for it: what `name`, a counted_name(), has sent.
+// The first line of a history, read for it: what `name`, a counted_name(), has sent, also as one of
+// `others`.
 Result<std::string> history_sentence(const Tables& tables, const policyd::Config& config,
-                                     std::string_view name, const HistoryQuestion& question,
-                                     policyd::TimePoint now);
+                                     std::string_view name, std::vector<std::string> others,
+                                     const HistoryQuestion& question, policyd::TimePoint now);
 
 // Why the mail log was not read to its end; empty if it was.
 std::string mail_log_note(const HistoryView& view);

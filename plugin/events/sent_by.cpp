@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/events/sent_by.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
 
@@ -11,8 +14,10 @@ constexpr std::string_view kNullSender = "<>";
 
 }  // namespace
 
-SentBy::SentBy(std::string_view name, const policyd::Extensions& extensions)
+SentBy::SentBy(std::string_view name, const policyd::Extensions& extensions,
+               std::vector<std::string> others)
     : name_(policyd::login_form(name)),
+      others_(std::move(others)),
       ip_(policyd::IpAddress::parse(name)),
       network_(KeyNetwork::parse(name)),
       extensions_(extensions) {
@@ -30,7 +35,9 @@ std::string SentBy::sender_form(std::string_view sender) const {
 }
 
 bool SentBy::names(std::string_view form) const {
-  if (form == name_) return true;
+  if (form == name_ || std::find(others_.begin(), others_.end(), form) != others_.end()) {
+    return true;
+  }
   return !domain_.empty() && form.find('@') != std::string_view::npos &&
          policyd::domain_of(form) == domain_;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/events/event.hpp"
@@ -16,8 +17,10 @@ namespace limits {
 
 class SentBy {
  public:
-  // `name`: counted_name().
-  SentBy(std::string_view name, const policyd::Extensions& extensions);
+  // `name`: counted_name(). `others`: further names of the same account, such as its login without
+  // the domain.
+  SentBy(std::string_view name, const policyd::Extensions& extensions,
+         std::vector<std::string> others = {});
 
   // As Postfix sent them; an empty sender is that of a bounce, an empty login is none.
   [[nodiscard]] bool is(std::string_view sender, std::string_view login,
@@ -33,6 +36,7 @@ class SentBy {
   [[nodiscard]] bool names(std::string_view form) const;
 
   std::string name_;
+  std::vector<std::string> others_;
   std::string domain_;  // of all whose mail is meant; empty: only of name_
   std::optional<policyd::IpAddress> ip_;
   std::optional<KeyNetwork> network_;

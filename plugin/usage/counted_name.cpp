@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/extension.hpp"
@@ -25,6 +27,16 @@ std::string counted_name(const Tables& tables, const policyd::Config& config,
   const auto rules = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
   if (!rules) return std::string{who};
   return policyd::without_extension(name, policyd::Extensions{delimiters, (*rules)->own_domains});
+}
+
+OwnExtensions read_extensions(const Tables& tables, const policyd::Config& config) {
+  OwnExtensions out;
+  if (config.recipient_delimiter.empty()) return out;
+  auto rules = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
+  if (!rules) return out;
+  out.rules = std::move(*rules);
+  out.extensions = policyd::Extensions{config.recipient_delimiter, out.rules->own_domains};
+  return out;
 }
 
 Result<std::vector<std::string>> with_other_spellings(const Tables& tables,

@@ -2,17 +2,26 @@
 // By which name and keys a user is counted.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/config/config.hpp"
+#include "daemon/rules/rules.hpp"
 #include "plugin/database/change_set.hpp"
 
 namespace limits {
 
 // `who`; of an own address without the extension.
 std::string counted_name(const Tables& tables, const policyd::Config& config, std::string_view who);
+
+// What is an extension of own addresses, with the rules that have the own domains.
+struct OwnExtensions {
+  std::shared_ptr<const policyd::Rules> rules;
+  policyd::Extensions extensions;
+};
+OwnExtensions read_extensions(const Tables& tables, const policyd::Config& config);
 
 // Also the TrackKeys in quotas_tracking that spell the same names in another way, as the Perl
 // daemon did; a daemon that starts joins them.

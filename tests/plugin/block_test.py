@@ -221,6 +221,23 @@ class Block(Case):
         self.assertIn("'carbonio-limits unblock alice@example.org' ends it.",
                       self.say("history", "alice@example.org"))
 
+    def send(self, number, **attributes):
+        self.daemon.ask(instance=f"s.{number}", **attributes)
+        self.daemon.ask(instance=f"s.{number}", protocol_state="END-OF-MESSAGE",
+                        recipient_count="1", queue_id=f"Q{number}", **attributes)
+
+    def test_what_was_sent_under_all_names_that_are_blocked(self):
+        self.one_domain()
+        for number in range(3):
+            self.send(number, sender=f"forged{number}@example.net", sasl_username="alice")
+        self.send(3)
+        self.send(4, sender="bob@example.org", sasl_username="bob")
+        for who in ("alice@example.org", "alice"):
+            said = self.say("block", who, "--dry-run").replace("\n", " ")
+            self.assertIn(f"{who}: 4 messages (8 KiB) to 4 recipients since ", said)
+            self.assertIn("under 4 sender names", said)
+            self.assertEqual(json.loads(self.say("history", who, "--json"))["messages"], 4, who)
+
     def test_list_explain_and_doctor_show_it(self):
         self.say("block", "alice@example.org", "--for", "1h")
         self.assertIn("all mail of alice@example.org is refused", self.say("list"))

@@ -52,6 +52,12 @@ TEST(Whom, IsNothingElse) {
   }
 }
 
+TEST(Whom, NamesOfItemsAreNamedOnce) {
+  EXPECT_THAT(names_in(items_of_whom(whom("anna@example.org"), "example.org")),
+              ElementsAre("anna@example.org", "anna"));
+  EXPECT_THAT(names_in(items_of_whom(whom("192.0.2.1"), "example.org")), ElementsAre("192.0.2.1"));
+}
+
 TEST(Whom, StandsForBothSpellingsOfAnAccount) {
   EXPECT_THAT(items_of_whom(whom("anna@example.org"), "example.org"),
               ElementsAre("$anna@example.org", "anna@example.org", "$anna"));

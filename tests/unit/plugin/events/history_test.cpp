@@ -43,6 +43,14 @@ TEST(SentBy, ALoginWithADotIsNoDomainOnly) {
   EXPECT_FALSE(who.is("x@example.org", "anna", "192.0.2.1"));
 }
 
+TEST(SentBy, OtherNamesAreOfTheSameAccount) {
+  const SentBy who{"anna@example.org", {}, {"anna@example.org", "anna"}};
+  EXPECT_TRUE(who.is("forged@example.net", "Anna", "192.0.2.1"));
+  EXPECT_TRUE(who.is("anna@example.org", "", "192.0.2.1"));
+  EXPECT_FALSE(who.is("bob@example.org", "bob", "192.0.2.1"));
+  EXPECT_FALSE(who.is("forged@example.net", "anna@example.com", "192.0.2.1"));
+}
+
 TEST(SentBy, NoLoginAndNoSenderAreNobody) {
   EXPECT_FALSE(SentBy("anna", {}).is("", "", ""));
   EXPECT_TRUE(SentBy("<>", {}).is("", "anna", ""));
