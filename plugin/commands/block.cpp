@@ -7,14 +7,19 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
+#include "hooks/service/service.hpp"
 #include "plugin/block/block_text.hpp"
+#include "plugin/block/unknown_name.hpp"
 #include "plugin/block/whom.hpp"
 #include "plugin/commands/carry_out_block.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/limit/duration.hpp"
 #include "plugin/limit/rate_spec.hpp"
+#include "plugin/rows/example_groups.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/headlines.hpp"
 
 namespace limits {
@@ -96,6 +101,32 @@ nlohmann::json json_of_block(const MadeBlock& made, const WantedBlock& wanted,
   return out;
 }
 
+// What makes it likely that another account was meant, unless Carbonio knows this one. Last, since
+// afterwards this process is the database's owner.
+void add_doubts(const Arguments& arguments, const Context& context, const WantedBlock& wanted,
+                MadeBlock& made) {
+  const Target& whom = wanted.whom;
+  if (whom.who == Who::client || !wanted.more_items.empty()) return;
+  const auto done = with_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        WantedLimit of_whom;
+        of_whom.target = whom;
+        of_whom.per = Per::account;
+        auto foreign =
+            foreign_domains(tables, {of_whom}, carbonio::is_carbonio(context.zextras_home));
+        if (!foreign) return tl::unexpected{foreign.error()};
+        if (!foreign->empty()) made.notes.push_back(*foreign + ".");
+        const OwnExtensions own = read_extensions(tables, daemon.config);
+        auto unknown =
+            unknown_name_note(tables, SentBy{whom.name, own.extensions, names_in(made.made.items)},
+                              made.own, context.now);
+        if (!unknown) return tl::unexpected{unknown.error()};
+        if (!unknown->empty()) made.notes.push_back(std::move(*unknown));
+        return {};
+      });
+  if (!done) made.notes.push_back(done.error().message + ".");
+}
+
 Outcome run_block(const Arguments& arguments, Context& context) {
   auto wanted = wanted_block(arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
@@ -106,6 +137,7 @@ Outcome run_block(const Arguments& arguments, Context& context) {
     if (!json) print_blocked_now(made, *wanted, context);
   });
   if (!done) return done;
+  add_doubts(arguments, context, *wanted, made);
   if (json) {
     context.output.print(json_of_block(made, *wanted, lines, context));
   } else {
@@ -140,7 +172,11 @@ const Command kBlock = {
     "accounts of Carbonio, this host, the whole of an own network, and what stands in "
     "carbonio-limits.conf in section [block] as never: logins, addresses, domains as @example.org, "
     "networks.\n"
-    "What the account has sent in the last day is shown; 'history' shows more. The rows are a "
+    "A note says if the domain is not this server's, or if the account has sent nothing in the "
+    "last "
+    "30 days: the name may be mistyped. "
+    "What was sent under these names in the last day is shown; 'history' shows more. The rows are "
+    "a "
     "policy named 'carbonio-limits block WHO' with a row of access_control.",
     "block anna@example.org\n"
     "block anna@example.org --for 8h --account --hold\n"

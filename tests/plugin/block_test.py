@@ -238,6 +238,22 @@ class Block(Case):
             self.assertIn("under 4 sender names", said)
             self.assertEqual(json.loads(self.say("history", who, "--json"))["messages"], 4, who)
 
+    def test_a_name_that_may_be_mistyped_is_noted(self):
+        self.one_domain()
+        self.send(0, sender="forged@example.net", sasl_username="carl")
+        self.send(1, sender="bob+list@example.org")
+        said = self.say("block", "carll@exmaple.org").replace("\n", " ")
+        self.assertIn("Note: exmaple.org is not among this server's own domains (group "
+                      "internal_domains)", said)
+        self.assertIn("Note: carll@exmaple.org has sent nothing in the last 30 days, and nothing of "
+                      "it was refused; did you mean carl@example.org?", said)
+        self.assertIn("did you mean carl@example.org?", self.say("block", "carll"))
+        nosuch = self.say("block", "nosuch@example.org").replace("\n", " ")
+        self.assertIn("nothing of it was refused; check the name.", nosuch)
+        self.assertNotIn("internal_domains", nosuch)
+        for known in ("carl", "carl@example.org", "198.51.100.1"):
+            self.assertNotIn("Note:", self.say("block", known), known)
+
     def test_list_explain_and_doctor_show_it(self):
         self.say("block", "alice@example.org", "--for", "1h")
         self.assertIn("all mail of alice@example.org is refused", self.say("list"))
