@@ -25,6 +25,7 @@
 #include "plugin/commands/carry_out_block.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/signal_files.hpp"
+#include "plugin/commands/step_notes.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/events/read_events.hpp"
@@ -276,10 +277,13 @@ Result<void> show_steps(const Tables& tables, const DaemonConfig& daemon, Contex
   if (!settings) return tl::unexpected{settings.error()};
   const auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
-  bool any = false;
+  std::vector<Step> steps;
+  const auto add = [&](const std::vector<Step>& more) {
+    steps.insert(steps.end(), more.begin(), more.end());
+  };
   for (const StoredLimit& limit : all->limits) {
     if (limit.then().empty()) continue;
-    any = true;
+    add(parse_steps(limit.then()).value_or(std::vector<Step>{Step{}}));
     output.line(
         fmt::format("limit {}: {}, once someone is refused {} times in a row or twice in a "
                     "day.",
@@ -288,11 +292,11 @@ Result<void> show_steps(const Tables& tables, const DaemonConfig& daemon, Contex
   const auto signals = read_signals(tables);
   if (!signals) return tl::unexpected{signals.error()};
   for (const StoredSignal& each : *signals) {
-    any = true;
+    add(each.signal.steps);
     output.line(fmt::format("signal {}: {}, {}.", signal_text(each.signal),
                             steps_text(each.signal.steps), meaning_of(each.signal)));
   }
-  if (!any) {
+  if (steps.empty()) {
     output.line(context.advice.complete(
         "No steps are set. Of a limit --then sets them, such as: carbonio-limits send 100/h --per "
         "account --then notify,block:1h"));
@@ -310,6 +314,9 @@ Result<void> show_steps(const Tables& tables, const DaemonConfig& daemon, Contex
   });
   if (!done) return done;
   print_steps_taken(events, context);
+  for (const std::string& note : step_notes(steps, daemon.config)) {
+    output.note(context.advice.complete(note) + ".");
+  }
   if (const auto last = last_answer_run(context.zextras_home);
       !last || context.now - *last > kAnswersWithin) {
     output.note(fmt::format(

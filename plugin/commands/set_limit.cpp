@@ -4,6 +4,7 @@
 
 #include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/step_notes.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/limit_text/change_report.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
@@ -98,6 +99,11 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
     if (!notes) return tl::unexpected{notes.error()};
     written.notes = std::move(*notes);
     const auto daemon = database_of(arguments, context);
+    if (const auto steps = parse_steps(wanted->front().then); steps && daemon) {
+      for (std::string& note : step_notes(*steps, daemon->config)) {
+        written.notes.push_back(std::move(note));
+      }
+    }
     if (!wanted->front().verdict && daemon && daemon->decays()) {
       written.notes.emplace_back(
           "with algorithm=decay, as in the Perl daemon, a limit that only monitors ends the check "

@@ -16,6 +16,7 @@
 #include "plugin/answers/signals.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/signal_files.hpp"
+#include "plugin/commands/step_notes.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
@@ -93,9 +94,11 @@ tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
 Outcome set_signal(const WantedSignal& wanted, const Arguments& arguments, Context& context) {
   const bool dry = arguments.has("dry-run");
   std::vector<std::string> lines;
+  std::vector<std::string> notes;
   return change_rules(
       arguments, context, dry,
-      [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+      [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        if (!wanted.off) notes = step_notes(wanted.signal.steps, daemon.config);
         ChangeSet changes{tables, context.actor};
         if (!dry) {
           if (auto begun = changes.begin(); !begun) return begun;
@@ -134,6 +137,9 @@ Outcome set_signal(const WantedSignal& wanted, const Arguments& arguments, Conte
       },
       [&] {
         for (const std::string& line : lines) context.output.line(line);
+        for (const std::string& note : notes) {
+          context.output.note(context.advice.complete(note) + ".");
+        }
       });
 }
 

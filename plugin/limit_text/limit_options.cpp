@@ -71,8 +71,8 @@ constexpr std::array<Option, 17> options_of(Direction direction) {
        true},
       {"then", "STEPS",
        "what follows when someone is refused for long: notify, hold:1h, block:1h, lock, or "
-       "several, "
-       "one after the other, such as notify,block:1h"},
+       "several, one after the other, such as notify,block:1h; without a duration hold and block "
+       "last until 'unblock'"},
   }};
 }
 constexpr auto kSendOptions = options_of(Direction::send);

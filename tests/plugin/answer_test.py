@@ -300,6 +300,27 @@ class Limits(Case):
                                                   "notify", status=1))
         self.assertIn("cannot be combined", self.say("answer", "--due", "--dry-run", status=1))
 
+    def test_what_may_not_be_expected_of_steps_is_noted(self):
+        lasts, nobody = "'{0}' without a duration lasts until", "no one gets notices; "
+        limit = ("send", "1/h", "--per", "account", "--then")
+        for words in (limit, ("signal", "networks", "5", "--then")):
+            for steps, kind in (("notify,block", "block"), ("hold", "hold"), ("block:1h", None),
+                                ("lock", None)):
+                said = self.say(*words, steps).replace("\n", " ")
+                self.assertEqual(" without a duration " in said, kind is not None, said)
+                if kind:
+                    self.assertIn(lasts.format(kind), said)
+                self.assertIn(nobody, said)
+        self.say("signal", "networks", "5", "--then", "block")
+        said = self.say("answer").replace("\n", " ")
+        self.assertIn(lasts.format("block"), said)
+        self.assertIn(nobody, said)
+        self.assertNotIn(nobody, self.say("send", "1/h", "--per", "account"))
+        self.assertNotIn(nobody, self.say("signal", "networks", "off"))
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            "[notify]\ncommand=/bin/true\n")
+        self.assertNotIn(nobody, self.say(*limit, "notify"))
+
     def test_only_one_run_at_a_time(self):
         self.limit()
         self.due()
