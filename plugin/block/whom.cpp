@@ -9,6 +9,7 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/track_key.hpp"
 
 namespace limits {
 namespace {
@@ -78,6 +79,7 @@ Result<Target> parse_whom(std::string_view text) {
   constexpr std::string_view kForms =
       "give a login, a mail address, an IP address or a network, such as anna@example.org or "
       "192.0.2.1";
+  text = without_noun(text);
   if (text.empty()) return policyd::failure(fmt::format("whom? {}", kForms));
   if (text.starts_with('@')) {
     return policyd::failure(
@@ -131,6 +133,14 @@ std::vector<std::string> names_in(std::span<const std::string> items) {
     if (std::find(out.begin(), out.end(), name) == out.end()) out.emplace_back(name);
   }
   return out;
+}
+
+Result<std::vector<std::string>> spellings_of(const Tables& tables, std::string_view name) {
+  const auto whom = parse_whom(name);
+  if (!whom || whom->who == Who::client) return std::vector{std::string{name}};
+  const auto own = read_own_names(tables);
+  if (!own) return tl::unexpected{own.error()};
+  return names_in(items_of_whom(*whom, own->login_domain()));
 }
 
 std::string why_never(const Target& whom, std::span<const std::string> items, const OwnNames& own,

@@ -13,8 +13,8 @@
 
 namespace limits {
 
-// "anna", "anna@example.org", "192.0.2.1", "10.0.0.0/8"; an Error, with what would be right, for
-// anything else.
+// "anna", "login anna" as it is shown, "anna@example.org", "192.0.2.1", "10.0.0.0/8"; an Error,
+// with what would be right, for anything else.
 Result<Target> parse_whom(std::string_view text);
 
 // "the account anna@example.org", "the client 192.0.2.1".
@@ -29,6 +29,10 @@ std::vector<std::string> items_of_whom(const Target& whom, const std::string& lo
 
 // The names in items, each once: "anna@example.org", "anna".
 std::vector<std::string> names_in(std::span<const std::string> items);
+
+// The names of the account that is typed as `name`: "anna" and "anna@example.org", if this server
+// has one domain; of anything else `name` alone.
+Result<std::vector<std::string>> spellings_of(const Tables& tables, std::string_view name);
 
 // Why they must not be blocked, as a sentence without its full stop; empty if they may be.
 // `never`: [block] never. `actor`: who runs the command, as in Actor.

@@ -20,6 +20,7 @@
 #include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/daemon_news.hpp"
 #include "plugin/usage/headlines.hpp"
+#include "plugin/usage/track_key.hpp"
 
 namespace limits {
 namespace {
@@ -96,7 +97,8 @@ Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
                               const Arguments& arguments, const HistoryQuestion& question,
                               const std::optional<DeliveryLog>& mail_log, Context& context) {
   const OwnExtensions own = read_extensions(tables, daemon.config);
-  const std::string name = counted_name(tables, daemon.config, arguments.words().front());
+  const std::string name =
+      counted_name(tables, daemon.config, without_noun(arguments.words().front()));
   const auto items = items_of(tables, name);
   if (!items) return tl::unexpected{items.error()};
   const SentBy who{name, own.extensions, names_in(*items)};

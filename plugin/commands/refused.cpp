@@ -95,7 +95,8 @@ Result<AllLimits> resolve(const Tables& tables, const DaemonConfig& daemon,
   auto all = read_limits(tables);
   if (!all) return all;
   if (!arguments.words().empty()) {
-    question.filter.show_only(counted_name(tables, daemon.config, arguments.words().front()));
+    question.filter.show_only(
+        counted_name(tables, daemon.config, without_noun(arguments.words().front())));
   }
   if (!question.limit) return all;
   const auto id = existing_limit(*all, *question.limit);

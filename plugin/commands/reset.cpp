@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <utility>
 
 #include "daemon/base/shell_words.hpp"
+#include "plugin/block/whom.hpp"
 #include "plugin/cluster/cluster_reset.hpp"
 #include "plugin/cluster/cluster_view.hpp"
 #include "plugin/cluster/shared_figures.hpp"
@@ -16,6 +19,7 @@
 #include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/reset_counters.hpp"
 #include "plugin/usage/shared_counters.hpp"
+#include "plugin/usage/track_key.hpp"
 #include "plugin/usage/usage_report.hpp"
 
 namespace limits {
@@ -35,7 +39,7 @@ struct Request {
 tl::expected<Request, Failure> request_of(const Arguments& arguments) {
   Request out;
   out.dry = arguments.has("dry-run");
-  if (!arguments.words().empty()) out.who = arguments.words().front();
+  if (!arguments.words().empty()) out.who = without_noun(arguments.words().front());
   if (const auto text = arguments.value("limit")) {
     const auto id = parse_id(*text);
     if (!id) return tl::unexpected{id.error()};
@@ -155,8 +159,14 @@ Result<void> reset(ChangeSet& changes, const AllLimits& all, const Request& requ
     clear_counters(changes, *ids, std::nullopt);
     return {};
   }
-  auto keys =
-      with_other_spellings(changes.tables(), own_keys(*report.who, prefix_lengths_of(all.limits)));
+  const auto names = spellings_of(changes.tables(), *report.who);
+  if (!names) return tl::unexpected{names.error()};
+  std::vector<std::string> own;
+  for (const std::string& name : *names) {
+    auto more = own_keys(name, prefix_lengths_of(all.limits));
+    std::move(more.begin(), more.end(), std::back_inserter(own));
+  }
+  auto keys = with_other_spellings(changes.tables(), std::move(own));
   if (!keys) return tl::unexpected{keys.error()};
   report.counters.keys = std::move(*keys);
   const auto cleared = clear_counters(changes, *ids, report.counters.keys);
@@ -280,7 +290,8 @@ const Command kReset = {
     "Clear the counters of a sender or recipient",
     "The next mail of ADDRESS then passes; the limits stay in place. ADDRESS is a mail address, a "
     "domain (the counters of the domain as a whole), an IP address, a network as 'usage' shows it, "
-    "or a login name. Counters that ADDRESS shares with others are kept; full ones, "
+    "or a login name; of an account both spellings, if this server has one domain. Counters that "
+    "ADDRESS shares with others are kept; full ones, "
     "and those of everybody in a limit, are reported.\n"
     "In a cluster all hosts clear them, and the command waits some seconds until they have; "
     "a host that is away does so when it is back, before it counts with the others again.",

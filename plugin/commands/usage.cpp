@@ -5,7 +5,9 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
+#include "plugin/block/whom.hpp"
 #include "plugin/cluster/shared_figures.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
@@ -16,6 +18,7 @@
 #include "plugin/usage/counted_name.hpp"
 #include "plugin/usage/headlines.hpp"
 #include "plugin/usage/shared_counters.hpp"
+#include "plugin/usage/track_key.hpp"
 #include "plugin/usage/usage_table.hpp"
 
 namespace limits {
@@ -110,17 +113,22 @@ Result<void> watch(const Tables& tables, const DaemonConfig& daemon, UsageQuery 
 Outcome run_usage(const Arguments& arguments, Context& context) {
   auto query = query_of(arguments);
   if (!query) return tl::unexpected{query.error()};
-  return with_database(arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) {
-    query->now = context.now;
-    query->decay = daemon.decays();
-    if (!arguments.words().empty()) {
-      query->filter.emplace(counted_name(tables, daemon.config, arguments.words().front()));
-    }
-    return arguments.has("watch")
-               ? watch(tables, daemon, *query, context.advice, context.output.style())
-               : print_once(tables, daemon, *query, arguments.has("json"), context.advice,
-                            context.output);
-  });
+  return with_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        query->now = context.now;
+        query->decay = daemon.decays();
+        if (!arguments.words().empty()) {
+          const std::string name =
+              counted_name(tables, daemon.config, without_noun(arguments.words().front()));
+          auto names = spellings_of(tables, name);
+          if (!names) return tl::unexpected{names.error()};
+          query->filter.emplace(name, std::move(*names));
+        }
+        return arguments.has("watch")
+                   ? watch(tables, daemon, *query, context.advice, context.output.style())
+                   : print_once(tables, daemon, *query, arguments.has("json"), context.advice,
+                                context.output);
+      });
 }
 
 }  // namespace
@@ -134,7 +142,9 @@ const Command kUsage = {
     "shows what this host has counted, and what all MTAs have together, "
     "which is what a limit holds for. With ADDRESS it shows all counters of a mail address (and "
     "its domain), a domain (and "
-    "its users), an IP address (and networks that contain it) or a login name, and the counters "
+    "its users), an IP address (and networks that contain it) or a login name (of an account both "
+    "spellings, if this "
+    "server has one domain), and the counters "
     "that it shares with everybody in a limit ('all together'). For a limit with verdict none you "
     "see whose mail it would have stopped. What a pause let through is not refused, and is named "
     "apart.",

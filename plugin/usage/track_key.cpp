@@ -3,6 +3,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
@@ -13,6 +16,7 @@ namespace limits {
 namespace {
 
 constexpr std::string_view kBounces = "<>";
+constexpr std::string_view kLoginNoun = "login ";
 constexpr std::string_view kSenderIp = "SenderIP";
 constexpr int kMaxLength = 128;
 
@@ -31,10 +35,12 @@ std::string KeyNetwork::key() const {
   return fmt::format("{}:{}/{}", kSenderIp, address.to_string(), length);
 }
 
-KeyFilter::KeyFilter(std::string_view text)
+KeyFilter::KeyFilter(std::string_view text, std::vector<std::string> others)
     : text_(policyd::login_form(text)),
+      others_(std::move(others)),
       ip_(policyd::IpAddress::parse(text)),
       network_(KeyNetwork::parse(text)) {
+  std::erase(others_, text_);
   if (ip_ || network_) return;
   if (text_.find('@') != std::string::npos) {
     domain_ = policyd::domain_of(text_);
@@ -50,6 +56,11 @@ std::optional<std::vector<std::string>> KeyFilter::keys() const {
   if (network_) return std::vector{network_->key()};
   std::vector<std::string> out = {"SASLUsername:" + text_};
   if (text_ == kBounces) out.push_back(std::string{"Sender:"}.append(kBounces));
+  for (const std::string& who : others_) {
+    for (const char* method : {"SASLUsername:", "Sender:", "Recipient:"}) {
+      out.push_back(method + who);
+    }
+  }
   if (domain_.empty()) return out;
   for (const std::string& who : {text_, "@" + domain_}) {
     out.push_back("Sender:" + who);
@@ -61,7 +72,10 @@ std::optional<std::vector<std::string>> KeyFilter::keys() const {
 
 std::string KeyFilter::text() const { return shown(text_); }
 
-std::string KeyFilter::pattern() const { return ip_ ? "SenderIP:%" : "%" + domain_; }
+std::string KeyFilter::pattern() const {
+  if (ip_) return "SenderIP:%";
+  return others_.empty() ? "%" + domain_ : "%" + domain_ + "%";  // they begin with it
+}
 
 bool KeyFilter::shows(std::string_view track_key) const {
   const std::size_t colon = track_key.find(':');
@@ -73,7 +87,9 @@ bool KeyFilter::shows(std::string_view track_key) const {
     return network && (ip_ ? network->contains(*ip_) : network == network_);
   }
   if (ip_ || network_) return false;
-  if (value == text_) return true;
+  if (value == text_ || std::find(others_.begin(), others_.end(), value) != others_.end()) {
+    return true;
+  }
   if (domain_.empty()) return false;
   if (is_domain_) return policyd::domain_of(value) == domain_;
   return value.size() == domain_.size() + 1 && value.front() == '@' &&
@@ -88,12 +104,20 @@ std::string key_text(std::string_view track_key) {
   const std::string_view value = track_key.substr(colon + 1);
   if (value == kBounces) return "<> (bounces)";
   if (method == "SASLUsername") {
-    return value.empty() || value == "-" ? "without login" : "login " + escaped(value);
+    return value.empty() || value == "-" ? "without login"
+                                         : std::string{kLoginNoun} + escaped(value);
   }
   const auto network = method == kSenderIp ? KeyNetwork::parse(value) : std::nullopt;
   if (!network) return escaped(value);
   const std::string address = network->address.to_short_string();
   return network->is_host() ? address : fmt::format("{}/{}", address, network->length);
+}
+
+std::string_view without_noun(std::string_view text) {
+  if (text.starts_with(kLoginNoun) && text.size() > kLoginNoun.size()) {
+    text.remove_prefix(kLoginNoun.size());
+  }
+  return text;
 }
 
 std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now, bool brief) {

@@ -35,7 +35,8 @@ inline constexpr std::string_view kSharedKey = "Policy";
 // of its users), an IP address (also networks that contain it), a network or a login name.
 class KeyFilter {
  public:
-  explicit KeyFilter(std::string_view text);
+  // `others`: further names of the same account.
+  explicit KeyFilter(std::string_view text, std::vector<std::string> others = {});
   [[nodiscard]] bool shows(std::string_view track_key) const;
 
   // All keys it can show, if they can be listed; otherwise they match the LIKE pattern, as may
@@ -46,7 +47,8 @@ class KeyFilter {
   [[nodiscard]] const std::string& given() const { return text_; }
 
  private:
-  std::string text_;    // lower case
+  std::string text_;  // lower case
+  std::vector<std::string> others_;
   std::string domain_;  // of an address, or the domain itself
   bool is_domain_ = false;
   std::optional<policyd::IpAddress> ip_;
@@ -55,6 +57,9 @@ class KeyFilter {
 
 // "alice@example.org", "192.0.2.1", "all together"; the key itself if it is of an unknown kind.
 std::string key_text(std::string_view track_key);
+
+// What is typed, perhaps copied from where key_text() shows it: "anna" of "login anna".
+std::string_view without_noun(std::string_view text);
 
 // "now", "in 42 s", "in 3 h 5 min"; `brief`: "in 3 h".
 std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now,

@@ -254,6 +254,25 @@ class Block(Case):
         for known in ("carl", "carl@example.org", "198.51.100.1"):
             self.assertNotIn("Note:", self.say("block", known), known)
 
+    def test_a_name_is_taken_as_it_is_shown(self):
+        self.send(0, sender="forged@example.net", sasl_username="carl")
+        self.assertIn("Blocked carl until", self.say("block", "login carl"))
+        self.assertIn("carl: 1 message ", self.say("history", "login carl"))
+        self.assertIn("Unblocked carl", self.say("unblock", "login carl"))
+        self.say("send", "5/h", "--per", "account", "--anyone")
+        self.send(1, sender="forged@example.net", sasl_username="carl")
+        self.assertIn("login carl", self.say("usage", "login carl"))
+        self.assertIn("Cleared the counters of carl", self.say("reset", "login carl"))
+
+    def test_usage_and_reset_know_both_spellings(self):
+        self.one_domain()
+        self.send(0)
+        self.send(1, sender="carl.smith@example.org")
+        for who in ("alice", "carl.smith"):
+            self.assertIn(f"{who}@example.org", self.say("usage", who))
+            self.assertIn(f"Cleared the counters of {who} ", self.say("reset", who))
+            self.assertNotIn(f"{who}@example.org", self.say("usage", who))
+
     def test_list_explain_and_doctor_show_it(self):
         self.say("block", "alice@example.org", "--for", "1h")
         self.assertIn("all mail of alice@example.org is refused", self.say("list"))

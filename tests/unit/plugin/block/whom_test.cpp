@@ -35,6 +35,7 @@ TEST(Whom, IsALoginAnAddressOrAClient) {
   EXPECT_EQ(whom("anna").who, Who::login);
   EXPECT_EQ(whom("anna.smith").who, Who::login);
   EXPECT_EQ(whom("10").who, Who::login);
+  EXPECT_EQ(whom("login anna").name, "anna");
   EXPECT_EQ(whom("Anna@Example.org").name, "anna@example.org");
   EXPECT_EQ(whom("$anna@example.org").who, Who::user);
   EXPECT_EQ(whom("192.0.2.1").who, Who::client);

@@ -25,6 +25,13 @@ TEST(SayKey, ShowsHostsWithoutALengthAndNetworksWithIt) {
   EXPECT_EQ(key_text("SenderIP:x/\x01"), "x/\\x01");
 }
 
+TEST(WithoutNoun, IsTheNameOfALoginAsShown) {
+  EXPECT_EQ(without_noun(key_text("SASLUsername:anna")), "anna");
+  EXPECT_EQ(without_noun("login "), "login ");
+  EXPECT_EQ(without_noun("login"), "login");
+  EXPECT_EQ(without_noun("anna@example.org"), "anna@example.org");
+}
+
 TEST(KeyFilter, ShowsAnAddressWithTheNetworksItIsIn) {
   const KeyFilter v4{"192.0.2.1"};
   EXPECT_TRUE(v4.shows("SenderIP:192.0.2.1/32"));
@@ -36,6 +43,18 @@ TEST(KeyFilter, ShowsAnAddressWithTheNetworksItIsIn) {
   EXPECT_TRUE(v6.shows(kV6Host));
   EXPECT_TRUE(v6.shows(kV6Network));
   EXPECT_FALSE(v6.shows("SenderIP:2001:0db8:0001:0000:0000:0000:0000:0002/128"));
+}
+
+TEST(KeyFilter, ShowsTheOtherNamesOfAnAccount) {
+  const KeyFilter filter{"anna", {"anna", "anna@example.org"}};
+  EXPECT_TRUE(filter.shows("SASLUsername:anna"));
+  EXPECT_TRUE(filter.shows("Sender:anna@example.org"));
+  EXPECT_FALSE(filter.shows("Sender:bob@example.org"));
+  ASSERT_TRUE(filter.keys());
+  EXPECT_THAT(*filter.keys(), ElementsAre("SASLUsername:anna", "SASLUsername:anna@example.org",
+                                          "Sender:anna@example.org", "Recipient:anna@example.org"));
+  EXPECT_EQ(KeyFilter("anna.smith", {"anna.smith@example.org"}).pattern(), "%anna.smith%");
+  EXPECT_EQ(KeyFilter("example.org", {"example.org"}).pattern(), "%example.org");
 }
 
 TEST(KeyFilter, ShowsANetworkAlone) {
