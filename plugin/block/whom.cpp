@@ -85,6 +85,10 @@ Result<Target> parse_whom(std::string_view text) {
     return policyd::failure(
         fmt::format("'{}' is a domain, which cannot be blocked; {}", shown(text), kForms));
   }
+  if (text.find('*') != std::string_view::npos) {
+    return policyd::failure(
+        fmt::format("'{}' stands for more than one account; {}", shown(text), kForms));
+  }
   const std::size_t slash = text.find('/');
   if (policyd::IpAddress::parse(text.substr(0, slash)) || slash != std::string_view::npos) {
     auto client = parse_client(text);

@@ -132,7 +132,8 @@ std::string line_as_typed(std::span<const std::string> arguments) {
 }
 
 std::string did_you_mean(std::string_view name) {
-  const auto near = policyd::nearest(name, command_names());
+  const bool limit = name == "limit" || name == "limits";
+  const auto near = limit ? kSend.name : policyd::nearest(name, command_names());
   return near ? fmt::format(" (did you mean '{}'?)", *near) : "";
 }
 

@@ -33,8 +33,12 @@ constexpr std::array<Option, 2> kWebOptions = {{
 
 constexpr const char* kWebUnit = "carbonio-limits-web.service";
 constexpr std::chrono::seconds kSystemdWithin{30};
-constexpr std::string_view kNotServed =
-    "the page is not served; 'carbonio-limits web start' serves it";
+
+std::string not_served(const Context& context) {
+  const bool systemd = !carbonio::systemctl_knowing(kWebUnit, context.zextras_home).empty();
+  return fmt::format("the page is not served; 'carbonio-limits web {}' serves it",
+                     systemd ? "start" : "serve");
+}
 
 bool is_unix_path(std::string_view listen) { return listen.starts_with('/'); }
 
@@ -97,7 +101,7 @@ Outcome serve_the_page(const Arguments& arguments, Context& context) {
   }
   if (proxy && daemon.config.web_hosts.empty()) {
     return failed(
-        "[web] hosts is empty; with --behind-proxy it names what stands in a browser's address");
+        "[web] hosts is empty; with --behind-proxy it lists the host names in browsers' addresses");
   }
   auto listeners = policyd::listen_on(address);
   if (!listeners) {
@@ -148,7 +152,7 @@ Outcome print_link(const Arguments& arguments, Context& context) {
         "[web] hosts is empty: where the page listens on a socket, the proxy's name has "
         "to be there");
   }
-  if (!is_served(daemon.config)) return failed(std::string{kNotServed});
+  if (!is_served(daemon.config)) return failed(not_served(context));
   if (auto became = become_owner_of(daemon.config.database); !became) {
     return failed(became.error());
   }
@@ -187,7 +191,7 @@ Outcome print_whether_it_is_served(Context& context) {
     context.output.line("The page is served.");
     return {};
   }
-  context.output.line(fmt::format("T{}.", kNotServed.substr(1)));
+  context.output.line(fmt::format("T{}.", not_served(context).substr(1)));
   return found_wrong();
 }
 

@@ -47,6 +47,11 @@ tl::unexpected<policyd::Error> refuse(std::string_view text, std::string_view wh
       shown(text), why));
 }
 
+// The notation is right, the figure is not.
+tl::unexpected<policyd::Error> refuse_figure(std::string_view text, std::string_view why) {
+  return failure(fmt::format("not a valid limit: '{}': {}", shown(text), why));
+}
+
 // The whole number that `text` begins with, and the rest. A number that is too large is clamped.
 struct Leading {
   std::optional<std::int64_t> number;
@@ -107,7 +112,7 @@ std::int64_t kib_of(std::string_view suffix) {
 Result<Amount> parse_amount(std::string_view text, std::string_view amount_text) {
   auto [number, suffix_text] = leading_number(amount_text);
   if (!number) return refuse(text, "the amount is not a whole number");
-  if (*number == 0) return refuse(text, "an amount of 0 would let nothing through");
+  if (*number == 0) return refuse_figure(text, "an amount of 0 would let nothing through");
   if (suffix_text.starts_with('.')) return refuse(text, "the amount is not a whole number");
   std::string suffix{suffix_text};
   policyd::lower_case(suffix);
@@ -117,11 +122,15 @@ Result<Amount> parse_amount(std::string_view text, std::string_view amount_text)
   if (is_one_of(word, "messages message")) return Amount{Amount::Of::messages, *number};
   if (is_one_of(word, "recipients recipient")) return Amount{Amount::Of::recipients, *number};
   if (word == kDistinct) return Amount{Amount::Of::distinct, *number};
+  if (is_one_of(word, "different unique")) {
+    return refuse_figure(text, fmt::format("did you mean '{} {}{}'?", *number, kDistinct,
+                                           shown(text.substr(amount_text.size()))));
+  }
   const std::int64_t kib = kib_of(suffix);
   if (kib == 0) {
     return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)", shown(suffix_text)));
   }
-  if (*number > kMaxKib / kib) return refuse(text, "the amount is more than 1048576G");
+  if (*number > kMaxKib / kib) return refuse_figure(text, "the amount is more than 1048576G");
   return Amount{Amount::Of::size, *number * kib};
 }
 
@@ -135,7 +144,7 @@ Result<Rate> rate_of_message(std::string_view text, const Amount& amount) {
                     shown(text), amount.number));
   }
   if (amount.number > kMaxMessageRecipients) {
-    return refuse(text, "a message has at most 10000 recipients");
+    return refuse_figure(text, "a message has at most 10000 recipients");
   }
   return Rate{Unit::message_recipients, amount.number, seconds{0}};
 }
@@ -163,10 +172,10 @@ Result<Rate> parse_rate(std::string_view text) {
     }
   }
   if (amount->of == Amount::Of::distinct && amount->number > kMaxDistinct) {
-    return refuse(text, "at most 1000 distinct recipients can be counted");
+    return refuse_figure(text, "at most 1000 distinct recipients can be counted");
   }
   if (amount->of != Amount::Of::size && amount->number > kMaxMessages) {
-    return refuse(text, "the amount is more than 1000000000 messages");
+    return refuse_figure(text, "the amount is more than 1000000000 messages");
   }
   Rate rate;
   rate.amount = amount->number;
@@ -186,9 +195,10 @@ Result<Rate> parse_rate(std::string_view text) {
                             : fmt::format("'{}' is not a valid period (s, min, h, day or week)",
                                           shown(word_text)));
   }
-  if (count == 0) return refuse(text, "the period must be at least 1 s");
+  if (count == 0) return refuse_figure(text, "the period must be at least 1 s");
   if (count.value_or(1) > kMaxPeriod.count() / unit->length_s) {
-    return refuse(text, "the period must be at most 30 days, because older counters are deleted");
+    return refuse_figure(text,
+                         "the period must be at most 30 days, because older counters are deleted");
   }
   rate.period = seconds{count.value_or(1) * unit->length_s};
   return rate;
@@ -243,6 +253,7 @@ Result<std::vector<Rate>> parse_limit(std::string_view text) {
       return failure(fmt::format("a limit can have at most {} periods", kMaxRates));
     }
     at = comma + 1;
+    if (at < text.size() && text[at] == ' ') ++at;
   }
   std::sort(rates.begin(), rates.end(), [](const Rate& a, const Rate& b) {
     return a.period != b.period ? a.period < b.period : a.unit < b.unit;
@@ -262,7 +273,7 @@ std::string limit_of_words(std::span<const std::string> words) {
   for (const std::string& word : words) {
     const bool continues = !out.empty() && policyd::is_digit(out.back()) && !word.empty() &&
                            policyd::is_letter(word.front());
-    if (!out.empty()) out += continues ? ' ' : ',';
+    if (!out.empty() && out.back() != ',') out += continues ? ' ' : ',';
     out += word;
   }
   return out;

@@ -64,8 +64,11 @@ std::vector<std::string> warnings_of(
   }
   const auto rates = all_rates(result);
   if (!out.empty() && rates.size() <= kMaxRates) {
-    out.back() += fmt::format(" To keep {}: '{}'", of_number(rates.size() - 1, "both", "all"),
-                              command(rates));
+    // Quotes around quotes would break when it is copied.
+    const std::string line = command(rates);
+    const char* quote = line.find('\'') == std::string::npos ? "'" : "";
+    out.back() += fmt::format(" To keep {}: {}{}{}", of_number(rates.size() - 1, "both", "all"),
+                              quote, line, quote);
   }
   return out;
 }

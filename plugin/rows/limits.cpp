@@ -22,9 +22,9 @@ Result<void> check_groups(const Surroundings& around, const WantedLimit& wanted)
   for (const Target& target : targets) {
     if (target.who != Who::group || around.groups.contains(target.name)) continue;
     return failure(
-        fmt::format("there is no {} in table policy_groups; create it, with its members in "
-                    "policy_group_members, and try again",
-                    name_of(target)));
+        fmt::format("there is no {0}; 'carbonio-limits import' creates it from a file with a line "
+                    "such as \"{0} anna@example.org bob@example.org\"",
+                    name_of(Target{Who::group, target.name})));
   }
   return {};
 }

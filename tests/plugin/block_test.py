@@ -376,7 +376,7 @@ class Wrong(Case):
     def test_what_cannot_be_blocked(self):
         for who, words in ((None, "whom?"), ("", "whom?"), ("@example.org", "is a domain"),
                            ("a b", "not a valid login"), ("a@b@c", "more than one '@'"),
-                           ("192.0.2.0/33", "not a valid network"), ("*", "not a valid login")):
+                           ("192.0.2.0/33", "not a valid network"), ("*", "more than one account")):
             for command in ("block", "unblock"):
                 with self.subTest(who=who, command=command):
                     self.assertIn(words, self.say(command, *([] if who is None else [who]),

@@ -123,7 +123,8 @@ class SendAndReceive(Plugin):
         self.assertTrue(warnings, out)
         done = self.run_it(*command).splitlines()
         self.assertEqual(done[:len(warnings)], warnings)  # first of all
-        return warnings, re.search("To keep (?:both|all): '(.*)'", warnings[-1])[1]
+        keep = re.search("To keep (?:both|all): (.*)", warnings[-1])[1]
+        return warnings, keep if keep.count("'") > 2 else keep.strip("'")
 
     def test_what_a_command_takes_away_is_said_first(self):
         self.run_it("send", "100/h,500/day")
@@ -185,6 +186,18 @@ class SendAndReceive(Plugin):
         self.assertIn("5/min, 100/h and 500/day of limit 3 (for everyone) will no longer apply to b@example.org, "
                       "which gets a limit of its own. To keep all: 'carbonio-limits send "
                       "5/min,100/h,500/day,1000/week --user b@example.org'", out)
+
+    def test_the_command_that_keeps_rates_can_be_copied(self):
+        self.run_it("send", "200 distinct/day,150/h")
+        out = self.run_it("send", "100 distinct/h")
+        self.assertTrue(out.splitlines()[0].endswith(
+            " To keep all: carbonio-limits send '150/h,100 distinct/h,200 distinct/day' --everyone"), out)
+
+    def test_a_missing_group_is_created_by_the_line_that_is_named(self):
+        said = self.run_it("send", "1/h", "--group", "staff", status=2)
+        line = re.search('"(group staff .*)"; nothing was changed', said)[1]
+        self.run_it("import", "-", input=f"{line}\n".encode())
+        self.run_it("send", "1/h", "--group", "staff")
 
     def test_a_sender_is_not_an_account(self):
         out = self.run_it("send", "1/day", "--user", "carl@b.org", "--per", "account", "--verdict",

@@ -339,10 +339,10 @@ class Listening(Case):
                 self.addCleanup(socket.create_server(("127.0.0.1", self.port)).close)
             done = self.daemon.command("web", "link", check=False)
             self.assertEqual((done.returncode, done.stdout, done.stderr), (
-                2, "", "carbonio-limits: the page is not served; 'carbonio-limits web start' serves it\n"))
+                2, "", "carbonio-limits: the page is not served; 'carbonio-limits web serve' serves it\n"))
             done = self.daemon.command("web", "status", check=False)
             self.assertEqual((done.returncode, done.stdout), (
-                3, "The page is not served; 'carbonio-limits web start' serves it.\n"))
+                3, "The page is not served; 'carbonio-limits web serve' serves it.\n"))
         self.assertEqual(list(links.glob("*")), before)
 
     def test_where_it_is_served_already(self):

@@ -51,6 +51,8 @@ TEST(Whom, IsNothingElse) {
                            "a@b@c", "192.0.2.0/33", "192.0.2.1/24", "x/24"}) {
     EXPECT_FALSE(parse_whom(text)) << text;
   }
+  EXPECT_TRUE(parse_whom("*").error().message.starts_with(
+      "'*' stands for more than one account; give a login, a mail address"));
 }
 
 TEST(Whom, NamesOfItemsAreNamedOnce) {

@@ -156,6 +156,7 @@ TEST(CommandLine, WrongUseIsOneLineAndExitOne) {
 TEST(CommandLine, SuggestsWhatWasMeant) {
   EXPECT_THAT(run({"useage"}).err,
               HasSubstr("unknown subcommand 'useage' (did you mean 'usage'?); see"));
+  EXPECT_THAT(run({"limit", "100/h"}).err, HasSubstr("(did you mean 'send'?)"));
   EXPECT_THAT(run({"list", "--jsno"}).err,
               HasSubstr("unknown option '--jsno' (did you mean '--json'?); see"));
   EXPECT_THAT(run({"list", "--xyzzy"}).err, HasSubstr("unknown option '--xyzzy';"));

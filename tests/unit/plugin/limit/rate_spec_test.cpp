@@ -59,6 +59,9 @@ TEST(LimitSpec, ReadsWhatPeopleWrite) {
       {"500k/message", {{Unit::message_kib, 500, seconds{0}}}, "500KiB/message"},
       {"200 distinct/day", {{Unit::distinct_recipients, 200, hours{24}}}, "200 distinct/day"},
       {"1Distinct/10min", {{Unit::distinct_recipients, 1, minutes{10}}}, "1 distinct/10min"},
+      {"200 recipients/message, 5/min",
+       {recipients(200), messages(5, minutes{1})},
+       "200 recipients/message,5/min"},
       {"1000 distinct/h,9/h",
        {messages(9, hours{1}), {Unit::distinct_recipients, 1000, hours{1}}},
        "9/h,1000 distinct/h"},
@@ -149,6 +152,9 @@ TEST(LimitSpec, RefusesWithOneClearLine) {
       {"1001 distinct/day", "at most 1000 distinct recipients can be counted"},
       {"99999999999999999999 distinct/day", "at most 1000 distinct recipients"},
       {"5 distinct", "the period is missing"},
+      {"5 different/day", "did you mean '5 distinct/day'?"},
+      {"5/h,  6/day", "whole number"},
+      {"5/h, ", "period is missing"},
       {"5 distinct/message", "write 5 recipients/message"},
       {"5 distinct/day,6 distinct/day", "same period twice"},
       {"5 recipients/message,6 recipients/message", "same period twice"},
@@ -160,6 +166,12 @@ TEST(LimitSpec, RefusesWithOneClearLine) {
     EXPECT_NE(message.find(bad.because), std::string::npos) << bad.text << " gave: " << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << bad.text;
     EXPECT_LT(message.size(), 300U) << bad.text;
+  }
+}
+
+TEST(LimitSpec, ExplainsTheNotationOnlyWhereItIsWrong) {
+  for (const char* text : {"2000 distinct/day", "0/h", "1/31day", "1048577G/h", "9 different/h"}) {
+    EXPECT_EQ(parse_limit(text).error().message.find("AMOUNT/PERIOD"), std::string::npos) << text;
   }
 }
 
@@ -205,6 +217,7 @@ TEST(LimitSpec, MayBeSeveralWords) {
             "50 recipients/message,9 messages/h,5M/h");
   EXPECT_EQ(limit_of_words(Words{"200", "distinct/day", "100/h"}), "200 distinct/day,100/h");
   EXPECT_EQ(limit_of_words(Words{"100/h", "abc"}), "100/h,abc");
+  EXPECT_EQ(limit_of_words(Words{"200", "distinct/day,", "5/min"}), "200 distinct/day,5/min");
   EXPECT_EQ(limit_of_words(Words{}), "");
 }
 
