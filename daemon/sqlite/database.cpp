@@ -150,8 +150,10 @@ Result<void> check_exists(const fs::path& file) {
   std::error_code code;
   const fs::file_status status = fs::status(file, code);
   if (status.type() == fs::file_type::not_found) {
-    return failure(fmt::format("there is no database {}; create one with 'carbonio-limits init'",
-                               file.string()));
+    return failure(
+        fmt::format("there is no database {}; create one with 'carbonio-limits init', or set "
+                    "ZEXTRAS_HOME if it is elsewhere",
+                    file.string()));
   }
   if (code) {
     return failure(fmt::format("cannot open the database {}: {}", file.string(), code.message()));

@@ -219,7 +219,7 @@ tl::expected<bool, Failure> take_step(const Arguments& arguments, const Context&
   if (auto done = announce_only(arguments, context, due, reason); !done) {
     return tl::unexpected{done.error()};
   }
-  output.line(fmt::format("{}: {} ({}).", escaped(who), reason, due.by));
+  output.line(fmt::format("{}: notify, {} ({}).", escaped(who), reason, due.by));
   return false;
 }
 

@@ -95,7 +95,7 @@ void print_blocked(const std::vector<StoredBlock>& blocks, Context& context) {
     const auto& until = each.block.until;
     table.add({{each.block.who},
                {short_time_text(each.block.since, context.now)},
-               {until ? local_time_text(*until) : "unblock"},
+               {until ? local_time_text(*until) : "unblocked"},
                {each.block.by},
                {std::string{state_text(each, context.now)}, in_force ? Colour::red : Colour::dim}});
   }

@@ -27,6 +27,8 @@ constexpr std::array<Option, 17> options_of(Direction direction) {
                : "any recipient, as in Zextras' article"},
       {"domain", "DOMAIN", "the users of a domain", true},
       {"user", "ADDRESS", "a single user", true},
+      {"login", "NAME", "an account, by the name it logs in with, whatever the sender address",
+       true},
       {"group", "GROUP", "the members of a group in the table policy_groups", true},
       {"client", "NETWORK",
        "mail from a host or network, such as 192.0.2.1 or 10.0.0.0/8, regardless of the sender",
@@ -54,6 +56,10 @@ constexpr std::array<Option, 17> options_of(Direction direction) {
                : "what happens to mail over the limit: reject (the default), defer, hold, discard "
                  "or none (count only)",
        false, "defer reject hold discard none"},
+      {"then", "STEPS",
+       "what follows when someone is refused for long: notify, hold:1h, block:1h, lock, or "
+       "several, one after the other, such as notify,block:1h; without a duration hold and block "
+       "last until 'unblock'"},
       {"message", "TEXT",
        sending
            ? "what the sender is told, instead of 'Too many messages sent: the limit is {limit} "
@@ -66,18 +72,18 @@ constexpr std::array<Option, 17> options_of(Direction direction) {
       {"off", "", "create the limit switched off; 'on ID' switches it on"},
       {"dry-run", "", "show what would be done without changing anything"},
       {"print-sql", "", "print SQL statements for sqlite3 without changing anything"},
-      // Only of send.
-      {"login", "NAME", "an account, by the name it logs in with, whatever the sender address",
-       true},
-      {"then", "STEPS",
-       "what follows when someone is refused for long: notify, hold:1h, block:1h, lock, or "
-       "several, one after the other, such as notify,block:1h; without a duration hold and block "
-       "last until 'unblock'"},
   }};
 }
 constexpr auto kSendOptions = options_of(Direction::send);
-constexpr auto kReceiveOptions = options_of(Direction::receive);
-constexpr std::size_t kSharedOptions = kReceiveOptions.size() - 2;
+// Without those of accounts.
+constexpr auto kReceiveOptions = [] {
+  constexpr auto kAll = options_of(Direction::receive);
+  std::array<Option, kAll.size() - 2> out;
+  std::copy_if(kAll.begin(), kAll.end(), out.begin(), [](const Option& option) {
+    return option.name != "login" && option.name != "then";
+  });
+  return out;
+}();
 constexpr std::size_t kMaxFrom = 100;
 
 constexpr std::array<std::string_view, 5> kVerdicts = {"defer", "reject", "hold", "discard",
@@ -332,7 +338,7 @@ Outcome take_steps(const Arguments& arguments, Per per, WantedLimit& wanted) {
 
 std::span<const Option> limit_options(Direction direction) {
   if (direction == Direction::send) return kSendOptions;
-  return std::span{kReceiveOptions}.first(kSharedOptions);
+  return kReceiveOptions;
 }
 
 tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction direction,

@@ -173,7 +173,7 @@ std::string html_page(const SimulateView& view, std::string_view whose) {
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"color-scheme\" content=\"light dark\">"
       "<title>Whom a limit would have hit</title></head>\n<body style=\"font-family:sans-serif\">\n"
-      "{}<pre>{}</pre>\n</body></html>\n",
+      "{}<pre style=\"white-space:pre-wrap\">{}</pre>\n</body></html>\n",
       svg_picture(view, whose), [&] {
         // Each line for itself: escaping would show the line feeds.
         std::string lines;

@@ -342,7 +342,7 @@ class Signals(Case):
         self.put_messages(5, ClientAddress="203.1.{}.1")                      # no login
         self.assertEqual(self.due(), "")
         self.put_messages(1, ago=30, SASLUsername="alice@example.org", ClientAddress="2001:db8::1")
-        self.assertIn("alice@example.org: from 3 client networks in a day (signal networks).",
+        self.assertIn("alice@example.org: notify, from 3 client networks in a day (signal networks).",
                       self.due())
         self.assertEqual(self.due(), "")
         for net in range(3):  # since then
@@ -388,7 +388,7 @@ class Signals(Case):
     def test_a_gateway_that_names_any_sender_stops_nobody(self):
         self.say("signal", "rate", "5", "--then", "block:1h")
         self.put_messages(5, Sender="boss@example.org", ClientAddress="10.0.0.6")
-        self.assertIn("boss@example.org: 5 messages in an hour, usually up to 0; not stopped: others "
+        self.assertIn("boss@example.org: notify, 5 messages in an hour, usually up to 0; not stopped: others "
                       "may have used this address", self.due())
         self.assertEqual(self.blocked(), {})
 
@@ -398,7 +398,7 @@ class Signals(Case):
         self.say("signal", "night", "5", "--hours", f"{clock(-30)}-{clock(30)}")
         self.put_messages(5, ago=2 * HOUR, SASLUsername="day@example.org")
         self.put_messages(5, ago=600, SASLUsername="alice@example.org")
-        self.assertIn("alice@example.org: 5 messages at night", self.due())
+        self.assertIn("alice@example.org: notify, 5 messages at night", self.due())
         self.say("signal", "night", "5", "--hours", f"{clock(30)}-{clock(60)}")
         self.put_messages(5, ago=600, SASLUsername="bob@example.org")
         self.assertEqual(self.due(), "")
@@ -455,7 +455,7 @@ class Signals(Case):
         lines.unknown("d@example.org", login="alice@example.org")
         with log.open("a") as file:
             file.write(lines.text())
-        self.assertIn("alice@example.org: 1 recipient in an hour", self.due())
+        self.assertIn("alice@example.org: notify, 1 recipient in an hour", self.due())
 
     def test_countries_of_a_login(self):
         own = self.daemon.config.with_name("carbonio-limits.conf")

@@ -133,6 +133,7 @@ class Block(Case):
         self.say("block", "alice@example.org")
         self.say("unblock", "alice@example.org")
         self.say("block", "192.0.2.7")
+        self.assertRegex(self.say("blocked"), r"(?m)^192\.0\.2\.7 +\S+ +unblocked ")
         past = json.loads(self.say("blocked", "--past", "--json"))["past"]
         self.assertEqual([(each["who"], each["blocked"], each["command"]) for each in past],
                          [("192.0.2.7", True, "carbonio-limits block 192.0.2.7"),

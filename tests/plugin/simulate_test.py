@@ -518,6 +518,7 @@ class Forms(Case):
         self.assertIn("carl@example.org, mails by hour", picture.read_text())
         page = self.home / "page.html"
         self.run_it("simulate", "4/h", self.log, "--html", page)
+        self.assertIn('<pre style="white-space:pre-wrap">', page.read_text())
         text = page.read_text()
         self.assertIn("<svg", text)
         self.assertNotIn("anna&x", text)

@@ -170,7 +170,7 @@ TEST(CommandLine, MissingDatabaseIsNamedWithTheFix) {
     EXPECT_EQ(
         ran.err,
         "carbonio-limits: there is no database /nowhere/data/cbpolicyd/db/cbpolicyd.sqlitedb; "
-        "create one with 'carbonio-limits init'\n");
+        "create one with 'carbonio-limits init', or set ZEXTRAS_HOME if it is elsewhere\n");
   }
 }
 
