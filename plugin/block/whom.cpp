@@ -20,10 +20,11 @@ bool overlap(const IpNetwork& a, const IpNetwork& b) {
   return a.contains(b.address) || b.contains(a.address);
 }
 
-// "root on pts/0 (sudo by anna)" names root and anna, and so does "the page of root on pts/0 ...".
+// "root on pts/0 (sudo by anna)" names root and anna, and so does "the page, signed in as root on
+// pts/0 ...".
 std::vector<std::string> users_in(std::string_view actor) {
   constexpr std::string_view kSudo = "(sudo by ";
-  constexpr std::string_view kPage = "the page of ";
+  constexpr std::string_view kPage = "the page, signed in as ";
   if (actor.starts_with(kPage)) actor.remove_prefix(kPage.size());
   std::vector<std::string> out = {policyd::login_form(actor.substr(0, actor.find(' ')))};
   const std::size_t sudo = actor.find(kSudo);

@@ -225,14 +225,14 @@ Outcome carry_out_block(const Arguments& arguments, const Context& context, Want
   if (of_carbonio && !wanted.dry) {
     if (auto asked = ask_carbonio_about(work); !asked) return asked;
   } else if (wanted.lock && !wanted.dry) {
-    lines.trouble.push_back(
-        fmt::format("{} is no account of a Carbonio on this host, and was not locked",
-                    escaped(wanted.whom.name)));
+    lines.trouble.push_back(fmt::format(
+        "this host has no Carbonio account {}, so it was not locked", escaped(wanted.whom.name)));
   }
   if (wanted.more_items.empty()) {  // else Carbonio has named all spellings
     note_other_spelling(wanted.whom, made.own, made.notes);
   }
-  if (wanted.hold_queue && !wanted.dry) hold_mail(arguments, context, made.made.block, made.made.items, made.mail, lines);
+  if (wanted.hold_queue && !wanted.dry)
+    hold_mail(arguments, context, made.made.block, made.made.items, made.mail, lines);
   return {};
 }
 

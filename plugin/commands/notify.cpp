@@ -207,8 +207,9 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
       !sent) {
     return not_sent("the daily report is on, but the test report", sent.error());
   }
-  output.line(fmt::format("A report goes to {} each day at {}. One of the last 24 hours was sent.",
-                          recipients_of(daemon), daemon.config.notify_report));
+  output.line(
+      fmt::format("A report goes to {} each day at {}. A report on the last 24 hours was sent now.",
+                  recipients_of(daemon), daemon.config.notify_report));
   return {};
 }
 

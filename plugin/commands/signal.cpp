@@ -53,7 +53,7 @@ tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
   out.signal.kind = *kind;
   if (words.size() < 2) {
     return wrong_use(
-        fmt::format("from how many on? Example: carbonio-limits signal {} 10", name_of(*kind)));
+        fmt::format("how many? Example: carbonio-limits signal {} 10", name_of(*kind)));
   }
   if (arguments.has("json")) return wrong_use("--json shows signals, so give no NAME with it");
   if (words[1] == "off") {
@@ -166,7 +166,7 @@ Result<void> show_signals(const Tables& tables, const SignalFiles& files, bool j
   if (!own) return tl::unexpected{own.error()};
   const BounceState bounces = files.bounces.read(*own, context.now);
   const SignalSources sources{tables, *own, bounces.bounced, files.known_countries()};
-  Table table{{{"SIGNAL"}, {"FROM"}, {"THEN"}, {"MOST NOW", false, Shrinks::last}}};
+  Table table{{{"SIGNAL"}, {"AT LEAST"}, {"THEN"}, {"MOST NOW", false, Shrinks::last}}};
   nlohmann::json list = nlohmann::json::array();
   for (const Signal::Kind kind : kAllKinds) {
     Signal signal;

@@ -303,7 +303,7 @@ const Command kSuggest = {
     "Reads mail as 'simulate' does, and prints the peaks of each account within a minute, an hour "
     "and a day, commands that set limits a fifth above them, and what a hacked account could still "
     "send. At most the share --hit of the accounts may be above the common figures; each of them "
-    "gets a limit of its own. Who is blocked now is no part of the figures. Nothing is changed.\n"
+    "gets a limit of its own. Blocked accounts are left out. Nothing is changed.\n"
     "With --apply-watching the limits are made with verdict none, so they refuse nothing and "
     "replace no limit that refuses mail; an earlier limit with verdict none for the same senders "
     "is "

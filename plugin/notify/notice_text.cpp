@@ -60,7 +60,7 @@ std::string subject_of(const Notice& notice) {
     return last.kind == EventKind::rules ? "limits changed by hand" : "cluster";
   }
   if (groups.near.counters > 0) return of(groups.near, "near the limit");
-  if (groups.watched.counters > 0) return of(groups.watched, "beyond a watched limit");
+  if (groups.watched.counters > 0) return of(groups.watched, "over a limit that only monitors");
   return "in order again";
 }
 
@@ -113,7 +113,7 @@ NoticeText describe(const Notice& notice, const AllLimits& all, const std::strin
             [&](const Event& event) { return refused_item(event, all, now); });
   add_group(out, "Nearly used up", groups.near,
             [&](const Event& event) { return near_item(event, all, now); });
-  add_group(out, "Beyond limits that only watch", groups.watched,
+  add_group(out, "Over limits that only monitor", groups.watched,
             [&](const Event& event) { return watched_item(event, all, now); });
   out.closing = kNoticeClosing;
   return out;

@@ -108,7 +108,7 @@ NoticeText describe(const DailyReport& report, const AllLimits& all, const std::
             groups.near,
             [&](const Event& event) { return without_commands(near_item(event, all, now)); });
   add_group(out,
-            group_title("Beyond limits that only watch", groups.watched, report.groups_before,
+            group_title("Over limits that only monitor", groups.watched, report.groups_before,
                         &NoticeGroups::watched),
             groups.watched, [&](const Event& event) { return watched_item(event, all, now); });
   add_senders(out, report);

@@ -29,7 +29,9 @@ std::string span_text(policyd::Millis span) {
   using Day = std::chrono::duration<double, std::ratio<86'400>>;
   if (span >= Day{1}) return fmt::format("{:.1f} days", Day{span}.count());
   if (span >= Hour{1}) return fmt::format("{:.1f} hours", Hour{span}.count());
-  if (span >= Minute{1}) return fmt::format("{:.0f} minutes", Minute{span}.count());
+  if (span >= Minute{1}) {
+    return counted(static_cast<std::size_t>(std::lround(Minute{span}.count())), "minute");
+  }
   return "less than a minute";
 }
 
@@ -58,9 +60,13 @@ std::string fate_text(const SimulateView& view) {
   const TriedLimits& tried = view.tried;
   const std::uint64_t never = tried.hit - tried.late;
   if (tried.late == 0) {
-    return "None of them would have come later: what is rejected is not tried again, nor is mail "
-           "of "
-           "mail programs and web mail.";
+    const bool defers =
+        std::all_of(view.limits.begin(), view.limits.end(), [](const StoredLimit& limit) {
+          return verdict_word(limit.verdict) == policyd::name_of(policyd::Action::defer);
+        });
+    return fmt::format(
+        "None of them would have come later: {}mail programs and web mail do not retry.",
+        defers ? "" : "rejected mail is not tried again, and ");
   }
   const auto minutes = std::chrono::ceil<std::chrono::minutes>(view.replay.longest_wait).count();
   constexpr std::int64_t kHour = 60;

@@ -64,6 +64,13 @@ std::string form_value(std::string_view text) {
   return out;
 }
 
+// "signed in as root on pts/0": that it is the page need not be said on it.
+std::string_view signed_in_as(std::string_view who) {
+  constexpr std::string_view kPage = "the page, ";
+  if (who.starts_with(kPage)) who.remove_prefix(kPage.size());
+  return who;
+}
+
 std::string reset_button(const nlohmann::json& row, const FirstPageContent& content) {
   const auto id = row.find("id");
   if (content.change_token.empty() || id == row.end() || !id->is_number_integer()) return {};
@@ -71,7 +78,8 @@ std::string reset_button(const nlohmann::json& row, const FirstPageContent& cont
       "<form method=\"post\" action=\"/api/reset\">"
       "<input type=\"hidden\" name=\"token\" value=\"{}\">"
       "<input type=\"hidden\" name=\"limit\" value=\"{}\">"
-      "<button name=\"word\" value=\"{}\" aria-label=\"Let go on: {}\">Let go on</button></form>",
+      "<button name=\"word\" value=\"{}\" aria-label=\"Allow again: {}\">Allow "
+      "again</button></form>",
       in_markup(content.change_token), id->get<std::int64_t>(), form_value(text_at(row, "who")),
       in_markup(text_at(row, "who")));
 }
@@ -119,8 +127,7 @@ std::string refused_table(const FirstPageContent& content, double now_s, bool no
 }
 
 std::string doctor_sentence(const nlohmann::json* doctor) {
-  if (doctor == nullptr)
-    return "<p class=\"health dim\">It is being checked whether all is well.</p>\n";
+  if (doctor == nullptr) return "<p class=\"health dim\">Checking…</p>\n";
   const auto wrong = static_cast<std::size_t>(number_at(*doctor, "wrong"));
   if (wrong == 0) return "<p class=\"health well\">All is well.</p>\n";
   std::string out = fmt::format("<p class=\"health wrong\">{}:</p>\n<ul class=\"problems\">\n",
@@ -171,8 +178,8 @@ std::string first_page(const FirstPageContent& content, policyd::TimePoint now) 
       "need JavaScript.</noscript></nav>\n"
       "<form method=\"post\" action=\"/sign-out\"><span class=\"who\">{2}</span> "
       "<button>Sign out</button></form></header>\n",
-      in_markup(content.host), in_markup(content.change_token), in_markup(content.who),
-      in_markup(content.time_zone));
+      in_markup(content.host), in_markup(content.change_token),
+      in_markup(signed_in_as(content.who)), in_markup(content.time_zone));
   out += warnings_of(content.refused);
   out += "<main id=\"main\" tabindex=\"-1\">\n<h2>Now</h2>\n";
   if (!content.message.empty()) {

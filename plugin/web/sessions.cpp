@@ -15,7 +15,7 @@ const Session& Sessions::open(const Link& link, policyd::TimePoint now) {
   if (all_.size() >= kMost) all_.pop_back();
   all_.push_front({random_text(kSecretBytes),
                    random_text(kSecretBytes),
-                   fmt::format("the page of {}", link.who),
+                   fmt::format("the page, signed in as {}", link.who),
                    link.write,
                    now + kLasts,
                    {}});

@@ -15,7 +15,7 @@ namespace limits {
 struct Session {
   std::string cookie;
   std::string change_token;  // that each change must name, which other sites cannot read
-  std::string who;           // "the page of root on pts/0 (sudo by anna)"
+  std::string who;           // "the page, signed in as root on pts/0 (sudo by anna)"
   bool write = false;
   policyd::TimePoint ends{};
   std::string message;  // what the last form did, for the page that is shown next

@@ -144,7 +144,7 @@ void Site::sign_in(const SignIn& wanted, std::string_view host, const Done& done
   if (!link) {
     return done({403,
                  "text/html; charset=utf-8",
-                 plain_page("Limits", fmt::format("This link was used before or has ended; '{}' "
+                 plain_page("Limits", fmt::format("This link was used before or has expired; '{}' "
                                                   "prints another one.",
                                                   kMakeLink)),
                  {}});

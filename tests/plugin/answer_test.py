@@ -526,7 +526,7 @@ class Signals(Case):
 
     def test_wrong_signals(self):
         for words, message in ((("network", "5"), "not a signal: 'network'"),
-                               (("networks",), "from how many on?"),
+                               (("networks",), "how many? Example: carbonio-limits signal networks 10"),
                                (("networks", "0"), "not a valid number"),
                                (("networks", "1000001"), "not a valid number"),
                                (("networks", "5x"), "not a valid number"),

@@ -331,7 +331,7 @@ class Digest(Case):
             "SELECT 1 FROM limits_events WHERE Kind = 'watched'")))
         text = self.text_of(self.due(2 * MINUTE, mails=1))
         self.assertRegex(text, r"Nearly used up\n\n  emil@example\.org: 8 of 10 used")
-        self.assertRegex(text, r"Beyond limits that only watch\n\n  dora@example\.com: once")
+        self.assertRegex(text, r"Over limits that only monitor\n\n  dora@example\.com: once")
         self.assertIn("verdict none only monitors", " ".join(text.split()))
         self.assertNotRegex(text, r"\([^)]*\(")
 

@@ -260,8 +260,17 @@ class Simulate(Case):
             log.mail(f"x{number}@elsewhere.net", "anna@example.org", client="203.0.113.9")
         log.write(self.log)
         text = " ".join(self.run_it("simulate", "receive", "2/h", "--per", "user", self.log).split())
-        self.assertIn("what is rejected is not tried again", text)
+        self.assertIn("rejected mail is not tried again, and mail programs", text)
         self.assertIn("Mail: less than a minute of mail in 1 file", text)
+
+    def test_programs_do_not_retry_mail_that_is_deferred(self):
+        log = MailLog()
+        for number in range(3):
+            log.wait(35).mail("anna@example.org", f"b{number}@example.com")
+        log.write(self.log)
+        text = " ".join(self.run_it("simulate", "send", "2/h", self.log).split())
+        self.assertIn("None of them would have come later: mail programs and web mail do not retry.", text)
+        self.assertIn("Mail: 1 minute of mail in 1 file", text)
 
     def test_received_mail_comes_late_from_servers_and_not_from_programs(self):
         log = MailLog()

@@ -116,7 +116,7 @@ class Changing(Case):
     def test_who_did_it_is_remembered(self):
         page = self.signed_in("--write")
         page.change("set", word=["3", "9/h"])
-        who = "SELECT Who FROM limits_events WHERE Kind = 'rules' AND Who LIKE 'the page of %'"
+        who = "SELECT Who FROM limits_events WHERE Kind = 'rules' AND Who LIKE 'the page, signed in as %'"
         self.assertTrue(eventually(lambda: self.daemon.query(who)))
 
     def test_wrong_words_change_nothing(self):
@@ -207,7 +207,7 @@ class Blocking(Case):
         self.assertTrue(self.refuses())
         [row] = page.get("blocked")[1]["blocked"]
         self.assertEqual((row["who"], row["until"] - row["since"]), (self.WHO, 3600))
-        self.assertTrue(row["by"].startswith("the page of "), row)
+        self.assertTrue(row["by"].startswith("the page, signed in as "), row)
         status, said = page.change("unblock", word=self.WHO, **{"dry-run": True})
         self.assertIn("Nothing was changed (--dry-run).", said["text"])
         self.assertTrue(self.refuses())

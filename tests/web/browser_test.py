@@ -152,7 +152,7 @@ class BrowserTest(InBrowser):
         self.check()
         self.press("Close", DIALOG)
         self.block_and_undo(lambda: self.press("Block", row(ALICE)), ALICE)
-        self.press("Let go on")
+        self.press("Allow again")
         self.browser.shows("No sender is refused now.")
         self.browser.find(row(ALICE))  # in the last hour
         self.assertEqual(self.daemon.ask(), "DUNNO")
@@ -278,7 +278,7 @@ class BrowserTest(InBrowser):
     def drive_history(self):
         self.assertTrue(eventually(lambda: "limits paused" in self.daemon.command("changes").stdout))
         self.go("History")
-        for text in (ALICE, "limit 3", "the page of", "limits paused", "counters cleared"):
+        for text in (ALICE, "limit 3", "signed in as", "limits paused", "counters cleared"):
             self.assertIn(text, self.browser.text("//main"))
         bars = self.browser.all("//*[local-name()='svg'][contains(@aria-label, 'by hour')]/*")
         self.assertEqual(len(bars), 30 * 24)
@@ -340,7 +340,7 @@ class BrowserTest(InBrowser):
         self.browser.developer("Emulation.setScriptExecutionDisabled", value=True)
         self.browser.open(self.link("--write"))
         self.browser.find(row(ALICE))
-        self.browser.click(button("Let go on", row(ALICE)))
+        self.browser.click(button("Allow again", row(ALICE)))
         self.browser.find("//p[@role='status']")
         self.browser.shows("No sender is refused now.")
         self.assertEqual(self.daemon.ask(), "DUNNO")
@@ -368,7 +368,7 @@ class BrowserTest(InBrowser):
         self.assertEqual(self.browser.run(focus), "Skip to the content")
         for _ in range(40):
             self.browser.press(TAB)
-            if self.browser.run(focus) == "Let go on":
+            if self.browser.run(focus) == "Allow again":
                 break
         self.browser.press(ENTER)
         self.browser.shows("No sender is refused now.")

@@ -52,9 +52,9 @@ function refusals(rows, moment, caption, stuck) {
     {title: "From", of: row => row.client},
     stuck && {title: "Free", of: row => until(row.free_at, moment)},
     {title: "", of: row => element("div", {class: "row"},
-      stuck && mayChange && row.id !== null && button("Let go on",
+      stuck && mayChange && row.id !== null && button("Allow again",
         () => changeNow("reset", {word: row.who, limit: String(row.id)}),
-        {"aria-label": `Let go on: ${row.who}`}),
+        {"aria-label": `Allow again: ${row.who}`}),
       mayChange && sender(row) && button("Block", () => block(sender(row)),
         {"aria-label": `Block ${sender(row)}`}),
       row.sender.includes("@") && row.recipient.includes("@") &&

@@ -107,7 +107,7 @@ TEST(Whom, SomeAreNeverBlocked) {
   }
   for (const char* text : {"root", "carl", "carl@example.org", "root@example.org"}) {
     EXPECT_THAT(never(text), HasSubstr("who runs this command")) << text;
-    EXPECT_THAT(never(text, {}, "the page of root on pts/0 (sudo by carl)"),
+    EXPECT_THAT(never(text, {}, "the page, signed in as root on pts/0 (sudo by carl)"),
                 HasSubstr("who runs this command"))
         << text;
   }

@@ -44,7 +44,7 @@ TEST(FirstPage, AButtonIsOfTheSenderItself) {
   EXPECT_NE(page.find("value=\"&#27;&#13;\u202e&#60;a&#62;&#34;&#39;&#38;@b.example\""),
             std::string::npos)
       << page;
-  EXPECT_NE(page.find("aria-label=\"Let go on: \\x1b"), std::string::npos) << page;
+  EXPECT_NE(page.find("aria-label=\"Allow again: \\x1b"), std::string::npos) << page;
   EXPECT_EQ(page.find('\x1b'), std::string::npos);
 }
 

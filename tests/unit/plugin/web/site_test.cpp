@@ -150,7 +150,7 @@ TEST_F(SiteTest, ReadsAsTheSubcommandPrints) {
   EXPECT_EQ(reply.body, "{\"usage\": 1}\n");
   EXPECT_EQ(reply.type, "application/json");
   EXPECT_EQ(ran_.back().first, (std::vector<std::string>{"usage", "--json", "--top=3"}));
-  EXPECT_EQ(ran_.back().second, "the page of root on pts/0");
+  EXPECT_EQ(ran_.back().second, "the page, signed in as root on pts/0");
 }
 
 TEST_F(SiteTest, FailuresSayWhy) {
@@ -244,7 +244,7 @@ TEST_F(SiteTest, TheFirstPageTellsNowFromBefore) {
   EXPECT_LT(page.find("now@example.org"), before);
   EXPECT_GT(page.find("over@example.org"), before);
   EXPECT_GT(page.find("other@example.org"), before);
-  EXPECT_EQ(page.find("Let go on", before), std::string::npos);
+  EXPECT_EQ(page.find("Allow again", before), std::string::npos);
   EXPECT_NE(page.find("in 1 h 0 min"), std::string::npos) << page;
   EXPECT_NE(page.find("<p class=\"banner\">Limits are paused.</p>"), std::string::npos);
   EXPECT_NE(page.find("data-zone=\"Europe/Rome\""), std::string::npos);
