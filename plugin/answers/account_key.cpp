@@ -9,19 +9,19 @@
 namespace limits {
 namespace {
 
-bool is_web_mail(const SentBy& by, const OwnNames& own) {
+bool is_web_mail(const Origin& by, const OwnNames& own) {
   const auto client = policyd::IpAddress::parse(by.client);
   return client && own.has_domain(policyd::domain_of(by.sender)) && own.has_client(*client);
 }
 
 }  // namespace
 
-std::string account_key(const SentBy& by, const OwnNames& own) {
+std::string account_key(const Origin& by, const OwnNames& own) {
   if (!by.login.empty()) return fmt::format("SASLUsername:{}", by.login);
   return is_web_mail(by, own) ? fmt::format("Sender:{}", by.sender) : std::string{};
 }
 
-bool is_certain(const SentBy& by, const OwnNames& own) {
+bool is_certain(const Origin& by, const OwnNames& own) {
   return !by.login.empty() || own.is_mailbox(by.client);
 }
 

@@ -11,17 +11,17 @@
 namespace limits {
 
 // Names in the daemon's form (daemon/names/name_form.hpp).
-struct SentBy {
+struct Origin {
   std::string_view client;
   std::string_view login;
   std::string_view sender;
 };
 
 // The account's counter, "SASLUsername:anna"; empty: none that is known.
-std::string account_key(const SentBy& by, const OwnNames& own);
+std::string account_key(const Origin& by, const OwnNames& own);
 
 // Whether that account has really sent it: a mailbox server has checked who its sender is, while a
 // gateway, printer or backup MX of an own network passes on what others claim.
-bool is_certain(const SentBy& by, const OwnNames& own);
+bool is_certain(const Origin& by, const OwnNames& own);
 
 }  // namespace limits

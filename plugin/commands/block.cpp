@@ -170,11 +170,10 @@ const Command kBlock = {
     "Never blocked are postmaster, the account of the person who runs the command, system and "
     "administrator accounts of Carbonio, this host, the whole of an own network, and whatever "
     "'never' in section [block] of carbonio-limits.conf lists: logins, addresses, domains as "
-    "@example.org, networks.
-"
-    "A note says if the domain is not this server's, or if the account has sent nothing in the last "
-    "30 days: the name may be mistyped. What was sent under these names in the last day is shown; "
-    "'history' shows more. The rows are a "
+    "@example.org, networks.\n"
+    "A note says if the domain is not this server's, or if the account has sent nothing in the "
+    "last 30 days: the name may be mistyped. What was sent under these names in the last day is "
+    "shown; 'history' shows more. The rows are a "
     "policy named 'carbonio-limits block WHO' with a row of access_control.",
     "block anna@example.org\n"
     "block anna@example.org --for 8h --account --hold\n"
