@@ -198,7 +198,7 @@ class CheckCluster(ProgramTest):
 
     def test_a_url_that_is_none(self):
         daemon = self.make_daemon(start=False)
-        for url, words in (("http://redis1", "redis://HOST"), ("redis1", "redis://HOST"),
+        for url, words in (("http://redis1", "redis://[USER@]HOST"), ("redis1", "redis://[USER@]HOST"),
                            ("redis://", "not a valid"), ("redis://a:0", "'0'"),
                            ("redis://a/x", "not a valid"), ("sentinel://a", "not a valid"),
                            ("rediss://a", "TLS is not supported"),
