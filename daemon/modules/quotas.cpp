@@ -318,7 +318,8 @@ bool Quotas::exceeds(const Question& question, const Touched& touched) const {
   if (touched.counter == nullptr) return touched.use + touched.asked > limit;
   // It may have been counted while this question waited: then what the others refused, it is.
   if (is_counted_already(*touched.limit, touched.asked)) {
-    return touched.shared.wanted >= 0 && touched.shared.wanted == question.granted->exceeded;
+    return question.granted != nullptr && touched.shared.wanted >= 0 &&
+           touched.shared.wanted == question.granted->exceeded;
   }
   if (!is_windowed(*touched.limit)) return decay_exceeded(touched.use, limit);
   return SharedLimits::exceeds(question, touched.shared, touched.use, touched.asked, limit,
@@ -466,9 +467,8 @@ void Quotas::count(Question& question) {
       note(question, touched, EventKind::near, {}, used);
     }
     // Of a recipient that was a known one, then or by now.
-    const bool not_asked =
-        distinct && question.shared != nullptr && (touched.units == 0 || touched.shared.wanted < 0);
-    if (unknown_to_others || not_asked) {
+    const bool not_asked = distinct && (touched.units == 0 || touched.shared.wanted < 0);
+    if (question.shared != nullptr && (unknown_to_others || not_asked)) {
       question.shared->changed(touched.limit->id, key_of(touched), counter.window, counter.period);
     }
     if (question.log.mail_enabled()) log_count(question, touched, created);

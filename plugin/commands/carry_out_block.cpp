@@ -147,7 +147,7 @@ Outcome ask_before(Work& work) {
   auto& [arguments, context, wanted, made, lines, prov, answer] = work;
   MadeBlock tried;
   wanted.dry = true;
-  const auto written = write_block(arguments, context, wanted, tried);
+  auto written = write_block(arguments, context, wanted, tried);
   wanted.dry = false;
   if (!written) return written;
   made.already = tried.already;
