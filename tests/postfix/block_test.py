@@ -28,18 +28,6 @@ class Block(PostfixTest):
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
-    def postfix_program(self, *words):
-        return subprocess.run(words, text=True, capture_output=True, timeout=60, check=True,
-                              env={**os.environ, "PATH": PATH,
-                                   "MAIL_CONFIG": str(self.postfix.folder / "conf")}).stdout
-
-    def deliver(self, yes):
-        """Or keep all mail in the queue."""
-        self.postfix_program("postconf", "-e", f"defer_transports={'' if yes else 'discard'}",
-                             f"queue_run_delay={'1s' if yes else '1h'}",
-                             "minimal_backoff_time=1s", "maximal_backoff_time=1s")
-        self.postfix_program("postfix", "reload")
-
     def queue(self):
         """Sender -> names of the queues that its messages are in."""
         out = {}

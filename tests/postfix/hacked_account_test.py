@@ -78,16 +78,6 @@ class HackedAccount(NoticesTest):
         self.assertEqual(program, "carbonio-limits")
         return self.say(*words)
 
-    def postfix_program(self, *words):
-        return subprocess.run(words, text=True, capture_output=True, timeout=60, check=True).stdout
-
-    def deliver(self, yes):
-        """Or keep all mail to others in the queue."""
-        self.postfix_program("postconf", "-e", f"defer_transports={'' if yes else 'discard'}",
-                             f"queue_run_delay={'1s' if yes else '1h'}",
-                             "minimal_backoff_time=1s", "maximal_backoff_time=1s")
-        self.postfix_program("postfix", "reload")
-
     def queue(self):
         """Sender -> name of the queue that its only message is in."""
         mails = [json.loads(line) for line in self.postfix_program("postqueue", "-j").splitlines()]

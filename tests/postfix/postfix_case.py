@@ -3,10 +3,12 @@
 with a fresh database for each of them, always on the port that Postfix asks. When a test fails, the
 logs of both follow its result."""
 
+import os
+import subprocess
 import unittest
 
 from daemon import Daemon, free_port
-from postfix_instance import PostfixInstance
+from postfix_instance import PATH, PostfixInstance
 
 
 class PostfixTest(unittest.TestCase):
@@ -46,3 +48,16 @@ class PostfixTest(unittest.TestCase):
 
     def send_many(self, count, **more):
         return [self.send(**more) for _ in range(count)]
+
+    def postfix_program(self, *words):
+        """What one of Postfix's own programs prints about this Postfix."""
+        return subprocess.run(words, text=True, capture_output=True, timeout=60, check=True,
+                              env={**os.environ, "PATH": PATH,
+                                   "MAIL_CONFIG": str(self.postfix.folder / "conf")}).stdout
+
+    def deliver(self, yes):
+        """Or keep all mail to others in the queue."""
+        self.postfix_program("postconf", "-e", f"defer_transports={'' if yes else 'discard'}",
+                             f"queue_run_delay={'1s' if yes else '1h'}",
+                             "minimal_backoff_time=1s", "maximal_backoff_time=1s")
+        self.postfix_program("postfix", "reload")
