@@ -90,9 +90,11 @@ INSTANTIATE_TEST_SUITE_P(
     Redis, BadRedisUrl,
     testing::Values(
         Bad{"Empty", "", "not a valid url: ''; allowed: redis://[USER@]HOST"},
-        Bad{"NoScheme", "10.0.0.1:6379", "not a valid url: '10.0.0.1:6379'; allowed: redis://[USER@]HOST"},
+        Bad{"NoScheme", "10.0.0.1:6379",
+            "not a valid url: '10.0.0.1:6379'; allowed: redis://[USER@]HOST"},
         Bad{"NoSchemeWithPassword", "u:secret@h", "not a valid url; allowed: redis://[USER@]HOST"},
-        Bad{"Http", "http://a", "not a valid beginning in url: 'http://'; allowed: redis://[USER@]HOST"},
+        Bad{"Http", "http://a",
+            "not a valid beginning in url: 'http://'; allowed: redis://[USER@]HOST"},
         Bad{"Tls", "rediss://u:secret@a", "not a valid url: TLS is not supported; let stunnel"},
         Bad{"ValkeyTls", "valkeys://a", "not a valid url: TLS is not supported"},
         Bad{"TooLong", "redis://" + std::string(2041, 'a'), "not a valid url: longer than 2048"},
