@@ -14,7 +14,7 @@
 #include "daemon/dns/lookup_service.hpp"
 #include "daemon/events/event_queue.hpp"
 #include "daemon/log/maillog.hpp"
-#include "daemon/modules/reason.hpp"
+#include "daemon/modules/text/reason.hpp"
 #include "daemon/protocol/request.hpp"
 #include "daemon/protocol/verdict.hpp"
 #include "daemon/rules/rules.hpp"

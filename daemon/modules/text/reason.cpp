@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "daemon/modules/reason.hpp"
+#include "daemon/modules/text/reason.hpp"
 
 #include <array>
 
