@@ -15,6 +15,7 @@
 #include "daemon/config/config_table.hpp"
 #include "daemon/config/ini.hpp"
 #include "daemon/config/module_table.hpp"
+#include "daemon/config/special_keys.hpp"
 
 namespace policyd {
 namespace {
@@ -122,7 +123,7 @@ class Assembly {
                                  key.name, key.section, in_quotes(*rejected), allowed_values(key)));
     }
     if (const auto instead =
-            key.name == "log_mail" ? log_mail_instead(entry.value) : std::nullopt) {
+            key.name == "log_mail" ? config_key::log_mail_instead(entry.value) : std::nullopt) {
       warn(source, fmt::format("log_mail in [{}]: {} is not supported; mail is logged to {}; "
                                "allowed: {}",
                                key.section, in_quotes(entry.value), *instead, allowed_values(key)));

@@ -2,69 +2,29 @@
 #include "daemon/config/config_table.hpp"
 
 #include <fmt/format.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <charconv>
-#include <system_error>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
-#include "daemon/base/mail_address.hpp"
+#include "daemon/config/block_keys.hpp"
 #include "daemon/config/ini.hpp"
-#include "daemon/config/time_of_day.hpp"
-#include "daemon/names/name_form.hpp"
+#include "daemon/config/special_keys.hpp"
+#include "daemon/config/value_text.hpp"
 
 namespace policyd {
 namespace {
 
 using namespace config_key;
-using Rejected = std::optional<std::string_view>;
 
 constexpr std::uint64_t kDaySeconds = 86'400;
 constexpr std::uint64_t kMonthSeconds = 30 * kDaySeconds;
-constexpr std::uint64_t kLargestPort = 65'535;
-constexpr std::uint64_t kMaxSessionHours = 24 * 3'650;
-constexpr std::size_t kMaxSocketPath = sizeof(sockaddr_un::sun_path) - 1;
-static_assert(kMaxSocketPath == 107, "the table below names this number");
 
 constexpr std::array<std::string_view, 4> kTrue = {"1", "y", "yes", "on"};
 constexpr std::array<std::string_view, 4> kFalse = {"0", "n", "no", "off"};
 
-bool is_one_of(std::span<const std::string_view> words, std::string_view word) {
-  return std::any_of(words.begin(), words.end(),
-                     [word](std::string_view w) { return equal_ignoring_case(w, word); });
-}
-
 // A tab is harmless white space.
 bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
-
-// Only digits, and within the bounds.
-std::optional<std::uint64_t> number_within(std::string_view text, std::uint64_t min,
-                                           std::uint64_t max) {
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || rest != end || value < min || value > max) return std::nullopt;
-  return value;
-}
-
-// The items of a list. In here-documents, too, lines that begin with # or ; are comments.
-std::vector<std::string_view> items_of(std::string_view list) {
-  std::vector<std::string_view> items;
-  while (!list.empty()) {
-    const std::size_t newline = list.find('\n');
-    std::string_view line = trimmed(list.substr(0, newline));
-    list.remove_prefix(newline == std::string_view::npos ? list.size() : newline + 1);
-    if (line.starts_with('#') || line.starts_with(';')) continue;
-    while (!line.empty()) {
-      const std::size_t end = line.find_first_of(", \t\r\v\f");
-      if (end != 0) items.push_back(line.substr(0, end));
-      line.remove_prefix(end == std::string_view::npos ? line.size() : end + 1);
-    }
-  }
-  return items;
-}
 
 // IpNetwork takes a prefix length beyond the address's bits as all of them, as the Perl daemon does
 // for rows; in an access list it is reported as a mistake.
@@ -73,206 +33,6 @@ bool is_network(std::string_view text) {
   const std::uint64_t bits = text.find(':') == std::string_view::npos ? 32 : 128;
   return IpNetwork::parse(text) && (slash == std::string_view::npos ||
                                     number_within(text.substr(slash + 1), 0, bits).has_value());
-}
-
-// A port, or the path of a UNIX socket; whether it fits `proto` is checked after both files.
-Rejected read_port(ConfigDraft& draft, std::string_view value) {
-  const auto number = number_within(value, 1, kLargestPort);
-  const bool path = value.starts_with('/') && value.size() <= kMaxSocketPath;
-  if (!number && !path) return value;
-  draft.port = number ? std::to_string(*number) : std::string(value);
-  return std::nullopt;
-}
-
-bool is_other_syslog(std::string_view value) {
-  constexpr std::string_view kBeginning = "mail@syslog:";
-  return equal_ignoring_case(value.substr(0, kBeginning.size()), kBeginning);
-}
-
-Rejected read_log_mail(ConfigDraft& draft, std::string_view value) {
-  constexpr std::array<std::string_view, 2> kSyslog = {"mail@syslog:native", "maillog"};
-  // The Perl daemon's other targets; where mail is logged must not keep it from being answered.
-  const bool syslog = is_one_of(kSyslog, value) || is_other_syslog(value);
-  draft.log_mail = syslog ? kSyslog[0] : "main";
-  return std::nullopt;
-}
-
-// The collector reads no other names, and a mistake must not replace the database.
-Rejected read_metrics_file(ConfigDraft& draft, std::string_view value) {
-  if (!value.empty() && !value.ends_with(".prom")) return value;
-  draft.metrics_file = value;
-  return std::nullopt;
-}
-
-// The Perl daemon has more details; they have no effect here.
-Rejected read_log_detail(ConfigDraft& draft, std::string_view value) {
-  const auto items = items_of(value);
-  draft.log_modules = std::any_of(items.begin(), items.end(), [](std::string_view item) {
-    return equal_ignoring_case(item, "modules");
-  });
-  return std::nullopt;
-}
-
-// "DBI:SQLite:dbname=PATH", as DBD::SQLite reads it: dbname, database or db among attributes
-// separated by semicolons, or the path alone. Of a rejected DSN only the beginning is shown: those
-// of other drivers may contain a password.
-Rejected read_dsn(ConfigDraft& draft, std::string_view value) {
-  constexpr std::array<std::string_view, 3> kNames = {"dbname", "database", "db"};
-  constexpr std::string_view kDriver = "DBI:SQLite:";
-  const Rejected rejected = value.substr(0, value.find_first_of("=;"));
-  if (!equal_ignoring_case(value.substr(0, kDriver.size()), kDriver)) return rejected;
-  std::string_view rest = value.substr(kDriver.size());
-  std::string_view path = rest.starts_with('/') ? rest : std::string_view{};
-  while (path.empty() && !rest.empty()) {
-    const std::string_view attribute = rest.substr(0, rest.find(';'));
-    rest.remove_prefix(std::min(rest.size(), attribute.size() + 1));
-    const std::size_t equals = attribute.find('=');
-    if (equals == std::string_view::npos) continue;
-    if (is_one_of(kNames, trimmed(attribute.substr(0, equals)))) {
-      path = trimmed(attribute.substr(equals + 1));
-    }
-  }
-  if (!path.starts_with('/')) return rejected;
-  draft.database = path;
-  return std::nullopt;
-}
-
-Rejected read_table_prefix(ConfigDraft& draft, std::string_view value) {
-  const bool fine = std::all_of(value.begin(), value.end(),
-                                [](char c) { return is_letter(c) || is_digit(c) || c == '_'; });
-  if (!fine || value.size() > 64) return value;
-  draft.table_prefix = value;
-  return std::nullopt;
-}
-
-// As in Postfix, a set of characters. The addresses that it is used on are in lower case.
-Rejected read_delimiter(ConfigDraft& draft, std::string_view value) {
-  constexpr std::size_t kMaxDelimiters = 16;
-  const bool fine = std::all_of(value.begin(), value.end(), [](char c) {
-    return c > ' ' && c < 0x7F && c != '@' && !is_letter(c) && !is_digit(c);
-  });
-  if (!fine || value.size() > kMaxDelimiters) return value;
-  draft.recipient_delimiter = value;
-  return std::nullopt;
-}
-
-// "30", "30d", "30 days": days; "12h", "12 hours".
-Rejected read_sessions(ConfigDraft& draft, std::string_view value) {
-  constexpr std::array<std::string_view, 4> kDays = {"", "d", "day", "days"};
-  constexpr std::array<std::string_view, 3> kHours = {"h", "hour", "hours"};
-  const auto* digits_end = std::find_if_not(value.begin(), value.end(), is_digit);
-  const auto digits = static_cast<std::size_t>(digits_end - value.begin());
-  const std::string_view unit = trimmed(value.substr(digits));
-  if (!is_one_of(kDays, unit) && !is_one_of(kHours, unit)) return value;
-  const std::uint64_t factor = is_one_of(kDays, unit) ? 24 : 1;
-  const auto number = number_within(value.substr(0, digits), 1, kMaxSessionHours / factor);
-  if (!number) return value;
-  draft.cleanup_sessions = std::chrono::hours(*number * factor);
-  return std::nullopt;
-}
-
-// A field of hashes in the engine, and shown in tables: what a host name may contain.
-Rejected read_node(ConfigDraft& draft, std::string_view value) {
-  constexpr std::size_t kMaxNode = 253;
-  const bool fine = std::all_of(value.begin(), value.end(), [](char c) {
-    return is_letter(c) || is_digit(c) || c == '.' || c == '-' || c == '_';
-  });
-  if (!fine || value.size() > kMaxNode) return value;
-  draft.cluster_node = value;
-  return std::nullopt;
-}
-
-// What all keys in the engine begin with.
-Rejected read_cluster_prefix(ConfigDraft& draft, std::string_view value) {
-  constexpr std::size_t kMaxPrefix = 64;
-  const bool fine =
-      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7F; });
-  if (!fine || value.size() > kMaxPrefix) return value;
-  draft.cluster_prefix = value;
-  return std::nullopt;
-}
-
-// Whom to tell: addresses that no mail program could take for an option, a list or a header.
-Rejected read_notify_to(ConfigDraft& draft, std::string_view value) {
-  constexpr std::size_t kMaxAddresses = 10;
-  draft.notify_to.clear();
-  for (const auto item : items_of(value)) {
-    if (!is_notice_address(item) || draft.notify_to.size() == kMaxAddresses) return item;
-    draft.notify_to.emplace_back(item);
-  }
-  return std::nullopt;
-}
-
-Rejected read_notify_command(ConfigDraft& draft, std::string_view value) {
-  constexpr std::size_t kMaxCommand = 1024;
-  if (!value.empty() && (!value.starts_with('/') || value.size() > kMaxCommand)) return value;
-  draft.notify_command = value;
-  return std::nullopt;
-}
-
-// "07:00"
-Rejected read_notify_report(ConfigDraft& draft, std::string_view value) {
-  if (!value.empty() && !is_time_of_day(value)) return value;
-  draft.notify_report = value;
-  return std::nullopt;
-}
-
-// ADDRESS:PORT, or a path.
-Rejected read_web_listen(ConfigDraft& draft, std::string_view value) {
-  const std::size_t colon = value.rfind(':');
-  const bool path = value.starts_with('/') && value.size() <= kMaxSocketPath;
-  const bool address = colon != std::string_view::npos && colon > 0 &&
-                       number_within(value.substr(colon + 1), 1, kLargestPort);
-  if (!path && !address) return value;
-  draft.web_listen = value;
-  return std::nullopt;
-}
-
-// Section [block] is the command's, which reads it (plugin/block/block_settings.hpp); here it is
-// only checked. Patterns would protect nobody.
-Rejected check_block_never(ConfigDraft&, std::string_view value) {
-  constexpr std::size_t kMaxEntry = 320;
-  constexpr std::size_t kMaxEntries = 1'000;
-  std::size_t entries = 0;
-  for (const auto item : items_of(value)) {
-    const std::size_t at = item.find('@');
-    const bool domain = at != std::string_view::npos;
-    // No login looks like an address with a slip.
-    const bool network = item.find_first_of("/:") != std::string_view::npos ||
-                         (item.find('.') != std::string_view::npos &&
-                          item.find_first_not_of("0123456789.") == std::string_view::npos);
-    const bool fine = item.size() <= kMaxEntry &&
-                      item.find_first_of("*%$!\"\\") == std::string_view::npos &&
-                      (!domain || problem_with_domain(domain_form(item.substr(at + 1))).empty()) &&
-                      (!network || IpNetwork::parse(item).has_value());
-    if (!fine || ++entries > kMaxEntries) return item;
-  }
-  return std::nullopt;
-}
-
-Rejected check_block_mailboxes(ConfigDraft&, std::string_view value) {
-  constexpr std::size_t kMaxEntries = 100;
-  std::size_t entries = 0;
-  for (const auto item : items_of(value)) {
-    const bool fine = item.find('/') == std::string_view::npos ? IpAddress::parse(item).has_value()
-                                                               : IpNetwork::parse(item).has_value();
-    if (!fine || ++entries > kMaxEntries) return item;
-  }
-  return std::nullopt;
-}
-
-Rejected check_block_per_hour(ConfigDraft&, std::string_view value) {
-  return number_within(value, 0, 1'000) ? std::nullopt : Rejected{value};
-}
-
-Rejected check_block_after(ConfigDraft&, std::string_view value) {
-  return number_within(value, 1, 1'000'000) ? std::nullopt : Rejected{value};
-}
-
-Rejected check_block_file(ConfigDraft&, std::string_view value) {
-  constexpr std::size_t kMaxPath = 1'000;
-  const bool fine = value.empty() || (value.starts_with('/') && value.size() <= kMaxPath);
-  return fine ? std::nullopt : Rejected{value};
 }
 
 using Count = Number<std::size_t>;
@@ -497,15 +257,6 @@ std::optional<std::string_view> read_config_value(const ConfigKey& key, std::str
 }
 
 std::string allowed_values(const ConfigKey& key) { return std::visit(Allowed{key.unit}, key.into); }
-
-std::optional<std::string_view> log_mail_instead(std::string_view value) {
-  ConfigDraft draft;
-  read_log_mail(draft, value);
-  const bool known =
-      equal_ignoring_case(value, draft.log_mail) || equal_ignoring_case(value, "maillog");
-  if (known) return std::nullopt;
-  return is_other_syslog(value) ? "the system log" : "log_file";
-}
 
 bool is_doubtful_flag(std::string_view value) {
   return !is_one_of(kTrue, value) &&

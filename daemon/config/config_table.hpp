@@ -29,6 +29,8 @@ struct ConfigDraft : Config {
 
 namespace config_key {
 
+using Rejected = std::optional<std::string_view>;  // the part of a value that is not allowed
+
 struct Flag {  // 1, y, yes and on, in any case, are true; everything else is false
   bool ConfigDraft::*into;
 };
@@ -62,7 +64,7 @@ struct Networks {  // separated likewise
   std::vector<std::string> ConfigDraft::*into;
 };
 struct Special {  // has a syntax of its own; the function returns the part that is not allowed
-  std::optional<std::string_view> (*read)(ConfigDraft& draft, std::string_view value);
+  Rejected (*read)(ConfigDraft& draft, std::string_view value);
   std::string_view allowed;
 };
 struct Ignored {};  // written by Carbonio, without meaning here
@@ -96,9 +98,6 @@ struct ConfigKey {
 
 // The values the key takes, in words: "1 to 86400 s", "tempfail or pass".
 [[nodiscard]] std::string allowed_values(const ConfigKey& key);
-
-// Where mail is logged instead, if `value` of log_mail is not one that we support: worth a warning.
-[[nodiscard]] std::optional<std::string_view> log_mail_instead(std::string_view value);
 
 // Neither true nor clearly false ("0", "no", "0 # Disabled by default"): worth a warning.
 [[nodiscard]] bool is_doubtful_flag(std::string_view value);
