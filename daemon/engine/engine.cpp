@@ -34,6 +34,7 @@ Engine::Engine(EventLoop& loop, Store& store, Maillog& log, const Config& config
       clock_(std::move(clock)),
       lookups_(lookups),
       events_(events),
+      refusals_(events),
       shared_(shared),
       greylisting_(greylisting),
       sessions_(config.max_sessions) {
@@ -222,7 +223,7 @@ std::optional<Verdict> Engine::decide_rcpt(Item& item, Transaction& store) {
   question.session = &session;
   if (block != nullptr) {
     refuse_blocked(question, *block);
-    if (events_ != nullptr) note_refusal(AccessControl{}, question);
+    if (events_ != nullptr) refusals_.note(AccessControl{}, question);
     item.verdict = question.verdict;  // also in a pause
   } else {
     if (look_up(item, question)) return std::nullopt;
@@ -380,7 +381,7 @@ bool Engine::ask_modules(AnyQuestion& question) {
                      next == Next::stop ? " (final)" : "");
     }
     if (next == Next::stop) {
-      if (events_ != nullptr) note_refusal(*module, question);
+      if (events_ != nullptr) refusals_.note(*module, question);
       break;
     }
   }
@@ -393,32 +394,6 @@ bool Engine::ask_modules(AnyQuestion& question) {
                          request.instance, request.sender, request.recipient,
                          trace.empty() ? "no module asked" : trace));
   return true;
-}
-
-// The modules that have counters note what their limits refuse, with figures.
-void Engine::note_refusal(const Module& module, const Question& question) {
-  const Action action = question.verdict.action;
-  const bool refused =
-      question.verdict.refuses() || action == Action::hold || action == Action::discard;
-  const Reason& reason = question.reason;
-  const bool noted =
-      reason.kind == Reason::Kind::quota_match || reason.kind == Reason::Kind::accounting_match;
-  if (!refused || noted) return;
-  const Request& request = question.request;
-  const bool by_client = request.sender.empty() || reason.kind == Reason::Kind::greylisted ||
-                         reason.kind == Reason::Kind::auto_blacklisted;
-  if (by_client) {
-    event_key_ = fmt::format("SenderIP:{}/{}", request.client_address.to_string(),
-                             request.client_address.bits());
-  } else {
-    event_key_.assign("Sender:").append(request.sender);
-  }
-  Event* event =
-      events_->note({EventKind::refused, module.name(), reason.row_id, event_key_, name_of(action)},
-                    request, question.store.now());
-  if (event == nullptr) return;
-  event->detail =
-      cut(reason.problem.empty() ? question.verdict.text : reason.problem, Event::kMaxText);
 }
 
 }  // namespace policyd

@@ -19,6 +19,7 @@
 #include "daemon/engine/decision_times.hpp"
 #include "daemon/engine/pause.hpp"
 #include "daemon/engine/pending.hpp"
+#include "daemon/engine/refusal_events.hpp"
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
 #include "daemon/modules/module.hpp"
@@ -111,7 +112,6 @@ class Engine {
   // False: the question has to wait for the other MTAs.
   template <typename AnyQuestion>
   bool ask_modules(AnyQuestion& question);
-  void note_refusal(const Module& module, const Question& question);
 
   EventLoop& loop_;
   Store& store_;
@@ -119,6 +119,7 @@ class Engine {
   Clock clock_;
   LookupService* lookups_;
   EventQueue* events_;
+  RefusalEvents refusals_;
   SharedCounters* shared_;
   SharedGreylisting* greylisting_;
   Bypass bypass_mode_ = Bypass::tempfail;
@@ -132,7 +133,6 @@ class Engine {
   Sessions sessions_;
   Matcher matcher_;
   std::vector<std::int64_t> policy_ids_;  // of the current recipient
-  std::string event_key_;                 // scratch
 
   std::vector<Item> waiting_;  // for the next batch
   std::vector<Item> batch_;    // being decided and committed
