@@ -2,28 +2,22 @@
 #include "plugin/cluster/membership.hpp"
 
 #include <fmt/core.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
-#include "daemon/base/replace_file.hpp"
-#include "daemon/base/unique_fd.hpp"
 #include "daemon/cluster/member/cluster.hpp"
 #include "daemon/cluster/rules/rule_text.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "hooks/service/service.hpp"
 #include "hooks/system/wait_until.hpp"
+#include "plugin/cluster/cluster_section.hpp"
 #include "plugin/cluster/cluster_view.hpp"
 #include "plugin/cluster/engine_check.hpp"
+#include "plugin/cluster/engine_password.hpp"
 #include "plugin/cluster/whose_rules.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/database/config_section.hpp"
-#include "plugin/database/own_config.hpp"
 #include "plugin/terminal/step_report.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -37,42 +31,6 @@ using policyd::failure;
 constexpr std::chrono::seconds kSharesWithin{10};
 constexpr std::chrono::milliseconds kCheckEvery{100};
 constexpr std::chrono::seconds kDatabasePatience{5};
-
-// Where a password that was given on standard input is kept.
-fs::path own_password_file(const DaemonConfig& daemon) {
-  return daemon.file.parent_path() / "carbonio-limits.redis-password";
-}
-
-// A password that is in no file yet, as a file that only this process has.
-class PasswordInMemory {
- public:
-  static policyd::Result<PasswordInMemory> of(const std::string& password) {
-    PasswordInMemory out;
-    out.fd_.reset(::memfd_create("password", MFD_CLOEXEC));
-    const bool done = out.fd_ && ::fchmod(out.fd_.get(), 0600) == 0 &&
-                      ::write(out.fd_.get(), password.data(), password.size()) ==
-                          static_cast<ssize_t>(password.size());
-    if (!done) return failure(fmt::format("cannot hold the password: {}", std::strerror(errno)));
-    return out;
-  }
-  [[nodiscard]] fs::path file() const { return fmt::format("/proc/self/fd/{}", fd_.get()); }
-
- private:
-  policyd::UniqueFd fd_;
-};
-
-// Mode 0640, of the user who owns the database.
-policyd::Result<void> write_password(const fs::path& file, const std::string& password,
-                                     const fs::path& database) {
-  struct stat owner {};
-  if (::stat(database.c_str(), &owner) != 0) {
-    return failure(fmt::format("{}: {}", database.string(), std::strerror(errno)));
-  }
-  const auto done = policyd::replace_file(file, password + "\n", 0640,
-                                          policyd::FileOwner{owner.st_uid, owner.st_gid});
-  if (done) return {};
-  return failure(fmt::format("cannot write {}: {}", file.string(), done.error().message));
-}
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
@@ -88,30 +46,6 @@ std::string for_command(std::string text, const fs::path& password_in_memory) {
   replace_all(text, "set password_file in [cluster]", "use --password-stdin or --password-file");
   replace_all(text, "url in [cluster]", "the URL");
   return text;
-}
-
-policyd::Result<void> write_section(const DaemonConfig& daemon,
-                                    const std::function<std::string(std::string_view)>& edit,
-                                    const Config& wanted) {
-  const fs::path file = policyd::own_config_of(daemon.file);
-  const auto owner = AsOwner::of(file);
-  if (!owner) return tl::unexpected{owner.error()};
-  std::string before;
-  auto written = edit_own_config(file, [&](std::string_view text) -> policyd::Result<std::string> {
-    before = text;
-    return edit(text);
-  });
-  if (!written) return written;
-  const auto now = policyd::load_config(daemon.file);
-  if (now && now->config == wanted) return {};
-  auto restored = edit_own_config(
-      file, [&](std::string_view) -> policyd::Result<std::string> { return before; });
-  if (!restored) return restored;
-  return failure(
-      now ? fmt::format("section [cluster] of {} or {} also sets other values; correct it "
-                        "by hand",
-                        daemon.file.string(), file.string())
-          : now.error().message);
 }
 
 bool is_running(const Context& context) {
@@ -305,7 +239,7 @@ class Join {
       steps_.unchanged(fmt::format("section [cluster] of {}", escaped(file)));
       return {};
     }
-    auto written = write_section(
+    auto written = write_cluster_section(
         daemon_, [&](std::string_view text) { return with_section_keys(text, "cluster", keys_); },
         wanted_);
     if (!written) return written;
@@ -401,7 +335,7 @@ Outcome leave_cluster(const DaemonConfig& daemon, bool dry_run, Context& context
   wanted.cluster_without = fresh.cluster_without;
   wanted.cluster_password_file = fresh.cluster_password_file;
   wanted.cluster_prefix = fresh.cluster_prefix;
-  if (auto done = write_section(
+  if (auto done = write_cluster_section(
           daemon, [](std::string_view text) { return without_section_keys(text, "cluster"); },
           wanted);
       !done) {
