@@ -20,7 +20,7 @@ using Steady = std::chrono::steady_clock;
 
 // SQLite's own timeout; `patience` consists of several of them, so that `stop` is noticed.
 constexpr Millis kBusyTimeout{200};
-// As in store/sqlite/checkpoint: bounds the log even if no daemon is running to empty it.
+// As in sqlite/checkpoint: bounds the log even if no daemon is running to empty it.
 constexpr std::int64_t kCheckpointBytes = 8 * 1024 * 1024;
 // Between two checks of `stop` while a query runs.
 constexpr int kStepsBetweenChecks = 10'000;

@@ -20,11 +20,11 @@
 
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
+#include "daemon/sqlite/checkpoint.hpp"
 #include "daemon/store/recovery/file_ids.hpp"
 #include "daemon/store/recovery/lost_file.hpp"
 #include "daemon/store/recovery/trouble.hpp"
 #include "daemon/store/recovery/unstored_file.hpp"
-#include "daemon/store/sqlite/checkpoint.hpp"
 #include "daemon/store/sqlite/database_session.hpp"
 #include "daemon/store/sqlite/log_room.hpp"
 #include "daemon/store/sqlite/pending_writes.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "daemon/store/sqlite/checkpoint.hpp"
+#include "daemon/sqlite/checkpoint.hpp"
 
 #include <utility>
 
