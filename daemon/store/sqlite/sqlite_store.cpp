@@ -46,6 +46,7 @@ SqliteStore::SqliteStore(EventLoop& loop, Maillog& log, SqliteStoreSettings sett
       trouble_(log, settings_.remind_every),
       rules_(loop, log, settings_.file, settings_.table_prefix),
       pending_(log, rules_, settings_.cache_entries),
+      table_repair_(log, settings_.table_prefix, settings_.recreate_after),
       log_room_(settings_.file, settings_.largest_log),
       file_(loop, log, trouble_,
             {settings_.file, settings_.table_prefix, settings_.poll_every, settings_.check_every},
@@ -312,52 +313,13 @@ int SqliteStore::begin() {
 int SqliteStore::refresh() {
   const auto foreign_commit = session_.foreign_commit();
   if (!foreign_commit) return sqlite3_errcode(session_.db());
-  if (!*foreign_commit && !recreation_is_due()) return SQLITE_OK;
-  if (const int code = repair_tables(); code != SQLITE_OK) return code;
+  if (!*foreign_commit && !table_repair_.recreation_is_due()) return SQLITE_OK;
+  const int code = table_repair_.repair(session_, rules() ? rules()->version : 0);
+  if (code != SQLITE_OK) return code;
   session_.remember_version();
   pending_.on_foreign_commit();
   rules_.refresh(session_.db());
   if (rules()) file_.on_rules_version(rules()->version);
-  return SQLITE_OK;
-}
-
-bool SqliteStore::recreation_is_due() const {
-  return incomplete_since_ && Steady::now() - *incomplete_since_ >= settings_.recreate_after;
-}
-
-// A rule table that was dropped and recreated has lost its triggers: creates them again, after
-// which all rules are reloaded. One that was only dropped is recreated a little later, since the
-// script that drops it may be about to do that; until then the previous rules apply. A failure is
-// logged and does not stop the batch.
-int SqliteStore::repair_tables() {
-  if (!session_.schema_changed()) return SQLITE_OK;
-  const auto missing = missing_parts(session_.db(), settings_.table_prefix);
-  if (!missing) return SQLITE_OK;
-  if (missing->empty()) {
-    incomplete_since_.reset();
-  } else {
-    if (!incomplete_since_) incomplete_since_ = Steady::now();
-    if (!recreation_is_due()) return SQLITE_OK;
-  }
-  const auto repaired =
-      repair_schema(session_.db(), settings_.table_prefix, rules() ? rules()->version : 0);
-  if (sqlite3_get_autocommit(session_.db()) != 0) return SQLITE_ABORT;  // SQLite rolled back
-  if (!repaired) {
-    const std::string& what = repaired.error().message;
-    if (what != repair_error_) {
-      log_.error(fmt::format("tables of the database changed and cannot be repaired: {}", what));
-      repair_error_ = what;
-    }
-    return SQLITE_OK;
-  }
-  repair_error_.clear();
-  incomplete_since_.reset();
-  if (!missing->empty()) {
-    log_.warning(
-        fmt::format("missing in the database, added empty: {}", fmt::join(*missing, ", ")));
-  }
-  if (*repaired) log_.notice("database tables were recreated: reloading all rules");
-  session_.remember_schema();
   return SQLITE_OK;
 }
 
@@ -400,7 +362,7 @@ void SqliteStore::poll_for_changes() {
   if (done_) return;
   if (!session_ && !file_.is_being_replaced()) return open();
   if (storing_later_ || !may_write()) return;
-  if (session_.foreign_commit() != true && !recreation_is_due()) return;
+  if (session_.foreign_commit() != true && !table_repair_.recreation_is_due()) return;
   if (begin() == SQLITE_OK && session_.commit() == SQLITE_OK) return;
   roll_back();
 }

@@ -29,6 +29,7 @@
 #include "daemon/store/sqlite/log_room.hpp"
 #include "daemon/store/sqlite/pending_writes.hpp"
 #include "daemon/store/sqlite/rules_source.hpp"
+#include "daemon/store/sqlite/table_repair.hpp"
 #include "daemon/store/store.hpp"
 
 namespace policyd {
@@ -103,8 +104,6 @@ class SqliteStore final : public Store {
   // Transactions.
   int begin();
   int refresh();
-  [[nodiscard]] bool recreation_is_due() const;
-  int repair_tables();
   int write_and_commit(std::size_t max_rows);  // of each table
   void roll_back();
 
@@ -128,6 +127,7 @@ class SqliteStore final : public Store {
   DatabaseSession session_;
   RulesSource rules_;
   PendingWrites pending_;
+  TableRepair table_repair_;
   LogRoom log_room_;
   std::unique_ptr<Checkpoint> checkpoint_;  // while a file is open
   LostFile file_;
@@ -138,8 +138,6 @@ class SqliteStore final : public Store {
   // While it cannot be opened: as it was when its rules were read, and when damage was looked for.
   std::optional<DatabaseState> read_state_, examined_state_;
   std::chrono::steady_clock::time_point examined_;
-  // Since when tables are missing; they are not recreated at once.
-  std::optional<std::chrono::steady_clock::time_point> incomplete_since_;
 
   Uses uses_ = Uses::everything;
   Decide decide_;
@@ -153,7 +151,6 @@ class SqliteStore final : public Store {
   bool storing_later_ = false;  // more waits to be stored than one batch may write
   std::string last_error_;
   int last_code_ = SQLITE_OK;  // of the last error
-  std::string repair_error_;   // logged already
   EventLoop::Guard guard_;
 };
 
