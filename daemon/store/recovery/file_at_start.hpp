@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The database's file before it has been opened, with nothing in memory: created where there is
-// none, and replaced by its backup if it is damaged. Part of the store; the loop's thread.
+// The database's file before the store could open it: created where there is none, and replaced by
+// its backup if it is damaged. The loop's thread.
 #pragma once
 
 #include <chrono>

@@ -9,7 +9,6 @@
 #include <thread>
 #include <utility>
 
-#include "daemon/base/shell_words.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "daemon/sqlite/missing_parts.hpp"
 #include "daemon/sqlite/read_only.hpp"
@@ -48,6 +47,7 @@ SqliteStore::SqliteStore(EventLoop& loop, Maillog& log, SqliteStoreSettings sett
       pending_(log, rules_, settings_.cache_entries),
       table_repair_(log, settings_.table_prefix, settings_.recreate_after),
       log_room_(settings_.file, settings_.largest_log),
+      file_at_start_(log, settings_.file, settings_.table_prefix, settings_.reopen_after),
       file_(loop, log, trouble_,
             {settings_.file, settings_.table_prefix, settings_.poll_every, settings_.check_every},
             settings_.backup_every,
@@ -85,23 +85,8 @@ Result<void> SqliteStore::try_open() {
   auto opened = open_existing();
   if (opened || rules()) return opened;
   close_file();
-  if (!replace_if_damaged(opened.error().message)) return opened;
+  if (!file_at_start_.replace_if_damaged(opened.error().message)) return opened;
   return open_existing();
-}
-
-// Reads the whole file, so not each time that it is tried.
-Result<void> SqliteStore::replace_if_damaged(std::string_view why) {
-  const auto state = DatabaseState::of(settings_.file);
-  const auto now = Steady::now();
-  if (examined_state_ == state && now - examined_ < settings_.reopen_after) {
-    return failure("examined already");
-  }
-  examined_state_ = state;
-  examined_ = now;
-  const auto replaced = replace_damaged_by_backup(settings_.file);
-  if (!replaced) return tl::unexpected{replaced.error()};
-  log_.error(fmt::format("{}; {}", why, replaced->what));
-  return {};
 }
 
 // A database that cannot be opened for writing still has rules, and new ones when it changes.
@@ -125,16 +110,7 @@ Result<void> SqliteStore::ensure_exists() {
     file_.replace_missing();
     return failure(fmt::format("{} is gone", settings_.file.string()));
   }
-  if (auto created = create_database(settings_.file, settings_.table_prefix); !created) {
-    return created;
-  }
-  log_.notice(fmt::format("created the database {}", settings_.file.string()));
-  if (std::filesystem::exists(backup_of(settings_.file), code)) {
-    log_.warning(fmt::format(
-        "there is a backup of an earlier database; to restore it: carbonio-limits restore {}",
-        shell_word(backup_of(settings_.file).string())));
-  }
-  return {};
+  return file_at_start_.create();
 }
 
 Result<void> SqliteStore::open_existing() {

@@ -16,11 +16,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "daemon/log/maillog.hpp"
 #include "daemon/loop/event_loop.hpp"
 #include "daemon/sqlite/checkpoint.hpp"
+#include "daemon/store/recovery/file_at_start.hpp"
 #include "daemon/store/recovery/file_ids.hpp"
 #include "daemon/store/recovery/lost_file.hpp"
 #include "daemon/store/recovery/trouble.hpp"
@@ -87,7 +87,6 @@ class SqliteStore final : public Store {
   Result<void> ensure_exists();
   Result<void> open_existing();
   Result<void> prepare();
-  Result<void> replace_if_damaged(std::string_view why);
   void read_only();
   void close_file();
   void reopen(bool adopted);
@@ -130,14 +129,14 @@ class SqliteStore final : public Store {
   TableRepair table_repair_;
   LogRoom log_room_;
   std::unique_ptr<Checkpoint> checkpoint_;  // while a file is open
+  FileAtStart file_at_start_;
   LostFile file_;
   UnstoredFile unstored_file_;
   bool took_over_unstored_ = false;  // it stays until its content is in the database
   std::int64_t log_bytes_ = 0;       // of the write-ahead log, as of the last commit
   bool at_start_ = true;
-  // While it cannot be opened: as it was when its rules were read, and when damage was looked for.
-  std::optional<DatabaseState> read_state_, examined_state_;
-  std::chrono::steady_clock::time_point examined_;
+  // While it cannot be opened: as it was when its rules were read.
+  std::optional<DatabaseState> read_state_;
 
   Uses uses_ = Uses::everything;
   Decide decide_;
