@@ -67,7 +67,7 @@ class Layering(unittest.TestCase):
         alone = re.search(r"set\(UNITY_ALONE(.*?)\)", (ROOT / "CMakeLists.txt").read_text(),
                           re.DOTALL)[1].split()
         seen = {}
-        for path in sources("daemon", "hooks", "plugin"):
+        for path in sources("daemon", "hooks", "plugin", "tests/unit"):
             if path.suffix != ".cpp" or str(path) in alone or path.name == "main.cpp":
                 continue
             local = re.findall(r"^namespace \{$(.*?)^\}  // namespace$", (ROOT / path).read_text(),
