@@ -33,6 +33,7 @@ constexpr std::string_view kUrgentKinds =
     "Kind = 'locked' AND Verdict <> '')";
 constexpr std::string_view kKindsOfNoMail =
     "Kind NOT IN ('refused', 'watched', 'let_through', 'near')";
+constexpr std::string_view kStops = "(Kind = 'locked' AND Verdict <> '')";
 
 std::int64_t minute_at(TimePoint time) {
   return std::chrono::floor<std::chrono::minutes>(time).time_since_epoch().count();
@@ -106,19 +107,29 @@ class NewsReader {
 
   Result<NoticeIncidents> incidents(std::string_view kinds) {
     NoticeIncidents out;
-    auto done =
-        each(fmt::format("SELECT count(*) FROM {{p}}limits_events WHERE {} AND {}", where_, kinds),
-             [&](const Row& row) { out.count = static_cast<std::size_t>(row.integer(0)); });
+    auto done = each(fmt::format("SELECT count(*), coalesce(sum({}), 0) FROM {{p}}limits_events "
+                                 "WHERE {} AND {}",
+                                 kStops, where_, kinds),
+                     [&](const Row& row) {
+                       out.count = static_cast<std::size_t>(row.integer(0));
+                       out.stopped = static_cast<std::size_t>(row.integer(1));
+                     });
     if (!done) return tl::unexpected{done.error()};
-    done = each(
-        fmt::format("SELECT {} FROM {{p}}limits_events WHERE {} AND {} ORDER BY ID DESC LIMIT {}",
-                    policyd::kEventColumns, where_, kinds, kMaxInNotice),
-        [&](const Row& row) {
-          if (auto event = policyd::event_of(row)) {
-            out.latest.insert(out.latest.begin(), std::move(*event));
-          }
-        });
-    if (!done) return tl::unexpected{done.error()};
+    const auto name = [&](const std::string& which, std::size_t most) {
+      return each(
+          fmt::format("SELECT * FROM (SELECT {} FROM {{p}}limits_events WHERE {} AND {} AND {} "
+                      "ORDER BY Kind = 'suspect', ID DESC LIMIT {}) ORDER BY ID",
+                      policyd::kEventColumns, where_, kinds, which, most),
+          [&](const Row& row) {
+            if (auto event = policyd::event_of(row)) out.named.push_back(std::move(*event));
+          });
+    };
+    if (done = name(std::string{kStops}, kMaxStopsInNotice); !done) {
+      return tl::unexpected{done.error()};
+    }
+    if (done = name(fmt::format("NOT {}", kStops), kMaxInNotice); !done) {
+      return tl::unexpected{done.error()};
+    }
     return out;
   }
 

@@ -32,10 +32,12 @@ struct NoticeGroups {
   }
 };
 
-// Single events, such as a change of rules: how many, and the latest, the earliest of them first.
+// Single events, such as a change of rules. Who was stopped automatically comes first; of the rest,
+// accounts that only stand out give way to what else happened. Each part in the order of time.
 struct NoticeIncidents {
   std::size_t count = 0;
-  std::vector<policyd::Event> latest;
+  std::size_t stopped = 0;  // of them, accounts and clients stopped automatically
+  std::vector<policyd::Event> named;
 };
 
 struct NoticeNews {
@@ -47,8 +49,10 @@ struct NoticeNews {
   [[nodiscard]] bool empty() const { return groups.counters() + incidents.count == 0; }
 };
 
-// How many of each are named.
+// How many of each are named. Who was stopped waits for somebody to end that, so all of them are;
+// the bound only keeps a mail readable where [block] per_hour is high.
 inline constexpr std::size_t kMaxInNotice = 10;
+inline constexpr std::size_t kMaxStopsInNotice = 100;
 
 // Events of minutes that are over: those of the current one are still added to.
 Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& since,

@@ -44,20 +44,30 @@ std::string ascii_only(std::string_view text, std::size_t max) {
 
 std::string subject_of(const Notice& notice) {
   if (!notice.begun.empty()) return notice.begun.front();
-  for (const Event& event : notice.news.incidents.latest) {
-    if (event.kind == EventKind::locked) return key_text(event.track_key) + " stopped";
+  const auto first_of = [](const std::string& name, std::size_t count, const char* what) {
+    return count == 1 ? fmt::format("{} {}", name, what)
+                      : fmt::format("{} and {} more {}", name, count - 1, what);
+  };
+  const NoticeIncidents& incidents = notice.news.incidents;
+  if (incidents.stopped > 0 && !incidents.named.empty()) {
+    return first_of(key_text(incidents.named.front().track_key), incidents.stopped, "stopped");
   }
   const NoticeGroups& groups = notice.news.groups;
-  const auto of = [](const NoticeGroup& group, const char* what) {
+  const auto of = [&](const NoticeGroup& group, const char* what) {
     const std::string name = group.top.empty() ? std::string{} : refused_who(group.top.front());
-    return group.counters == 1 ? fmt::format("{} {}", name, what)
-                               : fmt::format("{} and {} more {}", name, group.counters - 1, what);
+    return first_of(name, group.counters, what);
   };
   if (groups.refused.counters > 0) return of(groups.refused, "refused");
-  if (!notice.news.incidents.latest.empty()) {
-    const Event& last = notice.news.incidents.latest.back();
-    if (last.kind == EventKind::suspect) return key_text(last.track_key) + " stands out";
-    return last.kind == EventKind::rules ? "limits changed by hand" : "cluster";
+  if (!incidents.named.empty()) {
+    const auto& named = incidents.named;
+    const auto last = std::find_if(named.rbegin(), named.rend(), [](const Event& event) {
+      return event.kind != EventKind::suspect;
+    });
+    if (last == named.rend()) {
+      return first_of(key_text(named.back().track_key), incidents.count,
+                      incidents.count == 1 ? "stands out" : "stand out");
+    }
+    return last->kind == EventKind::rules ? "limits changed by hand" : "cluster";
   }
   if (groups.near.counters > 0) return of(groups.near, "near the limit");
   if (groups.watched.counters > 0) return of(groups.watched, "over a limit that only monitors");
@@ -90,12 +100,12 @@ void add_group(NoticeText& out, std::string title, const NoticeGroup& group, con
 }
 
 void add_incidents(NoticeText& out, const NoticeIncidents& incidents, const MakeItem& make) {
-  if (incidents.latest.empty()) return;
+  if (incidents.named.empty()) return;
   NoticeSection section{"Changes", {}, {}};
-  section.items.reserve(incidents.latest.size());
-  for (const Event& event : incidents.latest) section.items.push_back(make(event));
-  if (incidents.count > incidents.latest.size()) {
-    section.more = fmt::format("and {} before them", incidents.count - incidents.latest.size());
+  section.items.reserve(incidents.named.size());
+  for (const Event& event : incidents.named) section.items.push_back(make(event));
+  if (incidents.count > incidents.named.size()) {
+    section.more = fmt::format("and {} more", incidents.count - incidents.named.size());
   }
   out.sections.push_back(std::move(section));
 }
@@ -141,7 +151,7 @@ nlohmann::json json_of(const NoticeText& text, const char* type, const std::stri
 
 void add_json(nlohmann::json& out, const Notice& notice, const AllLimits& all) {
   nlohmann::json incidents = nlohmann::json::array();
-  for (const Event& event : notice.news.incidents.latest) incidents.push_back(json_of(event, all));
+  for (const Event& event : notice.news.incidents.named) incidents.push_back(json_of(event, all));
   out["wrong"] = notice.begun;
   out["ended"] = notice.ended;
   out["incidents"] = std::move(incidents);

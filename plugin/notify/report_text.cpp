@@ -127,7 +127,7 @@ void add_json(nlohmann::json& out, const DailyReport& report, const AllLimits& a
                        {"week_before", sender.week_before}});
   }
   nlohmann::json changes = nlohmann::json::array();
-  for (const Event& event : report.changes.latest) changes.push_back(json_of(event, all));
+  for (const Event& event : report.changes.named) changes.push_back(json_of(event, all));
   nlohmann::json problems = nlohmann::json::array();
   for (const NoticeItem& item : report.problems) problems.push_back(item.text);
   out["from"] = policyd::to_seconds(report.from);

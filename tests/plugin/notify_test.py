@@ -356,6 +356,25 @@ class Digest(Case):
         self.assertEqual(text.count("the limits were changed"), 1, text)
         self.assertIn("typed by hand", text)
 
+    def test_whoever_was_stopped_is_named_before_those_who_stand_out(self):
+        self.switch_on()
+        for number in range(12):
+            self.put_event(Kind="locked", Verdict="block:1h", Who="limit 4",
+                           TrackKey=f"SASLUsername:in{number}@example.org")
+        self.put_event(Kind="rules", Who=None)
+        for number in range(20):
+            self.put_event(Kind="suspect", Verdict="notify", Who="limit 4",
+                           TrackKey=f"SASLUsername:out{number}@example.org")
+        mail = self.due(2 * MINUTE, mails=1)
+        self.assertIn("login in0@example.org and 11 more stopped", mail["Subject"])
+        text = self.text_of(mail)
+        for number in range(12):
+            self.assertIn(f"login in{number}@example.org was stopped", text)
+            self.assertIn(f"carbonio-limits unblock in{number}@example.org --release", text)
+        self.assertIn("the limits were changed", text)
+        self.assertEqual(text.count("was NOT stopped"), 9, text)
+        self.assertIn("and 11 more\n", text)
+
     def test_a_clock_that_was_set_back(self):
         self.switch_on()
         self.refuse()

@@ -92,7 +92,7 @@ TEST(Report, CarriesNamesOfStrangersWithoutHarm) {
   policyd::Event change = refusal(name);
   change.kind = policyd::EventKind::reset;
   change.who = change.detail = name;
-  report.changes = {1, {change}};
+  report.changes = {1, 0, {change}};
   const NoticeText text = describe(report, {}, name, kEnd);
   EXPECT_EQ(html_text(text).find("<b>"), std::string::npos);
   const std::string mail = mail_of(text, {"admin@example.org"});
@@ -114,7 +114,7 @@ TEST(Report, SaysWhoChangedWhat) {
     event.first = event.last = kEnd;
     event.who = who;
     event.detail = detail;
-    report.changes = {12, {event}};
+    report.changes = {12, 0, {event}};
     const std::string text = text_of(report);
     const std::size_t at = text.find("Changes\n\n");
     return at == std::string::npos ? text : text.substr(at);
@@ -133,7 +133,7 @@ TEST(Report, SaysWhoChangedWhat) {
   EXPECT_NE(change(EventKind::trouble, "", "disk I/O error")
                 .find("  database trouble (disk I/O error).\n"),
             std::string::npos);
-  EXPECT_NE(change(EventKind::recovered, "", "").find("  and 11 before them\n"), std::string::npos);
+  EXPECT_NE(change(EventKind::recovered, "", "").find("  and 11 more\n"), std::string::npos);
 }
 
 }  // namespace
