@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "daemon/base/ip_address.hpp"
-#include "daemon/base/shell_words.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/headlines.hpp"
 
@@ -29,10 +29,8 @@ std::string until_text(const policyd::Block& block) {
   return "until " + local_time_text(*block.until);
 }
 
-std::string typed_name(const policyd::Block& block) { return policyd::shell_word(block.who); }
-
-std::string unblock_command(const policyd::Block& block) {
-  return "carbonio-limits unblock " + typed_name(block);
+std::string unblock_command(const policyd::Block& block, std::string_view options) {
+  return command_about("unblock", block.who, options);
 }
 
 std::string_view state_text(const StoredBlock& block, policyd::TimePoint now) {

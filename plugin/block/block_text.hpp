@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "plugin/block/blocks.hpp"
 
@@ -16,9 +17,8 @@ std::string items_text(std::span<const std::string> items);
 // "until 2026-11-26 04:00:00", "until unblocked".
 std::string until_text(const policyd::Block& block);
 
-// The name as typed in a shell, and the command that ends the block.
-std::string typed_name(const policyd::Block& block);
-std::string unblock_command(const policyd::Block& block);
+// The command that ends the block; `options`: "--release".
+std::string unblock_command(const policyd::Block& block, std::string_view options = {});
 
 // "in force", "over", "not in force".
 std::string_view state_text(const StoredBlock& block, policyd::TimePoint now);

@@ -49,4 +49,13 @@ std::string TypedAdvice::complete(std::string_view advice) const {
   }
 }
 
+std::string command_about(std::string_view subcommand, std::string_view name,
+                          std::string_view options) {
+  const std::string begin = fmt::format("carbonio-limits {}", subcommand);
+  const std::string with = options.empty() ? std::string{} : fmt::format(" {}", options);
+  const std::string word = policyd::shell_word(name);
+  return name.starts_with('-') ? fmt::format("{}{} -- {}", begin, with, word)
+                               : fmt::format("{} {}{}", begin, word, with);
+}
+
 }  // namespace limits

@@ -26,4 +26,9 @@ class TypedAdvice {
   std::vector<std::string_view> subcommands_;
 };
 
+// "carbonio-limits reset NAME --limit 3", each as a shell reads it; of a name that begins with '-',
+// which may be a stranger's, "carbonio-limits reset --limit 3 -- -NAME".
+std::string command_about(std::string_view subcommand, std::string_view name,
+                          std::string_view options = {});
+
 }  // namespace limits

@@ -120,9 +120,9 @@ void hold_mail(const Arguments& arguments, const Context& context, const policyd
     return;
   }
   lines.done.push_back(fmt::format(
-      "Held in the queue of this host: {}. '{} --release' delivers them, and with --delete instead "
+      "Held in the queue of this host: {}. '{}' delivers them, and with --delete instead "
       "they are deleted.",
-      counted(*held, "message"), unblock_command(block)));
+      counted(*held, "message"), unblock_command(block, "--release")));
 }
 
 void settle_held_mail(Context& context, const policyd::Block& block, const HeldBy& ours,
@@ -144,9 +144,9 @@ void settle_held_mail(Context& context, const policyd::Block& block, const HeldB
   }
   if (wanted == HeldMail::leave) {
     lines.done.push_back(fmt::format(
-        "Still held in the queue of this host: {}. '{} --release' delivers them, and with --delete "
+        "Still held in the queue of this host: {}. '{}' delivers them, and with --delete "
         "instead they are deleted.",
-        counted(held->size(), "message"), unblock_command(block)));
+        counted(held->size(), "message"), unblock_command(block, "--release")));
     return;
   }
   const bool removes = wanted == HeldMail::remove;

@@ -7,8 +7,8 @@
 #include <iterator>
 #include <utility>
 
-#include "daemon/base/shell_words.hpp"
 #include "plugin/block/whom.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/cluster/cluster_reset.hpp"
 #include "plugin/cluster/cluster_view.hpp"
 #include "plugin/cluster/shared_figures.hpp"
@@ -107,16 +107,16 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
       ++others;
       continue;
     }
-    out.push_back(fmt::format("{} has {} of limit {}; to clear that too: carbonio-limits reset {}",
+    out.push_back(fmt::format("{} has {} of limit {}; to clear that too: {}",
                               shared ? "everybody together" : key_text(use.key) + " still",
                               format_used(use.used, use.rate), limit.id,
-                              shared ? fmt::format("--limit {}", limit.id)
-                                     : policyd::shell_word(shown(reset_name(use.key)))));
+                              shared ? fmt::format("carbonio-limits reset --limit {}", limit.id)
+                                     : command_about("reset", shown(reset_name(use.key)))));
   }
   if (others != 0) {
-    out.push_back(fmt::format("{} more {} full; to see them all: carbonio-limits usage {} --top {}",
-                              others, of_number(others, "is", "are"),
-                              policyd::shell_word(shown(who)), uses->active));
+    out.push_back(
+        fmt::format("{} more {} full; to see them all: {}", others, of_number(others, "is", "are"),
+                    command_about("usage", shown(who), fmt::format("--top {}", uses->active))));
   }
   return out;
 }
@@ -202,10 +202,9 @@ std::string sentence_of(const Report& report, const Request& request, const Clus
 
 // As it was typed, for later.
 std::string typed(const Request& request) {
-  std::string words = "carbonio-limits reset";
-  if (request.who) words += " " + policyd::shell_word(shown(*request.who));
-  if (request.limit) words += fmt::format(" --limit {}", *request.limit);
-  return words;
+  const std::string limit = request.limit ? fmt::format("--limit {}", *request.limit) : "";
+  return request.who ? command_about("reset", shown(*request.who), limit)
+                     : "carbonio-limits reset " + limit;
 }
 
 void print_hosts(const Report& report, const ClusterReset& all, Output& output) {

@@ -9,6 +9,7 @@
 
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
 
@@ -168,16 +169,19 @@ void print_modules(Output& output, const Explanation& explanation) {
   output.print(table);
 }
 
-// The argument for `reset` that clears the full counter; empty if it belongs to no single user.
-std::string reset_argument(const Explanation& explanation) {
+// What clears the full counter; empty if it belongs to no single user.
+std::string clearing_command(const Explanation& explanation) {
   if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
   const std::string& key = explanation.used_up->track_key;
-  if (key == kSharedKey) return fmt::format("--limit {}", explanation.used_up->row_id);
+  if (key == kSharedKey) {
+    return fmt::format("carbonio-limits reset --limit {}", explanation.used_up->row_id);
+  }
   // A network's counter is shared by its users.
-  if (policyd::IpAddress::parse(key_text(key))) return key_text(key);
+  if (policyd::IpAddress::parse(key_text(key))) return command_about("reset", key_text(key));
   const bool address = key.rfind("Sender:", 0) == 0 || key.rfind("Recipient:", 0) == 0;
   const std::string who = key.substr(key.find(':') + 1);
-  return address && who != "<>" && policyd::is_mail_address(who) ? escaped(who) : std::string{};
+  if (!address || who == "<>" || !policyd::is_mail_address(who)) return {};
+  return command_about("reset", escaped(who));
 }
 
 }  // namespace
@@ -206,8 +210,8 @@ void print_explanation(const Mail& mail, const Explanation& explanation, Context
     print_field(output, "  Postfix  ", escaped(action_line(verdict)));
   }
   print_mail(output, mail);
-  if (const std::string who = reset_argument(explanation); !who.empty()) {
-    print_field(output, "  clear    ", context.advice.complete("carbonio-limits reset " + who));
+  if (const std::string command = clearing_command(explanation); !command.empty()) {
+    print_field(output, "  clear    ", context.advice.complete(command));
   }
   output.line("");
   print_policies(output, explanation);

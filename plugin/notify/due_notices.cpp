@@ -18,6 +18,8 @@
 #include "daemon/cluster/member/cluster.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "hooks/service/service.hpp"
+#include "plugin/block/block_settings.hpp"
+#include "plugin/block/own_names.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/notify/notice_due.hpp"
@@ -143,6 +145,17 @@ void follow_channels(const policyd::Config& config, std::int64_t last_event, pol
   follow(kProgramChannel, !config.notify_command.empty());
 }
 
+// What cannot be read says less; that it cannot is what doctor reports.
+NoticeContext read_notice_context(const Tables& tables, const DaemonConfig& daemon) {
+  NoticeContext out;
+  if (auto all = read_limits(tables)) out.all = std::move(*all);
+  if (auto own = read_own_names(tables)) out.own = std::move(*own);
+  if (auto settings = read_block_settings(policyd::own_config_of(daemon.file))) {
+    out.never = std::move(settings->never);
+  }
+  return out;
+}
+
 class Run {
  public:
   Run(const DaemonConfig& daemon, const Context& context, const FindProblems& find_problems,
@@ -161,7 +174,7 @@ class Run {
     const auto database = open_as_owner(daemon_);
     const Tables* tables = database ? &database->tables : nullptr;
     if (tables != nullptr) {
-      if (auto all = read_limits(*tables)) all_ = std::move(*all);
+      around_ = read_notice_context(*tables, daemon_);
     }
     follow_channels(daemon_.config, tables == nullptr ? 0 : last_event_id(*tables), context_.now,
                     state_);
@@ -181,13 +194,14 @@ class Run {
     NoticeNews news;
     news.upto = known.told;
     if (tables != nullptr) {
-      if (auto read = read_notice_news(*tables, known, context_.now)) news = std::move(*read);
+      if (auto read = read_notice_news(*tables, known, around_.all, context_.now))
+        news = std::move(*read);
     }
     const Notice notice = notice_for(known, std::move(news), wrong);
     if (!is_due(notice, known, daemon_.config.notify_every, context_.now)) return;
-    const NoticeText text = describe(notice, all_, host_, context_.now);
+    const NoticeText text = describe(notice, around_, host_, context_.now);
     nlohmann::json json = json_of(text, "notice", host_, context_.now);
-    add_json(json, notice, all_);
+    add_json(json, notice, around_.all);
     const bool sent = is_sent(channel, known, text, json);
     known.at = context_.now;
     if (!sent) return;
@@ -202,7 +216,7 @@ class Run {
     const auto before =
         parse_since(daemon_.config.notify_report, *scheduled - std::chrono::minutes{1});
     if (!before) return;
-    if (!report_) report_ = read_report(*tables, *before, *scheduled);
+    if (!report_) report_ = read_report(*tables, *before, *scheduled, around_.all);
     if (!*report_) return;  // a database in trouble is told by notices
     if (!problems_) problems_ = find_problems_();
     (*report_)->problems = *problems_;
@@ -210,9 +224,9 @@ class Run {
       known.reported = context_.now;
       return;
     }
-    const NoticeText text = describe(**report_, all_, host_, context_.now);
+    const NoticeText text = describe(**report_, around_, host_, context_.now);
     nlohmann::json json = json_of(text, "report", host_, context_.now);
-    add_json(json, **report_, all_);
+    add_json(json, **report_, around_.all);
     if (is_sent(channel, known, text, json)) known.reported = context_.now;
   }
 
@@ -233,7 +247,7 @@ class Run {
   const FindProblems& find_problems_;
   NoticeState& state_;
   std::string host_;
-  AllLimits all_;
+  NoticeContext around_;
   std::optional<Result<DailyReport>> report_;  // the same for all channels
   std::optional<std::vector<NoticeItem>> problems_;
   std::string failures_;
@@ -283,15 +297,15 @@ policyd::Result<void> send_report_to_try(const DaemonConfig& daemon, const Conte
                                          const FindProblems& find_problems) {
   const auto database = open_as_owner(daemon);
   if (!database) return tl::unexpected{database.error()};
-  const auto all = read_limits(database->tables);
-  if (!all) return tl::unexpected{all.error()};
-  auto report = read_report(database->tables, context.now - std::chrono::hours{24}, context.now);
+  const NoticeContext around = read_notice_context(database->tables, daemon);
+  auto report =
+      read_report(database->tables, context.now - std::chrono::hours{24}, context.now, around.all);
   if (!report) return tl::unexpected{report.error()};
   report->problems = find_problems();
   const std::string host = policyd::node_name_of(daemon.config);
-  const NoticeText text = describe(*report, *all, host, context.now);
+  const NoticeText text = describe(*report, around, host, context.now);
   nlohmann::json json = json_of(text, "report", host, context.now);
-  add_json(json, *report, *all);
+  add_json(json, *report, around.all);
   return send_to_all(daemon, context, host, text, json);
 }
 

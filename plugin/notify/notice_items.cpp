@@ -7,8 +7,9 @@
 #include <string_view>
 
 #include "daemon/base/printable.hpp"
-#include "daemon/base/shell_words.hpp"
 #include "plugin/answers/due_steps.hpp"
+#include "plugin/block/whom.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/events/refusals.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/limit_text/limit_line.hpp"
@@ -39,18 +40,15 @@ std::string limit_words(const AllLimits& all, const Event& event) {
   return limit == nullptr ? name : fmt::format("{} ({})", name, escaped(describe(*limit)));
 }
 
-// Empty if it cannot be typed.
-std::string name_in_command(const Event& event) {
-  const std::string name = name_of_counter(event.track_key);
-  return name.starts_with('-') ? std::string{} : policyd::shell_word(name);
-}
-
 // How all mail of the same sender is refused. Nothing for counters that others share, and for names
 // that 'block' does not take.
-std::string blocking_command(const Event& event) {
-  if (name_of_counter(event.track_key).empty()) return {};
-  const std::string name = name_in_command(event);
-  return name.empty() ? name : "carbonio-limits block " + name;
+std::string blocking_command(const Event& event, const NoticeContext& context) {
+  const std::string name = name_of_counter(event.track_key);
+  const auto whom = parse_whom(name);
+  if (name.empty() || !whom) return {};
+  const auto items = items_of_whom(*whom, context.own.login_domain());
+  const bool refused = !why_never(*whom, items, context.own, context.never, {}).empty();
+  return refused ? std::string{} : command_about("block", name);
 }
 
 // How the counter is cleared: of a limit only, since Accounting's counters are not ours to clear.
@@ -60,8 +58,8 @@ std::string freeing_command(const Event& event, const StoredLimit* limit) {
     return fmt::format("carbonio-limits reset --limit {}", limit->id);
   }
   const std::string name = key_text(event.track_key);
-  if (name.empty() || name.front() == '-' || name == event.track_key) return {};
-  return fmt::format("carbonio-limits reset {} --limit {}", policyd::shell_word(name), limit->id);
+  if (name.empty() || name == event.track_key) return {};
+  return command_about("reset", name, fmt::format("--limit {}", limit->id));
 }
 
 void add_command(NoticeItem& item, std::string_view label, const std::string& command) {
@@ -131,7 +129,8 @@ std::string times_words(std::uint64_t times) {
   return times == 1 ? "once" : times == 2 ? "twice" : fmt::format("{} times", times);
 }
 
-NoticeItem refused_item(const Event& event, const AllLimits& all, TimePoint now) {
+NoticeItem refused_item(const Event& event, const NoticeContext& context, TimePoint now) {
+  const AllLimits& all = context.all;
   const StoredLimit* limit = limit_with_row(all, event);
   NoticeItem item;
   item.text = fmt::format("{}: refused {}, {}, by {}", refused_who(event), times_words(event.times),
@@ -147,7 +146,7 @@ NoticeItem refused_item(const Event& event, const AllLimits& all, TimePoint now)
     item.text += fmt::format(" Free {}.", wait_text(event.free_at, now, true));
   }
   add_command(item, "clears the counter", freeing_command(event, limit));
-  add_command(item, "stops the sender", blocking_command(event));
+  add_command(item, "stops the sender", blocking_command(event, context));
   return item;
 }
 
@@ -168,19 +167,21 @@ NoticeItem watched_item(const Event& event, const AllLimits& all, TimePoint now)
           {}};
 }
 
-NoticeItem incident_item(const Event& event, const AllLimits& all, TimePoint now) {
+NoticeItem incident_item(const Event& event, const NoticeContext& context, TimePoint now) {
   NoticeItem item{
-      fmt::format("{}  {}", short_time_text(event.first, now), incident_words(event, all)), {}};
+      fmt::format("{}  {}", short_time_text(event.first, now), incident_words(event, context.all)),
+      {}};
   if (!event.detail.empty()) item.text += fmt::format(" ({})", escaped(event.detail));
   item.text += '.';
   if (event.kind == EventKind::rules) add_command(item, "shows them", "carbonio-limits list");
-  if (event.kind == EventKind::locked && !blocking_command(event).empty()) {
+  const std::string name = name_of_counter(event.track_key);
+  if (event.kind == EventKind::locked && !name.empty()) {
     const bool step = !event.verdict.empty();  // which has also held the sender's mail
     add_command(item, step ? "ends that, and delivers the mail held" : "ends that",
-                "carbonio-limits unblock " + name_in_command(event) + (step ? " --release" : ""));
+                command_about("unblock", name, step ? "--release" : ""));
   }
   if (event.kind == EventKind::suspect) {
-    add_command(item, "stops the sender", blocking_command(event));
+    add_command(item, "stops the sender", blocking_command(event, context));
   }
   if (event.kind == EventKind::engine_lost) {
     add_command(item, "shows more", "carbonio-limits cluster status");

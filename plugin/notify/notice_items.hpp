@@ -9,9 +9,17 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/events/event.hpp"
+#include "plugin/block/own_names.hpp"
 #include "plugin/rows/read_limits.hpp"
 
 namespace limits {
+
+// What the words about an event depend on besides: the limits of now, and who is never blocked.
+struct NoticeContext {
+  AllLimits all;
+  OwnNames own;
+  std::vector<std::string> never;  // [block] never
+};
 
 struct NoticeItem {
   std::string text;  // a sentence or two
@@ -20,11 +28,13 @@ struct NoticeItem {
 };
 
 // Each of a counter, that is added up over several minutes.
-NoticeItem refused_item(const policyd::Event& event, const AllLimits& all, policyd::TimePoint now);
+NoticeItem refused_item(const policyd::Event& event, const NoticeContext& context,
+                        policyd::TimePoint now);
 NoticeItem near_item(const policyd::Event& event, const AllLimits& all, policyd::TimePoint now);
 NoticeItem watched_item(const policyd::Event& event, const AllLimits& all, policyd::TimePoint now);
 // Of any other kind.
-NoticeItem incident_item(const policyd::Event& event, const AllLimits& all, policyd::TimePoint now);
+NoticeItem incident_item(const policyd::Event& event, const NoticeContext& context,
+                         policyd::TimePoint now);
 
 // "once", "twice", "7 times".
 std::string times_words(std::uint64_t times);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/events/event_rows.hpp"
+#include "plugin/events/refusals.hpp"
 
 namespace limits {
 namespace {
@@ -77,11 +78,14 @@ class NewsReader {
   NewsReader(const Tables& tables, std::string_view where, std::int64_t from, std::int64_t to)
       : tables_(tables), where_(where), of_counters_(of_counters_once(where)), bounds_{from, to} {}
 
-  Result<NoticeGroups> groups() {
+  Result<NoticeGroups> groups(const AllLimits& all) {
     NoticeGroups out;
     for (auto done : {count(out), read_top("refused", out.refused.top),
                       read_top("near", out.near.top), read_top("watched", out.watched.top)}) {
       if (!done) return tl::unexpected{done.error()};
+    }
+    if (auto done = note_who_was_freed(tables_, all, out.refused.top); !done) {
+      return tl::unexpected{done.error()};
     }
     return out;
   }
@@ -188,12 +192,12 @@ std::int64_t last_event_id(const Tables& tables) {
 }
 
 Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& since,
-                                    TimePoint now) {
+                                    const AllLimits& all, TimePoint now) {
   NoticeNews out;
   if (!tables.has_table("limits_events")) return out;
   out.upto = last_complete_id(tables, now);
   NewsReader reader{tables, kById, told_in(tables, since), out.upto};
-  auto groups = reader.groups();
+  auto groups = reader.groups(all);
   if (!groups) return tl::unexpected{groups.error()};
   const auto fresh = reader.fresh();
   if (!fresh) return tl::unexpected{fresh.error()};
@@ -205,9 +209,10 @@ Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& s
   return out;
 }
 
-Result<NoticeGroups> read_groups(const Tables& tables, TimePoint from, TimePoint to) {
+Result<NoticeGroups> read_groups(const Tables& tables, TimePoint from, TimePoint to,
+                                 const AllLimits& all) {
   if (!tables.has_table("limits_events")) return NoticeGroups{};
-  return NewsReader{tables, kByMinute, minute_at(from), minute_at(to)}.groups();
+  return NewsReader{tables, kByMinute, minute_at(from), minute_at(to)}.groups(all);
 }
 
 Result<NoticeIncidents> read_incidents(const Tables& tables, TimePoint from, TimePoint to) {

@@ -12,6 +12,7 @@
 #include "daemon/events/event.hpp"
 #include "plugin/database/change_set.hpp"
 #include "plugin/notify/notice_state.hpp"
+#include "plugin/rows/read_limits.hpp"
 
 namespace limits {
 
@@ -54,16 +55,17 @@ struct NoticeNews {
 inline constexpr std::size_t kMaxInNotice = 10;
 inline constexpr std::size_t kMaxStopsInNotice = 100;
 
-// Events of minutes that are over: those of the current one are still added to.
+// Events of minutes that are over: those of the current one are still added to. `all`: the limits
+// of now, by which a sender may be free already.
 Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& since,
-                                    policyd::TimePoint now);
+                                    const AllLimits& all, policyd::TimePoint now);
 
 // What a channel that begins now has been told.
 std::int64_t last_event_id(const Tables& tables);
 
 // Those of the minutes from `from` until `to`; none if there is no table.
 Result<NoticeGroups> read_groups(const Tables& tables, policyd::TimePoint from,
-                                 policyd::TimePoint to);
+                                 policyd::TimePoint to, const AllLimits& all);
 // Of all kinds that are no mail's.
 Result<NoticeIncidents> read_incidents(const Tables& tables, policyd::TimePoint from,
                                        policyd::TimePoint to);

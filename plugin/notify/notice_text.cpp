@@ -110,21 +110,21 @@ void add_incidents(NoticeText& out, const NoticeIncidents& incidents, const Make
   out.sections.push_back(std::move(section));
 }
 
-NoticeText describe(const Notice& notice, const AllLimits& all, const std::string& host,
+NoticeText describe(const Notice& notice, const NoticeContext& context, const std::string& host,
                     TimePoint now) {
   NoticeText out;
   out.subject = notice_subject(host, subject_of(notice));
   add_sentences(out, "Wrong now", notice.begun);
   add_sentences(out, "No longer so", notice.ended);
   add_incidents(out, notice.news.incidents,
-                [&](const Event& event) { return incident_item(event, all, now); });
+                [&](const Event& event) { return incident_item(event, context, now); });
   const NoticeGroups& groups = notice.news.groups;
   add_group(out, "Refused", groups.refused,
-            [&](const Event& event) { return refused_item(event, all, now); });
+            [&](const Event& event) { return refused_item(event, context, now); });
   add_group(out, "Nearly used up", groups.near,
-            [&](const Event& event) { return near_item(event, all, now); });
+            [&](const Event& event) { return near_item(event, context.all, now); });
   add_group(out, "Over limits that only monitor", groups.watched,
-            [&](const Event& event) { return watched_item(event, all, now); });
+            [&](const Event& event) { return watched_item(event, context.all, now); });
   out.closing = kNoticeClosing;
   return out;
 }

@@ -34,7 +34,7 @@ using MakeItem = std::function<NoticeItem(const policyd::Event&)>;
 void add_group(NoticeText& out, std::string title, const NoticeGroup& group, const MakeItem& make);
 void add_incidents(NoticeText& out, const NoticeIncidents& incidents, const MakeItem& make);
 
-NoticeText describe(const Notice& notice, const AllLimits& all, const std::string& host,
+NoticeText describe(const Notice& notice, const NoticeContext& context, const std::string& host,
                     policyd::TimePoint now);
 // The one that shows that notices arrive.
 NoticeText notice_to_try(const std::string& host);

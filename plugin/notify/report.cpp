@@ -77,18 +77,19 @@ Result<void> read_messages_of(const Tables& tables, DailyReport& into) {
 
 }  // namespace
 
-Result<DailyReport> read_report(const Tables& tables, TimePoint from, TimePoint to) {
+Result<DailyReport> read_report(const Tables& tables, TimePoint from, TimePoint to,
+                                const AllLimits& all) {
   DailyReport out;
   out.from = from;
   out.to = to;
-  auto groups = read_groups(tables, from, to);
+  auto groups = read_groups(tables, from, to, all);
   if (!groups) return tl::unexpected{groups.error()};
   out.groups = std::move(*groups);
   auto changes = read_incidents(tables, from, to);
   if (!changes) return tl::unexpected{changes.error()};
   out.changes = std::move(*changes);
   if (goes_back(tables, "limits_events", "FirstSeen", (from - kWeek).time_since_epoch().count())) {
-    auto before = read_groups(tables, from - kWeek, to - kWeek);
+    auto before = read_groups(tables, from - kWeek, to - kWeek, all);
     if (!before) return tl::unexpected{before.error()};
     out.groups_before = std::move(*before);
   }

@@ -35,6 +35,6 @@ struct DailyReport {
 
 // Without `problems`.
 Result<DailyReport> read_report(const Tables& tables, policyd::TimePoint from,
-                                policyd::TimePoint to);
+                                policyd::TimePoint to, const AllLimits& all);
 
 }  // namespace limits

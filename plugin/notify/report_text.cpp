@@ -77,8 +77,8 @@ bool is_all_well(const DailyReport& report) {
   return report.groups.counters() + report.changes.count + report.problems.size() == 0;
 }
 
-NoticeText describe(const DailyReport& report, const AllLimits& all, const std::string& host,
-                    TimePoint now) {
+NoticeText describe(const DailyReport& report, const NoticeContext& context,
+                    const std::string& host, TimePoint now) {
   constexpr std::size_t kDate = 10;
   constexpr std::size_t kToMinute = 16;
   const std::string end = local_time_text(report.to).substr(0, kToMinute);
@@ -99,21 +99,22 @@ NoticeText describe(const DailyReport& report, const AllLimits& all, const std::
          {}});
   }
   const NoticeGroups& groups = report.groups;
-  add_group(out,
-            group_title("Refused", groups.refused, report.groups_before, &NoticeGroups::refused),
-            groups.refused,
-            [&](const Event& event) { return without_commands(refused_item(event, all, now)); });
-  add_group(out,
-            group_title("Nearly used up", groups.near, report.groups_before, &NoticeGroups::near),
-            groups.near,
-            [&](const Event& event) { return without_commands(near_item(event, all, now)); });
+  add_group(
+      out, group_title("Refused", groups.refused, report.groups_before, &NoticeGroups::refused),
+      groups.refused,
+      [&](const Event& event) { return without_commands(refused_item(event, context, now)); });
+  add_group(
+      out, group_title("Nearly used up", groups.near, report.groups_before, &NoticeGroups::near),
+      groups.near,
+      [&](const Event& event) { return without_commands(near_item(event, context.all, now)); });
   add_group(out,
             group_title("Over limits that only monitor", groups.watched, report.groups_before,
                         &NoticeGroups::watched),
-            groups.watched, [&](const Event& event) { return watched_item(event, all, now); });
+            groups.watched,
+            [&](const Event& event) { return watched_item(event, context.all, now); });
   add_senders(out, report);
   add_incidents(out, report.changes, [&](const Event& event) {
-    return without_commands(incident_item(event, all, now));
+    return without_commands(incident_item(event, context, now));
   });
   out.closing = kReportClosing;
   return out;

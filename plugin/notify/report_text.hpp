@@ -16,8 +16,8 @@ namespace limits {
 bool is_all_well(const DailyReport& report);
 
 // If all is well, one line.
-NoticeText describe(const DailyReport& report, const AllLimits& all, const std::string& host,
-                    policyd::TimePoint now);
+NoticeText describe(const DailyReport& report, const NoticeContext& context,
+                    const std::string& host, policyd::TimePoint now);
 void add_json(nlohmann::json& out, const DailyReport& report, const AllLimits& all);
 
 }  // namespace limits

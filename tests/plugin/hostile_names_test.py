@@ -68,6 +68,17 @@ class HostileNames(DaemonTest):
         self.assertIn("Cleared the counters", self.printed("reset", "<>"))
         self.assertNotIn("<>", self.printed("usage"))
 
+    def test_a_name_like_an_option_is_typed_as_a_name(self):
+        self.daemon = self.make_daemon()
+        self.printed("receive", "1/h", "--anyone", "--per", "user")
+        self.daemon.ask(sender="x@else.test", recipient="-dash@own.test")
+        command = self.printed("reset", "own.test").split("to clear that too: ")[1].strip()
+        self.assertEqual(command, "carbonio-limits reset -- -dash@own.test")
+        self.assertIn("Cleared the counters", self.printed(*command.split()[1:]))
+        blocked = self.printed("block", "--", "-dash@own.test")
+        self.assertIn("'carbonio-limits unblock -- -dash@own.test'", blocked)
+        self.assertIn("Unblocked -dash@own.test", self.printed("unblock", "--", "-dash@own.test"))
+
     def test_everything_that_prints_them(self):
         bad = "x".join(HOSTILE)
         quoted = f"a{bad}b".replace("'", "''")

@@ -262,6 +262,15 @@ class Digest(Case):
         self.assertTrue(self.daemon.ask(sender="bob@example.org").startswith("REJECT Sending is "))
         self.assertEqual(self.daemon.ask(sender="anna@example.org"), "DUNNO")
 
+    def test_who_was_freed_meanwhile_does_not_wait(self):
+        self.switch_on()
+        self.refuse()
+        self.refuse("bob@example.org")
+        self.daemon.command("reset", "bob@example.org")
+        text = " ".join(self.text_of(self.due(2 * MINUTE, mails=1)).split())
+        self.assertRegex(text, "anna@example.org: refused(?:(?!: refused).)* Free in")
+        self.assertNotRegex(text, "bob@example.org: refused(?:(?!: refused).)* Free in")
+
     def test_ten_thousand_senders_are_one_mail(self):
         self.switch_on()
         at = int((time.time() - 120) * 1000)

@@ -5,6 +5,7 @@
 #include "daemon/base/clock.hpp"
 #include "plugin/block/block_text.hpp"
 #include "plugin/block/blocks.hpp"
+#include "plugin/cli/typed_advice.hpp"
 #include "plugin/doctor/checks.hpp"
 #include "plugin/doctor/problems.hpp"
 #include "plugin/terminal/text.hpp"
@@ -27,7 +28,7 @@ void check_blocks(const RuleRows& rows, Findings& findings) {
     constexpr std::string_view kWhy = "its mail passes; 'carbonio-limits unblock' would be clear";
     if (each.items.empty()) {
       findings.wrong(problem::kBlockOff, what, std::string{kWhy},
-                     command("carbonio-limits block " + typed_name(each.block)));
+                     command(command_about("block", each.block.who)));
       continue;
     }
     findings.wrong(

@@ -28,5 +28,15 @@ TEST(Advice, NamesTheDatabaseAndTheCarbonioThatWereGiven) {
             "carbonio-limits --zextras-home '/srv/a b' service start");
 }
 
+TEST(Advice, NamesAnyoneSoThatNoNameIsAnOption) {
+  EXPECT_EQ(command_about("reset", "anna@example.org"), "carbonio-limits reset anna@example.org");
+  EXPECT_EQ(command_about("reset", "max m", "--limit 3"),
+            "carbonio-limits reset 'max m' --limit 3");
+  EXPECT_EQ(command_about("unblock", "-d@example.org"),
+            "carbonio-limits unblock -- -d@example.org");
+  EXPECT_EQ(command_about("unblock", "-d@example.org", "--release"),
+            "carbonio-limits unblock --release -- -d@example.org");
+}
+
 }  // namespace
 }  // namespace limits

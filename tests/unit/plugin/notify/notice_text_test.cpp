@@ -59,8 +59,11 @@ TEST(NoticeText, EscapesMarkup) {
 }
 
 TEST(NoticeText, OffersOnlyWhatCanBeTypedAndIsMeant) {
-  const auto commands = [](const std::string& key) {
-    const auto text = describe(refused(key), {}, "mta1", kNow);
+  NoticeContext context;
+  context.own.domains = {"example.org"};
+  context.never = {"boss"};
+  const auto commands = [&](const std::string& key) {
+    const auto text = describe(refused(key), context, "mta1", kNow);
     std::string out;
     for (const auto& [label, command] : text.sections.front().items.front().commands) {
       out += command + ';';
@@ -70,9 +73,10 @@ TEST(NoticeText, OffersOnlyWhatCanBeTypedAndIsMeant) {
   EXPECT_EQ(commands("Sender:anna@example.org"), "carbonio-limits block anna@example.org;");
   EXPECT_EQ(commands("SASLUsername:anna"), "carbonio-limits block anna;");
   EXPECT_EQ(commands("SenderIP:192.0.2.1/32"), "carbonio-limits block 192.0.2.1;");
-  for (const char* key :
-       {"Policy", "Sender:@example.org", "Sender:", "Sender:@", "Sender:-x@a.b",
-        "Sender:a\n@example.org", "Recipient:x@example.org", "SASLUsername:a b", "nonsense"}) {
+  EXPECT_EQ(commands("Sender:-x@a.b"), "carbonio-limits block -- -x@a.b;");
+  for (const char* key : {"Policy", "Sender:@example.org", "Sender:", "Sender:@",
+                          "Sender:a\n@example.org", "Recipient:x@example.org", "SASLUsername:a b",
+                          "nonsense", "SASLUsername:postmaster", "Sender:boss@example.org"}) {
     EXPECT_EQ(commands(key), "") << key;
   }
 }
