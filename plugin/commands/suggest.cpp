@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "plugin/block/blocks.hpp"
+#include "plugin/block/whom.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/load_past_mail.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -209,14 +210,15 @@ Outcome review_watched(const Arguments& arguments, Context& context) {
                        });
 }
 
-// Mail of those who are blocked now is what limits are to stop. A note for each of them.
+// Mail of those who are blocked now is what limits are to stop, under all names that their blocks
+// stand for. A note for each of them.
 Result<void> leave_out_blocked(LoadedMail& loaded, std::vector<AccountPeaks>& accounts,
                                policyd::TimePoint now) {
   const auto blocks = read_blocks(loaded.database.tables);
   if (!blocks) return tl::unexpected{blocks.error()};
   for (const StoredBlock& stored : *blocks) {
     if (!stored.in_force(now)) continue;
-    const KeyFilter whom{stored.block.who};
+    const KeyFilter whom{stored.block.who, names_in(stored.items)};
     const auto gone =
         std::remove_if(accounts.begin(), accounts.end(),
                        [&](const AccountPeaks& account) { return whom.shows(account.key); });

@@ -177,6 +177,27 @@ class Suggest(Plugin):
         MailLog(days_ago=10).mail("news@example.org").write(self.log)
         self.assertIn("is of those who are blocked now", self.run_it("suggest", self.log, status=2))
 
+    def test_who_is_blocked_is_left_out_under_all_names(self):
+        for who, other in (("news", "news@example.org"), ("news@example.org", "news"),
+                           ("carl@example.org", "news")):
+            with self.subTest(who=who):
+                log = MailLog(days_ago=10)
+                for login in ("news", "news@example.org", "carl@example.org"):
+                    for _ in range(100):
+                        log.mail("news@example.org", login=login)
+                for number in range(20):
+                    log.mail(f"u{number}@example.org", login=f"u{number}@example.org")
+                log.write(self.log)
+                self.sql(BLOCK.format(who) + "INSERT INTO policy_members (PolicyID, Source, "
+                         f"Destination) SELECT max(ID), '${other}', 'any' FROM policies;")
+                accounts = self.json(self.log, "--per", "account")["accounts"]
+                named = [each["who"] for each in accounts]
+                self.assertEqual([name for name in (who, other) if f"login {name}" in named], [])
+                self.assertEqual(len(named), 21)
+                self.sql("DELETE FROM policies WHERE Priority = -1000; DELETE FROM policy_members "
+                         "WHERE PolicyID NOT IN (SELECT ID FROM policies); DELETE FROM "
+                         "access_control;")
+
     def test_of_received_mail(self):
         log = MailLog(days_ago=10)
         for number in range(300):
