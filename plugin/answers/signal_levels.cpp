@@ -25,7 +25,6 @@ using policyd::TimePoint;
 
 constexpr std::int64_t kMaxMessages = 1'000'000;
 constexpr std::size_t kMaxAccounts = 100'000;
-constexpr std::size_t kMaxNames = 1'000;
 constexpr std::chrono::hours kDay{24};
 constexpr std::chrono::hours kMonth{24 * 30};
 
@@ -94,7 +93,7 @@ struct Counted {
   Event last;
   std::uint64_t messages = 0;
   bool certain = true;
-  std::unordered_set<std::string> names;
+  std::unordered_set<std::size_t> names;  // hashes: all of a day, at most kMaxMessages
 };
 
 // When the night of `now` began; nullopt: it is day.
@@ -217,11 +216,11 @@ Result<std::vector<SignalLevel>> read_levels(const SignalSources& sources, const
     ++account.messages;
     account.certain =
         account.certain && is_certain({message.client, message.login, message.sender}, own);
-    if (!of_logins || account.names.size() == kMaxNames) return;
+    if (!of_logins) return;
     std::string name = signal.kind == Signal::Kind::networks ? network_of(message.client)
                        : of_countries                        ? names.country_of(message.client)
                                                              : std::move(message.sender);
-    if (!name.empty()) account.names.insert(std::move(name));
+    if (!name.empty()) account.names.insert(std::hash<std::string>{}(name));
   });
   if (!done) return tl::unexpected{done.error()};
   std::unordered_set<std::string> keys;

@@ -35,6 +35,7 @@ constexpr std::array<Option, 5> kSignalOptions = {{
 }};
 
 constexpr std::size_t kShownLevels = 3;
+constexpr std::uint64_t kMaxCountries = 250;  // there are no more
 
 struct WantedSignal {
   Signal signal;
@@ -61,9 +62,10 @@ tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
     return out;
   }
   const auto amount = policyd::parse_number<std::uint64_t>(words[1]);
-  if (!amount || *amount == 0 || *amount > kMaxSignal) {
+  const std::uint64_t most = *kind == Signal::Kind::countries ? kMaxCountries : kMaxSignal;
+  if (!amount || *amount == 0 || *amount > most) {
     return wrong_use(
-        fmt::format("not a valid number: '{}'; give 1 to {}, or off", shown(words[1]), kMaxSignal));
+        fmt::format("not a valid number: '{}'; give 1 to {}, or off", shown(words[1]), most));
   }
   out.signal.amount = *amount;
   if (const auto text = arguments.value("factor")) {

@@ -353,6 +353,14 @@ class Signals(Case):
         self.assertEqual(set(self.blocked()), {"alice@example.org"})
         self.assertEqual([each[3] for each in self.steps()], ["notify", "block:1h"])
 
+    def test_a_mailing_service_uses_thousands_of_senders(self):
+        self.put_messages(1500, SASLUsername="alice@example.org", Sender="s{}@example.org")
+        self.say("signal", "senders", "1501", "--then", "block:1h")
+        self.assertIn("login alice@example.org 1500", self.say("signal"))
+        self.assertNotIn("block:1h", self.due())
+        self.say("signal", "senders", "1500", "--then", "block:1h")
+        self.assertIn("block:1h, 1500 sender addresses in a day", self.due())
+
     def test_senders_of_a_login(self):
         self.say("signal", "senders", "4", "--then", "block:1h")
         self.put_messages(3, SASLUsername="alice", Sender="s{}@example.net")
@@ -529,6 +537,7 @@ class Signals(Case):
                                (("networks",), "how many? Example: carbonio-limits signal networks 10"),
                                (("networks", "0"), "not a valid number"),
                                (("networks", "1000001"), "not a valid number"),
+                               (("countries", "251"), "give 1 to 250, or off"),
                                (("networks", "5x"), "not a valid number"),
                                (("networks", "5", "--factor", "2"), "of signal rate only"),
                                (("rate", "5", "--factor", "0"), "not a valid --factor"),
