@@ -66,6 +66,7 @@ bool RefusalTexts::are_ours(std::string_view refusal) const {
 }
 
 void MailReader::read(LogLines& lines, LogStamps stamps, const std::function<bool()>& progress) {
+  ++files_;
   while (const auto line = lines.next()) {
     read_line(*line, stamps);
     if (progress && counts_.lines % kProgressEvery == 0 && !progress()) break;
@@ -122,7 +123,7 @@ MailReader::Open* MailReader::find(std::uint64_t key) {
   return open_.find(key, [key](const Open& open) { return open.key == key; });
 }
 
-std::uint32_t MailReader::new_mail(const PostfixLine& line, TimePoint time) {
+std::uint32_t MailReader::new_mail(std::uint64_t key, const PostfixLine& line, TimePoint time) {
   if (time < since_) return kNoMail;
   if (mails_.all.size() >= Mails::kMaxMails) {
     ++counts_.too_many;
@@ -130,6 +131,7 @@ std::uint32_t MailReader::new_mail(const PostfixLine& line, TimePoint time) {
   }
   LoggedMail mail;
   mail.time = time;
+  mail.id = static_cast<std::uint32_t>(key ^ (key >> 32U));
   mail.client = mails_.names.number_of(line.client);
   if (!line.login.empty()) mail.login = mails_.names.number_of(policyd::login_form(line.login));
   mails_.all.push_back(mail);
@@ -150,7 +152,7 @@ void MailReader::begin(std::uint64_t key, const PostfixLine& line, TimePoint tim
   open->key = key;
   if (line.event == PostfixEvent::local) return;  // nobody asks about mail of the sendmail program
   open->from_loopback = is_loopback(line.client) && line.login.empty();
-  open->mail = new_mail(line, time);
+  open->mail = new_mail(key, line, time);
 }
 
 void MailReader::take_event(std::string_view host, const PostfixLine& line, TimePoint time) {
@@ -161,7 +163,7 @@ void MailReader::take_event(std::string_view host, const PostfixLine& line, Time
   if (line.event == PostfixEvent::refused) {
     Open* const refused = line.queue_id == "NOQUEUE" ? nullptr : find(key);
     if (take_bounce_) tell_unknown(refused == nullptr ? nullptr : mail_of(*refused), line, time);
-    return take_refusal(refused, line, time);
+    return take_refusal(key, refused, line, time);
   }
   Open* open = find(key);
   if (open == nullptr) return;  // it began before the log, or is a notice of Postfix's own
@@ -259,12 +261,15 @@ void MailReader::take_delivery(Open& open, const PostfixLine& line) {
     mail->status = std::max(mail->status, status);
 }
 
-void MailReader::take_refusal(Open* open, const PostfixLine& line, TimePoint time) {
+void MailReader::take_refusal(std::uint64_t key, Open* open, const PostfixLine& line,
+                              TimePoint time) {
   if (!texts_.are_ours(line.text)) return;
   LoggedMail* mail = open == nullptr ? nullptr : mail_of(*open);
   if (mail == nullptr) {
     if (line.recipient.empty()) return;
-    const std::uint32_t made = new_mail(line, time);
+    // Without a queue ID, mails of one moment differ by these.
+    const std::uint64_t names = hash_of(line.sender) * 3 ^ hash_of(line.recipient);
+    const std::uint32_t made = new_mail(key ^ names, line, time);
     if (made == kNoMail) return;
     mail = &mails_.all[made];
   }
@@ -363,6 +368,8 @@ void MailReader::end(Open& open) {
 }
 
 Mails MailReader::take() {
+  mails_.sort();
+  if (files_ > 1 || counts_.backwards > 0) counts_.repeated = mails_.count_once();
   const auto gone =
       std::remove_if(mails_.all.begin(), mails_.all.end(), [&](const LoggedMail& mail) {
         const bool incomplete = mail.counts && (mail.recipients == 0 || !mail.complete);
@@ -370,7 +377,6 @@ Mails MailReader::take() {
         return !mail.counts || incomplete;
       });
   mails_.all.erase(gone, mails_.all.end());
-  mails_.sort();
   return std::move(mails_);
 }
 

@@ -63,6 +63,7 @@ class MailReader {
     std::uint64_t reinjected = 0;  // mails that came again from a content filter
     std::uint64_t forgotten = 0;   // queue IDs beyond kMaxOpen that had not ended
     std::uint64_t backwards = 0;   // times that go back by more than a minute
+    std::uint64_t repeated = 0;    // mails that were told of before, as by a copy of the file
     std::uint64_t too_many = 0;    // mails beyond Mails::kMaxMails
     std::string unreadable_line;   // the first of them
     std::optional<policyd::TimePoint> first, last;
@@ -132,11 +133,12 @@ class MailReader {
   void put_in_queue(std::uint64_t id, std::uint32_t mail);
   void remember_login(const LoggedMail& mail);
   KnownLogin* known_login(Names::Number client, Names::Number sender);
-  void take_refusal(Open* open, const PostfixLine& line, policyd::TimePoint time);
+  void take_refusal(std::uint64_t key, Open* open, const PostfixLine& line,
+                    policyd::TimePoint time);
   void tell_bounce(const LoggedMail& mail, const PostfixLine& line, policyd::TimePoint time) const;
   void tell_unknown(const LoggedMail* mail, const PostfixLine& line, policyd::TimePoint time);
   void take_delivery(Open& open, const PostfixLine& line);
-  std::uint32_t new_mail(const PostfixLine& line, policyd::TimePoint time);
+  std::uint32_t new_mail(std::uint64_t key, const PostfixLine& line, policyd::TimePoint time);
   std::uint64_t key_of_mail(std::string_view host, std::string_view queue_id);
   Open* find(std::uint64_t key);
   void join(Open& again, std::uint32_t first);
@@ -154,6 +156,7 @@ class MailReader {
   std::string host_;  // of the last line
   std::uint64_t host_key_ = 0;
   Counts counts_;
+  std::size_t files_ = 0;
   Mails mails_;
   policyd::LruTable<Open> open_;
   policyd::LruTable<KnownLogin> logins_;

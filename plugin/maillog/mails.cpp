@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <tuple>
+#include <utility>
 
 namespace limits {
 namespace {
@@ -58,6 +60,29 @@ bool Mails::has_recipient(const LoggedMail& mail, Names::Number recipient) const
 void Mails::sort() {
   std::stable_sort(all.begin(), all.end(),
                    [](const LoggedMail& a, const LoggedMail& b) { return a.time < b.time; });
+}
+
+std::size_t Mails::count_once() {
+  std::size_t out = 0;
+  std::vector<LoggedMail*> of_moment;
+  const auto mail_of = [](const LoggedMail* mail) { return std::pair{mail->id, mail->client}; };
+  for (auto next = all.begin(); next != all.end();) {
+    const policyd::TimePoint moment = next->time;
+    of_moment.clear();
+    for (; next != all.end() && next->time == moment; ++next) {
+      if (next->counts) of_moment.push_back(&*next);
+    }
+    std::sort(of_moment.begin(), of_moment.end(), [&](const LoggedMail* a, const LoggedMail* b) {
+      if (mail_of(a) != mail_of(b)) return mail_of(a) < mail_of(b);
+      return std::tuple{a->complete, a->recipients, a} > std::tuple{b->complete, b->recipients, b};
+    });
+    for (std::size_t i = 1; i < of_moment.size(); ++i) {
+      if (mail_of(of_moment[i]) != mail_of(of_moment[i - 1])) continue;
+      of_moment[i]->counts = false;
+      ++out;
+    }
+  }
+  return out;
 }
 
 }  // namespace limits

@@ -44,17 +44,19 @@ struct LoggedMail {
   std::uint32_t size = 0;             // bytes; 4 GiB is the most
   std::uint32_t first_recipient = 0;  // 0: none
   std::uint32_t last_recipient = 0;
-  std::uint32_t recipients = 0;
+  std::uint32_t id = 0;  // of host and queue ID
+  std::uint16_t recipients = 0;
   MailStatus status = MailStatus::unknown;  // the worst of its recipients'
-  bool counts = true;                       // false: came again from a content filter
-  bool complete = false;                    // its sender and a recipient are known
-  bool shared = false;                      // more than its queue ID leads to it
+  bool counts : 1 = true;                   // false: came again from a content filter
+  bool complete : 1 = false;                // its sender and a recipient are known
+  bool shared : 1 = false;                  // more than its queue ID leads to it
 };
+static_assert(sizeof(LoggedMail) == 40);
 
 class Mails {
  public:
   static constexpr std::size_t kMaxMails = 20'000'000;
-  static constexpr std::size_t kMaxRecipients = 10'000;  // of a mail, as in the daemon
+  static constexpr std::uint16_t kMaxRecipients = 10'000;  // of a mail, as in the daemon
 
   Names names;  // senders, logins, clients and recipients
   std::vector<LoggedMail> all;
@@ -70,6 +72,9 @@ class Mails {
   }
   // By time; of the same moment in the order of the log.
   void sort();
+  // Of what two files tell of the same mail, only the one that says more counts from now on.
+  // Returns of how many mails the other does not. After sort().
+  std::size_t count_once();
 
  private:
   struct Recipient {

@@ -48,6 +48,11 @@ std::vector<std::string> notes_on_log(const ReadLog& log) {
         "times go back {}, as when summer time ends or files overlap; mail was put in order",
         counts.backwards == 1 ? "once" : fmt::format("{} times", counts.backwards)));
   }
+  if (counts.repeated > 0) {
+    out.push_back(fmt::format(
+        "{} in the log twice, as in a copy of a file, and counted once",
+        counts.repeated == 1 ? "1 message is" : fmt::format("{} messages are", counts.repeated)));
+  }
   if (counts.incomplete > 0) {
     out.push_back(fmt::format("{} left out, since the log names no sender or recipient of {}",
                               counts.incomplete == 1

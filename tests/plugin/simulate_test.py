@@ -343,6 +343,18 @@ class Logs(Case):
         result = self.json("2/h", self.log, first)
         self.assertEqual(result["messages"], 3)
 
+    def test_a_copy_of_a_file_counts_once(self):
+        log = self.mails()
+        log.refused(to="r@example.com").write(self.log)
+        copy = self.home / "mail.log.1.save"
+        log.write(copy)
+        once = self.json("2/h", self.log)
+        twice = self.json("2/h", self.log, copy)
+        self.assertIn(f"{once['messages']} messages are in the log twice, as in a copy of a file, and "
+                      "counted once", twice["notes"])
+        for figure in ("messages", "recipients", "refused", "accounts"):
+            self.assertEqual(twice[figure], once[figure])
+
     def test_since(self):
         log = self.mails().wait(3600 * 24)
         for number in range(3):

@@ -341,6 +341,42 @@ TEST(MailReader, NotesGapsAndTimesThatGoBack) {
   EXPECT_EQ(log.counts().backwards, 1U);
 }
 
+TEST(MailReader, CountsOnceWhatTwoFilesTell) {
+  Log log;
+  const auto tell = [&](const char* minute, const std::string& text) {
+    log.raw(std::string{"2026-11-20T10:"} + minute + ":07Z mail " + text);
+  };
+  const auto begin = [&](const char* minute) {
+    tell(minute, "postfix/smtpd[1]: AAAAA1: client=pc[192.0.2.7]");
+    tell(minute,
+         "postfix/qmgr[1]: AAAAA1: from=<anna@example.org>, size=648, nrcpt=1 (queue active)");
+  };
+  const auto refuse = [&](const char* to) {
+    tell("05", std::string{"postfix/smtpd[1]: NOQUEUE: reject: RCPT from pc[192.0.2.7]: 450 4.7.1 "
+                           "<bob@example.com>: Recipient address rejected: Too many messages "
+                           "sent: x; from=<anna@example.org> to=<"} +
+                   to + "> proto=ESMTP helo=<pc>");
+  };
+  const auto deliver_at = [&](const char* minute) {
+    tell(minute,
+         "postfix/smtp[1]: AAAAA1: to=<bob@example.com>, relay=mx[192.0.2.25]:25, delay=1, "
+         "delays=0/0/0/1, dsn=2.0.0, status=sent (ok)");
+    tell(minute, "postfix/qmgr[1]: AAAAA1: removed");
+  };
+  begin("00");  // a copy that ends before the rest
+  refuse("bob@example.com");
+  refuse("carl@example.com");
+  begin("00");
+  deliver_at("01");
+  refuse("bob@example.com");
+  refuse("carl@example.com");
+  begin("20");  // the queue ID is given again
+  deliver_at("21");
+  EXPECT_EQ(log.mails().size(), 4U);
+  EXPECT_EQ(log.counts().repeated, 3U);
+  EXPECT_EQ(log.counts().incomplete, 0U);
+}
+
 void refuse_recipient(Log& log, const std::string& to, const std::string& why,
                       const std::string& login = {}) {
   log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.7]: " + why + "; from=<Anna@" +
