@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <queue>
 #include <unordered_map>
@@ -41,6 +42,7 @@ class Player {
       for (const policyd::Quota& quota : policy.quotas) {
         for (const policyd::QuotaLimit& limit : quota.limits) {
           if (policyd::is_size(limit.type)) sizes_.insert(limit.id);
+          if (policyd::is_of_each_message(limit.type)) of_each_message_.insert(limit.id);
         }
       }
     }
@@ -184,7 +186,9 @@ class Player {
     hit.recipient = recipient;
     hit.time = now_;
     if (answer.limit_id != 0) {
-      hit.counter = watching_.store().counter(answer.limit_id, answer.key).number;
+      TriedCounter& counter = watching_.store().counter(answer.limit_id, answer.key);
+      if (of_each_message_.contains(answer.limit_id)) note_message(counter, mails_.all[mail]);
+      hit.counter = counter.number;
       // A size is asked about for each recipient, but counted once.
       if (sizes_.contains(answer.limit_id) && !out_.hits.empty() && out_.hits.back().mail == mail &&
           out_.hits.back().counter == hit.counter) {
@@ -193,6 +197,15 @@ class Player {
     }
     out_.hits.push_back(hit);
     return static_cast<std::uint32_t>(out_.hits.size() - 1);
+  }
+
+  void note_message(TriedCounter& counter, const LoggedMail& mail) const {
+    constexpr double kKib = 1024;
+    const double use =
+        sizes_.contains(counter.limit_id) ? std::ceil(mail.size / kKib) : mail.recipients;
+    if (use <= counter.peak) return;
+    counter.peak = use;
+    counter.peak_at = now_;
   }
 
   void note_late(Hit& hit) {
@@ -277,6 +290,7 @@ class Player {
   TriedEngine watching_;
   TriedEngine deciding_;
   std::unordered_set<std::int64_t> sizes_;  // limits that count KiB
+  std::unordered_set<std::int64_t> of_each_message_;
   Replay out_;
   TimePoint now_{};
   std::uint64_t instances_ = 0;

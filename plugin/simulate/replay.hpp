@@ -39,10 +39,13 @@ struct Hit {
 struct ReplayCounter {
   std::int64_t limit_id = 0;  // of quotas_limits
   std::string key;
-  double peak = 0;  // the greatest use within a period, if nothing were refused
+  // The greatest use within a period, if nothing were refused; of a limit per message, the largest
+  // message that was refused.
+  double peak = 0;
   policyd::TimePoint peak_at{};
-  double units = 0;         // messages or KiB
-  std::uint64_t mails = 0;  // that counted: recipients; messages where a size is counted
+  double units = 0;  // messages or KiB
+  // That counted: recipients; messages where a size is counted. A limit per message counts none.
+  std::uint64_t mails = 0;
   std::uint64_t hit = 0;
   std::uint64_t late = 0;  // of these
   policyd::TimePoint first_hit{};

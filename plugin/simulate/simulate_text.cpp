@@ -76,6 +76,20 @@ std::string fate_text(const SimulateView& view) {
                      grouped(never));
 }
 
+std::string hit_text(const TriedAccount& account) {
+  if (account.hit == 0) return "-";
+  if (account.mails == 0) return fmt::format("{}", account.hit);
+  return fmt::format("{} ({})", account.hit, share_text(account.hit, account.mails));
+}
+
+// Limits per message count nothing, and know no accounts but those they refuse.
+bool are_of_each_message(const std::vector<StoredLimit>& limits) {
+  return std::all_of(limits.begin(), limits.end(), [](const StoredLimit& limit) {
+    return std::all_of(limit.rates.begin(), limit.rates.end(),
+                       [](const StoredRate& rate) { return is_of_each_message(rate.rate.unit); });
+  });
+}
+
 void print_accounts(const SimulateView& view, Output& output) {
   const bool several = view.limits.size() > 1;
   const bool bars = output.style().terminal;
@@ -98,11 +112,8 @@ void print_accounts(const SimulateView& view, Output& output) {
     cells.push_back({format_rate(account.rate)});
     cells.push_back({peak_text(account), colour});
     if (bars) cells.push_back({bar(account.percent(), kBarWidth), colour});
-    cells.push_back({fmt::format("{}", account.mails)});
-    cells.push_back({account.hit == 0 ? std::string{"-"}
-                                      : fmt::format("{} ({})", account.hit,
-                                                    share_text(account.hit, account.mails)),
-                     colour});
+    cells.push_back({account.mails == 0 ? std::string{"-"} : fmt::format("{}", account.mails)});
+    cells.push_back({hit_text(account), colour});
     cells.push_back({account.hit == 0 ? std::string{"-"} : fmt::format("{}", account.late)});
     cells.push_back(
         {account.hit == 0 ? std::string{"-"} : short_time_text(account.first_hit, view.now)});
@@ -164,7 +175,7 @@ nlohmann::json account_json(const TriedAccount& account) {
           {"limit", account.rate.amount},
           {"peak", account.peak},
           {"peak_at", seconds_or_nothing(account.peak_at)},
-          {"mails", account.mails},
+          {"mails", account.mails == 0 ? nlohmann::json(nullptr) : nlohmann::json(account.mails)},
           {"refused", account.hit},
           {"late", account.late},
           {"first", seconds_or_nothing(account.first_hit)}};
@@ -226,17 +237,22 @@ void print_simulation(const SimulateView& view, Output& output) {
   print_limits(view, output);
   print_wrapped(output, {"Mail: "}, {source_text(view.mail, view.replay) + "."});
   const TriedLimits& tried = view.tried;
+  const bool counts = !are_of_each_message(view.limits);
   if (view.replay.recipients != 0 && tried.hit == 0) {
-    print_wrapped(output, {},
-                  {fmt::format("None of it would have been refused; {} had mail that counts.",
-                               counted_of(tried.accounts.size(), "account"))});
+    const std::string with_mail = counts ? fmt::format("; {} had mail that counts",
+                                                       counted_of(tried.accounts.size(), "account"))
+                                         : std::string{};
+    print_wrapped(output, {}, {fmt::format("None of it would have been refused{}.", with_mail)});
   } else if (tried.hit != 0) {
+    const std::string accounts = counts
+                                     ? fmt::format("{} of {} accounts", grouped(tried.accounts_hit),
+                                                   grouped(tried.accounts.size()))
+                                     : counted_of(tried.accounts_hit, "account");
     print_wrapped(
         output, {},
-        {fmt::format("It would have refused {} ({}) of {} of {} accounts, first on {}. {}",
+        {fmt::format("It would have refused {} ({}) of {}, first on {}. {}",
                      counted_of(tried.hit, "mail"), share_text(tried.hit, view.replay.recipients),
-                     grouped(tried.accounts_hit), grouped(tried.accounts.size()),
-                     local_time_text(tried.first_hit), fate_text(view))});
+                     accounts, local_time_text(tried.first_hit), fate_text(view))});
   }
   print_accounts(view, output);
   if (view.list_mails) print_mails(view, output);
@@ -247,10 +263,11 @@ void print_csv(const SimulateView& view, Output& output) {
   output.text("who,id,rate,limit,peak,mails,refused,late,first\n");
   for (std::size_t i = 0; i < view.tried.accounts.size() && i < view.top; ++i) {
     const TriedAccount& account = view.tried.accounts[i];
-    output.text(fmt::format("{},{},{},{},{},{},{},{},{}\n", csv_cell(key_text(account.key)),
-                            account.limit, format_rate(account.rate), account.rate.amount,
-                            std::ceil(account.peak), account.mails, account.hit, account.late,
-                            account.hit == 0 ? "" : local_time_text(account.first_hit)));
+    output.text(
+        fmt::format("{},{},{},{},{},{},{},{},{}\n", csv_cell(key_text(account.key)), account.limit,
+                    format_rate(account.rate), account.rate.amount, std::ceil(account.peak),
+                    account.mails == 0 ? "" : fmt::format("{}", account.mails), account.hit,
+                    account.late, account.hit == 0 ? "" : local_time_text(account.first_hit)));
   }
 }
 

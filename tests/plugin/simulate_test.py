@@ -343,6 +343,24 @@ class Logs(Case):
         result = self.json("2/h", self.log, first)
         self.assertEqual(result["messages"], 3)
 
+    def test_limits_per_message_count_nothing_and_know_the_largest(self):
+        log = MailLog()
+        for size in (2000, 5000, 3000):
+            log.wait(1).mail(size=size)
+        log.mail("carl@example.org", *(f"b{number}@example.com" for number in range(4)), size=900)
+        log.write(self.log)
+        text = " ".join(self.run_it("simulate", "1KiB/message", self.log).split())
+        self.assertIn("refused 3 mails (43 %) of 1 account, first on", text)
+        self.assertRegex(text, r"anna@example.org 1KiB/message 5K - 3 0 ")
+        [account] = self.json("1KiB/message", self.log)["accounts"]
+        self.assertEqual((account["peak"], account["mails"], account["refused"]), (5, None, 3))
+        self.assertIn(",5,,3,0,", self.run_it("simulate", "1KiB/message", self.log, "--csv"))
+        [account] = self.json("3 recipients/message", self.log)["accounts"]
+        self.assertEqual((account["who"], account["peak"], account["mails"], account["refused"]),
+                         ("carl@example.org", 4, None, 1))
+        text = self.run_it("simulate", "4 recipients/message", self.log)
+        self.assertIn("None of it would have been refused.", text)
+
     def test_a_copy_of_a_file_counts_once(self):
         log = self.mails()
         log.refused(to="r@example.com").write(self.log)

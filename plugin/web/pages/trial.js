@@ -36,7 +36,9 @@ function trial(said) {
 function sentence(said) {
   const mail = `Of ${count(said.recipients, "mail")} (${said.source}) it would have refused `;
   const all = count(said.found, "account");
-  if (said.refused === 0) return `${mail}none; ${all} had mail that counts.`;
+  if (said.refused === 0) {
+    return said.found === 0 ? `${mail}none.` : `${mail}none; ${all} had mail that counts.`;
+  }
   const percent = 100 * said.refused / said.recipients;
   const share = percent < 0.1 ? "less than 0.1" : percent.toFixed(percent < 10 ? 1 : 0);
   return `${mail}${number(said.refused)} (${share} %), of ${number(said.hit)} of ${all}; ` +
@@ -48,7 +50,7 @@ const accounts = rows => table([
   {title: "Peak", of: row => meter(100 * row.peak / row.limit)},
   {title: "Of limit", number: true, of: row =>
     row.peak > 0 ? usedOf(row.peak, row.limit, row.rate) : `over ${row.rate}`},
-  {title: "Mails", number: true, of: row => number(row.mails)},
+  {title: "Mails", number: true, of: row => row.mails === null ? "" : number(row.mails)},
   {title: "Refused", number: true, of: row => row.refused ? number(row.refused) : ""},
   {title: "Late", number: true, of: row => row.late ? number(row.late) : ""},
   {title: "First", of: row => row.first === null ? "" : time(row.first)},
