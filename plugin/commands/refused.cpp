@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "plugin/block/whom.hpp"
 #include "plugin/commands/by_id.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/top_option.hpp"
@@ -95,8 +96,11 @@ Result<AllLimits> resolve(const Tables& tables, const DaemonConfig& daemon,
   auto all = read_limits(tables);
   if (!all) return all;
   if (!arguments.words().empty()) {
-    question.filter.show_only(
-        counted_name(tables, daemon.config, without_noun(arguments.words().front())));
+    const std::string name =
+        counted_name(tables, daemon.config, without_noun(arguments.words().front()));
+    auto names = spellings_of(tables, name);
+    if (!names) return tl::unexpected{names.error()};
+    question.filter.show_only(name, std::move(*names));
   }
   if (!question.limit) return all;
   const auto id = existing_limit(*all, *question.limit);
@@ -251,7 +255,8 @@ const Command kRefused = {
     "when, "
     "from which client the last one came, and when the sender is free again. With ADDRESS only "
     "those "
-    "of a mail address, a domain, an IP address, a network or a login name.",
+    "of a mail address, a domain, an IP address, a network or a login name; of an account both "
+    "spellings, if this server has one domain.",
     "refused --today\n"
     "refused anna@example.org --since 09:00\n"
     "refused --limit 3 --watched\n"

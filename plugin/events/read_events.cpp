@@ -26,8 +26,8 @@ std::string kinds_in(const std::vector<policyd::EventKind>& kinds) {
 
 }  // namespace
 
-void EventFilter::show_only(std::string_view name) {
-  who_.emplace(name);
+void EventFilter::show_only(std::string_view name, std::vector<std::string> others) {
+  who_.emplace(name, std::move(others));
   network_ = KeyNetwork::parse(name);
 }
 

@@ -23,8 +23,8 @@ struct EventFilter {
   std::optional<std::vector<std::int64_t>> limit_ids = {};  // of quotas_limits
 
   // Of this address, domain, login, client or network: as counter, login, sender, recipient or
-  // client.
-  void show_only(std::string_view name);
+  // client. `others`: further names of the same account.
+  void show_only(std::string_view name, std::vector<std::string> others = {});
   [[nodiscard]] bool shows(const policyd::Event& event) const;
 
  private:

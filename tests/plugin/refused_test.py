@@ -263,6 +263,13 @@ class Refused(Case):
                      "' OR 1=1 --", "x" * 100_000):
             self.assertEqual(self.times(name), {}, name[:20])
 
+    def test_whom_in_both_spellings(self):
+        self.daemon.sql("DELETE FROM policy_group_members WHERE Member = '@example.com';")
+        self.ask(3)
+        self.wait_for({"alice@example.org": 1})
+        for name in ("alice", "login alice", "Alice@example.org"):
+            self.assertEqual(self.times(name), {"alice@example.org": 1}, name)
+
     def test_by_one_limit(self):
         self.daemon.sql(policy("bob@example.org") + quota(1, period=3600))
         self.ask(3)
