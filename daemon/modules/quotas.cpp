@@ -327,12 +327,12 @@ Next Quotas::decide_message(MessageQuestion& question) {
   return walk == Walk::refuse ? Next::stop : Next::go_on;
 }
 
-// What the message has counted for nothing.
+// What the message has counted for nothing. In a pause it passes, whatever its verdict would be.
 void Quotas::give_back(MessageQuestion& question) {
-  if (!refunds_ || question.paused || question.counted_before_crash) return;
+  if (!refunds_ || question.counted_before_crash) return;
   refund_.give_back({question.request, question.rules, question.store, question.log,
                      question.session, question.extensions, question.shared,
-                     question.verdict.refuses()});
+                     !question.paused && question.verdict.refuses()});
 }
 
 Quotas::Walk Quotas::collect_message(MessageQuestion& question, const Request& recipient,

@@ -86,6 +86,18 @@ TEST_F(Refunds, GiveBackNothingIfPostfixSaysNothingOrMore) {
   EXPECT_EQ(counter(), "9");
 }
 
+TEST_F(Refunds, GiveBackInAPauseThatCounts) {
+  begin("Sender:user@domain", "2");
+  admin(
+      "INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (1, "
+      "'MessageCumulativeSize', 1);");
+  engine_->set_pause({now_ + std::chrono::hours{1}, true});
+  EXPECT_EQ(to("1.1", 6), 6);
+  EXPECT_EQ(counter(), "6");
+  EXPECT_EQ(end_of("1.1", 4, {}, 1 << 20), "DUNNO");
+  EXPECT_EQ(ask_admin("SELECT Counter FROM quotas_tracking WHERE QuotasLimitsID = 1"), "4");
+}
+
 TEST_F(Refunds, GiveBackAMessageThatIsRefusedAtItsEnd) {
   begin();
   admin("INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (1, 'SizePerMessage', 5)");
