@@ -62,14 +62,17 @@ std::string why_never_client(const Target& whom, const OwnNames& own) {
 }
 
 // An entry of [block] never: a login, an address, a domain as @example.org, a client or network.
+// "example.org" may be meant as a login or as a domain, so it stands for both.
 bool stands_for(const std::string& entry, const Target& whom, std::span<const std::string> items) {
   if (whom.who == Who::client) {
     const auto network = IpNetwork::parse(whom.name);
     const auto kept = network_in(entry);
     return network && kept && overlap(*network, *kept);
   }
-  if (!entry.starts_with('@')) return names(items, policyd::login_form(entry));
-  const std::string domain = policyd::domain_form(std::string_view{entry}.substr(1));
+  if (!entry.starts_with('@') && names(items, policyd::login_form(entry))) return true;
+  const std::size_t at = entry.find('@');
+  if (at != std::string::npos && at != 0) return false;
+  const std::string domain = policyd::domain_form(std::string_view{entry}.substr(at == 0 ? 1 : 0));
   return std::any_of(items.begin(), items.end(),
                      [&](const std::string& item) { return policyd::domain_of(item) == domain; });
 }

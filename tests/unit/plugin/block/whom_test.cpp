@@ -121,6 +121,15 @@ TEST(Whom, SomeAreNeverBlocked) {
   }
 }
 
+TEST(Whom, ADomainIsNeverBlockedWithItsSignOrWithout) {
+  for (const char* entry : {"@example.net", "example.net", "Example.NET"}) {
+    EXPECT_NE(never("bob@example.net", {entry}), "") << entry;
+    EXPECT_EQ(never("bob@example.com", {entry}), "") << entry;
+  }
+  EXPECT_NE(never("max.m", {"max.m"}), "");
+  EXPECT_EQ(never("bob@example.net", {"anna@example.net"}), "");
+}
+
 TEST(Whom, AllOfAnOwnNetworkIsNeverBlocked) {
   OwnNames own = own_names();
   own.host_addresses.clear();
