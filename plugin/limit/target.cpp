@@ -157,7 +157,8 @@ Result<Target> parse_client(std::string_view text) {
   }
   // A single address has one spelling, so that its limit is found again. For an IPv6 address
   // without a prefix length CBPolicyD guesses it from the number of groups.
-  const std::string host = lower_cased(text.substr(0, slash)) + (address->is_v4() ? "" : "/128");
+  const std::string host =
+      address->is_v4() ? address->to_string() : lower_cased(text.substr(0, slash)) + "/128";
   if (slash == text.size()) return Target{Who::client, host};
   const int length = policyd::parse_number<int>(text.substr(slash + 1)).value_or(-1);
   if (length < 0 || length > address->bits()) {
@@ -167,7 +168,9 @@ Result<Target> parse_client(std::string_view text) {
     return refuse(fmt::format("it has bits set after the prefix (the network is {}/{})",
                               address->masked(length).to_string(), length));
   }
-  return Target{Who::client, length == address->bits() ? host : lower_cased(text)};
+  if (length == address->bits()) return Target{Who::client, host};
+  return Target{Who::client,
+                address->is_v4() ? fmt::format("{}/{}", host, length) : lower_cased(text)};
 }
 
 bool covers(Direction direction, const Target& general, const Target& special) {

@@ -130,6 +130,12 @@ TEST(Whom, ADomainIsNeverBlockedWithItsSignOrWithout) {
   EXPECT_EQ(never("bob@example.net", {"anna@example.net"}), "");
 }
 
+TEST(Whom, AClientHasOneSpelling) {
+  EXPECT_EQ(whom("010.1.2.3").name, "10.1.2.3");
+  EXPECT_EQ(whom("010.1.2.3/32").name, "10.1.2.3");
+  EXPECT_EQ(whom("010.1.0.0/016").name, "10.1.0.0/16");
+}
+
 TEST(Whom, AllOfAnOwnNetworkIsNeverBlocked) {
   OwnNames own = own_names();
   own.host_addresses.clear();
