@@ -45,21 +45,24 @@ nlohmann::json entry_of(std::string_view line, TimePoint now) {
     return found != entry.end() && found->is_array() &&
            std::all_of(found->begin(), found->end(), [](const auto& e) { return e.is_string(); });
   };
-  if (!entry.is_object() || !known("items") || !known("queue_ids")) return {};
+  if (!entry.is_object() || !known("items") || !known("mails")) return {};
   const auto at = entry.find("at");
   if (at == entry.end() || !at->is_number_integer()) return {};
   if (at->get<std::int64_t>() < seconds_in(now - kHeldFor)) return {};
   return entry;
 }
 
-}  // namespace
-
-std::filesystem::path held_record_file(const std::filesystem::path& database) {
-  return database.string() + ".held";
+bool is_about(const nlohmann::json& entry, std::span<const std::string> items) {
+  const auto& names = entry["items"];
+  return std::any_of(items.begin(), items.end(), [&](const std::string& item) {
+    return std::find(names.begin(), names.end(), item) != names.end();
+  });
 }
 
-Result<void> record_held(const std::filesystem::path& file, std::span<const std::string> items,
-                         const std::vector<std::string>& queue_ids, TimePoint now) {
+// Adds a line and leaves out those that are damaged, too old or not `kept`.
+template <typename Kept>
+Result<void> add_line(const std::filesystem::path& file, const nlohmann::json& added, TimePoint now,
+                      const Kept& kept) {
   const std::string folder = file.parent_path().string();
   // One at a time; the file itself is replaced.
   const policyd::UniqueFd lock{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
@@ -71,32 +74,55 @@ Result<void> record_held(const std::filesystem::path& file, std::span<const std:
   if (!before) return tl::unexpected{before.error()};
   std::string text;
   for (const std::string_view line : split(*before, '\n')) {
-    if (entry_of(line, now).is_object()) text.append(line).append("\n");
+    const nlohmann::json entry = entry_of(line, now);
+    if (entry.is_object() && kept(entry)) text.append(line).append("\n");
   }
-  const nlohmann::json entry = {{"at", seconds_in(now)},
-                                {"items", std::vector<std::string>(items.begin(), items.end())},
-                                {"queue_ids", queue_ids}};
-  text += entry.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + '\n';
+  text += added.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + '\n';
   const auto written = policyd::replace_file(file, text, 0640);
   if (written) return {};
   return failure(fmt::format("cannot write {}: {}", file.string(), written.error().message));
 }
 
-Result<std::unordered_set<std::string>> held_for(const std::filesystem::path& file,
-                                                 std::span<const std::string> items,
-                                                 TimePoint now) {
+nlohmann::json line_of(std::span<const std::string> items, TimePoint now) {
+  return {{"at", seconds_in(now)},
+          {"items", std::vector<std::string>(items.begin(), items.end())},
+          {"mails", nlohmann::json::array()}};
+}
+
+}  // namespace
+
+std::filesystem::path held_record_file(const std::filesystem::path& database) {
+  return database.string() + ".held";
+}
+
+Result<void> record_held(const std::filesystem::path& file, std::span<const std::string> items,
+                         const std::vector<std::string>& mails, TimePoint now) {
+  nlohmann::json line = line_of(items, now);
+  line["mails"] = mails;
+  return add_line(file, line, now, [](const nlohmann::json&) { return true; });
+}
+
+Result<void> record_settled(const std::filesystem::path& file, std::span<const std::string> items,
+                            TimePoint now) {
+  nlohmann::json line = line_of(items, now);
+  line["settled"] = true;
+  return add_line(file, line, now,
+                  [&](const nlohmann::json& entry) { return !is_about(entry, items); });
+}
+
+Result<HeldRecord> read_held_record(const std::filesystem::path& file,
+                                    std::span<const std::string> items, TimePoint now) {
   const auto text = read_record(file);
   if (!text) return tl::unexpected{text.error()};
-  std::unordered_set<std::string> out;
+  HeldRecord out;
   for (const std::string_view line : split(*text, '\n')) {
     const nlohmann::json entry = entry_of(line, now);
-    if (!entry.is_object()) continue;
-    const auto& names = entry["items"];
-    const bool about = std::any_of(items.begin(), items.end(), [&](const std::string& item) {
-      return std::find(names.begin(), names.end(), item) != names.end();
-    });
-    if (!about) continue;
-    for (const auto& id : entry["queue_ids"]) out.insert(id.get<std::string>());
+    if (!entry.is_object() || !is_about(entry, items)) continue;
+    for (const auto& mail : entry["mails"]) out.mails.insert(mail.get<std::string>());
+    if (!entry.contains("settled")) continue;
+    const TimePoint at{
+        std::chrono::seconds{std::min(entry["at"].get<std::int64_t>(), seconds_in(now))}};
+    out.settled = std::max(out.settled.value_or(at), at);
   }
   return out;
 }

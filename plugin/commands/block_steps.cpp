@@ -9,7 +9,6 @@
 
 #include "daemon/base/ascii.hpp"
 #include "plugin/block/block_text.hpp"
-#include "plugin/block/held_record.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/host/this_carbonio.hpp"
 #include "plugin/terminal/text.hpp"
@@ -36,14 +35,15 @@ bool is_confirmed(const std::string& who, std::size_t number, Output& output) {
   return policyd::parse_number<std::size_t>(line) == number;
 }
 
-// Before they are held: `unblock` releases what stands there, and nothing that others hold.
-Result<void> record(const Arguments& arguments, const Context& context,
-                    std::span<const std::string> items, const std::vector<std::string>& ids) {
+// `change` of the record of held mail, as its owner.
+template <typename Change>
+Result<void> change_record(const Arguments& arguments, const Context& context,
+                           const Change& change) {
   const auto daemon = database_of(arguments, context);
   if (!daemon) return tl::unexpected{daemon.error()};
   const auto owner = AsOwner::of(daemon->config.database);
   if (!owner) return tl::unexpected{owner.error()};
-  return record_held(held_record_file(daemon->config.database), items, ids, context.now);
+  return change(held_record_file(daemon->config.database));
 }
 
 }  // namespace
@@ -71,6 +71,15 @@ policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Conte
   const auto seconds = prov_timeout(arguments);
   if (!seconds) return policyd::failure(seconds.error().message);
   return prov_of(context.zextras_home, *seconds);
+}
+
+bool HeldBy::is(const QueuedMail& mail) const {
+  if (!mail.held) return false;
+  if (record.mails.contains(identity_of(mail))) return true;
+  const bool while_held = std::any_of(new_mail.begin(), new_mail.end(), [&](const Interval& each) {
+    return each.from <= mail.arrived && mail.arrived <= each.to;
+  });
+  return while_held && sent.is(mail.queue_id, mail.sender);
 }
 
 bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd::Block& block,
@@ -104,11 +113,14 @@ void hold_mail(const Arguments& arguments, const Context& context, const policyd
   const auto hold = [&]() -> policyd::Result<std::size_t> {
     if (!waiting) return tl::unexpected{waiting.error()};
     if (waiting->empty()) return 0;
-    const std::vector<std::string> ids = ids_of(*waiting);
-    if (auto recorded = record(arguments, context, items, ids); !recorded) {
-      return tl::unexpected{recorded.error()};
-    }
-    return queue.act(PostfixQueue::Action::hold, ids);
+    // Before they are held: `unblock` releases what stands there, and nothing that others hold.
+    auto recorded = change_record(arguments, context, [&](const std::filesystem::path& file) {
+      std::vector<std::string> mails;
+      for (const QueuedMail& mail : *waiting) mails.push_back(identity_of(mail));
+      return record_held(file, items, mails, context.now);
+    });
+    if (!recorded) return tl::unexpected{recorded.error()};
+    return queue.act(PostfixQueue::Action::hold, ids_of(*waiting));
   };
   const auto held = hold();
   if (!held) {
@@ -125,8 +137,8 @@ void hold_mail(const Arguments& arguments, const Context& context, const policyd
       counted(*held, "message"), unblock_command(block, "--release")));
 }
 
-void settle_held_mail(Context& context, const policyd::Block& block, const HeldBy& ours,
-                      HeldMail wanted, StepLines& lines) {
+void settle_held_mail(const Arguments& arguments, Context& context, const policyd::Block& block,
+                      const HeldBy& ours, HeldMail wanted, StepLines& lines) {
   const PostfixQueue queue{context.zextras_home, context.search_path};
   const auto held = queue.find([&](const QueuedMail& mail) { return ours.is(mail); });
   const std::string who = escaped(block.who);
@@ -164,6 +176,14 @@ void settle_held_mail(Context& context, const policyd::Block& block, const HeldB
   }
   lines.done.push_back(fmt::format("{}: {} of {}.", removes ? "Deleted" : "Released",
                                    counted(*done, "message"), who));
+  auto recorded = change_record(arguments, context, [&](const std::filesystem::path& file) {
+    return record_settled(file, ours.items, context.now);
+  });
+  if (!recorded) {
+    lines.trouble.push_back(
+        fmt::format("it could not be noted that the mail of {} is no longer held: {}", who,
+                    recorded.error().message));
+  }
 }
 
 }  // namespace limits

@@ -8,10 +8,10 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "plugin/block/blocks.hpp"
+#include "plugin/block/held_record.hpp"
 #include "plugin/block/sent_mail.hpp"
 #include "plugin/cli/command.hpp"
 #include "plugin/commands/with_database.hpp"
@@ -50,19 +50,19 @@ void hold_mail(const Arguments& arguments, const Context& context, const policyd
 enum class HeldMail : std::uint8_t { leave, release, remove };
 // What a block holds in the queue; others may hold mail there, too.
 struct HeldBy {
-  std::unordered_set<std::string> queue_ids;  // put on hold by hold_mail()
-  // Since then a block has had the sender's new mail held; nullopt: none has.
-  std::optional<policyd::TimePoint> new_mail_since;
+  // While a step had the sender's new mail held; both in whole seconds, as the queue has them.
+  struct Interval {
+    policyd::TimePoint from, to;
+  };
+  std::vector<std::string> items;  // of the block
+  HeldRecord record;               // put on hold by hold_mail()
+  std::vector<Interval> new_mail;
   SentMail sent;
 
-  [[nodiscard]] bool is(const QueuedMail& mail) const {
-    return mail.held && (queue_ids.contains(mail.queue_id) ||
-                         (new_mail_since && mail.arrived >= *new_mail_since &&
-                          sent.is(mail.queue_id, mail.sender)));
-  }
+  [[nodiscard]] bool is(const QueuedMail& mail) const;
 };
 // What becomes of it. Asks on the terminal before anything is deleted.
-void settle_held_mail(Context& context, const policyd::Block& block, const HeldBy& ours,
-                      HeldMail wanted, StepLines& lines);
+void settle_held_mail(const Arguments& arguments, Context& context, const policyd::Block& block,
+                      const HeldBy& ours, HeldMail wanted, StepLines& lines);
 
 }  // namespace limits

@@ -8,16 +8,17 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "plugin/answers/due_steps.hpp"
 #include "plugin/block/block_text.hpp"
 #include "plugin/block/blocks.hpp"
-#include "plugin/block/held_record.hpp"
 #include "plugin/block/sent_mail.hpp"
 #include "plugin/block/whom.hpp"
 #include "plugin/commands/block_steps.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/events/read_events.hpp"
+#include "plugin/limit/steps.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/counted_name.hpp"
 
@@ -41,24 +42,39 @@ struct Unblocking {
   HeldBy held;
 };
 
-// Since when a step `hold` about one of them has had new mail held, in as long as mail is kept; its
-// block may be over, and gone.
-Result<std::optional<policyd::TimePoint>> new_mail_held_since(const Tables& tables,
-                                                              std::span<const std::string> items,
-                                                              const std::string& login_domain,
-                                                              policyd::TimePoint now) {
-  std::optional<policyd::TimePoint> out;
+using Interval = HeldBy::Interval;
+
+// When steps `hold` about one of `items` have had new mail held, in as long as mail is kept; their
+// blocks may be over, and gone.
+Result<std::vector<Interval>> new_mail_held(const Tables& tables,
+                                            std::span<const std::string> items,
+                                            const std::string& login_domain,
+                                            policyd::TimePoint now) {
+  using std::chrono::floor;
+  using std::chrono::seconds;
+  std::vector<Interval> out;
   EventFilter filter;
-  filter.kinds = {policyd::EventKind::locked};
+  filter.kinds = {policyd::EventKind::locked, policyd::EventKind::released};
   filter.since = now - kHeldFor;
+  std::optional<policyd::Event> next;  // that was about them, and so ended the hold
   auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
-    if (!stored.event.verdict.starts_with("hold")) return true;
-    const auto whom = parse_whom(name_of_counter(stored.event.track_key));
+    policyd::Event& event = stored.event;
+    const auto whom = parse_whom(name_of_counter(event.track_key));
     if (!whom) return true;
     const std::vector<std::string> names = items_of_whom(*whom, login_domain);
-    if (std::find_first_of(names.begin(), names.end(), items.begin(), items.end()) != names.end()) {
-      out = std::min(out.value_or(stored.event.first), stored.event.first);
+    if (std::find_first_of(names.begin(), names.end(), items.begin(), items.end()) == names.end()) {
+      return true;
     }
+    const auto steps = parse_steps(event.verdict);
+    if (event.kind == policyd::EventKind::locked && steps && steps->size() == 1 &&
+        steps->front().kind == Step::Kind::hold) {
+      Interval held{floor<seconds>(event.first), now};
+      if (const auto duration = steps->front().duration) held.to = event.first + *duration;
+      // Events of a minute are one row.
+      if (next) held.to = std::min(held.to, next->first < event.first ? next->last : next->first);
+      out.push_back(held);
+    }
+    next = std::move(event);
     return true;
   });
   if (!done) return tl::unexpected{done.error()};
@@ -66,16 +82,21 @@ Result<std::optional<policyd::TimePoint>> new_mail_held_since(const Tables& tabl
 }
 
 Result<void> find_held(const Tables& tables, const DaemonConfig& daemon, const Context& context,
-                       std::span<const std::string> items, const std::string& login_domain,
+                       const std::vector<std::string>& items, const std::string& login_domain,
                        HeldBy& out) {
-  auto ids = held_for(held_record_file(daemon.config.database), items, context.now);
-  if (!ids) return tl::unexpected{ids.error()};
-  out.queue_ids = std::move(*ids);
-  const auto since = new_mail_held_since(tables, items, login_domain, context.now);
-  if (!since) return tl::unexpected{since.error()};
-  out.new_mail_since = *since;
-  if (!*since) return {};
-  auto sent = SentMail::read(tables, items, **since);
+  auto record = read_held_record(held_record_file(daemon.config.database), items, context.now);
+  if (!record) return tl::unexpected{record.error()};
+  out.items = items;
+  out.record = std::move(*record);
+  auto held = new_mail_held(tables, items, login_domain, context.now);
+  if (!held) return tl::unexpected{held.error()};
+  std::erase_if(*held, [&](const Interval& each) {
+    return out.record.settled && each.from <= *out.record.settled;
+  });
+  out.new_mail = std::move(*held);
+  if (out.new_mail.empty()) return {};
+  const policyd::TimePoint since = out.new_mail.back().from;  // the newest are first
+  auto sent = SentMail::read(tables, items, since);
   if (!sent) return tl::unexpected{sent.error()};
   out.sent = std::move(*sent);
   return {};
@@ -212,7 +233,7 @@ Outcome run_unblock(const Arguments& arguments, Context& context) {
     }
     policyd::Block block;
     block.who = done.whom.name;
-    settle_held_mail(context, block, done.held,
+    settle_held_mail(arguments, context, block, done.held,
                      release   ? HeldMail::release
                      : removes ? HeldMail::remove
                                : HeldMail::leave,

@@ -59,6 +59,11 @@ std::string first_line(std::string_view text) {
 
 }  // namespace
 
+std::string identity_of(const QueuedMail& mail) {
+  const auto arrived = std::chrono::floor<std::chrono::seconds>(mail.arrived.time_since_epoch());
+  return fmt::format("{} {} {}", mail.queue_id, arrived.count(), mail.sender);
+}
+
 Result<QueuedMail> parse_queued(std::string_view line) {
   const auto object = nlohmann::json::parse(line, nullptr, false);
   if (!object.is_object()) return failure("a line of postqueue -j is no JSON object");

@@ -23,6 +23,9 @@ struct QueuedMail {
   policyd::TimePoint arrived{};  // 1970 if Postfix does not say
 };
 
+// One message for all time, and not only its queue ID, of which Postfix gives short ones again.
+std::string identity_of(const QueuedMail& mail);
+
 // A line of `postqueue -j`; an Error, without the line, if it is none.
 policyd::Result<QueuedMail> parse_queued(std::string_view line);
 

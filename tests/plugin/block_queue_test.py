@@ -42,8 +42,15 @@ class Queue(Plugin):
 
     def put(self, mails):
         (self.folder / "queue").write_text("".join(
-            json.dumps({"queue_name": queue, "queue_id": number, "sender": sender}) + "\n"
-            for queue, number, sender in mails))
+            json.dumps({"queue_name": queue, "queue_id": number, "sender": sender,
+                        "arrival_time": arrived[0] if arrived else 0}) + "\n"
+            for queue, number, sender, *arrived in mails))
+
+    def step_taken(self, step, seconds_ago, kind="locked"):
+        at = int(time.time()) - seconds_ago
+        self.sql("INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
+                 f"LastSeen, Times) VALUES ({at // 60}, '{kind}', '', 0, "
+                 f"'SASLUsername:anna@example.org', '{step}', {at}000, {at}000, 1);")
 
     def ids(self, option):
         return (self.folder / f"ids{option}").read_text().split()
@@ -64,15 +71,37 @@ class Queue(Plugin):
         # A3 was put on hold by others, and stays so.
         self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "ANNA@example.org"),
                   ("hold", "A3", "anna@example.org"), ("deferred", "B1", "bob@example.org")])
-        self.run_it("unblock", "anna@example.org", "--release")
-        self.assertEqual(self.ids("-H"), ["A1", "A2"])
         self.run_it("unblock", "anna@example.org", "--delete", input=b"2\n")
         self.assertEqual(self.ids("-d"), ["A1", "A2"])
+
+    def test_what_others_hold_after_the_release_stays(self):
+        """The same message, and another one that has got its queue ID since."""
+        now = int(time.time())
+        self.step_taken("hold:2h", 3600)
+        self.put([("deferred", "A1", "anna@example.org", now - 7200),
+                  ("hold", "A2", "anna@example.org", now - 60)])
+        self.run_it("block", "anna@example.org", "--hold")
+        self.put([("hold", "A1", "bob@example.org", now - 7200),
+                  ("hold", "A2", "anna@example.org", now - 60)])
+        self.run_it("unblock", "anna@example.org", "--release")
+        self.assertEqual(self.ids("-H"), ["A2"])
+        self.put([("hold", "A1", "anna@example.org", now - 7200),
+                  ("hold", "A2", "anna@example.org", now - 60)])
+        self.assertIn("No mail of anna@example.org is held by a block",
+                      self.run_it("unblock", "anna@example.org", "--release"))
+
+    def test_the_same_queue_id_is_not_the_same_message(self):
+        now = int(time.time())
+        self.put([("deferred", "A1", "anna@example.org", now - 7200)])
+        self.run_it("block", "anna@example.org", "--hold")
+        self.put([("hold", "A1", "anna@example.org", now - 60)])
+        self.assertIn("No mail of anna@example.org is held by a block",
+                      self.run_it("unblock", "anna@example.org", "--release"))
 
     def test_what_was_held_is_found_whatever_has_happened_since(self):
         """Others use the name meanwhile; the messages are of a day before; the block has ended."""
         self.run_it("block", "anna@example.org", "--hold")
-        self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "x@example.net")])
+        self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "ANNA@example.org")])
         self.sql("DELETE FROM policies; DELETE FROM session_tracking;")
         self.assertIn("No mail of bob is held by a block", self.run_it("unblock", "bob", "--release"))
         self.run_it("unblock", "anna@example.org", "--release")
@@ -80,22 +109,29 @@ class Queue(Plugin):
 
     def test_new_mail_that_a_step_had_held_is_found(self):
         now = int(time.time())
-        self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "anna@example.org")])
-        path = self.folder / "queue"
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        for line, arrival in zip(lines, (now - 3600, now - 60)):
-            line["arrival_time"] = arrival
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        self.sql("INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, "
-                 f"LastSeen, Times) VALUES ({now // 60 - 10}, 'locked', '', 0, "
-                 f"'SASLUsername:anna@example.org', 'hold:1h', {now - 600}000, {now - 600}000, 1);")
+        self.put([("hold", "A1", "anna@example.org", now - 3600),
+                  ("hold", "A2", "anna@example.org", now - 60)])
+        self.step_taken("hold:1h", 600)
         self.run_it("unblock", "anna@example.org", "--release")
         self.assertEqual(self.ids("-H"), ["A2"])
 
+    def test_mail_held_after_the_step_has_ended_is_of_others(self):
+        """It ends by itself, by a person, or by the next step."""
+        day, now = 86400, int(time.time())
+        self.step_taken("hold:1h", 10 * day)
+        self.step_taken("hold", 8 * day)
+        self.step_taken("", 7 * day, "released")
+        self.step_taken("hold", 5 * day)
+        self.step_taken("block:1h", 4 * day)
+        self.put([("hold", f"A{hours}", "anna@example.org", now - hours * 3600 + 60)
+                  for hours in (241, 240, 239, 193, 192, 169, 168, 121, 120, 97, 96, 1)])
+        self.run_it("unblock", "anna@example.org", "--release")
+        self.assertEqual(self.ids("-H"), ["A120", "A169", "A192", "A240", "A97"])
+
     def test_a_damaged_record_is_passed_over_and_one_that_cannot_be_written_holds_nothing(self):
         record = self.home / "data/cbpolicyd/db/cbpolicyd.sqlitedb.held"
-        record.write_text('{"at": 1, "items": ["anna@example.org"], "queue_ids": ["A3"]}\n{"at": "\n[]\n'
-                          '{"at": 99999999999, "items": [1], "queue_ids": ["A3"]}\n')
+        record.write_text('{"at": 1, "items": ["anna@example.org"], "mails": ["A3 0 anna@example.org"]}\n{"at": "\n[]\n'
+                          '{"at": 99999999999, "items": [1], "mails": ["A3 0 anna@example.org"]}\n')
         self.run_it("block", "anna@example.org", "--hold")
         self.assertEqual(len(record.read_text().splitlines()), 1)
         self.put([("hold", "A1", "anna@example.org"), ("hold", "A3", "anna@example.org")])
