@@ -74,8 +74,9 @@ std::optional<DueStep> due_of(const Refusals& found, const StepsTaken& taken, st
   out.reason = in_row ? fmt::format("refused {} times in a row", found.in_row)
                       : fmt::format("refused for the {} time in a day",
                                     found.spells == 2 ? "second" : "third or later");
-  if (name_of_counter(out.about.track_key).empty()) out.step = Step{};
-  if (can_be_forged(*found.limit) || !found.certain) only_notify(out);
+  if (can_be_forged(*found.limit) || !found.certain) {
+    only_notify(out, kMayBeForged);
+  }
   return out;
 }
 
@@ -85,10 +86,11 @@ Step next_step(const std::vector<Step>& steps, std::size_t taken) {
   return steps.empty() ? Step{} : steps[std::min(taken, steps.size() - 1)];
 }
 
-void only_notify(DueStep& due) {
+void only_notify(DueStep& due, std::string_view why) {
   if (due.step.kind == Step::Kind::notify) return;
   due.step = Step{};
-  due.reason += "; not stopped: others may have used this address";
+  due.reason += fmt::format("; not stopped: {}", why);
+  due.only_notifies = true;
 }
 
 std::string name_of_counter(std::string_view track_key) {
@@ -101,6 +103,12 @@ std::string name_of_counter(std::string_view track_key) {
   if (!track_key.starts_with("SenderIP:")) return {};
   const std::string name = key_text(track_key);
   return parse_whom(name) ? name : std::string{};
+}
+
+std::string_view why_unnamed(std::string_view track_key) {
+  if (!name_of_counter(track_key).empty()) return {};
+  const bool of_one = track_key.starts_with(kSenderKey) || track_key.starts_with(kLoginKey);
+  return of_one ? "no rule can name this sender" : "the counter is of several senders";
 }
 
 // What a person calls it: of a login, in both spellings, and of a sender address of this name.
@@ -127,7 +135,8 @@ void StepsTaken::put(const Event& event) {
   if (known != names_.end() && known->second.by_person) return;  // begun anew since
   Taken& taken =
       taken_.try_emplace(key_of(event.who, event.track_key), Taken{0, event.last}).first->second;
-  taken.steps += event.times;  // those of a minute are one row
+  // Those of a minute are one row.
+  if (event.verdict != kOnlyNotified) taken.steps += event.times;
   if (event.kind == EventKind::locked) names_.try_emplace(name, Touched{false, event.last});
 }
 

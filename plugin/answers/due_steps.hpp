@@ -32,16 +32,25 @@ struct DueStep {
   Step step;
   std::string by;      // "limit 3", "signal networks"
   std::string reason;  // "refused 53 times in a row"
+  // The step that was next would have stopped them, and is still the next one.
+  bool only_notifies = false;
 };
+
+// Verdict of the event of a step that could not be taken; its detail says why.
+inline constexpr std::string_view kOnlyNotified = "notify only";
 
 // The one after `taken` others; the last one is repeated.
 Step next_step(const std::vector<Step>& steps, std::size_t taken);
 
-// Of a step that would stop someone who may be innocent.
-void only_notify(DueStep& due);
+inline constexpr std::string_view kMayBeForged = "others may have used this address";
+// Instead of a step that would stop someone but must not or cannot, as `why` says. It is still the
+// next one.
+void only_notify(DueStep& due, std::string_view why);
 
 // The name that a counter is of, as `block` takes it; empty for one that others share.
 std::string name_of_counter(std::string_view track_key);
+// Why `block` cannot stop the sender whose counter it is; empty if it can.
+std::string_view why_unnamed(std::string_view track_key);
 
 // What has been done already about a name, as events say; the newest are put first.
 class StepsTaken {

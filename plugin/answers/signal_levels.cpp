@@ -254,7 +254,7 @@ Result<std::vector<DueStep>> read_due_signals(const SignalSources& sources,
       due.by = fmt::format("signal {}", name_of(each.signal.kind));
       due.step = next_step(each.signal.steps, taken.count(due.by, level.last.track_key));
       due.reason = reason_of(each.signal, level);
-      if (!level.certain) only_notify(due);
+      if (!level.certain) only_notify(due, kMayBeForged);
       due.about = std::move(level.last);
       out.push_back(std::move(due));
     }

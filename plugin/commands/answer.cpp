@@ -121,6 +121,10 @@ tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Co
                                      *signals, out.due.taken, context.now, rates);
         if (!more) return tl::unexpected{more.error()};
         for (DueStep& each : *more) out.due.steps.push_back(std::move(each));
+        for (DueStep& each : out.due.steps) {
+          const auto why = why_unnamed(each.about.track_key);
+          if (!why.empty()) only_notify(each, why);
+        }
         return {};
       },
       notes);
@@ -134,14 +138,13 @@ Context as_actor(const Context& context, const DueStep& due, const std::string& 
   return out;
 }
 
-// That nobody was stopped, and why.
-Outcome announce_only(const Arguments& arguments, const Context& context, const DueStep& due,
-                      const std::string& why) {
+// That nobody was stopped.
+Outcome announce_only(const Arguments& arguments, const Context& context, const DueStep& due) {
   policyd::Event event = due.about;
   event.kind = EventKind::suspect;
-  event.verdict = "notify";
+  event.verdict = due.only_notifies ? std::string{kOnlyNotified} : step_text(due.step);
   event.times = 1;
-  const Context own = as_actor(context, due, why);
+  const Context own = as_actor(context, due, due.reason);
   std::vector<std::string> notes;
   return change_rules_for_now(
       arguments, own, kOnThisHost,
@@ -197,9 +200,10 @@ tl::expected<bool, Failure> take_step(const Arguments& arguments, const Context&
   const std::string name = name_of_counter(due.about.track_key);
   const std::string who = key_text(due.about.track_key);
   const auto whom = parse_whom(name);
-  std::string why;
+  DueStep told = due;
   if (due.step.kind != Step::Kind::notify) {
-    why = whom ? why_not(*whom, found, stopped) : "the counter is of several senders";
+    std::string why =
+        whom ? why_not(*whom, found, stopped) : std::string{why_unnamed(due.about.track_key)};
     if (why.empty()) {
       std::vector<std::string> lines;
       MadeBlock made;
@@ -213,13 +217,12 @@ tl::expected<bool, Failure> take_step(const Arguments& arguments, const Context&
       if (made.already) return false;  // by another limit, or on another host
       why = done.error().message;
     }
+    only_notify(told, why);
   }
-  const std::string reason =
-      why.empty() ? due.reason : fmt::format("{}; not stopped: {}", due.reason, why);
-  if (auto done = announce_only(arguments, context, due, reason); !done) {
+  if (auto done = announce_only(arguments, context, told); !done) {
     return tl::unexpected{done.error()};
   }
-  output.line(fmt::format("{}: notify, {} ({}).", escaped(who), reason, due.by));
+  output.line(fmt::format("{}: notify, {} ({}).", escaped(who), told.reason, told.by));
   return false;
 }
 

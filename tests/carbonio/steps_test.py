@@ -45,13 +45,16 @@ class Steps(Carbonio):
                       self.send(BOSS))
         self.assertEqual((self.blocked(), self.events("locked"), self.events("released")),
                          ([], [], []))
-        self.assertEqual(self.events("suspect"), ["notify"])
+        self.assertEqual(self.events("suspect"), ["notify only"])
 
     def test_nobody_is_stopped_while_carbonio_does_not_answer(self):
         self.put("fault", "ldap")
-        said = self.send(BOSS)
+        said = self.send(ANNA)
         self.assertIn("not stopped: Carbonio does not say whether", said)
         self.assertEqual((self.blocked(), self.events("locked")), ([], []))
+        (self.state / "fault").unlink()
+        time.sleep(1.1)
+        self.assertIn("anna@example.net: block:1h, ", self.send(ANNA))  # not lock
 
     def test_the_next_step_follows_a_block_that_is_over(self):
         self.assertIn("anna: block:1h, 6 messages at night", self.send("anna"))

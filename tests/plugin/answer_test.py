@@ -217,6 +217,21 @@ class Limits(Case):
         self.due()
         self.assertEqual(len(self.blocked()), 6)
 
+    def test_a_step_that_could_not_be_taken_comes_again(self):
+        """Nobody is locked because the mild step before was not possible."""
+        config = self.daemon.config.with_name("carbonio-limits.conf")
+        config.write_text(self.settings + "per_hour=0\n")
+        self.limit("notify,block:10min,block:7day")
+        for expected in ("notify, refused", "not stopped: 0 stopped", "not stopped: 0 stopped"):
+            self.put_refusal(0, 3)
+            self.assertIn(expected, self.due())
+            time.sleep(0.01)
+        config.write_text(self.settings)
+        self.put_refusal(0, 3)
+        self.assertIn("login alice@example.org: block:10min, ", self.due())
+        self.assertEqual(list(dict.fromkeys(each[3] for each in self.steps())),
+                         ["notify", "notify only", "block:10min"])
+
     def test_who_is_never_blocked_is_only_told(self):
         self.daemon.config.with_name("carbonio-limits.conf").write_text(
             self.settings + "never=alice@example.org\n")
@@ -244,8 +259,8 @@ class Limits(Case):
         self.due()
         self.assertEqual(set(self.blocked()), {"198.51.100.7"})
         self.assertEqual(self.steps()[-1][2:], (
-            "Sender:boss@example.org", "notify", "refused 3 times in a row; not stopped: others may "
-            "have used this address"))
+            "Sender:boss@example.org", "notify only", "refused 3 times in a row; not stopped: others "
+            "may have used this address"))
 
     def test_a_step_reads_back_and_goes_with_the_limit(self):
         self.limit("notify,block:90min")

@@ -14,7 +14,7 @@ using policyd::TimePoint;
 
 TimePoint at(int minute) { return TimePoint{std::chrono::minutes{1'000'000 + minute}}; }
 
-Event event(EventKind kind, int minute, const std::string& by, const std::string& verdict) {
+Event event(EventKind kind, int minute, const std::string& by, std::string_view verdict) {
   Event out;
   out.kind = kind;
   out.track_key = "SASLUsername:anna";
@@ -41,6 +41,14 @@ TEST(StepsTaken, CountThoseOfTheSameLimitAndCounter) {
     EXPECT_EQ(taken.count(by, key), 0U);
     EXPECT_EQ(taken.done_until(by, key), std::nullopt);
   }
+}
+
+TEST(StepsTaken, AStepThatCouldNotBeTakenIsStillTheNext) {
+  StepsTaken taken;
+  taken.put(event(EventKind::suspect, 9, "limit 3", kOnlyNotified));
+  taken.put(event(EventKind::suspect, 5, "limit 3", "notify"));
+  EXPECT_EQ(taken.count("limit 3", "SASLUsername:anna"), 1U);
+  EXPECT_EQ(taken.done_until("limit 3", "SASLUsername:anna"), at(9));
 }
 
 TEST(StepsTaken, OfOneThatStopsAreDoneForAllLimits) {
@@ -100,11 +108,13 @@ TEST(CanBeForged, IfItCountsByAddress) {
 TEST(OnlyNotify, SaysThatNobodyWasStopped) {
   DueStep due;
   due.reason = "refused 3 times in a row";
-  only_notify(due);
+  only_notify(due, kMayBeForged);
   EXPECT_EQ(due.reason, "refused 3 times in a row");
+  EXPECT_FALSE(due.only_notifies);
   due.step.kind = Step::Kind::block;
-  only_notify(due);
+  only_notify(due, kMayBeForged);
   EXPECT_EQ(due.step, Step{});
+  EXPECT_TRUE(due.only_notifies);
   EXPECT_EQ(due.reason, "refused 3 times in a row; not stopped: others may have used this address");
 }
 
@@ -123,6 +133,7 @@ TEST(NameOfCounter, IsWhatBlockTakes) {
   for (const char* key : {"", "Policy", "Sender:", "Sender:@example.org", "SASLUsername:a b",
                           "Recipient:anna@example.org", "SASLUsername:192.0.2.1", "nonsense"}) {
     EXPECT_EQ(name_of_counter(key), "") << key;
+    EXPECT_NE(why_unnamed(key), "") << key;
   }
 }
 
