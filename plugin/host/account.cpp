@@ -17,6 +17,7 @@ namespace {
 constexpr const char* kStatus = "zimbraAccountStatus";
 constexpr const char* kSystem = "zimbraIsSystemAccount";
 constexpr const char* kAdmin = "zimbraIsAdminAccount";
+constexpr const char* kDelegatedAdmin = "zimbraIsDelegatedAdminAccount";
 constexpr const char* kAlias = "zimbraMailAlias";
 constexpr const char* kDefaultDomain = "zimbraDefaultDomainName";
 constexpr std::string_view kNoSuchAccount = "account.NO_SUCH_ACCOUNT";
@@ -46,7 +47,7 @@ policyd::Result<carbonio::Prov> prov_of(const std::filesystem::path& zextras_hom
 policyd::Result<AccountAnswer> ask_about_account(const carbonio::Prov& prov,
                                                  const std::string& name) {
   const std::array<carbonio::ProvCommand, 2> commands = {
-      carbonio::ProvCommand{"ga", name, kStatus, kSystem, kAdmin, kAlias},
+      carbonio::ProvCommand{"ga", name, kStatus, kSystem, kAdmin, kDelegatedAdmin, kAlias},
       carbonio::ProvCommand{"gacf", kDefaultDomain}};
   const auto answers = prov.ask(commands);
   if (!answers) return tl::unexpected{answers.error()};
@@ -65,7 +66,7 @@ policyd::Result<AccountAnswer> ask_about_account(const carbonio::Prov& prov,
   account.name = policyd::address_form(entry->name);
   account.status = entry->attributes.value(kStatus).value_or("");
   account.system = is_true(entry->attributes, kSystem);
-  account.admin = is_true(entry->attributes, kAdmin);
+  account.admin = is_true(entry->attributes, kAdmin) || is_true(entry->attributes, kDelegatedAdmin);
   for (const std::string& alias : entry->attributes.values(kAlias)) {
     account.aliases.push_back(policyd::address_form(alias));
   }

@@ -22,7 +22,7 @@ struct CarbonioAccount {
   std::string name;  // "anna@example.org", whatever was asked for
   std::string status;
   bool system = false;  // spam training, quarantine and the like (zimbraIsSystemAccount)
-  bool admin = false;
+  bool admin = false;   // also one of some domains only
   std::vector<std::string> aliases;  // it can log in and send under them, too
 };
 

@@ -72,9 +72,12 @@ class Block(Carbonio):
     def test_system_and_administrator_accounts_are_never_blocked(self):
         self.account("spam.x1@example.net", "zimbraIsSystemAccount: TRUE")
         self.account("zextras@example.net", "zimbraIsAdminAccount: TRUE")
+        self.account("deleg@example.net", "zimbraIsAdminAccount: FALSE",
+                     "zimbraIsDelegatedAdminAccount: TRUE")
         before = self.dump()
         for name, words in (("spam.x1@example.net", "a system account of Carbonio"),
-                            ("zextras@example.net", "an administrator's account of Carbonio")):
+                            ("zextras@example.net", "an administrator's account of Carbonio"),
+                            ("deleg@example.net", "an administrator's account of Carbonio")):
             for more in ((), ("--account",)):
                 out, err = self.fails("block", name, *more)
                 self.assertIn(words, err)
