@@ -24,6 +24,16 @@ std::string items_text(std::span<const std::string> items) {
   return join_with_and(out);
 }
 
+std::string names_text(std::span<const StoredBlock> blocks) {
+  std::vector<std::string> out;
+  for (const StoredBlock& each : blocks) out.push_back(escaped(each.block.who));
+  return join_with_and(out);
+}
+
+std::string kept_text(std::span<const StoredBlock> blocks) {
+  return fmt::format("Blocks stay as they were: {}.", names_text(blocks));
+}
+
 std::string until_text(const policyd::Block& block) {
   if (!block.until) return "until unblocked";
   return "until " + local_time_text(*block.until);

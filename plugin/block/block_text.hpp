@@ -15,6 +15,10 @@ namespace limits {
 std::string items_text(std::span<const std::string> items);
 
 // "until 2026-11-26 04:00:00", "until unblocked".
+// "anna@example.org and 192.0.2.1": whom they block.
+std::string names_text(std::span<const StoredBlock> blocks);
+// That a database with other contents has the same blocks.
+std::string kept_text(std::span<const StoredBlock> blocks);
 std::string until_text(const policyd::Block& block);
 
 // The command that ends the block; `options`: "--release".

@@ -31,6 +31,15 @@ bool share_a_name(std::span<const std::string> a, std::span<const std::string> b
   });
 }
 
+Result<void> run_all(const Tables& tables, const std::vector<RowChange>& rows) {
+  for (const RowChange& row : rows) {
+    if (auto done = tables.each(row.statement(), row.values, [](const auto&) {}); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<StoredBlock>> read_blocks(const Tables& tables) {
@@ -118,6 +127,27 @@ std::vector<RowChange> rows_to_end(const StoredBlock& block, policyd::TimePoint 
   ended.until = std::chrono::floor<std::chrono::seconds>(now);
   return {{"UPDATE {p}policies SET Name = ?, Disabled = 1 WHERE ID = ?",
            {ended.policy_name(), block.policy_id}}};
+}
+
+Result<std::vector<StoredBlock>> replace_blocks(const Tables& tables,
+                                                std::span<const StoredBlock> blocks) {
+  auto before = read_blocks(tables);
+  if (!before) return before;
+  auto done = run_all(tables, rows_to_delete(*before));
+  for (const StoredBlock& each : blocks) {
+    const auto whom = parse_whom(each.block.who);
+    // One by one: the IDs of new rows follow those that are there.
+    auto rows = rows_of_block(tables, each.block, each.holds ? "HOLD" : "REJECT",
+                              whom.value_or(Target{}), each.items);
+    if (!rows) return tl::unexpected{rows.error()};
+    if (!each.enabled) {
+      rows->push_back(
+          {"UPDATE {p}policies SET Disabled = 1 WHERE Name = ?", {each.block.policy_name()}});
+    }
+    if (done) done = run_all(tables, *rows);
+  }
+  if (!done) return tl::unexpected{done.error()};
+  return before;
 }
 
 std::vector<StoredBlock> blocks_around(std::span<const StoredBlock> blocks, const Target& client) {

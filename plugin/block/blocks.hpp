@@ -48,6 +48,11 @@ std::vector<RowChange> rows_to_delete(std::span<const StoredBlock> blocks);
 // Ends a block at `now`, for the Perl daemon too, and keeps what it knows of the account.
 std::vector<RowChange> rows_to_end(const StoredBlock& block, policyd::TimePoint now);
 
+// `blocks` of another database instead of those that are there, which are returned. They are not
+// made again: what they know of accounts, and when they were made, stays.
+Result<std::vector<StoredBlock>> replace_blocks(const Tables& tables,
+                                                std::span<const StoredBlock> blocks);
+
 // Those of networks that the client is in, for which `unblock` of the client itself finds nothing.
 std::vector<StoredBlock> blocks_around(std::span<const StoredBlock> blocks, const Target& client);
 

@@ -73,7 +73,8 @@ const Command kExport = {
     "control. Groups are lines that begin with 'group', on a Carbonio host without the members "
     "that 'sync' and 'hook' wrote; what no command can express is carried as rows of the tables, "
     "in lines that begin "
-    "with 'row'. Without FILE the limits go to standard output.",
+    "with 'row'. Blocks are left out: 'blocked' shows them. Without FILE the limits go to standard "
+    "output.",
     "export\n"
     "export /var/tmp/limits.txt",
     {},

@@ -38,6 +38,14 @@ void print_difference(const Difference& difference, bool dry, Context& context) 
                             dry ? " that would be created or changed" : " created or changed",
                             difference.carried));
   }
+  if (difference.blocks != 0) {
+    output.note(context.advice.complete(fmt::format(
+                    "{} in the file {} left out; 'carbonio-limits blocked' shows who is blocked, "
+                    "and to block someone: carbonio-limits block WHO",
+                    counted(difference.blocks, "block"),
+                    of_number(difference.blocks, dry ? "is" : "was", dry ? "are" : "were"))) +
+                ".");
+  }
   if (!difference.gap.empty()) output.note(context.advice.complete(difference.gap) + ".");
   if (difference.others.empty()) return;
   const std::size_t count = difference.others.size();
@@ -93,6 +101,7 @@ const Command kImport = {
     "whole "
     "group, apart from members that 'sync' wrote; internal_domains and internal_ips are only added "
     "to, and lose the examples of a new database. Rows that are there already are not added again. "
+    "Blocks in an older file are left out. "
     "All lines are checked first; then all of them are applied, or none. '+' and "
     "'-' mark what changes. Importing an unmodified export changes nothing, except that limits by "
     "SenderIP:/32 then count each client address. Rows that are not limits are never touched. With "

@@ -129,6 +129,10 @@ void carry_policies(std::size_t limits_before, std::size_t& next, const Rest& re
                     Difference& difference) {
   const auto& policies = rest.file.carried.policies;
   for (; next < policies.size() && rest.file.places[next] <= limits_before; ++next) {
+    if (is_block(policies[next])) {
+      ++difference.blocks;
+      continue;
+    }
     if (rest.known.contains(key_of(policies[next]))) continue;
     for (const CarriedRow& row : policies[next].rows) {
       difference.lines.push_back("+ " + line_of(row));

@@ -23,6 +23,7 @@ struct Difference {
   std::size_t removed = 0;
   std::size_t unchanged = 0;
   std::size_t carried = 0;           // groups, policies and rows that are none of these
+  std::size_t blocks = 0;            // that the file has, and that are left out
   std::vector<std::int64_t> others;  // IDs that are not in the file and are kept
   std::string gap;                   // see forgery_gap.hpp
 };

@@ -5,8 +5,12 @@
 #include <array>
 #include <optional>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "daemon/sqlite/database.hpp"
+#include "plugin/block/block_text.hpp"
+#include "plugin/block/blocks.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
@@ -36,8 +40,12 @@ Result<void> attach(sqlite3* db, const fs::path& file) {
   return {};
 }
 
-// Returns the copy of the old contents.
-Result<fs::path> start_over(const DaemonConfig& daemon, const Context& context) {
+struct Old {
+  fs::path copy;                    // of the old contents
+  std::vector<StoredBlock> blocks;  // which are kept
+};
+Result<Old> start_over(const DaemonConfig& daemon, const Context& context) {
+  Old out;
   auto database = open_as_owner(daemon);
   if (!database) return tl::unexpected{database.error()};
   const TemporaryDatabase fresh{daemon.config.database, "fresh"};
@@ -50,15 +58,24 @@ Result<fs::path> start_over(const DaemonConfig& daemon, const Context& context) 
   done = changes.begin();
   if (!done) return tl::unexpected{done.error()};
   auto copy = copy_aside(daemon.config.database, context.now);
-  if (!copy) return copy;
+  if (!copy) return tl::unexpected{copy.error()};
+  // Tables that cannot be read are a reason to start over.
+  auto blocks = read_blocks(database->tables).value_or(std::vector<StoredBlock>{});
   done = replace_tables(database->tables);
+  if (done) {
+    if (auto kept = replace_blocks(database->tables, blocks); !kept) {
+      done = tl::unexpected{kept.error()};
+    }
+  }
   if (done) done = changes.commit();
   if (!done) {
     std::error_code ignored;  // nothing changed, so the copy is not needed
     fs::remove(*copy, ignored);
     return tl::unexpected{done.error()};
   }
-  return copy;
+  out.copy = std::move(*copy);
+  out.blocks = std::move(blocks);
+  return out;
 }
 
 // The members of the groups; nullopt if Carbonio is not installed or shall not be asked.
@@ -123,12 +140,13 @@ Outcome run_init(const Arguments& arguments, Context& context) {
         "gives it fresh contents and keeps a copy next to it",
         file));
   } else {
-    const auto copy = start_over(*daemon, context);
-    if (!copy) {
-      return failed(fmt::format("database {}: {}; it was not changed", file, copy.error().message));
+    const auto old = start_over(*daemon, context);
+    if (!old) {
+      return failed(fmt::format("database {}: {}; it was not changed", file, old.error().message));
     }
-    context.output.line(fmt::format("Copied the old database to {}.", copy->string()));
+    context.output.line(fmt::format("Copied the old database to {}.", old->copy.string()));
     context.output.line(fmt::format("Database {} now has fresh contents.", file));
+    if (!old->blocks.empty()) context.output.line(kept_text(old->blocks));
   }
   if (wanted) return fill_groups(*daemon, *wanted, context);
   if (!arguments.has("no-prov")) print_not_filled(context);
@@ -143,7 +161,8 @@ const Command kInit = {
     "Create a fresh database",
     "With CBPolicyD's tables and default rows. An existing database is left alone, unless --force "
     "is given: then it is first copied to a file next to it, with the date in its name, and gets "
-    "fresh contents. The daemon may be running.\n"
+    "fresh contents. Blocks stay, with what they know of accounts that they have locked. The "
+    "daemon may be running.\n"
     "On a Carbonio host its domains and networks are added to the groups, as sync does.",
     "init\n"
     "init --force --database /tmp/try.sqlitedb --no-prov",

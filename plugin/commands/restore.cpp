@@ -4,7 +4,13 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "daemon/base/shell_words.hpp"
+#include "plugin/block/block_text.hpp"
+#include "plugin/block/blocks.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/backup.hpp"
@@ -26,6 +32,24 @@ void note_cluster(const std::string& backup, const DaemonConfig& daemon, Context
       config.cluster_password_file.empty() ? "" : " --password-stdin")));
 }
 
+// Whom the copy had blocked is not blocked again: it may be over, and the account's status another.
+void print_blocks(const std::vector<StoredBlock>& kept, std::vector<StoredBlock> left_out,
+                  Context& context) {
+  if (!kept.empty()) context.output.line(kept_text(kept));
+  std::erase_if(left_out, [&](const StoredBlock& each) {
+    return !each.in_force(context.now) ||
+           std::any_of(kept.begin(), kept.end(),
+                       [&](const StoredBlock& now) { return now.block.who == each.block.who; });
+  });
+  if (left_out.empty()) return;
+  context.output.note(
+      context.advice.complete(fmt::format(
+          "blocked in the copy, but not now: {}; to block someone: carbonio-limits block "
+          "WHO",
+          names_text(left_out))) +
+      ".");
+}
+
 Outcome run_restore(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
   if (words.empty()) {
@@ -37,8 +61,17 @@ Outcome run_restore(const Arguments& arguments, Context& context) {
       arguments, context, [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
         const auto copy = copy_aside(daemon.config.database, context.now);
         if (!copy) return tl::unexpected{copy.error()};
-        if (auto done = restore_from(backup, daemon.config.database, tables, context.actor);
-            !done) {
+        // Tables that cannot be read are a reason to restore others.
+        const auto kept = read_blocks(tables).value_or(std::vector<StoredBlock>{});
+        std::vector<StoredBlock> left_out;
+        auto done = restore_from(backup, daemon.config.database, tables, context.actor,
+                                 [&](const Tables& restored) -> Result<void> {
+                                   auto replaced = replace_blocks(restored, kept);
+                                   if (!replaced) return tl::unexpected{replaced.error()};
+                                   left_out = std::move(*replaced);
+                                   return {};
+                                 });
+        if (!done) {
           std::error_code ignored;  // nothing happened, so the copy is not needed
           std::filesystem::remove(*copy, ignored);
           return done;
@@ -46,6 +79,7 @@ Outcome run_restore(const Arguments& arguments, Context& context) {
         context.output.line(fmt::format("Copied the previous database to {}.", copy->string()));
         context.output.line(fmt::format("Restored limits and counters of {} from {}.",
                                         daemon.config.database.string(), escaped(backup.string())));
+        print_blocks(kept, std::move(left_out), context);
         note_cluster(words.front(), daemon, context);
         return {};
       });
@@ -58,7 +92,8 @@ const Command kRestore = {
     "FILE",
     "Restore a copy of the database while the daemon is running",
     "FILE is a copy created by 'backup', or another CBPolicyD database; the user who owns our "
-    "database must be able to read it. Its limits and counters apply from the next mail on. The "
+    "database must be able to read it. Its limits and counters apply from the next mail on. "
+    "Blocks stay as they are now; those of the copy are not restored. The "
     "previous contents are first copied to a file next to the database, with the date in its name. "
     "In a cluster its limits stay, and the command says how to have the restored ones on all "
     "hosts. "

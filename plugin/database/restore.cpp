@@ -149,7 +149,8 @@ Result<void> check_readable(const fs::path& backup) {
 }  // namespace
 
 Result<void> restore_from(const fs::path& backup, const fs::path& database, const Tables& live,
-                          const policyd::Actor& by) {
+                          const policyd::Actor& by,
+                          const std::function<Result<void>(const Tables& restored)>& complete) {
   std::error_code code;
   if (fs::equivalent(backup, database, code)) {
     return failure(fmt::format("{} is the database itself", backup.string()));
@@ -168,6 +169,7 @@ Result<void> restore_from(const fs::path& backup, const fs::path& database, cons
   const Tables prepared{copy->get(), live.prefix};
   auto done = prepare(prepared, live, by);
   if (done) done = keep_events(prepared, live, database);
+  if (done) done = complete(prepared);
   if (!done) return failure(fmt::format("{}: {}", backup.string(), done.error().message));
   return copy_all(copy->get(), live.db);
 }

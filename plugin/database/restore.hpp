@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 #include "daemon/sqlite/database.hpp"
@@ -32,11 +33,13 @@ class TemporaryDatabase {
 
 // Replaces the contents of the database of `live` with those of the file `backup`, in one commit.
 // Adds our own tables if `backup` is from the Perl daemon, and sets a rules version above both, so
-// that a running daemon reloads the rules. Events since the backup are kept. `backup` is only read.
+// that a running daemon reloads the rules. Events since the backup are kept, and `complete` changes
+// what else is not the backup's. `backup` is only read.
 // Needs space for a copy next to `database`.
 Result<void> restore_from(const std::filesystem::path& backup,
                           const std::filesystem::path& database, const Tables& live,
-                          const policyd::Actor& by);
+                          const policyd::Actor& by,
+                          const std::function<Result<void>(const Tables& restored)>& complete);
 
 // Replaces CBPolicyD's tables in the database of `tables`, with rows, indexes and triggers, by
 // those of a database from create_database that is attached as `fresh`; other tables stay. The

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "daemon/config/module_table.hpp"
+#include "daemon/modules/block.hpp"
 #include "hooks/carbonio/group_sync.hpp"
 
 namespace limits {
@@ -139,7 +140,7 @@ Result<std::vector<CarriedPolicy>> read_policies(const Tables& tables, const InW
     take(*policies, policy, carried.rows);
     take(*members, policy, carried.rows);
     std::move(rows.begin(), rows.end(), std::back_inserter(carried.rows));
-    out.push_back(std::move(carried));
+    if (!is_block(carried)) out.push_back(std::move(carried));
   }
   return out;
 }
@@ -212,6 +213,10 @@ bool is_example(const CarriedPolicy& policy) {
          value(rows[2], "Name") == "Recipient quotas" && value(rows[3], "CounterLimit") == "10" &&
          value(rows[4], "CounterLimit") == "8000" && value(rows[5], "Track") == "SenderIP:/24" &&
          value(rows[6], "CounterLimit") == "12";
+}
+
+bool is_block(const CarriedPolicy& policy) {
+  return policyd::block_end(value(policy.rows[0], "Name")).has_value();
 }
 
 }  // namespace limits

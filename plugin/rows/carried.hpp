@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What no command line can express and export and import carry nevertheless: groups, policies with
-// the rows that belong to them, and lists of hosts. As values without IDs, so that two databases
-// can be compared. Only reads.
+// the rows that belong to them, and lists of hosts. Not blocks: they are what happened here, and an
+// old file would bring back what is over, with the status that an account had then. As values
+// without IDs, so that two databases can be compared. Only reads.
 #pragma once
 
 #include <string>
@@ -64,5 +65,6 @@ bool is_example(const CarriedGroup& group);
 // One of the two groups that sync writes.
 bool is_own_group(std::string_view group);
 bool is_example(const CarriedPolicy& policy);
+bool is_block(const CarriedPolicy& policy);
 
 }  // namespace limits

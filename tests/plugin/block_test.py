@@ -304,18 +304,35 @@ class Block(Case):
         self.assertIn("Would unblock", self.say("unblock", "alice@example.org", "--dry-run"))
         self.assert_blocked()
 
-    def test_goes_with_export_and_import(self):
+    def test_stays_where_it_was_made(self):
+        """An old file brings no block back, and a new database loses none."""
         self.say("block", "alice@example.org", "--for", "1h")
+        backup = self.daemon.database.with_name("backup")  # its owner writes it
         exported = self.daemon.folder / "exported"
+        self.say("backup", str(backup))
         exported.write_text(self.say("export"))
-        [block] = self.blocked()
-        other = self.make_daemon()
-        other.command("import", str(exported))
-        self.assertEqual(other.ask(), ACCOUNT)
-        [taken] = json.loads(other.command("blocked", "--json").stdout)["blocked"]
-        self.assertEqual(taken, block)
-        other.command("import", str(exported))
-        self.assertEqual(len(json.loads(other.command("blocked", "--json").stdout)["blocked"]), 1)
+        self.assertNotIn("carbonio-limits block", exported.read_text())
+        with exported.open("a") as file:
+            file.write("row policies 'Name=carbonio-limits block alice@example.org' Priority=-1000\n"
+                       "row policy_members Source=alice@example.org Destination=any\n"
+                       "row access_control Name=block Verdict=REJECT 'Comment=account=active by=root'\n")
+        self.say("unblock", "alice@example.org")
+        self.assertIn("1 block in the file was left out", self.say("import", str(exported)))
+        self.assertIn("blocked in the copy, but not now: alice@example.org; ",
+                      self.say("restore", str(backup)))
+        self.assertEqual(self.blocked(), [])
+        self.say("block", "alice@example.org")
+        self.say("block", "192.0.2.1", "--for", "1h")
+        self.daemon.sql("UPDATE policies SET Disabled = 1 WHERE Name = 'carbonio-limits block "
+                        "alice@example.org'; UPDATE access_control SET Comment = 'since="
+                        "2026-11-26T03:00:00Z account=active by=root' WHERE PolicyID = (SELECT ID "
+                        "FROM policies WHERE Name = 'carbonio-limits block alice@example.org');")
+        before = self.blocked()
+        for words in (("restore", str(backup)), ("init", "--force")):
+            self.assertIn("Blocks stay as they were: alice@example.org and 192.0.2.1.\n",
+                          self.say(*words))
+            self.assertEqual(self.blocked(), before)
+            self.assertTrue(eventually(lambda: self.daemon.ask(client_address="192.0.2.1") == CLIENT))
 
     def test_rows_are_what_the_perl_daemon_reads(self):
         self.say("block", "alice@example.org", "--for", "1h")
