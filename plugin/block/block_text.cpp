@@ -44,9 +44,11 @@ std::string unblock_command(const policyd::Block& block, std::string_view option
 }
 
 std::string_view state_text(const StoredBlock& block, policyd::TimePoint now) {
-  if (block.is_over(now)) return "over";
+  const bool locked = !block.block.account.empty();
+  if (block.is_over(now)) return locked ? "over, account still locked" : "over";
   if (!block.in_force(now)) return "not in force";
-  return block.holds ? "holds mail" : "in force";
+  if (block.holds) return "holds mail";
+  return locked ? "in force, account locked" : "in force";
 }
 
 nlohmann::json json_of(const StoredBlock& block, policyd::TimePoint now) {

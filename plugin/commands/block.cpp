@@ -137,6 +137,13 @@ Outcome run_block(const Arguments& arguments, Context& context) {
     if (!json) print_blocked_now(made, *wanted, context);
   });
   if (!done) return done;
+  const Block& block = made.made.block;
+  if (!block.account.empty() && block.until && !carbonio::is_switched_on(context.zextras_home)) {
+    made.notes.push_back(fmt::format(
+        "while the service is switched off no sync unlocks the account at the end; '{}' "
+        "does.",
+        unblock_command(block)));
+  }
   add_doubts(arguments, context, *wanted, made);
   if (json) {
     context.output.print(json_of_block(made, *wanted, lines, context));
@@ -164,7 +171,8 @@ const Command kBlock = {
     "'unblock'. A second block replaces the first. Recipients that Postfix has accepted already "
     "still get the message.\n"
     "--account sets zimbraAccountStatus to locked, so that no one can log in; 'unblock' sets what "
-    "it was before. After --for, 'sync' does so, within the hour. --hold puts what waits in "
+    "it was before. After --for, 'sync' does so, within the hour, while the service is switched "
+    "on. --hold puts what waits in "
     "Postfix's queue on this host on hold: mail with these senders, and mail that the account has "
     "sent under other names in the last day.\n"
     "Never blocked are postmaster, the account of the person who runs the command, system and "

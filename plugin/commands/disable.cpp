@@ -4,10 +4,14 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <string>
+#include <vector>
 
 #include "daemon/base/shell_words.hpp"
 #include "hooks/carbonio/policy_attributes.hpp"
 #include "hooks/service/service.hpp"
+#include "plugin/block/block_text.hpp"
+#include "plugin/block/blocks.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/host/host_service.hpp"
@@ -42,6 +46,28 @@ void print_disabling(const carbonio::Directory& directory, const Entry* here,
         "rm -f {}", policyd::shell_word(carbonio::enabled_mark(context.zextras_home).string())));
   }
   print_dry_run(commands, context.output);
+}
+
+// Sync, which unlocks accounts once their blocks are over, runs only while the service is on.
+void note_locked_accounts(const Arguments& arguments, Context& context) {
+  std::vector<std::string> locked;
+  const auto read = with_database(
+      arguments, context, [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+        const auto blocks = read_blocks(tables);
+        if (!blocks) return tl::unexpected{blocks.error()};
+        for (const StoredBlock& each : *blocks) {
+          if (each.block.account.empty()) continue;
+          locked.push_back(fmt::format("'{}'", unblock_command(each.block)));
+        }
+        return {};
+      });
+  // Without a database there are no blocks; doctor reports one that cannot be read.
+  if (!read || locked.empty()) return;
+  const bool one = locked.size() == 1;
+  context.output.note(context.advice.complete(fmt::format(
+      "{} locked while the service is off, also when the block is over; {} {}.",
+      one ? "an account that a block has locked stays" : "accounts that blocks have locked stay",
+      join_with_and(locked), one ? "unlocks it" : "unlock them")));
 }
 
 Outcome disable_servers(const ThisCarbonio& carbonio, const carbonio::Directory& directory,
@@ -136,9 +162,12 @@ Outcome run_disable(const Arguments& arguments, Context& context) {
   const Entry* here = entry_of(answers->directory, task->carbonio.server);
   const HostService host{context, task->configd};
   if (!arguments.has("dry-run")) {
-    return disable_servers(task->carbonio, answers->directory, here, host, context);
+    auto done = disable_servers(task->carbonio, answers->directory, here, host, context);
+    if (done && here != nullptr) note_locked_accounts(arguments, context);
+    return done;
   }
   print_disabling(answers->directory, here, host, task->configd, context);
+  if (here != nullptr) note_locked_accounts(arguments, context);
   return {};
 }
 
@@ -152,7 +181,8 @@ const Command kDisable = {
     "Removes cbpolicyd from zimbraServiceEnabled and waits until Postfix no longer asks the "
     "daemon; then stops the service on this host, which no longer starts at boot. If Postfix keeps "
     "asking, the service keeps running: without it Postfix would defer all mail. Database and "
-    "limits are kept.\n"
+    "limits are kept. A note names the accounts that a block has locked, since 'sync' no longer "
+    "runs.\n"
     "On a host without Carbonio it stops the service, unless Postfix asks it: then it prints the "
     "commands that change that, and changes nothing. To let all mail pass for a while, use pause.",
     "disable --dry-run\n"

@@ -169,6 +169,10 @@ void print_ended(const Unblocking& done, Context& context) {
                             each.is_over(context.now) ? "had been" : "was", escaped(each.block.by),
                             items_text(each.items),
                             done.dry ? "would no longer be refused" : "is no longer refused"));
+    if (done.dry && !each.block.account.empty()) {
+      output.line(fmt::format("Account {} would become {} again, unless it was changed meanwhile.",
+                              escaped(each.block.who), escaped(each.block.account)));
+    }
   }
   if (done.dry) output.line("Nothing was changed (--dry-run).");
 }

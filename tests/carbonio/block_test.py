@@ -288,6 +288,22 @@ class Block(Carbonio):
         self.assertEqual((self.home / "common/sbin/ids-h").read_text(), "C1\n")
         self.assertEqual(self.blocked(), [])
 
+    def test_while_the_service_is_off_nothing_is_unlocked_and_it_is_said(self):
+        self.assertNotIn("Note", self.run_it("disable", "--dry-run"))
+        command = f"'carbonio-limits unblock {ANNA}'"
+        self.assertIn(f"no sync unlocks the account at the end; {command} does",
+                      self.run_it("block", ANNA, "--account", "--for", "3s"))
+        self.assertIn("in force, account locked", self.run_it("blocked"))
+        time.sleep(3)
+        self.assertIn("over, account still locked", self.run_it("blocked"))
+        self.assertIn("would become active again", self.run_it("unblock", ANNA, "--dry-run"))
+        for words in (("disable", "--dry-run"), ("disable",)):
+            self.assertIn(f"also when the block is over; {command} unlocks it", self.run_it(*words))
+        self.run_it("unblock", ANNA)
+        self.assertEqual(self.status(), "active")
+        (self.home / "data/cbpolicyd/enabled").touch()
+        self.assertNotIn("no sync unlocks", self.run_it("block", ANNA, "--account", "--for", "1h"))
+
     def test_sync_unlocks_what_is_over(self):
         self.run_it("block", ANNA, "--account", "--for", "1s")
         time.sleep(2)
