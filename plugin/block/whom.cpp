@@ -94,7 +94,9 @@ Result<Target> parse_whom(std::string_view text) {
         fmt::format("'{}' stands for more than one account; {}", shown(text), kForms));
   }
   const std::size_t slash = text.find('/');
-  if (policyd::IpAddress::parse(text.substr(0, slash)) || slash != std::string_view::npos) {
+  const bool of_account = text.find('@') != std::string_view::npos;  // a local part may have '/'
+  if (policyd::IpAddress::parse(text.substr(0, slash)) ||
+      (slash != std::string_view::npos && !of_account)) {
     auto client = parse_client(text);
     const auto network = client ? IpNetwork::parse(client->name) : std::nullopt;
     // One spelling of each, so that a block is found again.
@@ -103,7 +105,7 @@ Result<Target> parse_whom(std::string_view text) {
     }
     return client;
   }
-  if (text.find('@') == std::string_view::npos) return parse_login(text);
+  if (!of_account) return parse_login(text);
   return parse_user(without_dollar(text));
 }
 

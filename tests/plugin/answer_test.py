@@ -192,6 +192,15 @@ class Limits(Case):
             self.assertEqual(self.daemon.ask(**attributes), "DUNNO")
         self.assertEqual(self.daemon.ask(sasl_username="!alice"), BLOCKED)
 
+    def test_a_login_with_a_slash_is_stopped_and_one_with_a_blank_is_told(self):
+        self.limit()
+        self.put_refusal(30, 3, key="SASLUsername:a/b@example.org")
+        self.put_refusal(30, 3, key="SASLUsername:max m")
+        self.assertIn("login max m: notify, refused 3 times in a row; not stopped: no rule can name "
+                      "this sender", self.due())
+        self.assertEqual(set(self.blocked()), {"a/b@example.org"})
+        self.assertEqual(self.daemon.ask(sasl_username="a/b@example.org"), BLOCKED)
+
     def test_a_person_has_blocked_them_already(self):
         self.limit()
         self.put_refusal(30, 3)

@@ -129,6 +129,9 @@ TEST(NextStep, RepeatsTheLast) {
 TEST(NameOfCounter, IsWhatBlockTakes) {
   EXPECT_EQ(name_of_counter("Sender:anna@example.org"), "anna@example.org");
   EXPECT_EQ(name_of_counter("SASLUsername:anna"), "anna");
+  EXPECT_EQ(name_of_counter("SASLUsername:a/b@example.org"), "a/b@example.org");
+  EXPECT_EQ(why_unnamed("SASLUsername:anna"), "");
+  EXPECT_EQ(why_unnamed("SASLUsername:a b"), "no rule can name this sender");
   EXPECT_EQ(name_of_counter("SenderIP:192.0.2.1/32"), "192.0.2.1");
   for (const char* key : {"", "Policy", "Sender:", "Sender:@example.org", "SASLUsername:a b",
                           "Recipient:anna@example.org", "SASLUsername:192.0.2.1", "nonsense"}) {

@@ -55,6 +55,11 @@ TEST(Whom, IsNothingElse) {
       "'*' stands for more than one account; give a login, a mail address"));
 }
 
+TEST(Whom, ALocalPartMayHaveASlash) {
+  EXPECT_EQ(whom("a/b@example.org").who, Who::user);
+  EXPECT_FALSE(parse_whom("192.0.2.1/a@example.org"));
+}
+
 TEST(Whom, NamesOfItemsAreNamedOnce) {
   EXPECT_THAT(names_in(items_of_whom(whom("anna@example.org"), "example.org")),
               ElementsAre("anna@example.org", "anna"));
