@@ -106,6 +106,15 @@ class Rules(ClusterTest):
             self.wait_until_shared(daemon, 3)
         self.assertEqual(sum(self.passed_by_all(self.hosts, 5)), 2)
 
+    def test_rules_that_cannot_be_compared_are_not_shared(self):
+        self.engine.ask("SET", "carbonio-limits:rules", "garbage")
+        for daemon in self.hosts:
+            daemon.wait_for_log("ERROR", "the key 'carbonio-limits:rules' holds no rules; delete it")
+            self.wait_until_alone(daemon)
+        self.engine.ask("DEL", "carbonio-limits:rules")
+        for daemon in self.hosts:
+            self.wait_until_shared(daemon, 3)
+
     @shows("an MTA is away while rules change")
     def test_a_host_that_was_away_catches_up(self):
         self.hosts[2].stop()

@@ -39,16 +39,15 @@ std::optional<std::int64_t> version_of(std::string_view text) {
   return version;
 }
 
-// Of HMGET version digest.
-Result<PublishedRules> published_of(const RedisReply& reply) {
+// Of HMGET version digest; nullopt if it is something else.
+std::optional<PublishedRules> published_of(const RedisReply& reply) {
   using Kind = RedisReply::Kind;
-  const auto strange = [] { return failure("the key of the rules holds something else"); };
-  if (reply.kind != Kind::list || reply.list.size() != 2) return strange();
+  if (reply.kind != Kind::list || reply.list.size() != 2) return std::nullopt;
   const RedisReply& version = reply.list[0];
   const RedisReply& digest = reply.list[1];
   if (version.kind == Kind::nothing && digest.kind == Kind::nothing) return PublishedRules{};
   const auto number = version_of(version.text);
-  if (!number || digest.text.size() != kDigestBytes) return strange();
+  if (!number || digest.text.size() != kDigestBytes) return std::nullopt;
   return PublishedRules{*number, digest.text};
 }
 
@@ -94,9 +93,9 @@ void RulesSync::look() {
 }
 
 void RulesSync::looked(const Result<RedisReply>& reply) {
-  if (!reply) return done();  // the engine's trouble is reported elsewhere
+  if (!reply) return could_not_look(reply.error().message);
   const auto published = published_of(*reply);
-  if (!published) return fail(published.error().message);
+  if (!published) return strange_key();
   const bool as_before = *published == published_ && agreed_local_ == looked_local_;
   if (as_before && agrees_) return keep_hosts();
   published_ = *published;
@@ -108,6 +107,21 @@ void RulesSync::looked(const Result<RedisReply>& reply) {
       step(*next);
     };
   });
+}
+
+// What is wrong with the connection is reported elsewhere, and known a moment later. Otherwise it
+// is an error of this command: this host cannot know whether it still has the rules of the others.
+void RulesSync::could_not_look(const std::string& error) {
+  loop_.post(guard_.wrap([this, error] {
+    if (!redis_.ready()) return done();
+    if (error.starts_with("WRONGTYPE ")) return strange_key();
+    fail(fmt::format("the key {} cannot be read: {}", in_quotes(key("rules")), error));
+  }));
+}
+
+void RulesSync::strange_key() {
+  fail(fmt::format("the key {} holds no rules; delete it, and the hosts publish theirs again",
+                   in_quotes(key("rules"))));
 }
 
 void RulesSync::keep_hosts() {

@@ -40,7 +40,7 @@ class RulesSync {
   RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings settings, Ask ask);
 
   // Whether the rules here are those that the engine has: only then may questions be decided
-  // together. Stays as it was while the engine cannot be asked.
+  // together. Stays as it was while there is no connection.
   [[nodiscard]] bool agrees() const { return agrees_; }
   // Why not, as a sentence; empty if they agree or that is not known yet.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
@@ -53,6 +53,8 @@ class RulesSync {
 
   void look();
   void looked(const Result<RedisReply>& reply);
+  void could_not_look(const std::string& error);
+  void strange_key();
   void step(const RuleStep& step);
   void publish(const std::string& rules, const PublishedRules& next);
   void published(const PublishedRules& next, const Result<RedisReply>& reply);

@@ -28,19 +28,21 @@ class RulesRedis final : public Redis {
  public:
   explicit RulesRedis(ManualLoop& loop) : loop_(loop) {}
 
-  [[nodiscard]] bool ready() const override { return true; }
+  [[nodiscard]] bool ready() const override { return is_ready; }
   [[nodiscard]] const std::string& trouble() const override { return none_; }
   void command(std::vector<std::string> words, Done done) override {
     Result<RedisReply> reply = answer(words);
-    if (refused.contains(words[0])) reply = failure("NOPERM");
+    if (refused.contains(words[0])) reply = failure(refusal);
     if (lost.erase(words[0]) > 0) reply = RedisReply{};
     loop_.post([done = std::move(done), reply = std::move(reply)] { done(reply); });
   }
 
+  bool is_ready = true;
   std::string version, digest;
   std::vector<std::string> body;
   std::set<std::string> refused;  // by the server
-  std::set<std::string> lost;     // whose next reply is nothing
+  std::string refusal = "NOPERM";
+  std::set<std::string> lost;  // whose next reply is nothing
 
  private:
   RedisReply answer(const std::vector<std::string>& words) {
@@ -140,6 +142,39 @@ TEST_F(RulesSyncTest, TriesAgainWhatWasReplacedMeanwhile) {
   publish("3");
   EXPECT_TRUE(until([this] { return sync_->version() == 2; }));
   EXPECT_EQ(limit(), "3");
+}
+
+TEST_F(RulesSyncTest, DoesNotAgreeWithWhatItCannotRead) {
+  const struct {
+    const char* name;
+    std::string refusal, version, trouble;
+  } kCases[] = {
+      {"not allowed", "NOPERM", "", "the key 'p:rules' cannot be read: NOPERM"},
+      {"of another type", "WRONGTYPE Operation against", "",
+       "the key 'p:rules' holds no rules; delete it, and the hosts publish theirs again"},
+      {"no version", "", "x",
+       "the key 'p:rules' holds no rules; delete it, and the hosts publish theirs again"},
+  };
+  for (const auto& one : kCases) {
+    SCOPED_TRACE(one.name);
+    const std::string version = redis_.version;
+    redis_.refusal = one.refusal;
+    if (!one.refusal.empty()) redis_.refused = {"HMGET"};
+    if (!one.version.empty()) redis_.version = one.version;
+    ASSERT_TRUE(until([this] { return !sync_->agrees(); }));
+    EXPECT_EQ(sync_->trouble(), one.trouble);
+    redis_.refused.clear();
+    redis_.version = version;
+    ASSERT_TRUE(until([this] { return sync_->agrees(); }));
+    EXPECT_EQ(sync_->trouble(), "");
+  }
+}
+
+TEST_F(RulesSyncTest, ALostConnectionIsNoTroubleOfTheRules) {
+  redis_.refused = {"HMGET"};
+  redis_.is_ready = false;
+  pass(Millis{1'000});
+  EXPECT_TRUE(sync_->agrees());
 }
 
 TEST_F(RulesSyncTest, SaysTheVersionThatIsInForce) {
