@@ -115,6 +115,16 @@ class Rules(ClusterTest):
         for daemon in self.hosts:
             self.wait_until_shared(daemon, 3)
 
+    def test_a_row_that_is_too_long_keeps_its_host_alone_out(self):
+        self.hosts[1].sql("UPDATE policies SET Description = printf('%.*c', 1100000, 'x') WHERE ID = 6;")
+        self.hosts[1].wait_for_log("ERROR", "policies 6: Description is longer than 1 MiB")
+        self.wait_until_alone(self.hosts[1])
+        self.hosts[0].sql("UPDATE quotas SET Period = 7200 WHERE ID = 3;")
+        self.assertTrue(eventually(lambda: self.periods()[2] == "7200"))
+        self.assertTrue(self.cluster_status(self.hosts[0])["sharing"])
+        self.hosts[1].sql("UPDATE policies SET Description = 'x' WHERE ID = 6;")
+        self.wait_until_shared(self.hosts[1], 3)
+
     @shows("an MTA is away while rules change")
     def test_a_host_that_was_away_catches_up(self):
         self.hosts[2].stop()

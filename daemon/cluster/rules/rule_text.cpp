@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/uuid/detail/sha1.hpp>
+#include <cmath>
 #include <functional>
 #include <optional>
 #include <variant>
@@ -44,6 +45,13 @@ void put_value(std::string& out, const sql::Statement& row, int column) {
   if (type == SQLITE_FLOAT) put_double(out, row.real(column));
   if (type == SQLITE_TEXT) put_text(out, row.text(column));
   if (type == SQLITE_BLOB) put_text(out, row.blob(column));
+}
+
+// What is longer would keep all others from reading these rules.
+bool fits(const sql::Statement& row, int column) {
+  const int type = row.type(column);
+  return (type != SQLITE_TEXT || row.text(column).size() <= kMaxText) &&
+         (type != SQLITE_BLOB || row.blob(column).size() <= kMaxText);
 }
 
 std::optional<Value> read_value(StateReader& in) {
@@ -122,7 +130,14 @@ Result<void> save_table(sqlite3* db, std::string_view table_prefix, const std::s
   int code = SQLITE_ROW;
   while ((code = rows->step()) == SQLITE_ROW) {
     out += kRow;
-    for (int i = 0; i < static_cast<int>(columns.size()); ++i) put_value(out, *rows, i);
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const int column = static_cast<int>(i);
+      if (!fits(*rows, column)) {
+        return failure(fmt::format("{} {}: {} is longer than 1 MiB, too long to be shared", name,
+                                   rows->integer(0), columns[i]));
+      }
+      put_value(out, *rows, column);
+    }
     if (out.size() > kMaxRuleBytes) return failure("the rules are too large to be shared");
   }
   if (code != SQLITE_DONE) return failure(sql::message_of(db));
@@ -138,10 +153,17 @@ void bind(sql::Statement& statement, int index, const Value& value) {
   if (const auto* blob = std::get_if<Blob>(&value)) statement.bind_blob(index, blob->bytes);
 }
 
+// SQL has no words for what is no number or beyond all numbers.
+std::string real_as_sql(double number) {
+  if (std::isnan(number)) return "NULL";
+  if (std::isinf(number)) return number < 0 ? "-9e999" : "9e999";
+  return fmt::format("{:.17g}", number);
+}
+
 std::string as_sql(const Value& value) {
   if (std::holds_alternative<std::monostate>(value)) return "NULL";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return fmt::to_string(*number);
-  if (const auto* number = std::get_if<double>(&value)) return fmt::format("{:.17g}", *number);
+  if (const auto* number = std::get_if<double>(&value)) return real_as_sql(*number);
   std::string out;
   if (const auto* text = std::get_if<std::string_view>(&value)) {
     // A zero byte would end the statement for sqlite3.

@@ -17,7 +17,8 @@ namespace policyd {
 // Larger rules are not shared: some half a million rows.
 inline constexpr std::size_t kMaxRuleBytes = 64UL * 1024 * 1024;
 
-// In the caller's transaction. An Error if a table cannot be read, or they are too large.
+// In the caller's transaction. An Error if a table cannot be read, or they or a value are too
+// large.
 Result<std::string> save_rules(sqlite3* db, std::string_view table_prefix);
 
 // Replaces the rows of all rule tables, in the caller's transaction, which must not be committed

@@ -62,6 +62,28 @@ TEST_F(RuleTextTest, RowsComeBackAsTheyWere) {
   EXPECT_EQ(rows(), rows_before);
 }
 
+TEST_F(RuleTextTest, AValueThatOthersCannotReadIsNotSaved) {
+  const auto set = [&](const std::string& column, const std::string& value) {
+    admin("UPDATE policies SET " + column + " = " + value + " WHERE ID = 6");
+    return save_rules(admin_.get(), {});
+  };
+  const std::string mib = "1024 * 1024";
+  for (const std::string column : {"Name", "Description"}) {
+    SCOPED_TRACE(column);
+    const auto largest = set(column, "printf('%.*c', " + mib + ", 'x')");
+    ASSERT_TRUE(largest);
+    EXPECT_TRUE(replace(*largest));
+    for (const std::string& value :
+         {"printf('%.*c', " + mib + " + 1, 'x')", "zeroblob(" + mib + " + 1)"}) {
+      const auto larger = set(column, value);
+      ASSERT_FALSE(larger);
+      EXPECT_EQ(larger.error().message,
+                "policies 6: " + column + " is longer than 1 MiB, too long to be shared");
+    }
+    set(column, "'x'");
+  }
+}
+
 TEST_F(RuleTextTest, TheRulesVersionRises) {
   const std::string version = ask_admin("SELECT Version FROM limits_rules_version");
   ASSERT_TRUE(replace(saved()));
@@ -71,12 +93,12 @@ TEST_F(RuleTextTest, TheRulesVersionRises) {
 TEST_F(RuleTextTest, AsStatementsTheyDoTheSame) {
   admin(
       "UPDATE quotas SET Name = 'it''s', Comment = NULL, Data = x'00ff27', Period = 1.5 WHERE ID = "
-      "3;"
+      "3; UPDATE quotas_limits SET CounterLimit = -9e999 WHERE ID = 4;"
       "UPDATE policies SET Name = 'a' || char(0) || 'b' WHERE ID = 6");
   const std::string before = saved();
   const auto text = rules_as_sql(before, {});
   ASSERT_TRUE(text);
-  admin("DELETE FROM quotas; DELETE FROM policies");
+  admin("DELETE FROM quotas; DELETE FROM policies; DELETE FROM quotas_limits");
   admin(*text);
   EXPECT_EQ(saved(), before);
 }
