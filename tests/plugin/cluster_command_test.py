@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import termios
+import time
 import unittest
 from pathlib import Path
 
@@ -370,6 +371,26 @@ class Leave(CommandTest):
         self.assertIn("--take-theirs", self.join(second, "--node", "mta2", status=2))
         self.join(second, "--node", "mta2", "--take-theirs")
         self.assertEqual(self.rules(second), self.rules(first))
+
+    def test_the_others_no_longer_divide_by_it(self):
+        hosts = first, second, third = [self.make() for _ in range(3)]
+        for number, daemon in enumerate(hosts, 1):
+            self.join(daemon, "--node", f"mta{number}")
+        self.assertTrue(eventually(lambda: self.cluster_status(first)["hosts"] == 3))
+        self.join(third, "--node", "mta33")
+        self.say(second, "cluster", "leave")
+        self.assertTrue(eventually(lambda: self.cluster_status(first)["hosts"] == 2),
+                        self.cluster_status(first))
+        self.assertTrue(eventually(
+            lambda: first.query("SELECT Hosts FROM limits_cluster") == [(2,)]))
+        self.say(first, "service", "restart")
+        began = time.monotonic()
+        self.assertTrue(eventually(lambda: self.cluster_status(first).get("sharing")))
+        self.assertLess(time.monotonic() - began, 6)  # of the ten seconds for hosts that are missing
+        self.assertEqual(self.cluster_status(first)["hosts"], 2)
+        self.engine.kill()
+        self.wait_until_alone(first)
+        self.assertEqual(self.passed(first, 10, sender="new@example.org"), 5)
 
     def test_without_the_engine(self):
         daemon = self.make()

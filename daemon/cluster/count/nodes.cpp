@@ -61,19 +61,38 @@ std::optional<Node> node_of_json(std::string_view json) {
   return Node{*id, *host, *version, *rules, *written, time_of(*since), time_of(*seen)};
 }
 
-void Nodes::read(const RedisReply& fields, TimePoint now) {
+void Nodes::read(const RedisReply& fields, TimePoint now, const std::string& engine) {
+  std::set<std::string> there;
   for (std::size_t i = 0; i + 1 < fields.list.size() && i < 2 * kMost; i += 2) {
     const std::string& name = fields.list[i].text;
     if (name.size() > kMaxWord) continue;
+    there.insert(name);
     auto node = node_of_json(fields.list[i + 1].text);
     if (!node) continue;
     node->seen = std::min(node->seen, now + kAlive);  // or it would count for ever
     if (nodes_.size() < kMost || nodes_.contains(name)) nodes_[name] = std::move(*node);
   }
+  if (engine == engine_ && fields.list.size() <= 2 * kMost) {
+    for (const std::string& name : there_) {
+      if (!there.contains(name)) forget(name, now);
+    }
+  }
+  engine_ = engine;
+  there_ = std::move(there);
   std::erase_if(nodes_, [&](const auto& node) { return now - node.second.seen > kKept; });
   if (before_until_ == TimePoint{}) before_until_ = now + kCounts;
   if (now >= before_until_) hosts_before_ = 1;
   hosts_ = std::max(seen_in_the_hour(now), hosts_before_);
+}
+
+void Nodes::forget(const std::string& name, TimePoint now) {
+  const auto found = nodes_.find(name);
+  if (found == nodes_.end() || name == self_) return;
+  // Those that were seen are then the ones that were known before, and this was one of them.
+  const bool was_known =
+      now - found->second.seen < kCounts && seen_in_the_hour(now) <= hosts_before_;
+  if (was_known) --hosts_before_;
+  nodes_.erase(found);
 }
 
 // With this one.

@@ -44,8 +44,10 @@ class Nodes {
   explicit Nodes(std::string self, std::size_t hosts = 1)
       : self_(std::move(self)), hosts_(hosts), hosts_before_(hosts) {}
 
-  // The reply of HGETALL. Those that are missing in it are kept.
-  void read(const RedisReply& fields, TimePoint now);
+  // The reply of HGETALL. `engine` names the data that it is from, which changes whenever the
+  // engine may have lost some: those that it had before, and now has no longer, have left the
+  // cluster. Any others that are missing in it are kept.
+  void read(const RedisReply& fields, TimePoint now, const std::string& engine = {});
   // How many were seen in the hour before the last contact with the engine, with this one: without
   // it nothing is known of them, and they are not fewer.
   [[nodiscard]] std::size_t hosts() const { return hosts_; }
@@ -61,6 +63,7 @@ class Nodes {
   [[nodiscard]] const std::map<std::string, Node>& all() const { return nodes_; }
 
  private:
+  void forget(const std::string& name, TimePoint now);
   [[nodiscard]] std::size_t seen_in_the_hour(TimePoint now) const;
 
   std::string self_;
@@ -68,6 +71,8 @@ class Nodes {
   std::size_t hosts_before_;
   TimePoint before_until_{};  // and until then
   std::map<std::string, Node> nodes_;
+  std::string engine_;            // of the last reply
+  std::set<std::string> there_;   // the names in it
   std::set<std::string> shared_;  // the names of those that limits were last shared with
 };
 

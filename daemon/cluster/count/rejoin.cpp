@@ -117,19 +117,20 @@ void Rejoin::greet() {
   state_ = State::greeting;
   connection_ = with_.redis.connections();
   const std::string key = with_.names.epoch_key();
+  // The epoch after the nodes: if it is the one of before, none of them was lost.
   ask_all({{"SCRIPT", "LOAD", kCountLua},
            {"INFO", "server"},
+           {"HGETALL", with_.names.nodes_key()},
            {"SET", key, random_epoch(), "NX"},
            {"GET", key},
-           {"TIME"},
-           {"HGETALL", with_.names.nodes_key()}},
+           {"TIME"}},
           [this](const Replies& replies) { greeted(replies); });
 }
 
 void Rejoin::greeted(const Replies& replies) {
   const std::string run_id = run_id_of(replies[1].text);
-  const std::string& epoch = replies[3].text;
-  if (replies[0].text.empty() || run_id.empty() || epoch.empty() || !heard(replies[4])) {
+  const std::string& epoch = replies[4].text;
+  if (replies[0].text.empty() || run_id.empty() || epoch.empty() || !heard(replies[5])) {
     return fail("the engine does not answer as Redis or Valkey does");
   }
   if (epoch.rfind(kProtocol, 0) != 0) {
@@ -138,12 +139,13 @@ void Rejoin::greeted(const Replies& replies) {
                     "install the same on all",
                     with_.names.epoch_key(), in_quotes(epoch)));
   }
-  with_.nodes.read(replies[5], with_.clock.now());
+  const std::string goal = fmt::format("{} {}", epoch, run_id);
+  with_.nodes.read(replies[2], with_.clock.now(), goal);
   if (with_.self.since == TimePoint{}) with_.self.since = with_.clock.now();
   if (!name_is_ours()) return;
   script_ = replies[0].text;
   with_.names.epoch = epoch;
-  goal_ = fmt::format("{} {}", epoch, run_id);
+  goal_ = goal;
   if (complete_ == goal_) return written();
   state_ = State::writing;
   with_.own.begin();
@@ -175,15 +177,15 @@ void Rejoin::written() {
 
 void Rejoin::beat() {
   with_.self.seen = with_.clock.now();
-  ask_all({{"TIME"}, {"GET", with_.names.epoch_key()}, {"HGETALL", with_.names.nodes_key()}},
+  ask_all({{"TIME"}, {"HGETALL", with_.names.nodes_key()}, {"GET", with_.names.epoch_key()}},
           [this](const Replies& replies) { beaten(replies); });
 }
 
 void Rejoin::beaten(const Replies& replies) {
   if (!heard(replies[0])) return fail("the engine does not answer as Redis or Valkey does");
-  if (replies[1].text != with_.names.epoch) return begin_again("the engine has lost its data");
+  if (replies[2].text != with_.names.epoch) return begin_again("the engine has lost its data");
   const TimePoint now = with_.clock.now();
-  with_.nodes.read(replies[2], now);
+  with_.nodes.read(replies[1], now, goal_);
   if (!name_is_ours()) return;
 
   with_.self.seen = now;

@@ -503,6 +503,76 @@ TEST_F(ClusterCountersTest, HostsKnownBeforeAStartAreAwaitedAndCounted) {
   EXPECT_EQ(counters_->status().hosts, 1u);
 }
 
+// `cluster leave` and a new name remove it from the hash.
+TEST_F(ClusterCountersTest, AHostThatHasLeftDoesNotCount) {
+  const auto add = [&](const char* name) {
+    redis_.nodes[name] = json_of_node(
+        {name, "h", "1", 0, redis_.epoch + " first", {}, TimePoint{Millis{redis_.time_ms}}});
+  };
+  for (const std::size_t known_before : {1u, 3u}) {
+    SCOPED_TRACE(known_before);
+    counters_.reset();
+    add("mta2");
+    add("mta3");
+    start(Without::share, known_before);
+    pass(std::chrono::seconds{2});
+    EXPECT_EQ(counters_->status().hosts, 3u);
+    redis_.nodes.erase("mta3");
+    pass(std::chrono::seconds{2});
+    EXPECT_EQ(counters_->status().hosts, 2u);
+    // The same while there was no connection.
+    redis_.lose_connection();
+    redis_.nodes.erase("mta2");
+    pass(std::chrono::seconds{2});
+    EXPECT_EQ(counters_->status().hosts, 2u);
+    redis_.is_ready = true;
+    pass(std::chrono::seconds{2});
+    EXPECT_TRUE(counters_->status().sharing);
+    EXPECT_EQ(counters_->status().hosts, 1u);
+  }
+}
+
+TEST_F(ClusterCountersTest, HostsThatTheEngineHasLostStillCount) {
+  const auto add = [&](const char* name) {
+    redis_.nodes[name] = json_of_node(
+        {name, "h", "1", 0, redis_.epoch + " first", {}, TimePoint{Millis{redis_.time_ms}}});
+  };
+  add("mta2");
+  pass(std::chrono::seconds{2});
+  redis_.nodes.clear();
+  redis_.epoch.clear();
+  pass(std::chrono::seconds{2});
+  EXPECT_EQ(counters_->status().hosts, 2u);
+  add("mta2");
+  pass(std::chrono::seconds{2});
+  // Restored from a file that does not have it.
+  redis_.lose_connection();
+  redis_.run_id = "second";
+  redis_.nodes.erase("mta2");
+  redis_.is_ready = true;
+  pass(std::chrono::seconds{2});
+  EXPECT_EQ(counters_->status().hosts, 2u);
+}
+
+TEST_F(ClusterCountersTest, AHostThatCameAndLeftIsNotOneOfThoseKnownBefore) {
+  counters_.reset();
+  redis_.nodes.clear();
+  const auto add = [&](const char* name) {
+    redis_.nodes[name] = json_of_node(
+        {name, "h", "1", 0, redis_.epoch + " first", {}, TimePoint{Millis{redis_.time_ms}}});
+  };
+  add("mta2");
+  start(Without::share, 2);
+  pass(std::chrono::seconds{2});
+  add("mta3");
+  pass(std::chrono::seconds{2});
+  EXPECT_EQ(counters_->status().hosts, 3u);
+  redis_.nodes.erase("mta3");
+  redis_.nodes.erase("mta2");
+  pass(std::chrono::seconds{2});
+  EXPECT_EQ(counters_->status().hosts, 1u);
+}
+
 TEST_F(ClusterCountersTest, TellsOfItselfEachSecondAndCountsTheHostsOfAnHour) {
   counters_->set_rules_version(17);
   pass(std::chrono::seconds{2});
