@@ -120,6 +120,12 @@ std::uint64_t ClusterReset::cleared_elsewhere() const {
   return sum;
 }
 
+std::uint64_t ClusterReset::cleared_by_daemons() const {
+  std::uint64_t sum = 0;
+  for (const HostReset& host : hosts) sum += host.cleared.value_or(0);
+  return sum;
+}
+
 ClusterReset reset_on_all_hosts(const DaemonConfig& daemon, const ResetRequest& request) {
   ClusterReset out;
   const ClusterView view = view_cluster(daemon);

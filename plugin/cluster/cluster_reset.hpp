@@ -29,6 +29,8 @@ struct ClusterReset {
   std::vector<HostReset> hosts;  // seen in the last day; by name, this one first
 
   [[nodiscard]] std::uint64_t cleared_elsewhere() const;
+  // The same with this host's daemon, which may have been the one to clear what a host has left.
+  [[nodiscard]] std::uint64_t cleared_by_daemons() const;
 };
 
 ClusterReset reset_on_all_hosts(const DaemonConfig& daemon, const policyd::ResetRequest& request);

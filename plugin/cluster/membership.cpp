@@ -15,6 +15,7 @@
 #include "plugin/cluster/cluster_view.hpp"
 #include "plugin/cluster/engine_check.hpp"
 #include "plugin/cluster/engine_password.hpp"
+#include "plugin/cluster/node_removal.hpp"
 #include "plugin/cluster/whose_rules.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/database/config_section.hpp"
@@ -55,17 +56,6 @@ bool is_running(const Context& context) {
 std::int64_t pid_of_daemon(const DaemonConfig& daemon) {
   const auto status = policyd::read_status(policyd::status_file_of(daemon.config.pid_file));
   return status && *status ? (*status)->pid : 0;
-}
-
-// So that the others do not divide their limits by one host too many.
-policyd::Result<void> remove_node(const Config& config, const std::string& node) {
-  const auto address = policyd::parse_redis_address(config.cluster_url);
-  if (!address) return tl::unexpected{address.error()};
-  const auto answers = ask_engine({*address, config.cluster_password_file},
-                                  {{"HDEL", config.cluster_prefix + "nodes", node}});
-  if (!answers) return tl::unexpected{answers.error()};
-  const auto& reply = answers->replies.front();
-  return reply ? policyd::Result<void>{} : tl::unexpected{reply.error()};
 }
 
 class Join {
@@ -250,6 +240,8 @@ class Join {
   Outcome restart() {
     note_engine();
     if (!is_running(context_)) {
+      forget_former_name();
+      remove_former_counts();
       context_.output.line(context_.advice.complete(
           "This host shares its limits once the policy daemon runs: carbonio-limits service "
           "start"));
@@ -265,7 +257,7 @@ class Join {
       }
       steps_.done("restarted the policy daemon");
     }
-    forget_old_name();
+    forget_former_name();
     ClusterView view;
     DaemonConfig now = daemon_;
     now.config = wanted_;
@@ -279,17 +271,40 @@ class Join {
           "'carbonio-limits cluster status'",
           view.trouble));
     }
+    remove_former_counts();
     context_.output.line(sharing_line(view));
     return {};
   }
 
+  // Another name that this host had in this cluster.
+  [[nodiscard]] std::optional<std::string> former_name() const {
+    const std::string name = policyd::node_name_of(daemon_.config);
+    if (daemon_.config.cluster_url != wanted_.cluster_url || name == question_.node) return {};
+    return name;
+  }
+
   // Under which this host would be counted for an hour more.
-  void forget_old_name() const {
-    const std::string before = policyd::node_name_of(daemon_.config);
-    if (daemon_.config.cluster_url != wanted_.cluster_url || before == question_.node) return;
+  void forget_former_name() const {
+    const auto former = former_name();
+    if (!former) return;
     if (const auto owner = AsOwner::of(daemon_.config.database); owner) {
-      static_cast<void>(remove_node(wanted_, before));
+      static_cast<void>(remove_node(wanted_, *former));
     }
+  }
+
+  // After the daemon has written the same under the new name, so that it counts all the time.
+  void remove_former_counts() {
+    const auto former = former_name();
+    if (!former) return;
+    const auto owner = AsOwner::of(daemon_.config.database);
+    const auto done = owner ? remove_counts(wanted_, *former) : tl::unexpected{owner.error()};
+    if (!done) {
+      return steps_.not_checked(
+          fmt::format("what this host counted as {} may count twice until its periods are over: {}",
+                      escaped(*former), escaped(done.error().message)));
+    }
+    steps_.done(fmt::format("what this host counted as {} counts under its new name alone",
+                            escaped(*former)));
   }
 
   const DaemonConfig& daemon_;

@@ -86,10 +86,29 @@ std::string reset_name(const std::string& key) {
   return key.starts_with("SenderIP:") ? key_text(key) : key.substr(key.find(':') + 1);
 }
 
+// What was cleared, or would be.
+struct Report {
+  std::optional<std::string> who;  // by the name by which it is counted
+  policyd::ResetRequest counters;
+  std::string of_limits;  // "limit 3"; empty if there was nothing here
+  std::size_t here = 0;   // counters
+  DaemonConfig daemon;
+  std::vector<std::string> notes;
+
+  // Whether this counter was one of them.
+  [[nodiscard]] bool cleared(const Use& use) const {
+    const auto has = [](const auto& all, const auto& one) {
+      return std::find(all.begin(), all.end(), one) != all.end();
+    };
+    return has(counters.limit_ids, use.limit_id) && has(counters.keys, use.key);
+  }
+};
+
 // Counters that `who` shares with everybody in a limit, and full ones that it shares with others,
 // and how to clear them.
 Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimits& all,
-                                            const std::string& who, UsageQuery query) {
+                                            const Report& report, UsageQuery query) {
+  const std::string& who = *report.who;
   query.filter.emplace(who);
   auto rows = shared_rows_of(tables, all.limits, who);
   if (!rows) return tl::unexpected{rows.error()};
@@ -107,6 +126,13 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
       ++others;
       continue;
     }
+    if (report.cleared(use)) {
+      out.push_back(
+          fmt::format("{} still has {} of limit {}, counted since then{}.", key_text(use.key),
+                      format_used(use.used, use.rate), limit.id,
+                      is_in_cluster(report.daemon) ? " or by a host that has not answered" : ""));
+      continue;
+    }
     out.push_back(fmt::format("{} has {} of limit {}; to clear that too: {}",
                               shared ? "everybody together" : key_text(use.key) + " still",
                               format_used(use.used, use.rate), limit.id,
@@ -120,16 +146,6 @@ Result<std::vector<std::string>> still_full(const Tables& tables, const AllLimit
   }
   return out;
 }
-
-// What was cleared, or would be.
-struct Report {
-  std::optional<std::string> who;  // by the name by which it is counted
-  policyd::ResetRequest counters;
-  std::string of_limits;  // "limit 3"; empty if there was nothing here
-  std::size_t here = 0;   // counters
-  DaemonConfig daemon;
-  std::vector<std::string> notes;
-};
 
 Result<std::size_t> count_counters(const Tables& tables, const std::vector<std::int64_t>& ids) {
   std::size_t count = 0;
@@ -180,7 +196,7 @@ Result<void> note_what_is_full(Report& report, const Tables& tables, UsageQuery 
   const auto all = read_limits(tables);
   if (!all) return tl::unexpected{all.error()};
   query.decay = report.daemon.decays();
-  auto notes = still_full(tables, *all, *report.who, std::move(query));
+  auto notes = still_full(tables, *all, report, std::move(query));
   if (!notes) return tl::unexpected{notes.error()};
   report.notes = std::move(*notes);
   return {};
@@ -196,6 +212,7 @@ std::string sentence_of(const Report& report, const Request& request, const Clus
   if (all.cleared_elsewhere() > 0) {
     return fmt::format("{} the counters of {} on other hosts.", verb, who);
   }
+  if (all.cleared_by_daemons() > 0) return fmt::format("{} the counters of {}.", verb, who);
   return fmt::format("There were no counters of {} to clear{}.", who,
                      all.not_asked.empty() ? "" : " here");
 }

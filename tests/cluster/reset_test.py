@@ -141,6 +141,17 @@ class Away(ResetTest):
         passed = 1 + sum(daemon.ask() == "DUNNO" for _ in range(6) for daemon in hosts)
         self.assertEqual(passed, 3)
 
+    def test_what_a_stopped_host_has_used_up_is_no_advice(self):
+        """It would be the command that was just typed."""
+        hosts = self.make_hosts(self.engine, RULES)
+        self.assertEqual(self.passed(hosts[2], 9), 9)
+        hosts[2].process.send_signal(signal.SIGSTOP)
+        said = self.reset(hosts[0], "alice@example.org")
+        self.assertIn("Note: alice@example.org still has 9/9 of limit 3, counted since then or by a "
+                      "host that has not answered.\n", said)
+        self.assertNotIn("to clear that too", said)
+        hosts[2].process.send_signal(signal.SIGCONT)
+
     def test_a_killed_host_does_it_before_it_counts_again(self):
         hosts = self.make_hosts(self.engine, RULES)
         self.fill(hosts)

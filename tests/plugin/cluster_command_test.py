@@ -392,6 +392,36 @@ class Leave(CommandTest):
         self.wait_until_alone(first)
         self.assertEqual(self.passed(first, 10, sender="new@example.org"), 5)
 
+    def test_reset_clears_what_it_has_counted(self):
+        first, second = self.make(), self.make()
+        self.join(first, "--node", "mta1")
+        self.join(second, "--node", "mta2")
+        self.assertEqual(self.passed(second, 10), 10)
+        self.say(second, "cluster", "leave")
+        self.assertEqual(self.passed(first, 1), 0)
+        said = self.say(first, "reset", "alice@example.org")
+        self.assertTrue(said.startswith("Cleared the counters of alice@example.org.\n"), said)
+        self.assertRegex(said, r"mta1 \(this host\) +1 counter\n")
+        self.assertNotIn("Note", said)
+        self.assertEqual(self.passed(first, 11), 10)
+
+    def test_a_new_name_counts_nothing_twice(self):
+        first, second = self.make(), self.make()
+        self.join(first, "--node", "mta1")
+        self.join(second, "--node", "mta2")
+        for number, passed in ((22, 4), (222, 1)):
+            self.assertEqual(self.passed(second, passed), passed)
+            said = self.join(second, "--node", f"mta{number}")
+            self.assertRegex(said, r"what this host counted as mta\d+ counts under its new name alone")
+            self.assertEqual(self.engine.ask("HKEYS", "carbonio-limits:c:4:Sender:alice@example.org"),
+                             f"mta{number}")
+        self.say(second, "service", "stop")
+        self.join(second, "--node", "mta2222")
+        self.assertEqual(self.engine.ask("HKEYS", "carbonio-limits:nodes"), "mta1")
+        self.say(second, "service", "start")
+        self.wait_until_shared(second, 2)
+        self.assertEqual(self.passed(first, 10), 5)
+
     def test_without_the_engine(self):
         daemon = self.make()
         self.join(daemon)

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/base/ascii.hpp"
+#include "daemon/cluster/count/count_call.hpp"
 #include "daemon/counting/window.hpp"
 
 namespace policyd {
@@ -17,6 +18,22 @@ namespace {
 constexpr std::string_view kAtOnce = "16";  // entries read by a command
 constexpr std::string_view kClear = "clear";
 constexpr std::string_view kForget = "forget";
+
+// KEYS: the hash of the MTAs, and counters. ARGV: this MTA. Removes the fields of MTAs that are no
+// longer in the cluster: nobody else does. Returns how many counters had some.
+constexpr std::string_view kClearGone = R"(
+local cleared = 0
+for i = 2, #KEYS do
+  local fields, gone = redis.pcall('HGETALL', KEYS[i]), 0
+  for f = 1, #fields, 2 do
+    if fields[f] ~= ARGV[1] and redis.call('HEXISTS', KEYS[1], fields[f]) == 0 then
+      gone = gone + redis.call('HDEL', KEYS[i], fields[f])
+    end
+  end
+  if gone > 0 then cleared = cleared + 1 end
+end
+return cleared
+)";
 
 std::optional<std::vector<std::int64_t>> ids_of(std::string_view text) {
   std::vector<std::int64_t> ids;
@@ -104,6 +121,16 @@ std::vector<std::string> words_to_add(const std::string& prefix, const ResetRequ
 std::vector<std::string> words_to_read(const std::string& prefix, const ResetId& after) {
   return {"XRANGE", resets_key(prefix),  after.next().to_string(), "+",
           "COUNT",  std::string{kAtOnce}};
+}
+
+std::vector<std::string> words_to_clear_gone(const std::string& prefix, const std::string& node,
+                                             const std::vector<std::string>& counters) {
+  const CountNames names{prefix, node, {}};
+  std::vector<std::string> words = {"EVAL", std::string{kClearGone},
+                                    std::to_string(1 + counters.size()), names.nodes_key()};
+  for (const std::string& counter : counters) words.push_back(names.counter_key(counter));
+  words.push_back(node);
+  return words;
 }
 
 Result<ReadResets> resets_of(const RedisReply& reply) {

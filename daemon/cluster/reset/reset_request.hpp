@@ -64,6 +64,11 @@ std::vector<std::string> words_to_add(const std::string& prefix, const ResetRequ
 // The command for those after `id`, oldest first.
 std::vector<std::string> words_to_read(const std::string& prefix, const ResetId& after);
 
+// The command that removes from these counters (counter_name) the fields of MTAs that are no longer
+// in the cluster, of which `node` is none; its reply is how many counters had some.
+std::vector<std::string> words_to_clear_gone(const std::string& prefix, const std::string& node,
+                                             const std::vector<std::string>& counters);
+
 struct ReadResets {
   std::vector<ResetEntry> entries;
   ResetId last;             // of all that were read, also those that are none of ours

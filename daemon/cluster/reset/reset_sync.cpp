@@ -165,7 +165,7 @@ void ResetSync::clear_named(std::size_t from) {
     counters.push_back(
         {request.limit_ids[i / request.keys.size()], request.keys[i % request.keys.size()]});
   }
-  clear(std::move(counters), [this, to] { clear_named(to); });
+  clear_gone(counters, [this, counters, to] { clear(counters, [this, to] { clear_named(to); }); });
 }
 
 // All counters of the limits: first those of the database.
@@ -212,7 +212,22 @@ void ResetSync::clear_scanned(std::size_t limit, const std::string& cursor,
     clear_in_engine(at_end ? limit + 1 : limit, at_end ? "0" : cursor);
   };
   if (counters.empty()) return then();
-  clear_own_fields(begin, std::move(counters), then);
+  clear_gone(counters, [this, begin, counters, then] { clear_own_fields(begin, counters, then); });
+}
+
+// The parts of hosts that have left the cluster, or had another name.
+void ResetSync::clear_gone(const Counters& counters, Then then) {
+  std::vector<std::string> names;
+  for (const Counter& one : counters) names.push_back(counter_name(one.limit_id, one.key));
+  auto cleared = [this, then = std::move(then)](const Result<RedisReply>& reply) {
+    if (!reply && !with_.redis.ready()) return give_up_for_now();
+    if (reply && reply->number > 0) {
+      tasks_.front().cleared += static_cast<std::uint64_t>(reply->number);
+    }
+    then();
+  };
+  with_.redis.command(words_to_clear_gone(settings_.prefix, settings_.node, names),
+                      guard_.wrap(std::move(cleared)));
 }
 
 // Those of the counters in which the engine has a field of this host.

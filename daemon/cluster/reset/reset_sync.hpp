@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Does here what `carbonio-limits reset` asked of all MTAs: clears this host's part of the counters
-// in a batch of the engine, writes its fields again, forgets what was known to be full, and says
-// that it is done. What was asked while this host was away is done before it decides together with
-// the others again. Each reset is done once: the database remembers up to which one. Should one be
-// done again after a crash, it clears only what had arrived shortly after it was typed.
+// in a batch of the engine, writes its fields again, removes those of hosts that are no longer in
+// the cluster, forgets what was known to be full, and says that it is done. What was asked while
+// this host was away is done before it decides together with the others again. Each reset is done
+// once: the database remembers up to which one. Should one be done again after a crash, it clears
+// only what had arrived shortly after it was typed.
 //
 // A list of resets that the engine has lost is not made up for: who was away then keeps its part.
 // The loop's thread.
@@ -103,6 +104,7 @@ class ResetSync : boost::noncopyable {
   void clear_stored(std::int64_t rowid);
   void clear_in_engine(std::size_t limit, const std::string& cursor);
   void clear_scanned(std::size_t limit, const std::string& cursor, const RedisReply& keys);
+  void clear_gone(const Counters& counters, Then then);
   void clear_own_fields(const std::string& begin, Counters counters, const Then& then);
   void clear(Counters counters, Then then);
   void clear_in_batch(Transaction& store, const Counters& counters);

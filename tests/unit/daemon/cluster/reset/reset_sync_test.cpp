@@ -115,6 +115,7 @@ class ResetSyncTest : public StoreTest {
 TEST_F(ResetSyncTest, ClearsTheCountersThatAreNamed) {
   count_now("a", 3);
   count_now("b", 2);
+  redis_->run({"HSET", "p:nodes", "mta2", "another"});
   redis_->run({"HSET", "p:c:4:a", "mta1", "what it was", "mta2", "of another"});
   EXPECT_EQ(done(add(of("a"))), "1");
   EXPECT_EQ(used("a"), 0);
@@ -132,6 +133,21 @@ TEST_F(ResetSyncTest, ClearsAllCountersOfALimit) {
   EXPECT_EQ(ask_admin("SELECT count(*) FROM quotas_tracking WHERE Counter > 0"), "0");
   EXPECT_EQ(fields("without a row"), 0);
   EXPECT_EQ(redis_->run({"HLEN", "p:c:5:a0"})->number, 1);
+}
+
+// Nobody else would remove what they have counted.
+TEST_F(ResetSyncTest, ClearsThePartsOfHostsThatHaveLeft) {
+  redis_->run({"HSET", "p:nodes", "mta2", "another"});
+  for (const char* key : {"p:c:4:a", "p:c:4:b", "p:c:5:a"}) {
+    redis_->run({"HSET", key, "mta2", "of another", "mta3", "has left", "mta4", "too"});
+  }
+  redis_->run({"SET", "p:c:4:c", "no counter"});
+  EXPECT_EQ(done(add(of("a"))), "1");
+  EXPECT_EQ(fields("a"), 1);
+  EXPECT_EQ(fields("b"), 3);
+  EXPECT_EQ(done(add({ResetRequest::Kind::clear, {4}, {}})), "1");
+  EXPECT_EQ(fields("b"), 1);
+  EXPECT_EQ(redis_->run({"HLEN", "p:c:5:a"})->number, 3);
 }
 
 TEST_F(ResetSyncTest, IsDoneOnce) {
