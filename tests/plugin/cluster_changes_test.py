@@ -5,6 +5,7 @@ of two changes at once. With a real redis-server and daemons in the background."
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -176,6 +177,18 @@ class TwoChanges(ChangesTest):
         self.assertTrue(eventually(lambda: self.names(self.second) == {"test a"}))
         self.send(self.second, "b")
         self.assertTrue(eventually(lambda: self.names(self.first) == {"test a", "test b"}))
+
+    def test_a_limit_of_a_host_that_was_away_is_not_a_removed_one(self):
+        """It would begin with its counts."""
+        self.say(self.second, "service", "stop")
+        made = re.compile(r"limit (\d+)")
+        given = made.search(self.send(self.first, "a"))[1]
+        self.assertEqual(self.first.ask(sender="a@example.org"), "DUNNO")
+        self.say(self.first, "remove", given)
+        self.say(self.second, "service", "start")
+        self.wait_until_shared(self.second, 2)
+        self.assertGreater(int(made.search(self.send(self.second, "a"))[1]), int(given))
+        self.assertIn("No usage by a@example.org", self.say(self.second, "usage", "a@example.org"))
 
     def test_a_host_with_other_rules_is_told_to_choose(self):
         third = self.make(OTHER)

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "daemon/base/replace_file.hpp"
+#include "daemon/cluster/rules/given_ids.hpp"
 #include "daemon/cluster/rules/rule_text.hpp"
 #include "daemon/events/rules_change.hpp"
 #include "daemon/sqlite/database.hpp"
@@ -66,6 +67,9 @@ class Session {
   [[nodiscard]] sqlite3* db() const { return db_.get(); }
   Result<void> commit() { return transaction_.commit(); }
   Result<std::string> rules() { return save_rules(db(), table_prefix_); }
+  Result<std::string> ids(const std::string& others) {
+    return given_ids(db(), table_prefix_, others);
+  }
 
   Result<RememberedRules> remembered() { return remembered_rules(db(), table_prefix_); }
 
@@ -81,6 +85,7 @@ class Session {
         sql::with_prefix(fmt::format("DELETE FROM {{p}}limits_cluster_past WHERE Version <= {}",
                                      published.version - kMostPast),
                          table_prefix_));
+    if (done) done = raise_given_ids(db(), table_prefix_, published.ids);
     return done ? put(published, {}) : done;
   }
   // Whether the cluster had these rules while this host was in it.
@@ -171,7 +176,7 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
   if (!remembered) return tl::unexpected{remembered.error()};
   auto rules = (*session)->rules();
   if (!rules) return tl::unexpected{rules.error()};
-  RuleStep step{RuleStep::Kind::publish, {}, sha1_of(*rules)};
+  RuleStep step{RuleStep::Kind::publish, {}, sha1_of(*rules), {}};
 
   const PublishedRules& last = remembered->last;
   step.version = std::max(published.version, last.version) + 1;
@@ -191,7 +196,12 @@ Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRul
   } else {
     step.kind = RuleStep::Kind::choose;
   }
-  if (step.kind == RuleStep::Kind::publish) step.rules = std::move(*rules);
+  if (step.kind == RuleStep::Kind::publish) {
+    auto ids = (*session)->ids(published.ids);
+    if (!ids) return tl::unexpected{ids.error()};
+    step.ids = std::move(*ids);
+    step.rules = std::move(*rules);
+  }
   if (step.kind == RuleStep::Kind::agree && !(published == last && remembered->choice.empty())) {
     if (auto done = remember_published(database, published); !done) {
       return tl::unexpected{done.error()};

@@ -21,7 +21,12 @@ namespace policyd {
 struct PublishedRules {
   std::int64_t version = 0;  // 0: none yet
   std::string digest;        // sha1_of
-  bool operator==(const PublishedRules&) const = default;
+  // given_ids of the host that published them; not remembered, and no part of what rules are equal.
+  std::string ids = {};
+
+  bool operator==(const PublishedRules& other) const {
+    return version == other.version && digest == other.digest;
+  }
 };
 
 struct RuleStep {
@@ -35,6 +40,7 @@ struct RuleStep {
   Kind kind = Kind::agree;
   std::string rules;         // to publish
   std::string digest;        // of the rules here
+  std::string ids;           // to publish: given_ids
   std::int64_t version = 0;  // to publish as: higher than all that was seen
 };
 
@@ -43,7 +49,8 @@ struct RuleDatabase {
   std::string table_prefix;
 };
 
-// What to do, now that `published` is what the engine has. Remembers that they agree, if they do.
+// What to do, now that `published` is what the engine has. Remembers that they agree, if they do,
+// and gives no IDs here that were given there.
 Result<RuleStep> next_rule_step(const RuleDatabase& database, const PublishedRules& published);
 
 // The rules here were published as `published`.

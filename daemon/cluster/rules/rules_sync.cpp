@@ -13,7 +13,7 @@ namespace policyd {
 namespace {
 
 // KEYS: the hash, the list, the list with the new rules. ARGV: the version they are based on, their
-// own, digest, node. 1 if they are published now, 0 if others came before.
+// own, digest, node, given_ids. 1 if they are published now, 0 if others came before.
 constexpr std::string_view kPublish = R"(
 local now = redis.call('HGET', KEYS[1], 'version') or '0'
 if now ~= ARGV[1] then
@@ -22,7 +22,8 @@ if now ~= ARGV[1] then
 end
 redis.call('RENAME', KEYS[3], KEYS[2])
 redis.call('PERSIST', KEYS[2])
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'digest', ARGV[3], 'node', ARGV[4])
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'digest', ARGV[3], 'node', ARGV[4],
+  'ids', ARGV[5])
 return 1
 )";
 
@@ -39,16 +40,16 @@ std::optional<std::int64_t> version_of(std::string_view text) {
   return version;
 }
 
-// Of HMGET version digest; nullopt if it is something else.
+// Of HMGET version digest ids; nullopt if it is something else.
 std::optional<PublishedRules> published_of(const RedisReply& reply) {
   using Kind = RedisReply::Kind;
-  if (reply.kind != Kind::list || reply.list.size() != 2) return std::nullopt;
+  if (reply.kind != Kind::list || reply.list.size() != 3) return std::nullopt;
   const RedisReply& version = reply.list[0];
   const RedisReply& digest = reply.list[1];
   if (version.kind == Kind::nothing && digest.kind == Kind::nothing) return PublishedRules{};
   const auto number = version_of(version.text);
   if (!number || digest.text.size() != kDigestBytes) return std::nullopt;
-  return PublishedRules{*number, digest.text};
+  return PublishedRules{*number, digest.text, reply.list[2].text};
 }
 
 }  // namespace
@@ -88,7 +89,7 @@ void RulesSync::look() {
   if (busy_ || !redis_.ready()) return;
   busy_ = true;
   looked_local_ = ask_.local_version();
-  redis_.command({"HMGET", key("rules"), "version", "digest"},
+  redis_.command({"HMGET", key("rules"), "version", "digest", "ids"},
                  guard_.wrap([this](const Result<RedisReply>& reply) { looked(reply); }));
 }
 
@@ -141,7 +142,7 @@ void RulesSync::step(const RuleStep& step) {
     case RuleStep::Kind::agree:
       return agree();
     case RuleStep::Kind::publish:
-      return publish(step.rules, {step.version, step.digest});
+      return publish(step.rules, {step.version, step.digest, step.ids});
     case RuleStep::Kind::take:
       redis_.command({"LLEN", key("rules:body")},
                      guard_.wrap([this](const Result<RedisReply>& reply) {
@@ -167,7 +168,7 @@ void RulesSync::publish(const std::string& rules, const PublishedRules& next) {
   redis_.command(
       {"EVAL", std::string{kPublish}, "3", key("rules"), key("rules:body"), upload,
        std::to_string(published_.version), std::to_string(next.version), next.digest,
-       settings_.node},
+       settings_.node, next.ids},
       guard_.wrap([this, next](const Result<RedisReply>& reply) { published(next, reply); }));
 }
 

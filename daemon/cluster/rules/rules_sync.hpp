@@ -3,8 +3,8 @@
 // published with the version that it was based on, and the others take it over within a second. The
 // database is read and written on a thread of its own. The loop's thread.
 //
-// In Redis: PREFIX rules, a hash of version, digest and node; PREFIX rules:body, the rules
-// (rule_text) in a list of pieces.
+// In Redis: PREFIX rules, a hash of version, digest, node and ids (given_ids); PREFIX rules:body,
+// the rules (rule_text) in a list of pieces.
 #pragma once
 
 #include <cstdint>

@@ -31,7 +31,7 @@ class ReconcileTest : public StoreTest {
     const auto next = next_rule_step(host, published_);
     EXPECT_TRUE(next) << next.error().message;
     if (next->kind == Kind::publish) {
-      published_ = {next->version, next->digest};
+      published_ = {next->version, next->digest, next->ids};
       rules_ = next->rules;
       EXPECT_TRUE(remember_published(host, published_));
     }
@@ -68,6 +68,34 @@ class ReconcileTest : public StoreTest {
 TEST_F(ReconcileTest, TheFirstHostPublishesItsRules) {
   EXPECT_EQ(step(a_), Kind::publish);
   EXPECT_EQ(step(a_), Kind::agree);
+}
+
+// Its counters and events would be those of the other limit.
+TEST_F(ReconcileTest, TheIdOfARemovedLimitIsNotGivenAgain) {
+  both_agree();
+  const std::string make =
+      "INSERT INTO quotas (PolicyID, Name, Track, Period) VALUES (1, 'x', '', 1)";
+  const std::string latest = "SELECT max(ID) FROM quotas";
+  type(a_, make);
+  const std::string given = ask_admin(latest);
+  EXPECT_EQ(step(a_), Kind::publish);
+  type(a_, "DELETE FROM quotas WHERE ID = " + given);
+  EXPECT_EQ(step(a_), Kind::publish);
+  EXPECT_EQ(step(b_), Kind::agree);  // it was away meanwhile, and has the same rules
+  type(b_, make);
+  EXPECT_EQ(step(b_), Kind::publish);
+  EXPECT_EQ(step(a_), Kind::take);
+  EXPECT_EQ(ask_admin(latest), std::to_string(std::stoi(given) + 1));
+}
+
+TEST_F(ReconcileTest, RulesThatAreGivenKeepTheIdsOfTheCluster) {
+  both_agree();
+  published_.ids = "quotas=70";
+  type(b_, "UPDATE quotas SET Period = 61 WHERE ID = 3");
+  EXPECT_EQ(step(b_), Kind::publish);
+  EXPECT_NE(published_.ids.find("quotas=70"), std::string::npos) << published_.ids;
+  EXPECT_EQ(step(a_), Kind::take);
+  EXPECT_EQ(ask_admin("SELECT seq FROM sqlite_sequence WHERE name = 'quotas'"), "70");
 }
 
 TEST_F(ReconcileTest, AHostWithTheSameRulesJoins) {

@@ -38,7 +38,7 @@ class RulesRedis final : public Redis {
   }
 
   bool is_ready = true;
-  std::string version, digest;
+  std::string version, digest, ids;
   std::vector<std::string> body;
   std::set<std::string> refused;  // by the server
   std::string refusal = "NOPERM";
@@ -51,7 +51,10 @@ class RulesRedis final : public Redis {
     };
     const std::string& name = words[0];
     if (name == "HMGET") {
-      return {Kind::list, 0, {}, {text_or_nothing(version), text_or_nothing(digest)}};
+      return {Kind::list,
+              0,
+              {},
+              {text_or_nothing(version), text_or_nothing(digest), text_or_nothing(ids)}};
     }
     if (name == "LLEN") return number(body.size());
     if (name == "LINDEX") return text_or_nothing(body.at(std::stoul(words[2])));
@@ -60,6 +63,7 @@ class RulesRedis final : public Redis {
     if (name == "EVAL") {
       version = words[7];
       digest = words[8];
+      ids = words[10];
       body = std::exchange(upload_, {});
     }
     return number(1);
@@ -175,6 +179,15 @@ TEST_F(RulesSyncTest, ALostConnectionIsNoTroubleOfTheRules) {
   redis_.is_ready = false;
   pass(Millis{1'000});
   EXPECT_TRUE(sync_->agrees());
+}
+
+TEST_F(RulesSyncTest, HandsOverWhichIdsWereGiven) {
+  EXPECT_NE(redis_.ids.find("quotas_limits=5"), std::string::npos) << redis_.ids;
+  redis_.ids = "quotas_limits=70";
+  publish("3");
+  EXPECT_TRUE(until([this] { return sync_->version() == 2; }));
+  admin("INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (3, 'MessageCount', 1)");
+  EXPECT_EQ(ask_admin("SELECT max(ID) FROM quotas_limits"), "71");
 }
 
 TEST_F(RulesSyncTest, SaysTheVersionThatIsInForce) {
