@@ -73,6 +73,27 @@ class Reset(ResetTest):
         said = self.reset(hosts[0], "nobody@example.org")
         self.assertIn("There were no counters of nobody@example.org to clear.", said)
 
+    def test_no_host_calls_them_refused_any_more(self):
+        """Whether it had counted their mail itself, or only refused it, as here the third one."""
+        hosts = self.make_hosts(self.engine, RULES)
+        for typed in ((0, "alice@example.org"), (1, "--limit", "3"), (2, "alice@example.org")):
+            self.assertEqual([self.passed(daemon, 4) for daemon in hosts[:2]], [4, 4])
+            self.assertEqual(sum(self.passed(daemon, 2) for daemon in hosts), 1)
+            self.assertTrue(eventually(lambda: all(
+                self.free_in(daemon) not in (None, "now") for daemon in hosts)))
+            at, *words = typed
+            self.reset(hosts[at], *words)
+            for daemon in hosts:
+                self.assertTrue(eventually(lambda: self.free_in(daemon) == "now"),
+                                daemon.command("refused").stdout)
+        said = hosts[2].command("changes").stdout
+        self.assertIn("the cluster  counters cleared", said)
+
+    def free_in(self, daemon):
+        """As `refused` says: "59 min"; None if it does not list the sender."""
+        found = re.search(r"^alice@example.org .* (\d+ \w+|now)$", daemon.command("refused").stdout, re.M)
+        return found and found[1]
+
     def test_other_counters_stay(self):
         hosts = self.make_hosts(self.engine, RULES)
         self.fill(hosts)

@@ -9,6 +9,7 @@
 
 #include "daemon/base/printable.hpp"
 #include "daemon/cluster/count/counter_name.hpp"
+#include "daemon/cluster/reset/reset_events.hpp"
 
 namespace policyd {
 namespace {
@@ -317,11 +318,24 @@ void ResetSync::finish_task() {
     retry_ = std::chrono::steady_clock::now() + kRetry;
     unstored_.push_back(std::move(task));
   } else {
+    if (task.entry.request.kind == ResetRequest::Kind::clear) announce(task.entry);
     const bool late = with_.counters.now() - task.entry.id.time() >= kLate &&
                       task.entry.request.kind == ResetRequest::Kind::clear;
     done_.push_back({task.entry.id, task.cleared, task.written, late});
   }
   next_task();
+}
+
+// Once the refusals of before are in the database.
+void ResetSync::announce(const ResetEntry& entry) {
+  const TimePoint at = std::min(with_.counters.now(), entry.id.time() + kGrace);
+  with_.loop.after(kEventsWritten, guard_.wrap([this, at, request = entry.request] {
+    on_thread([at, request, database = settings_.database]() -> Then {
+      // What was cleared counts, not that it is remembered.
+      static_cast<void>(announce_reset(database, request, at));
+      return [] {};
+    });
+  }));
 }
 
 // All that were asked are in force.

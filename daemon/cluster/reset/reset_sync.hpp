@@ -37,6 +37,7 @@ class ResetSync : boost::noncopyable {
   static constexpr Millis kRetry{1'000};            // what the database could not store
   static constexpr Millis kLate{3'000};             // for this long the command waits
   static constexpr Millis kGrace{5'000};            // what arrived until then, goes with the rest
+  static constexpr Millis kEventsWritten{2'000};    // after this they are
   static constexpr Millis kAway{10'000};            // without a look
   static constexpr std::size_t kSlice = 200;        // counters of a batch
   static constexpr std::string_view kScan = "500";  // keys of the engine at a time
@@ -110,6 +111,7 @@ class ResetSync : boost::noncopyable {
   void clear_in_batch(Transaction& store, const Counters& counters);
   void wait_until_written(Counters counters, Then then);
   void finish_task();
+  void announce(const ResetEntry& entry);
   void give_up_for_now() { busy_ = false; }
   void settle();
   void say_done();
