@@ -26,6 +26,7 @@ constexpr std::chrono::seconds kSweepEvery{1};
 // After an accept that failed for lack of descriptors or memory.
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr std::chrono::seconds kReportAgainAfter{60};
+constexpr std::chrono::milliseconds kMayAcceptEvery{5};
 constexpr std::size_t kOtherDescriptors = 64;
 // Connections accepted per turn, so that a thousand arriving at once do not delay answers.
 constexpr int kMaxAccepted = 64;
@@ -113,15 +114,14 @@ class Server::Impl {
   }
 
   void add(Listener listener) {
-    Acceptor& acceptor =
-        *acceptors_.emplace_back(std::make_unique<Acceptor>(*this, std::move(listener)));
-    if (!loop_.watch(acceptor.listener.fd.get(), acceptor)) {
-      throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
-    }
-    log_.notice(fmt::format("listening on {}", acceptor.listener.name));
+    acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(listener)));
+    log_.notice(fmt::format("listening on {}", acceptors_.back()->listener.name));
   }
 
-  void run() { loop_.run(); }
+  void run() {
+    start_accepting();
+    loop_.run();
+  }
   [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
   [[nodiscard]] const RefusedRequests& refused_requests() const { return refused_; }
 
@@ -135,6 +135,19 @@ class Server::Impl {
     Impl& server;
     Listener listener;
   };
+
+  // Once it may.
+  void start_accepting() {
+    if (stopping_) return;
+    if (handlers_.may_accept && !handlers_.may_accept()) {
+      return loop_.after(kMayAcceptEvery, [this] { start_accepting(); });
+    }
+    for (const auto& acceptor : acceptors_) {
+      if (!loop_.watch(acceptor->listener.fd.get(), *acceptor)) {
+        throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
+      }
+    }
+  }
 
   // Edge-triggered: accepts until no connection waits, or continues in the next turn.
   void accept(Acceptor& acceptor) {

@@ -22,6 +22,9 @@ class Server {
     std::function<void()> reload;      // SIGHUP
     std::function<void()> statistics;  // SIGUSR1
     std::function<void()> stopping;    // SIGTERM; pending requests are still answered
+    // At the start, until it is true once, no connection is accepted: clients wait as they do while
+    // the process is replaced. Always, if it is empty.
+    std::function<bool()> may_accept = {};
   };
 
   // From here on, signals are handled by the loop.

@@ -150,10 +150,11 @@ class Worker {
         [this] { return store_.open_files(); }, clock());
     cleanup_.emplace(
         *log_, CleanupSettings{config_.database, config_.table_prefix, config_.cleanup_sessions});
-    server_ =
-        std::make_unique<Server>(loop_, engine_, *log_, config_, std::move(listeners),
-                                 Server::Handlers{[this] { reload(); }, [this] { statistics(); },
-                                                  [this] { readiness_->stopping(); }});
+    server_ = std::make_unique<Server>(
+        loop_, engine_, *log_, config_, std::move(listeners),
+        Server::Handlers{[this] { reload(); }, [this] { statistics(); },
+                         [this] { readiness_->stopping(); },
+                         [this] { return !cluster_ || !cluster_->is_starting(); }});
     status_writer_.emplace(loop_, *log_, status_file_of(config_.pid_file), metrics_file(),
                            [this] { return status(); });
     readiness_.emplace(loop_, notifier, watchdog, [this] { return status_line(); });

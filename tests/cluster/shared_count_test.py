@@ -3,6 +3,7 @@
 
 import random
 import threading
+import time
 import unittest
 
 from cluster_case import ClusterTest, eventually, limit, policy, quota, shows
@@ -45,6 +46,24 @@ class OneCount(ClusterTest):
         for number, daemon in enumerate(hosts):
             self.assertEqual(self.passed(daemon, number + 1), number + 1)
         self.assertEqual([daemon.counter("Sender:alice@example.org") for daemon in hosts], [1, 2, 3])
+
+    def test_a_host_that_is_started_again_decides_nothing_alone(self):
+        """Its first answer is one of the cluster."""
+        hosts = self.make_hosts(self.engine, policy() + quota(9, period=HOUR))
+        self.assertEqual([self.passed(daemon, 5) for daemon in hosts[:2]], [5, 4])
+        for stop in (hosts[2].stop, hosts[2].kill):
+            stop()
+            hosts[2].start()
+            self.assertEqual(self.passed(hosts[2], 5), 0, hosts[2].log())
+
+    def test_a_start_without_the_engine_is_answered_at_once(self):
+        host, = self.make_hosts(self.engine, policy() + quota(9, period=HOUR), count=1)
+        host.stop()
+        self.engine.kill()
+        host.start()
+        began = time.monotonic()
+        self.assertEqual(host.ask(), "DUNNO")
+        self.assertLess(time.monotonic() - began, 0.9)
 
     def test_different_recipients(self):
         hosts = self.make_hosts(self.engine, policy() + quota(20, "DistinctRecipients", period=HOUR))

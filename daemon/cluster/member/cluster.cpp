@@ -62,8 +62,9 @@ Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config, Host host)
     trouble_ = fmt::format("url in [cluster]: {}", address.error().message);
     return;
   }
-  redis_ = std::make_unique<HiredisClient>(
-      loop, HiredisSettings{*address, config.cluster_password_file}, [this] { look_for_resets(); });
+  redis_ =
+      std::make_unique<HiredisClient>(loop, HiredisSettings{*address, config.cluster_password_file},
+                                      [this] { connection_changed(); });
   rules_.emplace(loop, log, *redis_,
                  RulesSync::Settings{database_of(config), config.cluster_prefix, node_},
                  RulesSync::Ask{std::move(host.rules_version), [this] { return status().hosts; },
@@ -76,6 +77,20 @@ Cluster::Cluster(EpollLoop& loop, Maillog& log, const Config& config, Host host)
       ResetSync::With{loop, *redis_, counters_, log},
       ResetSync::Settings{{config.database, config.table_prefix}, config.cluster_prefix, node_},
       ResetSync::Ask{[this] { return rules_->agrees(); }, std::move(host.in_batch)});
+}
+
+bool Cluster::is_starting() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!start_) start_ = now;
+  const auto since = now - *start_;
+  if (counters_.sharing() || !redis_ || since >= kStart) return false;
+  if (!redis_->ready() && since >= kConnects) return false;
+  return rules_->trouble().empty() && counters_.status().trouble.empty();
+}
+
+void Cluster::connection_changed() {
+  rules_->look();
+  look_for_resets();
 }
 
 void Cluster::look_for_resets() {

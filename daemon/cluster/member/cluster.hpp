@@ -5,6 +5,7 @@
 #pragma once
 
 #include <boost/core/noncopyable.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,6 +30,9 @@ std::string installation_of(const Config& config);
 
 class Cluster : boost::noncopyable {
  public:
+  static constexpr std::chrono::milliseconds kStart{1'000};
+  static constexpr std::chrono::milliseconds kConnects{300};  // of them
+
   struct Host {
     std::function<std::int64_t()> rules_version;               // in force here; 0: none
     std::function<void(Store::Decide, Store::Done)> in_batch;  // of the engine
@@ -38,6 +42,9 @@ class Cluster : boost::noncopyable {
 
   [[nodiscard]] SharedCounters& counters() { return counters_; }
   [[nodiscard]] SharedGreylisting& greylisting() { return greylisting_; }
+  // Whether it is about to share: for kStart at most from the first call on, and only while the
+  // engine answers. What is asked before is decided alone, beyond what the others let pass.
+  [[nodiscard]] bool is_starting();
   // The clock by which all hosts count.
   [[nodiscard]] TimePoint now() const { return counters_.now(); }
   [[nodiscard]] ClusterCounters::Status status() const { return counters_.status(); }
@@ -62,9 +69,11 @@ class Cluster : boost::noncopyable {
     Cluster& cluster_;
   };
 
+  void connection_changed();
   void look_for_resets();
 
   EventLoop& loop_;
+  std::optional<std::chrono::steady_clock::time_point> start_;
   const std::string node_;
   std::string trouble_;  // the url's; otherwise empty
   const std::string comparing_ = "the rules of this host are being compared with the cluster's";

@@ -61,7 +61,7 @@ RulesSync::RulesSync(EventLoop& loop, Maillog& log, Redis& redis, Settings setti
       settings_(std::move(settings)),
       ask_(std::move(ask)),
       thread_("shared rules", [this] { work(); }) {
-  look();
+  look_again();
 }
 
 std::string RulesSync::key(std::string_view name) const {
@@ -84,8 +84,12 @@ void RulesSync::work() {
 }
 
 // A timer.
+void RulesSync::look_again() {
+  loop_.after(kLookEvery, guard_.wrap([this] { look_again(); }));
+  look();
+}
+
 void RulesSync::look() {
-  loop_.after(kLookEvery, guard_.wrap([this] { look(); }));
   if (busy_ || !redis_.ready()) return;
   busy_ = true;
   looked_local_ = ask_.local_version();

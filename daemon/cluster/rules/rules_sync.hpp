@@ -46,12 +46,14 @@ class RulesSync {
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
   // Of the rules with which they last agreed.
   [[nodiscard]] std::int64_t version() const { return agreed_version_; }
+  // Now; otherwise each kLookEvery.
+  void look();
 
  private:
   using Job =
       std::function<std::function<void()>()>;  // on the thread; what it returns, on the loop
 
-  void look();
+  void look_again();
   void looked(const Result<RedisReply>& reply);
   void could_not_look(const std::string& error);
   void strange_key();
