@@ -24,17 +24,13 @@ std::vector<std::string> own_keys(std::string_view who, const std::set<int>& pre
   }
   if (const auto network = KeyNetwork::parse(text)) return {network->key()};
   if (text == "<>") return {"Sender:<>", "SASLUsername:<>"};  // bounces
-  out.push_back("SASLUsername:" + text);
-  if (text.find('@') == std::string::npos) {
-    if (text.find('.') != std::string::npos) {
-      const std::string domain = policyd::domain_form(who);
-      out.push_back("Sender:@" + domain);
-      out.push_back("Recipient:@" + domain);
-    }
-    return out;
+  // A name without a domain may be a sender, too: "root".
+  for (const char* method : kNamedMethods) out.push_back(method + text);
+  if (text.find('@') == std::string::npos && text.find('.') != std::string::npos) {
+    const std::string domain = policyd::domain_form(who);
+    out.push_back("Sender:@" + domain);
+    out.push_back("Recipient:@" + domain);
   }
-  out.push_back("Sender:" + text);
-  out.push_back("Recipient:" + text);
   return out;
 }
 

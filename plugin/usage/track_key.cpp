@@ -54,19 +54,13 @@ KeyFilter::KeyFilter(std::string_view text, std::vector<std::string> others)
 std::optional<std::vector<std::string>> KeyFilter::keys() const {
   if (ip_ || is_domain_) return std::nullopt;
   if (network_) return std::vector{network_->key()};
-  std::vector<std::string> out = {"SASLUsername:" + text_};
-  if (text_ == kBounces) out.push_back(std::string{"Sender:"}.append(kBounces));
-  for (const std::string& who : others_) {
-    for (const char* method : {"SASLUsername:", "Sender:", "Recipient:"}) {
-      out.push_back(method + who);
-    }
+  std::vector<std::string> names = {text_};
+  names.insert(names.end(), others_.begin(), others_.end());
+  if (!domain_.empty()) names.push_back("@" + domain_);
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    for (const char* method : kNamedMethods) out.push_back(method + name);
   }
-  if (domain_.empty()) return out;
-  for (const std::string& who : {text_, "@" + domain_}) {
-    out.push_back("Sender:" + who);
-    out.push_back("Recipient:" + who);
-  }
-  out.push_back("SASLUsername:@" + domain_);
   return out;
 }
 

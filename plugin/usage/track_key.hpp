@@ -2,6 +2,7 @@
 // Keys of quotas_tracking: for display, and which of them belong to an address. Pure functions.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ struct KeyNetwork {
 
   bool operator==(const KeyNetwork&) const = default;
 };
+
+// What the keys of names begin with.
+inline constexpr std::array kNamedMethods = {"SASLUsername:", "Sender:", "Recipient:"};
 
 // The key of a counter that all mail of a policy shares.
 inline constexpr std::string_view kSharedKey = "Policy";

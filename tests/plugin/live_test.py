@@ -105,6 +105,19 @@ class Live(DaemonTest):
         self.say("send", "1/h", "--per", "everyone", "--except", "bob@example.org")
         self.assertTrue(all(self.passes(f"bob+{i}@example.org") for i in range(3)))
 
+    def test_a_sender_without_a_domain_is_found(self):
+        self.say("send", "2/h", "--anyone")
+        self.say("receive", "30/h", "--anyone", "--per", "user")
+        for who in ("root", "first.last"):
+            self.assertEqual([self.ask(sender=who) for _ in range(3)][:2], ["DUNNO"] * 2)
+            self.assertIn("2/2", self.say("usage", who).stdout)
+            out = self.say("explain", "--from", who, "--to", "b@example.net").stdout
+            self.assertIn(f"carbonio-limits reset {who}", out)
+            self.assertIn(f"Cleared the counters of {who}", self.say("reset", who).stdout)
+            self.assertEqual(self.ask(sender=who), "DUNNO")
+        self.ask(sender="far@example.net", recipient="root")
+        self.assertIn("receive", self.say("usage", "root").stdout)
+
     def test_counters_of_the_perl_daemon_in_other_spellings(self):
         self.say("send", "5/h", "--per", "login")
         [limit] = self.daemon.sql("SELECT max(ID) FROM quotas_limits").split()

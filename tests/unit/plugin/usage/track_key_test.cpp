@@ -9,6 +9,7 @@
 namespace limits {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -51,7 +52,8 @@ TEST(KeyFilter, ShowsTheOtherNamesOfAnAccount) {
   EXPECT_TRUE(filter.shows("Sender:anna@example.org"));
   EXPECT_FALSE(filter.shows("Sender:bob@example.org"));
   ASSERT_TRUE(filter.keys());
-  EXPECT_THAT(*filter.keys(), ElementsAre("SASLUsername:anna", "SASLUsername:anna@example.org",
+  EXPECT_THAT(*filter.keys(), ElementsAre("SASLUsername:anna", "Sender:anna", "Recipient:anna",
+                                          "SASLUsername:anna@example.org",
                                           "Sender:anna@example.org", "Recipient:anna@example.org"));
   EXPECT_EQ(KeyFilter("anna.smith", {"anna.smith@example.org"}).pattern(), "%anna.smith%");
   EXPECT_EQ(KeyFilter("example.org", {"example.org"}).pattern(), "%example.org");
@@ -77,9 +79,18 @@ TEST(OwnKeys, OfAnAddressAreThoseOfTheTracksThatTakeAllOfIt) {
 TEST(OwnKeys, OfANetworkIsItsOne) {
   EXPECT_THAT(own_keys("2001:db8:1::/32", {}), ElementsAre(kV6Network));
   EXPECT_THAT(own_keys("192.0.2.0/24", {}), ElementsAre("SenderIP:192.0.2.0/24"));
-  EXPECT_THAT(
-      own_keys("192.0.2.0/x", {}),
-      ElementsAre("SASLUsername:192.0.2.0/x", "Sender:@192.0.2.0/x", "Recipient:@192.0.2.0/x"));
+  EXPECT_THAT(own_keys("192.0.2.0/x", {}),
+              ElementsAre("SASLUsername:192.0.2.0/x", "Sender:192.0.2.0/x", "Recipient:192.0.2.0/x",
+                          "Sender:@192.0.2.0/x", "Recipient:@192.0.2.0/x"));
+}
+
+// A sender or recipient without a domain is counted by that name.
+TEST(OwnKeys, OfANameAreThoseOfASenderToo) {
+  for (const char* name : {"root", "max m", "first.last"}) {
+    for (const char* method : {"SASLUsername:", "Sender:", "Recipient:"}) {
+      EXPECT_THAT(own_keys(name, {}), Contains(std::string{method} + name));
+    }
+  }
 }
 
 }  // namespace
