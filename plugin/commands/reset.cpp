@@ -82,9 +82,7 @@ std::string limits_in(const AllLimits& all, const std::vector<ClearedCounter>& c
 }
 
 // What `reset` takes for a counter: without "login" and the like, but networks as `usage` has them.
-std::string reset_name(const std::string& key) {
-  return key.starts_with("SenderIP:") ? key_text(key) : key.substr(key.find(':') + 1);
-}
+std::string reset_name(const std::string& key) { return reset_word(key).value_or(key_text(key)); }
 
 // What was cleared, or would be.
 struct Report {

@@ -202,9 +202,11 @@ std::string refusal_line(const Event& event, const AllLimits& all, policyd::Time
 
 nlohmann::json json_of(const Event& event, const AllLimits& all) {
   const auto id = limit_of(event, all);
+  const auto reset = id ? reset_word(event.track_key) : std::nullopt;
   return {{"kind", policyd::name_of(event.kind)},
           {"who", refused_who(event)},
           {"key", event.track_key},
+          {"reset", reset ? nlohmann::json(*reset) : nlohmann::json(nullptr)},
           {"module", event.module},
           {"row_id", event.row_id},
           {"id", id ? nlohmann::json(*id) : nlohmann::json(nullptr)},

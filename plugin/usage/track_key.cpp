@@ -8,6 +8,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
+#include "daemon/base/printable.hpp"
 #include "daemon/names/name_form.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -105,6 +106,17 @@ std::string key_text(std::string_view track_key) {
   if (!network) return escaped(value);
   const std::string address = network->address.to_short_string();
   return network->is_host() ? address : fmt::format("{}/{}", address, network->length);
+}
+
+std::optional<std::string> reset_word(std::string_view track_key) {
+  if (track_key == kSharedKey) return std::string{};
+  const std::size_t colon = track_key.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  if (track_key.substr(0, colon) == kSenderIp) return key_text(track_key);
+  const std::string_view name = track_key.substr(colon + 1);
+  const bool can_be_typed =
+      !name.empty() && policyd::is_valid_utf8(name) && without_noun(name) == name;
+  return can_be_typed ? std::optional{std::string{name}} : std::nullopt;
 }
 
 std::string_view without_noun(std::string_view text) {

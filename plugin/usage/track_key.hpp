@@ -62,6 +62,11 @@ class KeyFilter {
 // "alice@example.org", "192.0.2.1", "all together"; the key itself if it is of an unknown kind.
 std::string key_text(std::string_view track_key);
 
+// What `reset` takes for the counter of this key, to the letter: "anna" of "SASLUsername:anna", a
+// network as key_text() shows it. Empty for kSharedKey, which `reset --limit` clears; nullopt if
+// that cannot be typed, or names another.
+std::optional<std::string> reset_word(std::string_view track_key);
+
 // What is typed, perhaps copied from where key_text() shows it: "anna" of "login anna".
 std::string_view without_noun(std::string_view text);
 

@@ -187,6 +187,7 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
   const StoredLimit& limit = view.all.limits[use.limit];
   nlohmann::json next_free = nullptr;
   if (use.next_free) next_free = policyd::to_seconds(*use.next_free);
+  const auto reset = reset_word(use.key);
   nlohmann::json refused = nullptr;
   nlohmann::json let_through = nullptr;
   if (view.news.refused_since) {
@@ -196,6 +197,7 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
   }
   return {{"key", use.key},
           {"who", key_text(use.key)},
+          {"reset", reset ? nlohmann::json(*reset) : nlohmann::json(nullptr)},
           {"direction", direction_text(limit)},
           {"used", use.used},
           {"used_here", use.used_here},

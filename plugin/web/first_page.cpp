@@ -73,14 +73,20 @@ std::string_view signed_in_as(std::string_view who) {
 
 std::string reset_button(const nlohmann::json& row, const FirstPageContent& content) {
   const auto id = row.find("id");
-  if (content.change_token.empty() || id == row.end() || !id->is_number_integer()) return {};
+  const auto word = row.find("reset");
+  if (content.change_token.empty() || id == row.end() || !id->is_number_integer() ||
+      word == row.end() || !word->is_string()) {
+    return {};
+  }
+  // A counter that everybody shares has no name; `limit` alone clears it.
+  const std::string value = form_value(word->get_ref<const std::string&>());
   return fmt::format(
       "<form method=\"post\" action=\"/api/reset\">"
       "<input type=\"hidden\" name=\"token\" value=\"{}\">"
       "<input type=\"hidden\" name=\"limit\" value=\"{}\">"
-      "<button name=\"word\" value=\"{}\" aria-label=\"Allow again: {}\">Allow "
-      "again</button></form>",
-      in_markup(content.change_token), id->get<std::int64_t>(), form_value(text_at(row, "who")),
+      "<button{} aria-label=\"Allow again: {}\">Allow again</button></form>",
+      in_markup(content.change_token), id->get<std::int64_t>(),
+      value.empty() ? "" : fmt::format(" name=\"word\" value=\"{}\"", value),
       in_markup(text_at(row, "who")));
 }
 

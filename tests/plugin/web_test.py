@@ -67,6 +67,30 @@ class Reading(Case):
         self.assertEqual(self.daemon.ask(), "DUNNO")
         self.assertIn("alice@example.org", re.search('class="message".*?</p>', page.ask("/")[2])[0])
 
+    # The buttons of the first page, as a browser sends their forms.
+    def test_each_button_frees_its_sender(self):
+        self.daemon.command("send", "1/h", "--per", "everyone", "--client", "192.0.2.0/24")
+        page = self.signed_in("--write")
+
+        def forms():
+            return re.findall('<form method="post" action="/api/reset">.*?</form>', page.ask("/")[2],
+                              re.DOTALL)
+        for name in ("", "root", "tab\there@example.org", "rtl\u202e@example.org",
+                     "bad\u00ff\x01@example.org", "<> (bounces)", "all together", "new@example.org"):
+            everyone = name.startswith("new@")
+            mail = {"sender": name, "client_address": "192.0.2.9" if everyone else "198.51.100.9"}
+            with self.subTest(name):
+                while self.daemon.ask(**mail) == "DUNNO":
+                    pass
+                self.assertTrue(eventually(lambda: len(forms()) == 1, 10))
+                fields = {key: re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), value) for key, value in
+                          re.findall('name="(.*?)" value="(.*?)"', forms()[0], re.DOTALL)}
+                self.assertEqual(fields["limit"], "4" if everyone else "3")
+                status, _, _ = page.ask("/api/reset", "POST", urllib.parse.urlencode(fields), {
+                    "Content-Type": "application/x-www-form-urlencoded",
+                    "Origin": f"http://{page.host}"})
+                self.assertEqual((status, self.daemon.ask(**mail)), (303, "DUNNO"))
+
     def test_it_is_small(self):
         page = self.signed_in()
         _, _, html = page.ask("/")

@@ -78,6 +78,10 @@ export async function attempt(work) {
 export const changeNow = (path, parameters) =>
   attempt(async () => tell((await change(path, parameters)).text));
 
+// Clears the counter of a row of `refused` or `usage`; `reset` is empty where everybody shares it.
+export const clearCounter = row => changeNow("reset",
+  {limit: String(row.id), ...(row.reset && {word: row.reset})});
+
 // Asks with the words of --dry-run, beside what `more` puts there, then does it. `undoOf` is of undo.js.
 export const changeAfterLooking = (path, parameters, undoOf, more) => doAfterLooking(path, parameters, {
   more,

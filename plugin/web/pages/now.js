@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Who is refused now, and whether all is well.
-import {attempt, block, changeNow, confirmed, get, mayChange} from "./api.js";
+import {attempt, block, changeNow, clearCounter, confirmed, get, mayChange} from "./api.js";
 import {button, element, heading, link, number, part, table, time, until} from "./text.js";
 
 const DOCTOR_MS = 60000;  // it runs other programs
@@ -43,7 +43,7 @@ function sentence(found) {
 
 function refusals(rows, moment, caption, stuck) {
   return table([
-    {title: "Who", of: row => link(row.who)},
+    {title: "Who", of: row => link(row.reset || row.who, row.who)},
     {title: "Times", number: true, of: row => number(row.times)},
     {title: "Since", of: row => time(row.first)},
     {title: "Last", of: row => time(row.last)},
@@ -52,8 +52,7 @@ function refusals(rows, moment, caption, stuck) {
     {title: "From", of: row => row.client},
     stuck && {title: "Free", of: row => until(row.free_at, moment)},
     {title: "", of: row => element("div", {class: "row"},
-      stuck && mayChange && row.id !== null && button("Allow again",
-        () => changeNow("reset", {word: row.who, limit: String(row.id)}),
+      stuck && mayChange && row.reset !== null && button("Allow again", () => clearCounter(row),
         {"aria-label": `Allow again: ${row.who}`}),
       mayChange && sender(row) && button("Block", () => block(sender(row)),
         {"aria-label": `Block ${sender(row)}`}),

@@ -25,8 +25,9 @@ export const button = (text, onclick, attributes = {}) =>
   element("button", {type: "button", onclick, ...attributes}, text);
 export const heading = text => element("h2", {}, text);
 export const part = text => element("h3", {}, text);
-// To the page of a person, domain or client.
-export const link = who => element("a", {href: `#person/${encodeURIComponent(who)}`}, who);
+// To the page of a person, domain or client; `text` is how the name is shown.
+export const link = (who, text = who) =>
+  element("a", {href: `#person/${encodeURIComponent(who)}`}, text);
 
 // Columns: {title, number, of: row => text or element}. The first one names the row. The roles are said
 // since a narrow window shows the cells below each other, which is no table to a browser.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // How much is used, and the page of a person, domain or client.
-import {changeNow, get, mayChange} from "./api.js";
+import {clearCounter, get, mayChange} from "./api.js";
 import {bars, button, count, element, heading, hoursOf, link, meter, number, part, table, time,
   until, usedOf} from "./text.js";
 import {blockOf} from "./blocked.js";
@@ -36,10 +36,10 @@ export async function usage(search = "") {
 function usageTable(rows, moment) {
   if (rows.length === 0) return element("p", {}, "Nothing is counted.");
   const out = table([
-    {title: "Who", of: row => link(row.who)},
+    {title: "Who", of: row => link(row.reset || row.who, row.who)},
     {title: "Used", of: row => meter(row.percent)},
     {title: "Of limit", number: true, of: row => usedOf(row.used, row.amount, row.limit)},
-    {title: "Last day", of: row => element("span", {"data-day": row.who})},
+    {title: "Last day", of: row => element("span", {"data-day": row.reset || row.who})},
     {title: "Refused", number: true, of: row => row.refused ? number(row.refused) : ""},
     {title: "Free", of: row => row.percent < 100 || row.next_free === null ? ""
       : until(row.next_free, moment)},
@@ -74,8 +74,8 @@ export async function person(who) {
       {title: "Of limit", number: true, of: row => usedOf(row.used, row.amount, row.limit)},
       {title: "Free", of: row => row.percent < 100 || row.next_free === null ? ""
         : until(row.next_free, used.now)},
-      {title: "", of: row => mayChange && row.used > 0 && button("Clear",
-        () => changeNow("reset", {word: row.who, limit: String(row.id)}),
+      {title: "", of: row => mayChange && row.used > 0 && row.reset !== null && button("Clear",
+        () => clearCounter(row),
         {"aria-label": `Clear what ${row.who} has used of ${row.limit}`})},
     ], used.usage, "Limits that count"),
     said && part("Limits that apply to the next mail"), said && explained(said),

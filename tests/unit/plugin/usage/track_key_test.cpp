@@ -33,6 +33,25 @@ TEST(WithoutNoun, IsTheNameOfALoginAsShown) {
   EXPECT_EQ(without_noun("anna@example.org"), "anna@example.org");
 }
 
+TEST(ResetWord, IsTheNameToTheLetter) {
+  EXPECT_EQ(reset_word("Sender:tab\there@example.org"), "tab\there@example.org");
+  EXPECT_EQ(reset_word("SASLUsername:anna"), "anna");
+  EXPECT_EQ(reset_word("Sender:<>"), "<>");
+  EXPECT_EQ(reset_word("Sender:<> (bounces)"), "<> (bounces)");
+  EXPECT_EQ(reset_word("Sender:all together"), "all together");
+  EXPECT_EQ(reset_word(kSharedKey), "");
+  EXPECT_EQ(reset_word("SenderIP:192.0.2.1/32"), "192.0.2.1");
+  EXPECT_EQ(reset_word(kV6Network), "2001:db8::/32");
+}
+
+// It would not arrive, or be taken for the login anna.
+TEST(ResetWord, IsNoneIfItNamesNothingOrAnother) {
+  for (const char* key :
+       {"SASLUsername:", "Sender:bad\xff@example.org", "Sender:login anna", "x"}) {
+    EXPECT_EQ(reset_word(key), std::nullopt) << key;
+  }
+}
+
 TEST(KeyFilter, ShowsAnAddressWithTheNetworksItIsIn) {
   const KeyFilter v4{"192.0.2.1"};
   EXPECT_TRUE(v4.shows("SenderIP:192.0.2.1/32"));

@@ -38,8 +38,8 @@ TEST(FirstPage, TakesAnyJson) {
 // The form must name the sender to the letter, or it frees another.
 TEST(FirstPage, AButtonIsOfTheSenderItself) {
   const auto refused =
-      nlohmann::json::parse(R"({"refused": [{"who": "\u001b\r\u202e<a>\"'&@b.example",
-      "id": 3, "free_at": 60.0}], "warnings": []})");
+      nlohmann::json::parse(R"({"refused": [{"who": "\\x1b\\x0d\\xe2\\x80\\xae<a>\"'&@b.example",
+      "reset": "\u001b\r\u202e<a>\"'&@b.example", "id": 3, "free_at": 60.0}], "warnings": []})");
   const std::string page = first_page({"mta1", "", "token", "root", "", refused, nullptr}, {});
   EXPECT_NE(page.find("value=\"&#27;&#13;\u202e&#60;a&#62;&#34;&#39;&#38;@b.example\""),
             std::string::npos)
@@ -48,10 +48,25 @@ TEST(FirstPage, AButtonIsOfTheSenderItself) {
   EXPECT_EQ(page.find('\x1b'), std::string::npos);
 }
 
+// Of a counter that everybody shares the limit is cleared; what has no name cannot be.
+TEST(FirstPage, AButtonMayHaveNoName) {
+  const auto page = [](const char* reset) {
+    auto refused = nlohmann::json::parse(
+        R"({"refused": [{"who": "all together", "id": 4, "free_at": 60.0}], "warnings": []})");
+    refused["refused"][0]["reset"] = nlohmann::json::parse(reset);
+    return first_page({"mta1", "", "token", "root", "", refused, nullptr}, {});
+  };
+  const std::string shared = page(R"("")");
+  EXPECT_NE(shared.find("name=\"limit\" value=\"4\""), std::string::npos);
+  EXPECT_EQ(shared.find("name=\"word\""), std::string::npos);
+  EXPECT_EQ(page("null").find("Allow again"), std::string::npos);
+}
+
 // A narrow window shows the cells below each other, which is no table to a browser.
 TEST(FirstPage, SaysTheRolesOfItsTable) {
   const auto refused = nlohmann::json::parse(
-      R"({"refused": [{"who": "a@b.example", "id": 3, "free_at": 60.0}], "warnings": []})");
+      R"({"refused": [{"who": "a@b.example", "reset": "a@b.example", "id": 3, "free_at": 60.0}],
+      "warnings": []})");
   const std::string page = first_page({"mta1", "", "token", "root", "", refused, nullptr}, {});
   for (const char* tag : {"<table", "<thead", "<tbody", "<tr", "<th", "<td"}) {
     for (auto at = page.find(tag); at != std::string::npos; at = page.find(tag, at + 1)) {
