@@ -13,6 +13,7 @@
 #include "daemon/status/status.hpp"
 #include "hooks/service/daemon_process.hpp"
 #include "hooks/system/wait_until.hpp"
+#include "plugin/cluster/cluster_view.hpp"
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
@@ -50,6 +51,7 @@ struct Brake {
   fs::path status_file;
   fs::path config;
   fs::path pid_file;
+  bool in_cluster = false;
 };
 
 tl::expected<Brake, Failure> find_brake(const Arguments& arguments, const Context& context,
@@ -62,7 +64,7 @@ tl::expected<Brake, Failure> find_brake(const Arguments& arguments, const Contex
   if (!daemon) return failed(daemon.error());
   const fs::path& pid_file = daemon->config.pid_file;
   return Brake{policyd::pause_file_of(pid_file), policyd::status_file_of(pid_file), daemon->file,
-               pid_file};
+               pid_file, is_in_cluster(*daemon)};
 }
 
 // Root becomes the owner of the folder; another user than that owner may not.
@@ -113,6 +115,13 @@ std::string not_confirmed(std::string_view what) {
       what, kConfirmedWithin.count());
 }
 
+// Hosts of a cluster share no pauses.
+void note_other_hosts(const Brake& brake, const std::string& command, Context& context) {
+  if (!brake.in_cluster) return;
+  context.output.note(context.advice.complete(
+      fmt::format("this concerns this host only; on each other MTA of the cluster: {}", command)));
+}
+
 Outcome run_pause(const Arguments& arguments, Context& context) {
   const auto duration = duration_of(arguments);
   if (!duration) return tl::unexpected{duration.error()};
@@ -146,6 +155,10 @@ Outcome run_pause(const Arguments& arguments, Context& context) {
         "who sends more than a limit meanwhile is refused after the pause until there is room "
         "again.");
   }
+  std::string command = "carbonio-limits pause";
+  for (const std::string& word : arguments.words()) command += " " + word;
+  if (!pause.counted) command += " --uncounted";
+  note_other_hosts(*brake, command, context);
   return {};
 }
 
@@ -167,6 +180,7 @@ Outcome run_resume(const Arguments& arguments, Context& context) {
   if (confirmed == Confirmed::no) return failed(not_confirmed("The pause is removed"));
   context.output.line(was_paused ? "The pause has ended: limits are in force again."
                                  : "Nothing to change: limits are not paused.");
+  note_other_hosts(*brake, "carbonio-limits resume", context);
   return {};
 }
 
@@ -182,7 +196,7 @@ const Command kPause = {
     "itself "
     "after DURATION (90s, 10min, 2h, 1day; default: 1h, at most 7day), or with 'resume'. It lasts "
     "over restarts of the daemon, but not over a restart of the host. A further pause replaces "
-    "it.\n"
+    "it. In a cluster it holds on this host only: type it on each MTA.\n"
     "Mail that passes is counted, so who sends more than a limit is refused after the pause until "
     "there is room again; with --uncounted it is not.\n"
     "list, usage, explain, 'service status', doctor and the daemon's log show the pause. Only root "
@@ -202,7 +216,8 @@ const Command kResume = {
     "resume",
     "",
     "End a pause: limits are in force again",
-    "From the next mail on all limits are in force. If there is no pause, nothing is changed.",
+    "From the next mail on all limits are in force. If there is no pause, nothing is changed. In a "
+    "cluster this ends the pause of this host only.",
     "resume",
     {},
     0,

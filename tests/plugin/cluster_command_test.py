@@ -97,6 +97,15 @@ class Status(CommandTest):
             lambda: "no: " in self.say(daemon, "cluster", "status", status=None)))
         self.assertIn("wrong", json.loads(self.say(daemon, "cluster", "status", "--json", status=3)))
 
+    def test_a_pause_holds_on_one_host_and_says_so(self):
+        daemon = self.make()
+        note = "\nNote: this concerns this host only; on each other MTA of the cluster: "
+        self.assertNotIn("this host only", self.say(daemon, "pause", "10min"))
+        self.join(daemon, "--node", "mta1")
+        self.assertTrue(self.say(daemon, "pause", "10", "min", "--uncounted").endswith(
+            note + "carbonio-limits pause 10 min --uncounted\n"))
+        self.assertTrue(self.say(daemon, "resume").endswith(note + "carbonio-limits resume\n"))
+
     def test_each_mta_with_its_versions(self):
         daemon, other = self.make(), self.make()
         self.join(daemon, "--node", "mta1")

@@ -99,8 +99,9 @@ function pauseForm() {
     element("option", {value: text}, text.replace(/(\d+)/, "$1 "))));
   return element("form", {class: "row", onsubmit: async event => {
     event.preventDefault();
-    const sure = await confirmed("Pause all limits?", `All mail passes for ${span.value}, and is ` +
-      "counted. No limit refuses mail meanwhile.", "Pause");
+    const sure = await confirmed("Pause all limits?", "All mail of this server passes for " +
+      `${span.value}, and is counted. No limit of it refuses mail meanwhile. ` +
+      "Other MTAs of a cluster are not paused.", "Pause");
     if (sure) await changeNow("pause", {word: span.value});
   }}, element("label", {for: "pause-for"}, "Let all mail pass for", span),
     element("button", {}, "Pause limits"));
