@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "daemon/cluster/count/without_engine.hpp"
 #include "daemon/cluster/member/cluster.hpp"
 #include "daemon/cluster/redis_address.hpp"
 #include "plugin/terminal/text.hpp"
@@ -59,6 +60,7 @@ ClusterView view_cluster(const DaemonConfig& daemon) {
     view.sharing = view.figures->sharing;
     view.trouble = view.figures->trouble;
     if (!view.sharing && view.trouble.empty()) view.trouble = "it is connecting";
+    if (!view.sharing) view.alone = Alone{config.cluster_without, view.figures->hosts};
   }
   return view;
 }
@@ -94,6 +96,9 @@ void print_cluster(const ClusterView& view, const TypedAdvice& advice, Output& o
   row("sharing", view.sharing ? Cell{"yes", Colour::green}
                               : Cell{"no: " + advice.complete(escaped(view.trouble)), Colour::red});
   if (!view.figures) return;
+  if (view.alone) {
+    row("until then", {policyd::text_without_engine(view.alone->without, view.alone->hosts)});
+  }
   const policyd::Status::Cluster& figures = *view.figures;
   row("hosts", {fmt::format("{}, with this one, in the last hour", figures.hosts)});
   row("round trip",
@@ -108,8 +113,12 @@ void print_cluster(const ClusterView& view, const TypedAdvice& advice, Output& o
 std::string sharing_line(const ClusterView& view) {
   if (!view.configured) return {};
   if (!view.sharing) {
-    return fmt::format("Limits are not shared with the other MTAs at the moment: {}.",
-                       escaped(view.trouble));
+    return fmt::format(
+        "Limits are not shared with the other MTAs at the moment: {}.{}", escaped(view.trouble),
+        view.alone
+            ? fmt::format(" Until they are, {}.",
+                          policyd::text_without_engine(view.alone->without, view.alone->hosts))
+            : "");
   }
   return fmt::format("Limits are shared by {}.", counted(view.figures->hosts, "host"));
 }

@@ -11,6 +11,7 @@
 #include "plugin/cli/typed_advice.hpp"
 #include "plugin/database/database_file.hpp"
 #include "plugin/terminal/output.hpp"
+#include "plugin/usage/other_parts.hpp"
 
 namespace limits {
 
@@ -21,6 +22,7 @@ struct ClusterView {
   bool sharing = false;
   std::string trouble;                              // why not, as a sentence without a full stop
   std::optional<policyd::Status::Cluster> figures;  // of the running daemon
+  std::optional<Alone> alone;                       // it runs, and does not share
 };
 
 ClusterView view_cluster(const DaemonConfig& daemon);
@@ -31,7 +33,7 @@ nlohmann::json cluster_json(const ClusterView& view);
 // An aligned table; one line without [cluster] url.
 void print_cluster(const ClusterView& view, const TypedAdvice& advice, Output& output);
 
-// "Limits are shared by 3 hosts.", or why not; empty without [cluster] url.
+// "Limits are shared by 3 hosts.", or why not, and what holds then; empty without [cluster] url.
 std::string sharing_line(const ClusterView& view);
 
 }  // namespace limits

@@ -10,6 +10,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/cluster/count/counter_field.hpp"
 #include "daemon/cluster/count/counter_name.hpp"
+#include "daemon/cluster/count/without_engine.hpp"
 #include "daemon/cluster/redis_address.hpp"
 #include "plugin/cluster/cluster_view.hpp"
 
@@ -57,6 +58,7 @@ SharedFigures::SharedFigures(const DaemonConfig& daemon) {
   if (!configured_) return;
   prefix_ = daemon.config.cluster_prefix;
   node_ = std::move(view.node);
+  alone_ = view.alone;
   if (!view.sharing) {
     trouble_ = std::move(view.trouble);
     return;
@@ -70,6 +72,12 @@ SharedFigures::SharedFigures(const DaemonConfig& daemon) {
   const auto time = link_->ask_all({{"TIME"}});
   if (time) now_ = time_in(time->front());
   if (!now_) trouble_ = time ? "Redis has no clock" : time.error().message;
+}
+
+std::string SharedFigures::alone_text() const {
+  if (!alone_) return {};
+  return fmt::format("until limits are shared again, {}.",
+                     policyd::text_without_engine(alone_->without, alone_->hosts));
 }
 
 AskOthers SharedFigures::asking() {

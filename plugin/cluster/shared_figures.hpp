@@ -29,6 +29,10 @@ class SharedFigures : boost::noncopyable {
   [[nodiscard]] bool configured() const { return configured_; }
   // Why only this host's figures are known, a sentence without a full stop; empty if all are.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
+  // The daemon cannot ask the other MTAs either, and decides by this.
+  [[nodiscard]] const std::optional<Alone>& alone() const { return alone_; }
+  // The same as a sentence; empty if it can.
+  [[nodiscard]] std::string alone_text() const;
   // By which all MTAs count; nullopt if it is not known.
   [[nodiscard]] std::optional<policyd::TimePoint> now() const { return now_; }
 
@@ -50,6 +54,7 @@ class SharedFigures : boost::noncopyable {
   std::string trouble_;
   std::string prefix_;
   std::string node_;
+  std::optional<Alone> alone_;
   std::optional<policyd::TimePoint> now_;
   std::unique_ptr<EngineLink> link_;  // null without a cluster
 };

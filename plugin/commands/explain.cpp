@@ -122,6 +122,7 @@ void add_notes(Explanation& explanation, const Arguments& arguments, const Daemo
                     "not known: {}",
                     escaped(figures.trouble())));
   }
+  if (figures.alone()) notes.push_back(figures.alone_text());
 }
 
 // `list` knows a limit by its first row.
@@ -181,7 +182,8 @@ Outcome run_explain(const Arguments& arguments, Context& context) {
   if (!database) return failed(database.error());
   SharedFigures figures{daemon};
   const policyd::TimePoint now = figures.now().value_or(context.now);
-  auto explanation = explain(database->tables, daemon.config, *mail, now, figures.asking());
+  auto explanation =
+      explain(database->tables, daemon.config, *mail, now, figures.asking(), figures.alone());
   if (!explanation) {
     return failed(fmt::format("database {}: {}", daemon.config.database.string(),
                               explanation.error().message));

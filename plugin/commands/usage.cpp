@@ -69,6 +69,7 @@ Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, UsageQ
   SharedFigures figures{daemon};
   query.now = figures.now().value_or(query.now);
   query.ask_others = figures.asking();
+  query.alone = figures.alone();
   const auto usage = read_usage(tables, all->limits, query);
   if (!usage) return tl::unexpected{usage.error()};
   DaemonNews news = read_news(daemon);
@@ -89,6 +90,7 @@ Result<void> print_once(const Tables& tables, const DaemonConfig& daemon, UsageQ
                                       "other MTAs' are not known: {}",
                                       escaped(figures.trouble()))));
     }
+    if (figures.alone()) output.note(figures.alone_text());
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/cluster/count/counter_name.hpp"
+#include "daemon/cluster/count/without_engine.hpp"
 #include "daemon/config/module_table.hpp"
 #include "daemon/engine/ask_module.hpp"
 #include "daemon/modules/access_control.hpp"
@@ -68,6 +69,9 @@ std::string in_words(const policyd::Reason& reason) {
       return "the client has used a HELO name that is on the blacklist";
     case Kind::hrp_blacklisted:
       return "the client uses too many HELO names";
+    case Kind::not_shared:
+      return "it would be counted, which is deferred while limits are not shared ([cluster] "
+             "without=defer)";
     default:
       return std::string{word_of(reason.kind)};
   }
@@ -115,15 +119,28 @@ std::string describe_limit(const ExplainedLimit& limit,
   return text;
 }
 
+// The other MTAs' where they cannot be asked: a module wants to all the same.
+class UnreachableCounters : public policyd::SharedCounters {
+ public:
+  const policyd::Window* known_full(std::int64_t, std::string_view) override { return nullptr; }
+  void ask(std::vector<policyd::Wanted>, Done) override {}
+  void flush() override {}
+  void settle(std::int64_t, std::string_view, const policyd::Window&, std::uint64_t,
+              bool) override {}
+  void changed(std::int64_t, std::string_view, const policyd::Window&, policyd::Millis) override {}
+  [[nodiscard]] policyd::TimePoint now() const override { return {}; }
+};
+
 class Explainer {
  public:
   // `log` appends to `log_lines`.
   Explainer(const Tables& tables, const policyd::Config& config, const Mail& mail,
-            const AskOthers& ask_others, policyd::Maillog& log, std::vector<std::string>& log_lines,
-            policyd::ReadingTransaction& store)
+            const AskOthers& ask_others, const std::optional<Alone>& alone, policyd::Maillog& log,
+            std::vector<std::string>& log_lines, policyd::ReadingTransaction& store)
       : tables_(tables),
         config_(config),
         ask_others_(ask_others),
+        alone_(alone),
         request_(request_of(mail)),
         log_(log),
         log_lines_(log_lines),
@@ -138,10 +155,10 @@ class Explainer {
     auto policies = explain_policies(tables_, rules, request_, matched, extensions_);
     if (!policies) return tl::unexpected{policies.error()};
     out_.policies = std::move(*policies);
-    out_.limits = explain_limits(store_, config_, request_, matched, extensions_);
+    out_.limits = explain_limits(store_, config_, request_, matched, extensions_, alone_);
     if (add_others()) {
       out_.of_all = true;
-      out_.limits = explain_limits(store_, config_, request_, matched, extensions_);
+      out_.limits = explain_limits(store_, config_, request_, matched, extensions_, alone_);
     }
     note_ends("Quotas", "quota", "LastQuota");
     note_ends("Accounting", "accounting", "LastAccounting");
@@ -205,6 +222,7 @@ class Explainer {
     policyd::RcptQuestion question{
         {request_, *store_.rules(), store_, log_, false, {}}, matched, {}};
     question.extensions = extensions_;
+    if (alone_) question.shared = &unreachable_;
     bool ended = false;
     const auto* block = policyd::block_in_force(*store_.rules(), matched, store_.now());
     for (const policyd::ModuleInfo& info : policyd::kModules) {
@@ -245,12 +263,23 @@ class Explainer {
     out_.blocked = true;
   }
 
+  // A question that would wait for the other MTAs gets the answer that the daemon gives itself.
+  template <typename Asked>
+  Next decide(policyd::Module& module, Asked& question) {
+    const Next next = policyd::ask_module(module, question);
+    if (next != Next::wait || !alone_) return next;
+    granted_ = policyd::granted_without_engine(alone_->without, alone_->hosts,
+                                               std::exchange(question.wanted, {}));
+    question.granted = &granted_;
+    return policyd::ask_module(module, question);
+  }
+
   void ask(policyd::Module& module, policyd::RcptQuestion& question, ExplainedModule& explained) {
     explained.asked = true;
     const bool needs_dns = module.needed_lookups(question).any();
     const Verdict before = question.verdict;
     question.reason = {};
-    explained.final = policyd::ask_module(module, question) == Next::stop;
+    explained.final = decide(module, question) == Next::stop;
     explained.verdict = question.verdict;
     explained.log = std::exchange(log_lines_, {});
     const bool answered = explained.final || question.verdict.action != before.action ||
@@ -316,8 +345,9 @@ class Explainer {
     request.state = policyd::ProtocolState::end_of_message;
     policyd::MessageQuestion question{{request, *store_.rules(), store_, log_, false, {}}, session};
     question.extensions = extensions_;
+    if (alone_) question.shared = &unreachable_;
     for (const auto& module : modules_) {
-      if (policyd::ask_module(*module, question) == Next::stop) break;
+      if (decide(*module, question) == Next::stop) break;
     }
     out_.at_end = std::move(question.verdict);
     out_.log_at_end = std::exchange(log_lines_, {});
@@ -326,6 +356,9 @@ class Explainer {
   const Tables& tables_;
   const policyd::Config& config_;
   const AskOthers& ask_others_;
+  const std::optional<Alone>& alone_;
+  UnreachableCounters unreachable_;
+  policyd::Granted granted_;
   std::set<std::string> added_;  // counters with the others' parts
   policyd::Request request_;
   policyd::Extensions extensions_;
@@ -340,13 +373,14 @@ class Explainer {
 }  // namespace
 
 Result<Explanation> explain(const Tables& tables, const policyd::Config& config, const Mail& mail,
-                            policyd::TimePoint now, const AskOthers& ask_others) {
+                            policyd::TimePoint now, const AskOthers& ask_others,
+                            const std::optional<Alone>& alone) {
   std::vector<std::string> log_lines;
   policyd::Maillog log{log_lines};
   auto store =
       policyd::ReadingTransaction::begin(tables.db, tables.prefix, log, now, request_of(mail));
   if (!store) return tl::unexpected{store.error()};
-  return Explainer{tables, config, mail, ask_others, log, log_lines, **store}.explain();
+  return Explainer{tables, config, mail, ask_others, alone, log, log_lines, **store}.explain();
 }
 
 const Verdict& final_verdict(const Explanation& explanation) {

@@ -45,8 +45,8 @@ struct ExplainedLimit {
   std::string unit;  // "messages", "recipients", "distinct recipients" or "KiB"
   double used = 0;   // of all MTAs that share it
   double used_here = 0;
-  bool known = false;  // the recipient is one of the distinct ones that are counted already
-  double limit = 0;
+  bool known = false;   // the recipient is one of the distinct ones that are counted already
+  double limit = 0;     // while limits are not shared, this host's part
   std::string period;   // "minute", "10 minutes", "day", "message", to follow "per"
   std::string verdict;  // of name_of(); "none" if it only monitors; else the row's invalid word
   bool full = false;    // it has no room for this mail
@@ -88,9 +88,11 @@ struct Explanation {
 };
 
 // Nothing else may use its connection meanwhile. Without `ask_others`, or if that fails, by this
-// host's figures alone. An Error if the rules cannot be read.
+// host's figures alone. If `alone`, as the daemon decides then. An Error if the rules cannot be
+// read.
 Result<Explanation> explain(const Tables& tables, const policyd::Config& config, const Mail& mail,
-                            policyd::TimePoint now, const AskOthers& ask_others = {});
+                            policyd::TimePoint now, const AskOthers& ask_others = {},
+                            const std::optional<Alone>& alone = {});
 
 // The answer that decides what happens to the mail.
 const policyd::Verdict& final_verdict(const Explanation& explanation);

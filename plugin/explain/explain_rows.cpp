@@ -8,6 +8,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "daemon/cluster/count/without_engine.hpp"
 #include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
 #include "daemon/modules/message/recipient_hash.hpp"
@@ -186,7 +187,7 @@ std::string_view unit_of_type(policyd::LimitType type) {
 void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& store,
                 const policyd::Config& config, const policyd::Request& request,
                 const policyd::Policy& policy, const policyd::Extensions& extensions,
-                std::int64_t& ended_by) {
+                const std::optional<Alone>& alone, std::int64_t& ended_by) {
   const bool exact = config.quotas_algorithm == policyd::Algorithm::window;
   for (const policyd::Quota& quota : policy.quotas) {
     const policyd::Track* const track = quota.track.for_request(request);
@@ -212,6 +213,10 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
         explained.used = explained.used_here = size ? asked : 0;  // as the first recipient
         explained.full = explained.used + (size ? 0 : asked) > explained.limit;
       } else {
+        if (alone && exact && explained.limit > 0) {
+          explained.limit = static_cast<double>(policyd::limit_without_engine(
+              alone->without, alone->hosts, static_cast<std::uint64_t>(explained.limit)));
+        }
         const auto& counter = store.counter(limit.id, explained.track_key);
         const bool known =
             distinct && knows(counter, quota, store.now(), request.recipient, extensions);
@@ -296,12 +301,14 @@ std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
                                            const policyd::Config& config,
                                            const policyd::Request& request,
                                            std::span<const std::uint32_t> matched,
-                                           const policyd::Extensions& extensions) {
+                                           const policyd::Extensions& extensions,
+                                           const std::optional<Alone>& alone) {
   std::vector<ExplainedLimit> out;
   std::int64_t ended_by = 0;
   for (const std::uint32_t index : matched) {
     if (!config.quotas) break;
-    add_quotas(out, store, config, request, store.rules()->policies[index], extensions, ended_by);
+    add_quotas(out, store, config, request, store.rules()->policies[index], extensions, alone,
+               ended_by);
   }
   ended_by = 0;
   for (const std::uint32_t index : matched) {

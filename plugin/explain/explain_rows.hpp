@@ -18,11 +18,13 @@ Result<std::vector<ExplainedPolicy>> explain_policies(const Tables& tables,
                                                       std::span<const std::uint32_t> matched,
                                                       const policyd::Extensions& extensions);
 
-// Of all matched policies, in the order in which they are checked.
+// Of all matched policies, in the order in which they are checked; if `alone`, with this host's
+// part of each limit.
 std::vector<ExplainedLimit> explain_limits(policyd::ReadingTransaction& store,
                                            const policyd::Config& config,
                                            const policyd::Request& request,
                                            std::span<const std::uint32_t> matched,
-                                           const policyd::Extensions& extensions);
+                                           const policyd::Extensions& extensions,
+                                           const std::optional<Alone>& alone);
 
 }  // namespace limits

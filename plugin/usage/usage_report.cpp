@@ -10,6 +10,7 @@
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/cluster/count/counter_name.hpp"
+#include "daemon/cluster/count/without_engine.hpp"
 #include "daemon/counting/counters.hpp"
 #include "daemon/counting/decay.hpp"
 #include "daemon/counting/distinct_recipients.hpp"
@@ -35,7 +36,9 @@ struct Counter {
   std::string_view state;
 };
 
-void count_window(Use& use, const Counter& counter, const policyd::Window* others, TimePoint now) {
+// `refuses_at`: what may be used of the limit here, at the moment.
+void count_window(Use& use, const Counter& counter, const policyd::Window* others,
+                  std::int64_t refuses_at, TimePoint now) {
   const Millis period = use.rate.period;
   auto window = policyd::Window::parse(policyd::DistinctRecipients::window_state(counter.state),
                                        counter.value, counter.last_update_s);
@@ -47,8 +50,8 @@ void count_window(Use& use, const Counter& counter, const policyd::Window* other
   use.used_here = static_cast<std::int64_t>(window->use());
   if (others != nullptr) window->merge(*others);
   use.used = static_cast<std::int64_t>(window->use());
-  if (use.used < use.rate.amount) return;
-  use.next_free = window->free_at(period, static_cast<std::uint64_t>(use.rate.amount), 1);
+  if (use.used < refuses_at) return;
+  use.next_free = window->free_at(period, static_cast<std::uint64_t>(refuses_at), 1);
 }
 
 void count_decay(Use& use, const Counter& counter, TimePoint now) {
@@ -68,21 +71,29 @@ struct ActiveRow {
   std::size_t limit = 0;
   Rate rate;
   bool monitors = false;
-  double empty_before_s = 0;  // a counter that was last updated then or earlier is empty by now
+  std::int64_t refuses_at = 0;  // the limit, or this host's part of it
+  double empty_before_s = 0;    // a counter that was last updated then or earlier is empty by now
 };
 using ActiveRows = std::unordered_map<std::int64_t, ActiveRow>;  // by ID
 
-ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, TimePoint now,
-                          std::optional<std::int64_t> only) {
+// Limits with `decay` are never shared.
+std::int64_t refuses_at(const Rate& rate, const UsageQuery& query) {
+  if (!query.alone || query.decay) return rate.amount;
+  return static_cast<std::int64_t>(policyd::limit_without_engine(
+      query.alone->without, query.alone->hosts, static_cast<std::uint64_t>(rate.amount)));
+}
+
+ActiveRows active_rows_of(const std::vector<StoredLimit>& limits, const UsageQuery& query) {
   ActiveRows out;
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (only && limits[i].id != *only) continue;
+    if (query.limit && limits[i].id != *query.limit) continue;
     for (const StoredRate& rate : limits[i].rates) {
       if (!limits[i].policy_enabled || !rate.enabled) continue;
       if (is_of_each_message(rate.rate.unit)) continue;  // it has no counters
       const auto period_s = static_cast<double>(rate.rate.period.count());
-      out[rate.limit_id] = ActiveRow{i, rate.rate, verdict_word(limits[i].verdict) == "none",
-                                     policyd::to_seconds(now) - period_s};
+      out[rate.limit_id] =
+          ActiveRow{i, rate.rate, verdict_word(limits[i].verdict) == "none",
+                    refuses_at(rate.rate, query), policyd::to_seconds(query.now) - period_s};
     }
   }
   return out;
@@ -122,7 +133,7 @@ bool is_fuller(const Use& a, const Use& b) {
 class Collector {
  public:
   Collector(const std::vector<StoredLimit>& limits, const UsageQuery& query)
-      : query_(query), rows_(active_rows_of(limits, query.now, query.limit)), exceptions_(limits) {}
+      : query_(query), rows_(active_rows_of(limits, query)), exceptions_(limits) {}
 
   [[nodiscard]] const ActiveRows& rows() const { return rows_; }
 
@@ -177,8 +188,7 @@ class Collector {
     // Without new mail the use only falls, so the stored value is an upper bound.
     const double used =
         std::ceil(counter.value) + (others == nullptr ? 0 : static_cast<double>(others->use()));
-    const double bound = 100.0 * used / static_cast<double>(limit.rate.amount);
-    if (usage_.uses.size() >= query_.max && is_less_full(bound, limit.monitors)) return;
+    if (usage_.uses.size() >= query_.max && is_less_full(used, limit)) return;
     evaluate(row, key, counter, others);
   }
 
@@ -193,7 +203,7 @@ class Collector {
     if (query_.decay && limit.rate.unit != Unit::distinct_recipients) {
       count_decay(use, counter, query_.now);
     } else {
-      count_window(use, counter, others, query_.now);
+      count_window(use, counter, others, limit.refuses_at, query_.now);
     }
     if (use.used <= 0) {
       --usage_.active;
@@ -216,13 +226,12 @@ class Collector {
     if (query_.max < kUnbounded) std::push_heap(uses.begin(), uses.end(), is_fuller);
   }
 
-  // Than all that are kept, whatever its exact use below `bound` percent is.
-  [[nodiscard]] bool is_less_full(double bound, bool monitored) const {
-    constexpr double kFullPercent = 100;
+  // Than all that are kept, whatever its exact use, which is at most `used`.
+  [[nodiscard]] bool is_less_full(double used, const ActiveRow& row) const {
     const Use& least = usage_.uses.front();
-    const bool may_refuse = !monitored && bound >= kFullPercent;
+    const bool may_refuse = !row.monitors && used >= static_cast<double>(row.refuses_at);
     if (may_refuse != least.refuses_now()) return !may_refuse;
-    return bound < least.percent();
+    return 100.0 * used / static_cast<double>(row.rate.amount) < least.percent();
   }
 
   static constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();

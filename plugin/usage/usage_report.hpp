@@ -44,6 +44,7 @@ struct UsageQuery {
   std::optional<std::int64_t> limit;                          // only of the limit with this ID
   std::size_t max = std::numeric_limits<std::size_t>::max();  // only the fullest ones
   AskOthers ask_others = {};                                  // empty: this host's figures alone
+  std::optional<Alone> alone = {};
 };
 
 struct Usage {

@@ -130,8 +130,9 @@ void print_table(const UsageView& view, Output& output) {
 }
 
 // The limit that a row of quotas_limits belongs to: "limit 3". There may be refusals by rows that
-// no longer exist.
+// no longer exist, and by Quotas itself.
 std::string limit_of(const AllLimits& all, std::int64_t limit_id) {
+  if (limit_id == 0) return "no limit (limits could not be shared, or a row is invalid)";
   for (const StoredLimit& limit : all.limits) {
     for (const StoredRate& rate : limit.rates) {
       if (rate.limit_id == limit_id) return fmt::format("limit {}", limit.id);

@@ -111,6 +111,42 @@ class Usage(FiguresTest):
 
 
 class Explain(FiguresTest):
+    def stop_engine(self, daemon):
+        self.engine.signal(signal.SIGSTOP)
+        self.wait_until_alone(daemon)
+
+    def test_alone_it_answers_as_the_daemon_does(self):
+        """And so does `usage`: each host lets a third pass."""
+        daemon = self.make_hosts(self.engine, RULES)[0]
+        self.stop_engine(daemon)
+        until = "ntil limits are shared again, this host lets 1/3 of each limit pass."
+        for number in range(4):
+            said = json.loads(self.explain(daemon, "alice@example.org", "--json"))
+            [limit] = said["limits"]
+            self.assertEqual((limit["used"], limit["limit"], limit["full"]), (number, 3, number == 3))
+            self.assertIn("u" + until, said["notes"])
+            self.assertEqual(daemon.ask(), said["answer"]["action"].removeprefix("action="))
+        self.assertFalse(said["passes"])
+        [use] = self.usage(daemon)["usage"]
+        self.assertEqual((use["used"], use["amount"]), (3, 10))
+        self.assertGreater(use["next_free"], self.usage(daemon)["now"] + HOUR - 60)
+        self.assertIn("\nNote: u" + until, self.say(daemon, "usage"))
+        self.assertIn(" Until they are, this host lets 1/3 of each limit pass.\n",
+                      self.say(daemon, "list"))
+
+    def test_alone_it_defers(self):
+        [daemon] = self.make_hosts(self.engine, RULES, 1, without="defer")
+        self.stop_engine(daemon)
+        said = json.loads(self.explain(daemon, "alice@example.org", "--json"))
+        self.assertFalse(said["passes"])
+        self.assertIn("while limits are not shared", said["answer"]["why"])
+        self.assertEqual(daemon.ask(), said["answer"]["action"].removeprefix("action="))
+        self.assertIn("until limits are shared again, mail that would be counted is deferred.",
+                      said["notes"])
+        earlier = "Earlier refusals of alice@example.org by no limit (limits could not be shared"
+        self.assertTrue(eventually(
+            lambda: earlier in self.say(daemon, "usage", "alice@example.org")))
+
     def test_refuses_by_what_others_have_counted(self):
         hosts = self.make_hosts(self.engine, RULES)
         self.assertEqual(self.passed(hosts[0], 7), 7)

@@ -95,6 +95,8 @@ class Status(CommandTest):
         self.engine.kill()
         self.assertTrue(eventually(
             lambda: "no: " in self.say(daemon, "cluster", "status", status=None)))
+        self.assertRegex(self.say(daemon, "cluster", "status", status=3),
+                         r"until then +this host counts alone\n")
         self.assertIn("wrong", json.loads(self.say(daemon, "cluster", "status", "--json", status=3)))
 
     def test_a_pause_holds_on_one_host_and_says_so(self):

@@ -14,31 +14,40 @@
 
 namespace policyd {
 
-// `hosts`: how many share the limits, with this one.
+// This host's part of a limit. `hosts`: how many share the limits, with this one.
+inline std::uint64_t limit_without_engine(Without without, std::size_t hosts, std::uint64_t limit) {
+  const std::uint64_t parts = without == Without::share ? std::max<std::uint64_t>(1, hosts) : 1;
+  return std::max<std::uint64_t>(1, limit / parts);
+}
+
 inline Granted granted_without_engine(Without without, std::size_t hosts,
                                       std::vector<Wanted> wanted) {
   Granted granted;
   granted.defer = without == Without::defer;
-  const std::uint64_t parts = without == Without::share ? std::max<std::uint64_t>(1, hosts) : 1;
   for (const Wanted& one : wanted) {
-    granted.own_limits.push_back(std::max<std::uint64_t>(1, one.limit / parts));
+    granted.own_limits.push_back(limit_without_engine(without, hosts, one.limit));
   }
   granted.wanted = std::move(wanted);
   return granted;
 }
 
-// For the log.
-inline std::string say_without_engine(Without without, std::size_t hosts) {
+// In words: "this host lets 1/3 of each limit pass".
+inline std::string text_without_engine(Without without, std::size_t hosts) {
   switch (without) {
     case Without::share:
       if (hosts < 2) break;
-      return fmt::format("until then this host lets 1/{} of each limit pass", hosts);
+      return fmt::format("this host lets 1/{} of each limit pass", hosts);
     case Without::local:
       break;
     case Without::defer:
-      return "until then mail that would be counted is deferred";
+      return "mail that would be counted is deferred";
   }
-  return "until then this host counts alone";
+  return "this host counts alone";
+}
+
+// For the log.
+inline std::string say_without_engine(Without without, std::size_t hosts) {
+  return "until then " + text_without_engine(without, hosts);
 }
 
 }  // namespace policyd
