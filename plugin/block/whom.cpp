@@ -97,13 +97,7 @@ Result<Target> parse_whom(std::string_view text) {
   const bool of_account = text.find('@') != std::string_view::npos;  // a local part may have '/'
   if (policyd::IpAddress::parse(text.substr(0, slash)) ||
       (slash != std::string_view::npos && !of_account)) {
-    auto client = parse_client(text);
-    const auto network = client ? IpNetwork::parse(client->name) : std::nullopt;
-    // One spelling of each, so that a block is found again.
-    if (network && !network->address.is_v4()) {
-      client->name = fmt::format("{}/{}", network->address.to_short_string(), network->length);
-    }
-    return client;
+    return parse_client(text);
   }
   if (!of_account) return parse_login(text);
   return parse_user(without_dollar(text));

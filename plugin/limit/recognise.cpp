@@ -55,7 +55,7 @@ std::optional<std::string> except_group_in(std::string_view item) {
 }
 
 // Members in the form that is compared: NULL is `any`; the order of items and of members does not
-// matter, nor does case, except in group names.
+// matter, nor do case, except in group names, and the spelling of a network.
 struct PlainMember {
   std::string source;
   std::string destination;
@@ -69,7 +69,10 @@ std::string plain_list(const std::optional<std::string>& list) {
   std::vector<std::string> items;
   for (const std::string_view item : split(*list, ',')) {
     const bool group = item.substr(0, 1) == "%" || item.substr(0, 2) == "!%";
-    items.push_back(group ? std::string{item} : policyd::address_form(item));
+    const auto network = policyd::IpNetwork::parse(item);
+    items.push_back(group     ? std::string{item}
+                    : network ? network_text(*network)
+                              : policyd::address_form(item));
   }
   std::sort(items.begin(), items.end());
   std::string out;

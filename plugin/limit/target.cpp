@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "daemon/base/ascii.hpp"
-#include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "daemon/names/name_form.hpp"
@@ -155,22 +154,23 @@ Result<Target> parse_client(std::string_view text) {
   if (address->is_v4() && text.find(':') != std::string_view::npos) {
     return refuse("write the plain IPv4 address");
   }
-  // A single address has one spelling, so that its limit is found again. For an IPv6 address
-  // without a prefix length CBPolicyD guesses it from the number of groups.
-  const std::string host =
-      address->is_v4() ? address->to_string() : lower_cased(text.substr(0, slash)) + "/128";
-  if (slash == text.size()) return Target{Who::client, host};
-  const int length = policyd::parse_number<int>(text.substr(slash + 1)).value_or(-1);
-  if (length < 0 || length > address->bits()) {
-    return refuse("the prefix length is not valid");
+  int length = address->bits();
+  if (slash != text.size()) {
+    length = policyd::parse_number<int>(text.substr(slash + 1)).value_or(-1);
+    if (length < 0 || length > address->bits()) return refuse("the prefix length is not valid");
   }
   if (address->masked(length) != *address) {
     return refuse(fmt::format("it has bits set after the prefix (the network is {}/{})",
                               address->masked(length).to_string(), length));
   }
-  if (length == address->bits()) return Target{Who::client, host};
-  return Target{Who::client,
-                address->is_v4() ? fmt::format("{}/{}", host, length) : lower_cased(text)};
+  return Target{Who::client, network_text({*address, length})};
+}
+
+std::string network_text(const policyd::IpNetwork& network) {
+  std::string text = network.address.to_short_string();
+  // For an IPv6 address without a prefix length CBPolicyD guesses it from the number of groups.
+  const bool bare = network.address.is_v4() && network.length == network.address.bits();
+  return bare ? text : fmt::format("{}/{}", text, network.length);
 }
 
 bool covers(Direction direction, const Target& general, const Target& special) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/ip_address.hpp"
 #include "daemon/base/result.hpp"
 
 namespace limits {
@@ -64,7 +65,10 @@ Result<Target> parse_group(std::string_view text);
 // space, commas, '*', and the name "-".
 Result<Target> parse_login(std::string_view text);
 // "192.0.2.1", "10.0.0.0/8", "2001:db8::/32": only complete addresses, unlike in the tables.
+// The name has the one spelling of the network, so that its limit is found again.
 Result<Target> parse_client(std::string_view text);
+// That spelling: "192.0.2.1", "10.0.0.0/8", "2001:db8::1/128".
+std::string network_text(const policyd::IpNetwork& network);
 
 // Whether a limit for `special` replaces one for `general` for its target, both with the same
 // `from`: users replace their domain and groups, and so do logins that are addresses; all of these

@@ -163,6 +163,19 @@ class SendAndReceive(Plugin):
         self.assertIn(advice.split(" ", 1)[1], self.run_it("export"))
         self.assertNotIn("limit of its own", self.run_it("send", "5/h", "--user", "a@c.org", "b@c.org"))
 
+    def test_a_network_is_found_again_in_any_spelling(self):
+        for first, second, name in (("2001:db8::1", "2001:0DB8:0::1", "2001:db8::1/128"),
+                                    ("10.0.0.0/008", "010.0.0.0/8", "10.0.0.0/8")):
+            self.assertIn(f"user at {name} may", self.run_it("send", "2/h", "--client", first))
+            self.assertIn("Changed limit", self.run_it("send", "5/h", "--client", second))
+        self.run_it("send", "2/h", "--from", "192.0.2.10", "2001:db8::/32")
+        self.sql("UPDATE policy_members SET Source = replace(replace(replace(Source, '2001:db8', '2001:0DB8'), "
+                 "'10.0.0.0/8', '010.0.0.0/08'), '192.0.2.10', '192.0.2.010')")
+        self.assertIn("Changed limit", self.run_it("send", "3/h", "--from", "2001:DB8::/0032", "192.0.2.10"))
+        self.assertIn("Changed limit", self.run_it("send", "6/h", "--client", "10.0.0.0/8"))
+        exported = [line for line in self.run_it("export").splitlines() if line.startswith("send ")]
+        self.assertEqual(len(exported), 3, exported)
+
     def test_what_leaves_this_server_is_sent_whatever_counts_it(self):
         self.run_it("hook", "domain-created", "own.example")
         self.sql("INSERT INTO policies (Name,Priority) VALUES ('out',0);"

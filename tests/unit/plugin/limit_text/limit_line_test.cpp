@@ -107,5 +107,19 @@ TEST(LimitLine, LoginsAreChecked) {
   EXPECT_TRUE(parse_login(std::string(255, 'a')));
 }
 
+TEST(LimitLine, NetworksHaveOneSpelling) {
+  using Strings = std::vector<std::string>;
+  const std::map<std::string, Strings> spellings = {
+      {"192.0.2.1", {"192.0.2.1", "192.0.2.001", "192.0.2.1/32", "192.0.2.1/032"}},
+      {"10.0.0.0/8", {"10.0.0.0/8", "010.0.0.0/8", "10.0.0.0/08", "10.0.0.0/008"}},
+      {"2001:db8::1/128", {"2001:db8::1", "2001:0DB8:0::1", "2001:db8:0:0:0:0:0:1/0128"}},
+      {"2001:db8::/32", {"2001:db8::/32", "2001:0DB8:0::/0032"}},
+      {"::/0", {"::/0", "0::0/00"}},
+  };
+  for (const auto& [name, texts] : spellings) {
+    for (const std::string& text : texts) EXPECT_EQ(parse_client(text)->name, name) << text;
+  }
+}
+
 }  // namespace
 }  // namespace limits
