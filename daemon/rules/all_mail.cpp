@@ -88,13 +88,15 @@ bool begins_with_method(std::string_view source) {
       [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
 }
 
-// Whether a row with this problem has its mail deferred, rather than decided in another way than
+// Whether a row with this problem has its mail refused, rather than decided in another way than
 // meant. The problems of columns that are numbers are those of numbers that are 0 then.
-bool defers(const RowProblem& problem) {
+bool refuses(const RowProblem& problem) {
   switch (problem.kind) {
     case Kind::missing:
     case Kind::not_positive:
       return true;
+    case Kind::below_one:
+      return !problem.other.empty();
     case Kind::unfit_data:
       return problem.table == "access_control";
     case Kind::invalid_value:
@@ -118,7 +120,7 @@ void mark_rows_that_defer_all_mail(Rules& rules, const std::vector<bool>& for_al
     if (for_all[i]) reached.add(rules.policies[i]);
   }
   for (RowProblem& problem : rules.problems) {
-    problem.all_mail = defers(problem) && reached.has(problem);
+    problem.all_mail = refuses(problem) && reached.has(problem);
   }
 }
 
@@ -139,7 +141,7 @@ const RowProblem* all_mail_deferred_by(const Rules& rules, std::span<const std::
 }
 
 std::string describe_all_mail(const RowProblem& problem) {
-  return fmt::format("ALL MAIL IS DEFERRED by {} {}: {}", problem.table, problem.id,
+  return fmt::format("{} by {} {}: {}", describe_all_mail_of(problem), problem.table, problem.id,
                      describe_without_row(problem));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Rows that nobody can use, on a policy that matches all mail: each such row alone has the daemon
-// defer the mail of everybody, as in CBPolicyD. Found when the rules are read, for the log, the
-// status, `list` and `doctor`. Pure functions; any thread.
+// defer the mail of everybody, as in CBPolicyD; and limits that no mail is within. Found when the
+// rules are read, for the log, the status, `list` and `doctor`. Pure functions; any thread.
 #pragma once
 
 #include <span>
@@ -12,8 +12,8 @@
 
 namespace policyd {
 
-// Sets `all_mail` of the problems whose row defers all mail. `for_all`, by index in rules.policies:
-// policies that match all mail.
+// Sets `all_mail` of the problems whose row refuses all mail. `for_all`, by index in
+// rules.policies: policies that match all mail.
 void mark_rows_that_defer_all_mail(Rules& rules, const std::vector<bool>& for_all);
 
 // Whether the row of this problem does so now: its module is among `modules` (names as Module::name

@@ -179,6 +179,26 @@ void load_rows(RuleReader& reader, std::string_view table, std::vector<Row> Poli
   });
 }
 
+// What becomes of the mail that a limit with this verdict refuses; nothing where it only monitors.
+std::string_view fate(const RowVerdict& verdict) {
+  if (verdict.kind == RowVerdict::Kind::none) return {};
+  if (!verdict.is_for_limits() || !verdict.data_fits) return "DEFERRED";
+  switch (verdict.action) {
+    case Action::reject:
+      return "REJECTED";
+    case Action::hold:
+      return "HELD";
+    case Action::discard:
+      return "DISCARDED";
+    case Action::filter:
+      return "FILTERED";
+    case Action::redirect:
+      return "REDIRECTED";
+    default:
+      return "DEFERRED";
+  }
+}
+
 void load_quota_limits(RuleReader& reader) {
   std::unordered_map<std::int64_t, Quota*> quotas;
   for (Policy& policy : reader.rules().policies) {
@@ -202,6 +222,10 @@ void load_quota_limits(RuleReader& reader) {
         limit.counter_limit = std::max(0.0, row.real(3));
         if (number && limit.counter_limit == 0) {
           reader.problem(Kind::not_positive, kTable, limit.id, "CounterLimit");
+        }
+        if (number && limit.counter_limit > 0 && limit.counter_limit < 1) {
+          reader.problem(Kind::below_one, kTable, limit.id, "CounterLimit", row.text(3),
+                         fate(owner->second->verdict));
         }
         if (limit.type == LimitType::distinct_recipients &&
             limit.counter_limit > kMaxDistinctRecipients) {

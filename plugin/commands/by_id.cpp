@@ -50,9 +50,11 @@ tl::expected<NewFigures, Failure> parse_new_figures(const std::vector<std::strin
 Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id) {
   if (const StoredLimit* limit = find_limit(all, id)) return limit->id;
   if (std::find(all.unreadable.begin(), all.unreadable.end(), id) != all.unreadable.end()) {
-    return policyd::failure(fmt::format(
-        "row {} of table quotas is not a limit, because its period, amount or type is missing",
-        id));
+    return policyd::failure(
+        fmt::format("row {} of table quotas cannot be used as a limit: its period, amount or type "
+                    "is missing or "
+                    "invalid; 'carbonio-limits doctor' says what becomes of the mail",
+                    id));
   }
   return policyd::failure(
       fmt::format("there is no limit {}; 'carbonio-limits list' shows the existing ones", id));

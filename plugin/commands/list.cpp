@@ -95,9 +95,11 @@ void print_table(const AllLimits& all, Context& context) {
                                             with_ids("limit", invalid))));
   }
   if (!all.unreadable.empty()) {
-    output.note(
-        fmt::format("rows of table quotas without a period, amount or type are not limits: {}.",
-                    with_ids("row", all.unreadable)));
+    output.note(context.advice.complete(fmt::format(
+        "{} of table quotas cannot be used as {}: the period, amount or type is missing or "
+        "invalid; "
+        "'carbonio-limits doctor' says what becomes of the mail.",
+        with_ids("row", all.unreadable), of_number(all.unreadable.size(), "a limit", "limits"))));
   }
 }
 

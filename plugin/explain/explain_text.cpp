@@ -123,7 +123,7 @@ Table limits_table(const Explanation& explanation, policyd::TimePoint now, const
         {fmt::format("{} {}", limit.module == "Quotas" ? "quota" : "accounting", limit.row_id)},
         {key_text(limit.track_key)}};
     if (of_all) row.push_back({limit.module == "Quotas" ? amount(limit.used_here) : "only"});
-    row.push_back({fmt::format("{} of {} {}per {}", amount(limit.used), amount(limit.limit),
+    row.push_back({fmt::format("{} of {} {}per {}", amount(limit.used), limit.limit,
                                layout.brief && limit.unit == "messages" ? "" : limit.unit + " ",
                                limit.period),
                    colour});

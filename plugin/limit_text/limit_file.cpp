@@ -228,7 +228,10 @@ std::string format_limit_file(const AllLimits& all, const InWords& words, const 
     if (!is_example(row)) out += line_of(row) + '\n';
   }
   for (const std::int64_t id : all.unreadable) {
-    out += fmt::format("# row {} of table quotas is not a limit (no period, amount or type)\n", id);
+    out += fmt::format(
+        "# row {} of table quotas cannot be used as a limit (its period, amount or type is missing "
+        "or invalid)\n",
+        id);
   }
   return out;
 }

@@ -31,7 +31,7 @@ struct ExceptGroup {
 
 struct AllLimits {
   std::vector<StoredLimit> limits;       // by their ID
-  std::vector<std::int64_t> unreadable;  // IDs of quotas without a period, amount or type
+  std::vector<std::int64_t> unreadable;  // IDs of quotas without a valid period, amount or type
   std::unordered_map<std::string, ExceptGroup> except_groups;  // by name
 };
 

@@ -86,6 +86,8 @@ EXAMPLES = {
                 ["access_control 1: Disabled 0 -> 1"]),
         Example(policy("any") + of_policy("accounting", **{**ACCOUNTING, "Track": "Client"}),
                 ["accounting 1: Disabled 0 -> 1"]),
+        Example(policy("any") + quota("0.5", track="Policy", verdict="REJECT"),
+                ["quotas 3: Disabled 0 -> 1"], []),
     ],
     "rows.policies.priority": [
         Example(policy(priority="'1 000'") + quota(track="Policy") +
@@ -140,6 +142,12 @@ EXAMPLES = {
                 typed=put(VALUE="5")),
         Example(with_limit(counter_limit=None), ["quotas_limits 4: CounterLimit None -> 5"], [3],
                 typed=put(VALUE="5")),
+    ],
+    "rows.quotas_limits.below_one": [
+        Example(with_limit(counter_limit="0.5"), ["quotas_limits 4: CounterLimit 0.5 -> 5"], [3],
+                typed=put(VALUE="5")),
+        Example(policy("any") + quota("0.2", "SizePerMessage", "Policy", verdict=None),
+                ["quotas_limits 4: CounterLimit 0.2 -> 2048"], [3], typed=put(VALUE="2048")),
     ],
     "rows.accounting.track": [
         Example(policy() + of_policy("accounting", **{**ACCOUNTING, "Track": "Sender:user@doman"}),

@@ -230,10 +230,20 @@ class Limits(Plugin):
         before = self.files()
         for command in (["show", "3"], ["set", "3", "1/h"], ["on", "3"], ["remove", "3"],
                         ["remove", "1", "3"]):
-            self.assertIn("row 3 of table quotas is not a limit", self.run_it(*command, status=2))
+            self.assertIn("row 3 of table quotas cannot be used as a limit: its period, amount or type is "
+                          "missing or invalid", self.run_it(*command, status=2))
         self.assertIn("there is no limit 9", self.run_it("off", "9", status=2))
         self.assertEqual(self.files(), before)
         self.assertIn("# row 3 of table quotas", self.run_it("export"))
+
+    def test_an_amount_below_1_is_not_shown_as_missing(self):
+        for amount in ("0.5", "-1"):
+            self.sql("DELETE FROM quotas WHERE ID > 2; DELETE FROM quotas_limits WHERE QuotasID > 2;"
+                     "INSERT INTO quotas (ID,PolicyID,Name,Track,Period,Verdict) VALUES (3,1,'x','Policy',60,'REJECT');"
+                     "INSERT INTO quotas_limits (QuotasID,Type,CounterLimit) VALUES "
+                     f"(3,'MessageCount',{amount})")
+            self.assertIn("row 3 of table quotas cannot be used as a limit: the period, amount or type is missing "
+                          "or invalid; 'carbonio-limits", self.run_it("list"))
 
     def test_usage_says_what_is_not_counted(self):
         self.run_it("send", "50", "recipients/message,25M/message", "9/h")

@@ -50,6 +50,9 @@ std::string describe_without_row(const RowProblem& problem) {
       return fmt::format("{} {} is not a number", problem.column, value);
     case Kind::not_positive:
       return fmt::format("{} must be greater than 0", problem.column);
+    case Kind::below_one:
+      return fmt::format("{} {} is less than 1: no mail is within the limit", problem.column,
+                         problem.value);
     case Kind::invalid_value:
       return describe_invalid_value(problem.table, problem.column, problem.value);
     case Kind::unfit_data:
@@ -96,8 +99,13 @@ std::string describe_without_row(const RowProblem& problem) {
 }
 
 std::string describe(const RowProblem& problem) {
-  return fmt::format("{} {}: {}{}", problem.table, problem.id, describe_without_row(problem),
-                     problem.all_mail ? "; while its module is on, ALL MAIL IS DEFERRED" : "");
+  return fmt::format(
+      "{} {}: {}{}", problem.table, problem.id, describe_without_row(problem),
+      problem.all_mail ? "; while its module is on, " + describe_all_mail_of(problem) : "");
+}
+
+std::string describe_all_mail_of(const RowProblem& problem) {
+  return "ALL MAIL IS " + (problem.kind == Kind::below_one ? problem.other : "DEFERRED");
 }
 
 std::string describe_invalid_value(std::string_view table, std::string_view column,

@@ -12,8 +12,11 @@ namespace policyd {
 // A row that cannot be used, or only in part. Logged once per snapshot.
 struct RowProblem {
   enum class Kind : std::uint8_t {
-    not_a_number,   // text in a number column; `value` is the text
-    not_positive,   // 0, NULL or negative where a number above 0 is needed
+    not_a_number,  // text in a number column; `value` is the text
+    not_positive,  // 0, NULL or negative where a number above 0 is needed
+    // Above 0, but no mail is within the limit. `other` says what becomes of it: "REJECTED", or
+    // nothing where the limit only monitors.
+    below_one,
     invalid_value,  // `value` is not one that the column takes
     unfit_data,     // `value` is not what the verdict `other` needs in Data
     too_long,       // of `column` only the first `other` characters are used
@@ -40,7 +43,7 @@ struct RowProblem {
   std::string column;
   std::string value = {};  // at most kMaxValue bytes of it
   std::string other = {};
-  bool all_mail = false;  // the row defers all mail while its module is on (all_mail.hpp)
+  bool all_mail = false;  // the row refuses all mail while its module is on (all_mail.hpp)
 
   static constexpr std::size_t kMaxValue = 200;
 
@@ -53,7 +56,10 @@ struct RowProblem {
 // The part of it after the colon: for several problems of one row.
 [[nodiscard]] std::string describe_without_row(const RowProblem& problem);
 
-// Likewise, for log lines that name the row in their own way.
+// "ALL MAIL IS DEFERRED", by a row of which that is true.
+[[nodiscard]] std::string describe_all_mail_of(const RowProblem& problem);
+
+// The problem, for log lines that name the row in their own way.
 [[nodiscard]] std::string describe_invalid_value(std::string_view table, std::string_view column,
                                                  std::string_view value);
 [[nodiscard]] std::string describe_unfit_data(std::string_view verdict, std::string_view data);

@@ -38,6 +38,8 @@ constexpr std::array kAdvice = {
               "CounterLimit", nullptr},
     RowAdvice{"rows.quotas_limits.no_counter_limit", Kind::not_positive, "quotas_limits",
               "CounterLimit", nullptr},
+    RowAdvice{"rows.quotas_limits.below_one", Kind::below_one, "quotas_limits", "CounterLimit",
+              nullptr},
     RowAdvice{"rows.accounting.track", Kind::invalid_value, "accounting", "Track", evident_track},
     RowAdvice{"rows.accounting.verdict", Kind::invalid_value, "accounting", "Verdict",
               evident_limit_verdict},
@@ -97,6 +99,9 @@ std::string_view consequence(const RowProblem& problem) {
     case Kind::missing:
     case Kind::missing_for_some:
       return "all mail of its policy is deferred";
+    case Kind::below_one:
+      return problem.other.empty() ? "the limit only monitors, and notes all mail of its policy"
+                                   : "all mail of its policy gets the verdict of the limit";
     case Kind::unfit_data:
       return "Postfix ignores such a verdict, so mail it applies to is deferred instead (with "
              "algorithm=decay it passes)";

@@ -82,8 +82,10 @@ std::set<const RowProblem*> check_all_mail(const RuleRows& rows, Findings& findi
     if (!policyd::defers_all_mail(problem, modules)) continue;
     found.insert(&problem);
     findings.wrong(problem::kAllMail, policyd::describe_all_mail(problem),
-                   "its policy matches all mail, and the daemon cannot use this row: no one can "
-                   "send or receive",
+                   problem.kind == Kind::below_one
+                       ? "its policy matches all mail: no one can send or receive"
+                       : "its policy matches all mail, and the daemon cannot use this row: no one "
+                         "can send or receive",
                    rows.sql({evident_change(rows, problem).value_or(switch_off(rows, problem))}));
   }
   return found;

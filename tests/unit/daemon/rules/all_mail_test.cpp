@@ -34,10 +34,11 @@ std::string policy(const char* source) {
          std::string{source} + "', 'any');";
 }
 
-std::string quota(const char* track, const char* last = "0", const char* counter_limit = "1") {
+std::string quota(const char* track, const char* last = "0", const char* counter_limit = "1",
+                  const char* verdict = "'DEFER'") {
   return "INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict, LastQuota) VALUES "
          "((SELECT max(ID) FROM policies), 'q', '" +
-         std::string{track} + "', 60, 'DEFER', " + last +
+         std::string{track} + "', 60, " + verdict + ", " + last +
          ");INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES ((SELECT max(ID) FROM "
          "quotas), 'MessageCount', " +
          counter_limit + ");";
@@ -55,6 +56,21 @@ TEST(AllMail, IsDeferredByARowThatNobodyCanUse) {
   EXPECT_EQ(deferred_by(policy("any") + quota("Policy", "0", "'1,000'")), "");
   EXPECT_EQ(deferred_by(policy("$*") + quota("nonsense")), "");
   EXPECT_EQ(deferred_by(policy("any") + quota("nonsense"), {"Accounting"}), "");
+}
+
+TEST(AllMail, GetsTheVerdictOfALimitBelow1) {
+  const auto text = [](const char* counter_limit, const char* verdict) {
+    return deferred_by(policy("any") + quota("Policy", "0", counter_limit, verdict));
+  };
+  const std::string why =
+      " by quotas_limits 4: CounterLimit 0.5 is less than 1: no mail is within "
+      "the limit";
+  EXPECT_EQ(text("0.5", "'REJECT'"), "ALL MAIL IS REJECTED" + why);
+  EXPECT_EQ(text("0.5", "'hold'"), "ALL MAIL IS HELD" + why);
+  EXPECT_EQ(text("0.5", "'WAIT'"), "ALL MAIL IS DEFERRED" + why);
+  EXPECT_EQ(text("0.5", "NULL"), "");
+  EXPECT_EQ(text("1", "'REJECT'"), "");
+  EXPECT_EQ(text("1.5", "'REJECT'"), "");
 }
 
 TEST(AllMail, IsNotDeferredByAQuotaBehindTheLast) {
