@@ -92,6 +92,7 @@ struct Report {
   std::size_t here = 0;   // counters
   DaemonConfig daemon;
   std::vector<std::string> notes;
+  std::string uncounted;  // of a limit of each message: that it has no counters
 
   // Whether this counter was one of them.
   [[nodiscard]] bool cleared(const Use& use) const {
@@ -166,6 +167,12 @@ Result<void> reset(ChangeSet& changes, const AllLimits& all, const Request& requ
   auto ids = limit_ids_of(all, request.limit);
   if (!ids) return tl::unexpected{ids.error()};
   report.counters.limit_ids = *ids;
+  if (const StoredLimit* limit = request.limit ? find_limit(all, *request.limit) : nullptr;
+      limit != nullptr &&
+      std::all_of(limit->rates.begin(), limit->rates.end(),
+                  [](const auto& each) { return is_of_each_message(each.rate.unit); })) {
+    report.uncounted = describe_uncounted(*limit, "counters");
+  }
   if (!report.who) {
     const auto count = count_counters(changes.tables(), *ids);
     if (!count) return tl::unexpected{count.error()};
@@ -202,6 +209,7 @@ Result<void> note_what_is_full(Report& report, const Tables& tables, UsageQuery 
 
 std::string sentence_of(const Report& report, const Request& request, const ClusterReset& all) {
   const std::string_view verb = request.dry ? "Would clear" : "Cleared";
+  if (!report.uncounted.empty()) return report.uncounted;
   if (!report.who) return fmt::format("{} all counters of limit {}.", verb, *request.limit);
   const std::string who = shown(*report.who);
   if (!report.of_limits.empty()) {

@@ -111,10 +111,15 @@ std::string describe_limit(const ExplainedLimit& limit,
   for (const ExplainedPolicy& each : policies) {
     if (each.id == limit.policy_id) policy += fmt::format(" ({})", escaped(each.name));
   }
-  std::string text = fmt::format("{} {} of policy {} is used up: {} of {} {} per {} for {}",
-                                 limit.module == "Quotas" ? "quota" : "accounting", limit.row_id,
-                                 policy, std::floor(limit.used), limit.limit, limit.unit,
-                                 limit.period, key_text(limit.track_key));
+  std::string text =
+      fmt::format("{} {} of policy {}", limit.module == "Quotas" ? "quota" : "accounting",
+                  limit.row_id, policy);
+  if (limit.of_each_message) {
+    text += fmt::format(" allows at most {} {} per message", limit.limit, limit.unit);
+    return limit.used > 0 ? fmt::format("{}, and this one has {}", text, limit.used) : text;
+  }
+  text += fmt::format(" is used up: {} of {} {} per {} for {}", std::floor(limit.used), limit.limit,
+                      limit.unit, limit.period, key_text(limit.track_key));
   if (limit.free_at) text += fmt::format("; free {}", wait_text(limit.free_at, now));
   return text;
 }

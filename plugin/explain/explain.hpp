@@ -45,9 +45,10 @@ struct ExplainedLimit {
   std::string unit;  // "messages", "recipients", "distinct recipients" or "KiB"
   double used = 0;   // of all MTAs that share it
   double used_here = 0;
-  bool known = false;   // the recipient is one of the distinct ones that are counted already
-  double limit = 0;     // while limits are not shared, this host's part
-  std::string period;   // "minute", "10 minutes", "day", "message", to follow "per"
+  bool known = false;  // the recipient is one of the distinct ones that are counted already
+  double limit = 0;    // while limits are not shared, this host's part
+  std::string period;  // "minute", "10 minutes", "day", "message", to follow "per"
+  bool of_each_message = false;  // nothing is counted, so there is nothing to clear
   std::string verdict;  // of name_of(); "none" if it only monitors; else the row's invalid word
   bool full = false;    // it has no room for this mail
   // The row that ends the check before this one (LastQuota, LastAccounting), so that it neither

@@ -209,7 +209,8 @@ void add_quotas(std::vector<ExplainedLimit>& out, policyd::ReadingTransaction& s
       const bool distinct = limit.type == policyd::LimitType::distinct_recipients;
       const bool windowed = exact || distinct;
       const double asked = size ? std::max(1.0, kib(request.size_bytes)) : 1;
-      if (policyd::is_of_each_message(limit.type)) {
+      explained.of_each_message = policyd::is_of_each_message(limit.type);
+      if (explained.of_each_message) {
         explained.used = explained.used_here = size ? asked : 0;  // as the first recipient
         explained.full = explained.used + (size ? 0 : asked) > explained.limit;
       } else {

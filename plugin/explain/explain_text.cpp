@@ -172,6 +172,7 @@ void print_modules(Output& output, const Explanation& explanation) {
 // What clears the full counter; empty if it belongs to no single user.
 std::string clearing_command(const Explanation& explanation) {
   if (!explanation.used_up || explanation.used_up->module != "Quotas") return {};
+  if (explanation.used_up->of_each_message) return {};
   const std::string& key = explanation.used_up->track_key;
   if (key == kSharedKey) {
     return fmt::format("carbonio-limits reset --limit {}", explanation.used_up->row_id);

@@ -314,4 +314,15 @@ Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& l
   return collector.finish();
 }
 
+std::string describe_uncounted(const StoredLimit& limit, std::string_view what) {
+  std::vector<std::string> rates;
+  for (const Rate& rate : limit.plain_rates()) {
+    if (is_of_each_message(rate.unit)) rates.push_back(format_rate(rate));
+  }
+  if (rates.empty()) return {};
+  return fmt::format("{} of limit {} {} about each message, and {} no {}.", join_with_and(rates),
+                     limit.id, of_number(rates.size(), "is", "are"),
+                     of_number(rates.size(), "has", "have"), what);
+}
+
 }  // namespace limits

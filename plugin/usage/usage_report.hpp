@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
@@ -57,5 +58,8 @@ struct Usage {
 // may be among the fullest are computed exactly.
 Result<Usage> read_usage(const Tables& tables, const std::vector<StoredLimit>& limits,
                          const UsageQuery& query);
+
+// "25M/message of limit 3 is about each message, and has no usage." Empty if all of it is counted.
+std::string describe_uncounted(const StoredLimit& limit, std::string_view what);
 
 }  // namespace limits

@@ -219,14 +219,7 @@ nlohmann::json json_of(const Use& use, const UsageView& view) {
 void print_uncounted(const UsageView& view, Output& output) {
   for (const StoredLimit& limit : view.all.limits) {
     if (limit.id != view.query.limit) continue;
-    std::vector<std::string> rates;
-    for (const Rate& rate : limit.plain_rates()) {
-      if (is_of_each_message(rate.unit)) rates.push_back(format_rate(rate));
-    }
-    if (rates.empty()) continue;
-    output.line(fmt::format("{} of limit {} {} about each message, and {} no usage.",
-                            join_with_and(rates), limit.id, of_number(rates.size(), "is", "are"),
-                            of_number(rates.size(), "has", "have")));
+    if (const auto text = describe_uncounted(limit, "usage"); !text.empty()) output.line(text);
   }
 }
 

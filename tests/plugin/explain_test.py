@@ -224,6 +224,12 @@ class ExplainTest(DaemonTest):
         out = self.run_it(daemon, "--from", "<>", "--to", "bob@example.com")
         self.assertTrue(out.startswith("PASSES\n"), out)
 
+    def test_a_limit_of_each_message_has_no_counter_to_clear(self):
+        daemon = self.make_daemon(policy() + quota(5120, "SizePerMessage", verdict="REJECT"))
+        out = self.run_it(daemon, "--from", "alice@example.org", "--to", "bob@example.com", "--size", "9000000")
+        self.assertIn("allows at most 5120 KiB per message, and this one has 8790", " ".join(out.split()))
+        self.assertNotIn("carbonio-limits reset", out)
+
     def test_database_trouble_of_the_daemon_is_a_note(self):
         daemon = self.make_daemon(policy() + quota(1, period=86400))
         locker = sqlite3.connect(daemon.database, isolation_level=None)

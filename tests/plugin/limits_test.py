@@ -256,6 +256,14 @@ class Limits(Plugin):
         self.assertEqual(self.run_it("usage", "--limit", "3").splitlines()[0],
                          "No usage of limit 3 at the moment.")
 
+    def test_reset_says_what_has_no_counters(self):
+        self.run_it("send", "50 recipients/message")
+        said = "50 recipients/message of limit 3 is about each message, and has no counters."
+        for command in (["--limit", "3"], ["x@a.org", "--limit", "3"], ["--limit", "3", "--dry-run"]):
+            self.assertEqual(self.run_it("reset", *command).strip(), said)
+        self.run_it("set", "3", "50 recipients/message,9/h")
+        self.assertEqual(self.run_it("reset", "--limit", "3").strip(), "Cleared all counters of limit 3.")
+
     def test_distinct_recipients_typed_as_two_words(self):
         self.run_it("send", "200", "distinct/day", "--user", "x@a.org")
         self.assertIn("200 distinct/day", self.run_it("list"))
