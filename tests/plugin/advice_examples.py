@@ -264,6 +264,13 @@ EXAMPLES = {
                 ["policy_members 6: Source 192.168.1.0/33 -> 192.168.1.0/23"], [3],
                 typed=put(VALUE="192.168.1.0/23")),
     ],
+    "rows.mapped_network": [
+        Example(listed("::ffff:192.0.2.0/24"),
+                ["policy_members 6: Source ::ffff:192.0.2.0/24 -> 192.0.2.0/24"], [3]),
+        Example(listed("@mine.example,::FFFF:10.0.0.0/40"),
+                ["policy_members 6: Source @mine.example,::FFFF:10.0.0.0/40 -> @mine.example,::ffff:10.0.0.0/104"], [3],
+                typed=put(VALUE="@mine.example,::ffff:10.0.0.0/104")),
+    ],
     "rows.unknown_item": [
         Example(listed("Anna <anna@mine.example>"),
                 ["policy_members 6: Source Anna <anna@mine.example> -> anna@mine.example"], [3]),

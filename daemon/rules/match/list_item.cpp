@@ -60,11 +60,20 @@ bool matches_no_address(std::string_view text) {
          local.starts_with('"') || local.starts_with('\'');
 }
 
-bool is_longer_than_addresses(const ListItem& item, std::string_view text) {
+// As typed: a network of IPv4 addresses in IPv6 form has 96 bits more.
+bool is_longer_than_addresses(std::string_view text) {
+  const int bits = text.find(':') != std::string_view::npos ? 128 : 32;
   const auto slash = text.find('/');
   return slash != std::string_view::npos &&
          parse_number<int>(text.substr(slash + 1, text.find(']', slash) - slash - 1)).value_or(0) >
-             item.network.address.bits();
+             bits;
+}
+
+// Whether it was to be a network of IPv4 addresses, in IPv6 form: ::ffff:192.0.2.0/24.
+bool has_length_of_v4(const ListItem& item, std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of("!["), text.size()));
+  const auto address = IpAddress::parse(text.substr(0, text.find('/')));
+  return address && address->is_v4() && !item.network.address.is_v4();
 }
 
 bool looks_like_host(std::string_view text) {
@@ -189,7 +198,8 @@ std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
       return std::nullopt;
     case ItemKind::client_network:
     case ItemKind::peer_network:
-      if (is_longer_than_addresses(item, text)) return Kind::long_prefix;
+      if (is_longer_than_addresses(text)) return Kind::long_prefix;
+      if (has_length_of_v4(item, text)) return Kind::mapped_network;
       return std::nullopt;
     case ItemKind::group:
     case ItemKind::sasl_user:

@@ -75,6 +75,8 @@ std::string describe_without_row(const RowProblem& problem) {
       return value + " is not a valid address or network: the list never matches";
     case Kind::long_prefix:
       return value + " has more bits than an address: it matches that address only";
+    case Kind::mapped_network:
+      return value + " matches no IPv4 address: in IPv6 form it needs a prefix length above 95";
     case Kind::unknown_item:
       return value + (problem.column == "Destination"
                           ? " is not a mail address or group"

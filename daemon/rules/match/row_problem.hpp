@@ -29,6 +29,7 @@ struct RowProblem {
     empty_list,       // a Source or Destination without items
     invalid_network,  // 300.1.1.1: an error, as CBPolicyD has it
     long_prefix,      // 192.0.2.0/33: taken for /32, as CBPolicyD has it
+    mapped_network,   // ::ffff:192.0.2.0/24, of which no client is: /120 is meant
     unknown_item,     // none of the forms that the column takes
     no_address,       // has a pattern's form, but no mail address is like that
     never_together,   // `value` and `other` in one list, all of which must match

@@ -84,7 +84,8 @@ std::string without_blanks_at_marks(std::string_view item) {
   return out;
 }
 
-// "10.1.*" is "10.1", "192.0.2.0/255.255.255.0" is "192.0.2.0/24".
+// "10.1.*" is "10.1", "192.0.2.0/255.255.255.0" is "192.0.2.0/24", and so is
+// "::ffff:192.0.2.0/24", which has the length of the IPv4 network.
 std::string evident_network(std::string_view item) {
   std::string plain = without_blanks_at_marks(item);
   while (plain.ends_with(".*")) plain.resize(plain.size() - 2);
@@ -93,6 +94,8 @@ std::string evident_network(std::string_view item) {
     if (const auto length = length_of_mask(std::string_view{plain}.substr(slash + 1))) {
       plain = fmt::format("{}/{}", plain.substr(0, slash), *length);
     }
+    const auto address = policyd::IpAddress::parse(std::string_view{plain}.substr(0, slash));
+    if (address && address->is_v4()) plain = address->to_string() + plain.substr(slash);
   }
   return plain;
 }

@@ -68,6 +68,7 @@ constexpr std::array kAdvice = {
     RowAdvice{"rows.empty_list", Kind::empty_list, "", "", nullptr},
     RowAdvice{"rows.invalid_network", Kind::invalid_network, "", "", nullptr},
     RowAdvice{"rows.long_prefix", Kind::long_prefix, "", "", nullptr},
+    RowAdvice{"rows.mapped_network", Kind::mapped_network, "", "", nullptr},
     RowAdvice{"rows.unknown_item", Kind::unknown_item, "", "", nullptr},
     RowAdvice{"rows.no_address", Kind::no_address, "", "", nullptr},
     RowAdvice{"rows.never_together", Kind::never_together, "", "", nullptr},
