@@ -80,6 +80,13 @@ class Clients(DaemonTest):
             self.assertIn(f"Cleared the counters of {network}", self.say("reset", network))
             self.assertEqual(self.how_many_pass(client), 1)
 
+    def test_rows_by_64_count_ipv6_by_network_and_ipv4_by_address(self):
+        self.make(policy() + quota(2, track="SenderIP:/64", period=3600))
+        for client in (V4, "192.0.2.11", V6, NEIGHBOUR):
+            self.assertEqual(self.how_many_pass(client), 2, client)
+        self.assertEqual(self.how_many_pass("2001:db8:1::2"), 0)  # of V6's /64
+        self.assertNotIn("rules.clients", self.daemon.command("doctor", "--json", check=False).stdout)
+
     def test_rows_by_32_are_marked_as_such(self):
         self.make(policy() + quota(2, track="SenderIP:/32", period=3600))
         self.assertEqual(self.how_many_pass(V4), 2)
