@@ -58,6 +58,7 @@ inline constexpr Problem kHostName{"rules.doubtful", "rules.host_name"};
 inline constexpr Problem kBareDomain{"rules.doubtful", "rules.bare_domain"};
 inline constexpr Problem kNetworkAmongDomains{"rules.doubtful", "rules.network_among_domains"};
 inline constexpr Problem kDomainAmongNetworks{"rules.doubtful", "rules.domain_among_networks"};
+inline constexpr Problem kNoRecipients{"rules.doubtful", "rules.no_recipients"};
 inline constexpr Problem kMisspelt{"rules.doubtful", "rules.misspelt"};
 inline constexpr Problem kPermitted{"rules.access_control", "rules.permitted"};
 inline constexpr Problem kStepsInvalid{"rules.steps", "rules.steps_invalid"};

@@ -276,6 +276,12 @@ EXAMPLES = {
                 ["policy_members 6: Source Anna <anna@mine.example> -> anna@mine.example"], [3]),
         Example(listed("$*", "example.net"),
                 ["policy_members 6: Destination example.net -> @example.net"], [3]),
+        Example(listed("192.168.1.0-192.168.1.255"),
+                ["policy_members 6: Source 192.168.1.0-192.168.1.255 -> 192.168.1.0/24"], [3],
+                typed=put(VALUE="192.168.1.0/24")),
+        Example(listed("$anna;$bob"),
+                ["policy_members 6: Source $anna;$bob -> $anna",
+                 "policy_members 7 is new: PolicyID 6, Source $bob, Destination any"], [3]),
         Example(listed("192.168.1.*"), ["policy_members 6: Source 192.168.1.* -> 192.168.1"], [3]),
         Example(listed("anna@mine.example, bob@mine.example"),
                 ["policy_members 6: Source anna@mine.example, bob@mine.example -> "
@@ -297,6 +303,11 @@ EXAMPLES = {
         Example(insert("policy_group_members", PolicyGroupID=2,
                        Member="@a.example;@b.example"),
                 ["policy_group_members 6: Member @a.example;@b.example -> @a.example,@b.example"]),
+        Example(listed("mailto:anna@mine.example"),
+                ["policy_members 6: Source mailto:anna@mine.example -> anna@mine.example"], [3]),
+        Example(listed("!!@mine.example"),
+                ["policy_members 6: Source !!@mine.example -> !@mine.example"], [3],
+                typed=put(VALUE="!@mine.example")),
         Example(listed("anna@@mine.example"),
                 ["policy_members 6: Source anna@@mine.example -> anna@mine.example"], [3],
                 typed=put(VALUE="anna@mine.example")),
@@ -310,6 +321,10 @@ EXAMPLES = {
         Example(listed("$*", "@a.example,@b.example"),
                 ["policy_members 6: Destination @a.example,@b.example -> @a.example",
                  "policy_members 7 is new: PolicyID 6, Source $*, Destination @b.example"], [3]),
+        # Not divided: that would match all mail.
+        Example(listed("@mine.example,!@mine.example"),
+                ["policy_members 6: Source @mine.example,!@mine.example -> @mine.example"], [3],
+                typed=put(VALUE="@mine.example")),
     ],
     "rows.unknown_group": [
         Example(listed("%internal_domians,$*"),
@@ -538,6 +553,11 @@ EXAMPLES = {
                 "UPDATE quotas SET Name = 'Sender:user@domain' WHERE ID = 3;",
                 ["quotas 3: Name Sender:user@domain -> Recipient:@domain"],
                 typed=parts(r"sqlite3 \S+ 'UPDATE quotas SET Name[^']*'")),
+    ],
+    "rules.no_recipients": [
+        Example(listed("$*", "%internal_ips"),
+                ["policy_members 6: Destination %internal_ips -> %internal_domains"], [3],
+                typed=put(VALUE="%internal_domains")),
     ],
     "rules.misspelt": [
         Example(policy("@mime.example,$*") + "UPDATE policies SET Name = 'x' WHERE ID = 6;" +

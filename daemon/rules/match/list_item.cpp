@@ -46,8 +46,15 @@ bool looks_like_address(std::string_view text) {
   return !domain_of(text).empty() && !has_white_space(text);
 }
 
-// Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x.". Bytes beyond ASCII may be part
-// of an address.
+// "mailto:anna": what is before the colon is no part of the address.
+bool has_scheme(std::string_view text) {
+  const auto colon = text.find(':');
+  return colon != std::string_view::npos && colon != 0 &&
+         std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), is_letter);
+}
+
+// Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x.", "mailto:a@x", and "!a@x" after
+// the '!' that negates. Bytes beyond ASCII may be part of an address.
 bool matches_no_address(std::string_view text) {
   const std::string_view domain = domain_of(text);
   const auto odd_in_domain = [](char c) {
@@ -57,7 +64,8 @@ bool matches_no_address(std::string_view text) {
   const std::string_view local = text.substr(0, text.size() - domain.size() - 1);
   return std::any_of(domain.begin(), domain.end(), odd_in_domain) || domain.front() == '.' ||
          domain.back() == '.' || local.find_first_of(";<>|@") != std::string_view::npos ||
-         local.starts_with('"') || local.starts_with('\'');
+         local.starts_with('"') || local.starts_with('\'') || local.starts_with('!') ||
+         has_scheme(local);
 }
 
 // As typed: a network of IPv4 addresses in IPv6 form has 96 bits more.
@@ -74,6 +82,13 @@ bool has_length_of_v4(const ListItem& item, std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of("!["), text.size()));
   const auto address = IpAddress::parse(text.substr(0, text.find('/')));
   return address && address->is_v4() && !item.network.address.is_v4();
+}
+
+// "192.0.2.0-192.0.2.255", which is taken for the name of a host.
+bool is_range(std::string_view text) {
+  const auto dash = text.find('-');
+  return dash != std::string_view::npos && IpAddress::parse(text.substr(0, dash)) &&
+         IpAddress::parse(text.substr(dash + 1));
 }
 
 bool looks_like_host(std::string_view text) {
@@ -201,10 +216,14 @@ std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
       if (is_longer_than_addresses(text)) return Kind::long_prefix;
       if (has_length_of_v4(item, text)) return Kind::mapped_network;
       return std::nullopt;
-    case ItemKind::group:
-    case ItemKind::sasl_user:
-    case ItemKind::empty_sender:
     case ItemKind::host:
+      if (is_range(item.text)) return Kind::unknown_item;
+      return std::nullopt;
+    case ItemKind::sasl_user:
+      if (item.text.find(";$") != std::string::npos) return Kind::unknown_item;
+      return std::nullopt;
+    case ItemKind::group:
+    case ItemKind::empty_sender:
       break;
   }
   return std::nullopt;
@@ -214,9 +233,14 @@ namespace {
 
 bool has_star(const ListItem& item) { return item.text.find('*') != std::string::npos; }
 
-// Whether no mail matches both: two addresses, logins or networks apart.
+// Whether no mail matches both: two addresses, logins or networks apart, or one and its negation.
 bool exclude_each_other(const ListItem& a, const ListItem& b) {
-  if (a.kind != b.kind || a.negated || b.negated) return false;
+  if (a.kind != b.kind) return false;
+  if (a.negated != b.negated) {
+    const bool matches = a.kind != ItemKind::unparsable && a.kind != ItemKind::error;
+    return matches && a.text == b.text && a.network == b.network;
+  }
+  if (a.negated) return false;
   switch (a.kind) {
     case ItemKind::address: {
       if (has_star(a) || has_star(b)) return false;

@@ -139,7 +139,8 @@ std::vector<std::string> combined(const std::vector<std::string>& lists,
 
 constexpr std::size_t kMaxLists = 50;
 
-// Divides a list whose items exclude each other: each that does gets a list with the others.
+// Divides a list whose items exclude each other: each that does gets a list with the others. Empty
+// for an item and its negation, since the two lists would match all that the others do.
 std::vector<std::string> divided(const std::string& list, Side side) {
   std::vector<std::string> out = {list};
   for (std::size_t i = 0; i < out.size() && out.size() < kMaxLists;) {
@@ -148,6 +149,7 @@ std::vector<std::string> divided(const std::string& list, Side side) {
       ++i;
       continue;
     }
+    if (two->first.starts_with('!') != two->second.starts_with('!')) return {};
     const std::string first{two->first};
     const std::string second{two->second};
     const auto without = [&](const std::string& left_out) {
@@ -223,7 +225,9 @@ std::optional<std::vector<std::string>> evident_lists(std::string_view list, Sid
   std::vector<std::string> out;
   for (const std::string& each : lists) {
     if (each.empty()) return std::nullopt;
-    for (std::string& part : divided(each, side)) {
+    auto parts = divided(each, side);
+    if (parts.empty()) return std::nullopt;
+    for (std::string& part : parts) {
       if (std::find(out.begin(), out.end(), part) == out.end()) out.push_back(std::move(part));
     }
   }

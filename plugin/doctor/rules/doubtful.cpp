@@ -168,6 +168,42 @@ void check_own_groups(const RuleRows& rows, Findings& findings) {
       });
 }
 
+// Whether the group has networks and logins only, none of which can be a recipient.
+bool has_no_recipients(const std::vector<std::string>& members) {
+  return !members.empty() && std::all_of(members.begin(), members.end(), [](const auto& member) {
+    const auto item = policyd::parse_item(member, Side::source);
+    return !item.negated &&
+           (item.kind == ItemKind::client_network || item.kind == ItemKind::peer_network ||
+            item.kind == ItemKind::sasl_user);
+  });
+}
+
+// Groups of networks or logins as Destination, where only addresses match.
+void check_destinations(const RuleRows& rows, Findings& findings) {
+  const GroupMembers groups = read_group_members(rows.tables);
+  rows.tables.each(
+      "SELECT m.ID, m.Destination FROM {p}policy_members m JOIN {p}policies p ON p.ID = m.PolicyID "
+      "WHERE m.Disabled = 0 AND p.Disabled = 0 AND instr(m.Destination, '%') <> 0",
+      {}, [&](const Statement& row) {
+        const std::string list{row.text(1)};
+        for (const std::string_view text : policyd::list_items(list)) {
+          const auto item = policyd::parse_item(text, Side::destination);
+          const auto group = groups.find(item.text);
+          if (item.kind != ItemKind::group || group == groups.end()) continue;
+          if (!has_no_recipients(group->second)) continue;
+          const ListRow here{"policy_members", "Destination", row.integer(0), {}, {}};
+          findings.wrong(problem::kNoRecipients,
+                         fmt::format("policy_members {}: the Destination names group '{}', which "
+                                     "contains no address",
+                                     here.id, escaped(item.text)),
+                         item.negated ? "no recipient is in it, so that no mail is left out"
+                                      : "no recipient is in it, so that no mail matches",
+                         advice("put what you mean in place of VALUE: " +
+                                update_list(rows, here, "Destination", "VALUE")));
+        }
+      });
+}
+
 std::string domain_of_target(const Target& target) {
   if (target.who == Who::domain) return target.name;
   if (target.who == Who::user) return std::string{policyd::domain_of(target.name)};
@@ -214,6 +250,7 @@ void check_misspelt(const RuleRows& rows, Findings& findings) {
 void check_doubtful(const RuleRows& rows, Findings& findings) {
   check_member_lists(rows, findings);
   check_own_groups(rows, findings);
+  check_destinations(rows, findings);
   check_misspelt(rows, findings);
 }
 

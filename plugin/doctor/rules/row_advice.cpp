@@ -84,6 +84,13 @@ const RowAdvice* advice_on(const RowProblem& problem) {
   return found == kAdvice.end() ? nullptr : found;
 }
 
+// Whether it is an item with '!' that lets all mail match.
+bool leaves_out_nothing(const RowProblem& problem) {
+  return problem.value.starts_with('!') &&
+         (problem.kind == Kind::unknown_item || problem.kind == Kind::no_address ||
+          problem.kind == Kind::unknown_group || problem.kind == Kind::mapped_network);
+}
+
 }  // namespace
 
 Problem problem_of(const RowProblem& problem) {
@@ -112,6 +119,9 @@ std::string_view consequence(const RowProblem& problem) {
       return "a text counts as the number it begins with, or as 0";
     default:
       break;
+  }
+  if (problem.table == "policy_members" && leaves_out_nothing(problem)) {
+    return "the policy also matches the mail that this is meant to leave out";
   }
   if (problem.table == "policy_members") {
     return "the policy does not match the mail it is meant for";
