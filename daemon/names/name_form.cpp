@@ -166,7 +166,9 @@ bool is_ascii(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-std::string domain_form(std::string_view domain) {
+namespace {
+
+std::string with_label_forms(std::string_view domain) {
   if (is_ascii(domain) || domain.size() > kMaxDomain || !is_utf8(domain)) return folded(domain);
   const std::string text = with_plain_dots(domain);
   std::string out;
@@ -179,8 +181,27 @@ std::string domain_form(std::string_view domain) {
   }
 }
 
+// As Postfix does it: one dot, and not after another one.
+std::string_view without_final_dot(std::string_view domain) {
+  if (domain.size() < 2 || !domain.ends_with('.')) return domain;
+  const char before = domain[domain.size() - 2];
+  return before == '.' || is_white_space(before) ? domain : domain.substr(0, domain.size() - 1);
+}
+
+}  // namespace
+
+std::string_view address_without_final_dot(std::string_view address) {
+  if (!address.ends_with('.')) return address;
+  const std::string_view domain = domain_of(address);
+  return address.substr(0, address.size() - domain.size() + without_final_dot(domain).size());
+}
+
+std::string domain_form(std::string_view domain) {
+  return std::string{without_final_dot(with_label_forms(domain))};
+}
+
 std::string address_form(std::string_view address) {
-  if (is_ascii(address)) return in_lower_case(address);
+  if (is_ascii(address)) return in_lower_case(address_without_final_dot(address));
   const std::string_view local_part = local_part_of(address);
   std::string out = folded(local_part);
   if (local_part.size() < address.size()) out += '@' + domain_form(domain_of(address));
@@ -189,8 +210,7 @@ std::string address_form(std::string_view address) {
 
 std::string login_form(std::string_view login) {
   login = without_outer_blanks(login);
-  if (is_ascii(login)) return in_lower_case(login);
-  return address_form(without_outer_white_space(login));
+  return address_form(is_ascii(login) ? login : without_outer_white_space(login));
 }
 
 namespace {

@@ -5,8 +5,9 @@
 //
 // Domains: as in the DNS, in lower case and IDNA (UTS #46, as Postfix does it): "EXÄMPLE.org" and
 // "xn--exmple-cua.org" are "xn--exmple-cua.org". Local parts and logins: case-folded and composed
-// (Unicode NFC). Plain ASCII is only put into lower case; text that is not UTF-8 too. Each form is
-// its own form. Pure functions; any thread.
+// (Unicode NFC). Plain ASCII is only put into lower case; text that is not UTF-8 too. The dot that
+// may end a domain is not part of it, as in the DNS. Each form is its own form. Pure functions; any
+// thread.
 #pragma once
 
 #include <string>
@@ -20,6 +21,9 @@ namespace policyd {
 // domain_match().
 [[nodiscard]] std::string address_form(std::string_view address);
 [[nodiscard]] std::string domain_form(std::string_view domain);
+
+// What address_form() leaves of plain ASCII in lower case.
+[[nodiscard]] std::string_view address_without_final_dot(std::string_view address);
 
 // Without the white space around it. A login with an `@` is an address.
 [[nodiscard]] std::string login_form(std::string_view login);

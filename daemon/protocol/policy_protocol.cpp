@@ -237,7 +237,13 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
   const bool sender = lower_case_in_place(text, out.sender);
   const bool recipient = lower_case_in_place(text, out.recipient);
   const bool login = lower_case_in_place(text, out.sasl_username.value_or(""));
-  if (!sender || !recipient || !login) use_name_forms(out, names);
+  if (!sender || !recipient || !login) {
+    use_name_forms(out, names);
+    return {};
+  }
+  out.sender = address_without_final_dot(out.sender);
+  out.recipient = address_without_final_dot(out.recipient);
+  if (out.sasl_username) out.sasl_username = address_without_final_dot(*out.sasl_username);
   return {};
 }
 

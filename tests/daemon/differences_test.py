@@ -129,12 +129,13 @@ class Names(DaemonTest):
     """Each name is one name, however it is spelt."""
 
     SPELLINGS = ("p@xn--exmple-cua.org", "p@exämple.org", "p@EXÄMPLE.org", "p@exa\u0308mple.org",
-                 "p@ｅｘämple.org", "p@exämple。org", "P@XN--EXMPLE-CUA.ORG")
+                 "p@ｅｘämple.org", "p@exämple。org", "P@XN--EXMPLE-CUA.ORG", "p@exämple.org.",
+                 "P@xn--exmple-cua.ORG.")
 
     def test_a_domain_has_one_limit(self):
         daemon = self.make_daemon(policy(source="@xn--exmple-cua.org") + quota(2))
         answers = [daemon.ask(sender=sender) for sender in self.SPELLINGS]
-        self.assertEqual(answers, ["DUNNO"] * 2 + ["DEFER later"] * 5)
+        self.assertEqual(answers, ["DUNNO"] * 2 + ["DEFER later"] * 7)
         self.assertEqual(daemon.query("SELECT TrackKey, Counter FROM quotas_tracking"),
                          [("Sender:p@xn--exmple-cua.org", 2)])
 
@@ -142,7 +143,7 @@ class Names(DaemonTest):
         daemon = self.make_daemon(always("refused", source="%g") +
                                   insert("policy_groups", ID=70, Name="g"))
         for member in ("@EXÄMPLE.org", "p@exa\u0308mple.org", "P@*", "*@*ämple.org",
-                       "@*.org", "@xn--exmple-cua.org"):
+                       "@*.org", "@xn--exmple-cua.org", "p@xn--exmple-cua.org."):
             daemon.sql("DELETE FROM policy_group_members WHERE PolicyGroupID = 70;" +
                        insert("policy_group_members", PolicyGroupID=70, Member=member))
             for sender in self.SPELLINGS:
@@ -161,7 +162,7 @@ class Names(DaemonTest):
         self.assertEqual(send("ju\u0308rgen@xn--exmple-cua.org", "a\u0308nna"), "DEFER later")
         self.assertEqual(send("other@exämple.org", "ÄNNA "), "DUNNO")
         self.assertEqual(send("other@exämple.org", "a\u0308nna"), "DEFER login")
-        for name, spelt in (("jürgen@xn--exmple-cua.org", "JÜRGEN@EXÄMPLE.org"),
+        for name, spelt in (("jürgen@xn--exmple-cua.org", "JÜRGEN@EXÄMPLE.org."),
                             ("änna", "A\u0308nna")):
             self.assertIn(name, daemon.command("usage", spelt).stdout)
             self.assertIn("Cleared", daemon.command("reset", spelt).stdout)
@@ -187,6 +188,23 @@ class Names(DaemonTest):
         self.assertIn("xn--exmple-cua.org", daemon.command("list").stdout)
         self.assertIn("REFUSED", daemon.command(
             "explain", "--from", "x@y.example", "--to", "z@exämple.org").stdout)
+
+    def test_the_dot_after_a_domain_is_not_part_of_it(self):
+        daemon = self.make_daemon()
+        daemon.command("send", "1/h", "--login", "vip@example.org.")
+        daemon.command("receive", "1/h", "--domain", "Example.ORG.", "--per", "domain")
+        answers = [daemon.ask(sender="x@far.example", sasl_username=login)[:5]
+                   for login in ("vip@example.org", "VIP@example.org.")]
+        self.assertEqual(answers, ["DUNNO", "DEFER"])
+        answers = [daemon.ask(sender="x@far.example", recipient=recipient)[:6]
+                   for recipient in ("a@example.org", "b@EXAMPLE.org.")]
+        self.assertEqual(answers, ["DUNNO", "REJECT"])
+        self.assertIn("@example.org", daemon.command("usage", "EXAMPLE.org.").stdout)
+        self.assertIn("Cleared", daemon.command("reset", "vip@example.org.").stdout)
+        self.assertEqual(daemon.ask(sender="x@far.example", sasl_username="vip@example.org"), "DUNNO")
+        daemon.command("block", "vip@example.org.")
+        self.assertEqual(daemon.ask(sender="x@far.example", sasl_username="vip@example.org")[:6],
+                         "REJECT")
 
 
 class Counting(DaemonTest):

@@ -53,7 +53,7 @@ bool has_scheme(std::string_view text) {
          std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), is_letter);
 }
 
-// Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x.", "mailto:a@x", and "!a@x" after
+// Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x..", "mailto:a@x", and "!a@x" after
 // the '!' that negates. Bytes beyond ASCII may be part of an address.
 bool matches_no_address(std::string_view text) {
   const std::string_view domain = domain_of(text);

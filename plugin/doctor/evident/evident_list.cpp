@@ -198,9 +198,6 @@ std::optional<std::string> evident_item(std::string_view item, Side side, const 
       candidates.push_back((text.front() == '.' ? "@*" : "@") + std::string{text});
     }
   }
-  if (text.find('@') != std::string_view::npos && text.ends_with('.')) {
-    candidates.emplace_back(text.substr(0, text.size() - 1));
-  }
   for (const std::string& candidate : candidates) {
     if (candidate.empty() || !policyd::is_printable(candidate)) continue;
     const std::string whole = (negated ? "!" : "") + candidate;

@@ -39,7 +39,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Form{"DomainWithHyphenInFront", "p@-ä.org", "p@xn----0fa.org"},
                     Form{"DomainBothDirections", "p@אa.org", "p@xn--a-zhc.org"},
                     Form{"DomainWithAWideAtSign", "p@x＠own.example", "p@xn--xown-bc0y.example"},
-                    Form{"DomainEndsInDot", "p@exämple.org.", "p@xn--exmple-cua.org."},
+                    Form{"DomainEndsInDot", "p@exämple.org.", "p@xn--exmple-cua.org"},
+                    Form{"AsciiDomainEndsInDot", "P@Example.ORG.", "p@example.org"},
+                    Form{"DomainOnlyEndsInDot", "@example.org.", "@example.org"},
+                    Form{"DomainEndsInIdeographicStop", "p@exämple。", "p@xn--exmple-cua"},
+                    Form{"DomainEndsInTwoDots", "p@example.org..", "p@example.org.."},
+                    Form{"DomainIsADot", "p@.", "p@."},
+                    Form{"LocalPartEndsInDot", "anna.", "anna."},
                     Form{"LocalPart", "JÜRGEN@example.org", "jürgen@example.org"},
                     Form{"LocalPartDecomposed", "Ju\u0308rgen@example.org", "jürgen@example.org"},
                     Form{"LocalPartGreek", "ΣΊΣΥΦΟΣ@example.org", "σίσυφοσ@example.org"},
@@ -67,8 +73,17 @@ INSTANTIATE_TEST_SUITE_P(
                     Form{"OtherBlanks", "\u00A0\u3000änna \u2003", "änna"},
                     Form{"OnlyOtherBlanks", "\u00A0\u3000", ""},
                     Form{"WithADomain", "Änna@EXÄMPLE.org", "änna@xn--exmple-cua.org"},
+                    Form{"DomainEndsInDot", "Anna@Example.ORG. ", "anna@example.org"},
                     Form{"NotUtf8", "\x80", "\x80"}),
     name_of_row);
+
+TEST(NameForm, OfADomainIsWithoutTheDotAtItsEnd) {
+  EXPECT_EQ(domain_form("Example.ORG."), "example.org");
+  EXPECT_EQ(domain_form("EXÄMPLE.org."), "xn--exmple-cua.org");
+  EXPECT_EQ(domain_form("ex\xc4mple.org."), "ex\xc4mple.org");
+  EXPECT_EQ(domain_form("example.org.."), "example.org..");
+  EXPECT_EQ(domain_form("."), ".");
+}
 
 TEST(NameForm, PatternsMatchTheLettersOfADomain) {
   EXPECT_TRUE(domain_match("*.example.org", "a.example.org"));

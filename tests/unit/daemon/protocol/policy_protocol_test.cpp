@@ -183,6 +183,20 @@ TEST(Parse, PutsNamesIntoOneForm) {
   EXPECT_EQ(other.request.sasl_username, std::nullopt);
 }
 
+// Postfix takes both spellings for one address, and has each checked as it was typed.
+TEST(Parse, LeavesOutTheDotAfterADomain) {
+  std::string text = rcpt(
+      "sender=Alice@Example.org.\nrecipient=bob@example.com.\nsasl_username=alice@example.org. \n");
+  const auto [parsed, request] = parse(text);
+  ASSERT_EQ(parsed.outcome, Outcome::ok);
+  EXPECT_EQ(request.sender, "alice@example.org");
+  EXPECT_EQ(request.recipient, "bob@example.com");
+  EXPECT_EQ(request.sasl_username, "alice@example.org");
+  std::string other = rcpt("sender=alice.\nrecipient=bob@example.com..\n");
+  EXPECT_EQ(parse(other).request.sender, "alice.");
+  EXPECT_EQ(parse(other).request.recipient, "bob@example.com..");
+}
+
 TEST(Parse, MakesMappedAddressesIPv4) {
   std::string text = rcpt("client_address=::ffff:192.0.2.1\n");
   EXPECT_EQ(parse(text).request.client_address, IpAddress::parse("192.0.2.1"));

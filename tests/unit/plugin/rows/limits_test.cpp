@@ -787,7 +787,7 @@ TEST(Target, DomainsAndAddressesAreChecked) {
                                  std::string{"@"},
                                  std::string{"a..b"},
                                  std::string{".a"},
-                                 std::string{"a."},
+                                 std::string{"a.."},
                                  std::string{"a b"},
                                  std::string{"a,b"},
                                  std::string{"*"},
@@ -829,6 +829,8 @@ TEST(Target, DomainsAndAddressesAreChecked) {
   EXPECT_EQ(parse_user("BÜCHER@Bücher.example")->name, "bücher@xn--bcher-kva.example");
   EXPECT_EQ(parse_domain("BÜCHER.example")->name, "xn--bcher-kva.example");
   EXPECT_EQ(parse_domain("@Example.ORG")->name, "example.org");
+  EXPECT_EQ(parse_domain("Example.ORG.")->name, "example.org");
+  EXPECT_EQ(parse_user("Alice@Example.ORG.")->name, "alice@example.org");
 }
 
 // ---- usage

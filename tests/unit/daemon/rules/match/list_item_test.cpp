@@ -25,7 +25,7 @@ TEST(ItemProblem, NamesWhatNoMailMatches) {
            Case{"\"anna@example.org\"", Kind::no_address},
            Case{"'anna@example.org'", Kind::no_address},
            Case{"anna@@example.org", Kind::no_address},
-           Case{"anna@example.org.", Kind::no_address},
+           Case{"anna@example.org..", Kind::no_address},
            Case{"@.example.org", Kind::no_address},
            Case{"anna@example.org/", Kind::no_address},
            Case{"!<anna@example.org>", Kind::no_address},
