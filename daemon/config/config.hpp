@@ -42,6 +42,7 @@ struct Config {
   std::size_t max_connections = 10'000;
   std::size_t max_sessions = 10'000;
   std::string recipient_delimiter;  // characters; empty: addresses have no extensions
+  std::string myorigin;             // domain of addresses without one; empty: they stay so
   std::string nameservers;          // "192.0.2.53,127.0.0.1:5353"; empty: the system's
 
   // [database]

@@ -45,6 +45,7 @@ constexpr Special kDsn{read_dsn, "DBI:SQLite:dbname=/PATH (only SQLite is suppor
 constexpr Special kPrefix{read_table_prefix, "up to 64 letters, digits and _"};
 constexpr Special kDelimiter{read_delimiter,
                              "up to 16 characters other than letters, digits and @"};
+constexpr Special kOrigin{read_origin, "a domain"};
 constexpr Special kSessions{read_sessions, "days or hours, such as 30, 30d, 12h, up to 3650 days"};
 constexpr Special kNode{read_node, "up to 253 letters, digits, dots, hyphens and _"};
 constexpr Special kMetricsFile{read_metrics_file, "the name of a file, NAME.prom"};
@@ -100,6 +101,7 @@ constexpr std::array kKeys = {
     ConfigKey{"server", "max_connections", "10000", "", kNotEmpty, Count{&Draft::max_connections, 1, 1'000'000}},
     ConfigKey{"server", "max_sessions", "10000", "", kNotEmpty, Count{&Draft::max_sessions, 1, 10'000'000}},
     ConfigKey{"server", "recipient_delimiter", "", "", kMayBeEmpty, kDelimiter},
+    ConfigKey{"server", "myorigin", "", "", kMayBeEmpty, kOrigin},
     ConfigKey{"server", "nameservers", "", "", kMayBeEmpty, Word{&Draft::nameservers}},
     ConfigKey{"server", "modules", "", "", kMayBeEmpty, Names{&Draft::modules}},
     ConfigKey{"server", "protocols", "", "", kMayBeEmpty, Names{&Draft::protocols}},

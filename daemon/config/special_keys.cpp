@@ -8,12 +8,14 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/config/ini.hpp"
 #include "daemon/config/time_of_day.hpp"
 #include "daemon/config/value_text.hpp"
+#include "daemon/names/name_form.hpp"
 
 namespace policyd::config_key {
 namespace {
@@ -103,6 +105,13 @@ Rejected read_delimiter(ConfigDraft& draft, std::string_view value) {
   });
   if (!fine || value.size() > kMaxDelimiters) return value;
   draft.recipient_delimiter = value;
+  return std::nullopt;
+}
+
+Rejected read_origin(ConfigDraft& draft, std::string_view value) {
+  std::string domain = domain_form(value);
+  if (!domain.empty() && !problem_with_domain(domain).empty()) return value;
+  draft.myorigin = std::move(domain);
   return std::nullopt;
 }
 

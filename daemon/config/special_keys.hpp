@@ -18,6 +18,7 @@ Rejected read_log_detail(ConfigDraft& draft, std::string_view value);
 Rejected read_dsn(ConfigDraft& draft, std::string_view value);
 Rejected read_table_prefix(ConfigDraft& draft, std::string_view value);
 Rejected read_delimiter(ConfigDraft& draft, std::string_view value);
+Rejected read_origin(ConfigDraft& draft, std::string_view value);
 Rejected read_sessions(ConfigDraft& draft, std::string_view value);
 Rejected read_node(ConfigDraft& draft, std::string_view value);
 Rejected read_cluster_prefix(ConfigDraft& draft, std::string_view value);

@@ -124,7 +124,7 @@ void Connection::process() {
 
 void Connection::ask() {
   const std::string_view problem =
-      parse_request({in_.data(), framing_.scanned}, framing_, request_, names_);
+      parse_request({in_.data(), framing_.scanned}, framing_, request_, names_, context_.myorigin);
   if (!problem.empty()) {
     const auto value = [this](Attribute attribute) {
       return in_quotes(value_of({in_.data(), framing_.scanned}, framing_, attribute));

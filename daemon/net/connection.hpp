@@ -27,6 +27,7 @@ struct ConnectionContext {
   RefusedRequests& refused;
   std::chrono::seconds timeout_idle{1020};
   std::chrono::seconds timeout_busy{120};
+  std::string myorigin = {};
 };
 
 class Connection final : public Pending,
@@ -76,7 +77,7 @@ class Connection final : public Pending,
   std::size_t received_ = 0;
   Framing framing_;
   Request request_;
-  std::string names_;  // of a request with names beyond ASCII
+  std::string names_;  // of a request with names beyond ASCII or without a domain
   std::string out_;
   std::size_t written_ = 0;
   bool close_after_answer_ = false;

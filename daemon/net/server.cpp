@@ -108,6 +108,7 @@ class Server::Impl {
   void configure(const Config& config) {
     context_.timeout_idle = config.timeout_idle;
     context_.timeout_busy = config.timeout_busy;
+    context_.myorigin = config.myorigin;
     max_connections_ = std::min(config.max_connections, connections_possible());
     allowed_ = networks(config.cidr_allow);
     denied_ = networks(config.cidr_deny);

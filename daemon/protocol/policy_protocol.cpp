@@ -11,6 +11,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/origin.hpp"
 
 namespace policyd {
 namespace {
@@ -121,10 +122,14 @@ bool lower_case_in_place(std::span<char> text, std::string_view part) {
   return (bits & 0x80U) == 0;
 }
 
-// Names beyond ASCII: their forms are in `names`, since they may be longer.
-void use_name_forms(Request& request, std::string& names) {
-  const std::string sender = address_form(request.sender);
-  const std::string recipient = address_form(request.recipient);
+// Names beyond ASCII or without a domain: their forms are in `names`, since they may be longer.
+void use_name_forms(Request& request, std::string& names, std::string_view myorigin) {
+  const auto form = [myorigin](std::string_view address) {
+    const bool add = !myorigin.empty() && lacks_domain(address);
+    return add ? address_form(with_domain(address, myorigin)) : address_form(address);
+  };
+  const std::string sender = form(request.sender);
+  const std::string recipient = form(request.recipient);
   const std::string login = login_form(request.sasl_username.value_or(""));
   names = sender + recipient + login;
   const std::string_view all = names;
@@ -204,7 +209,7 @@ Frame find_request(std::string_view received, Framing& at) {
 }
 
 std::string_view parse_request(std::span<char> text, const Framing& at, Request& out,
-                               std::string& names) {
+                               std::string& names, std::string_view myorigin) {
   const Values values{{text.data(), text.size()}, at};
   const std::string_view state = values[Attribute::state];
   if (!values.given(Attribute::state)) return "protocol_state is missing";
@@ -237,8 +242,9 @@ std::string_view parse_request(std::span<char> text, const Framing& at, Request&
   const bool sender = lower_case_in_place(text, out.sender);
   const bool recipient = lower_case_in_place(text, out.recipient);
   const bool login = lower_case_in_place(text, out.sasl_username.value_or(""));
-  if (!sender || !recipient || !login) {
-    use_name_forms(out, names);
+  const bool whole = myorigin.empty() || !(lacks_domain(out.sender) || lacks_domain(out.recipient));
+  if (!sender || !recipient || !login || !whole) {
+    use_name_forms(out, names, myorigin);
     return {};
   }
   out.sender = address_without_final_dot(out.sender);

@@ -75,12 +75,13 @@ enum class Frame : std::uint8_t {
 
 // Fills `out`, whose views point into `text`, from the attributes that find_request() found.
 // Sender, recipient and sasl_username are put into one form (name_form.hpp): in `text` itself, or,
-// if one of them is not ASCII, in `names`. `peer_address` is not changed. Returns what is missing
-// or malformed (answer DEFER, log, close), or an empty text. The attributes that CBPolicyD needs in
-// every request are checked, except in states before RCPT, which are always answered DUNNO: there
-// `client_address` is 0.0.0.0 if it is not valid.
+// if one of them is not ASCII, in `names`. A sender or recipient without a domain gets that of
+// Postfix (with_domain()), in `names`, unless `myorigin` is empty. `peer_address` is not changed.
+// Returns what is missing or malformed (answer DEFER, log, close), or an empty text. The attributes
+// that CBPolicyD needs in every request are checked, except in states before RCPT, which are always
+// answered DUNNO: there `client_address` is 0.0.0.0 if it is not valid.
 [[nodiscard]] std::string_view parse_request(std::span<char> text, const Framing& at, Request& out,
-                                             std::string& names);
+                                             std::string& names, std::string_view myorigin = {});
 
 // The value of one attribute of a request; empty if absent.
 [[nodiscard]] std::string_view value_of(std::string_view text, const Framing& at,

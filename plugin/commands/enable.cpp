@@ -272,7 +272,7 @@ class Enabling {
 
   policyd::Result<void> prepare(const carbonio::WantedMembers& wanted) {
     auto done = host_.ensure_configuration(steps_);
-    if (done) done = host_.ensure_delimiter(steps_);
+    if (done) done = host_.ensure_postfix_settings(steps_);
     if (done) done = host_.ensure_database(wanted, steps_, context_.output);
     if (done) done = host_.start(steps_);
     return done;
@@ -321,7 +321,7 @@ const Command kEnable = {
     "domains and networks in its groups; starts the service, now and at boot; switches the service "
     "and Quotas on in Carbonio (zimbraServiceEnabled, zimbraCBPolicydQuotasEnabled); has configd "
     "rewrite the configuration of the daemon and of Postfix; has the daemon use Postfix's "
-    "recipient_delimiter (in carbonio-limits.conf); and checks the result. Only what "
+    "recipient_delimiter and myorigin (in carbonio-limits.conf); and checks the result. Only what "
     "differs is changed: running it again changes nothing.\n"
     "On other servers only the attributes can be set from here, and where the daemon does not run, "
     "Postfix then answers 451 to all mail. So only those are switched on that the cluster sees "

@@ -13,6 +13,7 @@
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/origin.hpp"
 #include "plugin/answers/due_steps.hpp"
 #include "plugin/cluster/shared_figures.hpp"
 #include "plugin/commands/commands.hpp"
@@ -174,10 +175,14 @@ Result<void> note_steps(Explanation& explanation, const Tables& tables, const Ma
 }
 
 Outcome run_explain(const Arguments& arguments, Context& context) {
-  const auto mail = mail_of(arguments);
+  auto mail = mail_of(arguments);
   if (!mail) return tl::unexpected{mail.error()};
   const DaemonConfig daemon =
       find_daemon_config(arguments.value(std::string{kDatabaseOption}), context.zextras_home);
+  for (std::string* address : {&mail->from, &mail->to}) {
+    if (daemon.config.myorigin.empty() || !policyd::lacks_domain(*address)) continue;
+    *address = policyd::address_form(policyd::with_domain(*address, daemon.config.myorigin));
+  }
   auto database = open_as_owner(daemon);
   if (!database) return failed(database.error());
   SharedFigures figures{daemon};

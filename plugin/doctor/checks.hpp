@@ -30,6 +30,7 @@ inline constexpr const char* kPostfixAsks = "postfix.asks";
 inline constexpr const char* kPostfixPermits = "postfix.permits";
 inline constexpr const char* kPostfixEndOfData = "postfix.end_of_data";
 inline constexpr const char* kPostfixDelimiter = "postfix.delimiter";
+inline constexpr const char* kPostfixOrigin = "postfix.origin";
 inline constexpr const char* kPostfixSenders = "postfix.senders";
 }  // namespace check
 

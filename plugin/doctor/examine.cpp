@@ -20,7 +20,8 @@ void check_switched_on(const DoctorQuestion& question, const PostfixFacts& postf
   if (!off) return;
   for (const char* check :
        {check::kDaemonRunning, check::kDaemonRules, check::kPostfixAsks, check::kPostfixPermits,
-        check::kPostfixEndOfData, check::kPostfixDelimiter, check::kPostfixSenders}) {
+        check::kPostfixEndOfData, check::kPostfixDelimiter, check::kPostfixOrigin,
+        check::kPostfixSenders}) {
     findings.drop(check);
   }
   findings.wrong(problem::kServiceOff, "the policy service is switched off on this host",

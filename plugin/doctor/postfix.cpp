@@ -9,7 +9,7 @@
 
 #include "daemon/base/shell_words.hpp"
 #include "plugin/doctor/checks.hpp"
-#include "plugin/postfix/recipient_delimiter.hpp"
+#include "plugin/postfix/copied_setting.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -160,38 +160,61 @@ bool counts_users(const policyd::Rules& rules) {
   });
 }
 
-// Whether addresses with an extension count as the user that Postfix takes them for.
-void check_delimiter(const DoctorQuestion& question, const PostfixFacts& facts,
-                     const RulesChecked& rules, Findings& findings) {
-  const std::string& ours = question.daemon.config.recipient_delimiter;
-  const std::string& postfix = facts.recipient_delimiter;
-  if (!rules.rules || !counts_users(*rules.rules)) return;
-  if (ours == postfix) {
+// What follows if the daemon has another value than Postfix, or none.
+struct SettingTexts {
+  const char* check;
+  Problem problem;
+  const char* well;
+  const char* none;
+  const char* other;
+  const char* instead;  // of a value that the daemon does not support
+};
+
+constexpr std::array<SettingTexts, kCopiedSettings.size()> kSettingTexts = {{
+    {check::kPostfixDelimiter, problem::kDelimiter, "addresses count without extensions",
+     "a user evades limits with extensions, as in anna+1@example.org, each of which has a counter "
+     "of its own",
+     "the daemon takes other addresses for the same user than Postfix does",
+     "another recipient_delimiter in Postfix, such as +"},
+    {check::kPostfixOrigin, problem::kOrigin, "addresses without a domain count as those with it",
+     "a user evades limits with addresses without @, as in anna or anna%example.org, which Postfix "
+     "takes for anna@example.org, but which have counters of their own",
+     "the daemon takes addresses without @ for others than Postfix does", "a domain in Postfix"},
+}};
+
+// Whether an address counts as the user that Postfix takes it for, however it is written.
+void check_setting(const CopiedSetting& setting, const SettingTexts& texts,
+                   const DoctorQuestion& question, const PostfixFacts& facts, Findings& findings) {
+  const std::string& ours = question.daemon.config.*setting.daemon;
+  const std::string& postfix = facts.*setting.postfix;
+  const auto wanted = value_for_daemon(setting, postfix);
+  if (wanted == ours) {
     if (ours.empty()) return;
-    findings.well(check::kPostfixDelimiter,
-                  fmt::format("addresses count without extensions, as in Postfix "
-                              "(recipient_delimiter {})",
-                              escaped(ours)));
+    findings.well(texts.check, fmt::format("{}, as in Postfix ({} {})", texts.well, setting.name,
+                                           escaped(ours)));
     return;
   }
   const auto value = [](const std::string& text) {
     return text.empty() ? std::string{"empty"} : fmt::format("'{}'", escaped(text));
   };
-  const bool known = is_valid_delimiter(postfix);
-  findings.wrong(
-      problem::kDelimiter,
-      fmt::format("recipient_delimiter is {} in Postfix, but {} for the daemon", value(postfix),
-                  value(ours)),
-      ours.empty()
-          ? "a user evades limits with extensions, as in anna+1@example.org, each of which "
-            "has a counter of its own"
-          : "the daemon takes other addresses for the same user than Postfix does",
-      !known ? advice(fmt::format("the daemon does not support {}: use another "
-                                  "recipient_delimiter in Postfix, such as +",
-                                  value(postfix)))
-      : is_carbonio(question)
-          ? command("carbonio-limits enable")
-          : command(delimiter_command(policyd::own_config_of(question.daemon.file), postfix)));
+  findings.wrong(texts.problem,
+                 fmt::format("{} is {} in Postfix, but {} for the daemon", setting.name,
+                             value(postfix), value(ours)),
+                 ours.empty() ? texts.none : texts.other,
+                 !wanted ? advice(fmt::format("the daemon does not support {}: use {}",
+                                              value(postfix), texts.instead))
+                 : is_carbonio(question)
+                     ? command("carbonio-limits enable")
+                     : command(setting_command(policyd::own_config_of(question.daemon.file),
+                                               setting, *wanted)));
+}
+
+void check_settings(const DoctorQuestion& question, const PostfixFacts& facts,
+                    const RulesChecked& rules, Findings& findings) {
+  if (!rules.rules || !counts_users(*rules.rules)) return;
+  for (std::size_t i = 0; i < kCopiedSettings.size(); ++i) {
+    check_setting(kCopiedSettings.at(i), kSettingTexts.at(i), question, facts, findings);
+  }
 }
 
 }  // namespace
@@ -227,7 +250,7 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
   if (rules.by_size) {
     findings.well_unless_wrong(check::kPostfixEndOfData, "Postfix asks at the end of each message");
   }
-  check_delimiter(question, facts, rules, findings);
+  check_settings(question, facts, rules, findings);
   if (!rules.by_sender) return;
   if (login_is_checked) {
     findings.well(check::kPostfixSenders,

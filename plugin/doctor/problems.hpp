@@ -113,6 +113,7 @@ inline constexpr Problem kUnknownWord{"postfix.asks", "postfix.unknown_word"};
 inline constexpr Problem kPermits{"postfix.permits", "postfix.permits"};
 inline constexpr Problem kEndOfData{"postfix.end_of_data", "postfix.end_of_data"};
 inline constexpr Problem kDelimiter{"postfix.delimiter", "postfix.delimiter"};
+inline constexpr Problem kOrigin{"postfix.origin", "postfix.origin"};
 inline constexpr Problem kSenders{"postfix.senders", "postfix.senders"};
 
 }  // namespace limits::problem

@@ -16,7 +16,6 @@
 #include "plugin/doctor/checks.hpp"
 #include "plugin/host/group_sync.hpp"
 #include "plugin/host/server_switch.hpp"
-#include "plugin/postfix/recipient_delimiter.hpp"
 #include "plugin/postfix/reload.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -118,9 +117,9 @@ Result<std::vector<std::string>> HostService::commands_for(
   std::vector<std::string> out;
   if (!is_present(home_ / "conf" / "cbpolicyd.conf"))
     out.push_back(rewrite_as_typed(configd_, kSections));
-  if (const auto delimiter = other_delimiter()) {
+  for (const auto& [setting, value] : other_settings()) {
     out.push_back(
-        delimiter_command(policyd::own_config_of(home_ / "conf" / "cbpolicyd.conf"), *delimiter));
+        setting_command(policyd::own_config_of(home_ / "conf" / "cbpolicyd.conf"), setting, value));
   }
   const auto daemon = find_database(std::nullopt, home_);
   if (!daemon) return tl::unexpected{daemon.error()};
@@ -158,27 +157,28 @@ Result<void> HostService::ensure_configuration(StepReport& steps) const {
   return {};
 }
 
-std::optional<std::string> HostService::other_delimiter() const {
+std::vector<std::pair<CopiedSetting, std::string>> HostService::other_settings() const {
   const PostfixFacts facts = read_postfix(home_, search_path_, std::nullopt);
   const auto config = configuration();
-  if (!config || !facts.why_not.empty() || !is_valid_delimiter(facts.recipient_delimiter) ||
-      config->recipient_delimiter == facts.recipient_delimiter) {
-    return std::nullopt;
+  std::vector<std::pair<CopiedSetting, std::string>> out;
+  if (!config || !facts.why_not.empty()) return out;
+  for (const CopiedSetting& setting : kCopiedSettings) {
+    const auto value = value_for_daemon(setting, facts.*setting.postfix);
+    if (value && *value != (*config).*setting.daemon) out.emplace_back(setting, *value);
   }
-  return facts.recipient_delimiter;
+  return out;
 }
 
-Result<void> HostService::ensure_delimiter(StepReport& steps) const {
-  const auto delimiter = other_delimiter();
-  if (!delimiter) return {};
+Result<void> HostService::ensure_postfix_settings(StepReport& steps) const {
+  const auto settings = other_settings();
+  if (settings.empty()) return {};
   const fs::path file = policyd::own_config_of(home_ / "conf" / "cbpolicyd.conf");
-  {
+  for (const auto& [setting, value] : settings) {
     const auto owner = AsOwner::of(file);
     if (!owner) return tl::unexpected{owner.error()};
-    if (auto written = write_delimiter(file, *delimiter); !written) return written;
+    if (auto written = write_setting(file, setting, value); !written) return written;
+    steps.done(fmt::format("set {} to Postfix's, '{}' ({})", setting.name, value, file.string()));
   }
-  steps.done(
-      fmt::format("set recipient_delimiter to Postfix's, '{}' ({})", *delimiter, file.string()));
   const auto service = carbonio::find_service(home_);
   return carbonio::running_service(service) ? carbonio::reload_service(service) : Result<void>{};
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hooks/carbonio/configd.hpp"
@@ -15,6 +16,7 @@
 #include "hooks/carbonio/policy_attributes.hpp"
 #include "hooks/service/service.hpp"
 #include "plugin/cli/command.hpp"
+#include "plugin/postfix/copied_setting.hpp"
 #include "plugin/postfix/postfix_asks.hpp"
 #include "plugin/terminal/step_report.hpp"
 
@@ -37,8 +39,8 @@ class HostService {
 
   // Has the configuration generated if it is missing.
   policyd::Result<void> ensure_configuration(StepReport& steps) const;
-  // Has the daemon use Postfix's recipient_delimiter, if it is known.
-  policyd::Result<void> ensure_delimiter(StepReport& steps) const;
+  // Has the daemon use Postfix's recipient_delimiter and myorigin, if they are known.
+  policyd::Result<void> ensure_postfix_settings(StepReport& steps) const;
   // Creates the database if it is missing, and updates its groups.
   policyd::Result<void> ensure_database(const carbonio::WantedMembers& wanted, StepReport& steps,
                                         Output& output) const;
@@ -60,8 +62,8 @@ class HostService {
  private:
   [[nodiscard]] std::optional<policyd::Config> configuration() const;
   [[nodiscard]] PostfixView postfix() const;
-  // Postfix's recipient_delimiter, if the daemon should use it but does not.
-  [[nodiscard]] std::optional<std::string> other_delimiter() const;
+  // Those of Postfix's settings that the daemon should use but does not, with their values.
+  [[nodiscard]] std::vector<std::pair<CopiedSetting, std::string>> other_settings() const;
   void reload_if_needed(const std::optional<policyd::Config>& before, StepReport& steps) const;
 
   std::filesystem::path home_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <map>
 #include <utility>
 
@@ -26,6 +27,7 @@ constexpr std::size_t kEarlyLists = 3;
 constexpr const char* kEndList = "smtpd_end_of_data_restrictions";
 constexpr const char* kDelay = "smtpd_delay_reject";
 constexpr const char* kDelimiter = "recipient_delimiter";
+constexpr const char* kOrigin = "myorigin";
 constexpr const char* kClasses = "smtpd_restriction_classes";
 constexpr std::string_view kPolicyCheck = "check_policy_service";
 
@@ -84,6 +86,15 @@ std::set<std::pair<std::string, std::string>> access_checks(const PostfixFacts& 
   return out;
 }
 
+// "/etc/mailname" stands for its first line, on Debian.
+void read_origin(PostfixFacts& facts) {
+  constexpr std::streamsize kMaxLine = 512;
+  if (!facts.myorigin.starts_with('/')) return;
+  std::array<char, kMaxLine> line{};
+  std::ifstream file{facts.myorigin};
+  if (file.getline(line.data(), kMaxLine)) facts.myorigin = trimmed(line.data());
+}
+
 // The maps that may permit mail before we are asked.
 void read_maps(PostfixFacts& facts) {
   constexpr std::size_t kMaxMaps = 50;
@@ -127,6 +138,7 @@ PostfixFacts parse_postfix(const PostconfOutput& output) {
   }
   PostfixFacts facts;
   facts.recipient_delimiter = value_in(values, kDelimiter);
+  facts.myorigin = value_in(values, kOrigin);
   for (const std::string_view line : split(output.services, '\n')) {
     if (line.empty() || kSpace.find(line.front()) != std::string_view::npos) continue;
     // name type private unprivileged chroot wakeup processes command
@@ -182,7 +194,7 @@ PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string
   PostconfOutput output;
   const std::string classes = ask({"-hx", kClasses});
   std::vector<std::string> names{kRcptLists.begin(), kRcptLists.end()};
-  names.insert(names.end(), {kEndList, kDelay, kClasses, kDelimiter});
+  names.insert(names.end(), {kEndList, kDelay, kClasses, kDelimiter, kOrigin});
   for (std::string& name : restriction_words(classes)) names.push_back(std::move(name));
   const auto with = [&](const char* option) {
     std::vector<std::string> words = {option};
@@ -201,6 +213,7 @@ PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string
     facts.why_not = "its master.cf has no smtpd";
   }
   if (facts.why_not.empty()) read_maps(facts);
+  read_origin(facts);
   return facts;
 }
 

@@ -43,6 +43,7 @@ struct PostfixFacts {
   std::set<std::string> permitting_maps;
   std::vector<std::string> unread_maps;  // of other kinds: ldap, mysql
   std::string recipient_delimiter;
+  std::string myorigin;  // the domain itself, where main.cf names a file that has it
 };
 
 // What postconf prints.

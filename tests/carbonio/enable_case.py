@@ -78,7 +78,8 @@ class EnableCase(Carbonio):
         program.chmod(0o755)
 
     def write_postfix(self, check):
-        text = main_cf(self.postfix_folder, check)
+        # Empty, as the daemon's: postconf takes what Postfix does not.
+        text = main_cf(self.postfix_folder, check) + "myorigin =\n"
         if hasattr(self, "configd"):
             text += self.configd.postscreen()
         fresh = self.postfix_folder / "main.cf.new"

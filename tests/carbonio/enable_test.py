@@ -142,6 +142,18 @@ class OneHost(EnableCase):
         self.assertFalse(list(own.parent.glob("*.new")))
         self.assert_runs()
 
+    def test_postfixs_myorigin_is_used(self):
+        own = self.home / "conf/carbonio-limits.conf"
+        self.switch("enable")
+        main_cf = self.postfix_folder / "main.cf"
+        main_cf.write_text(main_cf.read_text().replace("myorigin =", "myorigin = $mydomain"))
+        os.utime(main_cf, (1_700_000_000, 1_700_000_000))
+        out, _ = self.switch("enable")
+        self.assertIn("set myorigin to Postfix's, 'example.test'", " ".join(out.split()))
+        self.assertEqual(own.read_text(), "[server]\nmyorigin=example.test\n")
+        self.assertIn("Nothing to change", self.switch("enable")[0])
+        self.assert_runs()
+
     def test_what_is_inherited_is_not_set_again(self):
         self.put("global", "zimbraCBPolicydQuotasEnabled: TRUE")
         self.switch("enable")

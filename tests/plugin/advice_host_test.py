@@ -656,6 +656,15 @@ class Postfix(Host):
         self.assertFalse(finding["command"])
         self.assertIn("'x'", finding["fix"])
 
+    def test_postfix_origin(self):
+        self.make()
+        mailname = self.daemon.folder / "mailname"
+        mailname.write_text("Mine.Example\n")
+        for value in ("mine.example", "$mydomain", mailname):
+            with self.subTest(value):
+                self.edit("myorigin =", f"myorigin = {value}")
+                self.try_out("postfix.origin")
+
     def test_postfix_delimiter_of_no_interest(self):
         self.make("DELETE FROM quotas_limits; DELETE FROM quotas;" + policy() + quota(track="Sender:@domain"))
         self.edit(r"(?s)\Z", "recipient_delimiter = +\n")

@@ -118,6 +118,21 @@ class Live(DaemonTest):
         self.ask(sender="far@example.net", recipient="root")
         self.assertIn("receive", self.say("usage", "root").stdout)
 
+    def test_addresses_without_a_domain(self):
+        self.daemon.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES "
+                        "(2, '@example.org');")
+        self.say("send", "3/h")
+        self.daemon.config.with_name("carbonio-limits.conf").write_text(
+            "[server]\nmyorigin=Example.org.\n")
+        self.daemon.process.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: "reloaded" in self.daemon.log()))
+        answers = [self.ask(sender=sender, sasl_username="x") == "DUNNO" for sender in
+                   ("anna", "ANNA%example.org", "example.org!anna", "anna@example.org", "Anna")]
+        self.assertEqual(answers, [True] * 3 + [False] * 2)
+        out = self.say("explain", "--from", "Anna", "--to", "r@example.net", "--sasl", "x").stdout
+        self.assertIn("3 of 3", out)
+        self.assertIn("for anna@example.org", out)
+
     def test_counters_of_the_perl_daemon_in_other_spellings(self):
         self.say("send", "5/h", "--per", "login")
         [limit] = self.daemon.sql("SELECT max(ID) FROM quotas_limits").split()

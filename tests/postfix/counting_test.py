@@ -132,6 +132,55 @@ class PlusAddresses(PostfixTest):
         self.assertTrue(all(mail.passed for mail in mails))
 
 
+class Spellings(PostfixTest):
+    """What Postfix takes for one address has one limit."""
+    options = {"server": {"myorigin": "example.org"}}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with (cls.postfix.folder / "conf/main.cf").open("a") as main_cf:
+            main_cf.write("myorigin = example.org\n")
+        cls.postfix.stop()
+        cls.postfix.start()
+
+    NAMES = ("anna@example.org", "anna", "anna@example.org.", "anna%example.org",
+             "example.org!anna", '"anna"')
+
+    def test_of_a_sender_share_one_counter(self):
+        self.daemon.sql(article.POLICY + article.SEND)
+        mails = [self.send(sender=name) for name in self.NAMES + self.NAMES]
+        self.assertEqual([mail.passed for mail in mails], [True] * 10 + [False] * 2)
+        self.assertEqual(self.daemon.counter("Sender:anna@example.org", 4), 10)
+        self.postfix.wait_for_log("qmgr", "from=<anna@example.org>", count=10)
+
+    def test_of_a_recipient_share_one_counter(self):
+        self.daemon.sql(article.POLICY + article.SEND +
+                        "UPDATE quotas SET Track = 'Recipient:user@domain' WHERE ID = 3;")
+        mails = [self.send(sender="far@far.test", recipients=name)
+                 for name in self.NAMES + self.NAMES]
+        self.assertEqual([mail.passed for mail in mails], [True] * 10 + [False] * 2)
+        self.postfix.wait_for_log("to=<anna@example.org>", count=10)
+
+    def test_names_that_postfix_quotes(self):
+        self.daemon.sql(article.POLICY + article.SEND)
+        for name, whole in (("a..b%far.test", "a..b%far.test@example.org"),
+                            ("a%far.test.", "a%far.test.@example.org"),
+                            ("far.test!b!c", "b!c@far.test"),
+                            ("b%c%far.test", "b%c@far.test"),
+                            ("far.test!d%e", "d%e@far.test"), ("Postmaster", "postmaster@example.org")):
+            with self.subTest(name):
+                self.assertTrue(self.send(sender=name).passed)
+                self.assertEqual(self.daemon.counter(f"Sender:{whole}", 4), 1)
+        senders = {line.split("from=<")[1].split(">")[0].replace('"', "").lower()
+                   for line in self.postfix.wait_for_log("qmgr", "from=<", count=6)}
+        self.assertEqual(len(senders), 6)
+        for sender in senders:
+            self.assertEqual(self.daemon.counter(f"Sender:{sender}", 4), 1, sender)
+        self.assertTrue(self.send(sender="").passed)
+        self.assertEqual(self.daemon.counter("Sender:<>", 4), 1)
+
+
 class MessageSizes(PostfixTest):
     def setUp(self):
         super().setUp()

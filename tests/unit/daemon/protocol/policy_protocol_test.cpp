@@ -24,7 +24,7 @@ struct Question {
 };
 
 // `text` and, of a request with names beyond ASCII, `names` must outlive the result.
-Question parse(std::string& text, std::string& names) {
+Question parse(std::string& text, std::string& names, std::string_view myorigin = {}) {
   Question q;
   Framing at;
   const Frame frame = find_request(text, at);
@@ -33,7 +33,7 @@ Question parse(std::string& text, std::string& names) {
   } else if (frame != Frame::complete) {
     q.parsed = {Outcome::unfinished, {}};
   } else {
-    const auto problem = parse_request({text.data(), at.scanned}, at, q.request, names);
+    const auto problem = parse_request({text.data(), at.scanned}, at, q.request, names, myorigin);
     q.parsed = {problem.empty() ? Outcome::ok : Outcome::incomplete, problem};
   }
   return q;
@@ -195,6 +195,28 @@ TEST(Parse, LeavesOutTheDotAfterADomain) {
   std::string other = rcpt("sender=alice.\nrecipient=bob@example.com..\n");
   EXPECT_EQ(parse(other).request.sender, "alice.");
   EXPECT_EQ(parse(other).request.recipient, "bob@example.com..");
+}
+
+TEST(Parse, AddsTheDomainThatPostfixAdds) {
+  for (const char* sender : {"Alice", "ALICE%Example.org.x", "example.org.x!alice", "alice"}) {
+    std::string text = rcpt(std::string{"sender="} + sender + "\nrecipient=Bob\n");
+    std::string names;
+    const Question question = parse(text, names, "example.org.x");
+    EXPECT_EQ(question.request.sender, "alice@example.org.x") << sender;
+    EXPECT_EQ(question.request.recipient, "bob@example.org.x");
+  }
+  std::string names;
+  std::string bounce = rcpt("sender=\nrecipient=JÜRGEN\nsasl_username=Anna\n");
+  const Question question = parse(bounce, names, "example.org");
+  EXPECT_EQ(question.request.sender, "");
+  EXPECT_EQ(question.request.recipient, "jürgen@example.org");
+  EXPECT_EQ(question.request.sasl_username, "anna");
+  std::string several = rcpt("protocol_state=END-OF-MESSAGE\nrecipient=\n");
+  std::string no_names;
+  EXPECT_EQ(parse(several, no_names, "example.org").request.recipient, "");
+  EXPECT_EQ(no_names, "");
+  std::string unset = rcpt("sender=alice\n");
+  EXPECT_EQ(parse(unset).request.sender, "alice");
 }
 
 TEST(Parse, MakesMappedAddressesIPv4) {
