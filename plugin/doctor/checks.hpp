@@ -89,6 +89,9 @@ struct RulesChecked {
   bool by_sender = false;   // some limit counts by the envelope sender of authenticated mail
   bool by_account = false;  // and one refuses an account whatever sender it names
   bool by_size = false;     // some limit counts sizes
+  // What adds a limit that counts mail with a login and the empty sender, if none does, but one by
+  // sender is for everyone.
+  std::optional<Fix> for_empty_sender;
 };
 RulesChecked check_rules(const DoctorQuestion& question, const Tables& tables, Findings& findings);
 // Rows that the daemon does not understand, first the one that has all mail deferred.

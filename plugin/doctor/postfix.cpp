@@ -68,6 +68,22 @@ bool checks_login(const std::vector<RestrictionList>& lists) {
   return false;
 }
 
+// Whether a user who is logged in may send with the empty sender, which Postfix's login check
+// leaves out.
+bool permits_empty_sender(const SmtpdService& service, const PostfixFacts& facts) {
+  if (!service.takes_logins) return false;
+  for (const auto* lists : {&service.at_rcpt, &service.before_rcpt}) {
+    for (const RestrictionList& list : *lists) {
+      const auto words = restriction_words(list.value);
+      for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+        if (words[i] == "permit" || words[i] == "permit_sasl_authenticated") break;
+        if (facts.maps_against_empty_sender.contains(words[i] + " " + words[i + 1])) return false;
+      }
+    }
+  }
+  return true;
+}
+
 // Findings about several services with the same fix are one.
 class ServiceFindings {
  public:
@@ -233,11 +249,13 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
   }
   const auto ours = policy_service_names(question.daemon.config);
   bool login_is_checked = true;
+  bool empty_sender = false;
   ServiceFindings found;
   for (const SmtpdService* service : services_for_clients(facts)) {
     check_service(*service, question, facts, ours, rules.by_size, found);
     login_is_checked =
         login_is_checked && (checks_login(service->at_rcpt) || checks_login(service->before_rcpt));
+    empty_sender = empty_sender || permits_empty_sender(*service, facts);
   }
   found.report(findings);
   for (const std::string& map : facts.unread_maps) {
@@ -252,6 +270,15 @@ void check_postfix(const DoctorQuestion& question, const PostfixFacts& facts,
   }
   check_settings(question, facts, rules, findings);
   if (!rules.by_sender) return;
+  if (login_is_checked && empty_sender && rules.for_empty_sender) {
+    findings.wrong(problem::kNullSender,
+                   "authenticated users can send with the empty sender (MAIL FROM:<>), which no "
+                   "limit counts",
+                   "limits count by sender, and Postfix's login check leaves out the empty one: a "
+                   "hacked account sends any number of messages",
+                   *rules.for_empty_sender);
+    return;
+  }
   if (login_is_checked) {
     findings.well(check::kPostfixSenders,
                   "authenticated users cannot use another user's sender address");

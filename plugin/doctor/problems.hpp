@@ -115,5 +115,6 @@ inline constexpr Problem kEndOfData{"postfix.end_of_data", "postfix.end_of_data"
 inline constexpr Problem kDelimiter{"postfix.delimiter", "postfix.delimiter"};
 inline constexpr Problem kOrigin{"postfix.origin", "postfix.origin"};
 inline constexpr Problem kSenders{"postfix.senders", "postfix.senders"};
+inline constexpr Problem kNullSender{"postfix.senders", "postfix.null_sender"};
 
 }  // namespace limits::problem

@@ -27,6 +27,7 @@ constexpr std::size_t kEarlyLists = 3;
 constexpr const char* kEndList = "smtpd_end_of_data_restrictions";
 constexpr const char* kDelay = "smtpd_delay_reject";
 constexpr const char* kDelimiter = "recipient_delimiter";
+constexpr const char* kLogins = "smtpd_sasl_auth_enable";
 constexpr const char* kOrigin = "myorigin";
 constexpr const char* kClasses = "smtpd_restriction_classes";
 constexpr std::string_view kPolicyCheck = "check_policy_service";
@@ -103,6 +104,9 @@ void read_maps(PostfixFacts& facts) {
     if (++read > kMaxMaps) break;
     const auto text = read_access_map(map, facts.program);
     std::string restriction = fmt::format("{} {}", check, map);
+    if (text && check == "check_sender_access" && map_refuses_empty_sender(*text)) {
+      facts.maps_against_empty_sender.insert(restriction);
+    }
     if (!text) {
       facts.unread_maps.push_back(std::move(restriction));
     } else if (map_permits(*text)) {
@@ -161,6 +165,7 @@ PostfixFacts parse_postfix(const PostconfOutput& output) {
           .push_back(list(kRcptLists.at(i)));
     }
     service.end_of_data = list(kEndList);
+    service.takes_logins = equal_ignoring_case(list(kLogins).value, "yes");
     facts.services.push_back(std::move(service));
   }
   return facts;
@@ -194,7 +199,7 @@ PostfixFacts read_postfix(const std::filesystem::path& zextras_home, std::string
   PostconfOutput output;
   const std::string classes = ask({"-hx", kClasses});
   std::vector<std::string> names{kRcptLists.begin(), kRcptLists.end()};
-  names.insert(names.end(), {kEndList, kDelay, kClasses, kDelimiter, kOrigin});
+  names.insert(names.end(), {kEndList, kDelay, kClasses, kDelimiter, kOrigin, kLogins});
   for (std::string& name : restriction_words(classes)) names.push_back(std::move(name));
   const auto with = [&](const char* option) {
     std::vector<std::string> words = {option};

@@ -32,6 +32,7 @@ struct SmtpdService {
   std::vector<RestrictionList> at_rcpt;
   std::vector<RestrictionList> before_rcpt;  // the others: smtpd_delay_reject = no
   RestrictionList end_of_data;
+  bool takes_logins = false;  // smtpd_sasl_auth_enable
   [[nodiscard]] bool on_loopback() const;
 };
 
@@ -42,6 +43,8 @@ struct PostfixFacts {
   // "check_client_access hash:/etc/postfix/friends": permit some mail (OK).
   std::set<std::string> permitting_maps;
   std::vector<std::string> unread_maps;  // of other kinds: ldap, mysql
+  // "check_sender_access inline:{<>=REJECT}": refuse the empty sender.
+  std::set<std::string> maps_against_empty_sender;
   std::string recipient_delimiter;
   std::string myorigin;  // the domain itself, where main.cf names a file that has it
 };

@@ -31,6 +31,29 @@ bool is_permit_answer(std::string_view word) {
          (!word.empty() && std::all_of(word.begin(), word.end(), policyd::is_digit));
 }
 
+bool is_refusing_answer(std::string_view word) {
+  const bool code = word.size() == 3 && (word[0] == '4' || word[0] == '5') &&
+                    policyd::is_digit(word[1]) && policyd::is_digit(word[2]);
+  return code || lower_cased(word).starts_with("reject") || lower_cased(word).starts_with("defer");
+}
+
+struct MapEntry {
+  std::string_view key;
+  std::string_view answer;  // its first word
+};
+
+std::vector<MapEntry> entries_of(std::string_view text) {
+  std::vector<MapEntry> out;
+  for (const std::string_view line : split(text, '\n')) {
+    const std::string_view plain = without_blanks(line);
+    const std::size_t end = plain.find_first_of(kBlank);
+    if (line.empty() || line.front() == '#' || end == std::string_view::npos) continue;
+    const std::string_view answer = without_blanks(plain.substr(end));
+    out.push_back({plain.substr(0, end), answer.substr(0, answer.find_first_of(kBlank))});
+  }
+  return out;
+}
+
 std::optional<std::string> read_text(const std::string& file) {
   std::ifstream in{file, std::ios::binary};
   std::error_code code;
@@ -97,15 +120,16 @@ std::string with_classes(std::string_view list, const std::map<std::string, std:
 }
 
 bool map_permits(std::string_view text) {
-  for (const std::string_view line : split(text, '\n')) {
-    if (line.empty() || line.front() == '#') continue;
-    const std::string_view plain = without_blanks(line);
-    const std::size_t key = plain.find_first_of(kBlank);
-    if (key == std::string_view::npos) continue;
-    const std::string_view answer = without_blanks(plain.substr(key));
-    if (is_permit_answer(answer.substr(0, answer.find_first_of(kBlank)))) return true;
-  }
-  return false;
+  const auto all = entries_of(text);
+  return std::any_of(all.begin(), all.end(),
+                     [](const MapEntry& entry) { return is_permit_answer(entry.answer); });
+}
+
+bool map_refuses_empty_sender(std::string_view text) {
+  const auto all = entries_of(text);
+  return std::any_of(all.begin(), all.end(), [](const MapEntry& entry) {
+    return (entry.key == "<>" || entry.key == "/^<>$/") && is_refusing_answer(entry.answer);
+  });
 }
 
 std::optional<std::string> read_access_map(std::string_view map, const std::string& postconf) {

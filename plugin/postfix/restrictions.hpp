@@ -26,6 +26,9 @@ std::string with_classes(std::string_view list, const std::map<std::string, std:
 // Whether the text of a map lets some mail through (OK, a number, permit...).
 bool map_permits(std::string_view text);
 
+// Whether the text of a map refuses the empty sender (the key <>).
+bool map_refuses_empty_sender(std::string_view text);
+
 // The text of "hash:/etc/postfix/friends"; nullopt for the kinds that have none, and if it cannot
 // be read. At most 1 MiB of it. `postconf` is the path of that program.
 std::optional<std::string> read_access_map(std::string_view map, const std::string& postconf);

@@ -670,6 +670,60 @@ class Postfix(Host):
         self.edit(r"(?s)\Z", "recipient_delimiter = +\n")
         self.assertEqual(self.found(), {})
 
+    LOGINS = "smtpd_sasl_auth_enable = yes\n"
+
+    def all_limits(self):
+        return json.loads(self.daemon.command("list", "--json").stdout)["limits"]
+
+    def other_limits(self):
+        return [limit for limit in self.all_limits() if limit["per"] != "account"]
+
+    def test_postfix_null_sender(self):
+        self.make("")
+        self.type_it("carbonio-limits send '7/min,100 messages/h' --verdict reject; "
+                     "carbonio-limits receive 9/h --per user")
+        self.edit(r"(?s)\Z", self.LOGINS)
+        before = self.other_limits()
+        self.try_out("postfix.null_sender", rows=False)
+        self.assertEqual(self.other_limits(), before)
+        [made] = [limit for limit in self.all_limits() if limit["per"] == "account"]
+        self.assertEqual([made[key] for key in ("limit", "verdict")],
+                         [before[-2][key] for key in ("limit", "verdict")])
+
+    def test_postfix_null_sender_of_a_limit_by_domain(self):
+        self.make("")
+        self.type_it("carbonio-limits send 30/h --per domain")
+        self.edit(r"(?s)\Z", self.LOGINS)
+        before = self.other_limits()
+        self.try_out("postfix.null_sender",
+                     lambda fix: [re.search("carbonio-limits send LIMIT --per account", fix)[0]
+                                  .replace("LIMIT", "30/h")], rows=False)
+        self.assertEqual(self.other_limits(), before)
+
+    def test_postfix_null_sender_where_some_have_limits_of_their_own(self):
+        self.make("")
+        self.type_it("carbonio-limits send 7/h; carbonio-limits send 70/h --user news@mine.example")
+        self.edit(r"(?s)\Z", self.LOGINS)
+        self.try_out("postfix.null_sender",
+                     lambda fix: [re.search("carbonio-limits send LIMIT --per account", fix)[0]
+                                  .replace("LIMIT", "7/h"),
+                                  re.search("carbonio-limits send LIMIT --login NAME", fix)[0]
+                                  .replace("LIMIT --login NAME", "70/h --login news@mine.example")],
+                     rows=False)
+
+    def test_postfix_null_sender_that_is_counted_or_refused(self):
+        self.make()
+        self.edit(r"smtpd_sender_restrictions = (check_policy_service \S+),",
+                  self.LOGINS + r"smtpd_sender_restrictions = \1, "
+                  "check_sender_access inline:{<>=REJECT},")
+        self.assertEqual(self.found(), {})
+        self.edit(r"(?s)\Z", self.LOGINS)
+        self.assertEqual(list(self.found()), ["postfix.null_sender"])
+        self.type_it("carbonio-limits send 3/h --per login --verdict none")
+        self.assertEqual(list(self.found()), ["postfix.null_sender"])
+        self.type_it("carbonio-limits send 5/h --per login --verdict reject")
+        self.assertEqual(self.found(), {})
+
     def test_postfix_senders(self):
         self.make()
         self.edit("reject_sender_login_mismatch,", "")

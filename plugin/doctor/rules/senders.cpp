@@ -9,6 +9,7 @@
 
 #include "daemon/rules/match/list_item.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/limit_text/limit_line.hpp"
 #include "plugin/rows/limits.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -141,6 +142,75 @@ bool refuses_by_account(const AllLimits& all) {
   });
 }
 
+// Whether mail with a login matches whatever its sender and recipient, the empty sender included.
+bool matches_empty_sender(const PolicyMember& member) {
+  if (!policyd::matches_everything(member.destination)) return false;
+  if (policyd::matches_everything(member.source)) return true;
+  const auto items = policyd::list_items(*member.source);
+  return !items.empty() && std::all_of(items.begin(), items.end(), [](std::string_view text) {
+    const ListItem item = parse_item(text, Side::source);
+    if (item.kind == ItemKind::sasl_user) return item.negated != (item.text == "*");
+    if (item.kind == ItemKind::empty_sender) return !item.negated;
+    return item.negated && item.kind != ItemKind::error;
+  });
+}
+
+// Whether mail with a login matches if its sender is an own one.
+bool matches_own_senders(const PolicyMember& member) {
+  if (policyd::matches_everything(member.source)) return false;
+  bool own = false;
+  for (const std::string_view text : policyd::list_items(*member.source)) {
+    const ListItem item = parse_item(text, Side::source);
+    if (item.negated) continue;
+    const bool group = item.kind == ItemKind::group && item.text == "internal_domains";
+    if (!group && !(item.kind == ItemKind::sasl_user && item.text == "*")) return false;
+    own = own || group;
+  }
+  return own;
+}
+
+bool counts_and_refuses(const policyd::Quota& quota) {
+  return quota.verdict.kind != policyd::RowVerdict::Kind::none &&
+         std::any_of(quota.limits.begin(), quota.limits.end(),
+                     [](const auto& limit) { return !policyd::is_of_each_message(limit.type); });
+}
+
+// A limit by account beside the one by sender, with the same figures. Users who may send more than
+// others need one of their own by login too, and only the admin knows their logins.
+Fix fix_for_empty_sender(const RuleRows& rows, std::int64_t by_sender) {
+  const auto found = rows.limits.find(by_sender);
+  auto wanted = found == rows.limits.end() ? std::nullopt : wanted_of(*found->second);
+  if (!wanted || wanted->per != Per::user || !found->second->except.empty()) {
+    return advice(
+        "carbonio-limits send LIMIT --per account, which counts by login name, and for "
+        "users with a limit of their own: carbonio-limits send LIMIT --login NAME");
+  }
+  WantedLimit by_account;
+  by_account.target.who = Who::anyone;
+  by_account.per = Per::account;
+  by_account.rates = std::move(wanted->rates);
+  by_account.verdict = wanted->verdict;
+  return command("carbonio-limits " + line_of(by_account));
+}
+
+// Set if a limit by sender is for all users, and none counts what they send with the empty sender.
+std::optional<Fix> for_empty_sender(const RuleRows& rows) {
+  std::optional<std::int64_t> by_sender;
+  for (const policyd::Policy& policy : rows.rules.policies) {
+    const auto& members = rows.members_of(policy.id);
+    for (const policyd::Quota& quota : policy.quotas) {
+      if (!counts_and_refuses(quota)) continue;
+      if (std::any_of(members.begin(), members.end(), matches_empty_sender)) return std::nullopt;
+      if (is_by_sender(quota) && !by_sender &&
+          std::any_of(members.begin(), members.end(), matches_own_senders)) {
+        by_sender = quota.id;
+      }
+    }
+  }
+  if (!by_sender) return std::nullopt;
+  return fix_for_empty_sender(rows, *by_sender);
+}
+
 // The limits of a policy that count by sender, mail from outside included: one finding, since one
 // fix is for all of them.
 struct Outside {
@@ -194,6 +264,7 @@ void check_senders(const RuleRows& rows, RulesChecked& checked, Findings& findin
   const Sources sources{rows.tables};
   const auto intended = created_with_anyone(rows.tables, rows.all);
   checked.by_account = refuses_by_account(rows.all);
+  checked.for_empty_sender = for_empty_sender(rows);
   std::set<std::int64_t> reported;
   for (const policyd::Policy& policy : rows.rules.policies) {
     const MatchedMail mail = examine_members(sources, rows.members_of(policy.id));

@@ -32,6 +32,19 @@ TEST(MapPermits, KnowsTheAnswersThatLetMailPass) {
   }
 }
 
+TEST(MapRefusesEmptySender, KnowsItsKeyAndTheAnswersThatRefuse) {
+  for (const char* text : {"<> REJECT\n", "a OK\n<>\t550 5.7.1 no\n", "/^<>$/ reject no",
+                           "<> DEFER_IF_PERMIT later", "<> 450 later"}) {
+    EXPECT_TRUE(map_refuses_empty_sender(text)) << text;
+  }
+  for (const char* text : {"", "<>\n", "# <> REJECT\n", "<> OK\n", "<> 250\n", "<> DUNNO\n",
+                           "a@b REJECT\n", "<> 5500 x"}) {
+    EXPECT_FALSE(map_refuses_empty_sender(text)) << text;
+  }
+  EXPECT_TRUE(
+      map_refuses_empty_sender(*read_access_map("inline:{ {<> = REJECT no} }", "/none/postconf")));
+}
+
 TEST(ReadAccessMap, ReadsThoseThatHaveAText) {
   EXPECT_EQ(read_access_map("static:OK", "/none/postconf"), "all OK");
   EXPECT_TRUE(map_permits(*read_access_map("inline:{a=OK, b=REJECT}", "/none/postconf")));
