@@ -73,10 +73,11 @@ Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& argum
                            done.push_back(*id);
                            change.change(plan, *id);
                          }
-                         PlannedChange planned = plan.finish();
+                         auto planned = plan.finish();
+                         if (!planned) return tl::unexpected{planned.error()};
                          LimitsChange out;
                          std::vector<std::string> lines;
-                         for (const ApplyResult& result : planned.results) {
+                         for (const ApplyResult& result : planned->results) {
                            for (std::string& line : change.lines(result, dry))
                              lines.push_back(std::move(line));
                            if (!change.warnings) continue;
@@ -84,7 +85,7 @@ Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& argum
                              out.warnings.push_back(context.advice.complete(warning));
                            }
                          }
-                         out.rows = std::move(planned.changes);
+                         out.rows = std::move(planned->changes);
                          out.report = [lines, dry, &context] {
                            for (const std::string& line : lines) context.output.line(line);
                            if (dry) context.output.line("Nothing was changed (--dry-run).");

@@ -206,15 +206,16 @@ Result<LimitsChange> apply_file(LimitPlan plan, const Tables& tables, const Limi
     ++difference.carried;
     plan.add_row(row);
   }
-  PlannedChange planned = plan.finish();
-  for (std::size_t i = difference.removed; i < planned.results.size(); ++i) {
-    add(planned.results[i], difference);
+  auto planned = plan.finish();
+  if (!planned) return tl::unexpected{planned.error()};
+  for (std::size_t i = difference.removed; i < planned->results.size(); ++i) {
+    add(planned->results[i], difference);
   }
   if (!difference.lines.empty()) {
-    difference.gap = forgery_gap_note(planned.after, std::nullopt, dry);
+    difference.gap = forgery_gap_note(planned->after, std::nullopt, dry);
   }
   LimitsChange out;
-  out.rows = std::move(planned.changes);
+  out.rows = std::move(planned->changes);
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "plugin/block/blocks.hpp"
@@ -46,6 +47,21 @@ void note_ends(const AllLimits& all, const std::vector<AskedQuota>& order, Conte
       ends.front())));
 }
 
+void note_broken_groups(const AllLimits& all, Context& context) {
+  std::map<std::string, std::vector<std::int64_t>> limits;
+  for (const StoredLimit& limit : all.limits) {
+    if (limit.partly_enabled() && !limit.broken_group.empty()) {
+      limits[limit.broken_group].push_back(limit.id);
+    }
+  }
+  for (const auto& [group, ids] : limits) {
+    context.output.note(context.advice.complete(fmt::format(
+        "{} {} for no one, because group {} contains itself or an invalid address; "
+        "'carbonio-limits doctor' says how to correct it.",
+        with_ids("limit", ids), of_number(ids.size(), "holds", "hold"), escaped(group))));
+  }
+}
+
 void print_table(const AllLimits& all, Context& context) {
   Output& output = context.output;
   if (all.limits.empty()) {
@@ -86,8 +102,9 @@ void print_table(const AllLimits& all, Context& context) {
   }
   std::vector<std::int64_t> invalid;
   for (const StoredLimit& limit : all.limits) {
-    if (state_text(limit) == "invalid") invalid.push_back(limit.id);
+    if (state_text(limit) == "invalid" && limit.broken_group.empty()) invalid.push_back(limit.id);
   }
+  note_broken_groups(all, context);
   if (!invalid.empty()) {
     output.note(
         context.advice.complete(fmt::format("the daemon cannot use {}; 'carbonio-limits doctor' "

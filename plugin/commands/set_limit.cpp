@@ -79,10 +79,11 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
     for (const WantedLimit& limit : *wanted) {
       if (auto put = plan.put(limit); !put) return tl::unexpected{put.error()};
     }
-    PlannedChange planned = plan.finish();
+    auto planned = plan.finish();
+    if (!planned) return tl::unexpected{planned.error()};
     Written written;
     LimitsChange out;
-    for (const ApplyResult& result : planned.results) {
+    for (const ApplyResult& result : planned->results) {
       for (std::string& line : report_change(describe(result.wanted), result, dry)) {
         written.lines.push_back(std::move(line));
       }
@@ -95,7 +96,7 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
       }
     }
     auto notes =
-        notes_on(tables, planned, *wanted, dry, carbonio::is_carbonio(context.zextras_home));
+        notes_on(tables, *planned, *wanted, dry, carbonio::is_carbonio(context.zextras_home));
     if (!notes) return tl::unexpected{notes.error()};
     written.notes = std::move(*notes);
     const auto daemon = database_of(arguments, context);
@@ -111,14 +112,14 @@ Outcome set_limits(Direction direction, const Arguments& arguments, Context& con
           "algorithm=window it is");
     }
     if (sql) {
-      auto statements = typed(tables, planned.changes);
+      auto statements = typed(tables, planned->changes);
       if (!statements) return tl::unexpected{statements.error()};
       written.statements = std::move(*statements);
       // As comments, like all that is no statement.
       for (std::string& warning : out.warnings) written.lines.push_back("Warning: " + warning);
       out.warnings.clear();
     }
-    out.rows = std::move(planned.changes);
+    out.rows = std::move(planned->changes);
     out.report = [written, sql, dry, may_refuse_wanted_mail, &context] {
       if (sql) return print_sql(written, context.output);
       print_written(written, may_refuse_wanted_mail, context);

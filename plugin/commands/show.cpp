@@ -92,6 +92,12 @@ void print_limit(const AllLimits& all, const std::vector<AskedQuota>& order,
                  const StoredLimit& limit, Output& output) {
   output.line(fmt::format("Limit {}: {}.", limit.id, describe(limit)));
   print_named(output, "State", state_text(limit));
+  if (!limit.broken_group.empty()) {
+    print_named(output, "Broken",
+                fmt::format("group {} contains itself or an invalid address, so the limit holds "
+                            "for no one",
+                            escaped(limit.broken_group)));
+  }
   for (const StoredRate& rate : limit.rates) {
     print_named(output, "Limit",
                 format_rate(rate.rate) + (rate.enabled || limit.enabled() ? "" : " (off)"));
@@ -149,7 +155,9 @@ const Command kShow = {
     "ID [--json]",
     "Show everything about one limit",
     "IDs are in the first column of 'list'. 'Except' names each target that the limit does not "
-    "apply to, with the limit that replaces it; 'exempt' means none does. 'Ends' and 'After' "
+    "apply to, with the limit that replaces it; 'exempt' means none does. 'Broken' appears where a "
+    "group in an exception contains itself or an invalid address: then no mail matches. 'Ends' and "
+    "'After' "
     "appear where a limit ends the check (LastQuota), so that limits after it neither count nor "
     "refuse mail that it matches. 'Rows' are the IDs in the database's tables.",
     "show 3",

@@ -204,12 +204,13 @@ Result<std::vector<StoredLimit>> put_alone(RulesCopy& copy, const SimulateQuesti
     plan->set_rates(*id, question.figures->rates);
     plan->switch_limit(*id, true);
   }
-  const PlannedChange planned = plan->finish();
-  if (auto done = copy.run(planned.changes); !done) return tl::unexpected{done.error()};
+  const auto planned = plan->finish();
+  if (!planned) return tl::unexpected{planned.error()};
+  if (auto done = copy.run(planned->changes); !done) return tl::unexpected{done.error()};
   const auto all = read_limits(copy.tables());
   if (!all) return tl::unexpected{all.error()};
   std::vector<StoredLimit> out;
-  for (const ApplyResult& result : planned.results) {
+  for (const ApplyResult& result : planned->results) {
     const StoredLimit* limit = find_limit(*all, result.limit.id);
     const bool known = std::any_of(out.begin(), out.end(), [&](const StoredLimit& each) {
       return each.id == result.limit.id;

@@ -115,11 +115,12 @@ Result<Replay> played_on(const LoadedMail& loaded, const std::vector<WantedLimit
   for (const WantedLimit& limit : wanted) {
     if (auto put = plan->put(limit); !put) return tl::unexpected{put.error()};
   }
-  const PlannedChange planned = plan->finish();
-  if (auto done = copy->run(planned.changes); !done) return tl::unexpected{done.error()};
+  const auto planned = plan->finish();
+  if (!planned) return tl::unexpected{planned.error()};
+  if (auto done = copy->run(planned->changes); !done) return tl::unexpected{done.error()};
   const auto all = read_limits(copy->tables());
   if (!all) return tl::unexpected{all.error()};
-  const StoredLimit* const made = find_limit(*all, planned.results.front().limit.id);
+  const StoredLimit* const made = find_limit(*all, planned->results.front().limit.id);
   if (made == nullptr) return policyd::failure("the limit cannot be tried");
   first = *made;
   const auto rules = copy->rules();
@@ -173,18 +174,19 @@ Outcome apply_watching(const Suggestion& suggestion, const Arguments& arguments,
     for (const WantedLimit& limit : wanted) {
       if (auto put = plan.put(limit); !put) return tl::unexpected{put.error()};
     }
-    PlannedChange planned = plan.finish();
+    auto planned = plan.finish();
+    if (!planned) return tl::unexpected{planned.error()};
     LimitsChange out;
     std::vector<std::string> lines;
-    for (const ApplyResult& result : planned.results) {
+    for (const ApplyResult& result : planned->results) {
       for (std::string& line : report_change(describe(result.wanted), result, false)) {
         lines.push_back(std::move(line));
       }
-      for (const std::string& warning : warnings_on(result, planned)) {
+      for (const std::string& warning : warnings_on(result, *planned)) {
         out.warnings.push_back(context.advice.complete(warning));
       }
     }
-    out.rows = std::move(planned.changes);
+    out.rows = std::move(planned->changes);
     out.report = [lines = std::move(lines), &context] {
       for (const std::string& line : lines) context.output.line(line);
       context.output.line(context.advice.complete(

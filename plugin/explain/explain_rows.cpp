@@ -17,6 +17,7 @@
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/plain_match.hpp"
 #include "daemon/rules/match/rows.hpp"
+#include "plugin/database/group_faults.hpp"
 
 namespace limits {
 namespace {
@@ -49,29 +50,6 @@ Result<Members> read_members(const Tables& tables) {
       });
   if (!done) return tl::unexpected{done.error()};
   return members;
-}
-
-// As the daemon's loader reads them: disabled groups have no members.
-Result<std::vector<policyd::GroupRow>> read_groups(const Tables& tables) {
-  std::vector<policyd::GroupRow> groups;
-  std::unordered_map<std::int64_t, std::size_t> index;
-  auto done = tables.each("SELECT ID, Name, Disabled FROM {p}policy_groups ORDER BY ID", {},
-                          [&](const Statement& row) {
-                            if (row.text(2) == "0") index.emplace(row.integer(0), groups.size());
-                            groups.push_back({row.integer(0), std::string{row.text(1)}, {}});
-                          });
-  if (done) {
-    done = tables.each(
-        "SELECT ID, PolicyGroupID, Member FROM {p}policy_group_members WHERE Disabled = 0 "
-        "ORDER BY ID",
-        {}, [&](const Statement& row) {
-          const auto owner = index.find(row.integer(1));
-          if (owner == index.end()) return;
-          groups[owner->second].members.push_back({row.integer(0), std::string{row.text(2)}});
-        });
-  }
-  if (!done) return tl::unexpected{done.error()};
-  return groups;
 }
 
 policyd::PlainMatch match_list(const std::optional<std::string>& list, Side side,

@@ -222,7 +222,9 @@ std::string_view state_text(const StoredLimit& limit) {
   if (!limit.partly_enabled()) return "off";
   const auto verdict = policyd::RowVerdict::parse(limit.verdict.value_or(""));
   const bool valid = verdict.kind == policyd::RowVerdict::Kind::none || verdict.is_for_limits();
-  if (!valid || !policyd::Track::parse(limit.track)) return "invalid";
+  if (!valid || !policyd::Track::parse(limit.track) || !limit.broken_group.empty()) {
+    return "invalid";
+  }
   return limit.enabled() ? "on" : "partly";
 }
 

@@ -75,6 +75,9 @@ struct StoredLimit {
   std::vector<std::string> except;
   std::vector<std::string> exempt;
   bool has_twin = false;  // another limit is for the same and has a rate of the same unit
+  // The group with a fault (daemon/rules/match/broken_groups.hpp) because of which no mail matches;
+  // mostly empty.
+  std::string broken_group = {};
 
   // All of it is active.
   [[nodiscard]] bool enabled() const;
@@ -136,7 +139,7 @@ std::string describe(const WantedLimit& limit);
 std::string who_text(const StoredLimit& limit);
 // "everyone" without the exceptions.
 std::string target_text(const StoredLimit& limit);
-// "on", "off", "partly"; "invalid" if the daemon cannot use the Verdict or the Track.
+// "on", "off", "partly"; "invalid" if the daemon cannot use the Verdict, the Track or a group.
 std::string_view state_text(const StoredLimit& limit);
 std::string direction_text(const StoredLimit& limit);
 // "user", or the Track if it is not one of ours. per_text is for people and may add to `client`.

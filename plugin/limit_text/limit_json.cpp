@@ -44,6 +44,8 @@ nlohmann::json json_of(const StoredLimit& limit) {
           {"verdict", verdict_word(limit.verdict)},
           {"enabled", limit.enabled()},
           {"state", state_text(limit)},
+          {"broken_group", limit.broken_group.empty() ? nlohmann::json(nullptr)
+                                                      : nlohmann::json(limit.broken_group)},
           {"except", limit.except},
           {"exempt", limit.exempt},
           {"sentence", describe(limit)},

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "plugin/rows/exceptions.hpp"
 #include "plugin/rows/limit_rows.hpp"
@@ -16,15 +17,71 @@ namespace {
 
 using policyd::failure;
 
-Result<void> check_groups(const Surroundings& around, const WantedLimit& wanted) {
+Result<void> check_groups(const Surroundings& around, const GroupFaults& faults,
+                          const WantedLimit& wanted) {
+  const auto& broken = wanted.direction == Direction::send ? faults.sources : faults.destinations;
   std::vector<Target> targets = wanted.except;
   targets.push_back(wanted.target);
   for (const Target& target : targets) {
-    if (target.who != Who::group || around.groups.contains(target.name)) continue;
-    return failure(
-        fmt::format("there is no {0}; 'carbonio-limits import' creates it from a file with a line "
-                    "such as \"{0} anna@example.org bob@example.org\"",
-                    name_of(Target{Who::group, target.name})));
+    if (target.who != Who::group) continue;
+    if (!around.groups.contains(target.name)) {
+      return failure(
+          fmt::format("there is no {0}; 'carbonio-limits import' creates it from a file with a "
+                      "line such as \"{0} anna@example.org bob@example.org\"",
+                      name_of(Target{Who::group, target.name})));
+    }
+    const auto found = broken.find(target.name);
+    if (found != broken.end()) return failure(describe(found->first, found->second));
+  }
+  return {};
+}
+
+// All groups, as they will be read back.
+class GroupsAfter {
+ public:
+  GroupsAfter() = default;
+  explicit GroupsAfter(std::vector<policyd::GroupRow> groups) : groups_(std::move(groups)) {
+    for (std::size_t i = 0; i < groups_.size(); ++i) index_.emplace(groups_[i].name, i);
+  }
+
+  void change(const GroupChange& change) {
+    const auto [found, is_new] = index_.try_emplace(change.name, groups_.size());
+    if (is_new) groups_.push_back({0, change.name, {}});
+    auto& members = groups_[found->second].members;
+    const std::unordered_set<std::int64_t> remove(change.remove.begin(), change.remove.end());
+    std::erase_if(members, [&](const policyd::GroupRow::Member& member) {
+      return remove.contains(member.id);
+    });
+    for (const GroupChange::Item& item : change.insert) members.push_back({0, item.text});
+    if (change.disable || change.drop) members.clear();
+    faults_.reset();
+  }
+
+  [[nodiscard]] const GroupFaults& faults() {
+    if (!faults_) faults_ = faults_of(groups_);
+    return *faults_;
+  }
+  [[nodiscard]] const std::vector<policyd::GroupRow>& all() const { return groups_; }
+
+ private:
+  std::vector<policyd::GroupRow> groups_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::optional<GroupFaults> faults_;  // none: to be found again
+};
+
+// A group in an exception that cannot be used would switch the limit off for all.
+Result<void> check_in_force(const std::vector<PlanEntry>& entries, const AllLimits& after) {
+  for (const PlanEntry& entry : entries) {
+    if (entry.gone || (entry.before != nullptr && !entry.before->broken_group.empty())) continue;
+    const StoredLimit& now = *find_limit(after, entry.now.id);
+    const std::string& group = now.broken_group;
+    if (group.empty()) continue;
+    const auto source = after.faults.sources.find(group);
+    const auto& broken =
+        source == after.faults.sources.end() ? after.faults.destinations.at(group) : source->second;
+    return failure(fmt::format("{}; with it the limit {} for {} would hold for no one",
+                               describe(group, broken), format_limit(now.plain_rates()),
+                               target_text(now)));
   }
   return {};
 }
@@ -40,6 +97,7 @@ struct Place {
 struct LimitPlan::State {
   AllLimits before;
   Surroundings around;
+  GroupsAfter groups_after;
   std::vector<PlanEntry> entries;  // first those of `before`, in their order
   std::unordered_map<std::string, std::vector<std::size_t>> by_key;
   std::unordered_map<std::int64_t, std::vector<std::size_t>> by_policy;
@@ -74,6 +132,7 @@ LimitPlan::LimitPlan(AllLimits all, Surroundings around) : state_(std::make_uniq
   State& state = *state_;
   state.before = std::move(all);
   state.around = std::move(around);
+  state.groups_after = GroupsAfter{state.before.groups};
   state.entries.reserve(state.before.limits.size());
   for (std::size_t i = 0; i < state.before.limits.size(); ++i) {
     const StoredLimit& limit = state.before.limits[i];
@@ -160,7 +219,8 @@ void LimitPlan::State::edit(std::size_t entry, StoredLimit now) {
 
 Result<void> LimitPlan::put(const WantedLimit& wanted, bool whole) {
   State& state = *state_;
-  if (auto checked = check_groups(state.around, wanted); !checked) return checked;
+  auto checked = check_groups(state.around, state.groups_after.faults(), wanted);
+  if (!checked) return checked;
   const auto places = state.places(wanted);
   if (!places) return tl::unexpected{places.error()};
   for (const Place& place : *places) {
@@ -216,6 +276,7 @@ void LimitPlan::remove(std::int64_t id) {
 
 void LimitPlan::add_group(GroupChange group) {
   state_->around.groups.insert(group.name);
+  state_->groups_after.change(group);
   state_->groups.push_back(std::move(group));
 }
 
@@ -252,7 +313,7 @@ void LimitPlan::State::write_rows(RowChanges& changes) {
   for (const CarriedRow& row : rows) changes.insert_row(row);
 }
 
-PlannedChange LimitPlan::finish() {
+Result<PlannedChange> LimitPlan::finish() {
   State& state = *state_;
   Exceptions exceptions = find_exceptions(state.entries, state.before.except_groups, state.around);
   RowChanges changes{std::move(state.around.ids)};
@@ -261,7 +322,12 @@ PlannedChange LimitPlan::finish() {
   for (const GroupChange& group : exceptions.groups) changes.change_group(group);
 
   PlannedChange out;
-  out.after = limits_after(state.entries, state.before, std::move(exceptions.after));
+  for (const GroupChange& group : exceptions.groups) state.groups_after.change(group);
+  out.after = limits_after(state.entries, state.before, std::move(exceptions.after),
+                           state.groups_after.all());
+  if (auto checked = check_in_force(state.entries, out.after); !checked) {
+    return tl::unexpected{checked.error()};
+  }
   std::vector<std::size_t> entries;
   for (const State::Operation& operation : state.operations) {
     const PlanEntry& entry = state.entries[operation.entry];

@@ -64,7 +64,7 @@ class LimitPlan {
 
   // Creates the limit, or changes the one for the same; rates in units that it does not name stay,
   // unless it is to be `whole`. If several are for the same, nothing is changed and the Error names
-  // them.
+  // them; likewise if a group that it names does not exist or is broken.
   Result<void> put(const WantedLimit& wanted, bool whole = false);
   // These take the ID of a limit of before(), even one that our options cannot express.
   void set_rates(std::int64_t id, const std::vector<Rate>& rates);
@@ -77,8 +77,9 @@ class LimitPlan {
   void add_policy(CarriedPolicy policy);
   void add_row(CarriedRow row);
 
-  // The exceptions follow from all limits as they are now. To be called once, at the end.
-  PlannedChange finish();
+  // The exceptions follow from all limits as they are now. An Error if a limit would no longer
+  // match any mail because of a broken group. To be called once, at the end.
+  Result<PlannedChange> finish();
 
  private:
   struct State;

@@ -76,10 +76,12 @@ void add_loss(ApplyResult& result, const StoredLimit& of, bool replaced) {
 }  // namespace
 
 AllLimits limits_after(const std::vector<PlanEntry>& entries, const AllLimits& before,
-                       ExceptGroups groups) {
+                       ExceptGroups except_groups, std::vector<policyd::GroupRow> groups) {
   AllLimits out;
   out.unreadable = before.unreadable;
-  out.except_groups = std::move(groups);
+  out.except_groups = std::move(except_groups);
+  out.groups = std::move(groups);
+  out.faults = faults_of(out.groups);
   out.limits.reserve(entries.size());
   for (const PlanEntry& entry : entries) {
     if (!entry.gone) out.limits.push_back(entry.now);

@@ -11,7 +11,7 @@ namespace limits {
 
 // The limits as they will be, and their except-groups.
 AllLimits limits_after(const std::vector<PlanEntry>& entries, const AllLimits& before,
-                       ExceptGroups groups);
+                       ExceptGroups except_groups, std::vector<policyd::GroupRow> groups);
 
 // What the commands on one entry changed about its own rows.
 ApplyResult result_of(const PlanEntry& entry, const AllLimits& after);

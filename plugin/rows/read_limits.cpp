@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "daemon/names/name_form.hpp"
+#include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/rules.hpp"
 #include "plugin/limit/recognise.hpp"
 #include "plugin/rows/replacements.hpp"
@@ -211,6 +212,36 @@ void find_twins(AllLimits& all) {
   }
 }
 
+// The group with the fault because of which the list matches nothing.
+std::optional<std::string> failing_group(const std::optional<std::string>& list, policyd::Side side,
+                                         const policyd::BrokenGroups& broken) {
+  if (policyd::matches_everything(list)) return std::nullopt;
+  for (const std::string_view text : policyd::list_items(*list)) {
+    const policyd::ListItem item = policyd::parse_item(text, side);
+    const auto found =
+        item.kind == policyd::ItemKind::group ? broken.find(item.text) : broken.end();
+    if (found == broken.end() || !(item.negated || found->second.matches_nothing)) continue;
+    return found->second.group;
+  }
+  return std::nullopt;
+}
+
+void find_broken(AllLimits& all) {
+  const GroupFaults& faults = all.faults;
+  for (StoredLimit& limit : all.limits) {
+    limit.broken_group.clear();
+    if (faults.sources.empty() && faults.destinations.empty()) continue;
+    for (const MemberText& member : limit.member_texts()) {
+      auto group = failing_group(member.source, policyd::Side::source, faults.sources);
+      if (!group) {
+        group = failing_group(member.destination, policyd::Side::destination, faults.destinations);
+      }
+      limit.broken_group = group.value_or("");
+      if (!group) break;  // this member matches
+    }
+  }
+}
+
 }  // namespace
 
 Result<AllLimits> read_limits(const Tables& tables) {
@@ -220,12 +251,16 @@ Result<AllLimits> read_limits(const Tables& tables) {
   if (!members) return tl::unexpected{members.error()};
   const auto own = read_own_domains(tables);
   if (!own) return tl::unexpected{own.error()};
+  auto all_groups = read_groups(tables);
+  if (!all_groups) return tl::unexpected{all_groups.error()};
   auto out = read_rows(tables, *members);
   if (!out) return tl::unexpected{out.error()};
   for (std::size_t i = 0; i < out->hints.size(); ++i) {
     complete(out->all.limits[i], out->hints[i], *groups, *own);
   }
   out->all.except_groups = std::move(*groups);
+  out->all.groups = std::move(*all_groups);
+  out->all.faults = faults_of(out->all.groups);
   std::sort(out->all.limits.begin(), out->all.limits.end(),
             [](const StoredLimit& a, const StoredLimit& b) { return a.id < b.id; });
   relate(out->all);
@@ -235,6 +270,7 @@ Result<AllLimits> read_limits(const Tables& tables) {
 void relate(AllLimits& all) {
   find_exempt(all);
   find_twins(all);
+  find_broken(all);
 }
 
 const StoredLimit* find_limit(const AllLimits& all, std::int64_t id) {

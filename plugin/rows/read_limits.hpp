@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "plugin/database/change_set.hpp"
+#include "plugin/database/group_faults.hpp"
 #include "plugin/limit/limit.hpp"
 
 namespace limits {
@@ -33,11 +34,14 @@ struct AllLimits {
   std::vector<StoredLimit> limits;       // by their ID
   std::vector<std::int64_t> unreadable;  // IDs of quotas without a valid period, amount or type
   std::unordered_map<std::string, ExceptGroup> except_groups;  // by name
+  std::vector<policyd::GroupRow> groups;                       // all, as the daemon reads them
+  GroupFaults faults;                                          // of these
 };
 
 Result<AllLimits> read_limits(const Tables& tables);
 
-// Fills in what limits owe to each other: who is exempt from each, and which have a twin.
+// Fills in what limits owe to each other and to the groups: who is exempt from each, which have a
+// twin, and which a broken group keeps from matching.
 void relate(AllLimits& all);
 
 // By the ID of any of its quotas; nullptr if there is none.

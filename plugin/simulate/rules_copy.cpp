@@ -130,7 +130,9 @@ Result<void> RulesCopy::without_limits() {
   auto plan_of_none = plan();
   if (!plan_of_none) return tl::unexpected{plan_of_none.error()};
   for (const StoredLimit& limit : plan_of_none->before().limits) plan_of_none->remove(limit.id);
-  return run(plan_of_none->finish().changes);
+  const auto planned = plan_of_none->finish();
+  if (!planned) return tl::unexpected{planned.error()};
+  return run(planned->changes);
 }
 
 Result<ReplayRules> RulesCopy::rules() {

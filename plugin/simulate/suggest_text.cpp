@@ -117,8 +117,9 @@ Result<void> plan_biting(WatchedLimit& watched, const AllLimits& all, const Surr
   LimitPlan plan{all, around};
   if (auto put = plan.put(*wanted); !put) return put;
   watched.command = command_of(*wanted);
-  const PlannedChange planned = plan.finish();
-  for (const ApplyResult& result : planned.results) {
+  const auto planned = plan.finish();
+  if (!planned) return tl::unexpected{planned.error()};
+  for (const ApplyResult& result : planned->results) {
     if (result.kind != ApplyResult::Kind::changed) continue;
     watched.changes +=
         fmt::format("{}limit {}", watched.changes.empty() ? "" : "; ", result.limit.id);

@@ -212,6 +212,75 @@ class SendAndReceive(Plugin):
         self.run_it("import", "-", input=f"{line}\n".encode())
         self.run_it("send", "1/h", "--group", "staff")
 
+    GROUPS = ("INSERT INTO policy_groups (ID, Name) VALUES (3, 'sales'), (4, 'all'), (5, 'berlin'), "
+              "(6, 'bonn');"
+              "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (3, '192.0.2.300'), "
+              "(3, 'anna@b.org'), (4, '%sales'), (5, '%bonn'), (6, '%berlin'), (6, 'carl@b.org');")
+
+    def test_a_group_that_cannot_be_used_is_in_no_limit(self):
+        self.run_it("send", "2/h")
+        self.sql(self.GROUPS)
+        before = self.dump()
+        mistake = "member '192.0.2.300' is not a valid address or network; correct or remove that member first"
+        circle = "member '%berlin' makes (it|that group) contain itself; correct or remove that member first"
+        for words, why in ((("--group", "sales"), f"group sales cannot be used in a limit, because its {mistake}"),
+                           (("--except", "%all"), f"group all cannot .*, because group sales's {mistake}"),
+                           (("--group", "berlin"), f"group berlin cannot .*, because group bonn's {circle}"),
+                           (("--group", "bonn"), f"group bonn cannot .*, because its {circle}")):
+            for options in ((), ("--dry-run",)):
+                said = self.run_it("send", "9/h", *words, *options, status=2)
+                self.assertRegex(said, why + "; nothing was changed")
+        # There it is a name that no address has.
+        self.assertRegex(self.run_it("receive", "9/h", "--group", "bonn", status=2), circle)
+        self.assertIn("Would create", self.run_it("receive", "9/h", "--group", "sales", "--dry-run"))
+        for lines, why in (
+                ("group new %other\ngroup other %new a@b.org\nsend 9/h --group new", "line 3: group new .*"
+                 "member '%new' makes that group contain itself"),
+                ("send 9/h --group sales", "line 1: " + f".*its {mistake}")):
+            said = self.run_it("import", "-", status=2, input=lines.encode())
+            self.assertRegex(said, why)
+            self.assertEqual(len(said.splitlines()), 1)
+        self.assertEqual(self.dump(), before)
+
+    def test_a_limit_that_holds_is_not_switched_off_by_a_group(self):
+        self.run_it("send", "2/h")
+        self.sql("INSERT INTO policy_groups (Name) VALUES ('sales');"
+                 "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (3, 'anna@b.org')")
+        self.run_it("send", "9/h", "--group", "sales")
+        before = self.dump()
+        said = self.run_it("import", "-", status=2, input=b"group sales anna@b.org 192.0.2.300")
+        self.assertIn("with it the limit 2/h for everyone would hold for no one; "
+                      "nothing was changed", said)
+        self.assertEqual(self.dump(), before)
+        # One that is off is in no exception until it is on.
+        self.run_it("off", "4")
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (3, '192.0.2.300')")
+        self.assertIn("would hold for no one", self.run_it("on", "4", status=2))
+        self.assertEqual(json.loads(self.run_it("show", "3", "--json"))["state"], "on")
+
+    def test_limits_that_a_broken_group_keeps_from_holding_are_shown(self):
+        self.sql(self.GROUPS)
+        self.run_it("send", "2/h", "--except", "boss@b.org")
+        self.run_it("receive", "3/h")
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) SELECT ID, '%all' "
+                 "FROM policy_groups WHERE Name LIKE '%-except'")
+        out = self.run_it("list")
+        self.assertRegex(out, "(?m)^ *3 .* invalid$")
+        self.assertRegex(out, "(?m)^ *4 .* on$")
+        self.assertIn("Note: limit 3 holds for no one, because group sales contains itself or an invalid "
+                      "address; 'carbonio-limits doctor' says how to correct it.", out)
+        self.assertNotIn("cannot use", out)
+        self.assertIn("group sales contains itself or an invalid address, so the limit holds for no one",
+                      self.run_it("show", "3"))
+        self.assertEqual([limit["broken_group"] for limit in json.loads(self.run_it("list", "--json"))["limits"]
+                          if limit["id"] > 2], ["sales", None])
+        doctor = subprocess.run([PROGRAM, "doctor"], capture_output=True, text=True, timeout=60, check=False,
+                                env={"PATH": os.environ["PATH"], "ZEXTRAS_HOME": str(self.home)})
+        self.assertIn("limit 3 holds for no one: a list that this group makes invalid matches no mail",
+                      " ".join(doctor.stdout.split()))
+        # Other limits can still be set, and this one is not worse than it was.
+        self.run_it("send", "5/h", "--user", "dora@b.org")
+
     def test_a_sender_is_not_an_account(self):
         out = self.run_it("send", "1/day", "--user", "carl@b.org", "--per", "account", "--verdict",
                           "reject")

@@ -88,7 +88,7 @@ void check_lists(const RuleRows& rows, Findings& findings) {
     for (std::size_t i = 1; i < problems.size(); ++i) {
       what += "; " + describe_without_row(*problems[i]);
     }
-    findings.wrong(problem_of(*problems.front()), what, std::string{consequence(*problems.front())},
+    findings.wrong(problem_of(*problems.front()), what, consequence(rows, *problems.front()),
                    fix_for_list(rows, *problems.front(), groups));
   }
 }

@@ -91,18 +91,30 @@ bool leaves_out_nothing(const RowProblem& problem) {
           problem.kind == Kind::unknown_group || problem.kind == Kind::mapped_network);
 }
 
-}  // namespace
-
-Problem problem_of(const RowProblem& problem) {
-  const RowAdvice* found = advice_on(problem);
-  return {"rules.rows", found == nullptr ? std::string_view{"rows.unknown"} : found->name};
+// What a fault of this group does to the limits.
+std::string consequence_of_group(const RuleRows& rows, std::string_view group) {
+  std::vector<std::int64_t> limits;
+  for (const StoredLimit& limit : rows.all.limits) {
+    if (limit.partly_enabled() && limit.broken_group == group) limits.push_back(limit.id);
+  }
+  if (limits.empty()) return "the group does not contain everyone it should";
+  return fmt::format("{} {} for no one: a list that this group makes invalid matches no mail",
+                     with_ids("limit", limits), of_number(limits.size(), "holds", "hold"));
 }
 
-bool is_list(const RowProblem& problem) {
-  return problem.table == "policy_members" || problem.table == "policy_group_members";
+// The group whose fault this row is; empty if it is none.
+std::string group_with_fault(const RuleRows& rows, const RowProblem& problem) {
+  if (problem.kind == Kind::broken_group) return problem.value;
+  for (const auto* faults : {&rows.all.faults.sources, &rows.all.faults.destinations}) {
+    const auto found = std::find_if(faults->begin(), faults->end(), [&](const auto& each) {
+      return each.second.member == problem.id;
+    });
+    if (found != faults->end()) return found->second.group;
+  }
+  return {};
 }
 
-std::string_view consequence(const RowProblem& problem) {
+std::string_view consequence_of_row(const RowProblem& problem) {
   switch (problem.kind) {
     case Kind::missing:
     case Kind::missing_for_some:
@@ -126,9 +138,6 @@ std::string_view consequence(const RowProblem& problem) {
   if (problem.table == "policy_members") {
     return "the policy does not match the mail it is meant for";
   }
-  if (is_list(problem) || problem.kind == Kind::broken_group) {
-    return "the group does not contain everyone it should";
-  }
   if (problem.table == "quotas_limits") {
     return "it limits nothing, or defers all mail of its policy";
   }
@@ -139,6 +148,24 @@ std::string_view consequence(const RowProblem& problem) {
                : "the client it names is not whitelisted";
   }
   return "mail it applies to is deferred, or not limited";
+}
+
+}  // namespace
+
+Problem problem_of(const RowProblem& problem) {
+  const RowAdvice* found = advice_on(problem);
+  return {"rules.rows", found == nullptr ? std::string_view{"rows.unknown"} : found->name};
+}
+
+bool is_list(const RowProblem& problem) {
+  return problem.table == "policy_members" || problem.table == "policy_group_members";
+}
+
+std::string consequence(const RuleRows& rows, const RowProblem& problem) {
+  if (problem.table == "policy_group_members" || problem.kind == Kind::broken_group) {
+    return consequence_of_group(rows, group_with_fault(rows, problem));
+  }
+  return std::string{consequence_of_row(problem)};
 }
 
 std::string update_of(const RuleRows& rows, const RowProblem& problem, std::string_view column,

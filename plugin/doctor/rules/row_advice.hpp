@@ -11,7 +11,7 @@
 namespace limits {
 
 Problem problem_of(const policyd::RowProblem& problem);
-std::string_view consequence(const policyd::RowProblem& problem);
+std::string consequence(const RuleRows& rows, const policyd::RowProblem& problem);
 // A Source, Destination or Member.
 bool is_list(const policyd::RowProblem& problem);
 // What its value was evidently meant to be, except for lists.

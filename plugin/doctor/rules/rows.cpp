@@ -69,7 +69,7 @@ std::string switch_off(const RuleRows& rows, const RowProblem& problem) {
 
 void find_row(const RuleRows& rows, const RowProblem& problem, Findings& findings) {
   const auto change = evident_change(rows, problem);
-  findings.wrong(problem_of(problem), describe(problem), std::string{consequence(problem)},
+  findings.wrong(problem_of(problem), describe(problem), consequence(rows, problem),
                  change ? rows.sql({*change}) : say_what_is_meant(rows, problem));
 }
 

@@ -88,7 +88,9 @@ class Limits : public testing::Test {
     EXPECT_TRUE(all && around);
     LimitPlan plan{std::move(*all), std::move(*around)};
     action(plan);
-    return plan.finish();
+    auto out = plan.finish();
+    EXPECT_TRUE(out) << (out ? "" : out.error().message);
+    return out ? std::move(*out) : PlannedChange{};
   }
 
   void write(const PlannedChange& planned) const {

@@ -30,7 +30,7 @@ ReplayRules one_an_hour() {
   limit.rates = {{Unit::messages, 1, std::chrono::hours{1}}};
   limit.verdict = policyd::Action::defer;
   EXPECT_TRUE(plan->put(limit));
-  EXPECT_TRUE(copy->run(plan->finish().changes));
+  EXPECT_TRUE(copy->run(plan->finish().value().changes));
   auto rules = copy->rules();
   EXPECT_TRUE(rules);
   return *rules;
