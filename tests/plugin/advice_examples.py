@@ -37,6 +37,11 @@ def listed(source, destination="any"):
     return policy(source, destination) + quota(track="Policy")
 
 
+def group(name, member):
+    return (insert("policy_groups", Name=name) +
+            insert("policy_group_members", PolicyGroupID=last("policy_groups"), Member=member))
+
+
 def put(**values):
     """Completes a sentence: the command in it, with these words replaced."""
     def typed(fix):
@@ -237,6 +242,11 @@ EXAMPLES = {
                 insert("policy_group_members", PolicyGroupID=last("policy_groups"),
                        Member="%loop") + listed("%loop"),
                 ["policy_group_members 7 is gone"]),
+        # One fix for a circle, which other groups are broken by.
+        Example(group("above", "%loop") + group("loop", "%other") +
+                group("other", "%loop,anna@mine.example") + listed("$*,!%above"),
+                ["policy_group_members 8: Member %loop,anna@mine.example -> anna@mine.example"], [3],
+                typed=put()),
     ],
     "rows.line_break": [
         Example(listed("anna@mine.example\nbob@mine.example"),
@@ -257,6 +267,9 @@ EXAMPLES = {
     ],
     "rows.invalid_network": [
         Example(listed("300.1.1.1"), ["policy_members 6: Source 300.1.1.1 -> 30.1.1.1"], [3],
+                typed=put(VALUE="30.1.1.1")),
+        Example(group("above", "%wrong") + group("wrong", "300.1.1.1") + listed("$*,!%above"),
+                ["policy_group_members 7: Member 300.1.1.1 -> 30.1.1.1"], [3],
                 typed=put(VALUE="30.1.1.1")),
     ],
     "rows.long_prefix": [

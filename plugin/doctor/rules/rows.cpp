@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "daemon/base/printable.hpp"
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/rules/all_mail.hpp"
 #include "plugin/doctor/checks.hpp"
@@ -35,11 +36,6 @@ std::optional<std::string> evident_change(const RuleRows& rows, const RowProblem
   // Without the switch the row has no need of the missing column.
   if (problem.kind == Kind::missing || problem.kind == Kind::missing_for_some) {
     return update_of(rows, problem, problem.other, "NULL");
-  }
-  if (problem.kind == Kind::broken_group && problem.value == problem.other) {
-    return fmt::format("DELETE FROM {} WHERE PolicyGroupID = {} AND Member = {}",
-                       rows.table("policy_group_members"), problem.id,
-                       sql_literal("%" + problem.other));
   }
   // What is answered now; `decay` answers nothing of use.
   const bool limit = problem.table == "quotas" || problem.table == "accounting";
@@ -73,6 +69,43 @@ void find_row(const RuleRows& rows, const RowProblem& problem, Findings& finding
                  change ? rows.sql({*change}) : say_what_is_meant(rows, problem));
 }
 
+// The row of the group without the item that closes the circle.
+std::string without_item(const RuleRows& rows, const policyd::BrokenGroup& broken) {
+  std::string rest;
+  rows.tables.each("SELECT Member FROM {p}policy_group_members WHERE ID = ?", {broken.member},
+                   [&](const policyd::sql::Statement& row) {
+                     for (const std::string_view item : policyd::member_items(row.text(0))) {
+                       if (item != broken.item)
+                         rest += fmt::format("{}{}", rest.empty() ? "" : ",", item);
+                     }
+                   });
+  const std::string table = rows.table("policy_group_members");
+  if (rest.empty()) return fmt::format("DELETE FROM {} WHERE ID = {}", table, broken.member);
+  return fmt::format("UPDATE {} SET Member = {} WHERE ID = {}", table, sql_literal(rest),
+                     broken.member);
+}
+
+// One finding for one cause: what else is wrong with groups that contain a broken one, or are in
+// the same circle, goes with it.
+void find_circle(const RuleRows& rows, const RowProblem& problem, Findings& findings) {
+  for (const auto* faults : {&rows.all.faults.sources, &rows.all.faults.destinations}) {
+    const auto found = faults->find(problem.value);
+    if (found == faults->end()) continue;
+    const policyd::BrokenGroup& broken = found->second;
+    if (broken.group != problem.value || !broken.in_circle) return;
+    const std::string change = without_item(rows, broken);
+    findings.wrong(
+        problem_of(problem), describe(problem), consequence(rows, problem),
+        problem.value == problem.other
+            ? rows.sql({change})
+            : advice(fmt::format("take one of the groups of the circle out of another, "
+                                 "such as {} out of group {}: {}",
+                                 policyd::in_quotes(broken.item), policyd::in_quotes(broken.group),
+                                 sqlite_command(rows.question, {change}))));
+    return;
+  }
+}
+
 // The rows that have all mail deferred, of modules that are on. Each needs a statement even if it
 // is not evident what was meant: then the row is switched off, which changes nothing but that.
 std::set<const RowProblem*> check_all_mail(const RuleRows& rows, Findings& findings) {
@@ -96,7 +129,12 @@ std::set<const RowProblem*> check_all_mail(const RuleRows& rows, Findings& findi
 void check_problems(const RuleRows& rows, Findings& findings) {
   const auto reported = check_all_mail(rows, findings);
   for (const RowProblem& problem : rows.rules.problems) {
-    if (!is_list(problem) && !reported.contains(&problem)) find_row(rows, problem, findings);
+    if (is_list(problem) || reported.contains(&problem)) continue;
+    if (problem.kind == Kind::broken_group) {
+      find_circle(rows, problem, findings);
+    } else {
+      find_row(rows, problem, findings);
+    }
   }
   check_lists(rows, findings);
   if (reported.empty()) {
