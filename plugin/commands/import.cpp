@@ -104,7 +104,8 @@ const Command kImport = {
     "Blocks in an older file are left out. "
     "All lines are checked first; then all of them are applied, or none. '+' and "
     "'-' mark what changes. Importing an unmodified export changes nothing, except that limits by "
-    "SenderIP:/32 then count each client address. Rows that are not limits are never touched. With "
+    "SenderIP:/32 then count each client address, and that an exempt account is exempt whole. Rows "
+    "that are not limits are never touched. With "
     "--remove-others a file without limits is refused.",
     "import limits.txt --dry-run\n"
     "import limits.txt\n"

@@ -251,6 +251,11 @@ MemberText without_exception(const MemberText& member, Direction direction,
 Recognised recognise(std::span<const MemberText> members, std::string_view track, Direction hint,
                      const OwnDomains& own) {
   Recognised out;
+  std::vector<MemberText> bare;
+  for (const MemberText& member : members) {
+    bare.push_back(with_senders(member, {}));
+    for (std::string& sender : senders_in(member)) out.except_senders.push_back(std::move(sender));
+  }
   const auto known = std::find_if(kTracks.begin(), kTracks.end(), [&](const TrackText& text) {
     return equal_ignoring_case(text.text, track);
   });
@@ -265,7 +270,7 @@ Recognised recognise(std::span<const MemberText> members, std::string_view track
   const Direction other = hint == Direction::send ? Direction::receive : Direction::send;
   for (const Direction direction : {hint, other}) {
     if (known->direction.value_or(direction) != direction) continue;
-    out.target = recognise_target(members, direction, known->per, out.except_group);
+    out.target = recognise_target(bare, direction, known->per, out.except_group);
     if (out.target) {
       out.direction = direction;
       return out;

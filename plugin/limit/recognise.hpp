@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "plugin/limit/target.hpp"
 
@@ -18,6 +19,7 @@ struct Recognised {
   std::optional<Per> per;
   std::optional<Target> target;
   std::optional<std::string> except_group;
+  std::vector<std::string> except_senders;  // of the member for mail without a login
 };
 // The members of internal_domains: "@example.org".
 using OwnDomains = std::unordered_set<std::string>;

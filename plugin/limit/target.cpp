@@ -48,6 +48,19 @@ std::string joined(std::string_view list, std::string_view item) {
   return fmt::format("{},{}", list, item);
 }
 
+// "!anna@example.org" → "anna@example.org".
+std::optional<std::string> excepted_sender(std::string_view item) {
+  if (item.substr(0, 1) != "!") return std::nullopt;
+  auto user = parse_user(item.substr(1));
+  return user ? std::optional{std::move(user->name)} : std::nullopt;
+}
+
+bool is_without_login(const MemberText& member) {
+  const std::string source = member.source.value_or("");
+  const auto items = split(source, ',');
+  return std::find(items.begin(), items.end(), kNoLogin) != items.end();
+}
+
 // The Sources of a limit on sending, each to be joined with a network if there is a condition.
 std::vector<std::string> sources_of(const Target& target, const std::string& item, Per per,
                                     bool from_all_networks) {
@@ -219,6 +232,16 @@ std::optional<Target> parse_item(std::string_view item) {
   return target ? std::optional{std::move(*target)} : std::nullopt;
 }
 
+Target exempt_from(Per per, const Target& target) {
+  return is_account(per) && target.who == Who::user ? Target{Who::login, target.name} : target;
+}
+
+Target named_exempt(Per per, Target target) {
+  if (!is_account(per) || target.who != Who::login) return target;
+  auto user = parse_user(target.name);
+  return user && user->name == target.name ? std::move(*user) : std::move(target);
+}
+
 std::string_view name_of(Direction direction) {
   return direction == Direction::send ? "send" : "receive";
 }
@@ -271,6 +294,31 @@ MemberText with_exception(const MemberText& member, Direction direction, std::st
   auto& list = direction == Direction::send ? out.source : out.destination;
   list = joined(list.value_or(std::string{kAny}), fmt::format("!%{}", group));
   return out;
+}
+
+std::optional<std::string> sender_of(std::string_view item) {
+  if (item.substr(0, 1) != "$") return std::nullopt;
+  auto user = parse_user(item.substr(1));
+  return user ? std::optional{std::move(user->name)} : std::nullopt;
+}
+
+std::vector<std::string> senders_in(const MemberText& member) {
+  std::vector<std::string> out;
+  if (!is_without_login(member)) return out;
+  for (const std::string_view item : split(*member.source, ',')) {
+    if (auto sender = excepted_sender(item)) out.push_back(std::move(*sender));
+  }
+  return out;
+}
+
+MemberText with_senders(const MemberText& member, const std::vector<std::string>& senders) {
+  if (!is_without_login(member) || senders_in(member) == senders) return member;
+  std::string source;
+  for (const std::string_view item : split(*member.source, ',')) {
+    if (!excepted_sender(item)) source = joined(source, item);
+  }
+  for (const std::string& sender : senders) source = joined(source, "!" + sender);
+  return {std::move(source), member.destination};
 }
 
 }  // namespace limits

@@ -83,6 +83,11 @@ std::string item_of(const Target& target);
 // The inverse: nullopt if the item is not one of ours.
 std::optional<Target> parse_item(std::string_view item);
 
+// What is exempt from a limit if the admin names `target`: of a limit by account, an address is the
+// login, since anyone may name it as the sender. The inverse, for an item of such a limit.
+Target exempt_from(Per per, const Target& target);
+Target named_exempt(Per per, Target target);
+
 std::string_view name_of(Direction direction);  // "send"
 std::string_view name_of(Per per);              // "user"
 
@@ -121,5 +126,14 @@ MemberText with_exception(const MemberText& member, Direction direction, std::st
 
 // Removes it; `any` if nothing remains.
 MemberText without_exception(const MemberText& member, Direction direction, std::string_view group);
+
+// An account that is excepted is an item `$anna@example.org` of the group, which mail without a
+// login never matches: the member for such mail (`$-`) names it itself, `!anna@example.org`.
+// The sender of such an item: "anna@example.org"; none for other items and logins without a domain.
+std::optional<std::string> sender_of(std::string_view item);
+// The member with exactly these senders excepted; the same if it is not for mail without a login.
+MemberText with_senders(const MemberText& member, const std::vector<std::string>& senders);
+// The senders that it excepts.
+std::vector<std::string> senders_in(const MemberText& member);
 
 }  // namespace limits

@@ -43,7 +43,7 @@ bool take_except(const StoredLimit& limit, WantedLimit& wanted) {
   for (const std::string& item : limit.exempt) {
     const auto target = parse_item(item);
     if (!target || target->who == Who::everyone || target->who == Who::client) return false;
-    wanted.except.push_back(*target);
+    wanted.except.push_back(named_exempt(wanted.per, *target));
   }
   return true;
 }

@@ -39,7 +39,8 @@ constexpr std::array<Option, 17> options_of(Direction direction) {
        "--client is a target itself",
        true},
       {"except", "WHO",
-       sending ? "exempt these addresses, domains, groups (%NAME) or logins ('$NAME')"
+       sending ? "exempt these addresses, domains, groups (%NAME) or logins ('$NAME'); of limits "
+                 "per account or login, an address is that account"
                : "exempt these addresses, domains or groups (%NAME)",
        true},
       {"per", "WHAT",

@@ -59,7 +59,9 @@ class Finder {
   }
 
   Exceptions find() {
-    for (const auto& [general, demand] : demands()) update(general, demand);
+    const auto all = demands();
+    for (const auto& [general, demand] : all) update(general, demand);
+    for (const auto& [general, demand] : all) name_senders(entries_[general]);
     drop_groups_of_gone();
     return std::move(out_);
   }
@@ -123,7 +125,7 @@ class Finder {
         continue;
       }
       const auto explained = demand.items.find(key);
-      if (!old.enabled && explained != demand.items.end()) {
+      if ((!old.enabled || lacks_sender(now, item.text)) && explained != demand.items.end()) {
         out_.changes.push_back({general, explained->second, true});
       }
       if (marked != item.exempt) {
@@ -148,6 +150,28 @@ class Finder {
       insert(item, std::nullopt);
     }
     settle(entry, old, std::move(items), std::move(change));
+  }
+
+  // Earlier versions excepted only the login.
+  static bool lacks_sender(const StoredLimit& limit, const std::string& item) {
+    const auto sender = sender_of(item);
+    const auto& named = limit.what.except_senders;
+    return limit.what.per == Per::account && sender &&
+           std::find(named.begin(), named.end(), *sender) == named.end();
+  }
+
+  void name_senders(PlanEntry& entry) {
+    std::vector<std::string> senders;
+    for (const ExceptGroup::Item& item : group_of(entry.now).items) {
+      if (auto sender = sender_of(item.text)) senders.push_back(std::move(*sender));
+    }
+    for (StoredMember& member : entry.now.members) {
+      MemberText text = with_senders(member.text, senders);
+      if (text == member.text) continue;
+      member.text = std::move(text);
+      entry.touched = true;
+    }
+    entry.now.what.except_senders = std::move(senders);
   }
 
   [[nodiscard]] ExceptGroup group_of(const StoredLimit& limit) const {

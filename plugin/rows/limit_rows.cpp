@@ -101,7 +101,7 @@ DesiredRows desired_rows(const StoredLimit& stored, std::vector<Rate> rates) {
 StoredLimit new_limit(const WantedLimit& wanted) {
   StoredLimit out;
   out.policy_name = wanted.name.value_or(default_name(wanted.direction, wanted.target, wanted.per));
-  out.what = Recognised{wanted.direction, wanted.per, wanted.target, std::nullopt};
+  out.what = Recognised{wanted.direction, wanted.per, wanted.target, std::nullopt, {}};
   const DesiredRows desired = desired_rows(wanted);
   out.track = desired.track;
   out.verdict = desired.verdict;

@@ -244,7 +244,9 @@ Result<void> LimitPlan::put(const WantedLimit& wanted, bool whole) {
     PlanEntry& put = state.entries[entry];
     put.touched = true;
     put.exempt.emplace();
-    for (const Target& target : wanted.except) put.exempt->push_back(item_of(target));
+    for (const Target& target : wanted.except) {
+      put.exempt->push_back(item_of(exempt_from(wanted.per, target)));
+    }
     state.operations.push_back({entry, std::move(here)});
   }
   return {};

@@ -155,6 +155,19 @@ Result<OwnDomains> read_own_domains(const Tables& tables) {
   return out;
 }
 
+// Whether they are those of accounts in the group. (Earlier versions named none.)
+bool senders_follow(const Recognised& what, const ExceptGroup* group) {
+  if (what.except_senders.empty()) return true;
+  std::unordered_set<std::string> senders;
+  if (group != nullptr) {
+    for (const ExceptGroup::Item& item : group->items) {
+      if (auto sender = sender_of(item.text)) senders.insert(std::move(*sender));
+    }
+  }
+  return std::all_of(what.except_senders.begin(), what.except_senders.end(),
+                     [&](const std::string& sender) { return senders.contains(sender); });
+}
+
 void complete(StoredLimit& limit, Direction hint, const ExceptGroups& groups,
               const OwnDomains& own) {
   std::stable_sort(limit.rates.begin(), limit.rates.end(), [](const auto& a, const auto& b) {
@@ -162,9 +175,12 @@ void complete(StoredLimit& limit, Direction hint, const ExceptGroups& groups,
                                           : a.rate.unit < b.rate.unit;
   });
   limit.what = recognise(limit.member_texts(), limit.track, hint, own);
-  if (!limit.what.except_group) return;
-  const auto found = groups.find(*limit.what.except_group);
-  if (found == groups.end() || !found->second.enabled) return;
+  const auto found = groups.find(limit.what.except_group.value_or(""));
+  if (!senders_follow(limit.what, found == groups.end() ? nullptr : &found->second)) {
+    limit.what.target.reset();
+    limit.what.except_group.reset();
+  }
+  if (!limit.what.except_group || found == groups.end() || !found->second.enabled) return;
   for (const ExceptGroup::Item& item : found->second.items) limit.except.push_back(item.text);
 }
 

@@ -281,6 +281,20 @@ class SendAndReceive(Plugin):
         # Other limits can still be set, and this one is not worse than it was.
         self.run_it("send", "5/h", "--user", "dora@b.org")
 
+    def test_an_address_that_is_exempt_from_a_limit_per_account_is_that_account(self):
+        for address in ("boss@b.org", "$boss@b.org"):
+            self.run_it("send", "2/h", "--per", "account", "--except", address, "$carl")
+            self.assertIn("send 2/h --anyone --per account --except boss@b.org '$carl'\n", self.run_it("export"))
+            self.assertEqual(self.sql("SELECT Member FROM policy_group_members WHERE PolicyGroupID = 3 ORDER BY 1"),
+                             ["$boss@b.org", "$carl"])
+            self.assertTrue(self.sql("SELECT Source FROM policy_members WHERE Source LIKE '%$-%'")[0].endswith(
+                "-except,!boss@b.org"))
+        self.run_it("send", "9/h", "--per", "account", "--user", "vip@b.org")
+        # Limits by sender know no accounts.
+        self.run_it("send", "2/h", "--except", "boss@b.org")
+        self.assertEqual(self.sql("SELECT Member FROM policy_group_members WHERE PolicyGroupID > 2 ORDER BY 1"),
+                         ["$boss@b.org", "$carl", "boss@b.org", "vip@b.org"])
+
     def test_a_sender_is_not_an_account(self):
         out = self.run_it("send", "1/day", "--user", "carl@b.org", "--per", "account", "--verdict",
                           "reject")

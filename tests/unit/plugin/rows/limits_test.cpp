@@ -574,7 +574,87 @@ TEST_F(Limits, LoginsAreLimitedWhateverTheSender) {
   EXPECT_THAT(policies_of("carl@own.org", "bob@own.org", "192.0.2.1"),
               ElementsAre("send-anyone-per-account"));
   EXPECT_THAT(policies_of("carl@own.org", nullptr, "10.1.2.3"),
-              testing::Contains("send-login-carl@own.org-per-account"));
+              ElementsAre("send-login-carl@own.org-per-account"));
+  EXPECT_THAT(policies_of("bob@own.org", nullptr, "10.1.2.3"),
+              ElementsAre("send-anyone-per-account"));
+}
+
+TEST_F(Limits, AnExemptAccountIsItsLoginAndItsWebMail) {
+  const Target login{Who::login, "alice@own.org"};
+  for (const Target& exempt : {user_, login}) {
+    WantedLimit wanted = send("2/h", everyone_, Per::account);
+    wanted.except = {exempt, Target{Who::login, "carl"}, Target{Who::domain, "own.com"}};
+    put(wanted);
+    EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::unchanged);
+    EXPECT_THAT(listed(), ElementsAre("3 send everyone, 3 exempt 2/h per account defer on"));
+    EXPECT_THAT(rows("SELECT Source FROM policy_members WHERE PolicyID = 6"),
+                ElementsAre("%internal_domains,$*,!%send-everyone-per-account-except",
+                            "%internal_domains,$-,%internal_ips,!%send-everyone-per-account-except,"
+                            "!alice@own.org"));
+    EXPECT_THAT(rows("SELECT Member FROM policy_group_members WHERE PolicyGroupID = 3"),
+                UnorderedElementsAre("$alice@own.org", "$carl", "@own.com"));
+    const auto is_limited = [&](const char* sender, const char* sasl, const char* client) {
+      return !policies_for(sender, "x@far.net", sasl, client).empty();
+    };
+    EXPECT_TRUE(is_limited("alice@own.org", "mallory@own.org", "192.0.2.1"));
+    EXPECT_FALSE(is_limited("bob@own.org", "alice@own.org", "192.0.2.1"));
+    EXPECT_FALSE(is_limited("alice@own.org", nullptr, "10.1.2.3"));
+    EXPECT_TRUE(is_limited("bob@own.org", nullptr, "10.1.2.3"));
+    EXPECT_FALSE(is_limited("bob@own.org", "carl", "192.0.2.1"));
+  }
+  put(send("2/h", everyone_, Per::account));
+  EXPECT_THAT(rows("SELECT Source FROM policy_members WHERE PolicyID = 6"),
+              ElementsAre("%internal_domains,$*", "%internal_domains,$-,%internal_ips"));
+  // Where web mail does not count there is only the login.
+  WantedLimit logins = send("2/h", anyone_, Per::login);
+  logins.except = {user_};
+  put(logins);
+  EXPECT_TRUE(policies_for("bob@far.net", "x@far.net", "alice@own.org", "192.0.2.1").empty());
+  EXPECT_THAT(policies_for("alice@own.org", "x@far.net", "bob", "192.0.2.1"),
+              testing::Contains("send-anyone-per-login"));
+}
+
+TEST_F(Limits, AccountsExceptedByEarlierVersionsAreExceptedAsAWhole) {
+  WantedLimit wanted = send("2/h", everyone_, Per::account);
+  wanted.except = {user_};
+  put(wanted);
+  put(send("50/h", Target{Who::login, "carl@own.org"}, Per::account));
+  const auto now = everything();
+  // As those wrote it.
+  const auto make_old = [&] {
+    sql("UPDATE policy_members SET Source = replace(replace(Source, ',!alice@own.org', ''), "
+        "',!carl@own.org', '');"
+        "UPDATE policy_group_members SET Member = 'alice@own.org' WHERE Member = '$alice@own.org'");
+    EXPECT_THAT(listed(),
+                ElementsAre("3 send everyone, 1 exempt, 1 with own limit 2/h per account defer on",
+                            "4 send login carl@own.org 50/h per account defer on"));
+  };
+  make_old();
+  // The account's own limit, given again.
+  const ApplyResult special = put(send("50/h", Target{Who::login, "carl@own.org"}, Per::account));
+  EXPECT_EQ(special.kind, ApplyResult::Kind::changed);
+  EXPECT_THAT(special.consequences,
+              ElementsAre(HasSubstr("no longer applies to login carl@own.org; limit 4 does")));
+  EXPECT_THAT(policies_for("carl@own.org", "x@far.net", nullptr, "10.1.2.3"),
+              ElementsAre("send-login-carl@own.org-per-account"));
+  make_old();
+  EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::changed);
+  EXPECT_EQ(put(wanted).kind, ApplyResult::Kind::unchanged);
+  EXPECT_THAT(policies_for("alice@own.org", "x@far.net", "mallory", "192.0.2.1"),
+              ElementsAre("send-everyone-per-account"));
+  EXPECT_THAT(policies_for("alice@own.org", "x@far.net", nullptr, "10.1.2.3"), IsEmpty());
+  EXPECT_EQ(everything().size(), now.size());
+}
+
+TEST_F(Limits, SendersExceptedByHandAreKept) {
+  WantedLimit wanted = send("2/h", everyone_, Per::account);
+  wanted.except = {user_};
+  put(wanted);
+  sql("UPDATE policy_members SET Source = Source || ',!bob@own.org' WHERE Source LIKE '%$-%'");
+  EXPECT_THAT(listed(), ElementsAre(HasSubstr("!bob@own.org")));
+  put(send("50/h", Target{Who::login, "carl@own.org"}, Per::account));
+  EXPECT_THAT(rows("SELECT Source FROM policy_members WHERE PolicyID = 6 AND Source LIKE '%$-%'"),
+              ElementsAre(HasSubstr(",!alice@own.org,!bob@own.org")));
 }
 
 TEST_F(Limits, FromIsACondition) {
@@ -602,7 +682,7 @@ TEST_F(Limits, PairsAreThoseThatCoverEachOther) {
   std::vector<StoredLimit> limits;
   const auto add = [&](Direction direction, const Target& target) {
     StoredLimit limit;
-    limit.what = Recognised{direction, Per::user, target, std::nullopt};
+    limit.what = Recognised{direction, Per::user, target, std::nullopt, {}};
     limits.push_back(limit);
   };
   for (const Direction direction : {Direction::send, Direction::receive}) {
