@@ -24,7 +24,8 @@ TEST(DomainMember, OfNamesThatMayBeDomains) {
         Case{"B\xc3\x9c"
              "cher.de",
              "@xn--bcher-kva.de"},
-        Case{"a_b.example", "@a_b.example"}, Case{"1.example", "@1.example"}}) {
+        Case{"a_b.example", "@a_b.example"}, Case{"1.example", "@1.example"},
+        Case{"example.org.", "@example.org"}}) {
     EXPECT_EQ(domain_member(each.name), each.member);
   }
 }
@@ -39,7 +40,7 @@ TEST(DomainMember, NoneOfAnythingElse) {
   EXPECT_EQ(domain_member(longest), "@" + longest);
   EXPECT_EQ(domain_member(longest + ".a"), "");
   for (const char* name :
-       {"", ".", "example.", ".example", "a..b", "-a.org", "a-.org", "a b", "a@b",
+       {"", ".", "example..", ".example", "a..b", "-a.org", "a-.org", "a b", "a@b",
         "x'); DROP TABLE policies;--", "!a.org", "%group", "*.org", "a/8", "a\n.org"}) {
     EXPECT_EQ(domain_member(name), "") << name;
   }

@@ -182,7 +182,7 @@ TEST_F(RulesSyncTest, ALostConnectionIsNoTroubleOfTheRules) {
 }
 
 TEST_F(RulesSyncTest, HandsOverWhichIdsWereGiven) {
-  EXPECT_NE(redis_.ids.find("quotas_limits=5"), std::string::npos) << redis_.ids;
+  EXPECT_NE(redis_.ids.find("quotas_limits=4"), std::string::npos) << redis_.ids;
   redis_.ids = "quotas_limits=70";
   publish("3");
   EXPECT_TRUE(until([this] { return sync_->version() == 2; }));

@@ -24,7 +24,7 @@ TEST(EvidentItem, IsWhatWasMeantOrNothing) {
            Case{"<anna@example.org>", "anna@example.org"},
            Case{"Anna B. <anna@example.org>", "anna@example.org"},
            Case{"\"anna@example.org\"", "anna@example.org"},
-           Case{"mailto:anna@example.org", nullptr},  // an address, if an odd one
+           Case{"mailto:anna@example.org", "anna@example.org"},
            Case{"! @example.org", "!@example.org"},
            Case{"@ example.org", "@example.org"},
            Case{"%internal_domians", "%internal_domains"},
