@@ -52,8 +52,8 @@ Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id) {
   if (std::find(all.unreadable.begin(), all.unreadable.end(), id) != all.unreadable.end()) {
     return policyd::failure(
         fmt::format("row {} of table quotas cannot be used as a limit: its period, amount or type "
-                    "is missing or "
-                    "invalid; 'carbonio-limits doctor' says what becomes of the mail",
+                    "is missing or invalid; 'carbonio-limits doctor' says what becomes of the "
+                    "mail",
                     id));
   }
   return policyd::failure(

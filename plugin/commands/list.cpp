@@ -114,8 +114,7 @@ void print_table(const AllLimits& all, Context& context) {
   if (!all.unreadable.empty()) {
     output.note(context.advice.complete(fmt::format(
         "{} of table quotas cannot be used as {}: the period, amount or type is missing or "
-        "invalid; "
-        "'carbonio-limits doctor' says what becomes of the mail.",
+        "invalid; 'carbonio-limits doctor' says what becomes of the mail.",
         with_ids("row", all.unreadable), of_number(all.unreadable.size(), "a limit", "limits"))));
   }
 }

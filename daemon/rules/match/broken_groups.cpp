@@ -93,8 +93,8 @@ class Finder {
   std::span<const GroupRow> rows_;
   AtomTable atoms_;
   GroupSet set_;
-  std::set<std::uint32_t>
-      used_;  // in the order of their rows, so that the same fault is named again
+  // In the order of their rows, so that the same fault is named again.
+  std::set<std::uint32_t> used_;
   std::unordered_set<std::uint32_t> can_match_;
   BrokenGroups out_;
 };
