@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import cluster
 import mail
 import maillog
 import servers
+from beside import DaemonWithPage, DaemonWithSignals, measure_page, measure_signals
 from command import measure_command, measure_growth
 from report import machine, print_report, spread, summary
 from servers import ALL_COUNTED, BenchDaemon, NullServer, article, bin_dir, cpu_seconds, memory_mib
@@ -80,6 +81,10 @@ def rows() -> list[Row]:
         # Most are refused, which is an event of each sender and minute with both; --against a build
         # without events shows what those cost.
         Row("figures, near limits / without", 100, 0.98, server="told", base="untold"),
+        # Both browsers' requests are those of the page Now; doctor, once a minute, is left out.
+        Row("page open in two browsers / without", 10, 0.98, server="page", base="article"),
+        Row("all signals / without", 10, 0.95, limit=ALL_COUNTED, cpu_aim=1.05,
+            server="signals", base="article"),
         # One of each sender passes, and Redis hears nothing of the others.
         Row("refusals with [cluster] / without", 100, 0.95, limit=1, server="cluster",
             base="article", needs_redis=True),
@@ -104,6 +109,8 @@ def make_servers(names: set[str], stack: ExitStack, programs: Path | None = None
         "told": lambda: servers.with_figures(programs),
         "untold": lambda: BenchDaemon(programs=programs, options={"metrics": {"file": ""},
                                                                   "notify": {"near": 0}}),
+        "page": lambda: DaemonWithPage(programs=programs),
+        "signals": lambda: DaemonWithSignals(programs=programs),
         "cluster": lambda: cluster.ClusterDaemon(cluster.start_engine(stack), programs=programs),
     }
     made = {}
@@ -131,9 +138,10 @@ def load(row: Row, server, seconds: float, before_it: list[str], tail: str | Non
         server.set_limit(row.limit)
     pid = server.process.pid
     before = cpu_seconds(pid)
-    result = bench_load(server.port, seconds, "--connections", row.connections, "--senders",
-                        row.senders, *(["--random"] if row.random else []),
-                        *(["--tail", tail] if tail else []), before_it=before_it)
+    with server.beside() if isinstance(server, BenchDaemon) else nullcontext():
+        result = bench_load(server.port, seconds, "--connections", row.connections, "--senders",
+                            row.senders, *(["--random"] if row.random else []),
+                            *(["--tail", tail] if tail else []), before_it=before_it)
     # The warm-up costs too, so this is a little more than what the counted requests cost.
     result["cpu_us"] = (cpu_seconds(pid) - before) * 1e6 / max(1, result["requests"])
     if isinstance(server, BenchDaemon) and server.log_file.exists():
@@ -196,8 +204,8 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
     parser.add_argument("--rows", metavar="PATTERN", default="",
                         help="measure only the rows whose names match this regular expression; also "
-                        "'memory', 'start', 'command', 'growth', 'maillog', 'cluster' and 'mails "
-                        "through Postfix' are such names")
+                        "'memory', 'start', 'command', 'growth', 'page', 'signals', 'maillog', "
+                        "'cluster' and 'mails through Postfix' are such names")
     parser.add_argument("--against", metavar="DIR", type=Path,
                         help="measure the speed of this build against the programs of another one "
                         "in DIR")
@@ -249,6 +257,8 @@ def main() -> int:
         "start": part("start", measure_start, many, rounds),
         "command": part("command", measure_command, many, rounds),
         "growth": part("growth", measure_growth),
+        "page": part("page", measure_page, seconds),
+        "signals": part("signals", measure_signals, rounds),
         "maillog": part("maillog", maillog.measure_maillog, many, rounds),
         "cluster": None,
         "mails": None,

@@ -160,6 +160,14 @@ def print_others(report: dict):
         add("start until the first answer, empty", start["empty_s"], "{:.3f} s".format, None)
         add(f"the same with {start['senders']:,} senders", start["full_s"], "{:.3f} s".format, None)
         add("ratio of the two", start["ratio"], "{:.2f}".format, start["aim"])
+    if page := report["page"]:
+        name = f"first page, {page['limits']:,} limits and {page['counters']:,} counters"
+        add(name, page["ms"], "{:.0f} ms".format, None)
+        add("  95th percentile", spread([page["p95_ms"]]), "{:.0f} ms".format, page["aim_ms"])
+    if signals := report["signals"]:
+        add(f"answer --due, {signals['messages']:,} messages in a day, cpu", signals["cpu_s"],
+            "{:.2f} s".format, None)
+        add("  once a minute, of a core", signals["share"], "{:.1%}".format, signals["aim"])
     for name, figures in (report["growth"] or {}).items():
         add(f"{name} of 100,000 limits, cpu", spread([figures["s"]]), "{:.1f} s".format, None)
         add("  times that of 10,000", spread([figures["growth"]]), "{:.1f}".format, figures["aim"])

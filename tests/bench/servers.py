@@ -2,6 +2,7 @@
 """The servers that the bench compares, each with the rules that it is to be measured with, and what
 can be read of their processes. All stand side by side and only the one that is asked works."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -60,6 +61,10 @@ class BenchDaemon(Daemon):
         if limit != self.limit:
             self.sql(f"UPDATE quotas_limits SET CounterLimit = {limit} WHERE ID = 4;")
             self.limit = limit
+
+    def beside(self):
+        """What works while it is under load: nothing."""
+        return contextlib.nullcontext()
 
     def fill(self, statement: str, rows):
         """Many rows, while it does not run."""
