@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "daemon"))
 
 from daemon_case import (  # noqa: E402, F401
-    DaemonTest, eventually, free_port, limit, policy, public_folder, quota)
+    SANITIZED, DaemonTest, eventually, free_port, limit, policy, public_folder, quota)
 
 
 def shows(row):

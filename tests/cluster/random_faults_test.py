@@ -12,7 +12,7 @@ import threading
 import time
 import unittest
 
-from cluster_case import ClusterTest, eventually, policy, quota
+from cluster_case import SANITIZED, ClusterTest, eventually, policy, quota
 from engine_faults_test import Proxy
 
 FAULTS = 100 if os.environ.get("FULL") else 12
@@ -130,8 +130,17 @@ class RandomFaults(ClusterTest):
     # Of the hosts.
 
     def kill_host(self):
-        daemon = self.random.choice(self.hosts)
-        daemon.kill()
+        number = self.random.randrange(3)
+        daemon = self.hosts[number]
+        if SANITIZED:
+            # It takes over rules so slowly there that what is counted meanwhile waits in memory, and
+            # would be lost.
+            with self.loads[number].asking:
+                daemon.sql("BEGIN IMMEDIATE; ROLLBACK;")
+                daemon.ask(sender="nobody@example.org", recipient="stored@example.com")
+                daemon.kill()
+        else:
+            daemon.kill()
         daemon.start()
 
     def restart_host(self):
