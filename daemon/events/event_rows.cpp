@@ -17,8 +17,9 @@ UPDATE {p}limits_events SET FirstSeen = min(FirstSeen, ?7), LastSeen = max(LastS
   Times = Times + ?9, Client = coalesce(?10, Client), Login = coalesce(?11, Login),
   Sender = coalesce(?12, Sender), Recipient = coalesce(?13, Recipient), Used = coalesce(?14, Used),
   CounterLimit = coalesce(?15, CounterLimit), FreeAt = coalesce(?16, FreeAt),
-  Who = coalesce(?17, Who), Detail = coalesce(?18, Detail)
-WHERE Minute = ?1 AND Kind = ?2 AND Module = ?3 AND RowID = ?4 AND TrackKey = ?5 AND Verdict = ?6)";
+  Detail = coalesce(?18, Detail)
+WHERE Minute = ?1 AND Kind = ?2 AND Module = ?3 AND RowID = ?4 AND TrackKey = ?5 AND Verdict = ?6
+  AND coalesce(Who, '') = coalesce(?17, ''))";
 
 constexpr std::string_view kAdd = R"(
 INSERT INTO {p}limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, FirstSeen, LastSeen,

@@ -47,8 +47,9 @@ CREATE TABLE IF NOT EXISTS {p}limits_events (
   RowID INTEGER NOT NULL, TrackKey TEXT NOT NULL, Verdict TEXT NOT NULL,
   FirstSeen INTEGER NOT NULL, LastSeen INTEGER NOT NULL, Times INTEGER NOT NULL,
   Client TEXT, Login TEXT, Sender TEXT, Recipient TEXT,
-  Used REAL, CounterLimit REAL, FreeAt INTEGER, Who TEXT, Detail TEXT,
-  UNIQUE (Minute, Kind, Module, RowID, TrackKey, Verdict));
+  Used REAL, CounterLimit REAL, FreeAt INTEGER, Who TEXT, Detail TEXT);
+CREATE UNIQUE INDEX IF NOT EXISTS {p}limits_events_key ON {p}limits_events (
+  Minute, Kind, Module, RowID, TrackKey, Verdict, coalesce(Who, ''));
 CREATE INDEX IF NOT EXISTS {p}limits_events_last ON {p}limits_events (LastSeen);
 )";
 
