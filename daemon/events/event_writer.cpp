@@ -179,10 +179,8 @@ void EventWriter::lose(std::uint64_t events) {
 }
 
 void EventWriter::take(Batch& batch) {
-  lose(batch.lost);
-  for (; batch.events.size() > 0; batch.events.drop_oldest()) {
-    left_.push_back(std::move(batch.events.oldest()));
-  }
+  lose(batch.lost());
+  while (batch.size() > 0) left_.push_back(batch.take_oldest());
 }
 
 void EventWriter::write_all(const std::string& files) {

@@ -7,7 +7,7 @@
 namespace policyd {
 
 void RefusedCounters::note(std::string_view module, std::int64_t row_id, std::string_view track_key,
-                           TimePoint now) {
+                           TimePoint now, std::uint64_t times) {
   constexpr std::size_t kGoldenRatio = 0x9E3779B97F4A7C15ULL;
   const std::size_t hash =
       (std::hash<std::string_view>{}(track_key) ^ static_cast<std::size_t>(row_id)) * kGoldenRatio;
@@ -27,7 +27,7 @@ void RefusedCounters::note(std::string_view module, std::int64_t row_id, std::st
   if (now - counter->last > kGap) counter->since = now;
   counter->since = std::min(counter->since, now);  // the clock was set back
   counter->last = now;
-  ++counter->times;
+  counter->times += times;
 }
 
 Millis RefusedCounters::longest(TimePoint now) const {

@@ -36,8 +36,8 @@ class RefusedCounters : boost::noncopyable {
     void recycle() { times = 0; }
   };
 
-  void note(std::string_view module, std::int64_t row_id, std::string_view track_key,
-            TimePoint now);
+  void note(std::string_view module, std::int64_t row_id, std::string_view track_key, TimePoint now,
+            std::uint64_t times = 1);
 
   // For how long the counter that has been refused for longest among those being refused was: from
   // its first refusal to its last.

@@ -239,8 +239,9 @@ void Quotas::note(const Question& question, const AppliedLimit& by, EventKind ki
                   std::string_view verdict, double used) const {
   if (question.events == nullptr) return;
   const TimePoint now = question.store.now();
-  Event* event = question.events->note({kind, "Quotas", by.limit->id, applied_.key_of(by), verdict},
-                                       question.request, now);
+  Event* event = question.events->note(
+      {kind, "Quotas", by.limit->id, applied_.key_of(by), verdict, by.quota->listed_as},
+      question.request, now);
   if (event == nullptr) return;  // known already
   event->recipient = cut(by.recipient, Event::kMaxText);
   event->used = used;

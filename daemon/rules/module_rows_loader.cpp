@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
@@ -199,9 +202,23 @@ std::string_view fate(const RowVerdict& verdict) {
   }
 }
 
+// Sets Quota::listed_as, as `carbonio-limits list` joins quotas.
+void join_quotas(std::vector<Quota>& quotas) {
+  using Key = std::tuple<bool, TrackMethod, int, std::string>;
+  std::map<Key, std::int64_t> first;
+  for (Quota& quota : quotas) {
+    const Track track = quota.track.value_or(Track{});
+    std::string verdict = quota.verdict.text;
+    lower_case(verdict);
+    Key key{quota.track.has_value(), track.method, track.prefix_length, std::move(verdict)};
+    quota.listed_as = first.try_emplace(std::move(key), quota.id).first->second;
+  }
+}
+
 void load_quota_limits(RuleReader& reader) {
   std::unordered_map<std::int64_t, Quota*> quotas;
   for (Policy& policy : reader.rules().policies) {
+    join_quotas(policy.quotas);
     for (Quota& quota : policy.quotas) quotas.emplace(quota.id, &quota);
   }
   constexpr std::string_view kTable = "quotas_limits";

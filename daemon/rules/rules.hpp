@@ -75,6 +75,9 @@ struct QuotaLimit {
 
 struct Quota {
   std::int64_t id = 0;
+  // Of the limit of `carbonio-limits list` that it belongs to: the ID of the policy's first quota
+  // of this Track and Verdict.
+  std::int64_t listed_as = 0;
   std::string name;
   RowTrack track;
   std::int64_t period_s = 0;  // as counter_limit; at most a century

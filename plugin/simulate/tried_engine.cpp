@@ -57,13 +57,13 @@ TriedEngine::Answer TriedEngine::ask(const policyd::Request& request, policyd::T
   out.hit = out.verdict.action != policyd::Action::dunno;
   const auto noted = events_.take();
   if (!noted) return out;
-  noted->events.each([&](const policyd::Event& event) {
-    if (event.kind != policyd::EventKind::refused) return true;
+  while (noted->size() > 0) {
+    const policyd::Event event = noted->take_oldest();
+    if (event.kind != policyd::EventKind::refused) continue;
     out.hit = true;
     out.limit_id = event.module == "Quotas" ? event.row_id : 0;
     out.key = event.track_key;
-    return false;
-  });
+  }
   return out;
 }
 

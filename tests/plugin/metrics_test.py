@@ -72,7 +72,7 @@ class Command(MetricsTest):
         now = self.figures()
         self.assertGreaterEqual(now["requests_total"], 3)
         self.assertGreaterEqual(now["batches_total"], 3)
-        refused = 'events_total{kind="refused",module="Quotas",limit="4",verdict="defer"}'
+        refused = 'events_total{kind="refused",module="Quotas",limit="3",verdict="defer"}'
         self.assertEqual((now[refused], now["events_lost_total"]), (1, 0))
         self.assertEqual(now['decision_seconds_bucket{le="+Inf"}'], now["decision_seconds_count"])
         self.assertGreaterEqual(now["decision_seconds_count"], 3)
@@ -92,13 +92,27 @@ class Command(MetricsTest):
         self.say("service", "stop")
         self.assertEqual(self.figures(), {"up": 0})
 
+    def test_a_limit_has_the_number_that_list_shows(self):
+        self.daemon.command("send", "1/min,1/day", "--anyone")
+        [limit] = [each["id"] for each in json.loads(self.say("list", "--json"))["limits"]
+                   if each["rates"][0]["amount"] == 1]
+        self.say("service", "start")
+        for _ in range(2):
+            self.daemon.ask()
+
+        def refused_by():
+            return {name for name in self.figures() if name.startswith('events_total{kind="refused"')}
+        self.assertTrue(eventually(refused_by))
+        self.assertEqual(refused_by(), {
+            f'events_total{{kind="refused",module="Quotas",limit="{limit}",verdict="defer"}}'})
+
     def test_senders_are_named_if_they_are_asked_for(self):
         (self.daemon.config.parent / "carbonio-limits.conf").write_text("[metrics]\ntop_senders=2\n")
         self.say("service", "start")
         for sender, times in {"a": 3, 'q"\\\x1b\u202e\u00e4': 4, "b": 2}.items():
             for _ in range(2 + times):
                 self.daemon.ask(sender=f"{sender}@example.org")
-        name = 'top_senders_refused_total{module="Quotas",limit="4",counter="Sender:%s@example.org"}'
+        name = 'top_senders_refused_total{module="Quotas",limit="3",counter="Sender:%s@example.org"}'
         strange = name % r'q\"\\\\x1b\\xe2\\x80\\xaeä'
         self.assertTrue(eventually(lambda: self.named() == {name % "a": 3, strange: 4}), self.named())
         (self.daemon.config.parent / "carbonio-limits.conf").write_text("")
@@ -248,7 +262,7 @@ class Promtool(MetricsTest):
         self.assertIn(f"{RULES.read_text().count('- alert: ')} rules found", done.stdout)
 
 
-NEAR = 'carbonio_limits_events_total{kind="near",limit="4",module="Quotas"}'
+NEAR = 'carbonio_limits_events_total{kind="near",limit="3",module="Quotas"}'
 # Alert -> interval, values by series, and when it has fired. See "Unit testing for rules" of Prometheus.
 FIRES = {
     "PolicyDaemonDown": ("1m", {"carbonio_limits_up": "1x5 0x10"}, "9m"),
@@ -311,7 +325,7 @@ def expected_of(alerts, name):
     if name == "PolicyDaemonUnknown":
         labels["file"] = "/opt/zextras/zmstat/prometheus/carbonio-limits.prom"
     if name == "LimitNear":
-        labels.update(kind="near", limit="4", module="Quotas")
+        labels.update(kind="near", limit="3", module="Quotas")
     notes = re.findall(r'(summary|description): "(.*)"', body)
     return {"exp_labels": labels, "exp_annotations":
             {key: re.sub(r"{{ \$labels\.(\w+) }}", lambda label: labels[label[1]], text)

@@ -69,8 +69,8 @@ class EngineFixture : public StoreTest {
     std::vector<std::string> out;
     const auto batch = events_.take();
     if (!batch) return out;
-    for (; batch->events.size() > 0; batch->events.drop_oldest()) {
-      const Event& event = batch->events.oldest();
+    while (batch->size() > 0) {
+      const Event event = batch->take_oldest();
       out.push_back(std::string{name_of(event.kind)} + " " + event.module + " " +
                     std::to_string(event.row_id) + " " + event.track_key + " " + event.verdict +
                     (event.times > 1 ? " x" + std::to_string(event.times) : ""));

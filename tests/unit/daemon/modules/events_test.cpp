@@ -41,7 +41,7 @@ TEST_F(EventsTest, ALimitThatRefusesIsRememberedWithItsFigures) {
   ask(1);
   const auto batch = events_.take();
   ASSERT_TRUE(batch);
-  const Event& event = batch->events.oldest();
+  const Event event = batch->take_oldest();
   EXPECT_EQ(event.kind, EventKind::refused);
   EXPECT_EQ(event.module, "Quotas");
   EXPECT_EQ(event.row_id, 1);
@@ -154,8 +154,8 @@ TEST_F(EventsTest, AnInvalidRowIsNamed) {
   ask(2);
   const auto batch = events_.take();
   ASSERT_TRUE(batch);
-  EXPECT_TRUE(batch->events.oldest().detail.starts_with("quota=1: 'WAIT' is not a valid Verdict"))
-      << batch->events.oldest().detail;
+  const Event event = batch->take_oldest();
+  EXPECT_TRUE(event.detail.starts_with("quota=1: 'WAIT' is not a valid Verdict")) << event.detail;
 }
 
 TEST_F(EventsTest, ABounceIsRememberedByItsClient) {

@@ -19,8 +19,8 @@ class StateEventsTest : public testing::Test {
     std::vector<std::string> out;
     const auto batch = queue_.take();
     if (!batch) return out;
-    for (; batch->events.size() > 0; batch->events.drop_oldest()) {
-      const Event& event = batch->events.oldest();
+    while (batch->size() > 0) {
+      const Event event = batch->take_oldest();
       out.push_back(std::string{name_of(event.kind)} + "|" + event.detail + "|" + event.who);
     }
     return out;
