@@ -23,7 +23,7 @@ Rejected check_block_never(ConfigDraft&, std::string_view value) {
     const bool fine = item.size() <= kMaxEntry &&
                       item.find_first_of("*%$!\"\\") == std::string_view::npos &&
                       (!domain || problem_with_domain(domain_form(item.substr(at + 1))).empty()) &&
-                      (!network || IpNetwork::parse(item).has_value());
+                      (!network || is_network(item));
     if (!fine || ++entries > kMaxEntries) return item;
   }
   return std::nullopt;
@@ -34,7 +34,7 @@ Rejected check_block_mailboxes(ConfigDraft&, std::string_view value) {
   std::size_t entries = 0;
   for (const auto item : items_of(value)) {
     const bool fine = item.find('/') == std::string_view::npos ? IpAddress::parse(item).has_value()
-                                                               : IpNetwork::parse(item).has_value();
+                                                               : is_network(item);
     if (!fine || ++entries > kMaxEntries) return item;
   }
   return std::nullopt;

@@ -26,15 +26,6 @@ constexpr std::array<std::string_view, 4> kFalse = {"0", "n", "no", "off"};
 // A tab is harmless white space.
 bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
 
-// IpNetwork takes a prefix length beyond the address's bits as all of them, as the Perl daemon does
-// for rows; in an access list it is reported as a mistake.
-bool is_network(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  const std::uint64_t bits = text.find(':') == std::string_view::npos ? 32 : 128;
-  return IpNetwork::parse(text) && (slash == std::string_view::npos ||
-                                    number_within(text.substr(slash + 1), 0, bits).has_value());
-}
-
 using Count = Number<std::size_t>;
 using Draft = ConfigDraft;
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <system_error>
 
+#include "daemon/base/ip_address.hpp"
 #include "daemon/config/ini.hpp"
 
 namespace policyd::config_key {
@@ -37,6 +38,13 @@ std::vector<std::string_view> items_of(std::string_view list) {
     }
   }
   return items;
+}
+
+bool is_network(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::uint64_t bits = text.find(':') == std::string_view::npos ? 32 : 128;
+  return IpNetwork::parse(text) && (slash == std::string_view::npos ||
+                                    number_within(text.substr(slash + 1), 0, bits).has_value());
 }
 
 }  // namespace policyd::config_key

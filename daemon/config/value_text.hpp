@@ -18,6 +18,10 @@ namespace policyd::config_key {
 [[nodiscard]] std::optional<std::uint64_t> number_within(std::string_view text, std::uint64_t min,
                                                          std::uint64_t max);
 
+// An IpNetwork; but that takes a prefix length beyond the address's bits as all of them, as the
+// Perl daemon does for rows, and in the configuration it is a mistake.
+[[nodiscard]] bool is_network(std::string_view text);
+
 // The items of a list. In here-documents, too, lines that begin with # or ; are comments.
 [[nodiscard]] std::vector<std::string_view> items_of(std::string_view list);
 

@@ -310,6 +310,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"BlockNeverNetwork", "[block]\nnever=192.0.2.0/x\n",
                 "2: not a valid never in [block]: '192.0.2.0/x'; allowed: logins, "
                 "addresses, domains as @example.org and networks, separated by blanks or commas"},
+        Refused{"BlockNeverPrefix", "[block]\nnever=10.0.0.0/99\n",
+                "2: not a valid never in [block]: '10.0.0.0/99'; allowed: logins, "
+                "addresses, domains as @example.org and networks, separated by blanks or commas"},
+        Refused{"BlockMailboxesPrefix", "[block]\nmailboxes=2001:db8::/129\n",
+                "2: not a valid mailboxes in [block]: '2001:db8::/129'; allowed: up to 100 "
+                "addresses and networks, separated by blanks or commas"},
         Refused{"BlockNeverAddress", "[block]\nnever=192.0.2.300\n",
                 "2: not a valid never in [block]: '192.0.2.300'; allowed: logins, "
                 "addresses, domains as @example.org and networks, separated by blanks or commas"},
