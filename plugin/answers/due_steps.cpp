@@ -11,6 +11,7 @@
 #include "plugin/answers/account_key.hpp"
 #include "plugin/block/whom.hpp"
 #include "plugin/events/read_events.hpp"
+#include "plugin/events/refusals.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
 
@@ -183,6 +184,8 @@ Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, cons
     for (const StoredRate& rate : limit.rates) of_row[rate.limit_id] = &limit;
   }
   if (of_row.empty()) return out;
+  const auto freed = FreedSince::read(tables, all, *filter.since);
+  if (!freed) return tl::unexpected{freed.error()};
   filter.kinds = {EventKind::refused};
   std::unordered_map<std::string, std::size_t> known;
   std::vector<Refusals> counters;  // in the order of their last refusals
@@ -193,7 +196,7 @@ Result<DueSteps> read_due_steps(const Tables& tables, const AllLimits& all, cons
     const std::string by = name_of_limit(*limit->second);
     // A row of a minute in which a step was taken has refusals of before it, too.
     const auto until = out.taken.done_until(by, event.track_key);
-    if (until && event.first <= *until) return true;
+    if ((until && event.first <= *until) || (*freed)(event)) return true;
     const auto [found, is_new] = known.try_emplace(key_of(by, event.track_key), counters.size());
     if (is_new) counters.emplace_back().limit = limit->second;
     counters[found->second].put(std::move(event), own);

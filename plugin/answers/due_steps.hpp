@@ -83,8 +83,9 @@ class StepsTaken {
   std::map<std::string, Touched, std::less<>> names_;  // blocked or freed
 };
 
-// Of limits with --then: refused `after` times in a row, or twice in the last day; only for those
-// that were refused in the last hour. With how many steps were taken by themselves in it.
+// Of limits with --then: refused `after` times with no pause of an hour between, or twice in the
+// last day; only for those that were refused in the last hour, and not freed since (FreedSince).
+// With how many steps were taken by themselves in it.
 struct DueSteps {
   std::vector<DueStep> steps;
   std::size_t stopped_lately = 0;  // accounts and clients

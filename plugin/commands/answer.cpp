@@ -113,6 +113,7 @@ tl::expected<Found, Failure> find_due_steps(const Arguments& arguments, const Co
         auto due = read_due_steps(tables, *all, out.own, out.settings.after, context.now);
         if (!due) return tl::unexpected{due.error()};
         out.due = std::move(*due);
+        if (pause_in_force(daemon, context.now)) out.due.steps.clear();
         const auto signals = read_signals(tables);
         if (!signals) return tl::unexpected{signals.error()};
         const auto bounced = read_on(*files, out.own, *signals, keeps, context);
@@ -285,12 +286,13 @@ Result<void> show_steps(const Tables& tables, const DaemonConfig& daemon, Contex
     steps.insert(steps.end(), more.begin(), more.end());
   };
   for (const StoredLimit& limit : all->limits) {
-    if (limit.then().empty()) continue;
-    add(parse_steps(limit.then()).value_or(std::vector<Step>{Step{}}));
+    const auto then = parse_steps(limit.then());
+    if (limit.then().empty() || !then || !limit.partly_enabled()) continue;
+    add(*then);
     output.line(
         fmt::format("limit {}: {}, once someone is refused {} times in a row or twice in a "
                     "day.",
-                    limit.id, escaped(limit.then()), settings->after));
+                    limit.id, steps_text(*then), settings->after));
   }
   const auto signals = read_signals(tables);
   if (!signals) return tl::unexpected{signals.error()};
@@ -357,8 +359,10 @@ const Command kAnswer = {
     "[--due | --dry-run]",
     "Take the steps that limits and signals name, and show them",
     "A limit with --then and a signal name steps: notify, hold, block, lock. 'answer --due' takes "
-    "the next one once someone was refused by the limit 50 times in a row ([block] after) or twice "
-    "in a day, with a pause of an hour between, or stands out by the signal. It reads what the "
+    "the next one once someone was refused by the limit 50 times in a row ([block] after), that is "
+    "with no pause of an hour between two refusals, or twice in a day with such a pause, or stands "
+    "out by the signal. What an admin has cleared with 'reset', or let pass by a higher limit, no "
+    "longer counts, and in a pause no limit has a step. It reads what the "
     "daemon has remembered, so no mail waits for it. Each step is an event, shown here and told by "
     "'notify' with the command that ends it; after a day, or once a person has blocked or "
     "unblocked them, the first step comes again.\n"

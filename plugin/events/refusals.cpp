@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <tuple>
@@ -40,26 +39,6 @@ RateOfLimit find_rate(const AllLimits& all, std::int64_t limit_id) {
     }
   }
   return {};
-}
-
-// When each counter was cleared last; an empty key stands for all counters of the row.
-using Resets = std::map<std::pair<std::int64_t, std::string>, policyd::TimePoint>;
-
-bool was_cleared_since(const Event& event, const Resets& resets) {
-  for (const std::string& key : {event.track_key, std::string{}}) {
-    const auto found = resets.find({event.row_id, key});
-    if (found != resets.end() && found->second >= event.last) return true;
-  }
-  return false;
-}
-
-bool was_freed(const Event& event, const AllLimits& all, const Resets& resets) {
-  const auto [limit, rate] = find_rate(all, event.row_id);
-  if (limit == nullptr || !limit->policy_enabled || !rate->enabled || limit->only_monitors()) {
-    return true;
-  }
-  return (event.limit && static_cast<double>(rate->rate.amount) > *event.limit) ||
-         was_cleared_since(event, resets);
 }
 
 // "now", "3 min"; empty if it is not known.
@@ -107,25 +86,47 @@ Result<std::vector<Event>> read_refusal_spells(const Tables& tables, const Event
   return out;
 }
 
+Result<FreedSince> FreedSince::read(const Tables& tables, const AllLimits& all,
+                                    policyd::TimePoint earliest) {
+  FreedSince out{all};
+  EventFilter filter;
+  filter.kinds = {EventKind::reset};
+  filter.since = earliest;
+  auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
+    // The latest comes first.
+    out.cleared_.try_emplace({stored.event.row_id, std::move(stored.event.track_key)},
+                             stored.event.last);
+    return true;
+  });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
+
+bool FreedSince::operator()(const Event& refusal) const {
+  const auto [limit, rate] = find_rate(*all_, refusal.row_id);
+  if (limit == nullptr || !limit->policy_enabled || !rate->enabled || limit->only_monitors()) {
+    return true;
+  }
+  if (refusal.limit && static_cast<double>(rate->rate.amount) > *refusal.limit) return true;
+  for (const std::string& key : {refusal.track_key, std::string{}}) {
+    const auto found = cleared_.find({refusal.row_id, key});
+    if (found != cleared_.end() && found->second >= refusal.last) return true;
+  }
+  return false;
+}
+
 Result<void> note_who_was_freed(const Tables& tables, const AllLimits& all,
                                 std::vector<Event>& refusals) {
   if (refusals.empty()) return {};
-  Resets resets;
-  EventFilter filter;
-  filter.kinds = {EventKind::reset};
-  filter.since =
-      std::min_element(refusals.begin(), refusals.end(), [](const Event& a, const Event& b) {
-        return a.last < b.last;
-      })->last;
-  auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
-    // The latest comes first.
-    resets.try_emplace({stored.event.row_id, std::move(stored.event.track_key)}, stored.event.last);
-    return true;
-  });
-  if (!done) return done;
+  const auto earliest =
+      std::min_element(refusals.begin(), refusals.end(),
+                       [](const Event& a, const Event& b) { return a.last < b.last; });
+  const auto freed = FreedSince::read(tables, all, earliest->last);
+  if (!freed) return tl::unexpected{freed.error()};
   for (Event& event : refusals) {
-    const bool by_limit = event.module == "Quotas" && event.free_at > event.last;
-    if (by_limit && was_freed(event, all, resets)) event.free_at = event.last;
+    if (event.module == "Quotas" && event.free_at > event.last && (*freed)(event)) {
+      event.free_at = event.last;
+    }
   }
   return {};
 }

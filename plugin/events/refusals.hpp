@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugin/events/read_events.hpp"
@@ -22,8 +24,24 @@ inline constexpr std::chrono::hours kRefusalGap{1};
 Result<std::vector<policyd::Event>> read_refusal_spells(const Tables& tables,
                                                         const EventFilter& filter);
 
-// An admin may have freed the sender since: cleared the counter, raised the limit, removed it or
-// switched it off. Then the same mail passes now, and `free_at` is not later than the refusal.
+// Whether an admin has freed the sender since a limit refused it: cleared the counter, raised the
+// limit, removed it or switched it off.
+class FreedSince {
+ public:
+  // For refusals that are not before `earliest`. `all` has to outlive it.
+  static Result<FreedSince> read(const Tables& tables, const AllLimits& all,
+                                 policyd::TimePoint earliest);
+  [[nodiscard]] bool operator()(const policyd::Event& refusal) const;
+
+ private:
+  explicit FreedSince(const AllLimits& all) : all_(&all) {}
+
+  const AllLimits* all_;
+  // When each counter was cleared last; an empty key stands for all counters of the row.
+  std::map<std::pair<std::int64_t, std::string>, policyd::TimePoint> cleared_;
+};
+
+// Of those who were freed the same mail passes now: their `free_at` is not later than the refusal.
 Result<void> note_who_was_freed(const Tables& tables, const AllLimits& all,
                                 std::vector<policyd::Event>& refusals);
 

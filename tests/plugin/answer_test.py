@@ -133,6 +133,34 @@ class Limits(Case):
         self.assertIn("refused for the second time in a day", self.due())
         self.assertEqual(set(self.blocked()), {"alice@example.org"})
 
+    def test_an_admin_who_has_freed_someone_is_not_overruled(self):
+        """By a reset, a higher limit or a pause."""
+        self.limit()
+        number = str(self.limit_id())
+        self.daemon.ask(**LOGIN)
+        self.refuse(3, **LOGIN)
+        self.wait_for_refusals(3)
+        self.say("pause", "1h")
+        self.assertEqual(self.say("answer", "--dry-run"), "Nothing is due.\n")
+        self.say("resume")
+        self.assertIn("block:1h", self.say("answer", "--dry-run"))
+        self.say("set", number, "9/h")
+        self.assertEqual(self.say("answer", "--dry-run"), "Nothing is due.\n")
+        self.say("set", number, "1/h")
+        self.assertIn("block:1h", self.say("answer", "--dry-run"))
+        self.say("reset", "alice@example.org")
+        self.assertEqual(self.due(), "")
+        self.assertEqual(self.blocked(), {})
+
+    def test_steps_that_are_not_taken_are_not_shown(self):
+        self.limit()
+        self.assertIn("limit 3: block:1h, once", self.say("answer"))
+        self.daemon.sql("UPDATE quotas SET Comment = 'then=explode' WHERE Comment LIKE 'then=%'")
+        self.assertIn("No steps are set.", self.say("answer"))
+        self.daemon.sql("UPDATE quotas SET Comment = 'then=block:1h' WHERE Comment LIKE 'then=%'")
+        self.say("off", "3")
+        self.assertIn("No steps are set.", self.say("answer"))
+
     def test_what_is_over_or_of_another_limit_does_not_count(self):
         self.limit()
         self.put_refusal(2 * HOUR, 100)  # for two hours nothing
@@ -399,6 +427,18 @@ class Signals(Case):
         self.assertIn("block:1h about alice: 4 sender addresses in a day (signal senders)", explained)
         self.assertNotIn("signal senders", self.say("explain", "--from", "x@example.org", "--to",
                                                     "b@example.com", "--sasl", "bob"))
+
+    def test_each_signal_has_its_own_steps_and_events(self):
+        """Also if two take a step about the same account in the same minute."""
+        self.say("signal", "senders", "3", "--then", "notify,hold:1h,block:7day")
+        self.say("signal", "networks", "3", "--then", "notify")
+        self.put_messages(3, SASLUsername="alice", Sender="s{}@example.net",
+                          ClientAddress="198.51.{}.7")
+        self.assertEqual(self.due().count("login alice: notify, "), 2)
+        self.assertEqual(sorted(each[1] for each in self.steps()), ["signal networks", "signal senders"])
+        self.put_messages(3, ago=-2, SASLUsername="alice", Sender="s{}@example.net")
+        time.sleep(3)
+        self.assertIn("alice: hold:1h, 3 sender addresses", self.due())
 
     def test_far_more_than_ever_before(self):
         self.say("signal", "rate", "20", "--factor", "3", "--then", "block:1h")
