@@ -8,6 +8,7 @@
 #include "daemon/base/ip_address.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/origin.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/track_key.hpp"
 
@@ -15,6 +16,10 @@ namespace limits {
 namespace {
 
 using policyd::IpNetwork;
+
+constexpr std::string_view kForms =
+    "give a login, a mail address, an IP address or a network, such as anna@example.org or "
+    "192.0.2.1";
 
 bool overlap(const IpNetwork& a, const IpNetwork& b) {
   return a.contains(b.address) || b.contains(a.address);
@@ -61,6 +66,24 @@ std::string why_never_client(const Target& whom, const OwnNames& own) {
   return {};
 }
 
+// "192.0.2.1" of "unknown[192.0.2.1]", "[192.0.2.1]" and "IPv6:2001:db8::1".
+std::string_view client_in(std::string_view text) {
+  constexpr std::string_view kV6 = "IPv6:";
+  const std::size_t bracket = text.find('[');
+  if (bracket != std::string_view::npos && text.ends_with(']')) {
+    text = text.substr(bracket + 1, text.size() - bracket - 2);
+  }
+  if (equal_ignoring_case(text.substr(0, kV6.size()), kV6)) text.remove_prefix(kV6.size());
+  return text;
+}
+
+// No login looks like it.
+bool is_meant_as_client(std::string_view text) {
+  return text.find(':') != std::string_view::npos ||
+         (text.find('.') != std::string_view::npos &&
+          text.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
 // An entry of [block] never: a login, an address, a domain as @example.org, a client or network.
 // "example.org" may be meant as a login or as a domain, so it stands for both.
 bool stands_for(const std::string& entry, const Target& whom, std::span<const std::string> items) {
@@ -80,9 +103,6 @@ bool stands_for(const std::string& entry, const Target& whom, std::span<const st
 }  // namespace
 
 Result<Target> parse_whom(std::string_view text) {
-  constexpr std::string_view kForms =
-      "give a login, a mail address, an IP address or a network, such as anna@example.org or "
-      "192.0.2.1";
   text = without_noun(text);
   if (text.empty()) return policyd::failure(fmt::format("whom? {}", kForms));
   if (text.starts_with('@')) {
@@ -101,6 +121,22 @@ Result<Target> parse_whom(std::string_view text) {
   }
   if (!of_account) return parse_login(text);
   return parse_user(without_dollar(text));
+}
+
+Result<Target> parse_typed_whom(std::string_view text) {
+  text = without_noun(text);
+  if (text.size() > 2 && text.starts_with('<') && text.ends_with('>')) {
+    text = text.substr(1, text.size() - 2);
+  }
+  if (text.starts_with('$') || text.find('@') != std::string_view::npos) return parse_whom(text);
+  const std::string_view client = client_in(text);
+  if (client != text || is_meant_as_client(text)) return parse_client(client);
+  if (text.find_first_of("%.<") == 0) {
+    return policyd::failure(
+        fmt::format("'{}' is neither a login nor an address; {}", shown(text), kForms));
+  }
+  const std::string address = policyd::with_domain(text, {});
+  return address.ends_with('@') ? parse_whom(text) : parse_user(address);
 }
 
 std::string_view without_dollar(std::string_view item) {

@@ -17,6 +17,11 @@ namespace limits {
 // with what would be right, for anything else.
 Result<Target> parse_whom(std::string_view text);
 
+// The same of what a person types or copies from a log: also "<anna@example.org>",
+// "unknown[192.0.2.1]", and "anna%example.org" as Postfix reads it. An Error also for what no login
+// looks like, such as "192.0.2.300"; "$192.0.2.300" is one nevertheless.
+Result<Target> parse_typed_whom(std::string_view text);
+
 // "the account anna@example.org", "the client 192.0.2.1".
 std::string whom_text(const Target& whom);
 

@@ -55,6 +55,35 @@ TEST(Whom, IsNothingElse) {
       "'*' stands for more than one account; give a login, a mail address"));
 }
 
+TEST(Whom, IsTypedAsLogsHaveIt) {
+  const auto name = [](std::string_view text) {
+    const auto target = parse_typed_whom(text);
+    return target ? target->name : target.error().message;
+  };
+  EXPECT_EQ(name("<Anna@example.org>"), "anna@example.org");
+  EXPECT_EQ(name("anna%example.org"), "anna@example.org");
+  EXPECT_EQ(name("example.org!anna"), "anna@example.org");
+  EXPECT_EQ(name("$anna%example.org"), "anna%example.org");
+  EXPECT_EQ(name("anna"), "anna");
+  EXPECT_EQ(name("10"), "10");
+  for (const char* text : {"192.0.2.1", "unknown[192.0.2.1]", "[192.0.2.1]"}) {
+    EXPECT_EQ(name(text), "192.0.2.1") << text;
+  }
+  for (const char* text :
+       {"2001:db8::1", "[2001:DB8::1]", "IPv6:2001:db8::1", "x[ipv6:2001:db8::1]"}) {
+    EXPECT_EQ(name(text), "2001:db8::1/128") << text;
+  }
+}
+
+TEST(Whom, IsNoSlip) {
+  for (const char* text :
+       {"", "<>", "192.0.2.300", "192.0.2.", "192.0.2", "192.0.2.1:25", "2001:db8::1%eth0",
+        "unknown[x]", ".evil.example", "%internal_domains", "@example.org", "<anna"}) {
+    EXPECT_FALSE(parse_typed_whom(text)) << text;
+  }
+  EXPECT_EQ(parse_typed_whom("$192.0.2.300").value_or(Target{}).who, Who::login);
+}
+
 TEST(Whom, ALocalPartMayHaveASlash) {
   EXPECT_EQ(whom("a/b@example.org").who, Who::user);
   EXPECT_FALSE(parse_whom("192.0.2.1/a@example.org"));
