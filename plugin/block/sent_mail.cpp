@@ -41,10 +41,15 @@ bool is_in(const std::vector<policyd::IpNetwork>& networks, std::string_view cli
 
 }  // namespace
 
-Result<SentMail> SentMail::read(const Tables& tables, std::span<const std::string> items,
-                                policyd::TimePoint since) {
+std::string SentMail::without_extension(const std::string& sender) const {
+  return std::string{policyd::without_extension(sender, own_.extensions)};
+}
+
+Result<SentMail> SentMail::read(const Tables& tables, const policyd::Config& config,
+                                std::span<const std::string> items, policyd::TimePoint since) {
   const Wanted wanted = wanted_in(items);
   SentMail out;
+  out.own_ = read_extensions(tables, config);
   out.addresses_ = wanted.addresses;
   if (!tables.has_table("session_tracking")) return out;
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since).time_since_epoch().count();
@@ -52,7 +57,7 @@ Result<SentMail> SentMail::read(const Tables& tables, std::span<const std::strin
       "SELECT QueueID, Sender, SASLUsername, ClientAddress FROM {p}session_tracking WHERE "
       "UnixTimestamp >= ? ORDER BY UnixTimestamp DESC LIMIT ?",
       {std::int64_t{seconds}, kMaxRows}, [&](const policyd::sql::Statement& row) {
-        const std::string sender = policyd::address_form(row.text(1));
+        const std::string sender = out.without_extension(policyd::address_form(row.text(1)));
         const std::string login = policyd::login_form(row.text(2));
         const bool by_client = is_in(wanted.networks, row.text(3));
         const bool by_account =
@@ -66,9 +71,10 @@ Result<SentMail> SentMail::read(const Tables& tables, std::span<const std::strin
   return out;
 }
 
-bool SentMail::is(const std::string& queue_id, const std::string& sender) const {
+bool SentMail::is(const std::string& queue_id, const std::string& with_extension) const {
   if (queue_ids_.contains(queue_id)) return true;
-  if (sender.empty()) return false;
+  if (with_extension.empty()) return false;
+  const std::string sender = without_extension(with_extension);
   return addresses_.contains(sender) || (senders_.contains(sender) && !others_.contains(sender));
 }
 

@@ -41,7 +41,7 @@ constexpr std::chrono::seconds kShortestBlock{1};
 tl::expected<WantedBlock, Failure> wanted_block(const Arguments& arguments) {
   WantedBlock out;
   const auto& words = arguments.words();
-  const auto whom = parse_whom(words.empty() ? std::string{} : words.front());
+  const auto whom = parse_typed_whom(words.empty() ? std::string{} : words.front());
   if (!whom) return wrong_use(whom.error().message);
   out.whom = *whom;
   out.dry = arguments.has("dry-run");
@@ -151,8 +151,9 @@ Outcome run_block(const Arguments& arguments, Context& context) {
     print_rest(made, *wanted, lines, context);
   }
   if (lines.trouble.empty()) return {};
-  return failed(context.advice.complete(
-      fmt::format("{}; the block itself is in force", fmt::join(lines.trouble, "; "))));
+  return failed(
+      context.advice.complete(fmt::format("{}{}", fmt::join(lines.trouble, "; "),
+                                          wanted->dry ? "" : "; the block itself is in force")));
 }
 
 }  // namespace

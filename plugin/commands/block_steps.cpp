@@ -106,13 +106,14 @@ bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd:
 }
 
 void hold_mail(const Arguments& arguments, const Context& context, const policyd::Block& block,
-               std::span<const std::string> items, const SentMail& sent, StepLines& lines) {
+               std::span<const std::string> items, const SentMail& sent, bool dry,
+               StepLines& lines) {
   const PostfixQueue queue{context.zextras_home, context.search_path};
   const auto waiting = queue.find(
       [&](const QueuedMail& mail) { return !mail.held && sent.is(mail.queue_id, mail.sender); });
   const auto hold = [&]() -> policyd::Result<std::size_t> {
     if (!waiting) return tl::unexpected{waiting.error()};
-    if (waiting->empty()) return 0;
+    if (waiting->empty() || dry) return 0;
     // Before they are held: `unblock` releases what stands there, and nothing that others hold.
     auto recorded = change_record(arguments, context, [&](const std::filesystem::path& file) {
       std::vector<std::string> mails;
@@ -124,11 +125,18 @@ void hold_mail(const Arguments& arguments, const Context& context, const policyd
   };
   const auto held = hold();
   if (!held) {
-    lines.trouble.push_back("its mail in the queue was not held: " + held.error().message);
+    lines.trouble.push_back(fmt::format("its mail in the queue {}: {}",
+                                        dry ? "would not be held" : "was not held",
+                                        held.error().message));
     return;
   }
   if (waiting->empty()) {
     lines.done.emplace_back("None of its mail waits in the queue of this host.");
+    return;
+  }
+  if (dry) {
+    lines.done.push_back(fmt::format("Would be held in the queue of this host: {}.",
+                                     counted(waiting->size(), "message")));
     return;
   }
   lines.done.push_back(fmt::format(
@@ -138,7 +146,7 @@ void hold_mail(const Arguments& arguments, const Context& context, const policyd
 }
 
 void settle_held_mail(const Arguments& arguments, Context& context, const policyd::Block& block,
-                      const HeldBy& ours, HeldMail wanted, StepLines& lines) {
+                      const HeldBy& ours, HeldMail wanted, bool dry, StepLines& lines) {
   const PostfixQueue queue{context.zextras_home, context.search_path};
   const auto held = queue.find([&](const QueuedMail& mail) { return ours.is(mail); });
   const std::string who = escaped(block.who);
@@ -162,6 +170,11 @@ void settle_held_mail(const Arguments& arguments, Context& context, const policy
     return;
   }
   const bool removes = wanted == HeldMail::remove;
+  if (dry) {
+    lines.done.push_back(fmt::format("Would be {}: {} of {}.", removes ? "deleted" : "released",
+                                     counted(held->size(), "message"), who));
+    return;
+  }
   if (removes && !is_confirmed(block.who, held->size(), context.output)) {
     lines.trouble.push_back(
         fmt::format("nothing was deleted: the number typed is not {}", held->size()));

@@ -43,9 +43,11 @@ policyd::Result<carbonio::Prov> prov_for(const Arguments& arguments, const Conte
 bool restore_account(const policyd::Result<carbonio::Prov>& prov, const policyd::Block& block,
                      StepLines& lines);
 
-// Puts the waiting mail of a blocked account or client on hold. `items`: of the block.
+// Puts the waiting mail of a blocked account or client on hold. `items`: of the block. With `dry`
+// it only says how much that is.
 void hold_mail(const Arguments& arguments, const Context& context, const policyd::Block& block,
-               std::span<const std::string> items, const SentMail& sent, StepLines& lines);
+               std::span<const std::string> items, const SentMail& sent, bool dry,
+               StepLines& lines);
 
 enum class HeldMail : std::uint8_t { leave, release, remove };
 // What a block holds in the queue; others may hold mail there, too.
@@ -61,8 +63,9 @@ struct HeldBy {
 
   [[nodiscard]] bool is(const QueuedMail& mail) const;
 };
-// What becomes of it. Asks on the terminal before anything is deleted.
+// What becomes of it. Asks on the terminal before anything is deleted. With `dry` it only says what
+// would.
 void settle_held_mail(const Arguments& arguments, Context& context, const policyd::Block& block,
-                      const HeldBy& ours, HeldMail wanted, StepLines& lines);
+                      const HeldBy& ours, HeldMail wanted, bool dry, StepLines& lines);
 
 }  // namespace limits

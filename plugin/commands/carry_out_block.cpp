@@ -231,8 +231,9 @@ Outcome carry_out_block(const Arguments& arguments, const Context& context, Want
   if (wanted.more_items.empty()) {  // else Carbonio has named all spellings
     note_other_spelling(wanted.whom, made.own, made.notes);
   }
-  if (wanted.hold_queue && !wanted.dry)
-    hold_mail(arguments, context, made.made.block, made.made.items, made.mail, lines);
+  if (wanted.hold_queue) {
+    hold_mail(arguments, context, made.made.block, made.made.items, made.mail, wanted.dry, lines);
+  }
   return {};
 }
 

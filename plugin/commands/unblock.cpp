@@ -96,7 +96,7 @@ Result<void> find_held(const Tables& tables, const DaemonConfig& daemon, const C
   out.new_mail = std::move(*held);
   if (out.new_mail.empty()) return {};
   const policyd::TimePoint since = out.new_mail.back().from;  // the newest are first
-  auto sent = SentMail::read(tables, items, since);
+  auto sent = SentMail::read(tables, daemon.config, items, since);
   if (!sent) return tl::unexpected{sent.error()};
   out.sent = std::move(*sent);
   return {};
@@ -174,7 +174,6 @@ void print_ended(const Unblocking& done, Context& context) {
                               escaped(each.block.who), escaped(each.block.account)));
     }
   }
-  if (done.dry) output.line("Nothing was changed (--dry-run).");
 }
 
 nlohmann::json json_of_ended(const Unblocking& done, const StepLines& lines,
@@ -199,7 +198,7 @@ Outcome restore_accounts(Unblocking& done, const Arguments& arguments, const Con
 
 Outcome run_unblock(const Arguments& arguments, Context& context) {
   const auto& words = arguments.words();
-  const auto whom = parse_whom(words.empty() ? std::string{} : words.front());
+  const auto whom = parse_typed_whom(words.empty() ? std::string{} : words.front());
   if (!whom) return wrong_use(whom.error().message);
   const bool release = arguments.has("release");
   const bool removes = arguments.has("delete");
@@ -235,13 +234,15 @@ Outcome run_unblock(const Arguments& arguments, Context& context) {
     if (auto restored = restore_accounts(done, arguments, context, lines); !restored) {
       return restored;
     }
+  }
+  if (!done.dry || release || removes) {
     policyd::Block block;
     block.who = done.whom.name;
     settle_held_mail(arguments, context, block, done.held,
                      release   ? HeldMail::release
                      : removes ? HeldMail::remove
                                : HeldMail::leave,
-                     lines);
+                     done.dry, lines);
   }
   if (json) {
     context.output.print(json_of_ended(done, lines, context.now));
@@ -250,6 +251,7 @@ Outcome run_unblock(const Arguments& arguments, Context& context) {
       context.output.line(context.advice.complete(line));
     }
     for (const std::string& note : done.notes) context.output.note(note);
+    if (done.dry && !done.ended.empty()) context.output.line("Nothing was changed (--dry-run).");
   }
   if (lines.trouble.empty()) return {};
   return failed(context.advice.complete(fmt::format("{}", fmt::join(lines.trouble, "; "))));

@@ -12,6 +12,7 @@
 #include "plugin/events/history_text.hpp"
 #include "plugin/terminal/text.hpp"
 #include "plugin/usage/counted_name.hpp"
+#include "plugin/usage/daemon_news.hpp"
 
 namespace limits {
 namespace {
@@ -73,7 +74,7 @@ Result<void> look_back(const Tables& tables, const DaemonConfig& daemon, const C
                                question, context.now);
   if (!sent) return tl::unexpected{sent.error()};
   out.sent = std::move(*sent);
-  auto mail = SentMail::read(tables, out.made.items, question.since);
+  auto mail = SentMail::read(tables, daemon.config, out.made.items, question.since);
   if (!mail) return tl::unexpected{mail.error()};
   out.mail = std::move(*mail);
   return {};
@@ -124,6 +125,14 @@ Result<void> make_block(const Tables& tables, const DaemonConfig& daemon, Wanted
   return changes.commit();
 }
 
+// A daemon that cannot read its database does not know of the block.
+void note_trouble(const DaemonConfig& daemon, std::vector<std::string>& notes) {
+  const auto trouble = read_news(daemon).trouble_text();
+  if (!trouble) return;
+  std::string note = *trouble + "; it may not know of the block until that is over.";
+  if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(std::move(note));
+}
+
 }  // namespace
 
 Outcome write_block(const Arguments& arguments, const Context& context, WantedBlock& wanted,
@@ -132,6 +141,7 @@ Outcome write_block(const Arguments& arguments, const Context& context, WantedBl
       arguments, context, wanted.dry,
       [&](const Tables& tables, const DaemonConfig& daemon) {
         made.warnings = headlines(daemon, context.now);
+        note_trouble(daemon, made.notes);
         return make_block(tables, daemon, wanted, context, made);
       },
       made.notes);

@@ -35,7 +35,8 @@ OwnExtensions read_extensions(const Tables& tables, const policyd::Config& confi
   auto rules = policyd::load_rules(tables.db, tables.prefix, std::nullopt);
   if (!rules) return out;
   out.rules = std::move(*rules);
-  out.extensions = policyd::Extensions{config.recipient_delimiter, out.rules->own_domains};
+  out.delimiters = std::make_shared<const std::string>(config.recipient_delimiter);
+  out.extensions = policyd::Extensions{*out.delimiters, out.rules->own_domains};
   return out;
 }
 

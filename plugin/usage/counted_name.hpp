@@ -16,9 +16,10 @@ namespace limits {
 // `who`; of an own address without the extension.
 std::string counted_name(const Tables& tables, const policyd::Config& config, std::string_view who);
 
-// What is an extension of own addresses, with the rules that have the own domains.
+// What is an extension of own addresses, with what that refers to.
 struct OwnExtensions {
-  std::shared_ptr<const policyd::Rules> rules;
+  std::shared_ptr<const policyd::Rules> rules;  // have the own domains
+  std::shared_ptr<const std::string> delimiters;
   policyd::Extensions extensions;
 };
 OwnExtensions read_extensions(const Tables& tables, const policyd::Config& config);

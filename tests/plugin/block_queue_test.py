@@ -74,6 +74,30 @@ class Queue(Plugin):
         self.run_it("unblock", "anna@example.org", "--delete", input=b"2\n")
         self.assertEqual(self.ids("-d"), ["A1", "A2"])
 
+    def test_addresses_with_an_extension(self):
+        """The block refuses them, too."""
+        self.sql("INSERT INTO policy_group_members (PolicyGroupID, Member) SELECT ID, '@example.org' "
+                 "FROM policy_groups WHERE Name = 'internal_domains';")
+        self.put([("deferred", "A1", "anna+news@example.org"), ("deferred", "A2", "annas@example.org"),
+                  ("deferred", "A3", "anna+x@example.net")])
+        self.assertIn("None of its mail waits", self.run_it("block", "anna@example.org", "--hold"))
+        (self.home / "conf").mkdir(exist_ok=True)
+        (self.home / "conf/cbpolicyd.conf").write_text(
+            f"[server]\nrecipient_delimiter=+\n[database]\nDSN=DBI:SQLite:dbname={self.database}\n")
+        self.run_it("block", "anna@example.org", "--hold")
+        self.assertEqual(self.ids("-h"), ["A1"])
+
+    def test_a_dry_run_counts_and_changes_nothing(self):
+        self.assertIn("Would be held in the queue of this host: 2 messages.",
+                      self.run_it("block", "anna@example.org", "--hold", "--dry-run"))
+        self.assertFalse((self.folder / "ids-h").exists())
+        self.run_it("block", "anna@example.org", "--hold")
+        self.put([("hold", "A1", "anna@example.org"), ("hold", "A2", "ANNA@example.org")])
+        for option, word in (("--release", "released"), ("--delete", "deleted")):
+            self.assertIn(f"Would be {word}: 2 messages of anna@example.org.",
+                          self.run_it("unblock", "anna@example.org", option, "--dry-run"))
+        self.assertEqual(sorted(self.folder.glob("ids*")), [self.folder / "ids-h"])
+
     def test_what_others_hold_after_the_release_stays(self):
         """The same message, and another one that has got its queue ID since."""
         now = int(time.time())
