@@ -2,6 +2,7 @@
 #include "plugin/maillog/postfix_line.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "daemon/base/ascii.hpp"
 
@@ -93,31 +94,101 @@ void parse_delivered(std::string_view text, PostfixLine& out) {
   out.event = PostfixEvent::delivered;
 }
 
+// Cuts `begin` off; false if `rest` begins otherwise.
+bool skip(std::string_view& rest, std::string_view begin) {
+  if (!rest.starts_with(begin)) return false;
+  rest.remove_prefix(begin.size());
+  return true;
+}
+
+// Cuts off what stands before the next `end`; nullopt if there is none, or one of `without` in it.
+std::optional<std::string_view> take_until(std::string_view& rest, std::string_view end,
+                                           std::string_view without) {
+  const std::size_t at = rest.find(end);
+  if (at == kNone) return std::nullopt;
+  const std::string_view taken = rest.substr(0, at);
+  if (taken.find_first_of(without) != kNone) return std::nullopt;
+  rest.remove_prefix(at + end.size());
+  return taken;
+}
+
+// Cuts an address and its ">" off. What of it is not plain is a local part in quotation marks,
+// which may look like any of the fields (Postfix, info_log_addr_form).
+std::optional<std::string_view> take_address(std::string_view& rest) {
+  const std::string_view begin = rest;
+  if (skip(rest, "\"")) {
+    std::size_t end = 0;
+    while (end < rest.size() && rest[end] != '"') end += rest[end] == '\\' ? 2 : 1;
+    if (end >= rest.size()) return std::nullopt;
+    rest.remove_prefix(end + 1);
+    if (!rest.starts_with('@') && !rest.starts_with('>')) return std::nullopt;
+  }
+  if (!take_until(rest, ">", "<\" ")) return std::nullopt;
+  return begin.substr(0, begin.size() - rest.size() - 1);
+}
+
+struct RefusedFields {
+  std::string_view sender;
+  std::string_view recipient;
+  std::string_view login;
+};
+
+// "anna@example.org> to=<bob@example.org> proto=ESMTP helo=<h> sasl_username=<anna>" to its end.
+std::optional<RefusedFields> refused_fields(std::string_view rest) {
+  RefusedFields out;
+  const auto sender = take_address(rest);
+  if (!sender) return std::nullopt;
+  out.sender = *sender;
+  if (skip(rest, " to=<")) {
+    const auto recipient = take_address(rest);
+    if (!recipient) return std::nullopt;
+    out.recipient = *recipient;
+  }
+  if (!skip(rest, " proto=")) return std::nullopt;
+  rest.remove_prefix(std::min(rest.find(' '), rest.size()));
+  // smtpd writes '?' for what could end a HELO name.
+  if (skip(rest, " helo=<") && !take_until(rest, ">", "<")) return std::nullopt;
+  if (skip(rest, " sasl_username=<")) {
+    const auto login = take_until(rest, ">", "<");
+    if (!login) return std::nullopt;
+    out.login = *login;
+  }
+  return rest.empty() ? std::optional{out} : std::nullopt;
+}
+
+// "a.example[192.0.2.1]: 450": cuts off what stands before the code.
+std::string_view take_client(std::string_view& rest) {
+  const std::size_t end = rest.find(']');
+  if (end == kNone) return {};
+  const std::string_view client = address_in(rest.substr(0, end + 1));
+  rest.remove_prefix(end + 1);
+  return skip(rest, ": ") ? client : std::string_view{};
+}
+
 // "RCPT from a.example[192.0.2.1]: 450 4.7.1 <bob@example.org>: Recipient address rejected: Text;
 // from=<anna@example.org> to=<bob@example.org> proto=ESMTP helo=<h> sasl_username=<anna>"
 void parse_refused(std::string_view text, PostfixLine& out) {
-  constexpr std::string_view kFrom = " from ";
-  const std::size_t from = text.find(kFrom);
-  const std::size_t client_end = text.find("]: ");
-  if (from == kNone || client_end == kNone || client_end < from) return;
-  out.at_end = text.substr(0, from) == "END-OF-MESSAGE";
-  out.client = address_in(text.substr(from, client_end + 1 - from));
-  // The last one: the text before it is the admin's own.
-  const std::size_t fields = text.rfind("; from=<");
-  if (fields == kNone || fields < client_end) return;
-  out.text = text.substr(client_end + 3, fields - client_end - 3);
-  std::string_view rest = text.substr(fields);
-  const bool has_recipient = rest.find("> to=<") != kNone;
-  out.sender = between(rest, "from=<", has_recipient ? "> to=<" : "> proto=");
-  if (has_recipient) out.recipient = between(rest, "to=<", "> proto=");
-  // The HELO name is the client's: where it looks like a field, none of what follows is believed.
-  constexpr std::string_view kLogin = "> sasl_username=<";
-  const std::size_t login = rest.find(kLogin);
-  if (login != kNone && rest.find(kLogin, login + 1) == kNone && rest.ends_with('>')) {
-    out.login = rest.substr(login + kLogin.size());
-    out.login.remove_suffix(1);
+  constexpr std::string_view kClient = " from ";
+  constexpr std::string_view kFields = "; from=<";
+  const std::size_t from = text.find(kClient);
+  if (from == kNone) return;
+  std::string_view rest = text.substr(from + kClient.size());
+  const std::string_view client = take_client(rest);
+  if (client.empty()) return;
+  // The text is the admin's own, and addresses are the client's: of what looks like the fields only
+  // these themselves reach the end of the line.
+  for (std::size_t at = rest.find(kFields); at != kNone; at = rest.find(kFields, at + 1)) {
+    const auto fields = refused_fields(rest.substr(at + kFields.size()));
+    if (!fields) continue;
+    out.at_end = text.substr(0, from) == "END-OF-MESSAGE";
+    out.client = client;
+    out.text = rest.substr(0, at);
+    out.sender = fields->sender;
+    out.recipient = fields->recipient;
+    out.login = fields->login;
+    out.event = PostfixEvent::refused;
+    return;
   }
-  out.event = PostfixEvent::refused;
 }
 
 // Cuts the queue ID and ": " off the text; empty if it does not begin with one.
