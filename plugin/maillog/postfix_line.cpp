@@ -156,12 +156,17 @@ std::optional<RefusedFields> refused_fields(std::string_view rest) {
   return rest.empty() ? std::optional{out} : std::nullopt;
 }
 
-// "a.example[192.0.2.1]: 450": cuts off what stands before the code.
+// "a.example[192.0.2.1]: 450", or with "]:5555: " (smtpd_client_port_logging): cuts off what stands
+// before the code.
 std::string_view take_client(std::string_view& rest) {
   const std::size_t end = rest.find(']');
   if (end == kNone) return {};
   const std::string_view client = address_in(rest.substr(0, end + 1));
   rest.remove_prefix(end + 1);
+  if (rest.size() > 1 && rest[0] == ':' && policyd::is_digit(rest[1])) {
+    rest.remove_prefix(1);
+    while (!rest.empty() && policyd::is_digit(rest[0])) rest.remove_prefix(1);
+  }
   return skip(rest, ": ") ? client : std::string_view{};
 }
 

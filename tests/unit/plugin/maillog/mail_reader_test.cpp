@@ -307,6 +307,17 @@ TEST(MailReader, BelievesNoFieldsWithinAnAddress) {
   }
 }
 
+TEST(MailReader, TakesRefusalsWithTheClientsPort) {
+  Log log;
+  for (const char* client : {"pc[192.0.2.10]:5555", "pc[2001:db8::7]:5555",
+                             "pc[192.0.2.11]:", "pc[192.0.2.12]:x", "pc[192.0.2.13", "pc"}) {
+    log.line("postfix/smtpd",
+             std::string{"NOQUEUE: reject: RCPT from "} + client + std::string{kRefused});
+  }
+  EXPECT_EQ(log.mails(), (Lines{"anna@example.org>bob@example.com!  192.0.2.10 0 4",
+                                "anna@example.org>bob@example.com!  2001:db8::7 0 4"}));
+}
+
 TEST(MailReader, AddsARefusedRecipientToItsMail) {
   Log log;
   log.line("postfix/smtpd", "AAAAA1: client=pc[192.0.2.7]");
