@@ -108,6 +108,7 @@ class Player {
     policyd::Request rcpt = request_of(mail, policyd::ProtocolState::rcpt);
     std::uint64_t fresh = 0;
     passed_.clear();
+    any_passed_ = false;
     // The log has refused recipients first; Postfix asked about those first that had room.
     for (const bool of_refused : {false, true}) {
       mails_.each_recipient(mail, [&](Names::Number recipient, bool refused) {
@@ -121,11 +122,11 @@ class Player {
     out_.recipients += fresh;
     if (!watching_.counts_sizes()) return;
     watching_.ask(end, now_);
-    if (!wish_.decides || passed_.empty()) return;
+    if (!wish_.decides || !any_passed_) return;
     const TriedEngine::Answer answer = deciding_.ask(end, now_);
     if (!answer.hit) return;
-    // The message is refused as a whole, which counts once.
-    note_hit(number, passed_.front(), answer);
+    // The message is refused as a whole.
+    for (const Names::Number recipient : passed_) note_hit(number, recipient, answer);
   }
 
   // False if it is a later try of a mail that was counted before.
@@ -143,8 +144,12 @@ class Player {
     }
     const TriedEngine::Answer answer = deciding_.ask(rcpt, now_);
     std::uint32_t hit = LaterTries::kNoHit;
-    if (answer.hit) hit = note_hit(number, recipient, answer);
-    if (!answer.verdict.refuses()) passed_.push_back(recipient);
+    if (answer.hit) {
+      hit = note_hit(number, recipient, answer);
+    } else {
+      passed_.push_back(recipient);
+    }
+    if (!answer.verdict.refuses()) any_passed_ = true;
     const bool comes_again = answer.verdict.action == Action::defer;
     if (refused) {
       tries_.add(key, {now_, comes_again ? hit : LaterTries::kNoHit});
@@ -189,11 +194,6 @@ class Player {
       TriedCounter& counter = watching_.store().counter(answer.limit_id, answer.key);
       if (of_each_message_.contains(answer.limit_id)) note_message(counter, mails_.all[mail]);
       hit.counter = counter.number;
-      // A size is asked about for each recipient, but counted once.
-      if (sizes_.contains(answer.limit_id) && !out_.hits.empty() && out_.hits.back().mail == mail &&
-          out_.hits.back().counter == hit.counter) {
-        return static_cast<std::uint32_t>(out_.hits.size() - 1);
-      }
     }
     out_.hits.push_back(hit);
     return static_cast<std::uint32_t>(out_.hits.size() - 1);
@@ -299,7 +299,8 @@ class Player {
   std::unordered_map<Names::Number, policyd::IpAddress> addresses_;
   LaterTries tries_;
   std::priority_queue<Retry, std::vector<Retry>, std::greater<>> retries_;
-  std::vector<Names::Number> passed_;  // recipients of the current mail
+  std::vector<Names::Number> passed_;  // recipients of the current mail that no limit hit
+  bool any_passed_ = false;            // of its recipients; a hit may have a verdict such as HOLD
 };
 
 }  // namespace

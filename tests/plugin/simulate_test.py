@@ -148,6 +148,20 @@ class Simulate(Case):
         result = self.tried(log, "1M/h")
         self.assertEqual(self.who(result), {"anna@example.org": (2, 4, 1600)})
 
+    def test_all_recipients_of_a_message_that_is_too_large_are_refused(self):
+        log = MailLog()
+        log.mail("anna@example.org", *(f"b{number}@example.com" for number in range(50)), size=9000)
+        log.wait(1).mail("carl@example.org", size=2000)
+        log.write(self.log)
+        for limit in ("5KiB/message", "5KiB/h", "49 recipients/message"):
+            result = self.json(limit, "--mails", self.log)
+            wanted = 1 if "recipients" in limit else 50
+            self.assertEqual((result["refused"], len(result["mails"])), (wanted, wanted), limit)
+        self.assertEqual(len({mail["recipient"] for mail in
+                              self.json("5KiB/h", "--mails", self.log)["mails"]}), 50)
+        self.assertIn("refused 50 mails (98 %) of 1 account, first on",
+                      " ".join(self.run_it("simulate", "5KiB/message", self.log).split()))
+
     def test_a_limit_for_some_has_its_exceptions(self):
         self.run_it("send", "100/h", "--user", "boss@example.org")
         log = MailLog()
