@@ -31,7 +31,6 @@ void CountingStore::Counts::changed(policyd::Counter& counter, double units) {
     tried.peak = counter.value;
     tried.peak_at = time;
   }
-  if (on_count != nullptr) (*on_count)(tried);
 }
 
 }  // namespace limits

@@ -23,16 +23,19 @@ struct TriedCounter : policyd::Counter {
   std::uint32_t number = 0;  // among all
   double peak = 0;
   policyd::TimePoint peak_at{};
-  double units = 0;         // messages or KiB
-  std::uint64_t times = 0;  // it grew: recipients, or messages where a size is counted
+  double units = 0;              // messages or KiB
+  std::uint64_t times = 0;       // it grew
+  std::uint64_t recipients = 0;  // that its limit was asked about
 };
 
 class CountingStore final : public policyd::Store {
  public:
   explicit CountingStore(std::shared_ptr<const policyd::Rules> rules) : counts_(std::move(rules)) {}
 
-  // Called whenever a counter grows.
-  std::function<void(const TriedCounter&)> on_count;
+  // Called for each recipient that a counter's limit is asked about.
+  std::function<void(const TriedCounter&)> on_recipient;
+  // Whether the next question is about a recipient, and not about a whole message.
+  void about_recipient(bool is) { counts_.about_recipient = is; }
 
   [[nodiscard]] const std::deque<TriedCounter>& counters() const { return counts_.all; }
   TriedCounter& counter(std::int64_t limit_id, std::string_view key) {
@@ -41,7 +44,7 @@ class CountingStore final : public policyd::Store {
 
   void commit(policyd::TimePoint now, Uses, Decide decide, Done done) override {
     counts_.time = now;
-    counts_.on_count = on_count ? &on_count : nullptr;
+    counts_.on_recipient = on_recipient ? &on_recipient : nullptr;
     decide(counts_);
     done(Outcome::stored);
   }
@@ -59,7 +62,8 @@ class CountingStore final : public policyd::Store {
     std::shared_ptr<const policyd::Rules> in_force;
     policyd::TimePoint time{};
     std::deque<TriedCounter> all;  // references stay valid
-    const std::function<void(const TriedCounter&)>* on_count = nullptr;
+    const std::function<void(const TriedCounter&)>* on_recipient = nullptr;
+    bool about_recipient = false;
 
     TriedCounter& counter_of(std::int64_t limit_id, std::string_view key);
 
@@ -67,8 +71,13 @@ class CountingStore final : public policyd::Store {
       return in_force;
     }
     [[nodiscard]] policyd::TimePoint now() const override { return time; }
+    // Once for each limit of a question about a recipient.
     policyd::Counter& counter(std::int64_t limit_id, std::string_view key) override {
-      return counter_of(limit_id, key);
+      TriedCounter& out = counter_of(limit_id, key);
+      if (!about_recipient) return out;
+      ++out.recipients;
+      if (on_recipient != nullptr) (*on_recipient)(out);
+      return out;
     }
     void changed(policyd::Counter& counter, double units) override;
     policyd::AccountingCounter& accounting(std::int64_t, std::string_view,

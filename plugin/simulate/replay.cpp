@@ -47,7 +47,7 @@ class Player {
       }
     }
     if (wish.quarters) {
-      watching_.store().on_count = [this](const TriedCounter& counter) {
+      watching_.store().on_recipient = [this](const TriedCounter& counter) {
         const auto quarter = std::chrono::floor<QuarterHour>(now_.time_since_epoch());
         out_.quarters.push_back({counter.number, static_cast<std::uint32_t>(quarter.count())});
       };
@@ -273,7 +273,8 @@ class Player {
       made.peak = counter.peak;
       made.peak_at = counter.peak_at;
       made.units = counter.units;
-      made.mails = counter.times;
+      // One that nothing was counted in is of a row that is invalid.
+      made.mails = counter.times == 0 ? 0 : counter.recipients;
     }
     for (const Hit& hit : out_.hits) {
       if (hit.counter == Hit::kNoCounter) continue;

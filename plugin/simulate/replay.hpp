@@ -44,7 +44,7 @@ struct ReplayCounter {
   double peak = 0;
   policyd::TimePoint peak_at{};
   double units = 0;  // messages or KiB
-  // That counted: recipients; messages where a size is counted. A limit per message counts none.
+  // Recipients that the limit was asked about, whatever it counts; 0 of a limit per message.
   std::uint64_t mails = 0;
   std::uint64_t hit = 0;
   std::uint64_t late = 0;  // of these
@@ -54,7 +54,7 @@ struct ReplayCounter {
 // An hour of local time begins with one of them in each time zone.
 using QuarterHour = std::chrono::duration<std::int64_t, std::ratio<900>>;
 
-// A counter grew in this quarter of an hour; for pictures.
+// A counter's limit was asked about a recipient in this quarter of an hour; for pictures.
 struct QuarterOfCounter {
   std::uint32_t counter = 0;
   std::uint32_t quarter = 0;  // since 1970

@@ -191,8 +191,7 @@ std::string grouped(std::uint64_t number) {
 
 std::string share_text(std::uint64_t part, std::uint64_t whole) {
   if (part == 0 || whole == 0) return "0 %";
-  const double percent =
-      std::min(100.0, static_cast<double>(part) * 100 / static_cast<double>(whole));
+  const double percent = static_cast<double>(part) * 100 / static_cast<double>(whole);
   constexpr double kLeast = 0.1;
   constexpr double kWhole = 10;
   if (percent < kLeast) return "<0.1 %";

@@ -48,6 +48,7 @@ TriedEngine::TriedEngine(std::shared_ptr<const policyd::Rules> rules, const poli
 
 TriedEngine::Answer TriedEngine::ask(const policyd::Request& request, policyd::TimePoint now) {
   now_ = now;
+  store_.about_recipient(request.state == policyd::ProtocolState::rcpt);
   asked_->ask(request);
   engine_.ask(asked_);
   engine_.finish();

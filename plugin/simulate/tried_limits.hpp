@@ -18,7 +18,7 @@ struct TriedAccount {
   Rate rate;  // that refused it most often, or was used most
   double peak = 0;
   policyd::TimePoint peak_at{};
-  std::uint64_t mails = 0;  // 0: not known, of a limit per message
+  std::uint64_t mails = 0;  // recipients; 0: not known, of a limit per message
   std::uint64_t hit = 0;
   std::uint64_t late = 0;
   policyd::TimePoint first_hit{};

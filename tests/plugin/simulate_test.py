@@ -148,6 +148,20 @@ class Simulate(Case):
         result = self.tried(log, "1M/h")
         self.assertEqual(self.who(result), {"anna@example.org": (2, 4, 1600)})
 
+    def test_mails_and_refused_are_recipients_whatever_is_counted(self):
+        log = MailLog()
+        for number in range(3):
+            log.wait(60).mail("anna@example.org", *(f"b{number}-{each}@example.com" for each in range(5)),
+                              size=2000)
+        log.wait(60).mail("anna@example.org", "b0-0@example.com", size=2000)
+        log.write(self.log)
+        for limit, refused, peak in (("1 message/h", 11, 4), ("2 messages/h", 6, 4),
+                                     ("5 distinct/h", 10, 15), ("5/h", 11, 16), ("4KiB/h", 6, 8)):
+            self.assertEqual(self.who(self.json(limit, self.log)),
+                             {"anna@example.org": (refused, 16, peak)}, limit)
+        self.assertRegex(self.run_it("simulate", "1 message/h", self.log),
+                         r"anna@example.org +1 message/h +4 +16 +11 \(69 %\) ")
+
     def test_all_recipients_of_a_message_that_is_too_large_are_refused(self):
         log = MailLog()
         log.mail("anna@example.org", *(f"b{number}@example.com" for number in range(50)), size=9000)
