@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/limit/rate_spec.hpp"
 #include "plugin/limit_text/limit_line.hpp"
@@ -224,7 +225,8 @@ std::optional<std::string> note_on_watching(const std::vector<StoredLimit>& limi
   return fmt::format(
       "{} {} with verdict none refused nothing; 'carbonio-limits simulate set {} {}' "
       "shows what {} would refuse",
-      of_number(number, "limit", "limits"), ids, first->id, format_limit(first->plain_rates()),
+      of_number(number, "limit", "limits"), ids, first->id,
+      policyd::shell_word(format_limit(first->plain_rates())),
       number == 1 ? std::string{"it"} : fmt::format("limit {}", first->id));
 }
 

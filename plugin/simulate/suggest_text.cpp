@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "daemon/base/shell_words.hpp"
 #include "plugin/limit/rate_spec.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/rows/limits.hpp"
@@ -266,9 +267,9 @@ void print_watched(const std::vector<WatchedLimit>& limits, const TypedAdvice& a
                            "count, so it would have refused fewer; this shows how many:",
                            counted(watched.times, "mail"), local_time_text(watched.first), who)});
     if (watched.times != 0) {
-      output.line("    " + advice.complete(fmt::format("carbonio-limits simulate set {} {}",
-                                                       watched.limit.id,
-                                                       format_limit(watched.limit.plain_rates()))));
+      output.line("    " + advice.complete(fmt::format(
+                               "carbonio-limits simulate set {} {}", watched.limit.id,
+                               policyd::shell_word(format_limit(watched.limit.plain_rates())))));
     }
     if (watched.command.empty()) continue;
     print_wrapped(output, {"  "},

@@ -14,6 +14,7 @@ import os
 import pathlib
 import pty
 import re
+import shlex
 import shutil
 import stat
 import struct
@@ -276,11 +277,23 @@ class Simulate(Case):
         result = self.json("--current", self.log)
         self.assertEqual((result["refused"], self.who(result)["anna@example.org"]), (0, (0, 90, 30)))
         [note] = result["notes"]
-        [command] = re.findall("'carbonio-limits (simulate set .*?)'", note)
-        self.assertEqual(json.loads(self.run_it(*command.split(), self.log, "--json"))["refused"], refused)
+        [command] = re.findall("'carbonio-limits (simulate set .*)' shows", note)
+        self.assertEqual(json.loads(self.run_it(*shlex.split(command), self.log, "--json"))["refused"],
+                         refused)
         self.run_it("send", "20/h")
         result = self.json("--current", self.log)
         self.assertEqual(result["refused"], 30)
+
+    def test_the_command_for_a_limit_that_only_monitors_has_quotation_marks(self):
+        self.run_it("send", "2 messages/h", "--verdict", "none")
+        log = MailLog()
+        for number in range(3):
+            log.wait(60).mail("anna@example.org", f"b{number}@example.com")
+        [note] = self.tried(log, "--current")["notes"]
+        [command] = re.findall("'carbonio-limits (simulate set .*)' shows", note)
+        words = shlex.split(command)
+        self.assertEqual(words[-1], "2 messages/h", command)
+        self.assertEqual(json.loads(self.run_it(*words, self.log, "--json"))["refused"], 1)
 
     def test_mail_that_is_rejected_is_not_tried_again(self):
         log = MailLog()

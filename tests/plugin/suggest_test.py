@@ -99,6 +99,26 @@ class Suggest(Plugin):
                          ["0"])
         self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
 
+    def watch(self, limit, times=0):
+        """Makes a limit that only monitors, and what it has noted; the text of --review."""
+        self.run_it("send", limit, "--verdict", "none")
+        if times != 0:
+            self.sql("INSERT INTO limits_events (Minute, Kind, Module, RowID, TrackKey, Verdict, "
+                     "FirstSeen, LastSeen, Times) SELECT strftime('%s', 'now') / 60, 'watched', "
+                     "'Quotas', max(ID), 'Sender:anna@example.org', 'none', strftime('%s', 'now') * "
+                     f"1000, strftime('%s', 'now') * 1000, {times} FROM quotas_limits;")
+        return self.run_it("suggest", "--review")
+
+    def test_commands_of_review_have_quotation_marks(self):
+        self.usual(days=1)
+        commands = [line.strip() for line in self.watch("3 messages/h", 7).splitlines()
+                    if line.startswith("    carbonio-limits")]
+        self.assertIn("carbonio-limits simulate set", commands[0])
+        self.assertEqual(shlex.split(commands[0])[-1], "3 messages/h")
+        self.assertIn("It would have refused", self.type(f"{commands[0]} {self.log}"))
+        for command in commands[1:]:
+            self.type(command)
+
     def limits(self):
         return {limit["id"]: limit for limit in json.loads(self.run_it("list", "--json"))["limits"]}
 
