@@ -132,6 +132,26 @@ Result<void> plan_biting(WatchedLimit& watched, const AllLimits& all, const Surr
   return {};
 }
 
+// What a limit refuses makes no difference to the next mail.
+bool counts_nothing(const StoredLimit& limit) {
+  return std::all_of(limit.rates.begin(), limit.rates.end(),
+                     [](const StoredRate& rate) { return is_of_each_message(rate.rate.unit); });
+}
+
+std::string seen_text(const WatchedLimit& watched, std::string_view who) {
+  if (watched.times == 0) return "No mail above it is on record so far.";
+  const std::string mails = counted(watched.times, "mail");
+  const std::string since = local_time_text(watched.first);
+  if (counts_nothing(watched.limit)) {
+    return fmt::format("{} {} above it, since {}: {}. This shows how many it would have refused:",
+                       mails, of_number(watched.times, "was", "were"), since, who);
+  }
+  return fmt::format(
+      "{} came while it was used up, since {}: {}. What is refused does not count, so it would "
+      "have refused fewer; this shows how many:",
+      mails, since, who);
+}
+
 }  // namespace
 
 std::string command_of(const WantedLimit& limit) { return "carbonio-limits " + line_of(limit); }
@@ -259,13 +279,7 @@ void print_watched(const std::vector<WatchedLimit>& limits, const TypedAdvice& a
     if (watched.who.size() > kNamed) {
       who += fmt::format(" and {} more", watched.who.size() - kNamed);
     }
-    print_wrapped(
-        output, {"  "},
-        {watched.times == 0
-             ? std::string{"It would have refused nothing in the last 30 days."}
-             : fmt::format("{} came while it was used up, since {}: {}. What is refused does not "
-                           "count, so it would have refused fewer; this shows how many:",
-                           counted(watched.times, "mail"), local_time_text(watched.first), who)});
+    print_wrapped(output, {"  "}, {seen_text(watched, who)});
     if (watched.times != 0) {
       output.line("    " + advice.complete(fmt::format(
                                "carbonio-limits simulate set {} {}", watched.limit.id,

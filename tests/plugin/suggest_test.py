@@ -119,6 +119,15 @@ class Suggest(Plugin):
         for command in commands[1:]:
             self.type(command)
 
+    def test_what_review_says_is_true_of_limits_without_mail_and_of_each_message(self):
+        self.assertIn("No mail above it is on record so far.", self.watch("3/h"))
+        self.assertNotIn("30 days", self.run_it("suggest", "--review"))
+        self.run_it("remove", self.sql("SELECT max(ID) FROM quotas")[0])
+        text = " ".join(self.watch("5KiB/message", 7).split())
+        self.assertIn("7 mails were above it, since ", text)
+        self.assertIn("This shows how many it would have refused:", text)
+        self.assertNotIn("does not count", text)
+
     def limits(self):
         return {limit["id"]: limit for limit in json.loads(self.run_it("list", "--json"))["limits"]}
 
