@@ -7,7 +7,11 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "daemon/base/shell_words.hpp"
 #include "plugin/limit/rate_spec.hpp"
@@ -25,6 +29,26 @@ namespace {
 constexpr std::size_t kShownAccounts = 10;
 
 std::string percent_text(double share) { return fmt::format("{:g} %", share * 100); }
+
+// What has a counter of its own.
+std::string_view noun_of(const SuggestView& view) {
+  const Per per = view.suggestion.common.per;
+  return per == Per::domain || per == Per::client ? name_of(per) : "account";
+}
+
+// These without the full stop, as in JSON.
+std::optional<std::string> note_on_days(const PastMail& mail) {
+  constexpr double kFewDays = 5;
+  if (mail.days() >= kFewDays) return std::nullopt;
+  return fmt::format("{}: figures from a week or more hold better",
+                     mail.days() < 1 ? std::string{"less than a day is little"}
+                                     : fmt::format("{:.1f} days are few", mail.days()));
+}
+
+std::string note_on_not_nameable(const AccountPeaks& account) {
+  return fmt::format("{} is above the figures, and no option gives it a limit of its own",
+                     key_text(account.key));
+}
 
 std::vector<Cell> peak_cells(std::string name, const std::array<std::uint64_t, 3>& peaks) {
   std::vector<Cell> out = {{std::move(name)}};
@@ -78,8 +102,7 @@ void print_consequences(const SuggestView& view, Output& output) {
                    who, grouped(static_cast<std::uint64_t>(view.a_day)), today,
                    view.refused == 0 ? std::string{"nothing"} : counted(view.refused, "mail"))});
   for (const AccountPeaks& account : view.suggestion.not_nameable) {
-    output.note(fmt::format("{} is above the figures, and no option gives it a limit of its own.",
-                            key_text(account.key)));
+    output.note(note_on_not_nameable(account) + ".");
   }
 }
 
@@ -159,31 +182,25 @@ std::string command_of(const WantedLimit& limit) { return "carbonio-limits " + l
 void print_suggestion(const SuggestView& view, Output& output) {
   print_wrapped(output, {"Mail: "},
                 {fmt::format("{}, {}.", source_text(view.mail, view.measured),
-                             counted(view.accounts.size(), "account"))});
-  constexpr double kFewDays = 5;
-  if (view.mail.days() < kFewDays) {
-    output.note(fmt::format("{}: figures from a week or more hold better.",
-                            view.mail.days() < 1
-                                ? std::string{"less than a day is little"}
-                                : fmt::format("{:.1f} days are few", view.mail.days())));
-  }
+                             counted(view.accounts.size(), noun_of(view)))});
+  if (const auto note = note_on_days(view.mail)) output.note(*note + ".");
   output.line("Peaks within any minute, hour and day:");
   output.line("");
   print_peaks(view, output);
   output.line("");
-  const std::size_t above = view.suggestion.own.size() + view.suggestion.not_nameable.size();
+  const std::size_t own = view.suggestion.own.size();
   print_wrapped(
       output, {},
-      {above == 0
+      {own == 0
            ? fmt::format("Suggested, a fifth above the peaks and rounded up (at most {} of all "
-                         "accounts could have had a limit of their own):",
-                         percent_text(view.share))
+                         "{}s could have had a limit of their own):",
+                         percent_text(view.share), noun_of(view))
            : fmt::format(
                  "Suggested, a fifth above the peaks and rounded up; {} above the first line (at "
                  "most {} of all) and {} a limit of {} own:",
-                 above == 1 ? std::string{"1 account is"} : fmt::format("{} accounts are", above),
-                 percent_text(view.share), of_number(above, "gets", "get"),
-                 of_number(above, "its", "their"))});
+                 fmt::format("{} {}", counted(own, noun_of(view)), of_number(own, "is", "are")),
+                 percent_text(view.share), of_number(own, "gets", "get"),
+                 of_number(own, "its", "their"))});
   output.line("");
   print_commands(view, output);
   output.line("");
@@ -198,6 +215,12 @@ void print_suggestion(const SuggestView& view, Output& output) {
 }
 
 nlohmann::json json_of(const SuggestView& view) {
+  std::vector<std::string> notes;
+  if (auto note = note_on_days(view.mail)) notes.push_back(std::move(*note));
+  for (const AccountPeaks& account : view.suggestion.not_nameable) {
+    notes.push_back(note_on_not_nameable(account));
+  }
+  notes.insert(notes.end(), view.mail.notes.begin(), view.mail.notes.end());
   nlohmann::json accounts = nlohmann::json::array();
   for (const AccountPeaks& account : view.accounts) {
     accounts.push_back({{"who", key_text(account.key)},
@@ -215,7 +238,7 @@ nlohmann::json json_of(const SuggestView& view) {
   return {{"source", view.mail.source},
           {"from", policyd::to_seconds(view.mail.first)},
           {"until", policyd::to_seconds(view.mail.last)},
-          {"notes", view.mail.notes},
+          {"notes", std::move(notes)},
           {"messages", view.measured.messages},
           {"recipients", view.measured.recipients},
           {"share", view.share},

@@ -67,6 +67,35 @@ class Suggest(Plugin):
         self.assertIn("news@example.org alone sends 500 a day", text)
         self.assertIn("less than a day is little", text)
 
+    def test_who_cannot_be_named_is_noted_and_gets_no_limit(self):
+        log = MailLog(days_ago=10)
+        for number in range(300):
+            log.wait(60).mail('"a@b"@example.org', f"b{number}@example.com")
+            log.mail("news@example.org", f"n{number}@example.com")
+        for number in range(8):
+            log.mail(f"u{number}@example.org")
+        log.write(self.log)
+        result = self.json(self.log, "--hit", "20%")
+        self.assertEqual(len(result["commands"]), 2)
+        [above] = [note for note in result["notes"] if "no option gives it a limit" in note]
+        self.assertFalse(above.endswith("."))
+        self.assertIn("less than a day is little: figures from a week or more hold better",
+                      result["notes"])
+        text = " ".join(self.run_it("suggest", self.log, "--hit", "20%").split())
+        self.assertIn("; 1 account is above the first line (at most 20 % of all) and gets a limit of "
+                      "its own:", text)
+        for note in result["notes"]:
+            self.assertIn(f"{note}.", text)
+
+    def test_what_has_a_counter_is_named(self):
+        MailLog(days_ago=10).mail().write(self.log)
+        for per, noun in (("user", "account"), ("login", "account"), ("domain", "domain"),
+                          ("client", "client")):
+            log = MailLog(days_ago=10).mail(login="anna@example.org" if per == "login" else "")
+            text = " ".join(self.run_it("suggest", "--per", per, log.write(self.log)).split())
+            self.assertIn(f"1 recipient, 1 {noun}.", text)
+            self.assertIn(f"of all {noun}s could have had a limit", text)
+
     def test_watching_and_review(self):
         self.usual()
         self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
