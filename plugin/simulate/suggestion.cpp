@@ -46,7 +46,7 @@ std::size_t number_above(const std::vector<AccountPeaks>& accounts,
                     [&](const AccountPeaks& account) { return is_above(account, rates); }));
 }
 
-// Nullopt if no option names it: bounces, mail without a login, several together.
+// Nullopt if no option names it: bounces, mail without a login, several together, login "$x".
 std::optional<Target> target_of_key(std::string_view key, Per per) {
   const std::size_t colon = key.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
@@ -56,7 +56,8 @@ std::optional<Target> target_of_key(std::string_view key, Per per) {
                      : per == Per::client ? &parse_client
                                           : &parse_user;
   if (per == Per::client) name = name.substr(0, name.find('/'));
-  if (is_account(per) && name == "-") return std::nullopt;
+  // --login takes '$' for the mark of a login, so that it would name another one.
+  if (is_account(per) && (name == "-" || name.starts_with('$'))) return std::nullopt;
   const auto target = parse(name);
   return target ? std::optional{*target} : std::nullopt;
 }

@@ -55,6 +55,12 @@ TEST(Suggestion, NamesWhatAnOptionCanName) {
   const Suggestion login = suggest(accounts, 0.1, Direction::send, Per::account);
   ASSERT_EQ(login.own.size(), 1U);
   EXPECT_TRUE(line_of(login.own[0].limit).ends_with(" --login scanner"));
+  for (const char* key : {"SASLUsername:$scanner", "SASLUsername:-"}) {
+    accounts.back().key = key;
+    const Suggestion other = suggest(accounts, 0.1, Direction::send, Per::account);
+    EXPECT_TRUE(other.own.empty()) << key;
+    EXPECT_EQ(other.not_nameable.size(), 1U) << key;
+  }
 }
 
 TEST(Suggestion, KnowsWhatADayHolds) {
