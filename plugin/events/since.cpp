@@ -4,12 +4,15 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <ctime>
 #include <optional>
 #include <string>
 
+#include "daemon/base/ascii.hpp"
 #include "plugin/limit/rate_spec.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -44,12 +47,19 @@ std::optional<std::tm> read_as(const std::string& text, const char* form, std::t
   return end != nullptr && *end == '\0' ? std::optional{from} : std::nullopt;
 }
 
-// "2h": the notation of a limit's period.
+constexpr std::chrono::seconds kLongestAgo = std::chrono::years{10};
+
+// "2h": the notation of a limit's period, which may be longer here. What is longer than kLongestAgo
+// is a second longer.
 std::optional<std::chrono::seconds> ago(const std::string& text) {
   if (text.find_first_of("/,") != std::string::npos) return std::nullopt;
-  const auto rates = parse_limit("1/" + text);
-  if (!rates || rates->size() != 1 || text.find_first_of("0123456789") != 0) return std::nullopt;
-  return rates->front().period;
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto count = policyd::parse_number<std::int64_t>(std::string_view{text}.substr(0, digits));
+  const auto unit = parse_limit("1/1" + text.substr(digits));
+  if (!count || *count == 0 || !unit || unit->size() != 1) return std::nullopt;
+  const std::chrono::seconds length = unit->front().period;
+  if (length.count() == 0) return std::nullopt;
+  return *count > kLongestAgo / length ? kLongestAgo + std::chrono::seconds{1} : *count * length;
 }
 
 std::optional<TimePoint> time_in(const std::string& text, TimePoint now) {
@@ -81,8 +91,11 @@ std::optional<TimePoint> time_in(const std::string& text, TimePoint now) {
 
 policyd::Result<TimePoint> parse_since(std::string_view text, TimePoint now) {
   constexpr std::size_t kMaxLength = 40;
-  const auto time =
-      text.size() <= kMaxLength ? time_in(std::string{text}, now) : std::optional<TimePoint>{};
+  const std::string typed{text.substr(0, kMaxLength + 1)};
+  if (const auto before = ago(typed); before && *before > kLongestAgo) {
+    return policyd::failure(fmt::format("the time '{}' is more than 10 years ago", shown(text)));
+  }
+  const auto time = typed.size() <= kMaxLength ? time_in(typed, now) : std::optional<TimePoint>{};
   if (!time) {
     return policyd::failure(fmt::format(
         "not a valid time: '{}'; write 09:00, yesterday, 2026-11-25, '2026-11-25 09:00' "

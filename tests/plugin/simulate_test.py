@@ -422,6 +422,9 @@ class Logs(Case):
         self.assertEqual(self.json("2/h", self.log)["refused"], 2)
         since = log.time.strftime("%Y-%m-%d")
         self.assertEqual(self.json("2/h", self.log, "--since", since)["refused"], 1)
+        self.assertEqual(self.json("2/h", self.log, "--since", "31day")["refused"], 2)
+        self.assertIn("more than 10 years ago", self.run_it("simulate", "2/h", self.log, "--since",
+                                                            "11000day", status=1))
         self.assertIn("not a valid time", self.run_it("simulate", "2/h", self.log, "--since", "x",
                                                       status=1))
 

@@ -44,6 +44,9 @@ TEST(Since, TakesTimesAsPeopleTypeThem) {
       {"2h", now - hours{2}},
       {"10min", now - minutes{10}},
       {"3day", now - hours{72}},
+      {"31day", now - hours{24 * 31}},
+      {"1000h", now - hours{1000}},
+      {"3652day", now - hours{24 * 3652}},
       {"2026-11-26 09:30", now},
   };
   for (const auto& one : cases) {
@@ -55,9 +58,9 @@ TEST(Since, TakesTimesAsPeopleTypeThem) {
 
 TEST(Since, RefusesWhatIsNoTimeAndTheFuture) {
   const auto now = at(26, 9, 30);
-  for (const char* text :
-       {"", "x", "25:00", "09:60", "2026-02-30", "2026-13-01", "2026-11-25 ", "-1h", "h", "1h,2h",
-        "1/h", "2h ago", "99999999999999999999h", "11-25", "2026-11-25 25:00", "09:00\n"}) {
+  for (const char* text : {"", "x", "25:00", "09:60", "2026-02-30", "2026-13-01", "2026-11-25 ",
+                           "-1h", "h", "1h,2h", "1/h", "2h ago", "0h", "1message",
+                           "99999999999999999999h", "11-25", "2026-11-25 25:00", "09:00\n"}) {
     const auto time = parse_since(text, now);
     ASSERT_FALSE(time) << text;
     EXPECT_TRUE(time.error().message.starts_with("not a valid time: '")) << time.error().message;
@@ -65,6 +68,16 @@ TEST(Since, RefusesWhatIsNoTimeAndTheFuture) {
   EXPECT_FALSE(parse_since(std::string(100'000, '9'), now));
   EXPECT_EQ(parse_since("2026-11-27", now).error().message,
             "the time '2026-11-27' is in the future");
+}
+
+TEST(Since, ReachesBackTenYears) {
+  const auto now = at(26, 9, 30);
+  for (const char* text : {"3653day", "600week", "9223372036854775807week"}) {
+    const auto time = parse_since(text, now);
+    ASSERT_FALSE(time) << text;
+    EXPECT_EQ(time.error().message,
+              std::string{"the time '"} + text + "' is more than 10 years ago");
+  }
 }
 
 TEST(Since, PrintsTheDateOnlyOfOtherDays) {
