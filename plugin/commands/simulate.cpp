@@ -39,14 +39,14 @@ constexpr std::array<Option, 10> kOwnOptions = {{
     {"svg", "FILE",
      "write a picture: all peaks against the limit, and the hours of one account; '-': to standard "
      "output, with --json as its field svg"},
-    {"html", "FILE", "write a page with the picture and the table"},
+    {"html", "FILE", "write a page with the picture and the table; '-': to standard output"},
     {"hours", "NAME", "whose hours the picture shows (default: the one hit most)"},
 }};
 
 // Those of `send` that make no difference to whom a limit hits.
 constexpr std::array<std::string_view, 6> kOfNoEffect = {"off",  "dry-run", "print-sql",
                                                          "name", "message", "then"};
-constexpr std::string_view kStandardOutput = "-";  // of --svg
+constexpr std::string_view kStandardOutput = "-";  // of --svg and --html
 
 bool has_effect(const Option& option) {
   return std::find(kOfNoEffect.begin(), kOfNoEffect.end(), option.name) == kOfNoEffect.end();
@@ -126,8 +126,16 @@ tl::expected<SimulateQuestion, Failure> simulation_of(const Arguments& arguments
   if (arguments.has("json") && arguments.has("csv")) {
     return wrong_use("--json and --csv cannot be combined");
   }
-  if (arguments.has("csv") && arguments.value("svg") == kStandardOutput) {
+  const bool svg = arguments.value("svg") == kStandardOutput;
+  const bool html = arguments.value("html") == kStandardOutput;
+  if (arguments.has("csv") && svg) {
     return wrong_use("--csv and --svg - cannot be combined: both are standard output");
+  }
+  if (html && (svg || arguments.has("csv") || arguments.has("json"))) {
+    return wrong_use(fmt::format("--{} and --html - cannot be combined: both are standard output",
+                                 svg                    ? "svg -"
+                                 : arguments.has("csv") ? "csv"
+                                                        : "json"));
   }
   if (arguments.has("mails") && arguments.has("csv")) {
     return wrong_use("--mails and --csv cannot be combined; --json lists mails, too");
@@ -235,7 +243,7 @@ Result<std::vector<StoredLimit>> put_file(RulesCopy& copy, const LimitFile& file
 tl::expected<std::optional<PictureFile>, Failure> picture_of(const Arguments& arguments,
                                                              const std::string& option) {
   const auto name = arguments.value(option);
-  if (!name || (option == "svg" && *name == kStandardOutput)) return std::nullopt;
+  if (!name || *name == kStandardOutput) return std::nullopt;
   auto file = PictureFile::open(*name);
   if (!file) return tl::unexpected{file.error()};
   return std::move(*file);
@@ -250,6 +258,8 @@ Outcome print_view(const SimulateView& view, const Arguments& arguments, std::st
     context.output.print(json);
   } else if (picture) {
     context.output.text(svg_picture(view, whose));
+  } else if (arguments.value("html") == kStandardOutput) {
+    context.output.text(html_page(view, whose));
   } else if (arguments.has("csv")) {
     print_csv(view, context.output);
   } else {

@@ -626,6 +626,15 @@ class Forms(Case):
         self.assertIn("cannot be combined", self.run_it("simulate", "4/h", self.log, "--svg", "-", "--csv",
                                                         status=1))
 
+    def test_a_page_on_standard_output(self):
+        page = self.home / "page.html"
+        self.run_it("simulate", "4/h", self.log, "--html", page)
+        self.assertEqual(self.run_it("simulate", "4/h", self.log, "--html", "-"), page.read_text())
+        self.assertFalse(pathlib.Path("-").exists())
+        for other in (("--csv",), ("--json",), ("--svg", "-")):
+            self.assertIn("cannot be combined",
+                          self.run_it("simulate", "4/h", self.log, "--html", "-", *other, status=1))
+
     def test_wrong_use(self):
         for words, answer in (
                 ((), "the limit is missing"), (("--current", "4/h"), "only one of them"),
