@@ -52,7 +52,9 @@ std::string who_words(const Target& target) {
   constexpr std::array<std::string_view, 7> kOptions = {"anyone", "everyone", "group", "client",
                                                         "domain", "user",     "login"};
   std::string out = fmt::format("--{}", kOptions.at(static_cast<std::size_t>(target.who)));
-  if (!target.name.empty()) out += ' ' + policyd::shell_word(target.name);
+  // --login takes the first '$' for the mark of a login.
+  const bool marked = target.who == Who::login && target.name.starts_with('$');
+  if (!target.name.empty()) out += ' ' + policyd::shell_word((marked ? "$" : "") + target.name);
   if (target.from_anywhere) out += " --anyone";
   if (!target.from.empty()) out += " --from";
   for (const std::string& network : target.from) out += ' ' + network;

@@ -47,7 +47,7 @@ TEST(LimitLine, WrittenLinesAreReadBack) {
         "send 5/h --group sales --per everyone --message '{used} of {limit}'",
         "send 5/h --domain a.org --anyone --except x@a.org", "receive 5/h --client 2001:db8::/32",
         "send 5/h --client 192.0.2.1", "send 1/day --login carl@a.org --verdict reject",
-        "send 5/h --login \"o'brien\" --per user",
+        "send 5/h --login \"o'brien\" --per user", "send 5/h --login '$$carl'",
         "send 5/h --user a@b.c --from 10.0.0.0/8 192.0.2.1",
         "send 5/h --anyone --from 10.0.0.0/8 192.0.2.1 --per login",
         "receive 5/h --domain a.org --from 2001:db8::/32", "send 5KiB/day --everyone"}) {
