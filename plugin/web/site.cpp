@@ -109,7 +109,9 @@ void Site::answer(const SiteRequest& request, const Done& done) {
   }
   Wanted wanted = wanted_of(request.request);
   if (const auto* none = std::get_if<Refused>(&wanted)) {
-    return done(refusal(request, none->status, none->text));
+    SiteReply reply = refusal(request, none->status, none->text);
+    if (!none->allow.empty()) reply.headers.emplace_back("Allow", none->allow);
+    return done(std::move(reply));
   }
   if (const auto* asked = std::get_if<AskedFile>(&wanted)) {
     const PageFile& file = *find_page_file(asked->name);
@@ -126,7 +128,7 @@ void Site::answer(const SiteRequest& request, const Done& done) {
                                     kMakeLink)));
   }
   if (std::holds_alternative<FirstPage>(wanted)) return show_first_page(*session, done);
-  if (!is_own_origin(request.origin, request.host, https) && request.request.method != "GET") {
+  if (!is_own_origin(request.origin, request.host, https) && !is_reading(request.request.method)) {
     return done(refusal(request, 403, "a change comes from this page only"));
   }
   if (std::holds_alternative<SignOut>(wanted)) {

@@ -83,6 +83,15 @@ bool is_one_of_words(std::string_view word, std::string_view words) {
 
 Refused refused(unsigned status, std::string text) { return {status, std::move(text)}; }
 
+constexpr std::string_view kPost = "POST";
+constexpr std::string_view kGet = "GET";
+constexpr std::string_view kReading = "GET, HEAD";
+
+Refused refused_method(std::string_view path, std::string_view allow) {
+  return {405, fmt::format("{} needs {}", shown(path), allow.substr(0, allow.find(','))),
+          std::string{allow}};
+}
+
 std::optional<char> hex_byte(std::string_view two) {
   if (two.size() < 2 || !policyd::is_hex_digit(two[0]) || !policyd::is_hex_digit(two[1])) {
     return std::nullopt;
@@ -179,9 +188,9 @@ Wanted api_call_of(const WebRequest& request, std::string_view path, std::string
   const auto* endpoint = std::find_if(kEndpoints.begin(), kEndpoints.end(),
                                       [&](const Endpoint& each) { return each.path == path; });
   if (endpoint == kEndpoints.end()) return refused(404, "there is no such page");
-  const std::string_view method = endpoint->changes ? "POST" : "GET";
-  if (request.method != method) {
-    return refused(405, fmt::format("{}{} needs {}", kApi, endpoint->path, method));
+  if (endpoint->changes ? request.method != kPost : !is_reading(request.method)) {
+    return refused_method(fmt::format("{}{}", kApi, endpoint->path),
+                          endpoint->changes ? kPost : kReading);
   }
   if (!endpoint->changes) {
     auto parameters = parse_query(query);
@@ -260,6 +269,8 @@ bool is_one_of_hosts(std::string_view host, const std::vector<std::string>& allo
                      [&](const std::string& each) { return equal_ignoring_case(host, each); });
 }
 
+bool is_reading(std::string_view method) { return method == kGet || method == "HEAD"; }
+
 Wanted wanted_of(const WebRequest& request) {
   if (request.target.size() > kMaxTargetBytes) return refused(414, "the address is too long");
   if (request.body.size() > kMaxBodyBytes) return refused(413, "the request is too large");
@@ -268,12 +279,16 @@ Wanted wanted_of(const WebRequest& request) {
   const std::string_view query = request.target.substr(std::min(mark + 1, request.target.size()));
   if (path.starts_with(kApi)) return api_call_of(request, path.substr(kApi.size()), query);
   if (path == "/sign-out") {
-    if (request.method != "POST") return refused(405, "/sign-out needs POST");
+    if (request.method != kPost) return refused_method(path, kPost);
     return SignOut{};
   }
-  if (request.method != "GET") return refused(405, fmt::format("{} needs GET", shown(path)));
+  // HEAD would use the link up.
+  const bool signs_in = path == "/sign-in";
+  if (signs_in ? request.method != kGet : !is_reading(request.method)) {
+    return refused_method(path, signs_in ? kGet : kReading);
+  }
   if (path == "/") return FirstPage{};
-  if (path == "/sign-in") {
+  if (signs_in) {
     auto parameters = parse_query(query);
     if (!parameters || !parameters->contains(kToken)) return refused(400, "the link is incomplete");
     return SignIn{parameters->find(kToken)->second.front()};

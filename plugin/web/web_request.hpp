@@ -33,6 +33,7 @@ struct WebRequest {
 struct Refused {
   unsigned status = 400;  // of HTTP
   std::string text;
+  std::string allow = {};  // with 405: the methods that are taken
 };
 // "/": what is refused now, as HTML that needs no script.
 struct FirstPage {};
@@ -65,6 +66,9 @@ struct Call {
 using Wanted = std::variant<Refused, FirstPage, AskedFile, SignIn, SignOut, Call>;
 
 Wanted wanted_of(const WebRequest& request);
+
+// GET, and HEAD, which is answered as GET is, without the body.
+bool is_reading(std::string_view method);
 
 // "a=1&b=%2B+x"; nullopt if it is malformed or beyond the bounds.
 std::optional<Parameters> parse_query(std::string_view text);

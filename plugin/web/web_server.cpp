@@ -183,6 +183,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     response_.keep_alive(keep_alive);
     response_.body() = std::move(reply.body);
     response_.prepare_payload();
+    // Its length is said; a body would be read as the next answer.
+    if (parser_->get().method() == http::verb::head) response_.body().clear();
     if (!std::exchange(answered_, true)) {
       error_code ignored;
       stream_.socket().cancel(ignored);  // watch()

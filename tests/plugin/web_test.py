@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """`web`: the page over HTTP, beside a real daemon with real refusals."""
 
+import http.client
 import json
 import os
 import pathlib
@@ -97,6 +98,28 @@ class Reading(Case):
         files = set(re.findall('(?:src|href)="(/[^"#]+)"', html)) | {"/text.js"}
         self.assertEqual(files, {"/page.css", "/page.js", "/text.js", "/icon.svg"})
         self.assertLess(len(html) + sum(len(page.ask(file)[2]) for file in files), 150_000)
+
+    def test_head_is_get_without_the_body(self):
+        page = self.signed_in()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        self.addCleanup(connection.close)
+        headers = {"Host": page.host, "Cookie": page.cookie}
+        for target, status in (("/", 200), ("/page.js", 200), ("/api/limits", 200), ("/nothing", 404),
+                               ("/api/off", 405)):
+            answers = []
+            for method in ("HEAD", "GET"):  # on one connection, which a body would put out of step
+                connection.request(method, target, headers=headers)
+                kept = connection.sock
+                response = connection.getresponse()
+                body = response.read()
+                answers.append((response.status, response.getheader("Content-Type"),
+                                response.getheader("Allow")))
+                self.assertEqual(bool(body), method == "GET", (method, target))
+                self.assertGreater(int(response.getheader("Content-Length")), 0, target)
+                self.assertIs(connection.sock, kept, "the connection was closed")
+            self.assertEqual(answers[0], answers[1], target)
+            self.assertEqual(answers[0][0], status, target)
+        self.assertEqual(answers[0][2], "POST")
 
     def test_no_other_site_may_use_it(self):
         for target in ("/", "/page.js", "/api/usage", "/nothing"):

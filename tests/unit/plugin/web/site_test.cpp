@@ -165,6 +165,24 @@ TEST_F(SiteTest, FailuresSayWhy) {
   EXPECT_EQ(ask("GET", "/api/doctor").status, 200U) << "problems that it found are no failure";
 }
 
+TEST_F(SiteTest, HeadReads) {
+  EXPECT_EQ(ask("HEAD", "/").status, 401U);
+  sign_in(false);
+  origin_.clear();  // as with GET
+  EXPECT_EQ(ask("HEAD", "/").status, 200U);
+  EXPECT_EQ(ask("HEAD", "/api/usage").status, 200U);
+  const auto token = make_link(folder_, "root", false, now_);
+  EXPECT_EQ(ask("HEAD", "/sign-in?token=" + *token).status, 405U);
+  EXPECT_EQ(ask("GET", "/sign-in?token=" + *token).status, 200U) << "HEAD used the link up";
+}
+
+TEST_F(SiteTest, SaysWhichMethodsItTakes) {
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(ask("POST", "/api/usage").headers, (Headers{{"Allow", "GET, HEAD"}}));
+  EXPECT_EQ(ask("GET", "/api/off").headers, (Headers{{"Allow", "POST"}}));
+  EXPECT_TRUE(ask("GET", "/nothing").headers.empty());
+}
+
 TEST_F(SiteTest, AReaderChangesNothing) {
   sign_in(false);
   EXPECT_TRUE(token_.empty());

@@ -120,6 +120,34 @@ TEST(WebRequest, NothingElseIsThere) {
   EXPECT_EQ(status_of(get("/sign-out")), 405U);
 }
 
+TEST(WebRequest, SaysWhichMethodsItTakes) {
+  const struct {
+    std::string_view method, target, text, allow;
+  } cases[] = {
+      {"GET", "/api/reset", "/api/reset needs POST", "POST"},
+      {"HEAD", "/api/reset", "/api/reset needs POST", "POST"},
+      {"POST", "/api/usage", "/api/usage needs GET", "GET, HEAD"},
+      {"PUT", "/page.js", "/page.js needs GET", "GET, HEAD"},
+      {"GET", "/sign-out", "/sign-out needs POST", "POST"},
+      {"HEAD", "/sign-in?token=x", "/sign-in needs GET", "GET"},
+  };
+  for (const auto& one : cases) {
+    const Wanted wanted = wanted_of({one.method, one.target, "", ""});
+    ASSERT_EQ(status_of(wanted), 405U) << one.method << one.target;
+    EXPECT_EQ(std::get<Refused>(wanted).text, one.text);
+    EXPECT_EQ(std::get<Refused>(wanted).allow, one.allow);
+  }
+  EXPECT_TRUE(std::get<Refused>(get("/x")).allow.empty());
+}
+
+TEST(WebRequest, HeadIsReadAsGet) {
+  const auto head = [](std::string_view target) { return wanted_of({"HEAD", target, "", ""}); };
+  EXPECT_EQ(std::get<Call>(head("/api/usage?top=5")).words, (Words{"usage", "--json", "--top=5"}));
+  EXPECT_TRUE(std::holds_alternative<FirstPage>(head("/")));
+  EXPECT_EQ(std::get<AskedFile>(head("/page.js")).name, "page.js");
+  EXPECT_EQ(status_of(head("/x")), 404U);
+}
+
 TEST(WebRequest, WhatTakesLongHasALaneOfItsOwn) {
   const auto lane_of = [](const Wanted& wanted) { return std::get<Call>(wanted).lane; };
   EXPECT_EQ(lane_of(get("/api/usage")), Lane::quick);
