@@ -29,6 +29,9 @@ struct Failure {
 };
 using Outcome = tl::expected<void, Failure>;
 
+// How the error begins where an ID is that of no limit; the page answers 404.
+inline constexpr std::string_view kNoSuchLimit = "there is no limit ";
+
 inline tl::unexpected<Failure> wrong_use(std::string message) {
   return tl::unexpected<Failure>{Failure{Exit::wrong_use, std::move(message)}};
 }

@@ -57,7 +57,7 @@ Result<std::int64_t> existing_limit(const AllLimits& all, std::int64_t id) {
                     id));
   }
   return policyd::failure(
-      fmt::format("there is no limit {}; 'carbonio-limits list' shows the existing ones", id));
+      fmt::format("{}{}; 'carbonio-limits list' shows the existing ones", kNoSuchLimit, id));
 }
 
 Outcome change_each(const std::vector<std::int64_t>& ids, const Arguments& arguments,

@@ -62,7 +62,12 @@ std::string first_line(std::string_view text) {
 SiteReply reply_of(const Call& call, const Ran& ran) {
   const auto exit = static_cast<Exit>(ran.exit);
   if (exit == Exit::wrong_use) return json_reply(400, {{"error", first_line(ran.err)}});
-  if (exit == Exit::failed) return json_reply(409, {{"error", first_line(ran.err)}});
+  if (exit == Exit::failed) {
+    const std::string error = first_line(ran.err);
+    const bool absent =
+        call.words.front() == "show" && error.find(kNoSuchLimit) != std::string::npos;
+    return json_reply(absent ? 404 : 409, {{"error", error}});
+  }
   if (call.json) return {200, "application/json", ran.out, {}};
   if (call.changes) return json_reply(200, {{"text", ran.out}});
   return {200, "text/plain; charset=utf-8", ran.out, {}};

@@ -149,7 +149,9 @@ class Changing(Case):
             self.assertEqual(page.change(path, word=str(limit["id"]))[0], 200)
             self.assertEqual(page.get(f"limit?word={limit['id']}")[1]["enabled"], state)
         self.assertEqual(page.change("remove", word=str(limit["id"]))[0], 200)
-        self.assertEqual(page.get(f"limit?word={limit['id']}")[0], 409)
+        status, said = page.get(f"limit?word={limit['id']}")
+        self.assertEqual(status, 404, said)
+        self.assertIn(f"there is no limit {limit['id']}; ", said["error"])
 
     def test_pause_and_resume(self):
         self.refuse()

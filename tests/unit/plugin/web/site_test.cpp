@@ -161,6 +161,11 @@ TEST_F(SiteTest, FailuresSayWhy) {
   const SiteReply reply = ask("POST", "/api/on", R"({"word": "3"})");
   EXPECT_EQ(reply.status, 409U);
   EXPECT_EQ(reply.body, "{\"error\":\"cannot open the database\"}\n");
+  next_ = {2, "", "carbonio-limits: there is no limit 9; 'carbonio-limits list' shows them\n"};
+  EXPECT_EQ(ask("GET", "/api/limit?word=9").status, 404U);
+  EXPECT_EQ(ask("POST", "/api/on", R"({"word": "9"})").status, 409U);
+  next_.err = "carbonio-limits: cannot open the database\n";
+  EXPECT_EQ(ask("GET", "/api/limit?word=9").status, 409U);
   next_ = {3, "{\"wrong\": 1}", ""};
   EXPECT_EQ(ask("GET", "/api/doctor").status, 200U) << "problems that it found are no failure";
 }
