@@ -105,6 +105,7 @@ bool Site::by_https(std::string_view host) const {
 }
 
 void Site::answer(const SiteRequest& request, const Done& done) {
+  if (request.host.empty()) return done(refusal(request, 400, "the Host header is missing"));
   const bool https = by_https(request.host);
   if (!https && !is_one_of_hosts(request.host, settings_.hosts)) {
     return done(refusal(request, 421,

@@ -263,6 +263,7 @@ bool is_one_of_hosts(std::string_view host, const std::vector<std::string>& allo
   // The port, unless the colon is within an IPv6 address in brackets.
   const std::size_t colon = host.rfind(':');
   if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    if (policyd::parse_number<std::uint16_t>(host.substr(colon + 1)).value_or(0) == 0) return false;
     host = host.substr(0, colon);
   }
   return std::any_of(allowed.begin(), allowed.end(),

@@ -78,7 +78,7 @@ std::optional<Parameters> parse_json_parameters(std::string_view text);
 // The value of a cookie, from the header "a=1; b=2"; empty if there is none.
 std::string_view cookie_of(std::string_view header, std::string_view name);
 
-// Whether a Host header names one of the hosts, whose port need not be given: "localhost:10032".
+// Whether a Host header names one of the hosts, with or without a port: "localhost:10032".
 bool is_one_of_hosts(std::string_view host, const std::vector<std::string>& allowed);
 
 }  // namespace limits

@@ -271,12 +271,16 @@ TEST(WebRequest, FindsCookies) {
 
 TEST(WebRequest, ComparesHosts) {
   const Words allowed = {"localhost", "[::1]", "limits.example.org"};
-  for (const char* host : {"localhost", "localhost:10032", "[::1]:10032", "[::1]",
-                           "LIMITS.example.org", "limits.example.org:443"}) {
+  for (const char* host :
+       {"localhost", "localhost:10032", "[::1]:10032", "[::1]", "LIMITS.example.org",
+        "limits.example.org:443", "localhost:1", "localhost:65535"}) {
     EXPECT_TRUE(is_one_of_hosts(host, allowed)) << host;
   }
-  for (const char* host : {"", "evil.example", "localhost.evil.example", "localhost:10032:1",
-                           "limits.example.org.", "::1"}) {
+  for (const char* host :
+       {"", "evil.example", "localhost.evil.example", "localhost:10032:1", "limits.example.org.",
+        "::1", "localhost:", "localhost:0", "localhost:65536", "localhost:evil.example",
+        "localhost:10032x", "localhost:-1", "localhost:+80", "localhost: 80", "[::1]:", "[::1]:x",
+        "[::1]x", "[::1]:1]", "limits.example.org:x"}) {
     EXPECT_FALSE(is_one_of_hosts(host, allowed)) << host;
   }
 }
