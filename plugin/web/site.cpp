@@ -34,9 +34,7 @@ SiteReply json_reply(unsigned status, const nlohmann::json& json) {
 bool is_api(std::string_view target) { return target.starts_with("/api/"); }
 
 SiteReply refusal(const SiteRequest& request, unsigned status, const std::string& text) {
-  const bool form = !request.request.content_type.empty() &&
-                    request.request.content_type.find("json") == std::string_view::npos;
-  if (is_api(request.request.target) && !form) return json_reply(status, {{"error", text}});
+  if (is_api(request.request.target)) return json_reply(status, {{"error", text}});
   return {status, "text/html; charset=utf-8", plain_page("Limits", text), {}};
 }
 

@@ -167,8 +167,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void refuse(http::status status) {
     SiteReply reply;
     reply.status = static_cast<unsigned>(status);
-    reply.type = "text/plain; charset=utf-8";
-    reply.body = "the request cannot be read\n";
+    if (view_of(parser_->get().target()).starts_with("/api/")) {
+      reply.type = "application/json";
+      reply.body = "{\"error\":\"the request cannot be read\"}\n";
+    } else {
+      reply.type = "text/plain; charset=utf-8";
+      reply.body = "the request cannot be read\n";
+    }
     write(std::move(reply), false);
   }
 

@@ -352,7 +352,8 @@ class Access(Case):
             status, _, _ = page.ask("/api/off", "POST", '{"word": "3"}', {
                 "Content-Type": "application/json", "X-Change-Token": page.token, **headers})
             self.assertEqual(status, 403, headers)
-        self.assertEqual(page.ask("/", headers={"Host": "evil.example"})[0], 421)
+        for host in ("evil.example", "localhost:evil.example", "localhost:", "localhost:0", "127.0.0.1:x"):
+            self.assertEqual(page.ask("/", headers={"Host": host})[0], 421, host)
 
     def test_never_to_the_world(self):
         self.end()
@@ -434,10 +435,17 @@ class Hostile(Case):
             self.assertTrue(answer == b"" or answer.startswith(b"HTTP/1.1 4"), (data, answer))
         self.assert_served()
 
+    def test_a_missing_host_is_said(self):
+        answer = self.raw(b"GET /api/usage HTTP/1.0\r\n\r\n")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), answer)
+        self.assertIn(b'{"error":"the Host header is missing"}', answer)
+
     def test_too_long(self):
         self.assertIn(b"HTTP/1.1 431", self.raw(b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n"))
-        self.assertIn(b"HTTP/1.1 413", self.raw(
-            b"POST /api/off HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n"))
+        answer = self.raw(
+            b"POST /api/off HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n")
+        self.assertIn(b"HTTP/1.1 413", answer)
+        self.assertTrue(answer.endswith(b'\r\n\r\n{"error":"the request cannot be read"}\n'), answer)
         status, _, _ = Page(self.port).ask("/" + "x" * 5000)
         self.assertEqual(status, 414)
 

@@ -188,6 +188,18 @@ TEST_F(SiteTest, SaysWhichMethodsItTakes) {
   EXPECT_TRUE(ask("GET", "/nothing").headers.empty());
 }
 
+TEST_F(SiteTest, ErrorsOfTheApiAreJson) {
+  for (const char* type : {"", "text/plain", "application/x-www-form-urlencoded", "text/html"}) {
+    for (const char* path : {"/api/off", "/api/nothing", "/api/usage"}) {
+      const SiteReply reply = ask("POST", path, "x", type);
+      EXPECT_EQ(reply.status / 100, 4U) << type;
+      EXPECT_EQ(reply.type, "application/json") << type << path;
+      EXPECT_TRUE(reply.body.starts_with("{\"error\":\"")) << reply.body;
+    }
+  }
+  EXPECT_EQ(ask("GET", "/nothing").type, "text/html; charset=utf-8");
+}
+
 TEST_F(SiteTest, AReaderChangesNothing) {
   sign_in(false);
   EXPECT_TRUE(token_.empty());
@@ -223,6 +235,15 @@ TEST_F(SiteTest, AnswersForItsHostsOnly) {
   for (const char* target : {"/", "/page.js", "/api/usage"}) {
     EXPECT_EQ(ask("GET", target).status, 421U) << target;
   }
+}
+
+TEST_F(SiteTest, SaysThatTheHostIsMissing) {
+  sign_in(true);
+  host_.clear();
+  const SiteReply reply = ask("GET", "/api/usage");
+  EXPECT_EQ(reply.status, 400U);
+  EXPECT_EQ(reply.body, "{\"error\":\"the Host header is missing\"}\n");
+  EXPECT_EQ(ask("GET", "/page.js").status, 400U);
 }
 
 // Only a proxy is reached by that name, and it speaks HTTPS with the browser.
