@@ -202,9 +202,14 @@ Wanted api_call_of(const WebRequest& request, std::string_view path, std::string
   if (!form && !equal_ignoring_case(type, kJson)) {
     return refused(415, fmt::format("a change is {} or a form", kJson));
   }
-  auto parameters = form ? parse_query(request.body) : parse_json_parameters(request.body);
-  if (!parameters) return refused(400, "the change cannot be read");
-  return call_of(*endpoint, std::move(*parameters), form);
+  if (form) {
+    auto parameters = parse_query(request.body);
+    if (!parameters) return refused(400, "the change cannot be read");
+    return call_of(*endpoint, std::move(*parameters), true);
+  }
+  auto parameters = parse_json_parameters(request.body);
+  if (!parameters) return refused(400, parameters.error().message);
+  return call_of(*endpoint, std::move(*parameters), false);
 }
 
 }  // namespace
@@ -225,26 +230,44 @@ std::optional<Parameters> parse_query(std::string_view text) {
   return out;
 }
 
-std::optional<Parameters> parse_json_parameters(std::string_view text) {
-  if (text.size() > kMaxBodyBytes) return std::nullopt;
+policyd::Result<Parameters> parse_json_parameters(std::string_view text) {
+  using policyd::failure;
+  if (text.size() > kMaxBodyBytes) return failure("the change is too long");
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
+  if (!json.is_object()) return failure("the change is not a JSON object");
   Parameters out;
   std::size_t count = 0;
-  const auto add = [&](const std::string& name, const nlohmann::json& value) {
-    if (value.is_boolean()) return !value.get<bool>() || add_parameter(out, count, name, "");
-    return value.is_string() && !value.get_ref<const std::string&>().empty() &&
-           add_parameter(out, count, name, value.get<std::string>());
+  const auto add = [&](const std::string& name, std::string value) -> policyd::Result<void> {
+    if (add_parameter(out, count, name, std::move(value))) return {};
+    if (count > kMaxParameters) {
+      return failure(fmt::format("the change has more than {} values", kMaxParameters));
+    }
+    return failure(name.empty() ? "a name is empty"
+                                : fmt::format("'{}' is longer than {} bytes", shown(name),
+                                              name == kText ? kMaxBodyBytes : kMaxParameterBytes));
+  };
+  const auto add_value = [&](const std::string& name,
+                             const nlohmann::json& value) -> policyd::Result<void> {
+    if (value.is_number_integer()) return add(name, value.dump());
+    if (!value.is_string()) return failure(fmt::format("'{}' has to be a string", shown(name)));
+    auto words = value.get<std::string>();
+    if (words.empty()) return failure(fmt::format("'{}' is empty", shown(name)));
+    return add(name, std::move(words));
   };
   for (const auto& item : json.items()) {
     const std::string& name = item.key();
     const nlohmann::json& value = item.value();
-    const bool good = value.is_array() ? std::all_of(value.begin(), value.end(),
-                                                     [&](const nlohmann::json& each) {
-                                                       return each.is_string() && add(name, each);
-                                                     })
-                                       : add(name, value);
-    if (!good) return std::nullopt;
+    policyd::Result<void> added;
+    if (value.is_boolean()) {
+      if (value.get<bool>()) added = add(name, "");
+    } else if (value.is_array()) {
+      for (const nlohmann::json& each : value) {
+        if (added = add_value(name, each); !added) break;
+      }
+    } else {
+      added = add_value(name, value);
+    }
+    if (!added) return tl::unexpected{added.error()};
   }
   return out;
 }

@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/base/result.hpp"
+
 namespace limits {
 
 inline constexpr std::size_t kMaxTargetBytes = 4'096;
@@ -72,8 +74,9 @@ bool is_reading(std::string_view method);
 
 // "a=1&b=%2B+x"; nullopt if it is malformed or beyond the bounds.
 std::optional<Parameters> parse_query(std::string_view text);
-// {"a": "1", "b": true, "c": ["x", "y"]}: true is an option without a value, false is none.
-std::optional<Parameters> parse_json_parameters(std::string_view text);
+// {"a": "1", "b": true, "c": ["x", 2]}: true is an option without a value, false is none, and a
+// whole number is its text. An Error names what else there is.
+policyd::Result<Parameters> parse_json_parameters(std::string_view text);
 
 // The value of a cookie, from the header "a=1; b=2"; empty if there is none.
 std::string_view cookie_of(std::string_view header, std::string_view name);

@@ -141,6 +141,14 @@ class Changing(Case):
         self.assertEqual(page.change("set", word=["3", "5/h"])[0], 200)
         self.assertIn("5/h", self.daemon.command("list").stdout)
 
+    def test_numbers_of_json(self):
+        page = self.signed_in("--write")
+        for word in (["3", "5/h"], [3, "6/h"]):
+            self.assertEqual(page.change("set", word=word)[0], 200)
+        self.assertIn("6/h", self.daemon.command("list").stdout)
+        self.assertEqual(page.change("off", word=3.5), (400, {"error": "'word' has to be a string"}))
+        self.assertEqual(page.change("import", text=""), (400, {"error": "'text' is empty"}))
+
     def test_new_off_on_and_removed(self):
         page = self.signed_in("--write")
         self.assertEqual(page.change("send", word="7/h", user="carl@example.org")[0], 200)

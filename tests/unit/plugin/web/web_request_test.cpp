@@ -255,11 +255,59 @@ TEST(WebRequest, ReadsQueries) {
 }
 
 TEST(WebRequest, ReadsJson) {
-  for (const char* text : {"", "[]", "1", "{", R"({"a": 1})", R"({"a": null})", R"({"a": [1]})",
-                           R"({"a": ""})", R"({"a": {}})", R"({"a": [["x"]]})"}) {
-    EXPECT_FALSE(parse_json_parameters(text)) << text;
+  const std::string object = "the change is not a JSON object";
+  const std::string type = "'a' has to be a string";
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"", object},
+      {"[]", object},
+      {"1", object},
+      {"{", object},
+      {std::string(30'000, '['), object},
+      {R"({"a": null})", type},
+      {R"({"a": 1.5})", type},
+      {R"({"a": 1e2})", type},
+      {R"({"a": {}})", type},
+      {R"({"a": [["x"]]})", type},
+      {R"({"a": [true]})", type},
+      {R"({"a": ["x", null]})", type},
+      {R"({"a": ""})", "'a' is empty"},
+      {R"({"a": ["x", ""]})", "'a' is empty"},
+      {R"({"": "x"})", "a name is empty"},
+      {R"({"a": ")" + std::string(kMaxParameterBytes + 1, 'x') + R"("})",
+       "'a' is longer than 1000 bytes"},
+      {std::string(kMaxBodyBytes + 1, ' '), "the change is too long"},
+  };
+  for (const auto& [text, why] : wrong) {
+    const auto parameters = parse_json_parameters(text);
+    ASSERT_FALSE(parameters) << text;
+    EXPECT_EQ(parameters.error().message, why) << text;
   }
-  EXPECT_FALSE(parse_json_parameters(std::string(30'000, '[')));
+  std::string many = R"({"a": ["x")";
+  for (std::size_t i = 1; i < kMaxParameters; ++i) many += R"(, "x")";
+  EXPECT_TRUE(parse_json_parameters(many + "]}"));
+  const auto more = parse_json_parameters(many + R"(, "x"]})");
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().message, "the change has more than 50 values");
+}
+
+TEST(WebRequest, AWholeNumberIsItsText) {
+  const auto read = parse_json_parameters(R"({"a": 41, "b": [3, "x", -7], "c": true, "d": false})");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, (Parameters{{"a", {"41"}}, {"b", {"3", "x", "-7"}}, {"c", {""}}}));
+  const Wanted wanted = post("/api/reset", R"({"limit": 41, "word": "anna"})");
+  EXPECT_EQ(std::get<Call>(wanted).words, (Words{"reset", "--limit=41", "--", "anna"}));
+}
+
+TEST(WebRequest, SaysWhatIsWrongWithAChange) {
+  const auto why = [](std::string_view path, std::string_view body) {
+    const Wanted wanted = post(path, body);
+    EXPECT_EQ(status_of(wanted), 400U) << body;
+    const auto* none = std::get_if<Refused>(&wanted);
+    return none == nullptr ? std::string{} : none->text;
+  };
+  EXPECT_EQ(why("/api/reset", R"({"limit": 4.5})"), "'limit' has to be a string");
+  EXPECT_EQ(why("/api/import", R"({"text": ""})"), "'text' is empty");
+  EXPECT_EQ(why("/api/import", "text"), "the change is not a JSON object");
 }
 
 TEST(WebRequest, FindsCookies) {
