@@ -12,7 +12,8 @@ std::size_t at_sign(std::string_view address) {
 }
 
 // What the local part of a notice's address may contain beside letters and digits (RFC 5322).
-constexpr std::string_view kAtomOthers = "!#$%&'*+-/=?^_`{|}~.";
+// but for '*', which is rather a pattern that was meant.
+constexpr std::string_view kAtomOthers = "!#$%&'+-/=?^_`{|}~.";
 
 }  // namespace
 
@@ -65,6 +66,11 @@ bool is_notice_address(std::string_view text) {
     return false;
   }
   const std::string_view local = text.substr(0, at);
+  // In the configuration it would be a comment.
+  if (local.front() == '#') return false;
+  if (local.front() == '.' || local.back() == '.' || local.find("..") != std::string_view::npos) {
+    return false;
+  }
   return std::all_of(local.begin(), local.end(),
                      [](char c) {
                        return is_letter(c) || is_digit(c) ||

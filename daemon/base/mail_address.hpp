@@ -23,7 +23,7 @@ namespace policyd {
 [[nodiscard]] std::string_view problem_with_domain(std::string_view text);
 
 // Whether notices may be sent to `text`: "anna@example.org", not what a mail program could take for
-// an option, a list of addresses or a header.
+// an option, a list of addresses or a header, or the configuration for a comment.
 [[nodiscard]] bool is_notice_address(std::string_view text);
 
 }  // namespace policyd

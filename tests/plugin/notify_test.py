@@ -188,6 +188,18 @@ class SwitchedOnAndOff(Case):
         self.assertFalse(self.own_config.exists())
         self.assertFalse(self.state.exists())
 
+    def test_an_address_that_is_refused_leaves_the_earlier_one(self):
+        self.switch_on()
+        kept = self.own_config.read_text()
+        for address in ("#a@b.c", ";a@b.c", "a..b@example.org", ".a@example.org", "a.@example.org",
+                        "*@example.org", "a*@example.org"):
+            for words in ((address,), ("b@example.org", address)):
+                with self.subTest(words=words):
+                    self.assertIn(f"not a valid mail address: '{address}'",
+                                  self.say("--to", *words, status=1))
+        self.assertEqual(self.own_config.read_text(), kept)
+        self.assertIn("Notices go to admin@example.com, at most", self.say())
+
     def test_a_sendmail_that_is_missing_is_said_at_once(self):
         (self.daemon.folder / "common/sbin/sendmail").unlink()
         self.own_config.write_text("[notify]\nsendmail=/nonexistent/sendmail\n")

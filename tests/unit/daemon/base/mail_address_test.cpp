@@ -52,15 +52,39 @@ INSTANTIATE_TEST_SUITE_P(Mail, MailAddress, testing::ValuesIn(kMail),
                          });
 
 TEST(MailAddress, TakesNoticesIfItCanBeNothingElse) {
-  for (const char* text : {"a@example.org", "a.b+c=d@mail.example.org", "root@localhost"}) {
+  for (const char* text : {"a@example.org", "a.b+c=d@mail.example.org", "root@localhost",
+                           "a#b@example.org", "a.b.c@mta1"}) {
     EXPECT_TRUE(is_notice_address(text)) << text;
   }
-  for (const std::string& text :
-       {std::string{}, std::string{"a"}, std::string{"@"}, std::string{"@b"}, std::string{"a@"},
-        std::string{"-oQ/tmp@b"}, std::string{"a b@c"}, std::string{"a@b c"}, std::string{"a,b@c"},
-        std::string{"a@b\nBcc: x@y"}, std::string{"a\n@b"}, std::string{"a@b@c"},
-        std::string{"<a@b>"}, std::string{"\"a\"@b"}, std::string{"a:b@c"}, std::string{"a;@b"},
-        std::string{"\xC3\xA4@b"}, std::string{"a@b..c"}, std::string(65, 'a') + "@b"}) {
+  for (const std::string& text : {std::string{},
+                                  std::string{"a"},
+                                  std::string{"@"},
+                                  std::string{"@b"},
+                                  std::string{"a@"},
+                                  std::string{"-oQ/tmp@b"},
+                                  std::string{"a b@c"},
+                                  std::string{"a@b c"},
+                                  std::string{"a,b@c"},
+                                  std::string{"a@b\nBcc: x@y"},
+                                  std::string{"a\n@b"},
+                                  std::string{"a@b@c"},
+                                  std::string{"<a@b>"},
+                                  std::string{"\"a\"@b"},
+                                  std::string{"a:b@c"},
+                                  std::string{"a;@b"},
+                                  std::string{"\xC3\xA4@b"},
+                                  std::string{"a@b..c"},
+                                  std::string(65, 'a') + "@b",
+                                  std::string{"#a@b.c"},
+                                  std::string{";a@b.c"},
+                                  std::string{".a@b.c"},
+                                  std::string{"a.@b.c"},
+                                  std::string{"a..b@b.c"},
+                                  std::string{"*@b.c"},
+                                  std::string{"a*@b.c"},
+                                  std::string{"a@*.c"},
+                                  std::string{"a@.b.c"},
+                                  std::string{"a@b.c."}}) {
     EXPECT_FALSE(is_notice_address(text)) << text;
   }
 }
