@@ -114,6 +114,14 @@ TEST(WebRequest, NothingElseIsThere) {
         "/api/simulate?against=/etc/passwd", "/api/simulate?html=x", "/api/signals?word=rate"}) {
     EXPECT_NE(status_of(get(target)), 0U) << target;
   }
+  // As the manual page says.
+  for (const char* target : {"/api/simulate?word=1/h&current=", "/api/simulate?word=1/h&mails=",
+                             "/api/simulate?word=1/h&hours=x", "/api/simulate?word=1/h&csv=",
+                             "/api/history?word=x&mail-log=x", "/api/signals?then=block"}) {
+    EXPECT_EQ(status_of(get(target)), 400U) << target;
+  }
+  EXPECT_EQ(status_of(post("/api/import", R"({"text": "x", "remove-others": true})")), 400U);
+  EXPECT_EQ(status_of(post("/api/send", R"({"word": "1/h", "print-sql": true})")), 400U);
   EXPECT_EQ(status_of(get("/api/reset?word=x")), 405U);
   EXPECT_EQ(status_of(post("/api/usage", "{}")), 405U);
   EXPECT_EQ(status_of(wanted_of({"PUT", "/", "", ""})), 405U);
