@@ -69,7 +69,10 @@ Outcome run_import(const Arguments& arguments, Context& context) {
                     name == "-" ? std::string{} : " < " + policyd::shell_word(shown(name))));
   }
   const auto file = parse_limit_file(*text);
-  if (!file) return failed(fmt::format("{}: {}", shown(words.front()), file.error().message));
+  if (!file) {
+    const bool sent = name == "-" && context.input;  // to the page, which names no file
+    return failed((sent ? std::string{} : shown(name) + ": ") + file.error().message);
+  }
   const bool remove_others = arguments.has("remove-others");
   if (file->limits.empty() && remove_others) {
     return failed(

@@ -149,6 +149,12 @@ class Changing(Case):
         self.assertEqual(page.change("off", word=3.5), (400, {"error": "'word' has to be a string"}))
         self.assertEqual(page.change("import", text=""), (400, {"error": "'text' is empty"}))
 
+    def test_an_import_names_its_lines(self):
+        page = self.signed_in("--write")
+        status, said = page.change("import", text="send 5/h --anyone\nsend lots\n")
+        self.assertEqual(status, 409, said)
+        self.assertTrue(said["error"].startswith("line 2: "), said)
+
     def test_new_off_on_and_removed(self):
         page = self.signed_in("--write")
         self.assertEqual(page.change("send", word="7/h", user="carl@example.org")[0], 200)
