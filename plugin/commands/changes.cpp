@@ -9,6 +9,7 @@
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/top_option.hpp"
 #include "plugin/commands/with_database.hpp"
+#include "plugin/events/joined_changes.hpp"
 #include "plugin/events/read_events.hpp"
 #include "plugin/events/since.hpp"
 #include "plugin/terminal/text.hpp"
@@ -33,21 +34,6 @@ std::vector<EventKind> kinds_of_changes() {
           EventKind::locked, EventKind::released, EventKind::resumed};
 }
 
-// A block changes rules too, again once its account is locked. That is one change.
-bool is_of_block(const policyd::Event& rules, const policyd::Event& event) {
-  constexpr std::chrono::minutes kOneBlock{1};
-  return (event.kind == EventKind::locked || event.kind == EventKind::released) &&
-         rules.kind == EventKind::rules && rules.who == event.who && rules.detail == event.detail &&
-         rules.last - event.last < kOneBlock;
-}
-
-// A `reset` of several counters is one change, with how many.
-bool is_same_change(const policyd::Event& a, const policyd::Event& b) {
-  constexpr std::chrono::seconds kOneCommand{2};
-  return a.kind == EventKind::reset && b.kind == EventKind::reset && a.who == b.who &&
-         a.detail == b.detail && a.last - b.last < kOneCommand;
-}
-
 // The latest first.
 Result<std::vector<policyd::Event>> read_changes(const Tables& tables,
                                                  std::optional<policyd::TimePoint> since) {
@@ -56,13 +42,7 @@ Result<std::vector<policyd::Event>> read_changes(const Tables& tables,
   filter.since = since;
   std::vector<policyd::Event> out;
   auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
-    while (!out.empty() && is_of_block(out.back(), stored.event)) out.pop_back();
-    if (!out.empty() && is_same_change(out.back(), stored.event)) {
-      out.back().times += stored.event.times;
-      out.back().track_key.clear();
-    } else {
-      out.push_back(std::move(stored.event));
-    }
+    add_change(out, std::move(stored.event));
     return true;
   });
   if (!done) return tl::unexpected{done.error()};

@@ -85,6 +85,11 @@ std::string incident_words(const Event& event, const AllLimits& all) {
     case EventKind::rules:
       return done_words(event, "changed the limits", "the limits were changed");
     case EventKind::reset: {
+      // A reset of several counters, joined.
+      if (event.track_key.empty() && event.times > 1) {
+        const std::string counters = counted(event.times, "counter");
+        return done_words(event, "cleared " + counters, counters + " were cleared");
+      }
       const std::string what = event.track_key.empty()
                                    ? fmt::format("all counters of {}", refused_by(all, event))
                                    : fmt::format("the counter of {}, {}", key_text(event.track_key),

@@ -3,13 +3,16 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "daemon/events/event_rows.hpp"
+#include "plugin/events/joined_changes.hpp"
 #include "plugin/events/refusals.hpp"
 
 namespace limits {
@@ -183,6 +186,31 @@ class NewsReader {
   std::vector<std::int64_t> bounds_;
 };
 
+// `changes`: the latest first.
+NoticeIncidents named_of(std::vector<Event> changes) {
+  NoticeIncidents out;
+  out.count = changes.size();
+  std::vector<Event> others;
+  std::vector<Event> suspects;
+  for (Event& event : changes) {
+    const bool stop = event.kind == policyd::EventKind::locked && !event.verdict.empty();
+    if (stop) ++out.stopped;
+    std::vector<Event>& into = stop                                        ? out.named
+                               : event.kind == policyd::EventKind::suspect ? suspects
+                                                                           : others;
+    if (into.size() < (stop ? kMaxStopsInNotice : kMaxInNotice)) into.push_back(std::move(event));
+  }
+  for (Event& event : suspects) {
+    if (others.size() < kMaxInNotice) others.push_back(std::move(event));
+  }
+  std::reverse(out.named.begin(), out.named.end());
+  std::reverse(others.begin(), others.end());
+  std::stable_sort(others.begin(), others.end(),
+                   [](const Event& a, const Event& b) { return a.last < b.last; });
+  for (Event& event : others) out.named.push_back(std::move(event));
+  return out;
+}
+
 }  // namespace
 
 std::int64_t last_event_id(const Tables& tables) {
@@ -217,7 +245,17 @@ Result<NoticeGroups> read_groups(const Tables& tables, TimePoint from, TimePoint
 
 Result<NoticeIncidents> read_incidents(const Tables& tables, TimePoint from, TimePoint to) {
   if (!tables.has_table("limits_events")) return NoticeIncidents{};
-  return NewsReader{tables, kByMinute, minute_at(from), minute_at(to)}.incidents(kKindsOfNoMail);
+  std::vector<Event> changes;
+  const std::vector<Value> bounds = {minute_at(from), minute_at(to)};
+  auto done = tables.each(
+      fmt::format(
+          "SELECT {} FROM {{p}}limits_events WHERE {} AND {} ORDER BY LastSeen DESC, ID DESC",
+          policyd::kEventColumns, kByMinute, kKindsOfNoMail),
+      bounds, [&](const policyd::sql::Statement& row) {
+        if (auto event = policyd::event_of(row)) add_change(changes, std::move(*event));
+      });
+  if (!done) return tl::unexpected{done.error()};
+  return named_of(std::move(changes));
 }
 
 }  // namespace limits

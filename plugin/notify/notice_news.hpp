@@ -66,7 +66,7 @@ std::int64_t last_event_id(const Tables& tables);
 // Those of the minutes from `from` until `to`; none if there is no table.
 Result<NoticeGroups> read_groups(const Tables& tables, policyd::TimePoint from,
                                  policyd::TimePoint to, const AllLimits& all);
-// Of all kinds that are no mail's.
+// Of all kinds that are no mail's; what one command did is one.
 Result<NoticeIncidents> read_incidents(const Tables& tables, policyd::TimePoint from,
                                        policyd::TimePoint to);
 

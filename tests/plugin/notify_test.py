@@ -527,6 +527,19 @@ class Report(ReportCase):
         self.assertRegex(flat, r"changed the limits \(carbonio-limits hook domain-created example.org\)")
         self.assertLessEqual(max(map(len, text.splitlines())), 72, text)
 
+    def test_a_block_is_named_once(self):
+        self.switch_report_on()
+        for verb in ("block", "unblock"):
+            self.daemon.command(verb, "two@example.net")
+            self.assertTrue(eventually(lambda: self.daemon.query(
+                "SELECT 1 FROM limits_events WHERE Kind = 'rules' AND "
+                f"Detail LIKE 'carbonio-limits {verb} %'")), verb)
+        flat = " ".join(self.report(HOUR + MINUTE).split())
+        self.assertEqual(flat.count("(carbonio-limits block two@example.net)"), 1, flat)
+        self.assertEqual(flat.count("(carbonio-limits unblock two@example.net)"), 1, flat)
+        self.assertRegex(flat, r"blocked two@example.net \(carbonio-limits block ")
+        self.assertNotIn("changed the limits (carbonio-limits block", flat)
+
     def test_it_has_what_doctor_finds(self):
         self.daemon.sql("UPDATE quotas SET Track = 'Nonsense';")
         self.wait_for_rules(self.daemon)
