@@ -31,11 +31,25 @@ std::tm local(TimePoint time) {
 // Not by system_clock::from_time_t, whose nanoseconds end in 2262.
 TimePoint at(std::time_t seconds) { return TimePoint{std::chrono::seconds{seconds}}; }
 
+// The first of two where summer time ends. Of them mktime() alone takes the one or the other by
+// what it was asked before.
+std::time_t first_time(std::tm& day) {
+  const std::tm asked = day;
+  day.tm_isdst = -1;
+  std::time_t first = ::mktime(&day);
+  for (const int dst : {0, 1}) {
+    std::tm other = asked;
+    other.tm_isdst = dst;
+    const std::time_t seconds = ::mktime(&other);
+    if (other.tm_isdst == dst && seconds >= 0 && seconds < first) first = seconds;
+  }
+  return first;
+}
+
 // Nullopt for a time that does not exist, such as 2026-02-30.
 std::optional<TimePoint> time_of(std::tm day) {
   std::tm normal = day;
-  normal.tm_isdst = -1;
-  const std::time_t seconds = ::mktime(&normal);
+  const std::time_t seconds = first_time(normal);
   if (seconds < 0 || normal.tm_mday != day.tm_mday || normal.tm_mon != day.tm_mon) {
     return std::nullopt;
   }
@@ -77,8 +91,7 @@ std::optional<TimePoint> time_in(const std::string& text, TimePoint now) {
     const auto time = time_of(*read);
     if (time && *time <= now) return time;
     --read->tm_mday;
-    read->tm_isdst = -1;
-    return at(::mktime(&*read));
+    return at(first_time(*read));
   }
   for (const char* form :
        {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"}) {

@@ -11,9 +11,9 @@
 
 namespace limits {
 
-// A time of day is the last one that is over: "23:00" at 09:00 is that of yesterday. "2h" is two
-// hours before `now`, ten years at most. An Error, with what would be right, for anything else and
-// for the future.
+// A time of day is the last one that is over: "23:00" at 09:00 is that of yesterday. Of one that
+// comes twice, as summer time ends, it is always the first. "2h" is two hours before `now`, ten
+// years at most. An Error, with what would be right, for anything else and for the future.
 policyd::Result<policyd::TimePoint> parse_since(std::string_view text, policyd::TimePoint now);
 
 // The beginning of the day of `now`.

@@ -80,6 +80,44 @@ TEST(Since, ReachesBackTenYears) {
   }
 }
 
+// Central Europe, where on 2026-10-25 each minute from 02:00 to 02:59 comes twice.
+class SinceInSummerTime : public testing::Test {
+ protected:
+  SinceInSummerTime() {
+    ::setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+    ::tzset();
+  }
+  ~SinceInSummerTime() override {
+    before_.empty() ? ::unsetenv("TZ") : ::setenv("TZ", before_.c_str(), 1);
+    ::tzset();
+  }
+
+ private:
+  const std::string before_ = std::getenv("TZ") == nullptr ? "" : std::getenv("TZ");
+};
+
+TEST_F(SinceInSummerTime, ATimeThatComesTwiceIsTheFirst) {
+  using std::chrono::sys_days;
+  using std::chrono::year;
+  const policyd::TimePoint day{sys_days{year{2026} / 10 / 25}};   // UTC
+  const policyd::TimePoint first = day + minutes{30};             // 02:30 of summer
+  const policyd::TimePoint next = day + hours{25} + minutes{30};  // 02:30 of the day after
+  const auto found = [](policyd::TimePoint now) {
+    const auto time = parse_since("02:30", now);
+    return time ? *time : policyd::TimePoint{};
+  };
+  EXPECT_EQ(found(first - minutes{1}), first - hours{24});
+  for (auto now = first; now < next; now += minutes{5}) EXPECT_EQ(found(now), first);
+  EXPECT_EQ(found(next), next);
+  // mktime() remembers, so the other way round too.
+  for (auto now = next - minutes{5}; now >= first; now -= minutes{5}) EXPECT_EQ(found(now), first);
+  EXPECT_EQ(parse_since("2026-10-25 02:30", next).value(), first);
+  EXPECT_EQ(parse_since("2026-07-01 02:30", next).value(),
+            (policyd::TimePoint{sys_days{year{2026} / 7 / 1}} + minutes{30}));
+  EXPECT_EQ(parse_since("2026-01-02 02:30", next).value(),
+            (policyd::TimePoint{sys_days{year{2026} / 1 / 2}} + hours{1} + minutes{30}));
+}
+
 TEST(Since, PrintsTheDateOnlyOfOtherDays) {
   const auto now = at(26, 9, 30);
   EXPECT_EQ(short_time_text(at(26, 8, 5), now), "08:05");
