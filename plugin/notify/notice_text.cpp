@@ -42,12 +42,23 @@ std::string ascii_only(std::string_view text, std::size_t max) {
   return out;
 }
 
+constexpr std::size_t kMaxSubjectPart = 60;
+
+// "anna@example.org and 4 more refused": a long name is cut, not what follows it.
+std::string first_of(std::string name, std::size_t count, std::string_view what) {
+  constexpr std::string_view kCut = "...";
+  const std::string rest =
+      count == 1 ? fmt::format(" {}", what) : fmt::format(" and {} more {}", count - 1, what);
+  const std::size_t room = kMaxSubjectPart - std::min(rest.size() + kCut.size(), kMaxSubjectPart);
+  if (name.size() + rest.size() > kMaxSubjectPart) {
+    name.resize(std::min(name.size(), room));
+    name += kCut;
+  }
+  return name + rest;
+}
+
 std::string subject_of(const Notice& notice) {
   if (!notice.begun.empty()) return notice.begun.front();
-  const auto first_of = [](const std::string& name, std::size_t count, const char* what) {
-    return count == 1 ? fmt::format("{} {}", name, what)
-                      : fmt::format("{} and {} more {}", name, count - 1, what);
-  };
   const NoticeIncidents& incidents = notice.news.incidents;
   if (incidents.stopped > 0 && !incidents.named.empty()) {
     return first_of(key_text(incidents.named.front().track_key), incidents.stopped, "stopped");
@@ -83,8 +94,8 @@ nlohmann::json group_json(const NoticeGroup& group, const AllLimits& all) {
 }  // namespace
 
 std::string notice_subject(const std::string& host, const std::string& what) {
-  constexpr std::size_t kMaxPart = 60;
-  return ascii_only(fmt::format("[{}] Mail limits: ", host), kMaxPart) + ascii_only(what, kMaxPart);
+  return ascii_only(fmt::format("[{}] Mail limits: ", host), kMaxSubjectPart) +
+         ascii_only(what, kMaxSubjectPart);
 }
 
 void add_group(NoticeText& out, std::string title, const NoticeGroup& group, const MakeItem& make) {

@@ -51,6 +51,21 @@ TEST(NoticeText, IsShortLinesWhateverIsInIt) {
   }
 }
 
+TEST(NoticeText, CutsTheNameInTheSubjectAndNotTheSentence) {
+  const auto subject_of = [](std::size_t name, std::size_t counters) {
+    Notice notice = refused("Sender:" + std::string(name, 'x'));
+    notice.news.groups.refused.counters = counters;
+    return describe(notice, {}, "mta1", kNow).subject;
+  };
+  const std::string begin = "[mta1] Mail limits: ";
+  EXPECT_EQ(subject_of(40, 5), begin + std::string(40, 'x') + " and 4 more refused");
+  EXPECT_EQ(subject_of(41, 5), begin + std::string(41, 'x') + " and 4 more refused");
+  EXPECT_EQ(subject_of(42, 5), begin + std::string(38, 'x') + "... and 4 more refused");
+  EXPECT_EQ(subject_of(300, 5), begin + std::string(38, 'x') + "... and 4 more refused");
+  EXPECT_EQ(subject_of(300, 1), begin + std::string(49, 'x') + "... refused");
+  EXPECT_EQ(subject_of(300, 10'000), begin + std::string(35, 'x') + "... and 9999 more refused");
+}
+
 TEST(NoticeText, EscapesMarkup) {
   const auto text = describe(refused("Sender:<a href=\"x\">&@example.org"), {}, "mta1", kNow);
   const std::string html = html_text(text);
