@@ -2,6 +2,7 @@
 #include "daemon/base/shell_words.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/base/ascii.hpp"
 
@@ -41,6 +42,41 @@ std::string shell_words(std::span<const std::string> words) {
     out += shell_word(word);
   }
   return out;
+}
+
+std::optional<std::vector<std::string>> split_shell_words(std::string_view line, HashMark hash) {
+  std::vector<std::string> words;
+  std::optional<std::string> word;
+  char mark = 0;  // the quotation mark that is open
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (mark != 0) {
+      if (c == mark) {
+        mark = 0;
+      } else if (mark == '"' && c == '\\' && i + 1 < line.size()) {
+        *word += line[++i];
+      } else {
+        *word += c;
+      }
+    } else if (c == ' ' || c == '\t' || c == '\r') {
+      if (word) words.push_back(std::move(*word));
+      word.reset();
+    } else if (c == '#' && !word && hash == HashMark::comment) {
+      return words;
+    } else {
+      if (!word) word.emplace();
+      if (c == '\'' || c == '"') {
+        mark = c;
+      } else if (c == '\\' && i + 1 < line.size()) {
+        *word += line[++i];
+      } else {
+        *word += c;
+      }
+    }
+  }
+  if (mark != 0) return std::nullopt;
+  if (word) words.push_back(std::move(*word));
+  return words;
 }
 
 }  // namespace policyd

@@ -13,6 +13,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/config/ini.hpp"
+#include "daemon/config/notice_command.hpp"
 #include "daemon/config/time_of_day.hpp"
 #include "daemon/config/value_text.hpp"
 #include "daemon/names/name_form.hpp"
@@ -163,8 +164,7 @@ Rejected read_notify_to(ConfigDraft& draft, std::string_view value) {
 }
 
 Rejected read_notify_command(ConfigDraft& draft, std::string_view value) {
-  constexpr std::size_t kMaxCommand = 1024;
-  if (!value.empty() && (!value.starts_with('/') || value.size() > kMaxCommand)) return value;
+  if (!value.empty() && !notice_command_words(value)) return value;
   draft.notify_command = value;
   return std::nullopt;
 }

@@ -16,6 +16,8 @@
 
 #include "daemon/base/mail_address.hpp"
 #include "daemon/base/printable.hpp"
+#include "daemon/base/shell_words.hpp"
+#include "daemon/config/notice_command.hpp"
 #include "daemon/config/time_of_day.hpp"
 #include "hooks/service/service.hpp"
 #include "hooks/system/run_program.hpp"
@@ -113,7 +115,6 @@ std::vector<NoticeItem> problems_found(const DaemonConfig& daemon, const Context
 // The keys of [notify] that the options set.
 tl::expected<SectionKeys, Failure> notify_keys(const Arguments& arguments) {
   constexpr std::size_t kMaxAddresses = 10;
-  constexpr std::size_t kMaxCommand = 1024;
   SectionKeys keys;
   const auto addresses = arguments.values("to");
   for (const std::string& address : addresses) {
@@ -127,8 +128,11 @@ tl::expected<SectionKeys, Failure> notify_keys(const Arguments& arguments) {
     return wrong_use(fmt::format("--to takes at most {} addresses", kMaxAddresses));
   }
   if (const auto program = arguments.value("command")) {
-    if (!program->starts_with('/') || program->size() > kMaxCommand ||
-        !policyd::is_printable(*program)) {
+    if (!policyd::split_shell_words(*program, policyd::HashMark::text)) {
+      return wrong_use(fmt::format(
+          "not a valid program: '{}'; the closing quotation mark is missing", shown(*program)));
+    }
+    if (!policyd::notice_command_words(*program) || !policyd::is_printable(*program)) {
       return wrong_use(fmt::format("not a valid program: '{}'; give an absolute path, with words",
                                    shown(*program)));
     }

@@ -112,38 +112,7 @@ std::string line_of(const WantedLimit& wanted) {
 }
 
 std::optional<std::vector<std::string>> words_of(std::string_view line) {
-  std::vector<std::string> words;
-  std::optional<std::string> word;
-  char mark = 0;  // the quotation mark that is open
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (mark != 0) {
-      if (c == mark) {
-        mark = 0;
-      } else if (mark == '"' && c == '\\' && i + 1 < line.size()) {
-        *word += line[++i];
-      } else {
-        *word += c;
-      }
-    } else if (c == ' ' || c == '\t' || c == '\r') {
-      if (word) words.push_back(std::move(*word));
-      word.reset();
-    } else if (c == '#' && !word) {
-      return words;
-    } else {
-      if (!word) word.emplace();
-      if (c == '\'' || c == '"') {
-        mark = c;
-      } else if (c == '\\' && i + 1 < line.size()) {
-        *word += line[++i];
-      } else {
-        *word += c;
-      }
-    }
-  }
-  if (mark != 0) return std::nullopt;
-  if (word) words.push_back(std::move(*word));
-  return words;
+  return policyd::split_shell_words(line, policyd::HashMark::comment);
 }
 
 std::string describe(const StoredLimit& limit) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/config/notice_command.hpp"
 #include "hooks/system/run_program.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -53,11 +54,9 @@ policyd::Result<void> send_mail(const std::filesystem::path& sendmail,
 }
 
 policyd::Result<void> run_notice_command(const policyd::Config& config, const std::string& json) {
-  std::vector<std::string> words;
-  for (const std::string_view word : split(config.notify_command, ' ')) {
-    if (!word.empty()) words.emplace_back(word);
-  }
-  return run(std::move(words), json + "\n");
+  auto words = policyd::notice_command_words(config.notify_command);
+  if (!words) return policyd::failure("command in [notify] is not an absolute path with words");
+  return run(std::move(*words), json + "\n");
 }
 
 }  // namespace limits

@@ -677,6 +677,21 @@ class Failures(Case):
         self.say("--off")
         self.assertNotIn("command", self.own_config.read_text())
 
+    def test_a_program_gets_its_words_as_a_shell_splits_them(self):
+        program = self.program("my take", f"#!/bin/sh\nprintf '%s|' \"$@\" >{self.box}/words; cat >/dev/null\n")
+        self.say("--command", f"'{program}' a \"b c\" it\\'s '' #x")
+        self.assertEqual((self.box / "words").read_text(), "a|b c|it's||#x|")
+        self.refuse()
+        (self.box / "words").unlink()
+        self.due(2 * MINUTE)
+        self.assertEqual((self.box / "words").read_text(), "a|b c|it's||#x|")
+
+    def test_an_open_quotation_mark_is_refused(self):
+        for program in ("/x/prog 'a", '/x/prog a "b c', "/x/it's"):
+            self.assertIn("; the closing quotation mark is missing",
+                          self.say("--command", program, status=1))
+        self.assertFalse(self.own_config.exists())
+
     def test_a_program_gets_names_of_strangers_as_json_has_them(self):
         name = "<b>\n\x1b[31m\u202e\"\\@example.org"
         program = self.program("take", f"#!/bin/sh\ncat >{self.box}/taken\n")

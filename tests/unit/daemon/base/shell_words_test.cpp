@@ -6,7 +6,10 @@
 #include <array>
 #include <cstdio>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace policyd {
 namespace {
@@ -50,6 +53,30 @@ TEST(ShellWords, StayTheSameWhenTyped) {
     for (const char* shell : {"sh", "bash"}) {
       EXPECT_EQ(typed(shell, word), std::string{word} + "|end|") << shell;
     }
+  }
+}
+
+TEST(ShellWords, SplitsAsAShellDoes) {
+  using Words = std::vector<std::string>;
+  const std::vector<std::pair<std::string, Words>> cases = {
+      {"", {}},
+      {"  ", {}},
+      {"/x/prog a \"b c\"", {"/x/prog", "a", "b c"}},
+      {" a\t'b  c' ", {"a", "b  c"}},
+      {"'' x", {"", "x"}},
+      {"a\\ b", {"a b"}},
+      {"'a\\b' \"a\\\"b\"", {"a\\b", "a\"b"}},
+      {"it\"'\"s", {"it's"}},
+      {"$HOME `id` ;", {"$HOME", "`id`", ";"}},
+      {"a #b", {"a", "#b"}},
+  };
+  for (const auto& [line, words] : cases) {
+    EXPECT_EQ(split_shell_words(line, HashMark::text), words) << line;
+    EXPECT_EQ(split_shell_words(shell_words(words), HashMark::text), words) << line;
+  }
+  EXPECT_EQ(split_shell_words("a #b 'c", HashMark::comment), Words{"a"});
+  for (const char* line : {"'", "a \"b", "a 'b\"", "\"a\\\""}) {
+    EXPECT_EQ(split_shell_words(line, HashMark::text), std::nullopt) << line;
   }
 }
 

@@ -390,6 +390,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"NotifyReport", "[notify]\nreport=24:00\n",
                 "2: not a valid report in [notify]: '24:00'; allowed: a time of day, such as "
                 "07:00"},
+        Refused{"NotifyCommandQuoted", "[notify]\ncommand=/bin/tell 'it\n",
+                "2: not a valid command in [notify]: '/bin/tell 'it'; allowed: an absolute path, "
+                "and words for it"},
         Refused{"NotifyCommand", "[notify]\ncommand=tell it\n",
                 "2: not a valid command in [notify]: 'tell it'; allowed: an absolute path, and "
                 "words for it"},
