@@ -187,15 +187,17 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
     return failed(became.error());
   }
   Output output = context.output;
-  const auto not_sent = [](const char* what, const policyd::Error& error) {
+  const auto not_sent = [](const char* on, const char* what, const NotSent& error) {
+    const std::string why = error.only_program
+                                ? fmt::format("{}; the mail was sent, but the program failed", on)
+                                : fmt::format("{}, but the {} was not sent", on, what);
     return failed(
-        fmt::format("{} was not sent: {}; fix that and run the command again, or "
-                    "'carbonio-limits notify --off'",
-                    what, error.message));
+        fmt::format("{}: {}; fix that and run the command again, or 'carbonio-limits notify --off'",
+                    why, error.message));
   };
   if (to_others) {
     if (auto sent = send_notice_to_try(daemon, context); !sent) {
-      return not_sent("notices are on, but the test notice", sent.error());
+      return not_sent("notices are on", "test notice", sent.error());
     }
     output.line(
         fmt::format("Notices go to {}. A test notice was sent{}; check whether it has arrived.",
@@ -209,7 +211,7 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
   if (auto sent =
           send_report_to_try(daemon, context, [&] { return problems_found(daemon, context); });
       !sent) {
-    return not_sent("the daily report is on, but the test report", sent.error());
+    return not_sent("the daily report is on", "test report", sent.error());
   }
   output.line(
       fmt::format("A report goes to {} each day at {}. A report on the last 24 hours was sent now.",

@@ -254,11 +254,15 @@ class Run {
 };
 
 // To all channels, until one fails.
-Result<void> send_to_all(const DaemonConfig& daemon, const Context& context,
-                         const std::string& host, const NoticeText& text,
-                         const nlohmann::json& json) {
+tl::expected<void, NotSent> send_to_all(const DaemonConfig& daemon, const Context& context,
+                                        const std::string& host, const NoticeText& text,
+                                        const nlohmann::json& json) {
+  bool mail_sent = false;
   for (const Channel& channel : channels_of(daemon, context, host)) {
-    if (auto sent = channel.send(text, json); !sent) return sent;
+    if (const auto sent = channel.send(text, json); !sent) {
+      return tl::unexpected{NotSent{sent.error().message, mail_sent}};
+    }
+    mail_sent = mail_sent || channel.name == kMailChannel;
   }
   return {};
 }
@@ -287,20 +291,20 @@ Outcome send_due_notices(const DaemonConfig& daemon, const Context& context,
   return done;
 }
 
-policyd::Result<void> send_notice_to_try(const DaemonConfig& daemon, const Context& context) {
+tl::expected<void, NotSent> send_notice_to_try(const DaemonConfig& daemon, const Context& context) {
   const std::string host = policyd::node_name_of(daemon.config);
   const NoticeText text = notice_to_try(host);
   return send_to_all(daemon, context, host, text, json_of(text, "try", host, context.now));
 }
 
-policyd::Result<void> send_report_to_try(const DaemonConfig& daemon, const Context& context,
-                                         const FindProblems& find_problems) {
+tl::expected<void, NotSent> send_report_to_try(const DaemonConfig& daemon, const Context& context,
+                                               const FindProblems& find_problems) {
   const auto database = open_as_owner(daemon);
-  if (!database) return tl::unexpected{database.error()};
+  if (!database) return tl::unexpected{NotSent{database.error().message}};
   const NoticeContext around = read_notice_context(database->tables, daemon);
   auto report =
       read_report(database->tables, context.now - std::chrono::hours{24}, context.now, around.all);
-  if (!report) return tl::unexpected{report.error()};
+  if (!report) return tl::unexpected{NotSent{report.error().message}};
   report->problems = find_problems();
   const std::string host = policyd::node_name_of(daemon.config);
   const NoticeText text = describe(*report, around, host, context.now);

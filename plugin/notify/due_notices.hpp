@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "plugin/cli/command.hpp"
@@ -20,10 +21,16 @@ using FindProblems = std::function<std::vector<NoticeItem>()>;
 Outcome send_due_notices(const DaemonConfig& daemon, const Context& context,
                          const FindProblems& find_problems);
 
+// Why a notice to try was not sent.
+struct NotSent {
+  std::string message;
+  bool only_program = false;  // the mail was sent
+};
+
 // Sends one that shows that notices arrive; or a report of the last 24 hours.
-policyd::Result<void> send_notice_to_try(const DaemonConfig& daemon, const Context& context);
-policyd::Result<void> send_report_to_try(const DaemonConfig& daemon, const Context& context,
-                                         const FindProblems& find_problems);
+tl::expected<void, NotSent> send_notice_to_try(const DaemonConfig& daemon, const Context& context);
+tl::expected<void, NotSent> send_report_to_try(const DaemonConfig& daemon, const Context& context,
+                                               const FindProblems& find_problems);
 
 // Where notices begin for those who get none yet: what has happened before is not in them.
 policyd::Result<void> begin_notices(const DaemonConfig& daemon, const Context& context);

@@ -686,6 +686,16 @@ class Failures(Case):
         self.due(2 * MINUTE)
         self.assertEqual((self.box / "words").read_text(), "a|b c|it's||#x|")
 
+    def test_that_only_the_program_failed_is_said(self):
+        program = self.program("take", "#!/bin/sh\nexit 3\n")
+        said = self.say("--to", "admin@example.com", "--command", str(program), status=2)
+        self.assertIn(f"notices are on; the mail was sent, but the program failed: {program} failed with "
+                      "status 3; fix that", said)
+        self.assertEqual(len(list(self.box.glob("mail.*"))), 1)
+        self.program("common/sbin/sendmail", "#!/bin/sh\nexit 75\n")
+        said = self.say("--to", "admin@example.com", status=2)
+        self.assertIn("notices are on, but the test notice was not sent: ", said)
+
     def test_an_open_quotation_mark_is_refused(self):
         for program in ("/x/prog 'a", '/x/prog a "b c', "/x/it's"):
             self.assertIn("; the closing quotation mark is missing",
