@@ -104,8 +104,8 @@ void add_group(NoticeText& out, std::string title, const NoticeGroup& group, con
   section.items.reserve(group.top.size());
   for (const Event& event : group.top) section.items.push_back(make(event));
   if (group.counters > group.top.size()) {
-    section.more =
-        fmt::format("and {} more", counted(group.counters - group.top.size(), "counter"));
+    const std::size_t more = group.counters - group.top.size();
+    section.more = fmt::format("and {} more {}", more, of_number(more, "counter", "counters"));
   }
   out.sections.push_back(std::move(section));
 }

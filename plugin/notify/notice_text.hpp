@@ -18,7 +18,7 @@ namespace limits {
 struct NoticeSection {
   std::string title;
   std::vector<NoticeItem> items;
-  std::string more;  // "and 9990 counters more"; empty if all are named
+  std::string more;  // "and 9990 more counters"; empty if all are named
 };
 struct NoticeText {
   std::string subject;  // one line of ASCII

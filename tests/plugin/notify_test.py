@@ -295,7 +295,7 @@ class Digest(Case):
         text = self.text_of(mail)
         self.assertIn("u10000@example.org and 9999 more refused", mail["Subject"])
         self.assertIn("u10000@example.org: refused 10000 times", text)
-        self.assertIn("and 9990 counters more", text)
+        self.assertIn("and 9990 more counters", text)
         self.assertLess(len(text), 10_000)
         self.due(3 * MINUTE)
         self.due(2 * HOUR)

@@ -59,7 +59,7 @@ TEST(Report, SaysWhatWasRefusedAndWhatWasAWeekBefore) {
   EXPECT_NE(text.find("\nRefused: 2 counters, 71 times\n\n  anna@example.org: refused 57 times"),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find("  and 1 counter more\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  and 1 more counter\n"), std::string::npos) << text;
   EXPECT_NE(text.find("\nMost messages\n\n  news@example.org: 810 messages\n"), std::string::npos)
       << text;
   EXPECT_EQ(text.find("week"), std::string::npos) << text;
