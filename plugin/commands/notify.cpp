@@ -103,7 +103,7 @@ std::vector<NoticeItem> problems_found(const DaemonConfig& daemon, const Context
     NoticeItem item{fmt::format("{}; {}.", finding.what, finding.why), {}};
     const std::string fix = context.advice.complete(finding.fix.text);
     if (finding.fix.is_command) {
-      item.commands.emplace_back("fixes it", fix);
+      item.commands.emplace_back("To fix it", fix);
     } else {
       item.text += fmt::format(" To fix it: {}.", fix);
     }

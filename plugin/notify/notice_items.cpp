@@ -150,8 +150,8 @@ NoticeItem refused_item(const Event& event, const NoticeContext& context, TimePo
   if (event.free_at && *event.free_at > now) {
     item.text += fmt::format(" Free {}.", wait_text(event.free_at, now, true));
   }
-  add_command(item, "clears the counter", freeing_command(event, limit));
-  add_command(item, "stops the sender", blocking_command(event, context));
+  add_command(item, "To clear the counter", freeing_command(event, limit));
+  add_command(item, "To stop the sender", blocking_command(event, context));
   return item;
 }
 
@@ -162,7 +162,7 @@ NoticeItem near_item(const Event& event, const AllLimits& all, TimePoint now) {
     item.text += fmt::format("{:g} of {:g} used, ", *event.used, *event.limit);
   }
   item.text += fmt::format("{}, of {}.", span_words(event, now), limit_words(all, event));
-  add_command(item, "clears the counter", freeing_command(event, limit_with_row(all, event)));
+  add_command(item, "To clear the counter", freeing_command(event, limit_with_row(all, event)));
   return item;
 }
 
@@ -178,18 +178,18 @@ NoticeItem incident_item(const Event& event, const NoticeContext& context, TimeP
       {}};
   if (!event.detail.empty()) item.text += fmt::format(" ({})", escaped(event.detail));
   item.text += '.';
-  if (event.kind == EventKind::rules) add_command(item, "shows them", "carbonio-limits list");
+  if (event.kind == EventKind::rules) add_command(item, "To see them", "carbonio-limits list");
   const std::string name = name_of_counter(event.track_key);
   if (event.kind == EventKind::locked && !name.empty()) {
     const bool step = !event.verdict.empty();  // which has also held the sender's mail
-    add_command(item, step ? "ends that, and delivers the mail held" : "ends that",
+    add_command(item, step ? "To end that and deliver the mail held" : "To end that",
                 command_about("unblock", name, step ? "--release" : ""));
   }
   if (event.kind == EventKind::suspect) {
-    add_command(item, "stops the sender", blocking_command(event, context));
+    add_command(item, "To stop the sender", blocking_command(event, context));
   }
   if (event.kind == EventKind::engine_lost) {
-    add_command(item, "shows more", "carbonio-limits cluster status");
+    add_command(item, "To see more", "carbonio-limits cluster status");
   }
   return item;
 }

@@ -23,7 +23,7 @@ struct NoticeContext {
 
 struct NoticeItem {
   std::string text;  // a sentence or two
-  // "clears the counter", and what is typed for it.
+  // "To clear the counter", and what is typed for it.
   std::vector<std::pair<std::string, std::string>> commands;
 };
 

@@ -550,7 +550,7 @@ class Report(ReportCase):
         text = self.report(HOUR + MINUTE)
         self.assertRegex(text, r"(?m)^Wrong now: doctor finds \d+ problems?\n")
         self.assertIn(f"{track['what']}; {track['why']}.", " ".join(text.split()))
-        self.assertIn("    fixes it:\n", text)
+        self.assertIn("    To fix it:\n", text)
 
     def test_a_program_gets_it_as_json(self):
         program = self.program("take", f"#!/bin/sh\ncat >{self.box}/taken\n")

@@ -76,12 +76,12 @@ TEST(Report, SaysWhatWasRefusedAndWhatWasAWeekBefore) {
 TEST(Report, NamesProblemsFirstAndInTheSubject) {
   DailyReport report = day();
   report.groups.refused = {1, 57, {refusal("Sender:anna@example.org")}};
-  report.problems = {{"The disk is full; no counter is stored.", {{"fixes it", "rm 'a b'"}}}};
+  report.problems = {{"The disk is full; no counter is stored.", {{"To fix it", "rm 'a b'"}}}};
   const NoticeText text = describe(report, {}, "mta1", kEnd);
   EXPECT_EQ(text.subject, "[mta1] Mail limits: daily report: 1 refused, 1 problem");
   EXPECT_EQ(text.sections.front().title, "Wrong now: doctor finds 1 problem");
   const std::string plain = plain_text(text);
-  EXPECT_NE(plain.find("stored.\n    fixes it:\n      rm 'a b'\n"), std::string::npos) << plain;
+  EXPECT_NE(plain.find("stored.\n    To fix it:\n      rm 'a b'\n"), std::string::npos) << plain;
 }
 
 TEST(Report, CarriesNamesOfStrangersWithoutHarm) {
