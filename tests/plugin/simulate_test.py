@@ -462,7 +462,7 @@ class Logs(Case):
                             (self.home, "it is a folder; name the files in it"),
                             (empty, "empty.log is empty"),
                             (none, "no line of Postfix, as on a host that is no MTA"),
-                            (wrong, "is no log of syslog; the first line is")):
+                            (wrong, "is not a syslog file; the first line is")):
             self.assertIn(words, self.run_it("simulate", "2/h", file, status=2), file)
         self.assertIn("there is no mail log /var/log/carbonio.log",
                       self.run_it("simulate", "2/h", status=2))
