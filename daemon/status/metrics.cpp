@@ -121,7 +121,7 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
   out.gauge("up", "Whether the policy daemon runs and answers.", up ? 1 : 0);
   if (!status) return out.take();
   out.build_info(status->version);
-  out.gauge("start_time_seconds", "When it was started, since 1970.",
+  out.gauge("start_time_seconds", "Start time in seconds since 1970.",
             std::chrono::system_clock::to_time_t(status->started));
   out.gauge("rules_read", "Whether it could read its limits.", status->rules_version ? 1 : 0);
   out.gauge("policies", "Policies in force.", status->policies);
@@ -148,8 +148,7 @@ std::string metrics_text(bool up, const std::optional<Status>& status) {
   if (!status->happened.empty()) out.events(status->happened);
   out.counter("events_lost_total", "Events that 'carbonio-limits refused' cannot list.",
               status->events_lost);
-  out.gauge("longest_refusal_seconds",
-            "For how long the counter that is being refused for longest has been.",
+  out.gauge("longest_refusal_seconds", "How long the longest-running refusal has lasted.",
             std::chrono::duration<double>{status->longest_refusal}.count());
   if (!status->most_refused.empty()) out.most_refused(status->most_refused);
   if (status->cluster) add_cluster(out, *status->cluster);
