@@ -14,9 +14,8 @@ tl::expected<std::optional<std::size_t>, Failure> top_of(const Arguments& argume
   if (!text) return std::nullopt;
   const auto number = policyd::parse_number<std::size_t>(*text);
   if (number.value_or(0) >= 1 && *number <= most) return number;
-  const bool bounded = most != std::numeric_limits<std::size_t>::max();
-  return wrong_use(fmt::format("not a valid --top: '{}'; give a whole number {}", shown(*text),
-                               bounded ? fmt::format("from 1 to {}", most) : "of at least 1"));
+  return wrong_use(
+      fmt::format("not a valid --top: '{}'; give a whole number from 1 to {}", shown(*text), most));
 }
 
 }  // namespace limits

@@ -3,15 +3,17 @@
 // shown.
 #pragma once
 
-#include <limits>
+#include <cstddef>
 #include <optional>
 
 #include "plugin/cli/command.hpp"
 
 namespace limits {
 
+inline constexpr std::size_t kMaxTop = 1'000'000'000;
+
 // From 1 to `most`; nullopt if it is not given.
-tl::expected<std::optional<std::size_t>, Failure> top_of(
-    const Arguments& arguments, std::size_t most = std::numeric_limits<std::size_t>::max());
+tl::expected<std::optional<std::size_t>, Failure> top_of(const Arguments& arguments,
+                                                         std::size_t most = kMaxTop);
 
 }  // namespace limits

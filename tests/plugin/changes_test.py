@@ -92,6 +92,11 @@ class Changes(DaemonTest):
     def test_wrong_words(self):
         for words in (("--top", "0"), ("--since", "tomorrow"), ("x",)):
             self.assertEqual(self.say("changes", *words, status=1).count("\n"), 1)
+        for top in ("0", "x", "-1", "1.5", "1000000001", "99999999999999999999"):
+            self.assertEqual(self.say("changes", f"--top={top}", status=1),
+                             f"carbonio-limits: not a valid --top: '{top}'; give a whole number from 1 to "
+                             "1000000000\n")
+        self.say("changes", "--top", "1000000000")
 
 
 if __name__ == "__main__":
