@@ -49,7 +49,8 @@ Result<LogLines> lines_of_log(const std::filesystem::path& file, const UniqueFd&
 Result<void> check_log(const MailReader::Counts& counts, const std::string& which) {
   if (counts.lines == 0) return failure(fmt::format("{} empty", which));
   if (counts.unreadable == counts.lines) {
-    return failure(fmt::format("{} not a syslog file; the first line is '{}'", which,
+    return failure(fmt::format("{} not {}; the first line is '{}'", which,
+                               which.ends_with("are") ? "syslog files" : "a syslog file",
                                shown(counts.unreadable_line)));
   }
   if (counts.postfix == 0) {
