@@ -209,7 +209,7 @@ Outcome run_cluster(const Arguments& arguments, Context& context) {
   }
   const DaemonConfig daemon = find_daemon_config(std::nullopt, context.zextras_home);
   if (!daemon.read) {
-    return failed(fmt::format("{}; 'carbonio-limits enable' creates it", daemon.why_not));
+    return failed(why_not_with_advice(daemon));
   }
   if (action == "status") return cluster_status(daemon, arguments, context);
   if (action == "leave") return leave_cluster(daemon, arguments.has("dry-run"), context);

@@ -165,7 +165,7 @@ Outcome switch_notices_on(const Arguments& arguments, const Context& context) {
   if (!keys) return tl::unexpected{keys.error()};
   const DaemonConfig before = find_daemon_config(std::nullopt, context.zextras_home);
   if (!before.read) {
-    return failed(fmt::format("{}; 'carbonio-limits enable' creates it", before.why_not));
+    return failed(why_not_with_advice(before));
   }
   const bool to_others = keys->contains("to") || keys->contains("command");
   if (!to_others && recipients_of(before).empty()) {

@@ -117,6 +117,12 @@ DaemonConfig find_daemon_config(const std::optional<std::string>& given_database
   return out;
 }
 
+std::string why_not_with_advice(const DaemonConfig& daemon) {
+  std::error_code code;
+  const bool absent = fs::status(daemon.file, code).type() == fs::file_type::not_found;
+  return absent ? daemon.why_not + "; 'carbonio-limits enable' creates it" : daemon.why_not;
+}
+
 Result<DaemonConfig> find_database(const std::optional<std::string>& given_database,
                                    const fs::path& zextras_home) {
   DaemonConfig daemon = find_daemon_config(given_database, zextras_home);

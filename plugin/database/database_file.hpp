@@ -32,6 +32,9 @@ struct DaemonConfig {
 DaemonConfig find_daemon_config(const std::optional<std::string>& given_database,
                                 const std::filesystem::path& zextras_home);
 
+// Why it was not read, and what creates it if it is not there.
+std::string why_not_with_advice(const DaemonConfig& daemon);
+
 // The same, but an Error if no database is given and the configuration exists but cannot be read.
 Result<DaemonConfig> find_database(const std::optional<std::string>& given_database,
                                    const std::filesystem::path& zextras_home);

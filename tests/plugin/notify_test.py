@@ -200,6 +200,18 @@ class SwitchedOnAndOff(Case):
         self.assertEqual(self.own_config.read_text(), kept)
         self.assertIn("Notices go to admin@example.com, at most", self.say())
 
+    def test_enable_is_named_only_where_the_configuration_is_missing(self):
+        self.own_config.write_text("[notify]\nsendmail=relative\n")
+        said = self.say("--to", "admin@example.com", status=2)
+        self.assertIn("not a valid sendmail in [notify]: 'relative'", said)
+        self.assertNotIn("creates it", said)
+        self.own_config.unlink()
+        config = self.own_config.with_name("cbpolicyd.conf")
+        elsewhere = config.rename(config.with_name("elsewhere.conf"))
+        self.addCleanup(elsewhere.rename, config)
+        self.assertIn("; 'carbonio-limits enable' creates it",
+                      self.say("--to", "admin@example.com", status=2))
+
     def test_a_sendmail_that_is_missing_is_said_at_once(self):
         (self.daemon.folder / "common/sbin/sendmail").unlink()
         self.own_config.write_text("[notify]\nsendmail=/nonexistent/sendmail\n")
