@@ -33,9 +33,19 @@ SiteReply json_reply(unsigned status, const nlohmann::json& json) {
 
 bool is_api(std::string_view target) { return target.starts_with("/api/"); }
 
+// "there is no such page" as "There is no such page.": on a page it stands alone.
+std::string as_sentence(std::string text) {
+  if (text.empty()) return text;
+  if (text.front() >= 'a' && text.front() <= 'z') {
+    text.front() = static_cast<char>(text.front() - 'a' + 'A');
+  }
+  if (!text.ends_with('.')) text += '.';
+  return text;
+}
+
 SiteReply refusal(const SiteRequest& request, unsigned status, const std::string& text) {
   if (is_api(request.request.target)) return json_reply(status, {{"error", text}});
-  return {status, "text/html; charset=utf-8", plain_page("Limits", text), {}};
+  return {status, "text/html; charset=utf-8", plain_page("Limits", as_sentence(text)), {}};
 }
 
 // The page's own: "https://limits.example.org" where Host is "limits.example.org".
@@ -206,7 +216,7 @@ void Site::show_first_page(Session& session, const Done& done) {
         if (shown->ran.exit != 0 || !refused.is_object()) {
           return done({503,
                        "text/html; charset=utf-8",
-                       plain_page("Limits", first_line(shown->ran.err)),
+                       plain_page("Limits", as_sentence(first_line(shown->ran.err))),
                        {}});
         }
         refused_ = std::move(refused);

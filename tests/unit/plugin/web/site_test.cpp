@@ -188,6 +188,16 @@ TEST_F(SiteTest, SaysWhichMethodsItTakes) {
   EXPECT_TRUE(ask("GET", "/nothing").headers.empty());
 }
 
+TEST_F(SiteTest, OnAPageAnErrorIsASentence) {
+  const auto page = [&](const char* target) { return ask("GET", target).body; };
+  EXPECT_NE(page("/").find("<p>You are not signed in; on the server "), std::string::npos);
+  EXPECT_NE(page("/").find(" prints a link that signs you in.</p>"), std::string::npos);
+  EXPECT_NE(page("/nothing").find("<p>There is no such page.</p>"), std::string::npos);
+  EXPECT_NE(page("/sign-in").find("<p>The link is incomplete.</p>"), std::string::npos);
+  EXPECT_EQ(page("/api/nothing"), "{\"error\":\"there is no such page\"}\n");
+  EXPECT_NE(ask("POST", "/").body.find("<p>/ needs GET.</p>"), std::string::npos);
+}
+
 TEST_F(SiteTest, ErrorsOfTheApiAreJson) {
   for (const char* type : {"", "text/plain", "application/x-www-form-urlencoded", "text/html"}) {
     for (const char* path : {"/api/off", "/api/nothing", "/api/usage"}) {
