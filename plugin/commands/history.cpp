@@ -98,7 +98,7 @@ Result<void> print_history_of(const Tables& tables, const DaemonConfig& daemon,
                               const std::optional<DeliveryLog>& mail_log, Context& context) {
   const OwnExtensions own = read_extensions(tables, daemon.config);
   const std::string name =
-      counted_name(tables, daemon.config, without_noun(arguments.words().front()));
+      counted_name(tables, daemon.config, typed_name(arguments.words().front()));
   const auto items = items_of(tables, name);
   if (!items) return tl::unexpected{items.error()};
   const SentBy who{name, own.extensions, names_in(*items)};

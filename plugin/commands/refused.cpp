@@ -97,7 +97,7 @@ Result<AllLimits> resolve(const Tables& tables, const DaemonConfig& daemon,
   if (!all) return all;
   if (!arguments.words().empty()) {
     const std::string name =
-        counted_name(tables, daemon.config, without_noun(arguments.words().front()));
+        counted_name(tables, daemon.config, typed_name(arguments.words().front()));
     auto names = spellings_of(tables, name);
     if (!names) return tl::unexpected{names.error()};
     question.filter.show_only(name, std::move(*names));

@@ -39,7 +39,7 @@ struct Request {
 tl::expected<Request, Failure> request_of(const Arguments& arguments) {
   Request out;
   out.dry = arguments.has("dry-run");
-  if (!arguments.words().empty()) out.who = without_noun(arguments.words().front());
+  if (!arguments.words().empty()) out.who = typed_name(arguments.words().front());
   if (const auto text = arguments.value("limit")) {
     const auto id = parse_id(*text);
     if (!id) return tl::unexpected{id.error()};

@@ -121,7 +121,7 @@ Outcome run_usage(const Arguments& arguments, Context& context) {
         query->decay = daemon.decays();
         if (!arguments.words().empty()) {
           const std::string name =
-              counted_name(tables, daemon.config, without_noun(arguments.words().front()));
+              counted_name(tables, daemon.config, typed_name(arguments.words().front()));
           auto names = spellings_of(tables, name);
           if (!names) return tl::unexpected{names.error()};
           query->filter.emplace(name, std::move(*names));

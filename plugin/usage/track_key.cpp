@@ -115,7 +115,7 @@ std::optional<std::string> reset_word(std::string_view track_key) {
   if (track_key.substr(0, colon) == kSenderIp) return key_text(track_key);
   const std::string_view name = track_key.substr(colon + 1);
   const bool can_be_typed =
-      !name.empty() && policyd::is_valid_utf8(name) && without_noun(name) == name;
+      !name.empty() && policyd::is_valid_utf8(name) && typed_name(name) == name;
   return can_be_typed ? std::optional{std::string{name}} : std::nullopt;
 }
 
@@ -124,6 +124,21 @@ std::string_view without_noun(std::string_view text) {
     text.remove_prefix(kLoginNoun.size());
   }
   return text;
+}
+
+std::string_view typed_name(std::string_view text) {
+  text = without_noun(text);
+  if (text.starts_with('<') && text.ends_with('>')) {
+    const std::string_view inside = text.substr(1, text.size() - 2);
+    const bool address = inside.find('@') != std::string_view::npos &&
+                         inside.find_first_of("<>") == std::string_view::npos;
+    return address ? inside : text;
+  }
+  const std::size_t open = text.find('[');
+  if (open == std::string_view::npos || !text.ends_with(']')) return text;
+  if (text.substr(0, open).find('@') != std::string_view::npos) return text;
+  const std::string_view inside = text.substr(open + 1, text.size() - open - 2);
+  return policyd::IpAddress::parse(inside) ? inside : text;
 }
 
 std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now, bool brief) {

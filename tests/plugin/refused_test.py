@@ -158,6 +158,16 @@ class Freed(Case):
 
 
 class Refused(Case):
+    def test_names_as_postfix_logs_them(self):
+        self.ask(3, client_address="198.51.100.7")
+        self.wait_for({"alice@example.org": 1})
+        for word in ("<alice@example.org>", "[198.51.100.7]", "unknown[198.51.100.7]"):
+            self.assertEqual(self.times(word), {"alice@example.org": 1}, word)
+        self.assertEqual(self.times("<bob@example.org>"), {})
+        self.assertIn("alice@example.org", self.say("usage", "<alice@example.org>"))
+        self.say("reset", "<alice@example.org>")
+        self.assertEqual(self.ask(1), ["DUNNO"])
+
     def test_who_when_how_often_by_what_from_where_and_until_when(self):
         self.assertEqual(self.say("refused"), "Nothing was refused in the last 30 days.\n")
         before = time.time()

@@ -26,6 +26,34 @@ TEST(SayKey, ShowsHostsWithoutALengthAndNetworksWithIt) {
   EXPECT_EQ(key_text("SenderIP:x/\x01"), "x/\\x01");
 }
 
+TEST(TypedName, MayBeCopiedFromPostfixsLog) {
+  const struct {
+    const char* typed;
+    const char* name;
+  } cases[] = {
+      {"anna@example.org", "anna@example.org"},
+      {"login anna", "anna"},
+      {"<anna@example.org>", "anna@example.org"},
+      {"[198.51.100.7]", "198.51.100.7"},
+      {"unknown[198.51.100.7]", "198.51.100.7"},
+      {"mail.example.org[2001:db8::1]", "2001:db8::1"},
+      // These are names.
+      {"<>", "<>"},
+      {"<> (bounces)", "<> (bounces)"},
+      {"<b>", "<b>"},
+      {"<b>a@b</b>", "<b>a@b</b>"},
+      {"<", "<"},
+      {">", ">"},
+      {"[", "["},
+      {"[]", "[]"},
+      {"[x]", "[x]"},
+      {"a[198.51.100]", "a[198.51.100]"},
+      {"a@[198.51.100.7]", "a@[198.51.100.7]"},
+      {"", ""},
+  };
+  for (const auto& one : cases) EXPECT_EQ(typed_name(one.typed), one.name) << one.typed;
+}
+
 TEST(WithoutNoun, IsTheNameOfALoginAsShown) {
   EXPECT_EQ(without_noun(key_text("SASLUsername:anna")), "anna");
   EXPECT_EQ(without_noun("login "), "login ");
