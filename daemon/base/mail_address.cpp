@@ -11,8 +11,8 @@ std::size_t at_sign(std::string_view address) {
   return address.size() < 2 ? std::string_view::npos : address.rfind('@', address.size() - 2);
 }
 
-// What the local part of a notice's address may contain beside letters and digits (RFC 5322).
-// but for '*', which is rather a pattern that was meant.
+// What the local part of a notice's address may contain beside letters and digits (RFC 5322). Not
+// '*': a pattern was meant.
 constexpr std::string_view kAtomOthers = "!#$%&'+-/=?^_`{|}~.";
 
 }  // namespace
@@ -66,8 +66,7 @@ bool is_notice_address(std::string_view text) {
     return false;
   }
   const std::string_view local = text.substr(0, at);
-  // In the configuration it would be a comment.
-  if (local.front() == '#') return false;
+  if (local.front() == '#') return false;  // in the configuration it begins a comment
   if (local.front() == '.' || local.back() == '.' || local.find("..") != std::string_view::npos) {
     return false;
   }
