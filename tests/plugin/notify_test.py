@@ -690,7 +690,7 @@ class Failures(Case):
         self.assertNotIn("command", self.own_config.read_text())
 
     def test_a_program_gets_its_words_as_a_shell_splits_them(self):
-        program = self.program("my take", f"#!/bin/sh\nprintf '%s|' \"$@\" >{self.box}/words; cat >/dev/null\n")
+        program = self.program("my take", f"#!/bin/sh\ncat >/dev/null\nprintf '%s|' \"$@\" >{self.box}/words\n")
         self.say("--command", f"'{program}' a \"b c\" it\\'s '' #x")
         self.assertEqual((self.box / "words").read_text(), "a|b c|it's||#x|")
         self.refuse()
