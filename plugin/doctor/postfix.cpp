@@ -19,30 +19,60 @@ std::string name_of_service(const SmtpdService& service) {
   return fmt::format("{} ({})", service.name, service.type);
 }
 
-// Puts our check at the beginning of a list: in main.cf, or where master.cf overrides it, there.
+// "-c DIR " for postconf and postfix.
+std::string config_option(const DoctorQuestion& question) {
+  if (!question.postfix_config) return "";
+  return fmt::format("-c {} ", policyd::shell_word(question.postfix_config->string()));
+}
+
+// Gives a list another value: in main.cf, or where master.cf overrides it, there.
 Fix fix_for_list(const DoctorQuestion& question, const PostfixFacts& facts,
                  const SmtpdService& service, const RestrictionList& list,
-                 const std::vector<std::string>& ours) {
+                 const std::string& value) {
   if (is_carbonio(question)) return command("carbonio-limits enable");
-  const std::string config =
-      question.postfix_config
-          ? fmt::format("-c {} ", policyd::shell_word(question.postfix_config->string()))
-          : "";
-  const auto short_value = asking_first_without_blanks(list.written, ours);
+  const std::string config = config_option(question);
+  const auto short_value = list_without_blanks(value);
   if (list.own && !short_value) {
-    return advice(
-        fmt::format("put 'check_policy_service {}' at the beginning of {} of {} in "
-                    "master.cf, then: postfix {}reload",
-                    ours.front(), list.name, service.name, config));
+    return advice(fmt::format("set {} of {} in master.cf to: {}; then: postfix {}reload", list.name,
+                              service.name, value, config));
   }
   const std::string setting =
       list.own ? fmt::format("{}/{}/{}={}", service.name, service.type, list.name, *short_value)
-               : fmt::format("{} = {}", list.name, asking_first(list.written, ours));
+               : fmt::format("{} = {}", list.name, value);
   const std::string postfix =
       (std::filesystem::path{facts.program}.parent_path() / "postfix").string();
   return command(fmt::format("{} {}-{} {} && {} {}reload", policyd::shell_word(facts.program),
                              config, list.own ? "P" : "e", policyd::shell_word(setting),
                              policyd::shell_word(postfix), config));
+}
+
+// Replaces the words that Postfix does not know by what was evidently meant.
+Fix fix_for_words(const DoctorQuestion& question, const PostfixFacts& facts,
+                  const SmtpdService& service, const RestrictionList& list,
+                  const std::string& unknown, bool ours_first,
+                  const std::vector<std::string>& ours) {
+  const auto written = restrictions_of(list.written, ours);
+  const auto is_found = [&](const Restriction& each) { return each.unknown == unknown; };
+  const bool evident = std::any_of(written.begin(), written.end(), is_found) &&
+                       std::all_of(written.begin(), written.end(),
+                                   [](const Restriction& each) { return each.evident; });
+  if (!evident) {  // or in a restriction class
+    return advice(fmt::format("put what is meant in place of that word, then: postfix {}reload",
+                              config_option(question)));
+  }
+  return fix_for_list(question, facts, service, list,
+                      ours_first ? asking_first(list.written, ours) : list_text(written));
+}
+
+// As they are once those words are replaced, or gone.
+std::vector<RestrictionList> without_unknown_words(std::vector<RestrictionList> lists,
+                                                   const std::vector<std::string>& ours) {
+  for (RestrictionList& list : lists) {
+    auto all = restrictions_of(list.value, ours);
+    std::erase_if(all, [](const Restriction& each) { return !each.evident; });
+    list.value = list_text(all);
+  }
+  return lists;
 }
 
 const RestrictionList& list_named(const SmtpdService& service, std::string_view name) {
@@ -57,7 +87,7 @@ const RestrictionList& list_named(const SmtpdService& service, std::string_view 
 bool checks_login(const std::vector<RestrictionList>& lists) {
   constexpr std::string_view kMark = "sender_login_mismatch";
   for (const RestrictionList& list : lists) {
-    for (const std::string& word : restriction_words(list.value)) {
+    for (const std::string& word : restriction_words(lower_cased(list.value))) {
       if (word == "permit" || word == "permit_sasl_authenticated") break;
       if (word.rfind("reject_", 0) == 0 && word.find(kMark) != std::string::npos &&
           word.find("unauthenticated") == std::string::npos) {
@@ -74,10 +104,9 @@ bool permits_empty_sender(const SmtpdService& service, const PostfixFacts& facts
   if (!service.takes_logins) return false;
   for (const auto* lists : {&service.at_rcpt, &service.before_rcpt}) {
     for (const RestrictionList& list : *lists) {
-      const auto words = restriction_words(list.value);
-      for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-        if (words[i] == "permit" || words[i] == "permit_sasl_authenticated") break;
-        if (facts.maps_against_empty_sender.contains(words[i] + " " + words[i + 1])) return false;
+      for (const Restriction& each : restrictions_of(list.value, {})) {
+        if (each.is("permit") || each.is("permit_sasl_authenticated")) break;
+        if (facts.maps_against_empty_sender.contains(each.name + " " + each.argument)) return false;
       }
     }
   }
@@ -122,20 +151,35 @@ void check_service(const SmtpdService& service, const DoctorQuestion& question,
                    const PostfixFacts& facts, const std::vector<std::string>& ours, bool by_size,
                    ServiceFindings& found) {
   constexpr const char* kNoLimit = "no limit is in force for mail that arrives there";
-  const Asking at_rcpt = asking(service.at_rcpt, ours, facts.permitting_maps);
-  const auto fix = [&](std::string_view list) {
-    return fix_for_list(question, facts, service, list_named(service, list), ours);
-  };
   constexpr const char* kRecipients = "smtpd_recipient_restrictions";
-  if (!at_rcpt.unknown.empty()) {
+  const Asking at_rcpt =
+      asking(without_unknown_words(service.at_rcpt, ours), ours, facts.permitting_maps);
+  const bool asks_at_end = asking(without_unknown_words({service.end_of_data}, ours), ours).asks;
+  const auto first = [&](const RestrictionList& list) {
+    return fix_for_list(question, facts, service, list, asking_first(list.written, ours));
+  };
+  const auto fix = [&](std::string_view list) { return first(list_named(service, list)); };
+  // Two findings about one list have the same fix.
+  const auto check_words = [&](const RestrictionList& list, bool ours_first) {
+    const auto all = restrictions_of(list.value, ours);
+    const Restriction* found_word = first_unknown(all);
+    if (found_word == nullptr) return;
     found.add(problem::kUnknownWord, service,
-              fmt::format("has a word in {} that Postfix does not know: {}", at_rcpt.list,
-                          escaped(at_rcpt.unknown)),
-              "Postfix answers 451 to all mail that arrives there", fix(at_rcpt.list));
-  } else if (!at_rcpt.asks && at_rcpt.only_warns) {
+              fmt::format("has a word in {} that Postfix does not know: {}", list.name,
+                          escaped(found_word->unknown)),
+              "Postfix answers 451 to all mail that arrives there",
+              fix_for_words(question, facts, service, list, found_word->unknown, ours_first, ours));
+  };
+  const bool well = at_rcpt.asks && at_rcpt.permits.empty();
+  for (const RestrictionList& list : service.at_rcpt) {
+    check_words(list, !well && list.name == kRecipients);
+  }
+  for (const RestrictionList& list : service.before_rcpt) check_words(list, false);
+  check_words(service.end_of_data, by_size && !asks_at_end);
+  if (!at_rcpt.asks && at_rcpt.only_warns) {
     found.add(problem::kOnlyWarns, service, "ignores the daemon's answer (warn_if_reject)",
               kNoLimit, fix(kRecipients));
-  } else if (!at_rcpt.asks && asking(service.before_rcpt, ours).asks) {
+  } else if (!at_rcpt.asks && asking(without_unknown_words(service.before_rcpt, ours), ours).asks) {
     found.add(problem::kAsksEarly, service,
               "asks the daemon before RCPT TO only (smtpd_delay_reject = no)",
               "recipients are counted at RCPT TO, so nothing is, and no limit is in force for mail "
@@ -154,10 +198,10 @@ void check_service(const SmtpdService& service, const DoctorQuestion& question,
         problem::kPermits, service, fmt::format("asks only after {}", fmt::join(permits, ", ")),
         "mail permitted there passes unchecked, and no limit is in force for it", fix(kRecipients));
   }
-  if (by_size && !asking({service.end_of_data}, ours).asks) {
+  if (by_size && !asks_at_end) {
     found.add(problem::kEndOfData, service, "does not ask at the end of a message",
               "limits by size count nothing: the size of a message is known only then",
-              fix_for_list(question, facts, service, service.end_of_data, ours));
+              first(service.end_of_data));
   }
 }
 

@@ -30,7 +30,6 @@ constexpr const char* kDelimiter = "recipient_delimiter";
 constexpr const char* kLogins = "smtpd_sasl_auth_enable";
 constexpr const char* kOrigin = "myorigin";
 constexpr const char* kClasses = "smtpd_restriction_classes";
-constexpr std::string_view kPolicyCheck = "check_policy_service";
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kSpace);
@@ -49,18 +48,6 @@ std::map<std::string, std::string> parse_values(std::string_view text) {
   return values;
 }
 
-bool names_us(std::string_view service, const std::vector<std::string>& ours) {
-  return std::any_of(ours.begin(), ours.end(),
-                     [&](const std::string& name) { return equal_ignoring_case(name, service); });
-}
-
-// "check_client_access", "check_sender_access": with a map.
-bool is_access_check(std::string_view word) {
-  return word.starts_with("check_") && word.ends_with("_access");
-}
-
-bool is_permit(std::string_view word) { return word.substr(0, 6) == "permit"; }
-
 // /opt/zextras/common/sbin/postconf, else one of $PATH and /usr/sbin; empty if there is none.
 std::string find_postconf(const std::filesystem::path& zextras_home, std::string_view search_path) {
   std::vector<std::string> folders = {(zextras_home / "common" / "sbin").string()};
@@ -78,9 +65,8 @@ std::set<std::pair<std::string, std::string>> access_checks(const PostfixFacts& 
   std::set<std::pair<std::string, std::string>> out;
   for (const SmtpdService& service : facts.services) {
     for (const RestrictionList& list : service.at_rcpt) {
-      const auto words = restriction_words(list.value);
-      for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-        if (is_access_check(words[i])) out.emplace(words[i], words[i + 1]);
+      for (const Restriction& each : restrictions_of(list.value, {})) {
+        if (each.is_access_check()) out.emplace(each.name, each.argument);
       }
     }
   }
@@ -120,10 +106,6 @@ void read_maps(PostfixFacts& facts) {
 bool SmtpdService::on_loopback() const {
   return name.rfind("127.", 0) == 0 || name.rfind("[::1]", 0) == 0 ||
          name.rfind("localhost:", 0) == 0;
-}
-
-bool names_policy_service(const std::string& word, const std::vector<std::string>& ours) {
-  return names_us(policy_service_of(word), ours);
 }
 
 PostfixFacts parse_postfix(const PostconfOutput& output) {
@@ -252,36 +234,21 @@ Asking asking(const std::vector<RestrictionList>& lists, const std::vector<std::
   bool unconditional = false;
   for (const RestrictionList& list : lists) {
     std::vector<std::string> permits;
-    const auto words = restriction_words(list.value);
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      const std::string argument = i + 1 < words.size() ? words[i + 1] : "";
-      if (is_no_restriction(words[i])) {
-        out.unknown = words[i];
-        out.list = list.name;
-        break;
-      }
-      if (is_permit(words[i])) permits.push_back(words[i]);
-      if (words[i] == "reject" || words[i] == "defer" || words[i] == "permit") break;
-      if (is_access_check(words[i])) {
-        if (permitting.contains(words[i] + " " + argument)) {
-          permits.push_back(words[i] + " " + argument);
-        }
-        ++i;
+    bool warns = false;
+    for (const Restriction& each : restrictions_of(list.value, ours)) {
+      if (!each.unknown.empty()) break;
+      const bool warned = std::exchange(warns, each.is("warn_if_reject"));
+      if (each.is_permit()) permits.push_back(each.name);
+      if (each.is_last()) break;
+      const std::string restriction = each.name + " " + each.argument;
+      if (each.is_access_check() && permitting.contains(restriction))
+        permits.push_back(restriction);
+      if (!each.is(kPolicyCheck)) continue;
+      if (!names_policy_service(each.argument, ours)) {
+        out.elsewhere.push_back(policy_service_of(each.argument));
         continue;
       }
-      const bool warns = i > 0 && words[i - 1] == "warn_if_reject";
-      if (words[i] != kPolicyCheck || argument.empty()) continue;
-      const std::string service = policy_service_of(words[++i]);
-      if (is_no_restriction(service)) {
-        out.unknown = service;
-        out.list = list.name;
-        break;
-      }
-      if (!names_us(service, ours)) {
-        out.elsewhere.push_back(service);
-        continue;
-      }
-      if (warns) {
+      if (warned) {
         out.only_warns = true;
         continue;
       }
@@ -296,35 +263,20 @@ Asking asking(const std::vector<RestrictionList>& lists, const std::vector<std::
 }
 
 std::string asking_first(std::string_view written, const std::vector<std::string>& ours) {
-  std::string out = fmt::format("{} {}", kPolicyCheck, ours.front());
-  const auto words = restriction_words(written);
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto is_ours = [&](std::size_t at) {
-      if (at + 1 >= words.size()) return false;
-      const std::string service = policy_service_of(words[at + 1]);
-      return words[at].find(kPolicyCheck) != std::string::npos &&
-             (names_us(service, ours) || is_no_restriction(words[at]) ||
-              is_no_restriction(service));
-    };
-    const bool warned = words[i] == "warn_if_reject" && is_ours(i + 1);
-    if (warned || is_ours(i)) {
-      i += warned ? 2 : 1;
-      continue;
-    }
-    if (is_no_restriction(words[i])) continue;
-    out += ", " + words[i];
-    // An argument stays with its restriction.
-    if ((is_access_check(words[i]) || words[i] == kPolicyCheck) && i + 1 < words.size()) {
-      out += " " + words[++i];
+  std::vector<Restriction> out = {{std::string{kPolicyCheck}, ours.front(), {}}};
+  for (Restriction& each : restrictions_of(written, ours)) {
+    if (!each.is(kPolicyCheck) || !names_policy_service(each.argument, ours)) {
+      out.push_back(std::move(each));
+    } else if (out.back().is("warn_if_reject")) {
+      out.pop_back();
     }
   }
-  return out;
+  return list_text(out);
 }
 
-std::optional<std::string> asking_first_without_blanks(std::string_view written,
-                                                       const std::vector<std::string>& ours) {
+std::optional<std::string> list_without_blanks(std::string_view list) {
   std::string out;
-  for (const std::string& word : restriction_words(asking_first(written, ours))) {
+  for (const std::string& word : restriction_words(list)) {
     if (word.find_first_of(kSpace) != std::string::npos) return std::nullopt;
     out += (out.empty() ? "" : ",") + word;
   }

@@ -12,6 +12,7 @@
 
 #include "daemon/base/result.hpp"
 #include "daemon/config/config.hpp"
+#include "plugin/postfix/restriction_list.hpp"
 #include "plugin/postfix/restrictions.hpp"
 
 namespace limits {
@@ -71,28 +72,24 @@ std::vector<const SmtpdService*> services_for_clients(const PostfixFacts& facts)
 // The names that Postfix may use for the daemon: "inet:localhost:10031", "unix:/a/b".
 std::vector<std::string> policy_service_names(const policyd::Config& config);
 
-// Whether the word after check_policy_service, which may be "{ inet:localhost:10031, timeout=10s
-// }", names one of `ours`.
-bool names_policy_service(const std::string& word, const std::vector<std::string>& ours);
-
 struct Asking {
   bool asks = false;  // one of the lists has check_policy_service for us
   // Permits before it in each list that has it: mail that passes without being asked about.
   std::vector<std::string> permits;
   std::vector<std::string> elsewhere;  // other policy services that are asked
   bool only_warns = false;             // warn_if_reject: we are asked, and the answer is ignored
-  std::string unknown;  // a word that Postfix does not know, such as one in quotation marks
-  std::string list;     // the name of its list
 };
-// `ours` are policy_service_names; `permitting` maps as in PostfixFacts.
+// `ours` are policy_service_names; `permitting` maps as in PostfixFacts. Of a list only what comes
+// before the first word that Postfix does not know.
 Asking asking(const std::vector<RestrictionList>& lists, const std::vector<std::string>& ours,
               const std::set<std::string>& permitting = {});
 
-// The list, as written, with our check at its beginning and nowhere else. Without blanks for
-// `postconf -P`, which does not take them; nullopt if the list needs some.
+// The list, as written, with our check at its beginning and nowhere else, and without unknown
+// words.
 std::string asking_first(std::string_view written, const std::vector<std::string>& ours);
-std::optional<std::string> asking_first_without_blanks(std::string_view written,
-                                                       const std::vector<std::string>& ours);
+
+// Without blanks for `postconf -P`, which does not take them; nullopt if the list needs some.
+std::optional<std::string> list_without_blanks(std::string_view list);
 
 // Whether any of its services is known to ask us.
 bool asks_us(const PostfixFacts& facts, const policyd::Config& config);

@@ -94,15 +94,6 @@ std::string policy_service_of(const std::string& word) {
   return words.empty() ? std::string{} : words.front();
 }
 
-bool is_no_restriction(std::string_view word) {
-  constexpr std::string_view kCheck = "check_policy_service";
-  if (word.starts_with('{')) return false;
-  const bool odd = std::any_of(word.begin(), word.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 0x80 || c == '"' || c == '\'' || c == '`';
-  });
-  return odd || (word != kCheck && word.find(kCheck) != std::string_view::npos);
-}
-
 std::string with_classes(std::string_view list, const std::map<std::string, std::string>& classes) {
   std::string out{list};
   for (int depth = 0; depth < kMaxDepth && !classes.empty(); ++depth) {

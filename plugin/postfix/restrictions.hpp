@@ -17,9 +17,6 @@ std::vector<std::string> restriction_words(std::string_view list);
 // "inet:localhost:10031" of "{ inet:localhost:10031, timeout=10s }".
 std::string policy_service_of(const std::string& word);
 
-// Whether Postfix cannot know the word: quotation marks, and what only looks like plain letters.
-bool is_no_restriction(std::string_view word);
-
 // Replaces the names of smtpd_restriction_classes by their lists, ten deep at most.
 std::string with_classes(std::string_view list, const std::map<std::string, std::string>& classes);
 

@@ -44,7 +44,7 @@ std::string without_us(std::string_view list, const std::vector<std::string>& ou
   std::vector<std::string> kept;
   bool found = false;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    const bool here = words[i] == "check_policy_service" && i + 1 < words.size() &&
+    const bool here = equal_ignoring_case(words[i], kPolicyCheck) && i + 1 < words.size() &&
                       names_policy_service(words[i + 1], ours);
     if (!here) {
       kept.push_back(words[i]);
@@ -52,7 +52,7 @@ std::string without_us(std::string_view list, const std::vector<std::string>& ou
     }
     found = true;
     ++i;
-    if (!kept.empty() && kept.back() == "warn_if_reject") kept.pop_back();
+    if (!kept.empty() && equal_ignoring_case(kept.back(), "warn_if_reject")) kept.pop_back();
   }
   if (!found) return std::string{list};
   std::string out;

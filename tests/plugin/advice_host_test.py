@@ -623,10 +623,39 @@ class Postfix(Host):
 
     def test_postfix_unknown_word(self):
         self.make()
-        self.edit(r"smtpd_sender_restrictions = check_policy_service (\S+),",
-                  "smtpd_sender_restrictions = \u201ccheck_policy_service \\1\u201d,")
-        self.cure("postfix.unknown_word", 1)
-        self.assertNotIn("\u201c", self.main_cf())
+        check = f"check_policy_service inet:localhost:{self.daemon.port},"
+        for words in ("\u201ccheck_policy_service inet:\\1\u201d", "check_policy_service=inet:\\1",
+                      "check_policy_service:inet:\\1", "check_policy_servce inet:\\1",
+                      "check-policy-service inet:\\1", "check_policy_service \\1"):
+            with self.subTest(words):
+                self.edit(r"check_policy_service inet:(localhost:\d+),", words + ",")
+                self.cure("postfix.unknown_word", 3)
+                self.assertEqual(
+                    re.findall(r"(?m)^smtpd_(?:sender|recipient)_restrictions = (.*)",
+                               self.main_cf()),
+                    [f"{check} reject_sender_login_mismatch, permit_mynetworks, permit",
+                     f"{check} permit_sasl_authenticated, permit_mynetworks, "
+                     "reject_unauth_destination, permit"])
+
+    def test_postfix_unknown_word_where_another_comes_first(self):
+        self.make()
+        self.edit(r"(smtpd_(?:sender|recipient)_restrictions) = check_policy_service (\S+),",
+                  r"\1 = permit_mynetworks, check-policy-service \2,")
+        found = self.found()
+        self.assertEqual(set(found), {"postfix.unknown_word", "postfix.permits"})
+        for findings in found.values():
+            for finding in findings:
+                self.type_it(finding["fix"])
+        self.assertEqual(self.found(), {})
+
+    def test_a_word_of_postfix_that_takes_guessing(self):
+        self.make()
+        self.edit("smtpd_sender_restrictions = ", "smtpd_sender_restrictions = reject_\u00fcnknown, ")
+        found = self.found()
+        self.assertEqual(set(found), {"postfix.unknown_word"})
+        [finding] = found["postfix.unknown_word"]
+        self.assertFalse(finding["command"])
+        self.assertIn("reject_\u00fcnknown", finding["what"])
 
     def test_a_restriction_class_that_asks(self):
         self.make()

@@ -59,31 +59,33 @@ TEST(Asking, PermitsBeforeTheQuestionPassUnasked) {
        {"warn_if_reject reject_unknown_client_hostname check_policy_service inet:localhost:10031"},
        true,
        {}},
+      {"in capitals",
+       {"PERMIT_MYNETWORKS, Check_Policy_Service inet:localhost:10031"},
+       true,
+       {"PERMIT_MYNETWORKS"}},
+      {"behind a map in capitals",
+       {"CHECK_CLIENT_ACCESS hash:/friends, check_policy_service inet:localhost:10031"},
+       true,
+       {"CHECK_CLIENT_ACCESS hash:/friends"}},
+      {"behind a word that Postfix does not know",
+       {"check-policy-service inet:h:1, check_policy_service inet:localhost:10031"},
+       false,
+       {}},
       {"in typographic quotation marks",
        {"“check_policy_service inet:localhost:10031”"},
        false,
        {}},
   };
   for (const Case& each : cases) {
-    const Asking found = asking(lists_of(each.lists), kUs, {"check_client_access hash:/friends"});
+    const Asking found =
+        asking(lists_of(each.lists), kUs,
+               {"check_client_access hash:/friends", "CHECK_CLIENT_ACCESS hash:/friends"});
     EXPECT_EQ(found.asks, each.asks) << each.name;
     EXPECT_EQ(found.permits, each.permits) << each.name;
   }
   const Asking other = asking(lists_of({"check_policy_service inet:localhost:9"}), kUs);
   EXPECT_FALSE(other.asks);
   EXPECT_THAT(other.elsewhere, ElementsAre("inet:localhost:9"));
-}
-
-TEST(Asking, NamesWhatPostfixDoesNotKnow) {
-  const auto unknown = [](const char* list) { return asking(lists_of({list}), kUs).unknown; };
-  EXPECT_EQ(unknown("“check_policy_service inet:localhost:10031”"), "“check_policy_service");
-  EXPECT_EQ(unknown("check_policy_service inet:localhost:10031”"), "inet:localhost:10031”");
-  EXPECT_EQ(unknown("\"check_policy_service inet:localhost:10031\""), "\"check_policy_service");
-  EXPECT_EQ(unknown("check_policy_service=inet:localhost:10031"),
-            "check_policy_service=inet:localhost:10031");
-  EXPECT_EQ(unknown("check_policy_service { inet:localhost:10031, timeout=9s }"), "");
-  EXPECT_TRUE(asking(lists_of({"warn_if_reject check_policy_service inet:localhost:10031"}), kUs)
-                  .only_warns);
 }
 
 TEST(AskingFirst, PutsTheCheckAtTheBeginningOnce) {
@@ -96,16 +98,19 @@ TEST(AskingFirst, PutsTheCheckAtTheBeginningOnce) {
   EXPECT_EQ(first("warn_if_reject check_policy_service inet:localhost:10031, reject"),
             check + ", reject");
   EXPECT_EQ(first("“check_policy_service inet:localhost:10031”, reject"), check + ", reject");
+  EXPECT_EQ(
+      first("check_policy_service=inet:localhost:10031, reject_sender_login_mismatch, permit"),
+      check + ", reject_sender_login_mismatch, permit");
+  EXPECT_EQ(first("“reject_sender_login_mismatch”, permit"),
+            check + ", reject_sender_login_mismatch, permit");
   EXPECT_EQ(first("check_client_access hash:/a, check_policy_service inet:h:1"),
             check + ", check_client_access hash:/a, check_policy_service inet:h:1");
 }
 
-TEST(AskingFirst, HasNoBlanksForMasterCf) {
-  EXPECT_EQ(
-      asking_first_without_blanks("permit_mynetworks, check_client_access hash:/a", kUs),
-      "check_policy_service,inet:localhost:10031,permit_mynetworks,check_client_access,hash:/a");
-  EXPECT_EQ(asking_first_without_blanks("check_policy_service { inet:h:1, timeout=9s }", kUs),
-            std::nullopt);
+TEST(ListWithoutBlanks, IsForMasterCf) {
+  EXPECT_EQ(list_without_blanks("permit_mynetworks, check_client_access hash:/a"),
+            "permit_mynetworks,check_client_access,hash:/a");
+  EXPECT_EQ(list_without_blanks("check_policy_service { inet:h:1, timeout=9s }"), std::nullopt);
 }
 
 TEST(ParsePostfix, EachSmtpdHasItsOwnRestrictionsOrThoseOfMainCf) {

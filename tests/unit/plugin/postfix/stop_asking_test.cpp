@@ -21,6 +21,7 @@ TEST(StopAsking, LeavesTheRestOfAList) {
            Row{"a, check_policy_service { inet:localhost:10031, timeout=10s }, b", "a b"},
            Row{"a, warn_if_reject check_policy_service inet:localhost:10031, b", "a b"},
            Row{"check_policy_service INET:LOCALHOST:10031", ""},
+           Row{"a, WARN_IF_REJECT Check_Policy_Service inet:localhost:10031", "a"},
            // Not ours: unchanged to the letter.
            Row{"a,  check_policy_service inet:localhost:10023, b", nullptr},
            Row{"a, check_policy_service", nullptr},
