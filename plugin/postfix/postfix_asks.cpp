@@ -87,15 +87,15 @@ void read_maps(PostfixFacts& facts) {
   constexpr std::size_t kMaxMaps = 50;
   std::size_t read = 0;
   for (const auto& [check, map] : access_checks(facts)) {
-    if (++read > kMaxMaps) break;
-    const auto text = read_access_map(map, facts.program);
+    const auto text = ++read > kMaxMaps ? std::nullopt : read_access_map(map, facts.program);
     std::string restriction = fmt::format("{} {}", check, map);
-    if (text && check == "check_sender_access" && map_refuses_empty_sender(*text)) {
+    if (text && equal_ignoring_case(check, "check_sender_access") &&
+        map_refuses_empty_sender(*text)) {
       facts.maps_against_empty_sender.insert(restriction);
     }
     if (!text) {
-      facts.unread_maps.push_back(std::move(restriction));
-    } else if (map_permits(*text)) {
+      facts.unread_maps.insert(std::move(restriction));
+    } else if (map_permits(*text, facts.classes)) {
       facts.permitting_maps.insert(std::move(restriction));
     }
   }
@@ -118,11 +118,11 @@ PostfixFacts parse_postfix(const PostconfOutput& output) {
     const auto found = all.find(name);
     return found == all.end() ? std::string{} : found->second;
   };
-  std::map<std::string, std::string> classes;
+  PostfixFacts facts;
+  auto& classes = facts.classes;
   for (const std::string& name : restriction_words(value_in(values, kClasses))) {
     if (values.contains(name)) classes[name] = value_in(values, name);
   }
-  PostfixFacts facts;
   facts.recipient_delimiter = value_in(values, kDelimiter);
   facts.myorigin = value_in(values, kOrigin);
   for (const std::string_view line : split(output.services, '\n')) {

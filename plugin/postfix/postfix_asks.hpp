@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -43,7 +44,8 @@ struct PostfixFacts {
   std::vector<SmtpdService> services;
   // "check_client_access hash:/etc/postfix/friends": permit some mail (OK).
   std::set<std::string> permitting_maps;
-  std::vector<std::string> unread_maps;  // of other kinds: ldap, mysql
+  std::set<std::string> unread_maps;           // likewise; of other kinds (ldap), or not readable
+  std::map<std::string, std::string> classes;  // restriction classes and their lists
   // "check_sender_access inline:{<>=REJECT}": refuse the empty sender.
   std::set<std::string> maps_against_empty_sender;
   std::string recipient_delimiter;

@@ -20,8 +20,9 @@ std::string policy_service_of(const std::string& word);
 // Replaces the names of smtpd_restriction_classes by their lists, ten deep at most.
 std::string with_classes(std::string_view list, const std::map<std::string, std::string>& classes);
 
-// Whether the text of a map lets some mail through (OK, a number, permit...).
-bool map_permits(std::string_view text);
+// Whether the text of a map lets some mail through (OK, a number, permit..., or a restriction class
+// with that).
+bool map_permits(std::string_view text, const std::map<std::string, std::string>& classes = {});
 
 // Whether the text of a map refuses the empty sender (the key <>).
 bool map_refuses_empty_sender(std::string_view text);

@@ -608,6 +608,43 @@ class Postfix(Host):
         friends.write_text("192.0.2.0/24\tOK\n")
         self.cure("postfix.permits", 3)
 
+    def states(self):
+        done = subprocess.run(
+            ["carbonio-limits", "doctor", "--json", "--postfix-config",
+             str(self.daemon.folder / "postfix")], text=True, capture_output=True, timeout=60,
+            env=self.environment)
+        return {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+    def test_a_map_that_cannot_be_read(self):
+        self.make()
+        self.assertEqual(self.states()["postfix.asks"]["state"], "ok")
+        for map_ in ("ldap:/none.cf", "unionmap:{static:OK}", "pipemap:{static:OK}",
+                     "texthash:/none/at/all"):
+            with self.subTest(map_):
+                self.edit(r"(smtpd_(?:sender|recipient)_restrictions) = (check_policy_service \S+,)",
+                          rf"\1 = check_client_access {map_}, \2")
+                found = self.states()
+                self.assertNotIn("postfix.asks", found)
+                self.assertEqual(found["postfix.maps"]["state"], "not checked")
+                self.assertIn(f"check_client_access {map_}", found["postfix.maps"]["what"])
+        # After the check it does no harm.
+        self.edit(r"(smtpd_(?:sender|recipient)_restrictions = check_policy_service \S+,)",
+                  r"\1 check_client_access ldap:/none.cf,")
+        self.assertEqual(self.states()["postfix.asks"]["state"], "ok")
+
+    def test_maps_that_permit_in_other_ways(self):
+        self.make()
+        friends = self.daemon.folder / "friends"
+        friends.write_text("192.0.2.1 friends\n")
+        for map_ in (f"proxy:texthash:{friends}", "cidr:{{0.0.0.0/0 OK}}", "pcre:{{/./ PERMIT}}"):
+            with self.subTest(map_):
+                self.edit(r"(smtpd_(?:sender|recipient)_restrictions) = (check_policy_service \S+,)",
+                          rf"\1 = check_client_access {map_}, \2")
+                with (self.daemon.folder / "postfix/main.cf").open("a") as main_cf:
+                    main_cf.write("smtpd_restriction_classes = friends\nfriends = permit\n")
+                [*found] = self.found()["postfix.permits"]
+                self.assertIn(map_, found[0]["what"])
+
     def test_postfix_asks_early(self):
         self.make()
         self.edit(r"smtpd_recipient_restrictions = check_policy_service \S+,",

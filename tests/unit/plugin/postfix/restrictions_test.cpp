@@ -23,12 +23,30 @@ TEST(MapPermits, KnowsTheAnswersThatLetMailPass) {
     const char* text;
     bool permits;
   };
-  for (const Case& each :
-       {Case{"192.0.2.1 OK\n", true}, Case{"192.0.2.1\tok\n", true},
-        Case{"a REJECT\nb 250\n", true}, Case{"a permit_mynetworks", true},
-        Case{"192.0.2.0/24 REJECT OK\n", false}, Case{"# a OK\n", false}, Case{"a DUNNO\n", false},
-        Case{"", false}, Case{"OK\n", false}, Case{"all OK", true}}) {
-    EXPECT_EQ(map_permits(each.text), each.permits) << each.text;
+  for (const Case& each : {Case{"192.0.2.1 OK\n", true},
+                           Case{"192.0.2.1\tok\n", true},
+                           Case{"a REJECT\nb 250\n", true},
+                           Case{"a permit_mynetworks", true},
+                           Case{"192.0.2.0/24 REJECT OK\n", false},
+                           Case{"# a OK\n", false},
+                           Case{"a DUNNO\n", false},
+                           Case{"", false},
+                           Case{"OK\n", false},
+                           Case{"all OK", true},
+                           Case{"a 550 no\n", false},
+                           Case{"a 550\n", false},
+                           Case{"a\n  OK\n", true},
+                           Case{"/a b/ OK\n", true},
+                           Case{"!/a\\/ b/i PERMIT\n", true},
+                           Case{"/OK b/ REJECT\n", false},
+                           Case{"a reject_unauth_destination, permit_mynetworks\n", true},
+                           Case{"a reject, permit\n", false},
+                           Case{"a FILTER smtp:permit\n", false},
+                           Case{"a friends\n", true},
+                           Case{"a foes\n", false}}) {
+    EXPECT_EQ(map_permits(each.text, {{"friends", "reject_x, permit"}, {"foes", "reject"}}),
+              each.permits)
+        << each.text;
   }
 }
 
@@ -49,6 +67,15 @@ TEST(ReadAccessMap, ReadsThoseThatHaveAText) {
   EXPECT_EQ(read_access_map("static:OK", "/none/postconf"), "all OK");
   EXPECT_TRUE(map_permits(*read_access_map("inline:{a=OK, b=REJECT}", "/none/postconf")));
   EXPECT_FALSE(map_permits(*read_access_map("inline:{a=DUNNO}", "/none/postconf")));
+  for (const char* map :
+       {"cidr:{{0.0.0.0/0 OK}}", "pcre:{{/./ PERMIT}}", "regexp:{ {/x/ REJECT}, {/a=b/ OK} }",
+        "proxy:static:OK", "static:{OK}"}) {
+    EXPECT_TRUE(map_permits(read_access_map(map, "/none/postconf").value_or(""))) << map;
+  }
+  EXPECT_FALSE(map_permits(*read_access_map("cidr:{{0.0.0.0/0 REJECT}}", "/none/postconf")));
+  EXPECT_EQ(read_access_map("unionmap:{static:OK}", "/none/postconf"), std::nullopt);
+  EXPECT_EQ(read_access_map("pipemap:{static:OK}", "/none/postconf"), std::nullopt);
+  EXPECT_EQ(read_access_map("proxy:ldap:/x", "/none/postconf"), std::nullopt);
   EXPECT_EQ(read_access_map("ldap:/etc/postfix/x.cf", "/none/postconf"), std::nullopt);
   EXPECT_EQ(read_access_map("hash:/none/at/all", "/none/postconf"), std::nullopt);
   EXPECT_EQ(read_access_map("no colon", "/none/postconf"), std::nullopt);
