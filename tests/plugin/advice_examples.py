@@ -334,7 +334,10 @@ EXAMPLES = {
         Example(listed("$*", "@a.example,@b.example"),
                 ["policy_members 6: Destination @a.example,@b.example -> @a.example",
                  "policy_members 7 is new: PolicyID 6, Source $*, Destination @b.example"], [3]),
-        # Not divided: that would match all mail.
+        # Not divided: that would match all mail, or nearly.
+        *(Example(listed(source), [f"policy_members 6: Source {source} -> @mine.example"],
+                  [3], typed=put(VALUE="@mine.example"))
+          for source in ("$-,$anna", "::/0,10.0.0.0/8", "0.0.0.0/0,2001:db8::/32")),
         Example(listed("@mine.example,!@mine.example"),
                 ["policy_members 6: Source @mine.example,!@mine.example -> @mine.example"], [3],
                 typed=put(VALUE="@mine.example")),

@@ -100,6 +100,25 @@ std::string evident_network(std::string_view item) {
   return plain;
 }
 
+// Whether a row with this item, without the one beside it, would be for nearly everybody.
+bool is_wide(std::string_view text, Side side) {
+  constexpr int kShortV4 = 8;
+  constexpr int kShortV6 = 16;
+  const policyd::ListItem item = policyd::parse_item(text, side);
+  if (item.negated) return true;
+  switch (item.kind) {
+    case ItemKind::sasl_user:
+      return item.text == "-" || item.text.find_first_not_of('*') == std::string::npos;
+    case ItemKind::address:
+      return item.text.find_first_not_of("*@") == std::string::npos;
+    case ItemKind::client_network:
+    case ItemKind::peer_network:
+      return item.network.length < (item.network.address.is_v4() ? kShortV4 : kShortV6);
+    default:
+      return false;
+  }
+}
+
 // Items with ';', '|' or white space between; of a valid item itself.
 std::optional<std::vector<std::string>> evident_alternatives(std::string_view item, Side side,
                                                              const Groups& groups) {
@@ -113,11 +132,9 @@ std::optional<std::vector<std::string>> evident_alternatives(std::string_view it
       continue;
     }
     if (word.empty()) continue;
-    // Alternatives that are excluded would all have to be in one list.
-    if (word.starts_with('!')) return std::nullopt;
     const bool valid = is_valid_item(word, side, groups);
     const auto evident = valid ? std::optional{word} : evident_item(word, side, groups);
-    if (!evident) return std::nullopt;
+    if (!evident || is_wide(*evident, side)) return std::nullopt;
     out.push_back(*evident);
     word.clear();
   }
@@ -140,7 +157,8 @@ std::vector<std::string> combined(const std::vector<std::string>& lists,
 constexpr std::size_t kMaxLists = 50;
 
 // Divides a list whose items exclude each other: each that does gets a list with the others. Empty
-// for an item and its negation, since the two lists would match all that the others do.
+// where one of the lists would match nearly all that the others do: that of '$-', or of '!a@b'
+// beside 'a@b'.
 std::vector<std::string> divided(const std::string& list, Side side) {
   std::vector<std::string> out = {list};
   for (std::size_t i = 0; i < out.size() && out.size() < kMaxLists;) {
@@ -149,7 +167,7 @@ std::vector<std::string> divided(const std::string& list, Side side) {
       ++i;
       continue;
     }
-    if (two->first.starts_with('!') != two->second.starts_with('!')) return {};
+    if (is_wide(two->first, side) || is_wide(two->second, side)) return {};
     const std::string first{two->first};
     const std::string second{two->second};
     const auto without = [&](const std::string& left_out) {

@@ -73,6 +73,17 @@ TEST(EvidentLists, AlternativesGetAListEach) {
   EXPECT_THAT(lists("!a@x.example;!b@x.example"), ElementsAre());
 }
 
+TEST(EvidentLists, AreNeverForNearlyEverybody) {
+  for (const char* list :
+       {"$-,$anna", "$anna,$-", "::/0,10.0.0.0/8", "0.0.0.0/0,2001:db8::/32", "10.0.0.0/8,2000::/3",
+        "a@x.example,!a@x.example", "$anna;$-", "$*;$anna", "10.0.0.0/8;0.0.0.0/0",
+        "[::/0],[10.0.0.0/8]", "a@x.example;*@*"}) {
+    EXPECT_EQ(evident_lists(list, Side::source, kGroups), std::nullopt) << list;
+  }
+  EXPECT_EQ(evident_lists("10.0.0.0/8,192.168.0.0/16", Side::source, kGroups),
+            (std::vector<std::string>{"10.0.0.0/8", "192.168.0.0/16"}));
+}
+
 TEST(EvidentLists, AreBounded) {
   std::string many;
   for (int i = 0; i < 200; ++i) many += "u" + std::to_string(i) + "@x.example;";
