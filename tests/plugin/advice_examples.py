@@ -494,6 +494,17 @@ EXAMPLES = {
         Example(with_limit() + with_limit(counter_limit=20) +
                 "UPDATE quotas SET Disabled = 'NULL' WHERE ID = 3;",
                 ["quotas 3: Disabled NULL -> 0"], [3]),
+        # What else is off by that word is no finding of its own.
+        Example(with_limit() + "UPDATE quotas_limits SET Disabled = 'false' WHERE ID = 4;",
+                ["quotas_limits 4: Disabled false -> 0"], [3]),
+        Example(with_limit() + "UPDATE quotas_limits SET Disabled = 'NULL' WHERE ID = 4;",
+                ["quotas_limits 4: Disabled NULL -> 0"], [3]),
+        Example(with_limit() + "UPDATE policy_members SET Disabled = 'no' WHERE ID = 6;",
+                ["policy_members 6: Disabled no -> 0"], [3]),
+        Example(with_limit() + "UPDATE quotas SET Disabled = 2 WHERE ID = 3;",
+                ["quotas 3: Disabled 2 -> 1"]),
+        Example(with_limit() + "UPDATE quotas SET Disabled = 0.5 WHERE ID = 3;",
+                ["quotas 3: Disabled 0.5 -> 1"]),
         Example(with_limit() + "UPDATE policy_members SET Disabled = 'maybe' WHERE ID = 4;",
                 ["policy_members 4: Disabled maybe -> 1"], typed=put(VALUE="1")),
     ],

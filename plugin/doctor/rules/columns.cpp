@@ -21,6 +21,7 @@ using policyd::sql::Statement;
 struct Changed {
   std::vector<std::string> ids;
   std::string value;  // of the first
+  bool is_number = false;
 };
 using ByLimit = std::map<std::int64_t, Changed>;
 
@@ -75,6 +76,8 @@ void check_null_texts(const RuleRows& rows, std::string_view table, Findings& fi
   }
 }
 
+constexpr std::string_view kOddDisabled = "(Disabled IS NULL OR Disabled NOT IN (0, 1))";
+
 // What a word in a column of 0 and 1 was meant to be.
 std::optional<int> evident_switch(std::string_view text) {
   const std::string word = lower_cased(text);
@@ -99,17 +102,21 @@ constexpr std::array<std::string_view, 13> kSwitched = {"policies",
                                                         "greylisting",
                                                         "greylisting_whitelist"};
 
-// A word there is not 0, so the row is off, whatever the word says.
+// What is there is not 0, so the row is off, whatever it says.
 void check_switches(const RuleRows& rows, std::string_view table, Findings& findings) {
   std::map<std::string, Changed> found;  // by the word
   rows.tables.each(
-      fmt::format("SELECT ID, ifnull(Disabled, '') FROM {{p}}{} WHERE typeof(Disabled) "
-                  "NOT IN ('integer', 'real') ORDER BY ID LIMIT 10000",
-                  table),
-      {},
-      [&](const Statement& row) { found[std::string{row.text(1)}].ids.emplace_back(row.text(0)); });
+      fmt::format("SELECT ID, ifnull(Disabled, ''), typeof(Disabled) IN ('integer', 'real') "
+                  "FROM {{p}}{} WHERE {} ORDER BY ID LIMIT 10000",
+                  table, kOddDisabled),
+      {}, [&](const Statement& row) {
+        Changed& changed = found[std::string{row.text(1)}];
+        changed.ids.emplace_back(row.text(0));
+        changed.is_number = row.integer(2) != 0;
+      });
   for (const auto& [word, changed] : found) {
-    const auto value = evident_switch(word);
+    // A number stays off.
+    const auto value = changed.is_number ? std::optional{1} : evident_switch(word);
     const std::string statement =
         fmt::format("UPDATE {} SET Disabled = {} WHERE ID IN ({})", rows.table(table),
                     value ? fmt::format("{}", *value) : "VALUE", fmt::join(changed.ids, ", "));
@@ -124,6 +131,13 @@ void check_switches(const RuleRows& rows, std::string_view table, Findings& find
 }
 
 }  // namespace
+
+bool RuleRows::has_odd_switch(std::string_view of, std::string_view column, std::int64_t id) const {
+  return tables
+      .has_row(fmt::format("SELECT 1 FROM {{p}}{} WHERE {} = ? AND {}", of, column, kOddDisabled),
+               {id})
+      .value_or(false);
+}
 
 void check_columns(const RuleRows& rows, Findings& findings) {
   for (const Texts& texts : kTexts) {

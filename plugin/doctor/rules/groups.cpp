@@ -75,7 +75,8 @@ void check_own_group(const RuleRows& rows, std::string_view group, Findings& fin
     findings.wrong(problem::kGroupOff, fmt::format("group {} is switched off", group), why,
                    rows.sql({fmt::format("UPDATE {} SET Disabled = 0 WHERE ID = {}",
                                          rows.table("policy_groups"), *found.id)}));
-  } else if (found.members == found.examples) {
+  } else if (found.members == found.examples &&
+             !rows.has_odd_switch("policy_group_members", "PolicyGroupID", *found.id)) {
     findings.wrong(problem::kExampleGroup,
                    found.members == 0
                        ? fmt::format("group {} is empty", group)
@@ -121,6 +122,7 @@ void check_other_group(const RuleRows& rows, const std::string& name, Findings& 
                                          rows.table("policy_groups"), *found.id)}));
     return;
   }
+  if (rows.has_odd_switch("policy_group_members", "PolicyGroupID", *found.id)) return;
   findings.wrong(problem::kEmptyGroup, fmt::format("group {} is empty", escaped(name)), why,
                  advice("say who is in it, in place of MEMBER: " +
                         sqlite_command(rows.question, {insert_member(rows, name, "MEMBER")})));

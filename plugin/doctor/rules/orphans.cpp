@@ -156,6 +156,7 @@ void check_quota(const RuleRows& rows, const policyd::Policy& policy, const poli
   if (!quota.limits.empty()) return;
   const QuotaRows limits = limits_of(rows, quota.id);
   if (limits.enabled != 0) return;  // of another Type, which check_problems reports
+  if (rows.has_odd_switch("quotas_limits", "QuotasID", quota.id)) return;
   const std::string what =
       fmt::format("quota {} of policy {} ({})", quota.id, policy.id, escaped(policy.name));
   const std::string why =
@@ -189,6 +190,7 @@ void check_policy(const RuleRows& rows, const policyd::Policy& policy, bool has_
     return;
   }
   if (policy.quotas.empty() || members) return;
+  if (rows.has_odd_switch("policy_members", "PolicyID", policy.id)) return;
   findings.wrong(
       problem::kNoMembers, what + " has limits, but no member that is switched on",
       "it matches no mail, so its limits are not in force",
