@@ -49,6 +49,8 @@ inline constexpr Problem kOpenNetworks{"rules.groups", "rules.open_networks"};
 inline constexpr Problem kSwapped{"rules.columns", "rules.swapped"};
 inline constexpr Problem kNullText{"rules.columns", "rules.null_text"};
 inline constexpr Problem kDisabledWord{"rules.columns", "rules.disabled_word"};
+inline constexpr Problem kOddSwitch{"rules.columns", "rules.odd_switch"};
+inline constexpr Problem kBlacklist{"rules.columns", "rules.blacklist"};
 inline constexpr Problem kEqualMembers{"rules.duplicates", "rules.equal_members"};
 inline constexpr Problem kTwoOfAType{"rules.duplicates", "rules.two_of_a_type"};
 inline constexpr Problem kEqualLimits{"rules.duplicates", "rules.equal_limits"};

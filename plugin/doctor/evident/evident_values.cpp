@@ -209,4 +209,13 @@ std::optional<std::string> evident_whitelist_source(std::string_view text) {
   return fmt::format("{}{}", kMethod, network);
 }
 
+std::optional<std::string> evident_switch(std::string_view text) {
+  constexpr std::string_view kNo = " 0 null no n false f none off ";
+  constexpr std::string_view kYes = " 1 yes y true t on ";
+  const std::string wanted = fmt::format(" {} ", lower_cased(trimmed_item(text)));
+  if (wanted == "  " || kNo.find(wanted) != std::string_view::npos) return "0";
+  if (kYes.find(wanted) != std::string_view::npos) return "1";
+  return std::nullopt;
+}
+
 }  // namespace limits

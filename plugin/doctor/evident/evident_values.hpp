@@ -29,4 +29,7 @@ std::optional<std::string> evident_whitelist_source(std::string_view text);
 // Without white space at both ends, that of other scripts included.
 std::string_view trimmed_item(std::string_view text);
 
+// "1" of a word that says yes, "0" of one that says no, for a column that is 1 where it is on.
+std::optional<std::string> evident_switch(std::string_view text);
+
 }  // namespace limits
