@@ -10,6 +10,7 @@
 #include "daemon/modules/make_modules.hpp"
 #include "daemon/rules/all_mail.hpp"
 #include "plugin/doctor/checks.hpp"
+#include "plugin/doctor/evident/evident_list.hpp"
 #include "plugin/doctor/rules/row_advice.hpp"
 
 namespace limits {
@@ -31,11 +32,27 @@ bool is_taken(const RuleRows& rows, const RowProblem& problem, const std::string
       .value_or(true);
 }
 
+// "<anna@example.org>" as the Data of REDIRECT.
+std::optional<std::string> evident_address(const RowProblem& problem) {
+  if (policyd::RowVerdict::parse(problem.other).action != policyd::Action::redirect ||
+      problem.value.size() >= RowProblem::kMaxValue) {
+    return std::nullopt;
+  }
+  auto address = evident_item(problem.value, policyd::Side::destination, {});
+  if (!address || !policyd::fits(policyd::Action::redirect, *address)) return std::nullopt;
+  return address;
+}
+
 // The change that makes the row valid without a guess.
 std::optional<std::string> evident_change(const RuleRows& rows, const RowProblem& problem) {
   // Without the switch the row has no need of the missing column.
   if (problem.kind == Kind::missing || problem.kind == Kind::missing_for_some) {
     return update_of(rows, problem, problem.other, "NULL");
+  }
+  if (problem.kind == Kind::unfit_data) {
+    if (const auto address = evident_address(problem)) {
+      return update_of(rows, problem, problem.column, sql_literal(*address));
+    }
   }
   // What is answered now; `decay` answers nothing of use.
   const bool limit = problem.table == "quotas" || problem.table == "accounting";
