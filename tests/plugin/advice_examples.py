@@ -183,14 +183,26 @@ EXAMPLES = {
     "rows.checkhelo.number": [
         Example(policy() + of_policy("checkhelo", UseHRP=1, HRPPeriod=60, HRPLimit="1,000"),
                 ["checkhelo 1: HRPLimit 1,000 -> 1000"], also=("rules.helo_of_logins",)),
+        Example(policy("$-") + of_policy("checkhelo", UseHRP=1, HRPPeriod="1h", HRPLimit=3),
+                ["checkhelo 1: HRPPeriod 1h -> 3600"]),
+        Example(policy("$-") + of_policy("checkhelo", UseBlacklist=1, BlacklistPeriod="1 day"),
+                ["checkhelo 1: BlacklistPeriod 1 day -> 86400"]),
+        Example(policy("$-") + of_policy("checkhelo", RejectIP="yes"),
+                ["checkhelo 1: RejectIP yes -> 1"]),
+        # On, it would defer all mail: HRPPeriod is not set.
+        Example(policy("$-") + of_policy("checkhelo", UseHRP="yes"),
+                ["checkhelo 1: UseHRP yes -> 0"], typed=put(VALUE="0")),
+        Example(policy("$-") + of_policy("checkhelo", RejectIP="maybe"),
+                ["checkhelo 1: RejectIP maybe -> 1"], typed=put(VALUE="1")),
     ],
     "rows.checkspf.number": [
-        Example(policy() + of_policy("checkspf", UseSPF="yes"), ["checkspf 1: UseSPF yes -> 1"],
-                typed=put(VALUE="1")),
+        Example(policy() + of_policy("checkspf", UseSPF="yes"), ["checkspf 1: UseSPF yes -> 1"]),
     ],
     "rows.greylisting.number": [
         Example(policy() + of_policy("greylisting", **{**GREY, "GreylistPeriod": "5 min"}),
                 ["greylisting 1: GreylistPeriod 5 min -> 300"]),
+        Example(policy() + of_policy("greylisting", UseAutoWhitelist="off", **GREY),
+                ["greylisting 1: UseAutoWhitelist off -> 0"]),
     ],
     "rows.greylisting.track": [
         Example(policy() + of_policy("greylisting", **{**GREY, "Track": "SenderIP/24"}),

@@ -23,6 +23,12 @@ struct RowAdvice {
   std::optional<std::string> (*evident)(std::string_view);  // null: takes guessing
 };
 
+// Of a switch that defers all mail of its policy where the columns it needs are not set.
+std::optional<std::string> evident_if_off(std::string_view text) {
+  auto value = evident_switch(text);
+  return value == "0" ? value : std::nullopt;
+}
+
 constexpr std::array kAdvice = {
     RowAdvice{"rows.policies.priority", Kind::not_a_number, "policies", "Priority", evident_number},
     RowAdvice{"rows.quotas.track", Kind::invalid_value, "quotas", "Track", evident_track},
@@ -48,8 +54,20 @@ constexpr std::array kAdvice = {
     RowAdvice{"rows.accounting.number", Kind::not_a_number, "accounting", "", evident_number},
     RowAdvice{"rows.access_control.verdict", Kind::invalid_value, "access_control", "Verdict",
               evident_access_verdict},
-    RowAdvice{"rows.checkhelo.number", Kind::not_a_number, "checkhelo", "", evident_number},
-    RowAdvice{"rows.checkspf.number", Kind::not_a_number, "checkspf", "", evident_number},
+    RowAdvice{"rows.checkhelo.number", Kind::not_a_number, "checkhelo", "BlacklistPeriod",
+              evident_seconds},
+    RowAdvice{"rows.checkhelo.number", Kind::not_a_number, "checkhelo", "HRPPeriod",
+              evident_seconds},
+    RowAdvice{"rows.checkhelo.number", Kind::not_a_number, "checkhelo", "HRPLimit", evident_number},
+    RowAdvice{"rows.checkhelo.number", Kind::not_a_number, "checkhelo", "UseHRP", evident_if_off},
+    RowAdvice{"rows.checkhelo.number", Kind::not_a_number, "checkhelo", "", evident_switch},
+    RowAdvice{"rows.checkspf.number", Kind::not_a_number, "checkspf", "", evident_switch},
+    RowAdvice{"rows.greylisting.number", Kind::not_a_number, "greylisting", "UseGreylisting",
+              evident_switch},
+    RowAdvice{"rows.greylisting.number", Kind::not_a_number, "greylisting", "UseAutoWhitelist",
+              evident_if_off},
+    RowAdvice{"rows.greylisting.number", Kind::not_a_number, "greylisting", "UseAutoBlacklist",
+              evident_if_off},
     RowAdvice{"rows.greylisting.number", Kind::not_a_number, "greylisting", "", evident_seconds},
     RowAdvice{"rows.greylisting.track", Kind::invalid_value, "greylisting", "Track",
               evident_client_track},
