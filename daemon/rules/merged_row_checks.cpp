@@ -10,13 +10,16 @@ namespace policyd {
 namespace {
 
 // A switch and a column that it needs.
-template <typename Row>
+template <typename Row, typename Value = OptionalInteger>
 struct Need {
   std::string_view switch_name;
   OptionalInteger Row::*switch_column;
   std::string_view needed_name;
-  OptionalInteger Row::*needed_column;
+  Value Row::*needed_column;
 };
+
+bool is_given(std::int64_t value) { return value > 0; }
+bool is_given(const Result<Track>&) { return true; }  // one that is invalid is reported as such
 
 constexpr std::array kHeloNeeds = {
     Need<CheckHeloRow>{"UseHRP", &CheckHeloRow::use_hrp, "HRPPeriod", &CheckHeloRow::hrp_period_s},
@@ -27,6 +30,10 @@ constexpr std::array kGreylistingNeeds = {
                          "AutoWhitelistPeriod", &GreylistingRow::auto_whitelist_period_s},
     Need<GreylistingRow>{"UseAutoBlacklist", &GreylistingRow::use_auto_blacklist,
                          "AutoBlacklistPeriod", &GreylistingRow::auto_blacklist_period_s},
+};
+constexpr std::array kTrackNeeds = {
+    Need<GreylistingRow, std::optional<Result<Track>>>{
+        "UseGreylisting", &GreylistingRow::use_greylisting, "Track", &GreylistingRow::track},
 };
 
 // The values of one need in some rows; nullopt if all of them have NULL.
@@ -47,13 +54,13 @@ struct PolicySetting {
   bool for_all = false;
 };
 
-template <typename Row>
-PolicySetting setting_of(const std::vector<Row>& rows, const Need<Row>& need) {
+template <typename Row, typename Value>
+PolicySetting setting_of(const std::vector<Row>& rows, const Need<Row, Value>& need) {
   PolicySetting out;
   for (const Row& row : rows) {
     Setting setting;
     if (row.*need.switch_column) setting.on = row.*need.switch_column == 1;
-    if (row.*need.needed_column) setting.given = *(row.*need.needed_column) > 0;
+    if (row.*need.needed_column) setting.given = is_given(*(row.*need.needed_column));
     if (!setting.on && !setting.given) continue;
     if (setting.on == true || out.setting.on != true) out.row = row.id;
     out.setting.override_with(setting);
@@ -86,9 +93,9 @@ struct Around {
   }
 };
 
-template <typename Row>
+template <typename Row, typename Value>
 void check(Rules& rules, const std::vector<PolicySetting>& policies, std::string_view table,
-           const Need<Row>& need) {
+           const Need<Row, Value>& need) {
   const Around around{policies};
   const auto givers = std::count_if(policies.begin(), policies.end(), [](const auto& policy) {
     return policy.setting.given == true;
@@ -110,10 +117,10 @@ void check(Rules& rules, const std::vector<PolicySetting>& policies, std::string
   }
 }
 
-template <typename Row, std::size_t N>
+template <typename Row, typename Value, std::size_t N>
 void check_all(Rules& rules, const std::vector<bool>& for_all, std::string_view table,
-               std::vector<Row> Policy::*rows, const std::array<Need<Row>, N>& needs) {
-  for (const Need<Row>& need : needs) {
+               std::vector<Row> Policy::*rows, const std::array<Need<Row, Value>, N>& needs) {
+  for (const Need<Row, Value>& need : needs) {
     std::vector<PolicySetting> policies;
     for (std::size_t i = 0; i < rules.policies.size(); ++i) {
       PolicySetting policy = setting_of(rules.policies[i].*rows, need);
@@ -129,6 +136,7 @@ void check_all(Rules& rules, const std::vector<bool>& for_all, std::string_view 
 void check_merged_rows(Rules& rules, const std::vector<bool>& for_all) {
   check_all(rules, for_all, "checkhelo", &Policy::check_helo, kHeloNeeds);
   check_all(rules, for_all, "greylisting", &Policy::greylisting, kGreylistingNeeds);
+  check_all(rules, for_all, "greylisting", &Policy::greylisting, kTrackNeeds);
 }
 
 }  // namespace policyd

@@ -87,6 +87,12 @@ EXAMPLES = {
                 ["greylisting 1: Disabled 0 -> 1"]),
         Example(policy("any") + of_policy("checkhelo", UseHRP=1),
                 ["checkhelo 1: UseHRP 1 -> None"], count=2, also=("rules.helo_of_logins",)),
+        # A table without NOT NULL.
+        Example("PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, "
+                "'Track VARCHAR(255) NOT NULL', 'Track VARCHAR(255)') WHERE name = 'greylisting'; "
+                "PRAGMA writable_schema = RESET;\n" +
+                policy("any") + of_policy("greylisting", UseGreylisting=1, GreylistPeriod=60),
+                ["greylisting 1: UseGreylisting 1 -> 0"]),
         Example(policy("any") + of_policy("access_control", Verdict="DEFER"),
                 ["access_control 1: Disabled 0 -> 1"]),
         Example(policy("any") + of_policy("accounting", **{**ACCOUNTING, "Track": "Client"}),

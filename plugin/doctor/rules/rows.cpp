@@ -47,7 +47,9 @@ std::optional<std::string> evident_address(const RowProblem& problem) {
 std::optional<std::string> evident_change(const RuleRows& rows, const RowProblem& problem) {
   // Without the switch the row has no need of the missing column.
   if (problem.kind == Kind::missing || problem.kind == Kind::missing_for_some) {
-    return update_of(rows, problem, problem.other, "NULL");
+    // NULL there is on.
+    const bool greylisting = problem.other == "UseGreylisting";
+    return update_of(rows, problem, problem.other, greylisting ? "0" : "NULL");
   }
   if (problem.kind == Kind::unfit_data) {
     if (const auto address = evident_address(problem)) {

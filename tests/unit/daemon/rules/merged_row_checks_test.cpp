@@ -97,6 +97,26 @@ TEST(MergedRowChecks, ChecksEverySwitch) {
                           "not"));
 }
 
+TEST(MergedRowChecks, GreylistingNeedsATrack) {
+  const auto problems = [](OptionalInteger use, std::optional<Result<Track>> track) {
+    Rules rules;
+    GreylistingRow& row = rules.policies.emplace_back().greylisting.emplace_back();
+    row.id = 5;
+    row.use_greylisting = use;
+    row.track = std::move(track);
+    check_merged_rows(rules, {true});
+    std::vector<std::string> out;
+    for (const RowProblem& problem : rules.problems) out.push_back(describe(problem));
+    return out;
+  };
+  EXPECT_THAT(problems(1, std::nullopt),
+              ElementsAre("greylisting 5: UseGreylisting is set, but Track is not"));
+  EXPECT_THAT(problems(0, std::nullopt), IsEmpty());
+  EXPECT_THAT(problems(kNull, std::nullopt), IsEmpty());  // another row switches it on, if any
+  EXPECT_THAT(problems(1, Track::parse("SenderIP:/24")), IsEmpty());
+  EXPECT_THAT(problems(1, Track::parse("Client")), IsEmpty());
+}
+
 TEST(MergedRowChecks, LaterRowsOfAPolicyOverrideItsFirst) {
   Rules rules = rules_of({{1, kNull}});
   GreylistingRow more;
