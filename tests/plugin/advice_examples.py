@@ -265,6 +265,10 @@ EXAMPLES = {
                 insert("policy_group_members", PolicyGroupID=last("policy_groups"),
                        Member="%loop") + listed("%loop"),
                 ["policy_group_members 7 is gone"]),
+        # Without it the group would be empty.
+        Example(group("staff", "%staff") + listed("%staff,$*"),
+                ["policy_group_members 6: Member %staff -> anna@mine.example"], [3],
+                typed=put(VALUE="anna@mine.example")),
         # One fix for a circle, which other groups are broken by.
         Example(group("above", "%loop") + group("loop", "%other") +
                 group("other", "%loop,anna@mine.example") + listed("$*,!%above"),
@@ -370,10 +374,20 @@ EXAMPLES = {
                 ["policy_members 6: Source %internal_domians,$* -> %internal_domains,$*"], [3]),
         Example(listed("%staff"), ["policy_members 6: Source %staff -> %internal_domains"], [3],
                 typed=put(VALUE="%internal_domains")),
+        # The groups of these names would contain themselves.
+        Example(group("staff", "%Staff") + listed("%staff,$*"),
+                ["policy_group_members 6: Member %Staff -> anna@mine.example"],
+                typed=put(VALUE="anna@mine.example")),
+        Example(group("sales", "%staff") + group("staff", "%Sales") + listed("%staff,$*"),
+                ["policy_group_members 7: Member %Sales -> anna@mine.example"],
+                typed=put(VALUE="anna@mine.example")),
     ],
     "rows.empty_member": [
         Example(insert("policy_group_members", PolicyGroupID=1, Member=""),
                 ["policy_group_members 6 is gone"]),
+        Example(group("staff", ",") + listed("%staff,$*"),
+                ["policy_group_members 6: Member , -> anna@mine.example"],
+                typed=put(VALUE="anna@mine.example")),
     ],
     "rules.orphans": [
         Example(insert("quotas", PolicyID=66, Name="q", Track="Policy", Period=60, Verdict="DEFER",

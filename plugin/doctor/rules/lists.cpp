@@ -49,17 +49,49 @@ std::vector<std::string> rows_for(const RuleRows& rows, const RowProblem& proble
   return out;
 }
 
+std::string group_of_row(const RuleRows& rows, std::int64_t id) {
+  std::string name;
+  rows.tables.each(
+      "SELECT g.Name FROM {p}policy_groups g JOIN {p}policy_group_members m ON m.PolicyGroupID = "
+      "g.ID WHERE m.ID = ?",
+      {id}, [&](const Statement& row) { name = row.text(0); });
+  return name;
+}
+
+// Whether a group with this member would contain itself.
+bool closes_circle(const RuleRows& rows, std::int64_t id, const std::string& member) {
+  const std::string own = group_of_row(rows, id);
+  const GroupMembers groups = read_group_members(rows.tables);
+  std::set<std::string> seen;
+  std::vector<std::string> ahead = {member};
+  while (!ahead.empty()) {
+    const std::string list = std::move(ahead.back());
+    ahead.pop_back();
+    for (const std::string_view text : policyd::member_items(list)) {
+      const auto item = policyd::parse_item(text, Side::source);
+      if (item.kind != policyd::ItemKind::group || !seen.insert(item.text).second) continue;
+      if (item.text == own) return true;
+      const auto found = groups.find(item.text);
+      if (found == groups.end()) continue;
+      ahead.insert(ahead.end(), found->second.begin(), found->second.end());
+    }
+  }
+  return false;
+}
+
 Fix fix_for_list(const RuleRows& rows, const RowProblem& problem,
                  const std::set<std::string>& groups) {
   const auto text = text_of(rows, problem);
   if (problem.kind == Kind::empty_member) {
-    return rows.sql(
-        {fmt::format("DELETE FROM {} WHERE ID = {}", rows.table(problem.table), problem.id)});
+    return fix_for_only_member(rows, problem.id)
+        .value_or(rows.sql({delete_member(rows, problem.id)}));
   }
   if (!text || problem.kind == Kind::line_break) return say_what_is_meant(rows, problem);
   if (problem.column == "Member") {
     const auto member = evident_member(*text, groups);
-    if (!member) return say_what_is_meant(rows, problem);
+    if (!member || closes_circle(rows, problem.id, *member)) {
+      return say_what_is_meant(rows, problem);
+    }
     return rows.sql({update_of(rows, problem, problem.column, sql_literal(*member))});
   }
   const Side side = problem.column == "Source" ? Side::source : Side::destination;

@@ -199,6 +199,28 @@ Fix say_what_is_meant(const RuleRows& rows, const RowProblem& problem) {
       sqlite_command(rows.question, {update_of(rows, problem, problem.column, "'VALUE'")}));
 }
 
+std::string delete_member(const RuleRows& rows, std::int64_t id) {
+  return fmt::format("DELETE FROM {} WHERE ID = {}", rows.table("policy_group_members"), id);
+}
+
+std::optional<Fix> fix_for_only_member(const RuleRows& rows, std::int64_t id) {
+  const bool only = rows.tables
+                        .has_row(
+                            "SELECT 1 FROM {p}policy_group_members m WHERE ID = ? AND Member <> '' "
+                            "AND NOT EXISTS "
+                            "(SELECT 1 FROM {p}policy_group_members o WHERE o.PolicyGroupID = "
+                            "m.PolicyGroupID AND "
+                            "o.ID <> m.ID AND o.Disabled = 0 AND o.Member <> '')",
+                            {id})
+                        .value_or(false);
+  if (!only) return std::nullopt;
+  RowProblem member;
+  member.table = "policy_group_members";
+  member.id = id;
+  member.column = "Member";
+  return say_what_is_meant(rows, member);
+}
+
 std::optional<std::string> evident_value(const RowProblem& problem) {
   const RowAdvice* found = advice_on(problem);
   if (found == nullptr || found->evident == nullptr) return std::nullopt;

@@ -22,4 +22,9 @@ std::string update_of(const RuleRows& rows, const policyd::RowProblem& problem,
 // A statement for the admin to complete.
 Fix say_what_is_meant(const RuleRows& rows, const policyd::RowProblem& problem);
 
+// The row of policy_group_members has to go; but where it is all that its group has, the admin says
+// who is meant, since the group would be empty.
+std::string delete_member(const RuleRows& rows, std::int64_t id);
+std::optional<Fix> fix_for_only_member(const RuleRows& rows, std::int64_t id);
+
 }  // namespace limits

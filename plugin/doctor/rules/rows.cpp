@@ -88,7 +88,7 @@ void find_row(const RuleRows& rows, const RowProblem& problem, Findings& finding
                  change ? rows.sql({*change}) : say_what_is_meant(rows, problem));
 }
 
-// The row of the group without the item that closes the circle.
+// What the row of the group has besides the item that closes the circle; empty if nothing.
 std::string without_item(const RuleRows& rows, const policyd::BrokenGroup& broken) {
   std::string rest;
   rows.tables.each("SELECT Member FROM {p}policy_group_members WHERE ID = ?", {broken.member},
@@ -98,10 +98,23 @@ std::string without_item(const RuleRows& rows, const policyd::BrokenGroup& broke
                          rest += fmt::format("{}{}", rest.empty() ? "" : ",", item);
                      }
                    });
-  const std::string table = rows.table("policy_group_members");
-  if (rest.empty()) return fmt::format("DELETE FROM {} WHERE ID = {}", table, broken.member);
-  return fmt::format("UPDATE {} SET Member = {} WHERE ID = {}", table, sql_literal(rest),
-                     broken.member);
+  return rest;
+}
+
+Fix fix_for_circle(const RuleRows& rows, const policyd::BrokenGroup& broken, bool of_itself) {
+  const std::string rest = without_item(rows, broken);
+  if (rest.empty()) {
+    if (auto fix = fix_for_only_member(rows, broken.member)) return *fix;
+  }
+  const std::string change = rest.empty() ? delete_member(rows, broken.member)
+                                          : fmt::format("UPDATE {} SET Member = {} WHERE ID = {}",
+                                                        rows.table("policy_group_members"),
+                                                        sql_literal(rest), broken.member);
+  if (of_itself) return rows.sql({change});
+  return advice(fmt::format(
+      "take one of the groups of the circle out of another, such as {} out of group {}: {}",
+      policyd::in_quotes(broken.item), policyd::in_quotes(broken.group),
+      sqlite_command(rows.question, {change})));
 }
 
 // One finding for one cause: what else is wrong with groups that contain a broken one, or are in
@@ -112,15 +125,8 @@ void find_circle(const RuleRows& rows, const RowProblem& problem, Findings& find
     if (found == faults->end()) continue;
     const policyd::BrokenGroup& broken = found->second;
     if (broken.group != problem.value || !broken.in_circle) return;
-    const std::string change = without_item(rows, broken);
-    findings.wrong(
-        problem_of(problem), describe(problem), consequence(rows, problem),
-        problem.value == problem.other
-            ? rows.sql({change})
-            : advice(fmt::format("take one of the groups of the circle out of another, "
-                                 "such as {} out of group {}: {}",
-                                 policyd::in_quotes(broken.item), policyd::in_quotes(broken.group),
-                                 sqlite_command(rows.question, {change}))));
+    findings.wrong(problem_of(problem), describe(problem), consequence(rows, problem),
+                   fix_for_circle(rows, broken, problem.value == problem.other));
     return;
   }
 }
