@@ -2,10 +2,12 @@
 #include "daemon/rules/match/list_item.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
+#include "daemon/names/wildcard.hpp"
 
 namespace policyd {
 namespace {
@@ -53,8 +55,18 @@ bool has_scheme(std::string_view text) {
          std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), is_letter);
 }
 
-// Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x..", "mailto:a@x", and "!a@x" after
-// the '!' that negates. Bytes beyond ASCII may be part of an address.
+// As word processors write them: “anna@example.org”. The form of names does not keep them.
+bool is_in_typographic_quotes(std::string_view text) {
+  constexpr std::array<std::string_view, 8> kQuotes = {"\u2018", "\u2019", "\u201A", "\u201C",
+                                                       "\u201D", "\u201E", "\u00AB", "\u00BB"};
+  if (text.starts_with('!')) text.remove_prefix(1);
+  return std::any_of(kQuotes.begin(), kQuotes.end(), [&](std::string_view quote) {
+    return text.starts_with(quote) || text.ends_with(quote);
+  });
+}
+
+// Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x..y", "mailto:a@x", and "!a@x"
+// after the '!' that negates. Bytes beyond ASCII may be part of an address.
 bool matches_no_address(std::string_view text) {
   const std::string_view domain = domain_of(text);
   const auto odd_in_domain = [](char c) {
@@ -63,9 +75,9 @@ bool matches_no_address(std::string_view text) {
   };
   const std::string_view local = text.substr(0, text.size() - domain.size() - 1);
   return std::any_of(domain.begin(), domain.end(), odd_in_domain) || domain.front() == '.' ||
-         domain.back() == '.' || local.find_first_of(";<>|@") != std::string_view::npos ||
-         local.starts_with('"') || local.starts_with('\'') || local.starts_with('!') ||
-         has_scheme(local);
+         domain.back() == '.' || domain.find("..") != std::string_view::npos ||
+         local.find_first_of(";<>|@") != std::string_view::npos || local.starts_with('"') ||
+         local.starts_with('\'') || local.starts_with('!') || has_scheme(local);
 }
 
 // As typed: a network of IPv4 addresses in IPv6 form has 96 bits more.
@@ -209,7 +221,7 @@ std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
     case ItemKind::error:
       return text.empty() || text == "!" ? Kind::empty_item : Kind::invalid_network;
     case ItemKind::address:
-      if (matches_no_address(item.text)) return Kind::no_address;
+      if (matches_no_address(item.text) || is_in_typographic_quotes(text)) return Kind::no_address;
       return std::nullopt;
     case ItemKind::client_network:
     case ItemKind::peer_network:
@@ -220,7 +232,9 @@ std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
       if (is_range(item.text)) return Kind::unknown_item;
       return std::nullopt;
     case ItemKind::sasl_user:
-      if (item.text.find(";$") != std::string::npos) return Kind::unknown_item;
+      if (item.text.find(";$") != std::string::npos || item.text.find(";@") != std::string::npos) {
+        return Kind::unknown_item;
+      }
       return std::nullopt;
     case ItemKind::group:
     case ItemKind::empty_sender:
@@ -231,31 +245,83 @@ std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {
 
 namespace {
 
-bool has_star(const ListItem& item) { return item.text.find('*') != std::string::npos; }
+bool with_star(std::string_view pattern) { return pattern.find('*') != std::string_view::npos; }
 
-// Whether no mail matches both: two addresses, logins or networks apart, or one and its negation.
+// Whether a text can match both patterns. Those with stars differ in what is before the first or
+// after the last, or in nothing.
+bool may_share(std::string_view a, std::string_view b) {
+  const auto star_of_a = a.find('*');
+  const auto star_of_b = b.find('*');
+  if (star_of_a == std::string_view::npos) return wildcard_match(b, a);
+  if (star_of_b == std::string_view::npos) return wildcard_match(a, b);
+  const auto begin_of_a = a.substr(0, star_of_a);
+  const auto begin_of_b = b.substr(0, star_of_b);
+  const auto end_of_a = a.substr(a.rfind('*') + 1);
+  const auto end_of_b = b.substr(b.rfind('*') + 1);
+  return (begin_of_a.starts_with(begin_of_b) || begin_of_b.starts_with(begin_of_a)) &&
+         (end_of_a.ends_with(end_of_b) || end_of_b.ends_with(end_of_a));
+}
+
+// Where letters beyond ASCII stand beside a star, their other spelling is not compared.
+bool domains_may_share(std::string_view a, std::string_view b) {
+  return may_share(a, b) || domain_match(a, b) || domain_match(b, a) ||
+         (with_star(a) && with_star(b) && !(is_ascii(a) && is_ascii(b)));
+}
+
+bool is_any(std::string_view pattern) { return pattern.find_first_not_of('*') == pattern.npos; }
+
+// Whether all that `narrow` matches is matched by `wide`, both of one kind. A star of `narrow` is
+// only matched by one of `wide`, which then takes whatever it stands for.
+bool contains(const ListItem& wide, const ListItem& narrow) {
+  switch (wide.kind) {
+    case ItemKind::address: {
+      const auto local = local_part_of(wide.text);
+      const auto narrow_local = local_part_of(narrow.text);
+      return domain_match(domain_of(wide.text), domain_of(narrow.text)) &&
+             (is_any(local) || (!narrow_local.empty() && wildcard_match(local, narrow_local)));
+    }
+    case ItemKind::sasl_user:  // '-' is mail without one
+      return narrow.text == "-" ? wide.text == "-" : wildcard_match(wide.text, narrow.text);
+    case ItemKind::client_network:
+    case ItemKind::peer_network:
+      return wide.network.length <= narrow.network.length &&
+             wide.network.contains(narrow.network.address);
+    case ItemKind::host:
+      return wide.text == narrow.text || (!with_star(narrow.text) && narrow.text.front() != '.' &&
+                                          host_match(wide.text, narrow.text));
+    case ItemKind::group:
+    case ItemKind::empty_sender:
+      return wide.text == narrow.text;
+    case ItemKind::unparsable:
+    case ItemKind::error:
+      break;
+  }
+  return false;
+}
+
+// Whether no mail matches both: two addresses, logins or networks apart, or one within the negation
+// of another.
 bool exclude_each_other(const ListItem& a, const ListItem& b) {
   if (a.kind != b.kind) return false;
-  if (a.negated != b.negated) {
-    const bool matches = a.kind != ItemKind::unparsable && a.kind != ItemKind::error;
-    return matches && a.text == b.text && a.network == b.network;
-  }
-  if (a.negated) return false;
+  if (a.negated != b.negated) return a.negated ? contains(a, b) : contains(b, a);
+  const bool all_logins = a.kind == ItemKind::sasl_user &&
+                          ((a.text == "-" && is_any(b.text)) || (b.text == "-" && is_any(a.text)));
+  if (a.negated) return all_logins;
   switch (a.kind) {
     case ItemKind::address: {
-      if (has_star(a) || has_star(b)) return false;
-      if (domain_of(a.text) != domain_of(b.text)) return true;
-      const bool domains = a.text.front() == '@' || b.text.front() == '@';
-      return !domains && a.text != b.text;
+      const auto local_of_a = local_part_of(a.text);
+      const auto local_of_b = local_part_of(b.text);
+      return !domains_may_share(domain_of(a.text), domain_of(b.text)) ||
+             (!local_of_a.empty() && !local_of_b.empty() && !may_share(local_of_a, local_of_b));
     }
     case ItemKind::sasl_user:
-      return !has_star(a) && !has_star(b) && a.text != b.text;
+      return all_logins || !may_share(a.text, b.text);
     case ItemKind::client_network:
     case ItemKind::peer_network:
       return !a.network.contains(b.network.address) && !b.network.contains(a.network.address);
     case ItemKind::host:
-      return !has_star(a) && !has_star(b) && a.text.front() != '.' && b.text.front() != '.' &&
-             a.text != b.text;
+      return !with_star(a.text) && !with_star(b.text) && a.text.front() != '.' &&
+             b.text.front() != '.' && a.text != b.text;
     case ItemKind::group:
     case ItemKind::empty_sender:
     case ItemKind::unparsable:

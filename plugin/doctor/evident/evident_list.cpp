@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/did_you_mean.hpp"
@@ -46,6 +47,12 @@ std::string_view unwrapped(std::string_view item) {
     if (item.size() > 2 && item.starts_with(mark) && item.ends_with(mark)) {
       item = item.substr(1, item.size() - 2);
     }
+  }
+  constexpr std::array<std::string_view, 8> kQuotes = {"\u2018", "\u2019", "\u201A", "\u201C",
+                                                       "\u201D", "\u201E", "\u00AB", "\u00BB"};
+  for (const std::string_view quote : kQuotes) {
+    if (item.starts_with(quote)) item.remove_prefix(quote.size());
+    if (item.ends_with(quote)) item.remove_suffix(quote.size());
   }
   for (const std::string_view scheme : {"mailto:", "smtp:"}) {
     if (equal_ignoring_case(item.substr(0, scheme.size()), scheme)) {

@@ -25,6 +25,9 @@ TEST(EvidentItem, IsWhatWasMeantOrNothing) {
            Case{"Anna B. <anna@example.org>", "anna@example.org"},
            Case{"\"anna@example.org\"", "anna@example.org"},
            Case{"mailto:anna@example.org", "anna@example.org"},
+           Case{"\u201Canna@example.org\u201D", "anna@example.org"},
+           Case{"!\u201E@example.org\u201C", "!@example.org"},
+           Case{"@mine..example", nullptr},
            Case{"! @example.org", "!@example.org"},
            Case{"@ example.org", "@example.org"},
            Case{"%internal_domians", "%internal_domains"},
@@ -75,9 +78,9 @@ TEST(EvidentLists, AlternativesGetAListEach) {
 
 TEST(EvidentLists, AreNeverForNearlyEverybody) {
   for (const char* list :
-       {"$-,$anna", "$anna,$-", "::/0,10.0.0.0/8", "0.0.0.0/0,2001:db8::/32", "10.0.0.0/8,2000::/3",
-        "a@x.example,!a@x.example", "$anna;$-", "$*;$anna", "10.0.0.0/8;0.0.0.0/0",
-        "[::/0],[10.0.0.0/8]", "a@x.example;*@*"}) {
+       {"$-,$anna", "$anna,$-", "$*,$-", "$anna,!$*", "192.0.2.9,!192.0.2.0/24", "::/0,10.0.0.0/8",
+        "0.0.0.0/0,2001:db8::/32", "10.0.0.0/8,2000::/3", "a@x.example,!a@x.example", "$anna;$-",
+        "$*;$anna", "10.0.0.0/8;0.0.0.0/0", "[::/0],[10.0.0.0/8]", "a@x.example;*@*"}) {
     EXPECT_EQ(evident_lists(list, Side::source, kGroups), std::nullopt) << list;
   }
   EXPECT_EQ(evident_lists("10.0.0.0/8,192.168.0.0/16", Side::source, kGroups),
