@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/did_you_mean.hpp"
 #include "daemon/base/mail_address.hpp"
 #include "daemon/names/name_form.hpp"
 #include "daemon/names/wildcard.hpp"
@@ -94,21 +95,39 @@ std::vector<std::string> example_groups(const Tables& tables, const WantedLimit&
   return notes;
 }
 
+namespace {
+
+bool nearly_a_member(const std::vector<std::string>& members, std::string_view domain) {
+  std::vector<std::string_view> known;
+  for (const std::string_view member : members) {
+    if (member.starts_with('@')) known.push_back(member.substr(1));
+  }
+  return policyd::nearest(domain, known).has_value();
+}
+
+}  // namespace
+
 Result<std::string> foreign_domains(const Tables& tables, const std::vector<WantedLimit>& wanted,
                                     bool carbonio) {
   std::vector<std::string> domains;
+  std::vector<std::string> of_logins;
   for (const WantedLimit& limit : wanted) {
     const Target& target = limit.target;
     // The sender may be anyone's.
     if (target.from_anywhere || !target.from.empty()) continue;
     if (target.who == Who::domain) domains.push_back(target.name);
     if (target.who == Who::user) domains.emplace_back(policyd::domain_of(target.name));
+    if (target.who == Who::login) of_logins.emplace_back(policyd::domain_of(target.name));
   }
-  if (domains.empty()) return std::string{};
-  std::sort(domains.begin(), domains.end());
-  domains.erase(std::unique(domains.begin(), domains.end()), domains.end());
+  if (domains.empty() && of_logins.empty()) return std::string{};
   const auto members = members_of_group(tables, kOwnDomains, -1);
   if (!members) return tl::unexpected{members.error()};
+  // A login may be in any domain, unless that is nearly an own one.
+  for (const std::string& domain : of_logins) {
+    if (nearly_a_member(*members, domain)) domains.push_back(domain);
+  }
+  std::sort(domains.begin(), domains.end());
+  domains.erase(std::unique(domains.begin(), domains.end()), domains.end());
   std::erase_if(domains, [&](const std::string& domain) {
     return std::any_of(members->begin(), members->end(),
                        [&](const std::string& member) { return may_contain(member, domain); });

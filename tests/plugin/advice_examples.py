@@ -665,6 +665,9 @@ EXAMPLES = {
                 typed=put(VALUE="%internal_domains")),
     ],
     "rules.misspelt": [
+        Example(policy("$anna@mime.example") + quota(track="SASLUsername"),
+                ["policy_group_members 6 is new: PolicyGroupID 2, Member @mime.example" + OWNED],
+                typed=parts(r"carbonio-limits hook domain-created [^']+")),
         Example(policy("@mime.example,$*") + "UPDATE policies SET Name = 'x' WHERE ID = 6;" +
                 insert("policy_members", PolicyID=6, Source="@mime.example,%internal_ips",
                        Destination="any") + quota(),

@@ -393,6 +393,11 @@ class SendAndReceive(Plugin):
         self.assertNotIn("Mail from outside", self.run_it("receive", "1/h", "--domain", "typo.org"))
         out = self.run_it("receive", "1/h", "--user", "a@b.org", "b@a.org", "c@a.org")
         self.assertIn("Note: a.org and b.org are not among", out)
+        # A login may be in any domain, unless that is nearly an own one.
+        self.assertIn("Note: owm.org is not among",
+                      self.run_it("send", "3/h", "--login", "a@owm.org"))
+        for login in ("a@own.org", "b@ad.local", "c"):
+            self.assertNotIn("own domains (group", self.run_it("send", "3/h", "--login", login))
         self.sql("UPDATE policy_group_members SET Member = '%others' WHERE ID = 2")
         self.assertNotIn("own domains (group", self.run_it("send", "2/h", "--domain", "typo.org"))
 

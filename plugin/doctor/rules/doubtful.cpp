@@ -206,7 +206,9 @@ void check_destinations(const RuleRows& rows, Findings& findings) {
 
 std::string domain_of_target(const Target& target) {
   if (target.who == Who::domain) return target.name;
-  if (target.who == Who::user) return std::string{policyd::domain_of(target.name)};
+  if (target.who == Who::user || target.who == Who::login) {
+    return std::string{policyd::domain_of(target.name)};
+  }
   return {};
 }
 
