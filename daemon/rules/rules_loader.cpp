@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "daemon/rules/all_mail.hpp"
-#include "daemon/rules/match/list_item.hpp"
+#include "daemon/rules/for_all_mail.hpp"
 #include "daemon/rules/match/rows.hpp"
 #include "daemon/rules/merged_row_checks.hpp"
 #include "daemon/rules/module_rows_loader.hpp"
@@ -25,9 +25,10 @@ class Loader {
     load_policies();
     load_module_rows(reader_);
     load_members();
-    check_merged_rows(*rules_, for_all_);
-    mark_rows_that_defer_all_mail(*rules_, for_all_);
     load_groups();
+    const auto for_all = policies_for_all_mail(members_, groups_, rules_->policies.size());
+    check_merged_rows(*rules_, for_all);
+    mark_rows_that_defer_all_mail(*rules_, for_all);
     rules_->index.emplace(members_, groups_, rules_->problems);
     rules_->own_domains = OwnDomains{groups_};
     return rules_;
@@ -49,18 +50,14 @@ class Loader {
   }
 
   void load_members() {
-    for_all_.resize(rules_->policies.size());
     reader_.each(
         "SELECT ID, PolicyID, Source, Destination FROM {p}policy_members WHERE Disabled = 0 ORDER "
         "BY ID",
         [&](const sql::Statement& row) {
           const auto owner = rules_->policy_by_id.find(row.integer(1));
           if (owner == rules_->policy_by_id.end()) return;
-          const MemberRow& member = members_.emplace_back(
-              MemberRow{row.integer(0), owner->second, row.optional_text(2), row.optional_text(3)});
-          if (matches_everything(member.source) && matches_everything(member.destination)) {
-            for_all_[owner->second] = true;
-          }
+          members_.push_back(
+              {row.integer(0), owner->second, row.optional_text(2), row.optional_text(3)});
         });
   }
 
@@ -84,7 +81,6 @@ class Loader {
   std::shared_ptr<Rules> rules_ = std::make_shared<Rules>();
   RuleReader reader_;
   std::vector<MemberRow> members_;
-  std::vector<bool> for_all_;  // policies that match all mail
   std::vector<GroupRow> groups_;
 };
 

@@ -44,6 +44,46 @@ std::string quota(const char* track, const char* last = "0", const char* counter
          counter_limit + ");";
 }
 
+std::string member(const char* source, const char* destination = "any") {
+  return "INSERT INTO policy_members (PolicyID, Source, Destination) VALUES (6, '" +
+         std::string{source} + "', '" + destination + "');";
+}
+
+TEST(AllMail, IsMatchedByMembersTogether) {
+  struct Case {
+    const char* one;
+    const char* other;  // null: none
+    bool all;
+  };
+  for (const Case& each : {
+           Case{"$*", "$-", true},
+           Case{"*@*", "@", true},
+           Case{"%internal_domains", "!%internal_domains", true},
+           Case{"!10.0.0.0/8", "10.0.0.0/8", true},
+           Case{"!%nogroup", nullptr, true},
+           Case{"!foo bar", nullptr, true},
+           Case{"0.0.0.0/0", nullptr, true},
+           Case{"$*", "$anna", false},
+           Case{"$-", nullptr, false},
+           Case{"!%internal_domains", nullptr, false},
+           Case{"%internal_domains", "!%internal_ips", false},
+           Case{"$*,10.0.0.0/8", "$-", false},
+           Case{"300.1.1.1", "!300.1.1.1", false},
+           Case{"!$-", "$-", true},
+       }) {
+    const std::string more = each.other == nullptr ? "" : member(each.other);
+    EXPECT_EQ(!deferred_by(policy(each.one) + more + quota("nonsense")).empty(), each.all)
+        << each.one;
+  }
+  const std::string nothing = policy("$-,$*");
+  EXPECT_NE(deferred_by(nothing + member("any", "@a.example") + member("any", "!@a.example") +
+                        quota("nonsense")),
+            "");
+  EXPECT_EQ(deferred_by(nothing + member("$*", "@a.example") + member("$-", "!@a.example") +
+                        quota("nonsense")),
+            "");
+}
+
 TEST(AllMail, IsDeferredByARowThatNobodyCanUse) {
   EXPECT_EQ(deferred_by(policy("any") + quota("Policy")), "");
   const std::string text = deferred_by(policy("any") + quota("user@example.tk"));
