@@ -55,7 +55,8 @@ struct ListItem {
 [[nodiscard]] std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side);
 
 // Two items of a list, all of which must match, that exclude each other: "anna@example.org,
-// bob@example.org", or "anna@example.org,!@example.org". Of a long list only the first 16 items are compared.
+// bob@example.org", or "anna@example.org,!@example.org". Of a long list only the first 16 items are
+// compared.
 [[nodiscard]] std::optional<std::pair<std::string_view, std::string_view>> never_together(
     std::string_view list, Side side);
 
