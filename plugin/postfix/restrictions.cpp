@@ -104,6 +104,9 @@ std::optional<std::string> read_text(const std::string& file) {
   std::string text(kMaxMapBytes, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() == kMaxMapBytes && in.peek() != std::ifstream::traits_type::eof()) {
+    return std::nullopt;
+  }
   return text;
 }
 

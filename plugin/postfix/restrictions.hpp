@@ -28,7 +28,7 @@ bool map_permits(std::string_view text, const std::map<std::string, std::string>
 bool map_refuses_empty_sender(std::string_view text);
 
 // The text of "hash:/etc/postfix/friends"; nullopt for the kinds that have none, and if it cannot
-// be read. At most 1 MiB of it. `postconf` is the path of that program.
+// be read or has more than 1 MiB. `postconf` is the path of that program.
 std::optional<std::string> read_access_map(std::string_view map, const std::string& postconf);
 
 }  // namespace limits

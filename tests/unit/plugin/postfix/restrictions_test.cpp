@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 namespace limits {
 namespace {
 
@@ -79,6 +81,18 @@ TEST(ReadAccessMap, ReadsThoseThatHaveAText) {
   EXPECT_EQ(read_access_map("ldap:/etc/postfix/x.cf", "/none/postconf"), std::nullopt);
   EXPECT_EQ(read_access_map("hash:/none/at/all", "/none/postconf"), std::nullopt);
   EXPECT_EQ(read_access_map("no colon", "/none/postconf"), std::nullopt);
+}
+
+TEST(ReadAccessMap, ReadsNoPartOfALongOne) {
+  const std::string file = testing::TempDir() + "long_access_map";
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  const auto read = [&](std::size_t bytes) {
+    std::ofstream{file} << std::string(bytes, '#');
+    return read_access_map("texthash:" + file, "/none/postconf");
+  };
+  EXPECT_EQ(read(kMiB).value_or("").size(), kMiB);
+  EXPECT_EQ(read(kMiB + 1), std::nullopt);
+  std::filesystem::remove(file);
 }
 
 TEST(WithClasses, EndsWhereAClassContainsItself) {
