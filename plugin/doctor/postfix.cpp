@@ -106,7 +106,7 @@ bool permits_empty_sender(const SmtpdService& service, const PostfixFacts& facts
     for (const RestrictionList& list : *lists) {
       for (const Restriction& each : restrictions_of(list.value, {})) {
         if (each.is("permit") || each.is("permit_sasl_authenticated")) break;
-        if (facts.maps_against_empty_sender.contains(each.name + " " + each.argument)) return false;
+        if (facts.maps_against_empty_sender.contains(each.text())) return false;
       }
     }
   }

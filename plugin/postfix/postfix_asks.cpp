@@ -60,13 +60,13 @@ std::string find_postconf(const std::filesystem::path& zextras_home, std::string
   return {};
 }
 
-// "check_client_access hash:/a" of all lists, each once.
-std::set<std::pair<std::string, std::string>> access_checks(const PostfixFacts& facts) {
-  std::set<std::pair<std::string, std::string>> out;
+// Of all lists, by their text.
+std::map<std::string, Restriction> access_checks(const PostfixFacts& facts) {
+  std::map<std::string, Restriction> out;
   for (const SmtpdService& service : facts.services) {
     for (const RestrictionList& list : service.at_rcpt) {
       for (const Restriction& each : restrictions_of(list.value, {})) {
-        if (each.is_access_check()) out.emplace(each.name, each.argument);
+        if (each.is_access_check()) out.emplace(each.text(), each);
       }
     }
   }
@@ -86,17 +86,16 @@ void read_origin(PostfixFacts& facts) {
 void read_maps(PostfixFacts& facts) {
   constexpr std::size_t kMaxMaps = 50;
   std::size_t read = 0;
-  for (const auto& [check, map] : access_checks(facts)) {
-    const auto text = ++read > kMaxMaps ? std::nullopt : read_access_map(map, facts.program);
-    std::string restriction = fmt::format("{} {}", check, map);
-    if (text && equal_ignoring_case(check, "check_sender_access") &&
-        map_refuses_empty_sender(*text)) {
+  for (const auto& [restriction, check] : access_checks(facts)) {
+    const auto text =
+        ++read > kMaxMaps ? std::nullopt : read_access_map(check.argument, facts.program);
+    if (text && check.is("check_sender_access") && map_refuses_empty_sender(*text)) {
       facts.maps_against_empty_sender.insert(restriction);
     }
     if (!text) {
-      facts.unread_maps.insert(std::move(restriction));
+      facts.unread_maps.insert(restriction);
     } else if (map_permits(*text, facts.classes)) {
-      facts.permitting_maps.insert(std::move(restriction));
+      facts.permitting_maps.insert(restriction);
     }
   }
 }
@@ -240,7 +239,7 @@ Asking asking(const std::vector<RestrictionList>& lists, const std::vector<std::
       const bool warned = std::exchange(warns, each.is("warn_if_reject"));
       if (each.is_permit()) permits.push_back(each.name);
       if (each.is_last()) break;
-      const std::string restriction = each.name + " " + each.argument;
+      const std::string restriction = each.text();
       if (each.is_access_check() && permitting.contains(restriction))
         permits.push_back(restriction);
       if (!each.is(kPolicyCheck)) continue;

@@ -108,6 +108,7 @@ class Reader {
       return {std::string{kPolicyCheck}, *service, word};
     }
     const bool odd = is_odd(word);
+    if (!odd && word.find(':') != std::string::npos) return {{}, word, {}};
     const bool evident = !odd || !is_odd(name);
     Restriction out{evident ? name : word, {}, odd ? word : "", evident};
     if (names_access_check(name) && at_ < words_.size()) {
@@ -143,11 +144,17 @@ class Reader {
 
 }  // namespace
 
+std::string Restriction::text() const {
+  return name + (name.empty() || argument.empty() ? "" : " ") + argument;
+}
+
 bool Restriction::is(std::string_view word) const { return equal_ignoring_case(name, word); }
 
 bool Restriction::is_permit() const { return lower_cased(name).starts_with("permit"); }
 
-bool Restriction::is_access_check() const { return names_access_check(name); }
+bool Restriction::is_access_check() const {
+  return names_access_check(name) || (name.empty() && !argument.empty());
+}
 
 bool Restriction::is_last() const { return is("permit") || is("reject") || is("defer"); }
 
@@ -159,9 +166,9 @@ std::vector<Restriction> restrictions_of(std::string_view list,
 std::string list_text(const std::vector<Restriction>& restrictions) {
   std::string out;
   for (const Restriction& each : restrictions) {
-    if (each.name.empty()) continue;  // nothing but quotation marks
-    out += (out.empty() ? "" : ", ") + each.name;
-    if (!each.argument.empty()) out += " " + each.argument;
+    const std::string text = each.text();
+    if (text.empty()) continue;  // nothing but quotation marks
+    out += (out.empty() ? "" : ", ") + text;
   }
   return out;
 }

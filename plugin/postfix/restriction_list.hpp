@@ -12,16 +12,17 @@ namespace limits {
 inline constexpr std::string_view kPolicyCheck = "check_policy_service";
 
 struct Restriction {
-  std::string name;
-  std::string argument;  // of an access map or policy service
+  std::string name;      // empty for a map alone: Postfix adds the check of the list it is in
+  std::string argument;  // an access map or policy service
   // The word that Postfix does not know, as written. Name and argument are then what was evidently
   // meant, or what is written if that takes guessing.
   std::string unknown;
   bool evident = true;
 
+  [[nodiscard]] std::string text() const;
   [[nodiscard]] bool is(std::string_view word) const;  // Postfix ignores the case of names
   [[nodiscard]] bool is_permit() const;                // "permit_mynetworks"
-  [[nodiscard]] bool is_access_check() const;          // "check_client_access", which has a map
+  [[nodiscard]] bool is_access_check() const;          // "check_client_access" and a map
   [[nodiscard]] bool is_last() const;                  // what comes after it never runs
 };
 

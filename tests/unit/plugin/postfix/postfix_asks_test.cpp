@@ -67,6 +67,10 @@ TEST(Asking, PermitsBeforeTheQuestionPassUnasked) {
        {"CHECK_CLIENT_ACCESS hash:/friends, check_policy_service inet:localhost:10031"},
        true,
        {"CHECK_CLIENT_ACCESS hash:/friends"}},
+      {"behind a map alone",
+       {"hash:/friends, check_policy_service inet:localhost:10031"},
+       true,
+       {"hash:/friends"}},
       {"behind a word that Postfix does not know",
        {"check-policy-service inet:h:1, check_policy_service inet:localhost:10031"},
        false,
@@ -77,9 +81,9 @@ TEST(Asking, PermitsBeforeTheQuestionPassUnasked) {
        {}},
   };
   for (const Case& each : cases) {
-    const Asking found =
-        asking(lists_of(each.lists), kUs,
-               {"check_client_access hash:/friends", "CHECK_CLIENT_ACCESS hash:/friends"});
+    const Asking found = asking(lists_of(each.lists), kUs,
+                                {"check_client_access hash:/friends",
+                                 "CHECK_CLIENT_ACCESS hash:/friends", "hash:/friends"});
     EXPECT_EQ(found.asks, each.asks) << each.name;
     EXPECT_EQ(found.permits, each.permits) << each.name;
   }

@@ -21,6 +21,7 @@ TEST(RestrictionsOf, ReplacesOnlyTheWordsThatPostfixDoesNotKnow) {
            Case{"", nullptr, nullptr},
            Case{"check_policy_service { inet:localhost:10031, timeout=9s }", nullptr, nullptr},
            Case{"check_policy_service inet:h:1, check_client_access hash:/é", nullptr, nullptr},
+           Case{"permit_mynetworks, hash:/a, permit", nullptr, nullptr},
            Case{"reject_rbl_client, b.example, $mine, check_policies, permit", nullptr, nullptr},
            Case{"check_policy_service=inet:localhost:10031, permit", before_permit,
                 "check_policy_service=inet:localhost:10031"},
