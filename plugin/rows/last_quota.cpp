@@ -29,12 +29,13 @@ Result<std::vector<AskedQuota>> read_order_of_quotas(const Tables& tables) {
       tables.has_row("SELECT 1 FROM pragma_table_info('{p}quotas') WHERE name = 'LastQuota'", {});
   if (!used) return tl::unexpected{used.error()};
   if (!*used) return out;
+  // Only 1 ends it.
   const auto ends =
-      tables.has_row("SELECT 1 FROM {p}quotas WHERE LastQuota <> 0 AND Disabled = 0", {});
+      tables.has_row("SELECT 1 FROM {p}quotas WHERE LastQuota = 1 AND Disabled = 0", {});
   if (!ends) return tl::unexpected{ends.error()};
   if (!*ends) return out;
   const auto done = tables.each(
-      "SELECT q.ID, q.PolicyID, q.LastQuota FROM {p}quotas q JOIN {p}policies p ON p.ID = "
+      "SELECT q.ID, q.PolicyID, q.LastQuota IS 1 FROM {p}quotas q JOIN {p}policies p ON p.ID = "
       "q.PolicyID WHERE p.Disabled = 0 AND q.Disabled = 0 ORDER BY p.Priority, p.ID, q.ID",
       {}, [&](const policyd::sql::Statement& row) {
         out.push_back({row.integer(0), row.integer(1), row.integer(2) != 0});

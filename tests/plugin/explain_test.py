@@ -205,7 +205,11 @@ class ExplainTest(DaemonTest):
         daemon.sql("UPDATE quotas SET Disabled = 1 WHERE ID = 3")
         for words in (["list"], ["show", "5"], ["doctor"]):
             self.assertNotIn("limit 3", daemon.command(*words, check=False).stdout)
-        daemon.sql("UPDATE quotas SET Disabled = 0; UPDATE policies SET Priority = 9 WHERE ID = 6")
+        daemon.sql("UPDATE quotas SET Disabled = 0, LastQuota = LastQuota * 2")  # only 1 ends it
+        for words in (["list"], ["show", "5"]):
+            self.assertNotIn("ends the check", daemon.command(*words).stdout)
+        daemon.sql("UPDATE quotas SET LastQuota = LastQuota / 2; "
+                   "UPDATE policies SET Priority = 9 WHERE ID = 6")
         self.assertNotIn("ends the check", daemon.command("list").stdout)
 
     def test_an_invalid_row_is_the_reason(self):
