@@ -69,6 +69,7 @@ struct Rest {
   const LimitFile& file;
   Carried here;
   std::set<std::string> known;  // the lines of each policy and row that is there
+  std::unordered_map<std::string, std::string> listed;  // lines of rows, by listed_name()
 };
 
 // The order of columns may differ between two databases.
@@ -146,9 +147,12 @@ Result<Rest> read_rest(const LimitFile& file, const Tables& tables, const InWord
                        bool carbonio) {
   auto here = read_carried(tables, words, carbonio);
   if (!here) return tl::unexpected{here.error()};
-  Rest out{file, std::move(*here), {}};
+  Rest out{file, std::move(*here), {}, {}};
   for (const CarriedPolicy& policy : out.here.policies) out.known.insert(key_of(policy));
-  for (const CarriedRow& row : out.here.others) out.known.insert(key_of(row));
+  for (const CarriedRow& row : out.here.others) {
+    out.known.insert(key_of(row));
+    out.listed.emplace(listed_name(row), line_of(row));
+  }
   return out;
 }
 
@@ -202,6 +206,8 @@ Result<LimitsChange> apply_file(LimitPlan plan, const Tables& tables, const Limi
   carry_policies(file.limits.size(), next, *rest, plan, difference);
   for (const CarriedRow& row : file.carried.others) {
     if (rest->known.contains(key_of(row))) continue;
+    const auto here = rest->listed.find(listed_name(row));
+    if (here != rest->listed.end()) difference.lines.push_back("- " + here->second);
     difference.lines.push_back("+ " + line_of(row));
     ++difference.carried;
     plan.add_row(row);

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <unordered_map>
@@ -93,6 +94,22 @@ void take(RowsByOwner& rows, std::int64_t owner, std::vector<CarriedRow>& out) {
   const auto found = rows.find(owner);
   if (found == rows.end()) return;
   for (auto& [id, row] : found->second) out.push_back(std::move(row));
+}
+
+// What every new database has in checkhelo_blacklist.
+constexpr std::string_view kHelos = "checkhelo_blacklist";
+constexpr std::array<std::string_view, 4> kExampleHelos = {"127.0.0.1", "[127.0.0.1]", "localhost",
+                                                           "localhost.localdomain"};
+
+// A name of a new database that was deleted here is one that is off: another host has it.
+void add_deleted_helos(std::vector<CarriedRow>& rows) {
+  for (const std::string_view helo : kExampleHelos) {
+    const bool here = std::any_of(rows.begin(), rows.end(), [&](const CarriedRow& row) {
+      return row.table == kHelos && value(row, "Helo") == helo;
+    });
+    if (here) continue;
+    rows.push_back({std::string{kHelos}, {{"Helo", std::string{helo}}, {"Disabled", "1"}}});
+  }
 }
 
 using Rules = std::map<std::int64_t, std::vector<CarriedRow>>;  // by policy
@@ -187,14 +204,18 @@ Result<Carried> read_carried(const Tables& tables, const InWords& in_words, bool
     if (!rows) return tl::unexpected{rows.error()};
     take(*rows, 0, out.others);
   }
+  if (tables.has_table(kHelos)) add_deleted_helos(out.others);
   return out;
 }
 
+std::string listed_name(const CarriedRow& row) {
+  return fmt::format("{} {}", row.table, value(row, row.table == kHelos ? "Helo" : "Source"));
+}
+
 bool is_example(const CarriedRow& row) {
-  const std::string_view helo = value(row, "Helo");
-  return row.table == "checkhelo_blacklist" &&
-         (helo == "127.0.0.1" || helo == "[127.0.0.1]" || helo == "localhost" ||
-          helo == "localhost.localdomain");
+  const auto* const found =
+      std::find(kExampleHelos.begin(), kExampleHelos.end(), value(row, "Helo"));
+  return row.table == kHelos && found != kExampleHelos.end() && value(row, "Disabled") == "0";
 }
 
 bool is_own_group(std::string_view group) {

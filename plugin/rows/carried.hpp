@@ -42,7 +42,7 @@ struct CarriedGroup {
 struct Carried {
   std::vector<CarriedGroup> groups;
   std::vector<CarriedPolicy> policies;  // by their ID
-  std::vector<CarriedRow> others;
+  std::vector<CarriedRow> others;       // what a new database has and this one not, as off
 };
 
 // The tables whose rows are carried: those that belong to a policy, and the others.
@@ -58,6 +58,9 @@ struct InWords {
 // with a priority.
 Result<std::unordered_set<std::int64_t>> read_special_quotas(const Tables& tables);
 Result<Carried> read_carried(const Tables& tables, const InWords& in_words, bool carbonio);
+
+// Of a row of other_carried_tables(): its table and the name, which that has once.
+std::string listed_name(const CarriedRow& row);
 
 // Whether every new database has them.
 bool is_example(const CarriedRow& row);

@@ -312,7 +312,7 @@ void LimitPlan::State::write_rows(RowChanges& changes) {
     entry.changed = changes.size() != size;
   }
   for (; policy != policies.end(); ++policy) changes.insert_policy(policy->policy);
-  for (const CarriedRow& row : rows) changes.insert_row(row);
+  for (const CarriedRow& row : rows) changes.put_row(row);
 }
 
 Result<PlannedChange> LimitPlan::finish() {

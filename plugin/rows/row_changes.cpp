@@ -303,7 +303,9 @@ void RowChanges::move_limit(const StoredLimit& before, StoredLimit& now) {
 }
 
 // `owner`: the column that names the row it belongs to, which is the newest one; may be empty.
-void RowChanges::insert_carried(const CarriedRow& row, std::string_view owner, NewIds* ids) {
+// `verb`: INSERT, or INSERT OR REPLACE.
+void RowChanges::insert_carried(const CarriedRow& row, std::string_view owner, NewIds* ids,
+                                std::string_view verb) {
   std::string columns;
   std::string values;
   std::vector<Value> bound;
@@ -323,7 +325,7 @@ void RowChanges::insert_carried(const CarriedRow& row, std::string_view owner, N
     bound.emplace_back(value);
   }
   RowChange change{{}, std::move(bound), id.id};
-  change.made = fmt::format("INSERT INTO {{p}}{} ({}) VALUES ({})", row.table, columns, values);
+  change.made = fmt::format("{} INTO {{p}}{} ({}) VALUES ({})", verb, row.table, columns, values);
   changes_.push_back(std::move(change));
 }
 
@@ -341,7 +343,9 @@ void RowChanges::insert_policy(const CarriedPolicy& policy) {
   }
 }
 
-void RowChanges::insert_row(const CarriedRow& row) { insert_carried(row, "", nullptr); }
+void RowChanges::put_row(const CarriedRow& row) {
+  insert_carried(row, "", nullptr, "INSERT OR REPLACE");
+}
 
 void RowChanges::change_group(const GroupChange& group) {
   if (group.create) {

@@ -78,7 +78,7 @@ class RowChanges {
   void delete_policy(const StoredLimit& limit);  // and its members
   void change_group(const GroupChange& group);
   void insert_policy(const CarriedPolicy& policy);
-  void insert_row(const CarriedRow& row);
+  void put_row(const CarriedRow& row);  // of a list, instead of the one of that name
 
   [[nodiscard]] std::size_t size() const { return changes_.size(); }
   [[nodiscard]] std::vector<RowChange> take() && { return std::move(changes_); }
@@ -87,7 +87,8 @@ class RowChanges {
   void add(std::string_view text, std::vector<Value> values, std::int64_t new_id = 0) {
     changes_.push_back({text, std::move(values), new_id});
   }
-  void insert_carried(const CarriedRow& row, std::string_view owner, NewIds* ids);
+  void insert_carried(const CarriedRow& row, std::string_view owner, NewIds* ids,
+                      std::string_view verb = "INSERT");
   void insert_members(const StoredLimit& limit);
   void insert_quota(const StoredLimit& limit, StoredRate& rate, bool into_newest_policy);
   void insert_limit_row(StoredRate& rate, bool into_newest_quota);

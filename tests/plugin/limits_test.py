@@ -139,6 +139,34 @@ class Limits(Plugin):
         subprocess.run(command, shell=True, check=True)
         self.assertIn("10/min", self.run_it("list"))
 
+    def test_names_of_checkhelo_that_are_off_or_gone_travel(self):
+        """A new database has four names in checkhelo_blacklist, which are on."""
+        self.assertNotIn("checkhelo_blacklist", self.run_it("export"))
+        self.sql("UPDATE checkhelo_blacklist SET Disabled = 1 WHERE Helo = 'localhost';"
+                 "DELETE FROM checkhelo_blacklist WHERE Helo = '127.0.0.1';"
+                 "INSERT INTO checkhelo_blacklist (Helo) VALUES ('spam.example');"
+                 "INSERT INTO greylisting_whitelist (Source, Disabled) VALUES ('192.0.2.1', 1);")
+        text = self.export()
+        before = self.files()
+        self.import_(text)
+        self.assertEqual(self.files(), before)
+        other = str(self.home / "other.db")
+        self.run_it("init", "--no-prov", "--database", other)
+        self.sql("INSERT INTO greylisting_whitelist (Source) VALUES ('192.0.2.1');", other)
+        for options in (("--dry-run",), ()):
+            out = self.import_(text, "--database", other, *options)
+            self.assertIn("- row greylisting_whitelist Source=192.0.2.1 Disabled=0\n", out)
+            self.assertIn("+ row greylisting_whitelist Source=192.0.2.1 Disabled=1\n", out)
+        self.assertEqual(self.sql("SELECT Helo, Disabled FROM checkhelo_blacklist ORDER BY Helo",
+                                  other),
+                         ["127.0.0.1|1", "[127.0.0.1]|0", "localhost|1", "localhost.localdomain|0",
+                          "spam.example|0"])
+        self.assertEqual(self.sql("SELECT Source, Disabled FROM greylisting_whitelist", other),
+                         ["192.0.2.1|1"])
+        lines = self.run_it("export", "--database", other).splitlines()
+        self.assertEqual(sorted(line for line in lines if line.startswith("row ")),
+                         sorted(line for line in text.splitlines() if line.startswith("row ")))
+
     def test_a_long_file_takes_linear_time(self):
         """Measured as CPU time, which other programs hardly change. Ten times as many lines would
         take a hundred times as long if it were quadratic."""
