@@ -234,7 +234,10 @@ void print_usage(const UsageView& view, Output& output) {
         view.query.limit ? fmt::format(" of limit {}", *view.query.limit) : std::string{}));
   } else {
     print_table(view, output);
-    if (!view.news.refusals.empty()) {
+    const auto refused = [](const auto& each) {
+      return each.second.count != 0 && each.second.verdict != "none";
+    };
+    if (std::any_of(view.news.refusals.begin(), view.news.refusals.end(), refused)) {
       output.line(view.advice.complete(
           fmt::format("Refused {}in the last 24 hours; 'carbonio-limits refused' shows more.",
                       usage.of_all ? "here " : "")));

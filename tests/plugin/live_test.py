@@ -452,6 +452,8 @@ class Live(DaemonTest):
         self.say("send", "2/h", "--verdict", "none")
         self.assertEqual(self.how_many_pass(5), 5)
         self.assertIn("monitored: 3 too many", self.say("usage").stdout)
+        self.assertTrue(eventually(lambda: "3 (monitored)" in self.say("usage").stdout))
+        self.assertNotIn("Refused in the last", self.say("usage").stdout)
 
     def test_who_is_refused_stands_above_who_is_only_monitored(self):
         self.say("send", "2/h")
