@@ -33,6 +33,9 @@ std::optional<int> parse_minute(std::string_view text) {
   return *hours * 60 + *minutes;
 }
 
+// Of the names of the kind's policies, for LIKE.
+std::string names_of(Signal::Kind kind) { return fmt::format("{}{} %", kBeginning, name_of(kind)); }
+
 std::string minute_text(int minute) { return fmt::format("{:02}:{:02}", minute / 60, minute % 60); }
 
 }  // namespace
@@ -127,12 +130,11 @@ std::optional<Signal> parse_signal(std::string_view policy_name) {
 
 Result<std::vector<StoredSignal>> read_signals(const Tables& tables) {
   std::vector<StoredSignal> out;
-  auto done = tables.each(
-      "SELECT ID, Name FROM {p}policies WHERE Name LIKE 'carbonio-limits signal %' ORDER BY ID", {},
-      [&](const policyd::sql::Statement& row) {
-        auto signal = parse_signal(row.text(1));
-        if (signal) out.push_back({row.integer(0), std::move(*signal)});
-      });
+  auto done = tables.each(fmt::format("SELECT ID, Name FROM {} ORDER BY ID", kSignalPolicies), {},
+                          [&](const policyd::sql::Statement& row) {
+                            auto signal = parse_signal(row.text(1));
+                            if (signal) out.push_back({row.integer(0), std::move(*signal)});
+                          });
   if (!done) return tl::unexpected{done.error()};
   std::stable_sort(out.begin(), out.end(), [](const StoredSignal& a, const StoredSignal& b) {
     return a.signal.kind < b.signal.kind;
@@ -144,12 +146,23 @@ Result<std::vector<StoredSignal>> read_signals(const Tables& tables) {
   return out;
 }
 
+Result<std::size_t> count_signals(const Tables& tables, Signal::Kind kind) {
+  std::size_t out = 0;
+  auto done = tables.each(fmt::format("SELECT 1 FROM {} AND Name LIKE ?", kSignalPolicies),
+                          {names_of(kind)}, [&](const policyd::sql::Statement&) { ++out; });
+  if (!done) return tl::unexpected{done.error()};
+  return out;
+}
+
 std::vector<RowChange> rows_to_remove(Signal::Kind kind) {
-  const std::string name = fmt::format("{}{} %", kBeginning, name_of(kind));
-  return {{"DELETE FROM {p}access_control WHERE PolicyID IN (SELECT ID FROM {p}policies WHERE Name "
-           "LIKE ?)",
-           {name}},
-          {"DELETE FROM {p}policies WHERE Name LIKE ?", {name}}};
+  const std::vector<Value> names = {names_of(kind)};
+  return {{{},
+           names,
+           0,
+           fmt::format("DELETE FROM {{p}}access_control WHERE PolicyID IN (SELECT ID FROM {} AND "
+                       "Name LIKE ?)",
+                       kSignalPolicies)},
+          {{}, names, 0, fmt::format("DELETE FROM {} AND Name LIKE ?", kSignalPolicies)}};
 }
 
 Result<std::vector<RowChange>> rows_to_set(const Tables& tables, const Signal& signal) {

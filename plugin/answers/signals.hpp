@@ -7,6 +7,7 @@
 // and the rules of a cluster, and the Perl daemon ignores it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,6 +48,11 @@ struct StoredSignal {
 inline constexpr std::uint64_t kMaxSignal = 1'000'000;
 inline constexpr unsigned kMaxFactor = 1'000;
 
+// Policies that are signals, to the letter or not: never those of a limit, which has members.
+inline constexpr std::string_view kSignalPolicies =
+    "{p}policies WHERE Name LIKE 'carbonio-limits signal %' AND Disabled IS NOT 0 AND NOT EXISTS "
+    "(SELECT 1 FROM {p}policy_members WHERE PolicyID = {p}policies.ID)";
+
 std::string_view name_of(Signal::Kind kind);
 std::optional<Signal::Kind> parse_signal_kind(std::string_view text);
 // "22:00-06:00"
@@ -63,9 +69,11 @@ std::optional<Signal> parse_signal(std::string_view policy_name);
 
 // By their kind; of a kind the first row counts.
 Result<std::vector<StoredSignal>> read_signals(const Tables& tables);
+// Of the kind, also those that cannot be read or do not count.
+Result<std::size_t> count_signals(const Tables& tables, Signal::Kind kind);
 
 // The rows that set it, instead of those of the same kind.
 Result<std::vector<RowChange>> rows_to_set(const Tables& tables, const Signal& signal);
-std::vector<RowChange> rows_to_remove(Signal::Kind kind);
+std::vector<RowChange> rows_to_remove(Signal::Kind kind);  // all that count_signals() counts
 
 }  // namespace limits

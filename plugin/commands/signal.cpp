@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -26,10 +27,10 @@ namespace {
 
 constexpr std::array<Option, 5> kSignalOptions = {{
     {"then", "STEPS",
-     "the steps that follow: notify (the default), hold:1h, block:1h, lock, or several, one after "
-     "the other"},
-    {"factor", "N", "of rate: this many times the account's own 99th percentile (default: 5)"},
-    {"hours", "FROM-TO", "of night: when it is (default: 22:00-06:00)"},
+     "the steps that follow: notify (at first), hold:1h, block:1h, lock, or several, one after the "
+     "other"},
+    {"factor", "N", "of rate: this many times the account's own 99th percentile (at first: 5)"},
+    {"hours", "FROM-TO", "of night: when it is (at first: 22:00-06:00)"},
     {"dry-run", "", "show what would change, and change nothing"},
     {"json", "", "print JSON, without a NAME"},
 }};
@@ -40,6 +41,18 @@ constexpr std::uint64_t kMaxCountries = 250;  // there are no more
 struct WantedSignal {
   Signal signal;
   bool off = false;
+  // What was given; else it stays, if the signal is set.
+  bool factor = false;
+  bool hours = false;
+  bool steps = false;
+
+  [[nodiscard]] Signal over(const Signal& before) const {
+    Signal out = signal;
+    if (!factor) out.factor = before.factor;
+    if (!hours) std::tie(out.from, out.to) = std::pair{before.from, before.to};
+    if (!steps) out.steps = before.steps;
+    return out;
+  }
 };
 
 tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
@@ -52,6 +65,9 @@ tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
   }
   WantedSignal out;
   out.signal.kind = *kind;
+  out.factor = arguments.has("factor");
+  out.hours = arguments.has("hours");
+  out.steps = arguments.has("then");
   if (words.size() < 2) {
     return wrong_use(
         fmt::format("how many? Example: carbonio-limits signal {} 10", name_of(*kind)));
@@ -93,14 +109,13 @@ tl::expected<WantedSignal, Failure> wanted_signal(const Arguments& arguments) {
   return out;
 }
 
-Outcome set_signal(const WantedSignal& wanted, const Arguments& arguments, Context& context) {
+Outcome set_signal(WantedSignal wanted, const Arguments& arguments, Context& context) {
   const bool dry = arguments.has("dry-run");
   std::vector<std::string> lines;
   std::vector<std::string> notes;
   return change_rules(
       arguments, context, dry,
       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
-        if (!wanted.off) notes = step_notes(wanted.signal.steps, daemon.config);
         ChangeSet changes{tables, context.actor};
         if (!dry) {
           if (auto begun = changes.begin(); !begun) return begun;
@@ -111,8 +126,13 @@ Outcome set_signal(const WantedSignal& wanted, const Arguments& arguments, Conte
         const auto before = std::find_if(all->begin(), all->end(), [&](const StoredSignal& each) {
           return each.signal.kind == kind;
         });
+        const bool set = before != all->end();
+        if (set) wanted.signal = wanted.over(before->signal);
+        if (!wanted.off) notes = step_notes(wanted.signal.steps, daemon.config);
+        const auto count = count_signals(tables, kind);
+        if (!count) return tl::unexpected{count.error()};
         const bool same =
-            before == all->end() ? wanted.off : !wanted.off && before->signal == wanted.signal;
+            wanted.off ? *count == 0 : *count == 1 && set && before->signal == wanted.signal;
         if (same) {
           lines.push_back(wanted.off
                               ? fmt::format("Nothing to change: signal {} is off.", name_of(kind))
@@ -238,9 +258,9 @@ Outcome run_signal(const Arguments& arguments, Context& context) {
       return show_signals(tables, *files, arguments.has("json"), context);
     });
   }
-  const auto wanted = wanted_signal(arguments);
+  auto wanted = wanted_signal(arguments);
   if (!wanted) return tl::unexpected{wanted.error()};
-  return set_signal(*wanted, arguments, context);
+  return set_signal(std::move(*wanted), arguments, context);
 }
 
 }  // namespace
@@ -264,7 +284,9 @@ const Command kSignal = {
     "mail_log), of which each run reads what was added since the last one. networks, senders and "
     "countries do not see web mail, which has neither login nor client in Postfix; rate, night and "
     "bounces do, by its sender.\n"
-    "Without a NAME: all signals, and who comes nearest to each now, to choose figures by.",
+    "Another AMOUNT for a signal that is set leaves its factor, hours and steps as they are, "
+    "unless they are given. Without a NAME: all signals, and who comes nearest to each now, to "
+    "choose figures by.",
     "signal\n"
     "signal networks 5 --then notify,block:1h\n"
     "signal rate 100 --factor 10\n"

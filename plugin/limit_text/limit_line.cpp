@@ -83,10 +83,14 @@ std::optional<WantedLimit> wanted_of(const StoredLimit& limit) {
   if (!take_message(limit, wanted) || !take_except(limit, wanted)) return std::nullopt;
   const std::string& name = limit.policy_name;
   if (name != default_name(wanted.direction, wanted.target, wanted.per) && !name.empty() &&
-      policyd::is_printable(name)) {
+      policyd::is_printable(name) && !is_reserved_name(name)) {
     wanted.name = name;
   }
   return wanted;
+}
+
+bool is_reserved_name(std::string_view policy_name) {
+  return lower_cased(policy_name).starts_with("carbonio-limits ");
 }
 
 std::string line_of(const WantedLimit& wanted) {

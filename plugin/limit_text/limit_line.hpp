@@ -16,6 +16,9 @@ namespace limits {
 // with the same direction, target and --per.
 std::optional<WantedLimit> wanted_of(const StoredLimit& limit);
 
+// Whether a policy of this name would be taken for a block or a signal.
+bool is_reserved_name(std::string_view policy_name);
+
 // "send 100/h --domain example.org": wanted_limits reads it back as the same limit. Defaults are
 // omitted, except --everyone.
 std::string line_of(const WantedLimit& wanted);

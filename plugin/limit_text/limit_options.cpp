@@ -8,6 +8,7 @@
 
 #include "daemon/base/printable.hpp"
 #include "plugin/limit/steps.hpp"
+#include "plugin/limit_text/limit_line.hpp"
 #include "plugin/limit_text/target_options.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -153,6 +154,11 @@ Outcome take_texts(const Arguments& arguments, WantedLimit& wanted) {
   }
   wanted.name = arguments.value("name");
   if (wanted.name == "") return wrong_use("--name is empty");
+  if (wanted.name && is_reserved_name(*wanted.name)) {
+    return wrong_use(
+        "--name cannot begin with 'carbonio-limits ': policies of such names are blocks and "
+        "signals");
+  }
   return check_text(wanted.name, "name", kMaxName);
 }
 

@@ -20,7 +20,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "daemon"))
 
 import json_keys  # noqa: E402
-from daemon_case import DaemonTest, eventually, policy, quota  # noqa: E402
+from daemon_case import DaemonTest, eventually, insert, policy, quota  # noqa: E402
 import mmdb  # noqa: E402
 from mail_log import MailLog  # noqa: E402
 
@@ -588,6 +588,46 @@ class Signals(Case):
         self.assertEqual(self.daemon.query("SELECT count(*) FROM access_control"), [(0,)])
         done = self.daemon.command("doctor", "--json", check=False)
         self.assertNotIn("signal", done.stdout)
+
+    def test_what_is_not_given_stays_as_it_was_set(self):
+        self.say("signal", "rate", "100", "--factor", "10", "--then", "notify,block:1h")
+        self.assertIn("Set signal rate 120 x10: notify,block:1h; ", self.say("signal", "rate", "120"))
+        self.assertIn("Set signal rate 120 x7: notify,block:1h; ",
+                      self.say("signal", "rate", "120", "--factor", "7"))
+        self.assertIn("Set signal rate 120 x7: lock; ",
+                      self.say("signal", "rate", "120", "--then", "lock"))
+        self.say("signal", "night", "9", "--hours", "23:00-05:00")
+        self.assertIn("Set signal night 8 23:00-05:00: notify; ", self.say("signal", "night", "8"))
+        self.say("signal", "rate", "off")
+        self.assertIn("Set signal rate 120 x5: notify; ", self.say("signal", "rate", "120"))
+
+    def signal_names(self, daemon=None):
+        return [row[0] for row in (daemon or self.daemon).query(
+            "SELECT Name FROM policies WHERE Name LIKE 'carbonio-limits signal %' ORDER BY ID")]
+
+    def test_off_removes_every_policy_of_the_kind(self):
+        for name in ("rate many then notify", "rate 9 x5 then lock", "night 9 22:00-06:00 then lock"):
+            self.daemon.sql(insert("policies", Name=f"carbonio-limits signal {name}", Priority=0,
+                                   Disabled=1))
+        self.assertIn("Would set", self.say("signal", "rate", "9", "--dry-run"))
+        self.assertIn("Signal rate is off", self.say("signal", "rate", "off"))
+        self.assertEqual(self.signal_names(),
+                         ["carbonio-limits signal night 9 22:00-06:00 then lock"])
+        self.assertIn("Nothing to change", self.say("signal", "rate", "off"))
+
+    def test_a_limit_is_no_signal_whatever_its_name(self):
+        for name in ("carbonio-limits signal networks 5 then notify", "Carbonio-Limits block x"):
+            self.assertIn("--name cannot begin with 'carbonio-limits '",
+                          self.say("send", "2/h", "--name", name, status=1))
+        self.say("send", "2/h", "--per", "domain")
+        self.daemon.sql("UPDATE policies SET Name = 'carbonio-limits signal networks 5 then lock', "
+                        "Disabled = 1 WHERE ID = (SELECT max(ID) FROM policies);")
+        self.assertNotIn("--name", self.say("export"))  # else import would refuse it
+        self.assertRegex(self.say("signal"), r"(?m)^networks +off")
+        self.assertIn("Nothing to change", self.say("signal", "networks", "off"))
+        self.say("signal", "networks", "9")
+        self.say("signal", "networks", "off")
+        self.assertEqual(self.signal_names(), ["carbonio-limits signal networks 5 then lock"])
 
     def test_a_dry_run_prints_statements_that_do_the_same(self):
         said = self.say("signal", "networks", "5", "--dry-run")

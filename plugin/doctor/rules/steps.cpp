@@ -45,7 +45,7 @@ Result<void> check_comments(const RuleRows& rows, Findings& findings) {
 
 Result<void> check_signals(const RuleRows& rows, Findings& findings) {
   return rows.tables.each(
-      "SELECT ID, Name FROM {p}policies WHERE Name LIKE 'carbonio-limits signal %' ORDER BY ID", {},
+      fmt::format("SELECT ID, Name FROM {} ORDER BY ID", kSignalPolicies), {},
       [&](const Statement& row) {
         if (parse_signal(row.text(1))) return;
         findings.wrong(problem::kSignalInvalid,
