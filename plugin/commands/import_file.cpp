@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -16,6 +17,7 @@
 #include "daemon/base/read_file.hpp"
 #include "daemon/base/unique_fd.hpp"
 #include "hooks/carbonio/group_sync.hpp"
+#include "plugin/answers/signals.hpp"
 #include "plugin/limit_text/carried_text.hpp"
 #include "plugin/limit_text/forgery_gap.hpp"
 #include "plugin/limit_text/limit_line.hpp"
@@ -126,15 +128,46 @@ Result<void> carry_group(const CarriedGroup& group, const Rest& rest, const Tabl
   return {};
 }
 
+// Its kind, if the policy is a signal.
+std::optional<Signal::Kind> kind_of_signal(const CarriedPolicy& policy) {
+  const bool members =
+      std::any_of(policy.rows.begin(), policy.rows.end(),
+                  [](const CarriedRow& row) { return row.table == "policy_members"; });
+  const auto signal = members ? std::nullopt : parse_signal(name_of(policy));
+  if (!signal) return std::nullopt;
+  return signal->kind;
+}
+
+// A signal replaces those of its kind, of which the first would count. Returns whether there is
+// nothing to change.
+bool replace_signals(Signal::Kind kind, const CarriedPolicy& policy, const Rest& rest,
+                     std::vector<RowChange>& first, Difference& difference) {
+  std::vector<const CarriedPolicy*> here;
+  for (const CarriedPolicy& each : rest.here.policies) {
+    if (kind_of_signal(each) == kind) here.push_back(&each);
+  }
+  if (here.size() == 1 && key_of(*here.front()) == key_of(policy)) return true;
+  for (const CarriedPolicy* each : here) {
+    for (const CarriedRow& row : each->rows) difference.lines.push_back("- " + line_of(row));
+  }
+  for (RowChange& row : rows_to_remove(kind)) first.push_back(std::move(row));
+  return false;
+}
+
+// `first`: what is to be done before all else.
 void carry_policies(std::size_t limits_before, std::size_t& next, const Rest& rest, LimitPlan& plan,
-                    Difference& difference) {
+                    std::vector<RowChange>& first, Difference& difference) {
   const auto& policies = rest.file.carried.policies;
   for (; next < policies.size() && rest.file.places[next] <= limits_before; ++next) {
     if (is_block(policies[next])) {
       ++difference.blocks;
       continue;
     }
-    if (rest.known.contains(key_of(policies[next]))) continue;
+    const auto signal = kind_of_signal(policies[next]);
+    if (signal ? replace_signals(*signal, policies[next], rest, first, difference)
+               : rest.known.contains(key_of(policies[next]))) {
+      continue;
+    }
     for (const CarriedRow& row : policies[next].rows) {
       difference.lines.push_back("+ " + line_of(row));
     }
@@ -195,15 +228,16 @@ Result<LimitsChange> apply_file(LimitPlan plan, const Tables& tables, const Limi
     difference.lines.push_back("- " + line_for(*limit));
     ++difference.removed;
   }
+  std::vector<RowChange> first;
   std::size_t next = 0;
   for (std::size_t i = 0; i < file.limits.size(); ++i) {
-    carry_policies(i, next, *rest, plan, difference);
+    carry_policies(i, next, *rest, plan, first, difference);
     const FileLimit& limit = file.limits[i];
     if (auto put = plan.put(limit.wanted, remove_others); !put) {
       return policyd::failure(fmt::format("line {}: {}", limit.line, put.error().message));
     }
   }
-  carry_policies(file.limits.size(), next, *rest, plan, difference);
+  carry_policies(file.limits.size(), next, *rest, plan, first, difference);
   for (const CarriedRow& row : file.carried.others) {
     if (rest->known.contains(key_of(row))) continue;
     const auto here = rest->listed.find(listed_name(row));
@@ -221,7 +255,8 @@ Result<LimitsChange> apply_file(LimitPlan plan, const Tables& tables, const Limi
     difference.gap = forgery_gap_note(planned->after, std::nullopt, dry);
   }
   LimitsChange out;
-  out.rows = std::move(planned->changes);
+  out.rows = std::move(first);
+  for (RowChange& row : planned->changes) out.rows.push_back(std::move(row));
   return out;
 }
 

@@ -236,8 +236,10 @@ bool is_example(const CarriedPolicy& policy) {
          value(rows[6], "CounterLimit") == "12";
 }
 
+std::string_view name_of(const CarriedPolicy& policy) { return value(policy.rows[0], "Name"); }
+
 bool is_block(const CarriedPolicy& policy) {
-  return policyd::block_end(value(policy.rows[0], "Name")).has_value();
+  return policyd::block_end(name_of(policy)).has_value();
 }
 
 }  // namespace limits

@@ -65,6 +65,7 @@ std::string listed_name(const CarriedRow& row);
 // Whether every new database has them.
 bool is_example(const CarriedRow& row);
 bool is_example(const CarriedGroup& group);
+std::string_view name_of(const CarriedPolicy& policy);
 // One of the two groups that sync writes.
 bool is_own_group(std::string_view group);
 bool is_example(const CarriedPolicy& policy);

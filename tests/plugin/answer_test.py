@@ -615,6 +615,24 @@ class Signals(Case):
                          ["carbonio-limits signal night 9 22:00-06:00 then lock"])
         self.assertIn("Nothing to change", self.say("signal", "rate", "off"))
 
+    def test_an_imported_signal_replaces_the_one_of_its_kind(self):
+        self.say("signal", "networks", "5", "--then", "notify,block:1h")
+        file = self.daemon.folder / "limits"
+        file.write_text(self.say("export"))
+        other = self.make_daemon()
+        other.command("signal", "networks", "50")
+        other.command("signal", "senders", "7")
+        said = other.command("import", str(file)).stdout
+        self.assertIn("- row policies 'Name=carbonio-limits signal networks 50 then notify'", said)
+        self.assertIn("+ row policies 'Name=carbonio-limits signal networks 5 then notify,block:1h'",
+                      said)
+        self.assertEqual(self.signal_names(other),
+                         ["carbonio-limits signal senders 7 then notify",
+                          "carbonio-limits signal networks 5 then notify,block:1h"])
+        self.assertEqual(other.query("SELECT count(*) FROM access_control"), [(2,)])
+        again = other.command("import", str(file)).stdout
+        self.assertNotIn("signal", again)
+
     def test_a_limit_is_no_signal_whatever_its_name(self):
         for name in ("carbonio-limits signal networks 5 then notify", "Carbonio-Limits block x"):
             self.assertIn("--name cannot begin with 'carbonio-limits '",
