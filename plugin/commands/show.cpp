@@ -17,6 +17,7 @@
 #include "plugin/rows/last_quota.hpp"
 #include "plugin/rows/replacements.hpp"
 #include "plugin/terminal/text.hpp"
+#include "plugin/usage/headlines.hpp"
 
 namespace limits {
 namespace {
@@ -122,7 +123,7 @@ Outcome run_show(const Arguments& arguments, Context& context) {
   const auto ids = parse_ids(arguments.words());
   if (!ids) return tl::unexpected{ids.error()};
   return with_database(arguments, context,
-                       [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+                       [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
                          const auto all = read_limits(tables);
                          if (!all) return tl::unexpected{all.error()};
                          const auto order = read_order_of_quotas(tables);
@@ -130,11 +131,14 @@ Outcome run_show(const Arguments& arguments, Context& context) {
                          const auto id = existing_limit(*all, ids->front());
                          if (!id) return tl::unexpected{id.error()};
                          const StoredLimit& limit = *find_limit(*all, *id);
+                         const auto warnings = headlines(daemon, context.now);
                          if (arguments.has("json")) {
                            nlohmann::json out = json_of(limit);
                            out["ended_by"] = limits_that_end(*order, *all, &limit);
+                           out["warnings"] = texts_of(warnings);
                            context.output.print(out);
                          } else {
+                           print_headlines(warnings, context.advice, context.output);
                            print_limit(*all, *order, limit, context.output);
                            if (ids->front() != limit.id) {
                              context.output.note(

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "plugin/cluster/shared_change.hpp"
+#include "plugin/usage/headlines.hpp"
 
 namespace limits {
 namespace {
@@ -108,13 +109,15 @@ Outcome change_limits(const Arguments& arguments, const Context& context, bool d
                       const MakeChange& make) {
   Output output = context.output;
   LimitsChange change;
+  std::vector<Headline> headings;
   const auto warn = [&] {
     for (const std::string& warning : change.warnings) output.line("Warning: " + warning);
     output.flush();
   };
   return change_rules(
       arguments, context, dry,
-      [&](const Tables& tables, const DaemonConfig&) -> Result<void> {
+      [&](const Tables& tables, const DaemonConfig& daemon) -> Result<void> {
+        if (!dry) headings = headlines(daemon, context.now);
         const auto planned = plan(tables, make, change);
         if (!planned || dry || change.rows.empty()) {
           if (planned) warn();
@@ -130,7 +133,10 @@ Outcome change_limits(const Arguments& arguments, const Context& context, bool d
         warn();
         return changes.commit();
       },
-      [&] { change.report(); });
+      [&] {
+        print_headlines(headings, context.advice, output);
+        change.report();
+      });
 }
 
 Result<DaemonConfig> database_of(const Arguments& arguments, const Context& context) {

@@ -44,7 +44,8 @@ struct LimitsChange {
 };
 using MakeChange = std::function<Result<LimitsChange>(LimitPlan plan, const Tables& tables)>;
 
-// Plans a change and makes it; a dry run only prints. The database is locked only while rows are
+// Plans a change and makes it; a dry run only prints. What an admin must know of the daemon
+// (headlines) comes before the report of a change. The database is locked only while rows are
 // written: if another program changed the rules meanwhile, `make` is called again.
 Outcome change_limits(const Arguments& arguments, const Context& context, bool dry,
                       const MakeChange& make);

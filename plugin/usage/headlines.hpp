@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What an admin must know before reading any figure: that limits are paused, that nothing limits
-// at all, or that all mail is stopped. Printed on top of `list`, `usage`, `explain`, `service
-// status` and `doctor`.
+// at all, or that all mail is stopped. Printed on top of what shows limits or changes them.
 #pragma once
 
 #include <cstdint>

@@ -80,11 +80,20 @@ class Pause(DaemonTest):
 
     def test_shown_on_top_of_everything(self):
         self.say("pause", "2h")
+        file = self.daemon.folder / "limits"
+        file.write_text("receive 9/h --user bob@example.org\n")
         for words, status in ((("list",), 0), (("usage",), 0), (("usage", "alice@example.org"), 0),
-                              (("service", "status"), 0), (("doctor",), 3)):
+                              (("service", "status"), 0), (("doctor",), 3), (("show", "3"), 0),
+                              (("receive", "9/h", "--user", "bob@example.org"), 0),
+                              (("set", "4", "8/h"), 0),
+                              (("off", "4"), 0), (("on", "4"), 0), (("import", str(file)), 0),
+                              (("remove", "4"), 0)):
             self.assertTrue(self.say(*words, status=status).startswith(
                 "Warning: Limits are paused until "), words)
-        for words, status in ((("list",), 0), (("usage",), 0), (("service", "status"), 0)):
+        for words in (("send", "7/h", "--print-sql"), ("set", "3", "7/h", "--dry-run")):
+            self.assertNotIn("Warning: Limits are paused", self.say(*words))
+        for words, status in ((("list",), 0), (("usage",), 0), (("service", "status"), 0),
+                              (("show", "3"), 0)):
             [warning] = json.loads(self.say(*words, "--json", status=status))["warnings"]
             self.assertIn("Limits are paused until", warning)
         found = json.loads(self.say("doctor", "--json", status=3))["findings"]
