@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "plugin/block/whom.hpp"
@@ -90,6 +91,7 @@ struct Report {
   policyd::ResetRequest counters;
   std::string of_limits;  // "limit 3"; empty if there was nothing here
   std::size_t here = 0;   // counters
+  std::size_t of_accounting = 0;
   DaemonConfig daemon;
   std::vector<std::string> notes;
   std::string uncounted;  // of a limit of each message: that it has no counters
@@ -160,7 +162,7 @@ Result<std::size_t> count_counters(const Tables& tables, const std::vector<std::
 }
 
 Result<void> reset(ChangeSet& changes, const AllLimits& all, const Request& request,
-                   Report& report) {
+                   policyd::TimePoint now, Report& report) {
   if (request.who) {
     report.who = counted_name(changes.tables(), report.daemon.config, *request.who);
   }
@@ -182,17 +184,29 @@ Result<void> reset(ChangeSet& changes, const AllLimits& all, const Request& requ
   }
   const auto names = spellings_of(changes.tables(), *report.who);
   if (!names) return tl::unexpected{names.error()};
+  const auto prefix_lengths = prefix_lengths_of(changes.tables(), all.limits);
+  if (!prefix_lengths) return tl::unexpected{prefix_lengths.error()};
   std::vector<std::string> own;
   for (const std::string& name : *names) {
-    auto more = own_keys(name, prefix_lengths_of(all.limits));
+    auto more = own_keys(name, *prefix_lengths);
     std::move(more.begin(), more.end(), std::back_inserter(own));
   }
   auto keys = with_other_spellings(changes.tables(), std::move(own));
   if (!keys) return tl::unexpected{keys.error()};
   report.counters.keys = std::move(*keys);
   const auto cleared = clear_counters(changes, *ids, report.counters.keys);
-  report.here = cleared.size();
-  if (!cleared.empty()) report.of_limits = limits_in(all, cleared);
+  std::vector<std::string> of_what;
+  if (!cleared.empty()) of_what.push_back(limits_in(all, cleared));
+  if (!request.limit) {
+    const auto rows = clear_accounting(changes, report.counters.keys, now);
+    std::set<std::int64_t> each_once;
+    for (const ClearedCounter& each : rows) each_once.insert(each.limit_id);
+    const std::vector<std::int64_t> row_ids(each_once.begin(), each_once.end());
+    if (!row_ids.empty()) of_what.push_back(with_ids("accounting row", row_ids));
+    report.of_accounting = rows.size();
+  }
+  report.here = cleared.size() + report.of_accounting;
+  report.of_limits = of_what.empty() ? std::string{} : join_with_and(of_what);
   return {};
 }
 
@@ -271,7 +285,8 @@ Outcome run_reset(const Arguments& arguments, Context& context) {
         if (auto begun = changes.begin(); !begun) return begun;
         const auto all = read_limits(tables);
         if (!all) return tl::unexpected{all.error()};
-        if (auto cleared = reset(changes, *all, *request, report); !cleared) return cleared;
+        if (auto cleared = reset(changes, *all, *request, context.now, report); !cleared)
+          return cleared;
         if (!request->dry) return changes.commit();
         if (auto noted = note_what_is_full(report, tables, query); !noted) return noted;
         return changes.result();
@@ -298,6 +313,11 @@ Outcome run_reset(const Arguments& arguments, Context& context) {
                     "again: {}",
                     escaped(all.not_asked), typed(*request))));
   }
+  if (report.of_accounting != 0 && is_in_cluster(report.daemon)) {
+    context.output.note(
+        "each host of the cluster has counters of its own for Accounting; those were cleared here "
+        "only.");
+  }
   for (const std::string& note : report.notes) {
     context.output.note(context.advice.complete(note));  // it ends with what is to be typed
   }
@@ -314,7 +334,8 @@ const Command kReset = {
     "domain (the counters of the domain as a whole), an IP address, a network as 'usage' shows it, "
     "or a login name; of an account both spellings, if this server has one domain. Counters that "
     "ADDRESS shares with others are kept; full ones, "
-    "and those of everybody in a limit, are reported.\n"
+    "and those of everybody in a limit, are reported. Without --limit the counters of Accounting "
+    "for the current day, week and month are cleared, too.\n"
     "In a cluster all hosts clear them, and the command waits some seconds until they have; "
     "a host that is away does so when it is back, before it counts with the others again.",
     "reset alice@example.org\n"

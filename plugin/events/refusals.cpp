@@ -93,6 +93,7 @@ Result<FreedSince> FreedSince::read(const Tables& tables, const AllLimits& all,
   filter.kinds = {EventKind::reset};
   filter.since = earliest;
   auto done = each_event(tables, filter, [&](StoredEvent&& stored) {
+    if (stored.event.module != "Quotas") return true;
     // The latest comes first.
     out.cleared_.try_emplace({stored.event.row_id, std::move(stored.event.track_key)},
                              stored.event.last);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/base/clock.hpp"
 #include "plugin/database/change_set.hpp"
 #include "plugin/limit/limit.hpp"
 
@@ -21,8 +22,9 @@ namespace limits {
 // keys of single addresses.
 std::vector<std::string> own_keys(std::string_view who, const std::set<int>& prefix_lengths);
 
-// Those of the limits' Tracks.
-std::set<int> prefix_lengths_of(const std::vector<StoredLimit>& limits);
+// Those of the limits' Tracks, and of Accounting's.
+Result<std::set<int>> prefix_lengths_of(const Tables& tables,
+                                        const std::vector<StoredLimit>& limits);
 
 struct ClearedCounter {
   std::int64_t limit_id = 0;  // quotas_limits
@@ -34,5 +36,11 @@ struct ClearedCounter {
 std::vector<ClearedCounter> clear_counters(ChangeSet& changes,
                                            const std::vector<std::int64_t>& limit_ids,
                                            const std::optional<std::vector<std::string>>& keys);
+
+// The same of Accounting, for the day, week and month of `now`; those of the past, and of rows
+// without a limit, are kept as figures. Returns the key and the ID in table accounting.
+std::vector<ClearedCounter> clear_accounting(ChangeSet& changes,
+                                             const std::vector<std::string>& keys,
+                                             policyd::TimePoint now);
 
 }  // namespace limits

@@ -404,6 +404,37 @@ class Modules(Case):
         self.assertEqual(self.times("grey@example.org"), {"grey@example.org": 1})
 
 
+    def test_reset_clears_the_counters_of_accounting(self):
+        day = time.strftime("%Y-%m-%d")
+        self.daemon.sql(
+            policy() +
+            insert("accounting", PolicyID=last("policies"), Name="a", Track="Sender:user@domain",
+                   AccountingPeriod=0, MessageCountLimit=1, Verdict="REJECT") +
+            insert("accounting", PolicyID=last("policies"), Name="for the bill",
+                   Track="Sender:user@domain", AccountingPeriod=2) +
+            insert("accounting_tracking", AccountingID=1, TrackKey="Sender:anna@example.org",
+                   PeriodKey="2020-01-01", LastUpdate=1577836800, MessageCount=7,
+                   MessageCumulativeSize=0))
+        anna, bob = "anna@example.org", "bob@example.org"
+        for who in (anna, bob):
+            self.assertEqual(self.daemon.ask(sender=who, instance=f"{who}.1"), "DUNNO")
+            self.assertRegex(self.daemon.ask(sender=who, instance=f"{who}.2"), "^REJECT")
+        self.assertTrue(eventually(lambda: self.daemon.sql(
+            "SELECT count(*) FROM accounting_tracking").strip() == "5"))
+        self.assertIn("Would clear the counters of anna@example.org in accounting row 1.",
+                      self.say("reset", anna, "--dry-run"))
+        self.assertIn("Cleared the counters of anna@example.org in accounting row 1.",
+                      self.say("reset", anna))
+        self.assertEqual(self.daemon.ask(sender=anna, instance="after"), "DUNNO")
+        self.assertRegex(self.daemon.ask(sender=bob, instance="his"), "^REJECT")
+        self.assertTrue(eventually(lambda: self.daemon.sql(
+            f"SELECT sum(MessageCount) FROM accounting_tracking WHERE AccountingID = 1 AND "
+            f"TrackKey = 'Sender:{anna}' AND PeriodKey IN ('2020-01-01', '{day}')").strip() == "8"))
+        self.assertEqual(self.daemon.sql(
+            "SELECT MessageCount FROM accounting_tracking WHERE AccountingID = 2 AND "
+            f"TrackKey = 'Sender:{anna}'").strip(), "2")
+
+
 class Events(Case):
     """What is in the table besides refusals."""
 
