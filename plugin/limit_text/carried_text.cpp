@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "daemon/base/ascii.hpp"
+#include "daemon/base/printable.hpp"
 #include "daemon/base/shell_words.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -18,18 +19,21 @@ using policyd::failure;
 
 constexpr std::string_view kOff = "--off";
 
-// Line breaks and other control characters as \xNN, and so the backslash.
+// The backslash as \xNN, and so what must not be printed.
 std::string encoded(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f || c == '\\') {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += c;
-    }
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find('\\', at), text.size());
+    policyd::append_printable(out, text.substr(at, end - at), std::string_view::npos);
+    if (end < text.size()) out += "\\x5c";
+    at = end + 1;
   }
   return out;
+}
+
+// A word of a group's line that is not the option.
+std::string group_word(std::string_view text) {
+  return policyd::shell_word(text == kOff ? "\\x2d-off" : encoded(text));
 }
 
 std::optional<std::string> decoded(std::string_view text) {
@@ -138,11 +142,9 @@ Result<void> add_row(const std::vector<std::string>& words, Carried& carried) {
 }  // namespace
 
 std::string line_of(const CarriedGroup& group) {
-  std::string out = "group " + policyd::shell_word(encoded(group.name));
+  std::string out = "group " + group_word(group.name);
   if (!group.enabled) out += fmt::format(" {}", kOff);
-  for (const std::string& member : group.members) {
-    out += " " + (member == kOff ? "\\x2d-off" : policyd::shell_word(encoded(member)));
-  }
+  for (const std::string& member : group.members) out += " " + group_word(member);
   return out;
 }
 

@@ -139,6 +139,31 @@ class Limits(Plugin):
         subprocess.run(command, shell=True, check=True)
         self.assertIn("10/min", self.run_it("list"))
 
+    def test_an_export_moves_no_cursor_and_reads_back(self):
+        bad = "a\\b\x1b[31m\x7f\x9b31m\x85\u202e\u2066\u2028\u00e4'\"c"
+        quoted = bad.replace("'", "''")
+        self.sql(f"""
+            INSERT INTO policy_groups (Name) VALUES ('{quoted}'), ('--off');
+            INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES
+              (5, '{quoted}'), (6, '--off');
+            INSERT INTO policies (Name, Priority, Description) VALUES ('{quoted}', 7, '{quoted}');
+            INSERT INTO policy_members (PolicyID, Source) VALUES (6, '{quoted}');
+            INSERT INTO quotas (PolicyID, Name, Track, Period, Verdict, Data) VALUES
+              (6, '{quoted}', 'Sender:user@domain', 60, 'REJECT', '{quoted}');
+            INSERT INTO quotas_limits (QuotasID, Type, CounterLimit) VALUES (3, 'MessageCount', 1);
+            INSERT INTO checkhelo_blacklist (Helo) VALUES ('{quoted}');""")
+        text = self.run_it("export")
+        self.assertTrue(all(c == "\n" or c.isprintable() for c in text), text)
+        self.assertIn("\u00e4", text)
+        other = str(self.home / "other.db")
+        self.run_it("init", "--no-prov", "--database", other)
+        self.import_(text, "--database", other)
+        for query in ("Name FROM policy_groups", "Member FROM policy_group_members",
+                      "Name, Description FROM policies", "Source FROM policy_members",
+                      "Name, Data FROM quotas", "Helo FROM checkhelo_blacklist"):
+            query = f"SELECT {query} ORDER BY 1"
+            self.assertEqual(self.sql(query, other), self.sql(query), query)
+
     def test_names_of_checkhelo_that_are_off_or_gone_travel(self):
         """A new database has four names in checkhelo_blacklist, which are on."""
         self.assertNotIn("checkhelo_blacklist", self.run_it("export"))
