@@ -206,7 +206,11 @@ std::string format_limit_file(const AllLimits& all, const InWords& words, const 
       "# import'. Each line is a command without the program's name, or a group, or a row that no\n"
       "# command can express.\n";
   for (const CarriedGroup& group : carried.groups) {
-    if (!is_example(group)) out += line_of(group) + '\n';
+    if (group.name.empty()) {
+      out += "# a group without a name is left out: no rule can name it\n";
+    } else if (!is_example(group)) {
+      out += line_of(group) + '\n';
+    }
   }
   // By policy, and as the policies come: their order decides which of two answers first.
   std::map<std::int64_t, std::string> parts;

@@ -164,6 +164,14 @@ class Limits(Plugin):
             query = f"SELECT {query} ORDER BY 1"
             self.assertEqual(self.sql(query, other), self.sql(query), query)
 
+    def test_a_group_without_a_name_is_left_out(self):
+        self.sql("INSERT INTO policy_groups (Name) VALUES ('');"
+                 "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (5, 'x@y.example')")
+        text = self.run_it("export")
+        self.assertIn("# a group without a name is left out", text)
+        self.assertNotIn("y.example", text)
+        self.assertIn("0 created", self.import_(text))
+
     def test_names_of_checkhelo_that_are_off_or_gone_travel(self):
         """A new database has four names in checkhelo_blacklist, which are on."""
         self.assertNotIn("checkhelo_blacklist", self.run_it("export"))
