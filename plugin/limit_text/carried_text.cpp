@@ -131,6 +131,9 @@ Result<void> add_row(const std::vector<std::string>& words, Carried& carried) {
     if (equals == word.size() || !is_column(column)) {
       return failure(fmt::format("'{}' is not COLUMN=VALUE", shown(word)));
     }
+    if (is_reference(column)) {
+      return failure(fmt::format("{} is set by import itself; leave it out", column));
+    }
     auto text = decode(std::string_view{word}.substr(equals + 1));
     if (!text) return tl::unexpected{text.error()};
     row.values.emplace_back(column, std::move(*text));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 #include "daemon/config/module_table.hpp"
 #include "daemon/modules/block.hpp"
 #include "hooks/carbonio/group_sync.hpp"
+#include "plugin/terminal/text.hpp"
 
 namespace limits {
 namespace {
@@ -20,8 +22,13 @@ using policyd::sql::Statement;
 using RowsByOwner =
     std::unordered_map<std::int64_t, std::vector<std::pair<std::int64_t, CarriedRow>>>;
 
-bool is_reference(std::string_view column) {
-  return column == "ID" || column == "PolicyID" || column == "QuotasID";
+// SQLite's own text of an infinite number is not read back as one.
+std::string text_of(const Statement& statement, int column) {
+  if (sqlite3_column_type(statement.get(), column) == SQLITE_FLOAT) {
+    const double number = sqlite3_column_double(statement.get(), column);
+    if (std::isinf(number)) return number > 0 ? "9e999" : "-9e999";
+  }
+  return std::string{statement.text(column)};
 }
 
 CarriedRow row_in(std::string_view table, const Statement& statement) {
@@ -30,7 +37,7 @@ CarriedRow row_in(std::string_view table, const Statement& statement) {
   for (int i = 2; i < sqlite3_column_count(statement.get()); ++i) {  // after owner and ID
     const std::string_view name = sqlite3_column_name(statement.get(), i);
     if (is_reference(name) || statement.is_null(i)) continue;
-    out.values.emplace_back(name, statement.text(i));
+    out.values.emplace_back(name, text_of(statement, i));
   }
   return out;
 }
@@ -163,6 +170,11 @@ Result<std::vector<CarriedPolicy>> read_policies(const Tables& tables, const InW
 }
 
 }  // namespace
+
+bool is_reference(std::string_view column) {
+  return equal_ignoring_case(column, "ID") || equal_ignoring_case(column, "PolicyID") ||
+         equal_ignoring_case(column, "QuotasID");
+}
 
 std::vector<std::string_view> carried_tables_of_policies() {
   std::vector<std::string_view> out = {"policies", "policy_members", "quotas", "quotas_limits"};

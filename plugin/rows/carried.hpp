@@ -45,6 +45,9 @@ struct Carried {
   std::vector<CarriedRow> others;       // what a new database has and this one not, as off
 };
 
+// A column that names rows by their ID, which import sets itself.
+bool is_reference(std::string_view column);
+
 // The tables whose rows are carried: those that belong to a policy, and the others.
 std::vector<std::string_view> carried_tables_of_policies();
 std::vector<std::string_view> other_carried_tables();

@@ -109,6 +109,9 @@ class Limits(Plugin):
                               ("send 1/h --message 'x\n", "line 1: missing closing quotation mark"),
                               ("send 1/h --dry-run\n", "cannot be used in a file"), ("send\n", "line 1"),
                               ("send 1/h --group nobody\n", "no group nobody"),
+                              ("row policies Name=x Priority=1 ID=9\n", "line 1: ID is set by import"),
+                              ("row policies Name=x Priority=1\nrow quotas policyid=3 Name=x\n",
+                               "line 2: policyid is set by import itself; leave it out"),
                               ("\xff\x00\n", "is not UTF-8"), ("\xff\n", "line 1"), ("remove 3\n", "neither send nor receive")]:
             self.assertIn(because, self.import_("send 7/h --domain first.org\n" + text
                                                 if because == "no group nobody" else text,
@@ -166,11 +169,23 @@ class Limits(Plugin):
 
     def test_a_group_without_a_name_is_left_out(self):
         self.sql("INSERT INTO policy_groups (Name) VALUES ('');"
-                 "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (5, 'x@y.example')")
+                 "INSERT INTO policy_group_members (PolicyGroupID, Member) VALUES (5, 'x@y.example');")
         text = self.run_it("export")
         self.assertIn("# a group without a name is left out", text)
         self.assertNotIn("y.example", text)
         self.assertIn("0 created", self.import_(text))
+
+    def test_an_infinite_amount_travels(self):
+        self.sql("UPDATE quotas_limits SET CounterLimit = 9e999 WHERE ID = 3;"
+                 "UPDATE quotas SET Period = -9e999 WHERE ID = 2;")
+        text = self.run_it("export")
+        self.assertIn(" CounterLimit=9e999\n", text.replace(" Disabled=0", ""))
+        other = str(self.home / "other.db")
+        self.run_it("init", "--no-prov", "--database", other)
+        self.import_(text, "--database", other)
+        for column, table in (("CounterLimit", "quotas_limits"), ("Period", "quotas")):
+            self.assertEqual(self.sql(f"SELECT typeof({column}) FROM {table} WHERE "
+                                      f"typeof({column}) <> 'integer'", other), ["real"])
 
     def test_names_of_checkhelo_that_are_off_or_gone_travel(self):
         """A new database has four names in checkhelo_blacklist, which are on."""
