@@ -7,10 +7,12 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "daemon/events/event_rows.hpp"
 #include "daemon/sqlite/database.hpp"
 #include "daemon/sqlite/missing_parts.hpp"
+#include "daemon/sqlite/read_only.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/database/backup.hpp"
 
@@ -158,8 +160,12 @@ Result<void> restore_from(const fs::path& backup, const fs::path& database, cons
   if (auto readable = check_readable(backup); !readable) return readable;
   const TemporaryDatabase temporary{database, "restore"};
   {
-    const auto from = policyd::open_database(backup, policyd::OpenMode::read_only, {});
-    if (!from) return failure(from.error().message);
+    auto from = policyd::open_database(backup, policyd::OpenMode::read_only, {});
+    if (!from) {
+      auto unwritable = policyd::open_unwritable(backup, {});
+      if (!unwritable) return failure(from.error().message);
+      from = std::move(unwritable);
+    }
     if (auto copied = copy_into(from->get(), temporary.file()); !copied) {
       return failure(fmt::format("cannot copy {}: {}", backup.string(), copied.error().message));
     }

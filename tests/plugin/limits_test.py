@@ -458,6 +458,24 @@ class Backup(Plugin):
         self.assertNotIn("carbonio-limits init", missing)
         self.assertIn(f"{self.home} is a folder", self.run_it("restore", str(self.home), status=2))
 
+    def test_restore_of_a_copy_that_cannot_be_written(self):
+        """Its header says write-ahead, and its folder is root's: SQLite would create files there."""
+        os.chown(self.home, NOBODY, NOBODY)
+        self.init()
+        self.run_it("send", "7/h")
+        copy = self.home / "root/copy.db"
+        copy.parent.mkdir(mode=0o755)
+        self.run_it("release")
+        shutil.copyfile(self.database, copy)
+        with open(copy, "r+b") as file:
+            file.seek(18)
+            file.write(b"\2\2")
+        copy.chmod(0o644)
+        self.run_it("remove", "3")
+        self.assertIn("Restored limits", self.run_it("restore", str(copy)))
+        self.assertIn("send 7/h --everyone\n", self.run_it("export"))
+        self.assertEqual([path.name for path in copy.parent.iterdir()], ["copy.db"])
+
     def test_no_advice_to_move_away_a_file_given_by_mistake(self):
         self.init()
         text = self.home / "text"
