@@ -10,8 +10,6 @@
 #include <cerrno>
 #include <system_error>
 
-#include "daemon/base/unique_fd.hpp"
-
 namespace policyd {
 namespace {
 
@@ -20,6 +18,12 @@ tl::unexpected<FileError> system_failure(int code) {
 }
 
 }  // namespace
+
+UniqueFd open_to_read(const std::filesystem::path& file) {
+  UniqueFd fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (fd) ::fcntl(fd.get(), F_SETFL, O_RDONLY);  // reading waits for who is writing
+  return fd;
+}
 
 tl::expected<std::string, FileError> read_to_end(int fd, std::size_t max_bytes) {
   std::string text;

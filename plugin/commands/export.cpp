@@ -2,13 +2,11 @@
 // `export`: all limits as a text file.
 #include <fmt/core.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <string>
 
 #include "hooks/service/service.hpp"
 #include "plugin/commands/commands.hpp"
+#include "plugin/commands/output_file.hpp"
 #include "plugin/commands/with_database.hpp"
 #include "plugin/database/as_owner.hpp"
 #include "plugin/limit_text/limit_file.hpp"
@@ -16,14 +14,6 @@
 
 namespace limits {
 namespace {
-
-Outcome write_file(const std::string& name, const std::string& text) {
-  std::ofstream file{name, std::ios::binary | std::ios::trunc};
-  file << text;
-  file.close();
-  if (file) return {};
-  return failed(fmt::format("cannot write {}: {}", shown(name), std::strerror(errno)));
-}
 
 // The database is read as its owner; the file is written as the user who called.
 tl::expected<std::string, Failure> read_as_owner(const Arguments& arguments,
@@ -58,7 +48,9 @@ Outcome run_export(const Arguments& arguments, Context& context) {
     context.output.text(*text);
     return {};
   }
-  if (auto written = write_file(words.front(), *text); !written) return written;
+  auto file = OutputFile::open(words.front());
+  if (!file) return tl::unexpected{file.error()};
+  if (auto written = file->write(*text); !written) return written;
   context.output.line(fmt::format("Wrote {}.", shown(words.front())));
   return {};
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/commands/import_file.hpp"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -195,13 +196,17 @@ tl::expected<std::string, Failure> read_limit_input(const std::string& name,
                                                     const Context& context) {
   const bool standard_input = name == "-";
   if (standard_input && context.input) return *context.input;
-  const policyd::UniqueFd file{standard_input ? ::dup(STDIN_FILENO)
-                                              : ::open(name.c_str(), O_RDONLY | O_CLOEXEC)};
+  const auto file =
+      standard_input ? policyd::UniqueFd{::dup(STDIN_FILENO)} : policyd::open_to_read(name);
   const std::string problem = file ? "" : std::strerror(errno);
   const std::string what = standard_input ? "standard input" : shown(name);
   if (!file) return failed(fmt::format("cannot read {}: {}", what, problem));
   auto text = policyd::read_to_end(file.get(), kMaxLimitFile);
   if (!text) return failed(fmt::format("cannot read {}: {}", what, text.error().message));
+  std::error_code ignored;
+  if (text->empty() && !standard_input && std::filesystem::is_fifo(name, ignored)) {
+    return failed(fmt::format("{} is a pipe to which no one writes", what));
+  }
   return std::move(*text);
 }
 

@@ -17,7 +17,7 @@
 #include "plugin/commands/commands.hpp"
 #include "plugin/commands/import_file.hpp"
 #include "plugin/commands/load_past_mail.hpp"
-#include "plugin/commands/picture_file.hpp"
+#include "plugin/commands/output_file.hpp"
 #include "plugin/commands/top_option.hpp"
 #include "plugin/limit_text/limit_options.hpp"
 #include "plugin/simulate/picture.hpp"
@@ -240,11 +240,11 @@ Result<std::vector<StoredLimit>> put_file(RulesCopy& copy, const LimitFile& file
   return limits_in_force(copy);
 }
 
-tl::expected<std::optional<PictureFile>, Failure> picture_of(const Arguments& arguments,
-                                                             const std::string& option) {
+tl::expected<std::optional<OutputFile>, Failure> picture_of(const Arguments& arguments,
+                                                            const std::string& option) {
   const auto name = arguments.value(option);
   if (!name || *name == kStandardOutput) return std::nullopt;
-  auto file = PictureFile::open(*name);
+  auto file = OutputFile::open(*name);
   if (!file) return tl::unexpected{file.error()};
   return std::move(*file);
 }

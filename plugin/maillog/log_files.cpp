@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/maillog/log_files.hpp"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/base/read_file.hpp"
 #include "plugin/maillog/who_may_read.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -77,12 +77,11 @@ std::vector<std::filesystem::path> carbonio_log_files(const std::filesystem::pat
 
 Result<OpenLog::Part> OpenLog::open_part(const std::filesystem::path& file, TimePoint now) {
   const bool standard_input = file == kStandardInput;
-  Part out{
-      file,
-      UniqueFd{standard_input ? ::dup(STDIN_FILENO) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC)},
-      0,
-      now,
-      {}};
+  Part out{file,
+           standard_input ? UniqueFd{::dup(STDIN_FILENO)} : policyd::open_to_read(file),
+           0,
+           now,
+           {}};
   if (!out.fd) {
     const int code = errno;
     return cannot_read(

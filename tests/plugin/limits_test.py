@@ -187,6 +187,18 @@ class Limits(Plugin):
             self.assertEqual(self.sql(f"SELECT typeof({column}) FROM {table} WHERE "
                                       f"typeof({column}) <> 'integer'", other), ["real"])
 
+    def test_a_pipe_without_another_end_is_not_waited_for(self):
+        fifo = self.home / "fifo"
+        os.mkfifo(fifo)
+        log = ("simulate", "5/h", str(fifo))
+        for words, why in ((("import", str(fifo)), "is a pipe to which no one writes"),
+                           (("export", str(fifo)), "no one reads this pipe"), (log, "empty")):
+            self.assertIn(why, self.run_it(*words, status=2))
+        self.assertIn("1 created", self.run_it(
+            "-c", f"{PROGRAM} import <(sleep 0.3; echo send 7/h)", program="bash"))
+        self.assertIn("send 7/h --everyone\n", self.run_it("-c", f"{PROGRAM} export >(cat) | cat",
+                                                           program="bash"))
+
     def test_names_of_checkhelo_that_are_off_or_gone_travel(self):
         """A new database has four names in checkhelo_blacklist, which are on."""
         self.assertNotIn("checkhelo_blacklist", self.run_it("export"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "plugin/commands/picture_file.hpp"
+#include "plugin/commands/output_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -14,25 +14,27 @@ namespace limits {
 namespace {
 
 tl::unexpected<Failure> cannot_write(const std::string& name) {
-  return failed(fmt::format("cannot write {}: {}", shown(name), std::strerror(errno)));
+  return failed(fmt::format("cannot write {}: {}", shown(name),
+                            errno == ENXIO ? "no one reads this pipe" : std::strerror(errno)));
 }
 
 }  // namespace
 
-tl::expected<PictureFile, Failure> PictureFile::open(const std::string& name) {
+tl::expected<OutputFile, Failure> OutputFile::open(const std::string& name) {
   constexpr int kMode = 0644;
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK;
   const int made = ::open(name.c_str(), kFlags | O_EXCL, kMode);
   const int fd = made != -1 ? made : ::open(name.c_str(), kFlags, kMode);
   if (fd == -1) return cannot_write(name);
-  return PictureFile{name, fd, made != -1};
+  ::fcntl(fd, F_SETFL, O_WRONLY);  // writing may wait
+  return OutputFile{name, fd, made != -1};
 }
 
-PictureFile::~PictureFile() {
+OutputFile::~OutputFile() {
   if (fd_ && is_new_) ::unlink(name_.c_str());
 }
 
-Outcome PictureFile::write(std::string_view text) {
+Outcome OutputFile::write(std::string_view text) {
   is_new_ = false;
   // A device cannot be cut, and need not be.
   bool written = ::ftruncate(fd_.get(), 0) == 0 || errno == EINVAL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // A file that is opened as the user who runs the command, and written at the end, as the owner of
-// the database.
+// the database. Opening never waits: a pipe that no one reads is an error.
 #pragma once
 
 #include <string>
@@ -12,21 +12,21 @@
 
 namespace limits {
 
-class PictureFile {
+class OutputFile {
  public:
-  static tl::expected<PictureFile, Failure> open(const std::string& name);
+  static tl::expected<OutputFile, Failure> open(const std::string& name);
 
-  PictureFile(PictureFile&&) = default;
-  PictureFile& operator=(PictureFile&&) = delete;
-  PictureFile(const PictureFile&) = delete;
-  PictureFile& operator=(const PictureFile&) = delete;
+  OutputFile(OutputFile&&) = default;
+  OutputFile& operator=(OutputFile&&) = delete;
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
   // Removes a new file that was not written, unless the owner of the database may not.
-  ~PictureFile();
+  ~OutputFile();
 
   Outcome write(std::string_view text);
 
  private:
-  PictureFile(std::string name, int fd, bool is_new)
+  OutputFile(std::string name, int fd, bool is_new)
       : name_(std::move(name)), fd_(fd), is_new_(is_new) {}
 
   std::string name_;
