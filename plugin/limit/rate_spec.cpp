@@ -67,10 +67,12 @@ Leading leading_number(std::string_view text) {
   return {number, text.substr(length)};
 }
 
-// "1,000" → "1000" if that is how the text begins: digits in groups of three behind a separator.
+// "1,000" → "1000" if that is how the text begins: digits in groups of three after a separator. A
+// word may follow.
 std::optional<std::string> without_separators(std::string_view text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
-  const std::size_t end = std::min(text.find_first_not_of("0123456789,.'_ "), slash);
+  std::size_t end = std::min(text.find_first_not_of("0123456789,.'_ "), slash);
+  while (end > 0 && end < slash && text[end - 1] == ' ') --end;
   if (end == 0 || !policyd::is_digit(text.front())) return std::nullopt;
   std::string digits;
   std::size_t group = 0;
@@ -124,6 +126,11 @@ Result<Amount> parse_amount(std::string_view text, std::string_view amount_text)
   if (word == kDistinct) return Amount{Amount::Of::distinct, *number};
   if (is_one_of(word, "different unique")) {
     return refuse_figure(text, fmt::format("did you mean '{} {}{}'?", *number, kDistinct,
+                                           shown(text.substr(amount_text.size()))));
+  }
+  if (suffix.starts_with("k ")) {  // "5k messages"
+    const std::string_view unit = suffix_text.substr(suffix_text.find(' ') + 1);
+    return refuse_figure(text, fmt::format("did you mean '{}000 {}{}'?", *number, shown(unit),
                                            shown(text.substr(amount_text.size()))));
   }
   const std::int64_t kib = kib_of(suffix);
@@ -271,8 +278,11 @@ Result<std::vector<Rate>> parse_limit(std::string_view text) {
 std::string limit_of_words(std::span<const std::string> words) {
   std::string out;
   for (const std::string& word : words) {
-    const bool continues = !out.empty() && policyd::is_digit(out.back()) && !word.empty() &&
-                           policyd::is_letter(word.front());
+    // "100 messages/h", "5k messages/h", "10/60 s"
+    const bool unfinished =
+        !out.empty() && out.back() != ',' &&
+        (policyd::is_digit(out.back()) || out.find('/', out.rfind(',') + 1) == std::string::npos);
+    const bool continues = unfinished && !word.empty() && policyd::is_letter(word.front());
     if (!out.empty() && out.back() != ',') out += continues ? ' ' : ',';
     out += word;
   }

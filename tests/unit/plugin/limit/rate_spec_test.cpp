@@ -105,6 +105,11 @@ TEST(LimitSpec, RefusesWithOneClearLine) {
       {"20/min,1,000,000/day", "'1,000,000/day': write 1000000/day"},
       {"1,000/h,20/min", "'1,000/h': write 1000/h, without"},
       {"10,000", "write 10000"},
+      {"1,000 messages/h", "'1,000 messages/h': write 1000 messages/h, without separators"},
+      {"1 000 messages/h,20/min", "'1 000 messages/h': write 1000 messages/h"},
+      {"2.000 distinct/day", "write 2000 distinct/day"},
+      {"5k messages/h", "'5k messages/h': did you mean '5000 messages/h'?"},
+      {"5K recipients/message", "did you mean '5000 recipients/message'?"},
       {"10X/h", "'X' is not a valid size"},
       {"1e3/h", "not a valid size"},
       {"0x10/h", "amount of 0"},  // whatever follows the 0
@@ -217,6 +222,7 @@ TEST(LimitSpec, MayBeSeveralWords) {
             "50 recipients/message,9 messages/h,5M/h");
   EXPECT_EQ(limit_of_words(Words{"200", "distinct/day", "100/h"}), "200 distinct/day,100/h");
   EXPECT_EQ(limit_of_words(Words{"100/h", "abc"}), "100/h,abc");
+  EXPECT_EQ(limit_of_words(Words{"9/h", "5k", "messages/h"}), "9/h,5k messages/h");
   EXPECT_EQ(limit_of_words(Words{"200", "distinct/day,", "5/min"}), "200 distinct/day,5/min");
   EXPECT_EQ(limit_of_words(Words{}), "");
 }
