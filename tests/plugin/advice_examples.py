@@ -234,9 +234,6 @@ EXAMPLES = {
     "rows.unfit_data": [
         Example(with_limit(verdict="REDIRECT", data="<a@mine.example>"),
                 ["quotas 3: Data <a@mine.example> -> a@mine.example"], [3]),
-        Example(policy() + of_policy("access_control", Verdict="REDIRECT",
-                                     Data="mailto:a@mine.example"),
-                ["access_control 1: Data mailto:a@mine.example -> a@mine.example"]),
         Example(with_limit(verdict="REDIRECT", data="0"),
                 ["quotas 3: Verdict REDIRECT -> DEFER", "quotas 3: Data 0 -> None"], [3]),
         Example(policy() + of_policy("access_control", Verdict="FILTER", Data="smtp"),

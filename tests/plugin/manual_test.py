@@ -113,7 +113,7 @@ class Json(DaemonTest):
             if command == "explain":
                 keys |= {"until", "counted"}  # of a pause; see pause_test
             if command == "list":  # which refers to show
-                keys -= json_keys.documented("show") - {"limits"}
+                keys -= json_keys.documented("show") - {"limits", "warnings"}
             self.assertEqual(keys, json_keys.documented(command), command)
         # Some of these are there only where it is wrong, or has a supervisor.
         self.assertLessEqual(json_keys.keys_of(printed("service", "status")),

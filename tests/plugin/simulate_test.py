@@ -112,7 +112,7 @@ class Simulate(Case):
         log = MailLog()
         for number in range(2000):
             log.wait(1).mail(f"u{number % 50}@example.org", f"b{number}@example.com")
-        self.log.write_bytes(gzip.compress(log.text().encode()) * 300)  # takes more than a second
+        self.log.write_bytes(gzip.compress(log.text().encode()) * 1500)  # takes more than a second
         table = self.home / "table"
         with table.open("w") as file:
             shown = self.on_a_terminal("simulate", "1000/h", self.log, stdout=file)
