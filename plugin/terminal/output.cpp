@@ -27,13 +27,14 @@ std::string_view code_of(Colour colour) {
 // At most `width` columns; "…" at the end if something is cut.
 std::string fitted(const std::string& text, std::size_t width) {
   if (width_of(text) <= width) return text;
-  std::size_t end = 0;
-  for (std::size_t columns = 0; columns < width - 1; ++columns) {
-    do {
-      ++end;
-    } while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U);
+  std::string out;
+  std::size_t columns = 0;
+  for (std::string_view rest = text;;) {
+    const Character next = take_character(rest);
+    columns += next.columns;
+    if (columns > width - 1) return out + "…";
+    out += next.bytes;
   }
-  return text.substr(0, end) + "…";
 }
 
 // Where a command, as a shell reads it, may be broken.

@@ -2,6 +2,8 @@
 #include "plugin/terminal/text.hpp"
 
 #include <fmt/core.h>
+#include <unistr.h>
+#include <uniwidth.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -53,10 +55,25 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
+Character take_character(std::string_view& text) {
+  if (static_cast<unsigned char>(text.front()) < 0x80) {
+    const Character out{text.substr(0, 1), 1};
+    text.remove_prefix(1);
+    return out;
+  }
+  ucs4_t c = 0;
+  const auto* units = reinterpret_cast<const std::uint8_t*>(text.data());
+  const auto size = static_cast<std::size_t>(u8_mbtouc(&c, units, text.size()));
+  const Character out{text.substr(0, size),
+                      static_cast<std::size_t>(std::max(0, uc_width(c, "UTF-8")))};
+  text.remove_prefix(size);
+  return out;
+}
+
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<std::uint8_t>(c) & 0xC0U) != 0x80U;
-  }));
+  std::size_t out = 0;
+  while (!text.empty()) out += take_character(text).columns;
+  return out;
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {

@@ -28,8 +28,14 @@ std::string with_ids(std::string_view noun, std::span<const std::int64_t> ids);
 
 std::vector<std::string_view> split(std::string_view text, char separator);
 
-// Columns on a terminal, counting each code point as one.
+// Columns on a terminal: an ideograph takes two, a combining accent none (UAX #11).
 std::size_t width_of(std::string_view text);
+struct Character {
+  std::string_view bytes;
+  std::size_t columns = 0;
+};
+// The first one of `text`, which must not be empty; cuts it off.
+Character take_character(std::string_view& text);
 
 // Ignores the case of A to Z.
 bool equal_ignoring_case(std::string_view a, std::string_view b);

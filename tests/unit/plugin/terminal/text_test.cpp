@@ -26,5 +26,13 @@ TEST(Text, NamesAtMostTenIds) {
   EXPECT_EQ(with_ids("limit", all), "limits 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
 }
 
+TEST(Text, IsAsWideAsATerminalShowsIt) {
+  EXPECT_EQ(width_of(""), 0);
+  EXPECT_EQ(width_of("anna@example.org"), 16);
+  EXPECT_EQ(width_of("änna█…→"), 7);
+  EXPECT_EQ(width_of("a\u0308"), 1);
+  EXPECT_EQ(width_of("日本@example.org"), 16);
+  EXPECT_EQ(width_of("\xff\xe6"), 2) << "not UTF-8";
+}
 }  // namespace
 }  // namespace limits
