@@ -134,21 +134,25 @@ Result<std::map<std::string, std::uint64_t>> read_usual(const Tables& tables, co
 }
 
 std::string reason_of(const Signal& signal, const SignalLevel& level) {
+  const auto reached = [&](std::string_view one, std::string_view several) {
+    return fmt::format("{} {}", level.reached, of_number(level.reached, one, several));
+  };
   switch (signal.kind) {
     case Signal::Kind::networks:
-      return fmt::format("from {} client networks in a day", level.reached);
+      return fmt::format("from {} in a day", reached("client network", "client networks"));
     case Signal::Kind::senders:
-      return fmt::format("{} sender addresses in a day", level.reached);
+      return fmt::format("{} in a day", reached("sender address", "sender addresses"));
     case Signal::Kind::rate:
-      return fmt::format("{} in an hour, usually up to {}", counted(level.reached, "message"),
-                         level.usual);
+      return fmt::format("{} in an hour, {}", reached("message", "messages"),
+                         level.usual == 0 ? std::string{"usually none"}
+                                          : fmt::format("usually up to {}", level.usual));
     case Signal::Kind::night:
-      return fmt::format("{} at night ({})", counted(level.reached, "message"), hours_text(signal));
+      return fmt::format("{} at night ({})", reached("message", "messages"), hours_text(signal));
     case Signal::Kind::countries:
-      return fmt::format("from {} countries in a day", level.reached);
+      return fmt::format("from {} in a day", reached("country", "countries"));
     case Signal::Kind::bounces:
       return fmt::format("{} in an hour that bounced or do not exist",
-                         counted(level.reached, "recipient"));
+                         reached("recipient", "recipients"));
   }
   return {};
 }

@@ -69,26 +69,27 @@ std::string signal_text(const Signal& signal) {
 }
 
 std::string meaning_of(const Signal& signal) {
+  const auto at_least = [&](std::string_view one, std::string_view several) {
+    return fmt::format("at least {} {}", signal.amount, of_number(signal.amount, one, several));
+  };
   switch (signal.kind) {
     case Signal::Kind::networks:
-      return fmt::format("at least {} client networks (/24, /64) of a login in a day",
-                         signal.amount);
+      return at_least("client network", "client networks") + " (/24, /64) of a login in a day";
     case Signal::Kind::senders:
-      return fmt::format("at least {} sender addresses of a login in a day", signal.amount);
+      return at_least("sender address", "sender addresses") + " of a login in a day";
     case Signal::Kind::rate:
       return fmt::format(
-          "at least {} messages of an account in an hour, if that is {} times what it sends in the "
-          "busiest hundredth of its hours",
-          signal.amount, signal.factor);
+          "{} of an account in an hour, if that is {} times what it sends in the busiest hundredth "
+          "of its hours",
+          at_least("message", "messages"), signal.factor);
     case Signal::Kind::night:
-      return fmt::format("at least {} messages of an account between {}", signal.amount,
+      return fmt::format("{} of an account between {}", at_least("message", "messages"),
                          hours_text(signal));
     case Signal::Kind::countries:
-      return fmt::format("at least {} countries of the clients of a login in a day", signal.amount);
+      return at_least("country", "countries") + " of the clients of a login in a day";
     case Signal::Kind::bounces:
-      return fmt::format(
-          "at least {} recipients of an account in an hour that do not exist or whose mail bounced",
-          signal.amount);
+      return at_least("recipient", "recipients") +
+             " of an account in an hour that do not exist or whose mail bounced";
   }
   return {};
 }

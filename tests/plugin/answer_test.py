@@ -451,7 +451,7 @@ class Signals(Case):
             self.settings + "mailboxes=10.0.0.5\n")
         self.put_messages(20, ago=60, Sender="web@example.org", ClientAddress="10.0.0.5")
         self.put_messages(50, ago=60, Sender="out@example.org")  # from outside, without a login
-        self.assertIn("web@example.org: block:1h, 20 messages in an hour, usually up to 0",
+        self.assertIn("web@example.org: block:1h, 20 messages in an hour, usually none",
                       self.due())
         self.assertEqual(set(self.blocked()), {"web@example.org"})
         self.put_messages(1, ago=60, SASLUsername="news@example.org")
@@ -461,7 +461,7 @@ class Signals(Case):
     def test_a_gateway_that_names_any_sender_stops_nobody(self):
         self.say("signal", "rate", "5", "--then", "block:1h")
         self.put_messages(5, Sender="boss@example.org", ClientAddress="10.0.0.6")
-        self.assertIn("boss@example.org: notify, 5 messages in an hour, usually up to 0; not stopped: others "
+        self.assertIn("boss@example.org: notify, 5 messages in an hour, usually none; not stopped: others "
                       "may have used this address", self.due())
         self.assertEqual(self.blocked(), {})
 
