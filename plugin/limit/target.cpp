@@ -317,7 +317,7 @@ MemberText with_senders(const MemberText& member, const std::vector<std::string>
   for (const std::string_view item : split(*member.source, ',')) {
     if (!excepted_sender(item)) source = joined(source, item);
   }
-  for (const std::string& sender : senders) source = joined(source, "!" + sender);
+  for (const std::string& sender : senders) source = joined(source, fmt::format("!{}", sender));
   return {std::move(source), member.destination};
 }
 

@@ -68,6 +68,15 @@ class Tidy(unittest.TestCase):
                 self.assertEqual(self.run_tidy(), (0, 1))
                 self.assertEqual(self.run_tidy(), (0, 0))
 
+    def test_tests_have_checks_of_their_own(self):
+        (self.folder / "tests").mkdir()
+        self.source = self.folder / "tests/a_test.cpp"
+        self.source.write_text("int a();\n")
+        self.run_tidy()
+        (self.folder / "tests/.clang-tidy").write_text("InheritParentConfig: true\n")
+        self.assertEqual(self.run_tidy(), (0, 1))
+        self.assertEqual(self.run_tidy(), (0, 0))
+
     def test_what_is_not_clean_is_checked_each_time(self):
         self.source.write_text("int bad();\n")
         for _ in range(2):

@@ -152,14 +152,14 @@ TEST_F(RulesSyncTest, DoesNotAgreeWithWhatItCannotRead) {
   const struct {
     const char* name;
     std::string refusal, version, trouble;
-  } kCases[] = {
+  } cases[] = {
       {"not allowed", "NOPERM", "", "the key 'p:rules' cannot be read: NOPERM"},
       {"of another type", "WRONGTYPE Operation against", "",
        "the key 'p:rules' holds no rules; delete it, and the hosts publish theirs again"},
       {"no version", "", "x",
        "the key 'p:rules' holds no rules; delete it, and the hosts publish theirs again"},
   };
-  for (const auto& one : kCases) {
+  for (const auto& one : cases) {
     SCOPED_TRACE(one.name);
     const std::string version = redis_.version;
     redis_.refusal = one.refusal;
