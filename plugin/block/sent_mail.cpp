@@ -71,11 +71,11 @@ Result<SentMail> SentMail::read(const Tables& tables, const policyd::Config& con
   return out;
 }
 
-bool SentMail::is(const std::string& queue_id, const std::string& with_extension) const {
+bool SentMail::is(const std::string& queue_id, const std::string& sender) const {
   if (queue_ids_.contains(queue_id)) return true;
-  if (with_extension.empty()) return false;
-  const std::string sender = without_extension(with_extension);
-  return addresses_.contains(sender) || (senders_.contains(sender) && !others_.contains(sender));
+  if (sender.empty()) return false;
+  const std::string name = without_extension(sender);
+  return addresses_.contains(name) || (senders_.contains(name) && !others_.contains(name));
 }
 
 }  // namespace limits

@@ -21,7 +21,8 @@ class SentMail {
   static Result<SentMail> read(const Tables& tables, const policyd::Config& config,
                                std::span<const std::string> items, policyd::TimePoint since);
 
-  // `sender` in the form of names, with its extension; empty for a bounce, which is no one's.
+  // `sender` in the form of names, which may have an extension; empty for a bounce, which is no
+  // one's.
   [[nodiscard]] bool is(const std::string& queue_id, const std::string& sender) const;
 
   static constexpr std::int64_t kMaxRows = 1'000'000;

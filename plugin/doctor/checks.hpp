@@ -75,9 +75,9 @@ struct RuleRows {
   [[nodiscard]] Fix sql(const std::vector<std::string>& statements) const {
     return command(sqlite_command(question, statements));
   }
-  // Whether one of the rows that belong to `id` has neither 0 nor 1 in Disabled, which
-  // check_columns reports: what that is taken for is no finding of its own.
-  [[nodiscard]] bool has_odd_switch(std::string_view table, std::string_view column,
+  // Whether one of the rows of the table `of` that belong to `id` has neither 0 nor 1 in Disabled,
+  // which check_columns reports: what that is taken for is no finding of its own.
+  [[nodiscard]] bool has_odd_switch(std::string_view of, std::string_view column,
                                     std::int64_t id) const;
   // "quotas" with the prefix.
   [[nodiscard]] std::string table(std::string_view name) const {
