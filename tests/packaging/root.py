@@ -5,6 +5,7 @@ systemd as its first process (`boot`) or without it, as on a host with zmcontrol
 
 $CARBONIO_LIMITS_ROOTS is the folder of the systems (default: ~/.cache/carbonio-limits)."""
 
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -42,9 +43,16 @@ def cached_system():
         folder /= "carbonio-limits"
     what = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
     system = folder / f"root-{SUITE}-{what}"
-    if system.is_dir():
-        return system
     folder.mkdir(parents=True, exist_ok=True)
+    with folder.joinpath(f"{system.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run beside this one wait for it
+        if not system.is_dir():
+            create(folder, system)
+    return system
+
+
+def create(folder, system):
+    """Under another name first, so that `system` is never half a system."""
     fresh = pathlib.Path(tempfile.mkdtemp(prefix=system.name, dir=folder))
     fresh.chmod(0o755)
     try:
@@ -57,7 +65,6 @@ def cached_system():
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
-    return system
 
 
 def eventually(condition, timeout_s=60.0):
