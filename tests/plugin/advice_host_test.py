@@ -806,6 +806,10 @@ class Cluster(Host):
         self.engine = Engine()
         self.addCleanup(self.engine.remove)
 
+    def make(self, *words, **more):
+        super().make(*words, **more)
+        self.addCleanup(lambda: self.daemon.command("service", "stop", check=False))
+
     def set(self):
         self.daemon.config.with_name("carbonio-limits.conf").write_text(
             f"[cluster]\nurl={self.engine.url}\nnode=mta1\n")
