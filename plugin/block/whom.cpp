@@ -66,20 +66,9 @@ std::string why_never_client(const Target& whom, const OwnNames& own) {
   return {};
 }
 
-// "192.0.2.1" of "unknown[192.0.2.1]", "[192.0.2.1]" and "IPv6:2001:db8::1".
-std::string_view client_in(std::string_view text) {
-  constexpr std::string_view kV6 = "IPv6:";
-  const std::size_t bracket = text.find('[');
-  if (bracket != std::string_view::npos && text.ends_with(']')) {
-    text = text.substr(bracket + 1, text.size() - bracket - 2);
-  }
-  if (equal_ignoring_case(text.substr(0, kV6.size()), kV6)) text.remove_prefix(kV6.size());
-  return text;
-}
-
 // No login looks like it.
 bool is_meant_as_client(std::string_view text) {
-  return text.find(':') != std::string_view::npos ||
+  return text.find_first_of(":[") != std::string_view::npos ||
          (text.find('.') != std::string_view::npos &&
           text.find_first_not_of("0123456789.") == std::string_view::npos);
 }
@@ -124,13 +113,9 @@ Result<Target> parse_whom(std::string_view text) {
 }
 
 Result<Target> parse_typed_whom(std::string_view text) {
-  text = without_noun(text);
-  if (text.size() > 2 && text.starts_with('<') && text.ends_with('>')) {
-    text = text.substr(1, text.size() - 2);
-  }
+  text = typed_name(text);
   if (text.starts_with('$') || text.find('@') != std::string_view::npos) return parse_whom(text);
-  const std::string_view client = client_in(text);
-  if (client != text || is_meant_as_client(text)) return parse_client(client);
+  if (is_meant_as_client(text)) return parse_client(text);
   if (text.find_first_of("%.<") == 0) {
     return policyd::failure(
         fmt::format("'{}' is neither a login nor an address; {}", shown(text), kForms));

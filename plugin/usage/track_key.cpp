@@ -134,11 +134,15 @@ std::string_view typed_name(std::string_view text) {
                          inside.find_first_of("<>") == std::string_view::npos;
     return address ? inside : text;
   }
+  std::string_view client = text;
   const std::size_t open = text.find('[');
-  if (open == std::string_view::npos || !text.ends_with(']')) return text;
-  if (text.substr(0, open).find('@') != std::string_view::npos) return text;
-  const std::string_view inside = text.substr(open + 1, text.size() - open - 2);
-  return policyd::IpAddress::parse(inside) ? inside : text;
+  if (open != std::string_view::npos && text.ends_with(']')) {
+    if (text.substr(0, open).find('@') != std::string_view::npos) return text;
+    client = text.substr(open + 1, text.size() - open - 2);
+  }
+  constexpr std::string_view kV6 = "IPv6:";
+  if (equal_ignoring_case(client.substr(0, kV6.size()), kV6)) client.remove_prefix(kV6.size());
+  return policyd::IpAddress::parse(client) ? client : text;
 }
 
 std::string wait_text(std::optional<policyd::TimePoint> when, policyd::TimePoint now, bool brief) {

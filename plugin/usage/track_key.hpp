@@ -71,7 +71,7 @@ std::optional<std::string> reset_word(std::string_view track_key);
 std::string_view without_noun(std::string_view text);
 
 // The same, also copied from Postfix's log: "anna@example.org" of "<anna@example.org>",
-// "192.0.2.1" of "mail.example.org[192.0.2.1]".
+// "192.0.2.1" of "mail.example.org[192.0.2.1]", "2001:db8::1" of "[IPv6:2001:db8::1]".
 std::string_view typed_name(std::string_view text);
 
 // "now", "in 42 s", "in 3 h 5 min"; `brief`: "in 3 h".

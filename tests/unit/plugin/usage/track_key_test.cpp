@@ -37,6 +37,8 @@ TEST(TypedName, MayBeCopiedFromPostfixsLog) {
       {"[198.51.100.7]", "198.51.100.7"},
       {"unknown[198.51.100.7]", "198.51.100.7"},
       {"mail.example.org[2001:db8::1]", "2001:db8::1"},
+      {"[IPv6:2001:db8::1]", "2001:db8::1"},
+      {"IPv6:2001:db8::1", "2001:db8::1"},
       // These are names.
       {"<>", "<>"},
       {"<> (bounces)", "<> (bounces)"},
