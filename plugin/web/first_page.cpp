@@ -132,17 +132,25 @@ std::string refused_table(const FirstPageContent& content, double now_s, bool no
       now ? "Refused now" : "Refused in the last hour", head, rows);
 }
 
+// As now.js says it.
 std::string doctor_sentence(const nlohmann::json* doctor) {
+  constexpr std::size_t kMost = 10;  // each of many limits may have one
   if (doctor == nullptr) return "<p class=\"health dim\">Checking…</p>\n";
   const auto wrong = static_cast<std::size_t>(number_at(*doctor, "wrong"));
   if (wrong == 0) return "<p class=\"health well\">All is well.</p>\n";
   std::string out = fmt::format("<p class=\"health wrong\">{}:</p>\n<ul class=\"problems\">\n",
                                 counted(wrong, "problem"));
+  std::size_t shown = 0;
   for (const nlohmann::json& finding : doctor->value("findings", nlohmann::json::array())) {
     if (text_at(finding, "state") != "wrong") continue;
+    if (++shown > kMost) break;
     out += fmt::format("<li>{}</li>\n", in_markup(text_at(finding, "what")));
   }
-  return out + "</ul>\n";
+  out += "</ul>\n";
+  if (wrong > kMost) {
+    out += fmt::format("<p>{} more: <code>carbonio-limits doctor</code></p>\n", wrong - kMost);
+  }
+  return out;
 }
 
 std::string warnings_of(const nlohmann::json& refused) {

@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugin"))
 
 from many_rows import MANY  # noqa: E402
-from web_case import SANITIZED, Case  # noqa: E402
+from web_case import SANITIZED, Case, eventually  # noqa: E402
 
 
 class Speed(Case):
@@ -39,7 +39,7 @@ class Speed(Case):
         load.start()
         try:
             times = []
-            for _ in range(100):
+            for _ in range(20):
                 start = time.monotonic()
                 status, _, html = page.ask("/")
                 times.append(time.monotonic() - start)
@@ -48,11 +48,15 @@ class Speed(Case):
             self.over.set()
             load.join()
         self.assertIn("example.org</th>", html)
+        # What doctor finds comes later; each of the limits has a problem.
+        self.assertTrue(eventually(lambda: "Checking" not in page.ask("/")[2]))
+        html = page.ask("/")[2]
+        self.assertIn("more: <code>carbonio-limits doctor</code>", html)
         files = set(re.findall('(?:src|href)="(/[^"#]+)"', html))
         more = {"/" + name for name in re.findall(
             r'from "\./(\w+\.js)"', "".join(page.ask(file)[2] for file in files))}
         size = len(html) + sum(len(page.ask(file)[2].encode()) for file in files | more)
-        p95 = sorted(times)[94]
+        p95 = sorted(times)[18]
         print(f"first page: {1000 * p95:.0f} ms at the 95th percentile, {1000 * min(times):.0f} ms at "
               f"best, beside {self.answered} answers to mail; {size} bytes in all", flush=True)
         self.assertLess(size, 150_000)

@@ -4,6 +4,7 @@ import {attempt, block, changeNow, clearCounter, confirmed, get, mayChange} from
 import {button, element, heading, link, number, part, table, time, until} from "./text.js";
 
 const DOCTOR_MS = 60000;  // it runs other programs
+const MOST_PROBLEMS = 10;  // each of many limits may have one
 let doctor = null, doctorAt = -DOCTOR_MS;
 
 async function health() {
@@ -36,9 +37,11 @@ function sentence(found) {
   const wrong = found.findings.filter(finding => finding.state === "wrong");
   if (wrong.length === 0) return [element("p", {class: "health well"}, "All is well.")];
   return [element("p", {class: "health wrong"}, wrong.length === 1 ? "1 problem:" : `${wrong.length} problems:`),
-    element("ul", {class: "problems"}, wrong.map(finding => element("li", {}, finding.what,
-      finding.fix && element("div", {class: "dim"}, "fix: ", finding.command
-        ? element("code", {}, finding.fix) : finding.fix))))];
+    element("ul", {class: "problems"}, wrong.slice(0, MOST_PROBLEMS).map(finding => element("li", {},
+      finding.what, finding.fix && element("div", {class: "dim"}, "fix: ", finding.command
+        ? element("code", {}, finding.fix) : finding.fix)))),
+    wrong.length > MOST_PROBLEMS && element("p", {}, `${wrong.length - MOST_PROBLEMS} more: `,
+      element("code", {}, "carbonio-limits doctor"))];
 }
 
 function refusals(rows, moment, caption, stuck) {

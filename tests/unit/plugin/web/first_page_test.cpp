@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/web/first_page.hpp"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -78,7 +79,7 @@ TEST(FirstPage, SaysTheRolesOfItsTable) {
 
 TEST(FirstPage, SaysWhetherAllIsWell) {
   const auto refused = nlohmann::json::parse(R"({"refused": [], "warnings": []})");
-  const auto page = [&](const char* doctor) {
+  const auto page = [&](std::string_view doctor) {
     const auto json = nlohmann::json::parse(doctor);
     return first_page({"mta1", "", "", "root", "", refused, &json}, {});
   };
@@ -88,6 +89,20 @@ TEST(FirstPage, SaysWhetherAllIsWell) {
   EXPECT_NE(wrong.find("1 problem:"), std::string::npos);
   EXPECT_NE(wrong.find("<li>&lt;Postfix&gt; asks no daemon</li>"), std::string::npos);
   EXPECT_EQ(wrong.find("fine"), std::string::npos);
+  EXPECT_EQ(wrong.find("more:"), std::string::npos);
+}
+
+TEST(FirstPage, NamesTenProblemsAtMost) {
+  const auto refused = nlohmann::json::parse(R"({"refused": [], "warnings": []})");
+  nlohmann::json doctor = {{"wrong", 12}, {"findings", nlohmann::json::array()}};
+  for (int i = 1; i <= 12; ++i) {
+    doctor["findings"].push_back({{"state", "wrong"}, {"what", fmt::format("problem {}.", i)}});
+  }
+  const std::string page = first_page({"mta1", "", "", "root", "", refused, &doctor}, {});
+  EXPECT_NE(page.find("12 problems:"), std::string::npos);
+  EXPECT_NE(page.find("problem 10."), std::string::npos);
+  EXPECT_EQ(page.find("problem 11."), std::string::npos);
+  EXPECT_NE(page.find("<p>2 more: <code>carbonio-limits doctor</code></p>"), std::string::npos);
 }
 
 }  // namespace
