@@ -72,25 +72,27 @@ class Clock:
         fresh.rename(self._file)
 
     def environment(self) -> dict:
-        sanitizer = os.environ.get("ASAN_OPTIONS", "")
-        return {
+        return faketime() | {
             "TZ": "UTC",
-            "LD_PRELOAD": libfaketime(),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
-            # Timeouts use the monotonic clock, which is not faked.
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            # The preloaded library comes before the sanitizer's, which ASan otherwise rejects.
-            "ASAN_OPTIONS": ":".join(filter(None, [sanitizer, "verify_asan_link_order=0"])),
         }
 
 
-def libfaketime() -> str:
+def faketime() -> dict:
+    """The environment of a program whose clock libfaketime moves, but for when it is."""
     found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
     if not found:
         sys.exit("libfaketime is not installed: run scripts/install-dependencies")
-    return found[0]
+    sanitizer = os.environ.get("ASAN_OPTIONS", "")
+    return {
+        "LD_PRELOAD": found[0],
+        # Timeouts use the monotonic clock, which is not faked.
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        # The preloaded library comes before the sanitizer's, which ASan otherwise rejects.
+        "ASAN_OPTIONS": ":".join(filter(None, [sanitizer, "verify_asan_link_order=0"])),
+    }
 
 
 def options_of(case: dict) -> dict:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "conform
 from advice_examples import policy as own_policy  # noqa: E402
 from daemon_case import SANITIZED, DaemonTest, eventually, insert, last, policy, quota  # noqa: E402
 from doctor_test import OWN_GROUPS  # noqa: E402
-from replay_test import libfaketime  # noqa: E402
+from replay_test import faketime  # noqa: E402
 
 SENDMAIL = """#!/bin/sh
 printf '%s\\n' "$@" >{0}/arguments
@@ -68,9 +68,7 @@ class Case(DaemonTest):
 
         environment = {**os.environ, "ZEXTRAS_HOME": str(self.daemon.folder)}
         if later:
-            environment |= {"LD_PRELOAD": libfaketime(), "FAKETIME": f"{later:+d}",
-                            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                            "DONT_FAKE_MONOTONIC": "1"}
+            environment |= faketime() | {"FAKETIME": f"{later:+d}"}
         done = subprocess.run([self.daemon.programs / "carbonio-limits", "notify", *words],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                               env=environment, preexec_fn=begin)
