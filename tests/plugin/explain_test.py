@@ -94,7 +94,9 @@ class ExplainTest(DaemonTest):
             AccountingPeriod=0, MessageCountLimit=100, Verdict="REJECT")
         modules = ("Quotas", "Accounting", "Greylisting", "CheckHelo")
         daemon = self.make_daemon(everything, modules=modules)
-        daemon.ask()
+        daemon.ask()  # is greylisted, of which the daemon writes an event after its answer
+        self.assertTrue(eventually(
+            lambda: daemon.query("SELECT count(*) FROM limits_events") == [(1,)]))
         before, dump = self.files(daemon), daemon.sql(".dump")
         for sender in ("alice@example.org", "new@example.org", "<>"):
             self.explain(daemon, sender, "bob@example.com", "--size", "10K")
