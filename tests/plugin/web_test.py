@@ -40,13 +40,16 @@ class Reading(Case):
                 "explain?from=alice%40example.org&to=b%40example.com":
                     ["explain", "--from", "alice@example.org", "--to", "b@example.com"]}.items():
             with self.subTest(path):
-                status, shown = page.get(path)
-                self.assertEqual(status, 200, shown)
-                printed = json.loads(self.daemon.command(*words, "--json", check=False).stdout)
-                self.assertEqual(shown.keys(), printed.keys())
-                for moving in ("now", "since", "refused_since", "requests"):
-                    shown.pop(moving, None), printed.pop(moving, None)
-                if path != "doctor":
+                for _ in range(10):  # a second may pass between the two
+                    status, shown = page.get(path)
+                    self.assertEqual(status, 200, shown)
+                    printed = json.loads(self.daemon.command(*words, "--json", check=False).stdout)
+                    self.assertEqual(shown.keys(), printed.keys())
+                    for moving in ("now", "since", "refused_since", "requests"):
+                        shown.pop(moving, None), printed.pop(moving, None)
+                    if path == "doctor" or shown == printed:
+                        break
+                else:
                     self.assertEqual(shown, printed)
 
     def test_the_export_is_text(self):
