@@ -131,9 +131,27 @@ struct RefusedFields {
   std::string_view sender;
   std::string_view recipient;
   std::string_view login;
+  std::string_view submitter;  // as the client says, AUTH= of MAIL FROM
 };
 
-// "anna@example.org> to=<bob@example.org> proto=ESMTP helo=<h> sasl_username=<anna>" to its end.
+// " sasl_method=PLAIN sasl_username=anna sasl_sender=<>", with which Postfix 3.10 (not 3.7) ends the
+// line of an authenticated client, or " sasl_username=<anna>"; false if it is something else.
+bool take_authentication(std::string_view rest, RefusedFields& out) {
+  if (rest.empty()) return true;
+  if (skip(rest, " sasl_method=")) rest.remove_prefix(std::min(rest.find(' '), rest.size()));
+  if (!skip(rest, " sasl_username=")) return false;
+  constexpr std::string_view kSubmitter = " sasl_sender=";
+  const std::size_t submitter = rest.find(kSubmitter);
+  if (submitter != kNone) out.submitter = rest.substr(submitter + kSubmitter.size());
+  out.login = rest.substr(0, submitter);
+  if (out.login.size() > 1 && out.login.starts_with('<') && out.login.ends_with('>')) {
+    out.login = out.login.substr(1, out.login.size() - 2);
+  }
+  return out.login.find_first_of("<>") == kNone;
+}
+
+// "anna@example.org> to=<bob@example.org> proto=ESMTP helo=<h> sasl_method=PLAIN
+// sasl_username=anna" to its end.
 std::optional<RefusedFields> refused_fields(std::string_view rest) {
   RefusedFields out;
   const auto sender = take_address(rest);
@@ -148,12 +166,7 @@ std::optional<RefusedFields> refused_fields(std::string_view rest) {
   rest.remove_prefix(std::min(rest.find(' '), rest.size()));
   // smtpd writes '?' for what could end a HELO name.
   if (skip(rest, " helo=<") && !take_until(rest, ">", "<")) return std::nullopt;
-  if (skip(rest, " sasl_username=<")) {
-    const auto login = take_until(rest, ">", "<");
-    if (!login) return std::nullopt;
-    out.login = *login;
-  }
-  return rest.empty() ? std::optional{out} : std::nullopt;
+  return take_authentication(rest, out) ? std::optional{out} : std::nullopt;
 }
 
 // "a.example[192.0.2.1]: 450", or with "]:5555: " (smtpd_client_port_logging): cuts off what stands
@@ -171,7 +184,8 @@ std::string_view take_client(std::string_view& rest) {
 }
 
 // "RCPT from a.example[192.0.2.1]: 450 4.7.1 <bob@example.org>: Recipient address rejected: Text;
-// from=<anna@example.org> to=<bob@example.org> proto=ESMTP helo=<h> sasl_username=<anna>"
+// from=<anna@example.org> to=<bob@example.org> proto=ESMTP helo=<h> sasl_method=PLAIN
+// sasl_username=anna"
 void parse_refused(std::string_view text, PostfixLine& out) {
   constexpr std::string_view kClient = " from ";
   constexpr std::string_view kFields = "; from=<";
@@ -185,6 +199,8 @@ void parse_refused(std::string_view text, PostfixLine& out) {
   for (std::size_t at = rest.find(kFields); at != kNone; at = rest.find(kFields, at + 1)) {
     const auto fields = refused_fields(rest.substr(at + kFields.size()));
     if (!fields) continue;
+    // Fields in AUTH= look the same as fields in the text with the real ones in their AUTH=.
+    if (fields->submitter.find('<') != kNone && fields->submitter != "<>") return;
     out.at_end = text.substr(0, from) == "END-OF-MESSAGE";
     out.client = client;
     out.text = rest.substr(0, at);

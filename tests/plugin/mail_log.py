@@ -63,7 +63,7 @@ class MailLog:
 
     def refused(self, sender="anna@example.org", to="bob@example.com", client="10.0.0.9", login="",
                 text=TEXT):
-        sasl = f" sasl_username=<{login}>" if login else ""
+        sasl = f" sasl_method=PLAIN sasl_username={login}" if login else ""
         self.line("postfix/smtpd", f"NOQUEUE: reject: RCPT from pc[{client}]: 450 4.7.1 <{to}>: "
                   f"Recipient address rejected: {text}; from=<{sender}> to=<{to}> proto=ESMTP "
                   f"helo=<pc>{sasl}")
@@ -71,7 +71,7 @@ class MailLog:
 
     def unknown(self, to, sender="anna@example.org", client="10.0.0.9", login=""):
         """A recipient whom Postfix refuses, because there is no such one."""
-        sasl = f" sasl_username=<{login}>" if login else ""
+        sasl = f" sasl_method=PLAIN sasl_username={login}" if login else ""
         self.line("postfix/smtpd", f"NOQUEUE: reject: RCPT from pc[{client}]: 550 5.1.1 <{to}>: "
                   f"Recipient address rejected: User unknown in virtual mailbox table; "
                   f"from=<{sender}> to=<{to}> proto=ESMTP helo=<pc>{sasl}")

@@ -261,9 +261,9 @@ TEST(MailReader, TakesOurRefusalsForWantedMail) {
            "z@example.com");
   log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.7]" + std::string{kRefused});
   log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.8]" + std::string{kRefused} +
-                                " sasl_username=<eve>");
+                                " sasl_method=PLAIN sasl_username=eve");
   log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.9]" + std::string{kRefused} +
-                                " sasl_username=<eve>> sasl_username=<mallory>");
+                                " sasl_username=eve> sasl_username=mallory");
   EXPECT_EQ(log.mails(), (Lines{"anna@example.org>z@example.com anna 192.0.2.7 648 1",
                                 "anna@example.org>bob@example.com! anna 192.0.2.7 0 4",
                                 "anna@example.org>bob@example.com! eve 192.0.2.8 0 4"}));
@@ -304,6 +304,65 @@ TEST(MailReader, BelievesNoFieldsWithinAnAddress) {
     Lines wanted;
     if (!line.mail.empty()) wanted.push_back(line.mail + "  203.0.113.66 0 4");
     EXPECT_EQ(log.mails(), wanted) << line.name << ' ' << line.sender << ' ' << line.recipient;
+  }
+}
+
+TEST(MailReader, TakesTheLoginOfRefusedMail) {
+  const struct {
+    std::string end;
+    std::string login;  // "-" if the line is left out
+  } lines[] = {
+      {"", ""},
+      {" sasl_method=XCLIENT sasl_username=anna@example.org", "anna@example.org"},
+      {" sasl_username=anna", "anna"},
+      {" sasl_username=<anna>", "anna"},
+      {" sasl_method=PLAIN sasl_username=max m \"x\"", "max m \"x\""},
+      {" sasl_method=PLAIN sasl_username=anna sasl_sender=bob@example.org", "anna"},
+      {" sasl_method=PLAIN sasl_username=anna sasl_sender=<>", "anna"},
+      {" sasl_method=PLAIN sasl_username=", ""},
+      {" sasl_method=PLAIN", "-"},
+      {" sasl_username=an<na", "-"},
+      {" sasl_username=<anna", "-"},
+      {" sasl_username=<", "-"},
+      {" more=anna", "-"},
+  };
+  for (const auto& line : lines) {
+    Log log;
+    log.line("postfix/smtpd",
+             "NOQUEUE: reject: RCPT from pc[192.0.2.7]" + std::string{kRefused} + line.end);
+    Lines wanted;
+    if (line.login != "-") {
+      wanted.push_back("anna@example.org>bob@example.com! " + line.login + " 192.0.2.7 0 4");
+    }
+    EXPECT_EQ(log.mails(), wanted) << line.end;
+  }
+}
+
+TEST(MailReader, BelievesNoLoginThatAClientWrote) {
+  const std::string fake =
+      "; from=<victim@example.org> to=<x@y.z> proto=smtp helo=<h>"
+      " sasl_method=PLAIN sasl_username=victim";
+  const struct {
+    std::string name;  // in the text
+    std::string end;
+    bool read;
+  } lines[] = {
+      {fake, "", true},
+      {"\"" + fake + " z\"@evil.example", "", true},
+      {"\"" + fake + " sasl_sender=z\"@evil.example", "", false},
+      {"b@c.d", " sasl_sender=" + fake, false},
+      {"b@c.d", " sasl_sender=z" + fake + " sasl_sender=<>", false},
+  };
+  for (const auto& line : lines) {
+    Log log;
+    log.line("postfix/smtpd",
+             "NOQUEUE: reject: RCPT from evil[203.0.113.66]: 450 4.7.1 <" + line.name +
+                 ">: Recipient address rejected: Too many messages sent: later.; from=<eve@x.y> "
+                 "to=<b@c.d> proto=ESMTP helo=<pc> sasl_method=PLAIN sasl_username=eve" +
+                 line.end);
+    Lines wanted;
+    if (line.read) wanted.push_back("eve@x.y>b@c.d! eve 203.0.113.66 0 4");
+    EXPECT_EQ(log.mails(), wanted) << line.name << ' ' << line.end;
   }
 }
 
@@ -428,7 +487,7 @@ void refuse_recipient(Log& log, const std::string& to, const std::string& why,
                       const std::string& login = {}) {
   log.line("postfix/smtpd", "NOQUEUE: reject: RCPT from pc[192.0.2.7]: " + why + "; from=<Anna@" +
                                 "example.org> to=<" + to + "> proto=ESMTP helo=<pc>" +
-                                (login.empty() ? "" : " sasl_username=<" + login + ">"));
+                                (login.empty() ? "" : " sasl_method=PLAIN sasl_username=" + login));
 }
 
 TEST(MailReader, TellsOfRecipientsThatMailDidNotReach) {
