@@ -134,8 +134,8 @@ struct RefusedFields {
   std::string_view submitter;  // as the client says, AUTH= of MAIL FROM
 };
 
-// " sasl_method=PLAIN sasl_username=anna sasl_sender=<>", with which Postfix 3.10 (not 3.7) ends the
-// line of an authenticated client, or " sasl_username=<anna>"; false if it is something else.
+// " sasl_method=PLAIN sasl_username=anna sasl_sender=<>", with which Postfix 3.10 (not 3.7) ends
+// the line of an authenticated client, or " sasl_username=<anna>"; false if it is something else.
 bool take_authentication(std::string_view rest, RefusedFields& out) {
   if (rest.empty()) return true;
   if (skip(rest, " sasl_method=")) rest.remove_prefix(std::min(rest.find(' '), rest.size()));
