@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The engine's clock, by which all MTAs count, as each reply tells it. It is never ahead of what
-// the engine would say: then units would leave too early. The loop's thread.
+// the engine would say: then units would leave too early. The loop's thread; now() from any.
 #pragma once
 
+#include <atomic>
 #include <functional>
-#include <optional>
 #include <utility>
 
 #include "daemon/base/clock.hpp"
@@ -26,8 +26,9 @@ class EngineClock {
     const Steady steady = sources_.steady();
     const auto offset = engine.time_since_epoch() - since_start(steady);
     // The reply that travelled least is the best; clocks drift and are set, so not for ever.
-    if (offset_ && offset <= *offset_ &&
-        (round_trip > kSlow || (*offset_ - offset < kSet && steady - best_ < kKept))) {
+    const Millis known = offset_;
+    if (known != kUnheard && offset <= known &&
+        (round_trip > kSlow || (known - offset < kSet && steady - best_ < kKept))) {
       return;
     }
     offset_ = offset;
@@ -36,7 +37,9 @@ class EngineClock {
 
   // The host's own clock until the engine's was heard.
   [[nodiscard]] TimePoint now() const {
-    return offset_ ? TimePoint{since_start(sources_.steady()) + *offset_} : sources_.wall();
+    const Millis offset = offset_;
+    return offset == kUnheard ? sources_.wall()
+                              : TimePoint{since_start(sources_.steady()) + offset};
   }
   [[nodiscard]] Steady steady() const { return sources_.steady(); }
   // How far the host's clock is ahead of the engine's.
@@ -46,13 +49,14 @@ class EngineClock {
   static constexpr Millis kSet{500};   // by more, the engine's clock was set back
   static constexpr Millis kSlow{200};  // such a reply says little
   static constexpr Millis kKept = std::chrono::seconds{10};
+  static constexpr Millis kUnheard = Millis::min();
 
   static Millis since_start(Steady steady) {
     return std::chrono::floor<Millis>(steady.time_since_epoch());
   }
 
   Sources sources_;
-  std::optional<Millis> offset_;
+  std::atomic<Millis> offset_ = kUnheard;  // of the engine's clock from the steady one
   Steady best_;
 };
 
