@@ -64,6 +64,7 @@ class Case(DaemonTest):
             "'Quotas'") == [(times,)]))
 
     def put_refusal(self, ago, times=1, key="SASLUsername:alice@example.org", row=None):
+        time.sleep(0.002)  # one in the millisecond of the last step came before it
         at = int((time.time() - ago) * 1000)
         self.rows = getattr(self, "rows", 0) + 1
         minute = int(time.time()) // 60 - 3 * self.rows  # those of a minute would be one
