@@ -141,6 +141,7 @@ class Simulated(unittest.TestCase):
 
     def played_log(self, recipients):
         """Once the filter has handed back what Postfix took, and emil was told what bounced."""
+        self.postfix.wait_for_log("postfix/smtp[", "status=sent", count=recipients)
         self.postfix.wait_for_log("postfix/discard", "status=sent", count=recipients - 2 + 1)
         self.postfix.wait_for_log("to=<gone@bounce.test>", "status=bounced")
         self.postfix.wait_for_log("to=<e@slow.test>", "status=deferred")
