@@ -199,7 +199,7 @@ void parse_refused(std::string_view text, PostfixLine& out) {
   for (std::size_t at = rest.find(kFields); at != kNone; at = rest.find(kFields, at + 1)) {
     const auto fields = refused_fields(rest.substr(at + kFields.size()));
     if (!fields) continue;
-    // Fields in AUTH= look the same as fields in the text with the real ones in their AUTH=.
+    // With fields in AUTH=, which the client chooses, nothing tells which are Postfix's.
     if (fields->submitter.find('<') != kNone && fields->submitter != "<>") return;
     out.at_end = text.substr(0, from) == "END-OF-MESSAGE";
     out.client = client;
