@@ -79,7 +79,7 @@ struct History {
   std::optional<policyd::TimePoint> kept_since;  // the oldest message of anybody
   // Where reading ended at max_rows.
   std::optional<policyd::TimePoint> read_since = {};
-  std::string mail_log_problem = {};  // by read_deliveries(): why it was not read to its end
+  std::string mail_log_problem = {};  // by read_deliveries(): DeliveryLog::Found::problem
 };
 
 Result<History> read_history(const Tables& tables, const SentBy& who,

@@ -187,8 +187,7 @@ std::string size_text(std::uint64_t kib) {
 
 std::string mail_log_note(const HistoryView& view) {
   if (view.mail_log == nullptr || view.history.mail_log_problem.empty()) return {};
-  return fmt::format("{}: {}; what comes before that was read.", escaped(view.mail_log->name()),
-                     view.history.mail_log_problem);
+  return fmt::format("{}: {}.", escaped(view.mail_log->name()), view.history.mail_log_problem);
 }
 
 Result<std::string> history_sentence(const Tables& tables, const policyd::Config& config,

@@ -32,7 +32,7 @@ Result<std::string> history_sentence(const Tables& tables, const policyd::Config
                                      std::string_view name, std::vector<std::string> others,
                                      const HistoryQuestion& question, policyd::TimePoint now);
 
-// Why the mail log was not read to its end; empty if it was.
+// What is wrong with the mail log, a sentence; empty if nothing is.
 std::string mail_log_note(const HistoryView& view);
 
 void print_history(const HistoryView& view, Output& output);

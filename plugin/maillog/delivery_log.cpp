@@ -32,11 +32,12 @@ std::optional<DeliveryState> state_named(std::string_view word) {
   return std::nullopt;  // of an address that is only verified
 }
 
-PostfixLine postfix_line_in(std::string_view line, LogStamps& stamps) {
+std::optional<PostfixLine> postfix_line_in(std::string_view line, LogStamps& stamps) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   const auto stamp = stamps.parse(line);
   const SyslogLine parts = stamp ? parse_syslog(line.substr(stamp->size)) : SyslogLine{};
-  return is_postfix(parts.program) ? parse_postfix(parts.program, parts.text) : PostfixLine{};
+  if (!is_postfix(parts.program)) return std::nullopt;
+  return parse_postfix(parts.program, parts.text);
 }
 
 std::string error_text(int code) { return std::generic_category().message(code); }
@@ -208,22 +209,30 @@ DeliveryLog::Found DeliveryLog::deliveries_of(
   Found out;
   Search search{queue_ids};
   std::size_t known = 0;
+  bool has_postfix = queue_ids.empty();  // then nothing is read
   for (std::size_t pass = 0; pass < kMaxPasses && known != search.known_ids(); ++pass) {
     known = search.known_ids();
     search.begin_again();
     auto lines = this->lines();
     if (!lines) {
       out.problem = lines.error().message;
-      break;
+      return out;
     }
     LogStamps stamps{written_};
     std::uint64_t number = 0;
     while (const auto line = lines->next()) {
       if (lines->unfinished()) break;
-      search.take(postfix_line_in(*line, stamps));
+      const auto of_postfix = postfix_line_in(*line, stamps);
+      has_postfix = has_postfix || of_postfix;
+      if (of_postfix) search.take(*of_postfix);
       if (progress && ++number % kShowEvery == 0) progress(lines->position(), size_);
     }
     out.problem = lines->problem();
+  }
+  if (!out.problem.empty()) {
+    out.problem += "; what comes before that was read";
+  } else if (!has_postfix) {
+    out.problem = "it has no line of Postfix, so what became of the messages is not known";
   }
   out.by_id = search.found();
   return out;

@@ -51,7 +51,8 @@ class DeliveryLog {
 
   struct Found {
     std::unordered_map<std::string, Deliveries> by_id;  // nothing for messages that are not in it
-    std::string problem;  // why it could not be read to its end; empty if it could
+    // Why it could not be read to its end, or that it is not of Postfix; empty if all is well.
+    std::string problem;
   };
   // Calls `progress` now and then, with how much of the file has been read.
   [[nodiscard]] Found deliveries_of(

@@ -284,13 +284,22 @@ status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as
             with self.subTest(name=name):
                 self.assertIn(why, self.say("alice@example.org", "--mail-log", str(name), status=2))
         line = self.LOG.format("4F8801", "4F8802").splitlines()[3]
+        other = line.replace("4F8801", "4F9999").encode() + b"\n"
+        wanted = f"{log}: it has no line of Postfix, so what became of the messages is not known."
         for text, became in ((b"", None), (b"\0" * 5_000_000 + b"\n", None), (b"\xff]: : to=<\n" * 1000, None),
                              (line[:40].encode(), None), (line.encode(), None),  # without its end
+                             (other.replace(b"postfix/smtp", b"sshd"), None), (other, None),
                              (b"x" * (3 << 20) + b"\n" + line.encode() + b"\n", 1)):
-            with self.subTest(text=text[:40]):
+            with self.subTest(text=text[:80]):
                 log.write_bytes(text)
-                [found] = self.history("alice@example.org", "--mail-log", str(log))["latest"]
+                out = self.history("alice@example.org", "--mail-log", str(log))
+                [found] = out["latest"]
                 self.assertEqual(found["became"] and found["became"]["bounced"], became)
+                self.assertEqual(wanted in out["warnings"], became is None and text != other)
+        log.write_bytes(b"")
+        words = ("--mail-log", str(log))
+        self.assertIn(f"Note: {wanted}", " ".join(self.say("alice@example.org", *words).split()))
+        self.assertNotIn(wanted, self.say("nobody@example.org", *words))  # nothing was looked for
 
     def test_of_a_large_mail_log_the_end_is_read(self):
         self.put_message(60, QueueID="4F8801")
