@@ -35,7 +35,7 @@ ONE_HEADER_FOR_ALL = {"plugin/commands", "plugin/doctor", "plugin/doctor/rules"}
 
 def sources(*folders):
     return [path.relative_to(ROOT) for folder in folders for path in sorted((ROOT / folder).rglob("*"))
-            if path.suffix in (".cpp", ".hpp", ".sql", ".in")]
+            if path.suffix in (".cpp", ".hpp", ".js", ".lua", ".sql", ".in")]
 
 
 class Layering(unittest.TestCase):
