@@ -2,7 +2,6 @@
 #include "daemon/rules/match/list_item.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
@@ -55,14 +54,11 @@ bool has_scheme(std::string_view text) {
          std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), is_letter);
 }
 
-// As word processors write them: “anna@example.org”. The form of names does not keep them.
 bool is_in_typographic_quotes(std::string_view text) {
-  constexpr std::array<std::string_view, 8> kQuotes = {"\u2018", "\u2019", "\u201A", "\u201C",
-                                                       "\u201D", "\u201E", "\u00AB", "\u00BB"};
   if (text.starts_with('!')) text.remove_prefix(1);
-  return std::any_of(kQuotes.begin(), kQuotes.end(), [&](std::string_view quote) {
-    return text.starts_with(quote) || text.ends_with(quote);
-  });
+  return std::any_of(
+      kTypographicQuotes.begin(), kTypographicQuotes.end(),
+      [&](std::string_view quote) { return text.starts_with(quote) || text.ends_with(quote); });
 }
 
 // Whether no address can match: "a@x;b@y", "<a@x>", "a@@x", "a@x..y", "mailto:a@x", and "!a@x"

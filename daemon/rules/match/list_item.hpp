@@ -3,6 +3,7 @@
 // share only this parsing. Pure functions; any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +37,10 @@ struct ListItem {
       text;  // the group's name as written; other patterns in the form of names, without the `$`
   IpNetwork network;  // of the two network kinds
 };
+
+// As word processors write them: “anna@example.org”. The form of names does not keep them.
+inline constexpr std::array<std::string_view, 8> kTypographicQuotes = {
+    "\u2018", "\u2019", "\u201A", "\u201C", "\u201D", "\u201E", "\u00AB", "\u00BB"};
 
 // Everything after a line break is dropped, as in CBPolicyD; CR LF at the end is nothing.
 [[nodiscard]] ListItem parse_item(std::string_view text, Side side);

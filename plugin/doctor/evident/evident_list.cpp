@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/did_you_mean.hpp"
@@ -48,9 +47,7 @@ std::string_view unwrapped(std::string_view item) {
       item = item.substr(1, item.size() - 2);
     }
   }
-  constexpr std::array<std::string_view, 8> kQuotes = {"\u2018", "\u2019", "\u201A", "\u201C",
-                                                       "\u201D", "\u201E", "\u00AB", "\u00BB"};
-  for (const std::string_view quote : kQuotes) {
+  for (const std::string_view quote : policyd::kTypographicQuotes) {
     if (item.starts_with(quote)) item.remove_prefix(quote.size());
     if (item.ends_with(quote)) item.remove_suffix(quote.size());
   }
