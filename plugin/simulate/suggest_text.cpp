@@ -15,6 +15,7 @@
 
 #include "daemon/base/shell_words.hpp"
 #include "plugin/limit/rate_spec.hpp"
+#include "plugin/limit_text/change_report.hpp"
 #include "plugin/limit_text/limit_line.hpp"
 #include "plugin/rows/limits.hpp"
 #include "plugin/rows/surroundings.hpp"
@@ -150,6 +151,15 @@ Result<void> plan_biting(WatchedLimit& watched, const AllLimits& all, const Surr
     const char* between = ": ";
     for (const std::string& difference : result.differences) {
       watched.changes += std::exchange(between, ", ") + difference;
+    }
+  }
+  for (const ApplyResult& result : planned->results) {
+    for (std::string& warning : warnings_of(result, [&](const std::vector<Rate>& rates) {
+           WantedLimit kept = result.wanted;
+           kept.rates = rates;
+           return command_of(kept);
+         })) {
+      watched.warnings.push_back(std::move(warning));
     }
   }
   return {};
@@ -317,6 +327,7 @@ void print_watched(const std::vector<WatchedLimit>& limits, const TypedAdvice& a
     output.line("    " + advice.complete(watched.command));
     output.line("    " +
                 advice.complete(fmt::format("carbonio-limits remove {}", watched.limit.id)));
+    for (const std::string& warning : watched.warnings) output.note(advice.complete(warning));
   }
 }
 
@@ -334,6 +345,7 @@ nlohmann::json json_of(const std::vector<WatchedLimit>& limits) {
                    {"first", std::move(first)},
                    {"command", watched.command},
                    {"changes", watched.changes},
+                   {"warnings", watched.warnings},
                    {"accounts", std::move(who)}});
   }
   return {{"watched", std::move(out)}};

@@ -41,7 +41,8 @@ struct WatchedLimit {
   StoredLimit limit;
   std::string command = {};  // lets it refuse mail; empty if our options cannot express it
   std::string changes = {};  // by that command of a limit that is there: "limit 3: 100/h → 200/h"
-  std::uint64_t times = 0;   // mails that came while it was used up
+  std::vector<std::string> warnings = {};  // of what that command takes away from other limits
+  std::uint64_t times = 0;                 // mails that came while it was used up
   policyd::TimePoint first{};
   std::vector<std::pair<std::string, std::uint64_t>> who = {};  // track keys, the most often first
 };

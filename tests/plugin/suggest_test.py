@@ -190,6 +190,22 @@ class Suggest(Plugin):
                          {send, news})
         self.assertEqual(after[receive], before[receive])
 
+    def test_review_says_what_its_command_takes_away_from_other_limits(self):
+        self.run_it("send", "40/h")
+        self.run_it("send", "100/day", "--user", "anna@example.org", "--verdict", "none")
+        text = " ".join(self.run_it("suggest", "--review").split())
+        self.assertIn("Note: 40/h of limit 3 (for everyone) will no longer apply to "
+                      "anna@example.org, which gets a limit of its own. To keep both: ", text)
+        [watched] = json.loads(self.run_it("suggest", "--review", "--json"))["watched"]
+        [warning] = watched["warnings"]
+        self.assertIn(warning, text)
+        [kept] = re.findall("To keep both: '(carbonio-limits send .*?)'", text)
+        typed = self.type(kept)
+        self.assertNotIn("Warning", typed)
+        self.assertIn("40/h", str(self.limits()))
+        self.run_it("remove", str(watched["id"]))
+        self.assertIn("No limit only monitors", self.run_it("suggest", "--review"))
+
     def test_a_limit_that_watches_already_is_changed_with_a_warning(self):
         self.usual(days=1)
         self.run_it("send", "5/10min", "--verdict", "none")
