@@ -162,8 +162,8 @@ BounceReader BounceReader::open(const std::string& mail_log,
 BounceState BounceReader::read(const OwnNames& own, TimePoint now) const {
   BounceState out = before_;
   out.read_at = now;
-  NewBounces found{own, now};
   if (log_) {
+    NewBounces found{own, now};
     MailReader reader{TimePoint{}, RefusalTexts{}};
     reader.resume(before_.waiting);
     reader.on_bounce([&](const Bounce& bounce) { found.put(bounce); });
@@ -175,12 +175,13 @@ BounceState BounceReader::read(const OwnNames& own, TimePoint now) const {
       if (counts.lines > 0 && counts.unreadable == counts.lines) {
         out.problem = "the mail log has no lines of syslog";
       }
+      out.waiting = reader.waiting(BounceState::kMaxWaiting);
+      for (Bounced& each : std::move(found).take()) out.bounced.push_back(std::move(each));
     } else {
+      // The next run reads the same lines again, so those that were read count nothing yet.
       out.problem = position.error().message;
     }
-    out.waiting = reader.waiting(BounceState::kMaxWaiting);
   }
-  for (Bounced& each : std::move(found).take()) out.bounced.push_back(std::move(each));
   std::erase_if(out.bounced, [&](const Bounced& each) {
     return now - each.last > kBouncesWithin || each.last > now;
   });

@@ -38,7 +38,8 @@ class GrowingLog {
                                  policyd::TimePoint stopped_at);
 
   // Calls `take` with the lines of each part, oldest first; where the next reading begins. An Error
-  // if the file cannot be read, of which it has then told nothing more.
+  // if it cannot be read to its end: since the next reading begins where this one did, what `take`
+  // was given is not to be counted.
   Result<LogPosition> read(const std::function<void(LogLines&)>& take) const;
 
  private:

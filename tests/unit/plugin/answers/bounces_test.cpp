@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "plugin/answers/bounces.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 
 namespace limits {
 namespace {
@@ -117,6 +119,41 @@ TEST_F(Bounces, AreKeptWhileTheLogCannotBeRead) {
   const BounceState again = run(kNow + minutes{2});
   EXPECT_EQ(again.problem, "");
   EXPECT_EQ(again.bounced.size(), 2U);
+}
+
+// The descriptor of this process that is open on the file.
+int descriptor_of(const std::string& file) {
+  for (const auto& each : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(each.path(), gone) == file) {
+      return std::stoi(each.path().filename().string());
+    }
+  }
+  return -1;
+}
+
+TEST_F(Bounces, CountOnceThoughTheLogCannotBeReadToItsEnd) {
+  begin("11:58:00", "AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=anna");
+  const BounceState before = run(kNow);
+  bounce("12:00:01", "AAAAA1", "x@example.com");
+  std::filesystem::rename(log(), log() + ".1");
+  bounce("12:00:02", "AAAAA1", "y@example.com");
+  {
+    const BounceReader reader = BounceReader::open(log(), state());
+    const int fd = descriptor_of(log());
+    ASSERT_GE(fd, 0);
+    const int unreadable = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ASSERT_GE(::dup3(unreadable, fd, O_CLOEXEC), 0);
+    ::close(unreadable);
+    const BounceState failed = reader.read(own_, kNow + minutes{1});
+    EXPECT_EQ(failed.problem, "cannot read the mail log " + log() + ": Bad file descriptor");
+    EXPECT_TRUE(failed.bounced.empty());
+    EXPECT_EQ(failed.waiting, before.waiting);
+    ASSERT_TRUE(write_bounce_state(state(), failed));
+  }
+  const BounceState again = run(kNow + minutes{2});
+  ASSERT_EQ(again.bounced.size(), 1U);
+  EXPECT_EQ(again.bounced[0].times, 2U);
 }
 
 TEST_F(Bounces, SayThatAFileIsNoLog) {
