@@ -34,7 +34,8 @@ using Millis = std::chrono::milliseconds;
 
 constexpr int kFirstHandedOver = 3;  // SD_LISTEN_FDS_START
 
-// Where the worker sends READY=1: a datagram socket with an abstract name chosen by the kernel.
+// Where the worker sends READY=1: a datagram socket with an abstract name chosen by the kernel. Any
+// process can send there, so the kernel names the sender.
 struct NotifySocket {
   policyd::UniqueFd fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   std::string name;
@@ -48,8 +49,22 @@ struct NotifySocket {
     ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
     name.assign(std::begin(address.sun_path), size - offsetof(sockaddr_un, sun_path));
     if (!name.empty()) name.front() = '@';
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
   }
 };
+
+// The process that sent a datagram; 0 if that is not known.
+pid_t sender_of(msghdr& datagram) {
+  const cmsghdr* header = CMSG_FIRSTHDR(&datagram);
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET ||
+      header->cmsg_type != SCM_CREDENTIALS) {
+    return 0;
+  }
+  ucred sender{};
+  std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
+  return sender.pid;
+}
 
 // A notification consists of lines; READY=1 may be one of them.
 bool says_ready(std::string_view notification) {
@@ -183,10 +198,20 @@ class Supervisor {
   }
 
   void take_notifications() {
-    std::array<char, 512> text{};
-    while (true) {
-      const ssize_t got = ::recv(notify_.fd.get(), text.data(), text.size(), 0);
-      if (got <= 0) return;
+    constexpr int kMaxInTurn = 16;  // a flood keeps no signal waiting
+    for (int i = 0; i < kMaxInTurn; ++i) {
+      std::array<char, 512> text{};
+      // No room for descriptors that a stranger may pass.
+      alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred))> control{};
+      iovec into{text.data(), text.size()};
+      msghdr datagram{};
+      datagram.msg_iov = &into;
+      datagram.msg_iovlen = 1;
+      datagram.msg_control = control.data();
+      datagram.msg_controllen = control.size();
+      const ssize_t got = ::recvmsg(notify_.fd.get(), &datagram, MSG_CMSG_CLOEXEC);
+      if (got < 0) return;
+      if (worker_ == 0 || sender_of(datagram) != worker_) continue;
       if (!says_ready({text.data(), static_cast<std::size_t>(got)})) continue;
       ready_at_ = Clock::now();
       if (!std::exchange(was_ready_, true)) settings_.ready();
