@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <ctime>
 #include <functional>
 #include <map>
 #include <optional>
@@ -44,8 +43,7 @@ Result<void> each_message(const Tables& tables, TimePoint since, TimePoint now,
   return tables.each(
       "SELECT UnixTimestamp, ClientAddress, SASLUsername, Sender FROM {p}session_tracking WHERE "
       "UnixTimestamp > ? AND UnixTimestamp <= ? AND QueueID IS NOT NULL ORDER BY UnixTimestamp "
-      "DESC "
-      "LIMIT ?",
+      "DESC LIMIT ?",
       {seconds_of(since), seconds_of(now), std::int64_t{kMaxMessages}},
       [&](const policyd::sql::Statement& row) {
         take({TimePoint{std::chrono::seconds{row.integer(0)}}, std::string{row.text(1)},
@@ -95,20 +93,6 @@ struct Counted {
   bool certain = true;
   std::unordered_set<std::size_t> names;  // hashes: all of a day, at most kMaxMessages
 };
-
-// When the night of `now` began; nullopt: it is day.
-std::optional<TimePoint> night_began(const Signal& signal, TimePoint now) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  std::tm local{};
-  ::localtime_r(&seconds, &local);
-  const int minute = local.tm_hour * 60 + local.tm_min;
-  const bool over_midnight = signal.from > signal.to;
-  const bool night = over_midnight ? minute >= signal.from || minute < signal.to
-                                   : minute >= signal.from && minute < signal.to;
-  if (!night) return std::nullopt;
-  const int since = minute >= signal.from ? minute - signal.from : minute + 24 * 60 - signal.from;
-  return now - std::chrono::minutes{since} - std::chrono::seconds{local.tm_sec};
-}
 
 // Of the hours before the last one in which each of these has sent, the 99th percentile.
 Result<std::map<std::string, std::uint64_t>> read_usual(const Tables& tables, const OwnNames& own,

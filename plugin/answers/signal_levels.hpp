@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What accounts have reached of each signal, counted from session_tracking: the messages whose end
 // the daemon was asked about; and from the mail log. A login is one with SASL; for an account see
-// account_key.hpp. Of web mail Postfix knows no client, so that `networks` and `senders` do not see
-// it, and the others do. Memory is bounded: the newest million messages, a thousand names of each
-// login.
+// account_key.hpp. Web mail has no login and no client of its own in Postfix, so that `networks`,
+// `senders` and `countries` do not see it, and the others do. Memory is bounded: of the newest
+// million messages a hash of each name, and 100,000 accounts.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <ctime>
 #include <tuple>
 #include <utility>
 
@@ -153,6 +155,24 @@ Result<std::size_t> count_signals(const Tables& tables, Signal::Kind kind) {
                           {names_of(kind)}, [&](const policyd::sql::Statement&) { ++out; });
   if (!done) return tl::unexpected{done.error()};
   return out;
+}
+
+std::optional<policyd::TimePoint> night_began(const Signal& signal, policyd::TimePoint now) {
+  const auto local_at = [](policyd::TimePoint time) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    std::tm out{};
+    ::localtime_r(&seconds, &out);
+    return out;
+  };
+  const std::tm local = local_at(now);
+  const int minute = local.tm_hour * 60 + local.tm_min;
+  const bool over_midnight = signal.from > signal.to;
+  const bool night = over_midnight ? minute >= signal.from || minute < signal.to
+                                   : minute >= signal.from && minute < signal.to;
+  if (!night) return std::nullopt;
+  const int since = minute >= signal.from ? minute - signal.from : minute + 24 * 60 - signal.from;
+  const auto began = now - std::chrono::minutes{since} - std::chrono::seconds{local.tm_sec};
+  return std::min(now, began + std::chrono::seconds{local.tm_gmtoff - local_at(began).tm_gmtoff});
 }
 
 std::vector<RowChange> rows_to_remove(Signal::Kind kind) {

@@ -46,6 +46,10 @@ struct StoredSignal {
 };
 
 inline constexpr std::uint64_t kMaxSignal = 1'000'000;
+// When the night of `now` began, by the clock on the wall, where summer time may have begun or
+// ended since; nullopt: it is day.
+std::optional<policyd::TimePoint> night_began(const Signal& signal, policyd::TimePoint now);
+
 inline constexpr unsigned kMaxFactor = 1'000;
 
 // Policies that are signals, to the letter or not: never those of a limit, which has members.
