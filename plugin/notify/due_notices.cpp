@@ -129,16 +129,15 @@ std::vector<Channel> channels_of(const DaemonConfig& daemon, const Context& cont
 }
 
 // One that is new begins with what happens from now on, and so does a clock that was set back.
-void follow_channels(const policyd::Config& config, std::int64_t last_event, policyd::TimePoint now,
-                     NoticeState& state) {
+void follow_channels(const policyd::Config& config, std::optional<std::int64_t> last_event,
+                     policyd::TimePoint now, NoticeState& state) {
   const auto follow = [&](const char* name, bool on) {
     if (!on) {
       state.channels.erase(name);
       return;
     }
-    const auto [found, is_new] = state.channels.try_emplace(name);
-    NoticeChannel& channel = found->second;
-    if (is_new) channel.told = last_event;
+    NoticeChannel& channel = state.channels[name];
+    if (!channel.told) channel.told = last_event;
     if (!channel.reported || *channel.reported > now) channel.reported = now;
   };
   follow(kMailChannel, !config.notify_to.empty());
@@ -176,8 +175,8 @@ class Run {
     if (tables != nullptr) {
       around_ = read_notice_context(*tables, daemon_);
     }
-    follow_channels(daemon_.config, tables == nullptr ? 0 : last_event_id(*tables), context_.now,
-                    state_);
+    follow_channels(daemon_.config, tables == nullptr ? std::nullopt : last_event_id(*tables),
+                    context_.now, state_);
     for (const Channel& channel : channels_of(daemon_, context_, host_)) {
       NoticeChannel& known = state_.channels[channel.name];
       send_notice(channel, known, tables);
@@ -320,7 +319,7 @@ policyd::Result<void> begin_notices(const DaemonConfig& daemon, const Context& c
   const auto owner = AsOwner::of(daemon.config.database);
   if (!owner) return tl::unexpected{owner.error()};
   NoticeState next = state->value_or(NoticeState{});
-  std::int64_t last_event = 0;
+  std::optional<std::int64_t> last_event;
   const auto db = policyd::open_database(daemon.config.database, policyd::OpenMode::read_write,
                                          std::chrono::seconds{5});
   if (db) last_event = last_event_id(Tables{db->get(), daemon.config.table_prefix});

@@ -45,19 +45,20 @@ std::int64_t minute_at(TimePoint time) {
 
 // Before the first event of a minute that may still grow. Events of a time to come, of before the
 // clock was set back, do not.
-std::int64_t last_complete_id(const Tables& tables, TimePoint now) {
+std::optional<std::int64_t> last_complete_id(const Tables& tables, TimePoint now) {
   const auto first =
       first_integer(tables.db,
                     fmt::format("SELECT ID FROM {{p}}limits_events WHERE Minute BETWEEN {} AND {} "
                                 "ORDER BY ID LIMIT 1",
                                 minute_at(now - kWrittenWithin), minute_at(now)),
                     tables.prefix);
-  return first ? *first - 1 : last_event_id(tables);
+  return first ? std::optional{*first - 1} : last_event_id(tables);
 }
 
 // Where another database was restored, its IDs say nothing.
-std::int64_t told_in(const Tables& tables, const NoticeChannel& since) {
-  if (since.told <= last_event_id(tables)) return since.told;
+std::int64_t told_in(const Tables& tables, const NoticeChannel& since, std::int64_t last) {
+  if (!since.told) return last;
+  if (*since.told <= last) return *since.told;
   if (!since.at) return 0;
   return first_integer(
              tables.db,
@@ -213,18 +214,21 @@ NoticeIncidents named_of(std::vector<Event> changes) {
 
 }  // namespace
 
-std::int64_t last_event_id(const Tables& tables) {
+std::optional<std::int64_t> last_event_id(const Tables& tables) {
+  if (!tables.has_table("limits_events")) return 0;
   return first_integer(tables.db, "SELECT coalesce(max(ID), 0) FROM {p}limits_events",
-                       tables.prefix)
-      .value_or(0);
+                       tables.prefix);
 }
 
 Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& since,
                                     const AllLimits& all, TimePoint now) {
   NoticeNews out;
+  const auto last = last_event_id(tables);
+  const auto upto = last_complete_id(tables, now);
+  if (!last || !upto) return policyd::failure("the events cannot be read");
+  out.upto = upto;
   if (!tables.has_table("limits_events")) return out;
-  out.upto = last_complete_id(tables, now);
-  NewsReader reader{tables, kById, told_in(tables, since), out.upto};
+  NewsReader reader{tables, kById, told_in(tables, since, *last), *upto};
   auto groups = reader.groups(all);
   if (!groups) return tl::unexpected{groups.error()};
   const auto fresh = reader.fresh();

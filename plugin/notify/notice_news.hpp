@@ -42,8 +42,8 @@ struct NoticeIncidents {
 };
 
 struct NoticeNews {
-  std::int64_t upto = 0;  // the ID of the last event that it contains
-  std::size_t fresh = 0;  // counters that had no such event within their period before
+  std::optional<std::int64_t> upto;  // the ID of the last event that it contains
+  std::size_t fresh = 0;             // counters that had no such event within their period before
   NoticeGroups groups;
   NoticeIncidents incidents;  // the count of the cluster, and rules typed by hand
 
@@ -60,8 +60,8 @@ inline constexpr std::size_t kMaxStopsInNotice = 100;
 Result<NoticeNews> read_notice_news(const Tables& tables, const NoticeChannel& since,
                                     const AllLimits& all, policyd::TimePoint now);
 
-// What a channel that begins now has been told.
-std::int64_t last_event_id(const Tables& tables);
+// What a channel that begins now has been told; nullopt if it cannot be read.
+std::optional<std::int64_t> last_event_id(const Tables& tables);
 
 // Those of the minutes from `from` until `to`; none if there is no table.
 Result<NoticeGroups> read_groups(const Tables& tables, policyd::TimePoint from,

@@ -34,7 +34,8 @@ NoticeState state_of(const json& from) {
   NoticeState state;
   for (const auto& [name, value] : from.at("channels").items()) {
     NoticeChannel& channel = state.channels[name];
-    channel.told = value.at("told").get<std::int64_t>();
+    const json& told = value.at("told");
+    if (!told.is_null()) channel.told = told.get<std::int64_t>();
     channel.at = time_of(value.at("at"));
     channel.problem = value.at("problem").get<std::string>();
     channel.on = value.at("on").get<std::map<std::string, std::string>>();
@@ -80,7 +81,7 @@ policyd::Result<void> write_notice_state(const std::filesystem::path& file,
                                          const NoticeState& state) {
   json channels = json::object();
   for (const auto& [name, channel] : state.channels) {
-    channels[name] = {{"told", channel.told},
+    channels[name] = {{"told", channel.told ? json(*channel.told) : json(nullptr)},
                       {"at", json_time(channel.at)},
                       {"problem", channel.problem},
                       {"on", channel.on},

@@ -18,7 +18,9 @@ namespace limits {
 
 // Mail and the admin's program get their notices independently of each other.
 struct NoticeChannel {
-  std::int64_t told = 0;                  // the last ID of limits_events that was in a notice
+  // The last ID of limits_events that was in a notice, or when they began; none while the database
+  // has not been read since.
+  std::optional<std::int64_t> told;
   std::optional<policyd::TimePoint> at;   // of the last notice, sent or not
   std::string problem;                    // why that was not sent; empty if it was
   std::map<std::string, std::string> on;  // conditions that it was told have begun, with their text

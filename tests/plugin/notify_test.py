@@ -423,6 +423,23 @@ class Digest(Case):
         self.daemon.sql("DELETE FROM limits_events WHERE ID > 2;")
         self.due(2 * HOUR)
 
+    def test_what_was_before_is_no_news_where_the_database_could_not_be_read(self):
+        """A program that is new while it cannot be read begins when it can."""
+        self.refuse()
+        self.switch_on()
+        program = self.program("take", f"#!/bin/sh\ncat >{self.box}/taken\n")
+        self.own_config.write_text(self.own_config.read_text() + f"command={program}\n")
+        self.daemon.database.chmod(0)
+        self.addCleanup(self.daemon.database.chmod, 0o640)
+        self.due(2 * MINUTE)
+        self.assertIsNone(json.loads(self.state.read_text())["channels"]["command"]["told"])
+        self.daemon.database.chmod(0o640)
+        self.due(3 * MINUTE)
+        self.assertFalse((self.box / "taken").exists())
+        self.refuse("bob@example.org")
+        self.due(4 * MINUTE, mails=1)
+        self.assertEqual(json.loads((self.box / "taken").read_text())["refused"]["counters"], 1)
+
     def test_a_damaged_state_counts_as_an_empty_one(self):
         self.switch_on()
         for text in ("", "{}", "[]", "x" * (2 << 20), '{"channels": {"mail": 1}}'):
