@@ -47,7 +47,7 @@ std::string_view state_text(const StoredBlock& block, policyd::TimePoint now) {
   const bool locked = !block.block.account.empty();
   if (block.is_over(now)) return locked ? "over, account still locked" : "over";
   if (!block.in_force(now)) return "not in force";
-  if (block.holds) return "holds mail";
+  if (block.holds()) return "holds mail";
   return locked ? "in force, account locked" : "in force";
 }
 
@@ -60,7 +60,7 @@ nlohmann::json json_of(const StoredBlock& block, policyd::TimePoint now) {
           {"items", block.items},
           {"account", block.block.account},
           {"in_force", block.in_force(now)},
-          {"holds", block.holds},
+          {"holds", block.holds()},
           {"undo", unblock_command(block.block)}};
 }
 

@@ -50,7 +50,7 @@ Result<std::vector<StoredBlock>> read_blocks(const Tables& tables) {
   std::unordered_map<std::int64_t, std::size_t> by_policy;
   auto done = tables.each(
       fmt::format("SELECT a.ID, p.ID, p.Name, a.Comment, p.Disabled IS 0 AND a.Disabled IS 0 AND "
-                  "upper(a.Verdict) IN ('REJECT', 'HOLD', 'DISCARD'), upper(a.Verdict) = 'HOLD' "
+                  "upper(a.Verdict) IN ('REJECT', 'HOLD', 'DISCARD'), upper(a.Verdict), a.Data "
                   "FROM {{p}}policies p JOIN "
                   "{{p}}access_control a ON a.PolicyID = p.ID WHERE p.{} ORDER BY p.ID, a.ID",
                   kOurs),
@@ -61,7 +61,8 @@ Result<std::vector<StoredBlock>> read_blocks(const Tables& tables) {
                        row.integer(0),
                        std::move(*block),
                        row.integer(4) != 0,
-                       row.integer(5) != 0,
+                       std::string{row.text(5)},
+                       std::string{row.text(6)},
                        {}});
       });
   if (!done) return tl::unexpected{done.error()};
@@ -88,7 +89,7 @@ std::vector<StoredBlock> blocks_of(std::span<const StoredBlock> blocks, const Ta
 }
 
 Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const Block& block,
-                                             std::string_view verdict, const Target& whom,
+                                             std::string_view verdict, std::string_view data,
                                              std::span<const std::string> items) {
   auto around = read_surroundings(tables);
   if (!around) return tl::unexpected{around.error()};
@@ -100,15 +101,18 @@ Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const Block& 
   for (const std::string& item : items) {
     policy.rows.push_back({"policy_members", {{"Source", item}, {"Destination", "any"}}});
   }
-  const std::string_view text = whom.who == Who::client ? Block::kClientText : Block::kAccountText;
   policy.rows.push_back({"access_control",
                          {{"Name", std::string{kRowName}},
                           {"Verdict", std::string{verdict}},
-                          {"Data", std::string{text}},
+                          {"Data", std::string{data}},
                           {"Comment", block.comment()}}});
   RowChanges changes{std::move(around->ids)};
   changes.insert_policy(policy);
   return std::move(changes).take();
+}
+
+std::string_view data_of_block(const Target& whom) {
+  return whom.who == Who::client ? Block::kClientText : Block::kAccountText;
 }
 
 std::vector<RowChange> rows_to_delete(std::span<const StoredBlock> blocks) {
@@ -135,10 +139,8 @@ Result<std::vector<StoredBlock>> replace_blocks(const Tables& tables,
   if (!before) return before;
   auto done = run_all(tables, rows_to_delete(*before));
   for (const StoredBlock& each : blocks) {
-    const auto whom = parse_whom(each.block.who);
     // One by one: the IDs of new rows follow those that are there.
-    auto rows = rows_of_block(tables, each.block, each.holds ? "HOLD" : "REJECT",
-                              whom.value_or(Target{}), each.items);
+    auto rows = rows_of_block(tables, each.block, each.verdict, each.data, each.items);
     if (!rows) return tl::unexpected{rows.error()};
     if (!each.enabled) {
       rows->push_back(

@@ -22,9 +22,12 @@ struct StoredBlock {
   std::int64_t row_id = 0;  // of access_control
   policyd::Block block;
   bool enabled = true;             // the policy and the row, which still refuses
-  bool holds = false;              // accepts mail and holds it instead
+  std::string verdict;             // of the row, in capitals: "REJECT"
+  std::string data;                // what a refusal says
   std::vector<std::string> items;  // of the enabled members
 
+  // Accepts mail and holds it instead.
+  [[nodiscard]] bool holds() const { return verdict == "HOLD"; }
   [[nodiscard]] bool is_over(policyd::TimePoint now) const {
     return block.until && *block.until <= now;
   }
@@ -40,10 +43,13 @@ Result<std::vector<StoredBlock>> read_blocks(const Tables& tables);
 std::vector<StoredBlock> blocks_of(std::span<const StoredBlock> blocks, const Target& whom,
                                    std::span<const std::string> items);
 
-// The rows of a new block. `verdict`: REJECT or HOLD.
+// The rows of a new block. `verdict`: REJECT or HOLD, or another that somebody chose. `data`: what
+// the sender reads.
 Result<std::vector<RowChange>> rows_of_block(const Tables& tables, const policyd::Block& block,
-                                             std::string_view verdict, const Target& whom,
+                                             std::string_view verdict, std::string_view data,
                                              std::span<const std::string> items);
+// Data of a new block.
+std::string_view data_of_block(const Target& whom);
 std::vector<RowChange> rows_to_delete(std::span<const StoredBlock> blocks);
 // Ends a block at `now`, for the Perl daemon too, and keeps what it knows of the account.
 std::vector<RowChange> rows_to_end(const StoredBlock& block, policyd::TimePoint now);

@@ -106,8 +106,8 @@ Result<void> make_block(const Tables& tables, const DaemonConfig& daemon, Wanted
   }
   out.made.block = new_block(wanted, before, context);
   auto rows = rows_to_delete(before);
-  auto added = rows_of_block(tables, out.made.block, wanted.holds ? "HOLD" : "REJECT", wanted.whom,
-                             out.made.items);
+  auto added = rows_of_block(tables, out.made.block, wanted.holds ? "HOLD" : "REJECT",
+                             data_of_block(wanted.whom), out.made.items);
   if (!added) return tl::unexpected{added.error()};
   std::move(added->begin(), added->end(), std::back_inserter(rows));
   if (auto looked = look_back(tables, daemon, context, out); !looked) return looked;

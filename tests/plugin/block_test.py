@@ -327,12 +327,15 @@ class Block(Case):
                         "alice@example.org'; UPDATE access_control SET Comment = 'since="
                         "2026-11-26T03:00:00Z account=active by=root' WHERE PolicyID = (SELECT ID "
                         "FROM policies WHERE Name = 'carbonio-limits block alice@example.org');")
+        self.daemon.sql("UPDATE access_control SET Verdict = 'DISCARD', Data = 'spam' WHERE PolicyID = "
+                        "(SELECT ID FROM policies WHERE Name LIKE 'carbonio-limits block 192.0.2.1%');")
         before = self.blocked()
         for words in (("restore", str(backup)), ("init", "--force")):
             self.assertIn("Blocks stay as they were: alice@example.org and 192.0.2.1.\n",
                           self.say(*words))
             self.assertEqual(self.blocked(), before)
-            self.assertTrue(eventually(lambda: self.daemon.ask(client_address="192.0.2.1") == CLIENT))
+            self.assertTrue(eventually(
+                lambda: self.daemon.ask(client_address="192.0.2.1") == "DISCARD spam"))
 
     def test_rows_are_what_the_perl_daemon_reads(self):
         self.say("block", "alice@example.org", "--for", "1h")
