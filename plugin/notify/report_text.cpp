@@ -123,9 +123,11 @@ NoticeText describe(const DailyReport& report, const NoticeContext& context,
 void add_json(nlohmann::json& out, const DailyReport& report, const AllLimits& all) {
   nlohmann::json senders = nlohmann::json::array();
   for (const TopSender& sender : report.senders) {
+    nlohmann::json week_before = nullptr;
+    if (report.messages_before) week_before = sender.week_before;
     senders.push_back({{"name", sender.name},
                        {"messages", sender.messages},
-                       {"week_before", sender.week_before}});
+                       {"week_before", std::move(week_before)}});
   }
   nlohmann::json changes = nlohmann::json::array();
   for (const Event& event : report.changes.named) changes.push_back(json_of(event, all));

@@ -73,6 +73,19 @@ TEST(Report, SaysWhatWasRefusedAndWhatWasAWeekBefore) {
       << text;
 }
 
+TEST(Report, OffersNoFigureOfAWeekBeforeWhereItIsNotKnown) {
+  DailyReport report = day();
+  report.senders = {{"news@example.org", 810, 790}};
+  const auto sender = [&] {
+    nlohmann::json out;
+    add_json(out, report, {});
+    return out["senders"][0];
+  };
+  EXPECT_EQ(sender()["week_before"], nullptr);
+  report.messages_before = 1100;
+  EXPECT_EQ(sender()["week_before"], 790);
+}
+
 TEST(Report, NamesProblemsFirstAndInTheSubject) {
   DailyReport report = day();
   report.groups.refused = {1, 57, {refusal("Sender:anna@example.org")}};
