@@ -26,14 +26,15 @@ std::string quoted_printable(std::string_view text) {
       continue;
     }
     const bool at_end = i + 1 == text.size() || text[i + 1] == '\n';
-    const bool plain =
-        (c > ' ' && c < 0x7F && c != '=' && !(c == '.' && column == 0)) || (c == ' ' && !at_end);
-    const std::string piece =
+    const bool plain = (c > ' ' && c < 0x7F && c != '=') || (c == ' ' && !at_end);
+    std::string piece =
         plain ? std::string(1, c) : fmt::format("={:02X}", static_cast<unsigned char>(c));
     if (column + piece.size() > kMaxLine) {
       out += "=\n";
       column = 0;
     }
+    // A line of a single '.' would end the mail.
+    if (c == '.' && column == 0) piece = "=2E";
     out += piece;
     column += piece.size();
   }

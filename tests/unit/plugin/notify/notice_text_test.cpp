@@ -51,6 +51,16 @@ TEST(NoticeText, IsShortLinesWhateverIsInIt) {
   }
 }
 
+// Wherever a long word is cut.
+TEST(NoticeText, BeginsNoLineWithADot) {
+  for (std::size_t size = 1; size < 200; ++size) {
+    const std::string dots = std::string(size, 'x') + std::string(200, '.');
+    const std::string mail =
+        mail_of(describe(refused("Sender:" + dots), {}, "mta1", kNow), {"admin@example.org"});
+    EXPECT_EQ(mail.find("\n."), std::string::npos) << size;
+  }
+}
+
 TEST(NoticeText, CutsTheNameInTheSubjectAndNotTheSentence) {
   const auto subject_of = [](std::size_t name, std::size_t counters) {
     Notice notice = refused("Sender:" + std::string(name, 'x'));
