@@ -154,6 +154,10 @@ Result<PastMail> past_mail(const Tables& tables, TimePoint since,
     out.first = out.mails.all.front().time;
     out.last = out.mails.all.back().time;
   }
+  if (out.lines >= max_rows) {
+    out.notes.push_back(
+        fmt::format("only the newest {} rows of session_tracking were read", out.lines));
+  }
   out.notes.emplace_back(
       "session_tracking has no mail that was refused for all its recipients, nor any from before "
       "the daemon ran or while it was paused; times are those of the first recipient, in seconds");
