@@ -119,7 +119,7 @@ Outcome serve_the_page(const Arguments& arguments, Context& context) {
                    daemon.config.web_hosts,
                    link_folder(context.zextras_home),
                    time_zone()};
-  auto served = serve_page(
+  serve_page(
       std::move(settings),
       [home = context.zextras_home, path = context.search_path](const Site::Job& job) {
         return run_for_page(home, path, job);
@@ -132,7 +132,6 @@ Outcome serve_the_page(const Arguments& arguments, Context& context) {
         context.output.flush();
         policyd::Notifier{context.notify_socket}.send("READY=1");
       });
-  if (!served) return failed(served.error());
   return {};
 }
 
@@ -227,12 +226,10 @@ const Command kWeb = {
     "Serve a page that shows who is refused and why",
     "The page shows who is refused now, how much is used, the limits, and who is blocked, and can "
     "change them; whom a limit would have hit last week is shown before it is made. It does "
-    "nothing "
-    "that a subcommand cannot. It is served by a process of its own on [web] listen "
+    "nothing that a subcommand cannot. It is served by a process of its own on [web] listen "
     "(127.0.0.1:10032), in the foreground by serve, as a service by start.\n"
     "While it is served, link prints an address that signs you in once, within ten minutes, and "
-    "then "
-    "for eight hours. "
+    "then for eight hours. "
     "Without --write what it opens cannot change anything. Each change is remembered with who made "
     "the link.\n"
     "Others reach it by a proxy with HTTPS, whose name is in [web] hosts, or by 'ssh -L "

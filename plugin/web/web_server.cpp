@@ -35,9 +35,9 @@ constexpr std::chrono::seconds kIdle{60};    // until the next request
 constexpr std::chrono::seconds kLinger{2};   // until the other end has read the last reply
 constexpr std::size_t kMaxUnread = 1'048'576;
 constexpr std::uint32_t kMaxHeaderBytes = 16'384;
-constexpr std::size_t kMostConnections = 100;
-constexpr std::size_t kMostWaiting = 20;    // subcommands of a lane
-constexpr std::size_t kMostLogReaders = 4;  // of which one reads
+constexpr std::size_t kMaxConnections = 100;
+constexpr std::size_t kMaxWaiting = 20;    // subcommands of a lane
+constexpr std::size_t kMaxLogReaders = 4;  // of which one reads
 
 std::string_view view_of(const beast::string_view& text) { return {text.data(), text.size()}; }
 
@@ -278,7 +278,7 @@ class WebServer : boost::noncopyable {
     door.acceptor.async_accept([this, &door](error_code error, Protocol::socket socket) {
       if (error == asio::error::operation_aborted) return;  // we end
       if (error) return accept_later(door);
-      const bool full = all_.open >= kMostConnections;
+      const bool full = all_.open >= kMaxConnections;
       if (full && all_.waiting.empty()) {
         say_busy(socket);
       } else {
@@ -312,13 +312,15 @@ class WebServer : boost::noncopyable {
   bool run_beside(Worker& worker, std::function<void()> work, std::function<void()> then) {
     if (worker.waiting >= worker.most) return false;
     ++worker.waiting;
-    asio::post(worker.thread, [this, &worker, work = std::move(work), then = std::move(then)] {
-      work();
-      asio::post(context_, [&worker, then] {
-        --worker.waiting;
-        then();
-      });
-    });
+    // No copy of `then` stays on the worker: with the last one a connection may end.
+    asio::post(worker.thread,
+               [this, &worker, work = std::move(work), then = std::move(then)]() mutable {
+                 work();
+                 asio::post(context_, [&worker, then = std::move(then)] {
+                   --worker.waiting;
+                   then();
+                 });
+               });
     return true;
   }
 
@@ -327,20 +329,18 @@ class WebServer : boost::noncopyable {
   std::list<Door> doors_;
   asio::signal_set signals_;
   Site site_;
-  Worker quick_{kMostWaiting};
-  Worker reports_{kMostWaiting};
-  Worker slow_{kMostWaiting};
-  Worker log_{kMostLogReaders};
+  Worker quick_{kMaxWaiting};
+  Worker reports_{kMaxWaiting};
+  Worker slow_{kMaxWaiting};
+  Worker log_{kMaxLogReaders};
 };
 
 }  // namespace
 
-policyd::Result<void> serve_page(WebServerSettings settings, Site::Run run,
-                                 const std::function<void()>& ready) {
+void serve_page(WebServerSettings settings, Site::Run run, const std::function<void()>& ready) {
   WebServer server{std::move(settings), std::move(run)};
   ready();
   server.run();
-  return {};
 }
 
 }  // namespace limits

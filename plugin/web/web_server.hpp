@@ -8,7 +8,6 @@
 #include <functional>
 #include <vector>
 
-#include "daemon/base/result.hpp"
 #include "daemon/net/listeners.hpp"
 #include "plugin/web/site.hpp"
 
@@ -21,7 +20,6 @@ struct WebServerSettings {
 
 // Serves until SIGTERM or SIGINT; a subcommand that runs then comes to its end. Calls `ready` once
 // it serves.
-policyd::Result<void> serve_page(WebServerSettings settings, Site::Run run,
-                                 const std::function<void()>& ready);
+void serve_page(WebServerSettings settings, Site::Run run, const std::function<void()>& ready);
 
 }  // namespace limits
