@@ -111,7 +111,7 @@ AppliedLimit AppliedLimits::apply(Question& question, const Request& about, cons
 double AppliedLimits::earlier(const RcptQuestion& question, const AppliedLimit& applied,
                               Earlier which, double enough) {
   if (question.session == nullptr) return 0;
-  constexpr auto kMost = static_cast<double>(Session::kMaxRecipients);
+  constexpr auto kMax = static_cast<double>(Session::kMaxRecipients);
   const EarlierQuestion earlier_question{*question.session,
                                          question.extensions,
                                          which,
@@ -121,7 +121,7 @@ double AppliedLimits::earlier(const RcptQuestion& question, const AppliedLimit& 
                                          *applied.quota->track.for_request(question.request),
                                          key_of(applied)};
   return static_cast<double>(earlier_recipients(
-      earlier_question, static_cast<std::size_t>(std::ceil(std::min(enough, kMost))), other_key_));
+      earlier_question, static_cast<std::size_t>(std::ceil(std::min(enough, kMax))), other_key_));
 }
 
 void AppliedLimits::set_amounts(const RcptQuestion& question, AppliedLimit& applied) {

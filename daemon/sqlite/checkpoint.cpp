@@ -50,7 +50,7 @@ void Checkpoint::checkpoint() {
     const int code =
         sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
     all_moved = code == SQLITE_OK && in_log >= 0 && moved == in_log;
-    if (!all_moved || moved - std::exchange(before, moved) <= kFewFrames) break;
+    if (!all_moved || moved - std::exchange(before, moved) <= kMinFrames) break;
     // SQLite syncs the file itself once nothing is left to move, which under constant traffic
     // happens on the loop's thread: what is synced here does not hold up an answer there.
     all_moved = sync_file(db_.get());

@@ -18,7 +18,7 @@ namespace policyd {
 class Checkpoint {
  public:
   // At most this many frames are moved while a batch waits; with more, another pass comes first.
-  static constexpr int kFewFrames = 500;
+  static constexpr int kMinFrames = 500;
 
   Checkpoint(EventLoop& loop, std::filesystem::path file, std::function<void()> almost_done);
 

@@ -140,8 +140,8 @@ ClusterReset reset_on_all_hosts(const DaemonConfig& daemon, const ResetRequest& 
     out.not_asked = settings.error().message;
     return out;
   }
-  const bool fits = request.limit_ids.size() <= policyd::kMostResetLimits &&
-                    request.keys.size() <= policyd::kMostResetKeys &&
+  const bool fits = request.limit_ids.size() <= policyd::kMaxResetLimits &&
+                    request.keys.size() <= policyd::kMaxResetKeys &&
                     std::all_of(request.keys.begin(), request.keys.end(), [](const auto& key) {
                       return key.size() <= policyd::kMaxResetKeyBytes;
                     });

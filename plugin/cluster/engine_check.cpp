@@ -156,9 +156,9 @@ Result<std::string> fetch_rules(const EngineQuestion& question,
   const std::string key = question.prefix + "rules:body";
   const auto length = ask_engine(question.settings, {{"LLEN", key}});
   if (!length) return tl::unexpected{length.error()};
-  constexpr std::int64_t kMost = policyd::kMaxRuleBytes / policyd::RulesSync::kPieceBytes + 1;
+  constexpr std::int64_t kMax = policyd::kMaxRuleBytes / policyd::RulesSync::kPieceBytes + 1;
   const auto& count = length->replies.front();
-  if (!count || count->number < 1 || count->number > kMost) {
+  if (!count || count->number < 1 || count->number > kMax) {
     return failure("the rules of the cluster are incomplete; change a limit on a host that shares");
   }
   std::vector<policyd::RedisCommand> commands;

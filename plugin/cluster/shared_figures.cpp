@@ -36,8 +36,8 @@ std::optional<policyd::TimePoint> time_in(const RedisReply& reply) {
   if (reply.list.size() != 2) return std::nullopt;
   const auto seconds = policyd::parse_number<std::int64_t>(reply.list[0].text);
   const auto micros = policyd::parse_number<std::int64_t>(reply.list[1].text);
-  constexpr std::int64_t kMost = 100'000'000'000;
-  if (!seconds || !micros || *seconds < 0 || *seconds > kMost || *micros < 0) return std::nullopt;
+  constexpr std::int64_t kMax = 100'000'000'000;
+  if (!seconds || !micros || *seconds < 0 || *seconds > kMax || *micros < 0) return std::nullopt;
   return policyd::TimePoint{policyd::Millis{*seconds * 1000 + std::min(*micros, 999'999L) / 1000}};
 }
 
@@ -163,9 +163,9 @@ Result<OtherParts> SharedFigures::read_all(const std::vector<std::int64_t>& limi
       const auto id = policyd::parse_number<std::int64_t>(name.substr(0, name.find(':')));
       if (id && wanted.contains(*id)) names.push_back(std::move(name));
     }
-    if (parts.size() > kMostCounters) {
-      return policyd::failure(fmt::format(
-          "Redis has more than {} counters; name an address or a limit", kMostCounters));
+    if (parts.size() > kMaxCounters) {
+      return policyd::failure(
+          fmt::format("Redis has more than {} counters; name an address or a limit", kMaxCounters));
     }
   }
   return parts;

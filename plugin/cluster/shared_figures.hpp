@@ -20,7 +20,7 @@ class SharedFigures : boost::noncopyable {
  public:
   static constexpr std::chrono::milliseconds kWithin{4'000};
   static constexpr std::size_t kAtOnce = 500;  // counters asked for without waiting
-  static constexpr std::size_t kMostCounters = 500'000;
+  static constexpr std::size_t kMaxCounters = 500'000;
 
   // Asks the engine for its time, if this host shares its limits at the moment.
   explicit SharedFigures(const DaemonConfig& daemon);

@@ -223,18 +223,16 @@ Outcome run_cluster(const Arguments& arguments, Context& context) {
 const Command kCluster = {
     "cluster",
     "status [--json] | join [URL] [--node NAME] [--without share|local|defer] [--password-file "
-    "FILE "
-    "| --password-stdin] [--take-theirs | --give-ours] [--dry-run] | leave [--dry-run]",
+    "FILE | --password-stdin] [--take-theirs | --give-ours] [--dry-run] | leave [--dry-run]",
     "Share limits with other MTAs by Redis or Valkey",
     "Without it each MTA counts alone, so three MTAs let three times a limit pass. join makes it "
-    "one "
-    "limit: run it on each MTA with the same URL, which is one of\n"
+    "one limit: run it on each MTA with the same URL, which is one of\n"
     "redis://[USER@]HOST[:PORT][,HOST...][/DATABASE]\n"
     "sentinel://[USER@]HOST[:PORT][,HOST...]/MASTER[/DATABASE]\n"
     "unix://[USER@]/PATH[?db=DATABASE]\n"
     "It first checks that Redis 6 or newer, or Valkey, can be used; then it writes "
-    "section "
-    "[cluster] of carbonio-limits.conf, restarts the daemon if it runs, and waits until it shares. "
+    "section [cluster] of carbonio-limits.conf, restarts the daemon if it runs, and waits until it "
+    "shares. "
     "What is not given stays as that section has it; there the URL may be left out.\n"
     "All hosts have the same limits: the first host's become the cluster's, and each change on any "
     "host is on all within a second. Where this host and the cluster have different limits, say "
@@ -245,8 +243,7 @@ const Command kCluster = {
     "newest limits yet also says so, and changes nothing.\n"
     "leave has this host count alone again; its limits and what it counted stay.\n"
     "status lists each MTA with the version of its daemon, that of the cluster's limits which it "
-    "has "
-    "('own': not the cluster's), and since when nothing was heard of it.\n"
+    "has ('own': not the cluster's), and since when nothing was heard of it.\n"
     "The exit status of status is 3 if this host does not share its limits.",
     "cluster join redis://redis1.example.com\n"
     "cluster join redis://redis1.example.com --password-stdin --take-theirs\n"

@@ -101,9 +101,9 @@ const Command kImport = {
     "Apply limits from a file written by 'export'",
     "FILE has one 'send ...' or 'receive ...' per line, and 'group' and 'row' lines as 'export' "
     "writes them; '#' starts a comment, and '-' reads standard input. A group line defines the "
-    "whole "
-    "group, apart from members that 'sync' wrote; internal_domains and internal_ips are only added "
-    "to, and lose the examples of a new database. Rows that are there already are not added again. "
+    "whole group, apart from members that 'sync' wrote; internal_domains and internal_ips are only "
+    "added to, and lose the examples of a new database. Rows that are there already are not added "
+    "again. "
     "Blocks in an older file are left out. "
     "All lines are checked first; then all of them are applied, or none. '+' and "
     "'-' mark what changes. Importing an unmodified export changes nothing, except that limits by "

@@ -309,10 +309,9 @@ const Command kNotify = {
     "Send notices and reports by mail",
     "Off until --to, which writes section [notify] of carbonio-limits.conf and sends a test "
     "mail. From then on the first refusal of a sender is reported within two minutes, and further "
-    "ones "
-    "at most once an hour ([notify] every), however many there are: the top ten, each with the "
-    "command that clears its counter and the one that stops the sender. A sender who continues to "
-    "be refused is reported once a day. The same mail has counters that are nearly used up "
+    "ones at most once an hour ([notify] every), however many there are: the top ten, each with "
+    "the command that clears its counter and the one that stops the sender. A sender who continues "
+    "to be refused is reported once a day. The same mail has counters that are nearly used up "
     "([notify] "
     "near), and what limits with verdict none would have refused.\n"
     "What is wrong with the service is reported within ten minutes, and so is its end: all mail "

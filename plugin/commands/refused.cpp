@@ -250,13 +250,11 @@ const Command kRefused = {
     "Lists what the daemon has refused in the last 30 days, the latest first: by limits, "
     "Accounting, "
     "access control, greylisting, HELO and SPF checks. Refusals of the same sender by the same "
-    "limit "
-    "are one line, unless an hour without any lies between them: how often, since when, until "
-    "when, "
+    "limit are one line, unless an hour without any lies between them: how often, since when, "
+    "until when, "
     "from which client the last one came, and when the sender is free again. With ADDRESS only "
-    "those "
-    "of a mail address, a domain, an IP address, a network or a login name; of an account both "
-    "spellings, if this server has one domain.",
+    "those of a mail address, a domain, an IP address, a network or a login name; of an account "
+    "both spellings, if this server has one domain.",
     "refused --today\n"
     "refused anna@example.org --since 09:00\n"
     "refused --limit 3 --watched\n"

@@ -244,8 +244,7 @@ Outcome stop(const ServiceFiles& files, Context& context) {
     output.note(context.advice.complete(
         "Postfix still asks it, and answers 451 to all mail until 'carbonio-limits service start'. "
         "To let all mail pass instead, start it again and use 'carbonio-limits pause'; to switch "
-        "it "
-        "off, use 'carbonio-limits disable'."));
+        "it off, use 'carbonio-limits disable'."));
   }
   return {};
 }
@@ -295,8 +294,7 @@ const Command kService = {
     "the background under its own supervisor, which holds the sockets and replaces a worker that "
     "dies. start and stop wait until they are done; if the daemon is already running, or stopped, "
     "they do nothing. start and restart fail if the daemon could not read any limits. Where "
-    "Postfix "
-    "asks the daemon it answers 451 to all mail after stop: to let mail pass, use pause.\n"
+    "Postfix asks the daemon it answers 451 to all mail after stop: to let mail pass, use pause.\n"
     "restart refuses no connection: the sockets stay open while the worker is replaced. It also "
     "applies a changed port; a changed pid_file, user or group needs stop and start. After an "
     "upgrade of cbpolicyd the supervisor is replaced, too, with a gap that Postfix bridges.\n"

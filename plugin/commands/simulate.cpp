@@ -345,14 +345,13 @@ const Command kSimulate = {
     "FILE.txt [options] [FILE...]",
     "Show whom a limit would have hit on the mail of the past days",
     "Reads the mail log (/var/log/carbonio.log and its rotated parts, or the FILEs; '-' is "
-    "standard "
-    "input), plain or compressed by gzip, xz or zstd, and plays its mail to the daemon's own code "
+    "standard input), plain or compressed by gzip, xz or zstd, and plays its mail to the daemon's "
+    "own code "
     "with the limit: whom it would have hit, when first, how often, and what each one's peak was "
     "within a period, or of a limit per message the largest message. Nothing is changed. Limit and "
     "options are those of 'send', or of 'receive' "
     "after that word; after 'set' those of 'set'. The limit is tried alone, with the exceptions "
-    "that "
-    "limits for others make.\n"
+    "that limits for others make.\n"
     "Mail that limits refused in those days is included, as if it had been wanted; a try with the "
     "same sender, "
     "recipient and login or client a minute to four hours later is taken for the same mail. Mail "

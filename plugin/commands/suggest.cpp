@@ -41,8 +41,7 @@ constexpr std::array<Option, 6> kSuggestOptions = {{
     {"apply-watching", "", "make the limits with --verdict none: they count, and refuse nothing"},
     {"review", "",
      "show what limits with verdict none would have refused, and the commands that make them "
-     "refuse "
-     "mail"},
+     "refuse mail"},
     {"json", "", "print JSON"},
 }};
 
@@ -310,9 +309,8 @@ const Command kSuggest = {
     "gets a limit of its own. Blocked accounts are left out. Nothing is changed.\n"
     "With --apply-watching the limits are made with verdict none, so they refuse nothing and "
     "replace no limit that refuses mail; an earlier limit with verdict none for the same senders "
-    "is "
-    "changed. After a week --review shows what they would have refused, and the commands that make "
-    "them refuse mail.",
+    "is changed. After a week --review shows what they would have refused, and the commands that "
+    "make them refuse mail.",
     "suggest\n"
     "suggest --per account --since 30day\n"
     "suggest --hit 2% /var/log/mail.log*\n"

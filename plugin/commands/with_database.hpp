@@ -25,8 +25,8 @@ Outcome change_database(const Arguments& arguments, const Context& context,
                         const DatabaseAction& action);
 
 // The same for an action that changes rules, which other hosts of a cluster get, too
-// (SharedChange); with `dry` it changes nothing. `report` prints what was done, and is called
-// unless another host's change came first.
+// (SharedChange); with `dry` it changes none, so nothing is shared. `report` prints what was done,
+// and is called unless another host's change came first.
 Outcome change_rules(const Arguments& arguments, const Context& context, bool dry,
                      const DatabaseAction& action, const std::function<void()>& report);
 

@@ -175,8 +175,7 @@ void find_unreadable(const fs::path& file, const std::string& message, Findings&
           "one: carbonio-limits service start; without a backup: mv {0} {0}.damaged && rm -f "
           "{0}-wal "
           "{0}-shm && carbonio-limits init, and then, with a copy of yours: carbonio-limits "
-          "restore "
-          "COPY",
+          "restore COPY",
           name)));
 }
 

@@ -32,8 +32,7 @@ bool check_driver(const DoctorQuestion& question, Findings& findings) {
       fmt::format("{} names a database of {} (DSN); only SQLite is supported",
                   question.daemon.file.string(), driver == "pg" ? "PostgreSQL" : escaped(driver)),
       "the daemon does not start: no limit kept there is in force, and Postfix, if it asks, "
-      "answers "
-      "451 to all mail",
+      "answers 451 to all mail",
       advice(fmt::format(
           "the tables are the same, so take the rows over: carbonio-limits init --no-prov "
           "--database {0}; then: mysqldump --compact --no-create-info --replace DATABASE policies "

@@ -230,8 +230,7 @@ tl::expected<std::vector<WantedLimit>, Failure> wanted_limits(Direction directio
   if (per && is_account(*per) && named->targets.front().from_anywhere) {
     return wrong_use(
         "--per account and --per login count only mail of this server's users, so --anyone cannot "
-        "be "
-        "combined with named targets");
+        "be combined with named targets");
   }
   wanted.verdict = default_verdict(direction);
   if (const auto text = arguments.value("verdict")) {

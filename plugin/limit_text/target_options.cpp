@@ -81,8 +81,7 @@ Outcome take_whole(Direction direction, Per per, const Arguments& arguments,
   if ((everyone && (anyone || named)) || (anyone && named && !senders)) {
     return wrong_use(
         "--everyone, --anyone and named targets (domains, users, groups, clients, logins) cannot "
-        "be "
-        "combined, except --anyone with domains, users and groups of 'send'; use a command for "
+        "be combined, except --anyone with domains, users and groups of 'send'; use a command for "
         "each");
   }
   for (Target& target : targets) target.from_anywhere = anyone;

@@ -39,8 +39,8 @@ std::string_view noun_of(const SuggestView& view) {
 
 // These without the full stop, as in JSON.
 std::optional<std::string> note_on_days(const PastMail& mail) {
-  constexpr double kFewDays = 5;
-  if (mail.days() >= kFewDays) return std::nullopt;
+  constexpr double kMinDays = 5;
+  if (mail.days() >= kMinDays) return std::nullopt;
   return fmt::format("{}: figures from a week or more hold better",
                      mail.days() < 1 ? std::string{"less than a day is little"}
                                      : fmt::format("{:.1f} days are few", mail.days()));

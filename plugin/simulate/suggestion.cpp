@@ -12,14 +12,14 @@
 namespace limits {
 namespace {
 
-constexpr std::array<std::int64_t, 3> kLeastFigures = {10, 30, 100};
+constexpr std::array<std::int64_t, 3> kMinFigures = {10, 30, 100};
 constexpr std::int64_t kDayInSeconds = 86'400;
 
 // A rate that a shorter one implies is left out: 10/min allows 600 an hour.
 std::vector<Rate> rates_above(const std::array<std::uint64_t, 3>& peaks) {
   std::vector<Rate> out;
   for (std::size_t i = 0; i < peaks.size(); ++i) {
-    Rate rate{Unit::messages, round_figure(peaks[i], kLeastFigures.at(i)), kPeakPeriods.at(i)};
+    Rate rate{Unit::messages, round_figure(peaks[i], kMinFigures.at(i)), kPeakPeriods.at(i)};
     if (!out.empty() && rate.amount >= out.back().amount * (rate.period / out.back().period)) {
       continue;
     }

@@ -134,7 +134,7 @@ std::string refused_table(const FirstPageContent& content, double now_s, bool no
 
 // As now.js says it.
 std::string doctor_sentence(const nlohmann::json* doctor) {
-  constexpr std::size_t kMost = 10;  // each of many limits may have one
+  constexpr std::size_t kMax = 10;  // each of many limits may have one
   if (doctor == nullptr) return "<p class=\"health dim\">Checking…</p>\n";
   const auto wrong = static_cast<std::size_t>(number_at(*doctor, "wrong"));
   if (wrong == 0) return "<p class=\"health well\">All is well.</p>\n";
@@ -143,12 +143,12 @@ std::string doctor_sentence(const nlohmann::json* doctor) {
   std::size_t shown = 0;
   for (const nlohmann::json& finding : doctor->value("findings", nlohmann::json::array())) {
     if (text_at(finding, "state") != "wrong") continue;
-    if (++shown > kMost) break;
+    if (++shown > kMax) break;
     out += fmt::format("<li>{}</li>\n", in_markup(text_at(finding, "what")));
   }
   out += "</ul>\n";
-  if (wrong > kMost) {
-    out += fmt::format("<p>{} more: <code>carbonio-limits doctor</code></p>\n", wrong - kMost);
+  if (wrong > kMax) {
+    out += fmt::format("<p>{} more: <code>carbonio-limits doctor</code></p>\n", wrong - kMax);
   }
   return out;
 }
@@ -175,8 +175,8 @@ std::string time_until(double then_s, double now_s) {
     const double minutes = std::ceil(left / kMinute);
     return fmt::format("{:.0f} h {:.0f} min", std::floor(minutes / 60), std::fmod(minutes, 60));
   }
-  constexpr double kMost = 1e6;
-  return counted(static_cast<std::size_t>(std::min(std::ceil(left / kDay), kMost)), "day");
+  constexpr double kMax = 1e6;
+  return counted(static_cast<std::size_t>(std::min(std::ceil(left / kDay), kMax)), "day");
 }
 
 std::string first_page(const FirstPageContent& content, policyd::TimePoint now) {
@@ -188,8 +188,7 @@ std::string first_page(const FirstPageContent& content, policyd::TimePoint now) 
       "<body data-change=\"{1}\" data-host=\"{0}\" data-zone=\"{3}\">\n"
       "<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
       "<header><h1>Limits on {0}</h1>\n<nav aria-label=\"Pages\"><noscript>Usage, limits and "
-      "history "
-      "need JavaScript.</noscript></nav>\n"
+      "history need JavaScript.</noscript></nav>\n"
       "<form method=\"post\" action=\"/sign-out\"><span class=\"who\">{2}</span> "
       "<button>Sign out</button></form></header>\n",
       in_markup(content.host), in_markup(content.change_token),

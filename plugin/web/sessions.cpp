@@ -12,7 +12,7 @@ namespace limits {
 const Session& Sessions::open(const Link& link, policyd::TimePoint now) {
   constexpr std::size_t kSessionBytes = 32;
   all_.remove_if([&](const Session& one) { return one.ends <= now; });
-  if (all_.size() >= kMost) all_.pop_back();
+  if (all_.size() >= kMax) all_.pop_back();
   all_.push_front({random_text(kSessionBytes),
                    random_text(kSessionBytes),
                    fmt::format("the page, signed in as {}", link.who),

@@ -24,7 +24,7 @@ struct Session {
 class Sessions {
  public:
   static constexpr std::chrono::hours kLasts{8};
-  static constexpr std::size_t kMost = 200;  // the oldest one is signed out for the next
+  static constexpr std::size_t kMax = 200;  // the oldest one is signed out for the next
 
   const Session& open(const Link& link, policyd::TimePoint now);
   // Null if there is none, or it has ended.

@@ -21,8 +21,7 @@ constexpr std::chrono::seconds kFresh{2};  // the first page
 constexpr std::string_view kMakeLink = "carbonio-limits web link";
 constexpr std::string_view kTookTooLong =
     "the mail of this time is too much for the page; on the server 'carbonio-limits simulate' "
-    "takes "
-    "the time that it needs";
+    "takes the time that it needs";
 
 SiteReply json_reply(unsigned status, const nlohmann::json& json) {
   return {status,

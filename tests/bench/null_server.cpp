@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::string_view kAnswer = "action=DUNNO\n\n";
 constexpr int kBacklog = 1024;
-constexpr std::size_t kMostAtOnce = 64;  // answers to requests that came in one read
+constexpr std::size_t kMaxAtOnce = 64;  // answers to requests that came in one read
 
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "bench_null_server: %s: %s\n", what, std::strerror(errno));
@@ -99,7 +99,7 @@ void serve(std::uint16_t port) {
   if (poller < 0) fail("epoll_create1");
   watch(poller, listener);
 
-  const std::string all_answers = answers(kMostAtOnce);
+  const std::string all_answers = answers(kMaxAtOnce);
   LineEnds line_ends;
   std::array<epoll_event, 256> events{};
   std::array<char, 16384> buffer{};
@@ -126,7 +126,7 @@ void serve(std::uint16_t port) {
           line_ends.count_requests(fd, {buffer.data(), static_cast<std::size_t>(got)});
       if (requests == 0) continue;
       const std::size_t size = requests * kAnswer.size();
-      if (requests > kMostAtOnce ||
+      if (requests > kMaxAtOnce ||
           ::send(fd, all_answers.data(), size, MSG_NOSIGNAL) != static_cast<ssize_t>(size)) {
         ::close(fd);
       }

@@ -56,6 +56,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   Nodes nodes{"n"};
   nodes.read(reply, read->engine);
-  check(nodes.hosts() <= Nodes::kMost + 1, "hosts are bounded");
+  check(nodes.hosts() <= Nodes::kMax + 1, "hosts are bounded");
   return 0;
 }

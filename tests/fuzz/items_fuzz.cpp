@@ -24,7 +24,7 @@ using namespace policyd;
 using fuzz::check;
 
 constexpr std::size_t kLongest = 2'000;  // of an input: the tables below are quadratic
-constexpr std::size_t kMostGroups = 12;
+constexpr std::size_t kMaxGroups = 12;
 
 // Whether the pattern's first i characters match the text's first j, for all i and j.
 template <typename StarTakes>
@@ -117,7 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string source{fuzz::take_line(rest)};
   const std::string destination{fuzz::take_line(rest)};
   std::vector<GroupRow> groups;
-  while (!rest.empty() && groups.size() < kMostGroups) {
+  while (!rest.empty() && groups.size() < kMaxGroups) {
     std::string_view member = fuzz::take_line(rest);
     const std::string name{fuzz::take_until(member, " ")};
     const auto known = std::find_if(groups.begin(), groups.end(),

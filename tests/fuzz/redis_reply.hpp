@@ -9,7 +9,7 @@
 
 namespace fuzz {
 
-inline constexpr int kMostDepth = 5;
+inline constexpr int kMaxDepth = 5;
 
 inline std::uint8_t take_byte(std::string_view& rest) {
   if (rest.empty()) return 0;
@@ -41,7 +41,7 @@ inline policyd::RedisReply take_reply(std::string_view& rest, int depth) {
       break;
   }
   reply.kind = RedisReply::Kind::list;
-  for (std::size_t i = 0; i < size % 8 && depth < kMostDepth; ++i) {
+  for (std::size_t i = 0; i < size % 8 && depth < kMaxDepth; ++i) {
     reply.list.push_back(take_reply(rest, depth + 1));
   }
   return reply;

@@ -40,8 +40,8 @@ RedisReply added(const ResetEntry& entry) {
 void check_entry(const ResetEntry& entry, const ReadResets& read) {
   const ResetRequest& request = entry.request;
   check(entry.id <= read.last, "none is later than the last one");
-  check(request.limit_ids.size() <= kMostResetLimits, "limits are bounded");
-  check(request.keys.size() <= kMostResetKeys, "keys are bounded");
+  check(request.limit_ids.size() <= kMaxResetLimits, "limits are bounded");
+  check(request.keys.size() <= kMaxResetKeys, "keys are bounded");
   for (const std::string& key : request.keys) {
     check(!key.empty() && key.size() <= kMaxResetKeyBytes, "a key has 1 to 2,000 bytes");
   }

@@ -21,7 +21,7 @@ void check_time(const std::optional<GreylistingTables::Time>& time,
 
 void check_counts(const TripletCounts& counts) {
   for (const std::int64_t count : {counts.total, counts.passed}) {
-    check(count >= 0 && count <= kMostTripletsCounted, "counts are bounded");
+    check(count >= 0 && count <= kMaxTripletsCounted, "counts are bounded");
   }
 }
 

@@ -39,7 +39,7 @@ void ActiveCounters::release(ActiveCounter& counter) {
 
 void ActiveCounters::set_unwritten(ActiveCounter& counter) {
   if (counter.unwritten) return;
-  if (unwritten_.size() >= kMostUnwritten) {
+  if (unwritten_.size() >= kMaxUnwritten) {
     overflow_ = true;
     return;
   }

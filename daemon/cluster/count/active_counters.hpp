@@ -40,7 +40,7 @@ struct ActiveCounter {
 class ActiveCounters : boost::noncopyable {
  public:
   // More are not kept until they can be written: then all have to be.
-  static constexpr std::size_t kMostUnwritten = 50'000;
+  static constexpr std::size_t kMaxUnwritten = 50'000;
   // What was allowed and was not settled after this long never will be.
   static constexpr std::chrono::seconds kSettled{10};
 

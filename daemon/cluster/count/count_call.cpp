@@ -83,8 +83,8 @@ Result<CountReply> read_count_reply(const RedisReply& reply, const CountNames& n
     read.other_epoch = true;
     return read;
   }
-  constexpr auto kMost = static_cast<std::int64_t>(Window::kMaxUnits);
-  if (!is_list(reply, 4) || !is_number(reply.list[0], 1, kMost) ||
+  constexpr auto kMax = static_cast<std::int64_t>(Window::kMaxUnits);
+  if (!is_list(reply, 4) || !is_number(reply.list[0], 1, kMax) ||
       !is_list(reply.list[1], call.questions.size()) ||
       !is_list(reply.list[2], call.counters.size()) ||
       reply.list[3].kind != RedisReply::Kind::list || reply.list[3].list.size() % 2 != 0) {
@@ -100,7 +100,7 @@ Result<CountReply> read_count_reply(const RedisReply& reply, const CountNames& n
     read.verdicts.push_back(static_cast<int>(verdict.number));
   }
   for (const RedisReply& use : reply.list[2].list) {
-    if (!is_number(use, -1, kMost)) return no_reply();
+    if (!is_number(use, -1, kMax)) return no_reply();
     read.others.push_back(use.number < 0 ? std::nullopt
                                          : std::optional{static_cast<std::uint64_t>(use.number)});
   }

@@ -10,8 +10,8 @@ namespace policyd {
 namespace {
 
 std::optional<std::uint64_t> whole(std::optional<double> number) {
-  constexpr auto kMost = static_cast<double>(Window::kMaxUnits);
-  if (!number || !(*number >= 0 && *number <= kMost) || std::floor(*number) != *number) {
+  constexpr auto kMax = static_cast<double>(Window::kMaxUnits);
+  if (!number || !(*number >= 0 && *number <= kMax) || std::floor(*number) != *number) {
     return std::nullopt;
   }
   return static_cast<std::uint64_t>(*number);

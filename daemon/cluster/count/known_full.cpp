@@ -15,7 +15,7 @@ void KnownFull::put(std::string_view name, Window others, Millis period, TimePoi
   Entry* known = entry(name);
   if (known == nullptr) {
     if (others.use() == 0) return;
-    if (table_.size() >= kMost) table_.drop_oldest();
+    if (table_.size() >= kMax) table_.drop_oldest();
     known = &table_.add(std::hash<std::string_view>{}(name));
     known->name = name;
   }

@@ -14,7 +14,7 @@ namespace policyd {
 
 class KnownFull {
  public:
-  static constexpr std::size_t kMost = 20'000;
+  static constexpr std::size_t kMax = 20'000;
   // A reset whose message was lost is noticed after this.
   static constexpr Millis kTrusted = std::chrono::seconds{30};
 

@@ -63,16 +63,16 @@ std::optional<Node> node_of_json(std::string_view json) {
 
 void Nodes::read(const RedisReply& fields, TimePoint now, const std::string& engine) {
   std::set<std::string> there;
-  for (std::size_t i = 0; i + 1 < fields.list.size() && i < 2 * kMost; i += 2) {
+  for (std::size_t i = 0; i + 1 < fields.list.size() && i < 2 * kMax; i += 2) {
     const std::string& name = fields.list[i].text;
     if (name.size() > kMaxWord) continue;
     there.insert(name);
     auto node = node_of_json(fields.list[i + 1].text);
     if (!node) continue;
     node->seen = std::min(node->seen, now + kAlive);  // or it would count for ever
-    if (nodes_.size() < kMost || nodes_.contains(name)) nodes_[name] = std::move(*node);
+    if (nodes_.size() < kMax || nodes_.contains(name)) nodes_[name] = std::move(*node);
   }
-  if (engine == engine_ && fields.list.size() <= 2 * kMost) {
+  if (engine == engine_ && fields.list.size() <= 2 * kMax) {
     for (const std::string& name : there_) {
       if (!there.contains(name)) forget(name, now);
     }

@@ -34,7 +34,7 @@ struct Node {
 
 class Nodes {
  public:
-  static constexpr std::size_t kMost = 256;
+  static constexpr std::size_t kMax = 256;
   static constexpr std::size_t kMaxBytes = 2'000;           // of a field
   static constexpr Millis kCounts = std::chrono::hours{1};  // so long after it was seen last
   static constexpr Millis kAlive{5'000};

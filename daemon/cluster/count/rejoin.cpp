@@ -225,8 +225,8 @@ bool Rejoin::heard(const RedisReply& time) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parts[i]);
     if (error != std::errc{} || end != text.data() + text.size()) return false;
   }
-  constexpr std::int64_t kMostSeconds = Window::kMaxUnits / 1000 - 1;
-  if (parts[0] <= 0 || parts[0] > kMostSeconds || parts[1] < 0 || parts[1] >= 1'000'000)
+  constexpr std::int64_t kMaxSeconds = Window::kMaxUnits / 1000 - 1;
+  if (parts[0] <= 0 || parts[0] > kMaxSeconds || parts[1] < 0 || parts[1] >= 1'000'000)
     return false;
   with_.clock.heard(TimePoint{Millis{parts[0] * 1000 + parts[1] / 1000}},
                     with_.clock.steady() - asked_);

@@ -43,7 +43,7 @@ RedisWords set_for(std::string key, Time time, seconds keep_for) {
 void append_counted(std::vector<RedisWords>& commands, const std::string& key, Time first_seen,
                     const std::string& member, seconds count_for) {
   commands.push_back({"ZADD", key, text_of_time(first_seen), member});
-  commands.push_back({"ZREMRANGEBYRANK", key, "0", std::to_string(-kMostTripletsCounted - 1)});
+  commands.push_back({"ZREMRANGEBYRANK", key, "0", std::to_string(-kMaxTripletsCounted - 1)});
   commands.push_back({"EXPIRE", key, std::to_string(count_for.count())});
 }
 
@@ -72,7 +72,7 @@ bool read_is_member(const RedisReply& reply, bool& is_member) {
 
 bool read_count(const RedisReply& reply, std::int64_t& count) {
   if (reply.kind != RedisReply::Kind::number || reply.number < 0) return false;
-  count = std::min(reply.number, kMostTripletsCounted);
+  count = std::min(reply.number, kMaxTripletsCounted);
   return true;
 }
 

@@ -28,7 +28,7 @@ namespace policyd {
 using RedisWords = std::vector<std::string>;
 
 // A track key counts this many triplets, the newest: its lists are decided by these.
-inline constexpr std::int64_t kMostTripletsCounted = 100'000;
+inline constexpr std::int64_t kMaxTripletsCounted = 100'000;
 
 // Names of keys as messages show them.
 inline constexpr std::size_t kMaxKeyShown = 200;

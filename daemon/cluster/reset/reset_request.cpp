@@ -40,7 +40,7 @@ std::optional<std::vector<std::int64_t>> ids_of(std::string_view text) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find(' '), text.size());
     const auto id = parse_number<std::int64_t>(text.substr(0, end));
-    if (!id || ids.size() == kMostResetLimits) return std::nullopt;
+    if (!id || ids.size() == kMaxResetLimits) return std::nullopt;
     ids.push_back(*id);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
@@ -63,7 +63,7 @@ std::optional<ResetRequest> request_of(const RedisReply& fields) {
       if (!ids) return std::nullopt;
       request.limit_ids = std::move(*ids);
     } else if (name == "key") {
-      const bool fits = value.size() <= kMaxResetKeyBytes && request.keys.size() < kMostResetKeys;
+      const bool fits = value.size() <= kMaxResetKeyBytes && request.keys.size() < kMaxResetKeys;
       if (!fits || value.empty()) return std::nullopt;
       request.keys.push_back(value);
     }
@@ -103,7 +103,7 @@ std::string resets_done_key(const std::string& prefix, const ResetId& id) {
 
 std::vector<std::string> words_to_add(const std::string& prefix, const ResetRequest& request) {
   std::vector<std::string> words = {
-      "XADD", resets_key(prefix), "MAXLEN", std::to_string(kMostResets), "*", "kind"};
+      "XADD", resets_key(prefix), "MAXLEN", std::to_string(kMaxResets), "*", "kind"};
   if (request.kind == ResetRequest::Kind::forget) {
     words.emplace_back(kForget);
     return words;

@@ -3,7 +3,7 @@
 // clears its own part of the counters, since it is the only writer of its fields, and says so in a
 // hash of the entry. What is read is bounded: any program may have written it. Pure functions.
 //
-// In the engine: PREFIX resets, a stream of the last kMostResets; PREFIX resets:done:ID, a hash of
+// In the engine: PREFIX resets, a stream of the last kMaxResets; PREFIX resets:done:ID, a hash of
 // MTA -> how many counters it has cleared, for kDoneSeconds.
 #pragma once
 
@@ -50,9 +50,9 @@ struct ResetEntry {
   ResetRequest request;
 };
 
-inline constexpr std::size_t kMostResets = 1'000;
-inline constexpr std::size_t kMostResetLimits = 100'000;
-inline constexpr std::size_t kMostResetKeys = 1'000;
+inline constexpr std::size_t kMaxResets = 1'000;
+inline constexpr std::size_t kMaxResetLimits = 100'000;
+inline constexpr std::size_t kMaxResetKeys = 1'000;
 inline constexpr std::size_t kMaxResetKeyBytes = 2'000;
 inline constexpr std::string_view kDoneSeconds = "86400";
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kLockPatience{2};
-constexpr std::int64_t kMostHosts = 1000;
+constexpr std::int64_t kMaxHosts = 1000;
 
 constexpr std::string_view kOurTables = R"(
 CREATE TABLE IF NOT EXISTS {p}limits_cluster (
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS {p}limits_cluster_past (
   Version INTEGER PRIMARY KEY, Digest TEXT NOT NULL);
 )";
 // How many versions limits_cluster_past remembers.
-constexpr std::int64_t kMostPast = 100;
+constexpr std::int64_t kMaxPast = 100;
 
 // Between the name of the database and the time.
 constexpr std::string_view kKept = ".rules-";
@@ -83,7 +83,7 @@ class Session {
     auto done = sql::execute_or_explain(
         db(),
         sql::with_prefix(fmt::format("DELETE FROM {{p}}limits_cluster_past WHERE Version <= {}",
-                                     published.version - kMostPast),
+                                     published.version - kMaxPast),
                          table_prefix_));
     if (done) done = raise_given_ids(db(), table_prefix_, published.ids);
     return done ? put(published, {}) : done;
@@ -259,7 +259,7 @@ std::size_t remembered_hosts(const RuleDatabase& database) {
   if (!db) return 1;
   const auto hosts = sql::first_integer(
       db->get(), "SELECT Hosts FROM {p}limits_cluster WHERE ID = 1", database.table_prefix);
-  return static_cast<std::size_t>(std::clamp<std::int64_t>(hosts.value_or(1), 1, kMostHosts));
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(hosts.value_or(1), 1, kMaxHosts));
 }
 
 Result<void> choose_rules(const RuleDatabase& database, RuleChoice choice) {

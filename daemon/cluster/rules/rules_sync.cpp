@@ -27,7 +27,7 @@ redis.call('HSET', KEYS[1], 'version', ARGV[2], 'digest', ARGV[3], 'node', ARGV[
 return 1
 )";
 
-constexpr std::int64_t kMostPieces =
+constexpr std::int64_t kMaxPieces =
     static_cast<std::int64_t>(kMaxRuleBytes / RulesSync::kPieceBytes) + 1;
 constexpr std::size_t kDigestBytes = 40;
 // An upload that is given up is removed by the engine.
@@ -192,7 +192,7 @@ void RulesSync::published(const PublishedRules& next, const Result<RedisReply>& 
 }
 
 void RulesSync::fetch(std::int64_t pieces, std::string so_far, std::int64_t next_piece) {
-  if (pieces < 1 || pieces > kMostPieces) return fail("the rules of the cluster are incomplete");
+  if (pieces < 1 || pieces > kMaxPieces) return fail("the rules of the cluster are incomplete");
   if (next_piece == pieces) return take(std::move(so_far));
   redis_.command({"LINDEX", key("rules:body"), std::to_string(next_piece)},
                  guard_.wrap([this, pieces, so_far = std::move(so_far),

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 // The pages that a row may change, twice: in the log and, where the file grows, in the database.
 constexpr std::int64_t kBytesARow = 16 * 1024;
-constexpr std::size_t kFewRows = 20;
+constexpr std::size_t kMinRows = 20;
 }  // namespace
 
 LogRoom::LogRoom(fs::path database, std::int64_t largest_log)
@@ -53,7 +53,7 @@ LogRoom::Need LogRoom::on_log_size(std::int64_t bytes) {
 }
 
 std::size_t LogRoom::rows_at_once(std::size_t most) const {
-  return std::clamp(static_cast<std::size_t>(space().free / kBytesARow), std::min(kFewRows, most),
+  return std::clamp(static_cast<std::size_t>(space().free / kBytesARow), std::min(kMinRows, most),
                     most);
 }
 

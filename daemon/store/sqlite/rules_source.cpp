@@ -62,7 +62,7 @@ void RulesSource::refresh(sqlite3* db) {
   if (version_.step() != SQLITE_ROW) return;
   const std::int64_t version = version_.integer(0);
   if (current_ && version == current_->version && !force_reload_) return;
-  auto rules = load_rules(db, table_prefix_, kFewRows);
+  auto rules = load_rules(db, table_prefix_, kMaxRowsOnLoop);
   if (rules) {
     force_reload_ = false;
     adopt(std::move(*rules));

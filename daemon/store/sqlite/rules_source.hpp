@@ -23,7 +23,7 @@ namespace policyd {
 class RulesSource {
  public:
   // More rows of rules than this are loaded on the thread.
-  static constexpr std::size_t kFewRows = 1000;
+  static constexpr std::size_t kMaxRowsOnLoop = 1000;
 
   RulesSource(EventLoop& loop, Maillog& log, std::filesystem::path file, std::string table_prefix);
 

@@ -79,8 +79,7 @@ void check_member_lists(const RuleRows& rows, Findings& findings) {
   rows.tables.each(
       "SELECT m.ID, m.Source, m.Comment FROM {p}policy_members m JOIN {p}policies p ON p.ID = "
       "m.PolicyID WHERE m.Disabled = 0 AND p.Disabled = 0 AND (m.Source LIKE '%.%' OR m.Source "
-      "LIKE "
-      "'%@%')",
+      "LIKE '%@%')",
       {}, [&](const Statement& row) {
         examine_list(rows,
                      {"policy_members", "Source", row.integer(0), std::string{row.text(1)},

@@ -449,7 +449,7 @@ TEST(Sessions, AreBounded) {
   Sessions sessions;
   const policyd::TimePoint now{hours{500'000}};
   const std::string first = sessions.open({"a", false, {}}, now).cookie;
-  for (std::size_t i = 1; i < Sessions::kMost; ++i) sessions.open({"a", false, {}}, now);
+  for (std::size_t i = 1; i < Sessions::kMax; ++i) sessions.open({"a", false, {}}, now);
   EXPECT_NE(sessions.find(first, now), nullptr);
   sessions.open({"a", false, {}}, now);
   EXPECT_EQ(sessions.find(first, now), nullptr);

@@ -668,10 +668,10 @@ TEST_F(ClusterCountersTest, WhatIsNeverSettledIsDropped) {
 TEST_F(ClusterCountersTest, AllAreWrittenAgainIfTooManyChangedMeanwhile) {
   own_.all.push_back({4, "all", use(2), kHour});
   redis_.lose_connection();
-  for (std::size_t i = 0; i <= ActiveCounters::kMostUnwritten; ++i) {
+  for (std::size_t i = 0; i <= ActiveCounters::kMaxUnwritten; ++i) {
     counters_->changed(4, "key" + std::to_string(i), use(1), kHour);
   }
-  EXPECT_EQ(counters_->status().unwritten, ActiveCounters::kMostUnwritten);
+  EXPECT_EQ(counters_->status().unwritten, ActiveCounters::kMaxUnwritten);
   redis_.is_ready = true;
   pass(Millis{200});
   ASSERT_FALSE(redis_.calls.empty());

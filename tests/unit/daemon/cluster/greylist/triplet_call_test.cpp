@@ -125,7 +125,7 @@ TEST_F(TripletCall, ATrackKeyKeepsABoundedNumberOfTriplets) {
                    "1", "p:g:s:SenderIP:192.0.2.0/24"}));
   tell("a@x", TripletState::first_seen, ago(1));
   tell("b@x", TripletState::first_seen, ago(1));
-  EXPECT_EQ(redis_->run({"ZCARD", "p:g:s:SenderIP:192.0.2.0/24"})->number, kMostTripletsCounted);
+  EXPECT_EQ(redis_->run({"ZCARD", "p:g:s:SenderIP:192.0.2.0/24"})->number, kMaxTripletsCounted);
   EXPECT_TRUE(ask(question("b@x"))->is_counted);
   EXPECT_EQ(ask(question("b@x"))->in_blacklist_period.total, 2);
 }
@@ -180,7 +180,7 @@ TEST(TripletReply, FewerOrMoreRepliesThanCommands) {
   EXPECT_FALSE(read_triplet_answer(commands, about, replies)) << "below nothing";
   for (std::size_t i = 5; i < commands.size(); ++i) replies[i]->number = 1'000'000'000'000;
   EXPECT_EQ(read_triplet_answer(commands, about, replies)->in_whitelist_period.total,
-            kMostTripletsCounted);
+            kMaxTripletsCounted);
   replies.emplace_back(RedisReply{});
   EXPECT_FALSE(read_triplet_answer(commands, about, replies));
 }

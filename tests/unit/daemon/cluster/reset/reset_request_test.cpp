@@ -81,12 +81,12 @@ TEST(ResetRequest, ForgetIsOfNoLimit) {
 
 TEST(ResetRequest, HasBounds) {
   ResetRequest request{ResetRequest::Kind::clear, {4}, {}};
-  request.keys.assign(kMostResetKeys, std::string(kMaxResetKeyBytes, 'k'));
+  request.keys.assign(kMaxResetKeys, std::string(kMaxResetKeyBytes, 'k'));
   EXPECT_EQ(read({added("1-0", request)})->entries.size(), 1u);
   request.keys.emplace_back("k");
   EXPECT_EQ(read({added("1-0", request)})->strange, 1u);
   request.keys.clear();
-  request.limit_ids.assign(kMostResetLimits, 4);
+  request.limit_ids.assign(kMaxResetLimits, 4);
   EXPECT_EQ(read({added("1-0", request)})->entries.size(), 1u);
   request.limit_ids.push_back(4);
   EXPECT_EQ(read({added("1-0", request)})->strange, 1u);
