@@ -8,10 +8,12 @@
 
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
 #include "daemon/base/lru_table.hpp"
+#include "daemon/names/name_form.hpp"
 #include "plugin/maillog/log_stamp.hpp"
 #include "plugin/maillog/postfix_line.hpp"
 #include "plugin/maillog/who_may_read.hpp"
@@ -61,17 +63,20 @@ class Search {
 
   void take(const PostfixLine& line) {
     if (line.event == PostfixEvent::received) return take_received(line);
-    if (line.event != PostfixEvent::message_id && line.event != PostfixEvent::delivered &&
-        line.event != PostfixEvent::removed) {
+    if (line.event != PostfixEvent::message_id && line.event != PostfixEvent::queued &&
+        line.event != PostfixEvent::delivered && line.event != PostfixEvent::removed) {
       return;
     }
     const auto known = by_id_.find(std::string{line.queue_id});
+    if (known == by_id_.end()) return take_unknown(line);
     if (line.event == PostfixEvent::message_id) {
-      if (known == by_id_.end()) return join(line);
       known->second.message_id = hash_of_text(line.message_id);
-      in_queue_[known->second.message_id] = known->second.message;
+      in_queue_[known->second.message_id] = {known->second.message, {}};
     }
-    if (known == by_id_.end()) return;
+    if (line.event == PostfixEvent::queued) {
+      const auto queued = in_queue_.find(known->second.message_id);
+      if (queued != in_queue_.end()) queued->second.sender = policyd::address_form(line.sender);
+    }
     // Mail with the same Message-ID that comes later, such as a user's redirection, is another one.
     if (line.event == PostfixEvent::removed) in_queue_.erase(known->second.message_id);
     if (line.event == PostfixEvent::delivered) take_delivery(known->second.message, line);
@@ -96,6 +101,14 @@ class Search {
     std::size_t message = 0;  // of those that are searched
     std::size_t message_id = 0;
   };
+  struct Queued {
+    std::size_t message = 0;
+    std::optional<std::string> sender;  // once it is known
+  };
+  struct FromHere {
+    std::string queue_id;
+    std::size_t message_id = 0;
+  };
 
   static std::size_t hash_of_text(std::string_view text) {
     return std::hash<std::string_view>{}(text);
@@ -105,18 +118,30 @@ class Search {
   void take_received(const PostfixLine& line) {
     if (!is_loopback(line.client) || !line.login.empty()) return;
     const std::size_t hash = hash_of_text(line.queue_id);
-    const auto is_it = [&](const std::string& id) { return id == line.queue_id; };
-    if (from_here_.find(hash, is_it) != nullptr) return;
+    if (from_here(line.queue_id) != nullptr) return;
     if (from_here_.size() >= DeliveryLog::kMaxIds) from_here_.drop_oldest();
-    from_here_.add(hash) = line.queue_id;
+    from_here_.add(hash) = {std::string{line.queue_id}, 0};
   }
 
-  void join(const PostfixLine& line) {
-    const auto first = in_queue_.find(hash_of_text(line.message_id));
-    if (first == in_queue_.end()) return;
-    const auto is_it = [&](const std::string& id) { return id == line.queue_id; };
-    if (from_here_.find(hash_of_text(line.queue_id), is_it) == nullptr) return;
-    add_id(line.queue_id, first->second);
+  FromHere* from_here(std::string_view queue_id) {
+    return from_here_.find(hash_of_text(queue_id),
+                           [&](const FromHere& each) { return each.queue_id == queue_id; });
+  }
+
+  // Of this Message-ID and this sender: anybody may write a Message-ID.
+  void take_unknown(const PostfixLine& line) {
+    if (line.event != PostfixEvent::message_id && line.event != PostfixEvent::queued) return;
+    FromHere* const mail = from_here(line.queue_id);
+    if (mail == nullptr) return;
+    if (line.event == PostfixEvent::message_id) {
+      mail->message_id = hash_of_text(line.message_id);
+      return;
+    }
+    const auto first = in_queue_.find(mail->message_id);
+    if (first == in_queue_.end() || first->second.sender != policyd::address_form(line.sender)) {
+      return;
+    }
+    add_id(line.queue_id, first->second.message);
   }
 
   void add_id(std::string_view queue_id, std::size_t message) {
@@ -143,8 +168,8 @@ class Search {
   // What happened last to each recipient: of a message, by address.
   std::vector<std::unordered_map<std::string, DeliveryState>> states_;
   std::size_t recipients_ = 0;
-  std::unordered_map<std::size_t, std::size_t> in_queue_;  // messages by Message-ID
-  policyd::LruTable<std::string> from_here_;
+  std::unordered_map<std::size_t, Queued> in_queue_;  // by Message-ID
+  policyd::LruTable<FromHere> from_here_;
 };
 
 }  // namespace

@@ -93,20 +93,33 @@ void MailReader::read_line(std::string_view line, LogStamps& stamps) {
 
 void MailReader::take_time(TimePoint time) {
   constexpr std::chrono::minutes kSlack{1};  // several hosts, and processes of one
-  if (!counts_.first) counts_.first = counts_.last = time;
-  if (time < *counts_.last - kSlack) {
-    ++counts_.backwards;
-    counts_.last = time;
-    counts_.first = std::min(*counts_.first, time);
-    return;
+  const bool back = time < latest_ - kSlack;
+  if (back) ++counts_.backwards;
+  if (back || time > latest_) latest_ = time;
+  const auto hour = std::chrono::floor<std::chrono::hours>(time);
+  if (hour_ == hours_.end() || hour_->first != hour) {
+    const auto found = hours_.find(hour);
+    if (found == hours_.end() && hours_.size() == kMaxHours) return;
+    hour_ = found != hours_.end() ? found : hours_.emplace(hour, Hour{time, time}).first;
   }
-  if (time <= *counts_.last) return;
-  const auto gap = std::chrono::duration_cast<std::chrono::seconds>(time - *counts_.last);
-  if (gap > counts_.longest_gap) {
-    counts_.longest_gap = gap;
-    counts_.gap_begin = *counts_.last;
+  hour_->second.first = std::min(hour_->second.first, time);
+  hour_->second.last = std::max(hour_->second.last, time);
+}
+
+// Whatever the order of the files.
+void MailReader::count_hours() {
+  if (hours_.empty()) return;
+  counts_.first = hours_.begin()->second.first;
+  counts_.last = hours_.rbegin()->second.last;
+  TimePoint before = *counts_.first;
+  for (const auto& [hour, times] : hours_) {
+    const auto gap = std::chrono::duration_cast<std::chrono::seconds>(times.first - before);
+    if (gap > counts_.longest_gap) {
+      counts_.longest_gap = gap;
+      counts_.gap_begin = before;
+    }
+    before = times.last;
   }
-  counts_.last = time;
 }
 
 // Of a queue ID on a host, since hosts give the same ones.
@@ -174,6 +187,7 @@ void MailReader::take_event(std::string_view host, const PostfixLine& line, Time
     case PostfixEvent::queued:
       if (mail == nullptr || mail->complete) return;
       mail->sender = mails_.names.number_of(policyd::address_form(line.sender));
+      if (std::exchange(open->undecided, false) && is_joined(*open)) return;
       mail->size = static_cast<std::uint32_t>(
           std::min<std::uint64_t>(line.size, std::numeric_limits<std::uint32_t>::max()));
       mail->complete = true;
@@ -204,12 +218,30 @@ void MailReader::take_message_id(Open& open, std::string_view message_id) {
   if (message_id.empty() || message_id == kNone || open.message_id != 0 || open.again) return;
   const std::uint64_t hash = hash_of(message_id) | 1;
   open.message_id = hash;
-  const OpenMessage* const first = find_message(hash);
-  if (first != nullptr && first->in_queue > 0 && open.from_loopback) {
-    open.message_id = 0;
-    return join(open, first->mail);
+  open.undecided = open.from_loopback && is_in_queue(find_message(hash));
+  if (!open.undecided) put_in_queue(hash, open.mail);
+}
+
+bool MailReader::is_in_queue(const OpenMessage* message) {
+  return message != nullptr && message->in_queue > 0;
+}
+
+// Whoever sends from this host itself may write any Message-ID, so the sender is to be the same,
+// and the first one from elsewhere: a list's program sends many mails with one Message-ID.
+bool MailReader::is_joined(Open& open) {
+  const OpenMessage* const first = find_message(open.message_id);
+  const LoggedMail* const known =
+      is_in_queue(first) && first->mail != kNoMail ? &mails_.all[first->mail] : nullptr;
+  const bool from_here =
+      known != nullptr && known->login == 0 && is_loopback(mails_.names.text(known->client));
+  if (!is_in_queue(first) ||
+      (known != nullptr && (from_here || known->sender != mails_.all[open.mail].sender))) {
+    put_in_queue(open.message_id, open.mail);
+    return false;
   }
-  put_in_queue(hash, open.mail);
+  open.message_id = 0;
+  join(open, first->mail);
+  return true;
 }
 
 MailReader::OpenMessage* MailReader::find_message(std::uint64_t id) {
@@ -362,12 +394,13 @@ void MailReader::remember_login(const LoggedMail& mail) {
 
 void MailReader::end(Open& open) {
   const std::uint64_t hash = std::exchange(open.message_id, 0);
-  if (hash == 0) return;
+  if (hash == 0 || open.undecided) return;
   OpenMessage* message = find_message(hash);
   if (message != nullptr && message->in_queue > 0) --message->in_queue;
 }
 
 Mails MailReader::take() {
+  count_hours();
   mails_.sort();
   if (files_ > 1 || counts_.backwards > 0) counts_.repeated = mails_.count_once();
   const auto gone =

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // From lines of Postfix's log to the mails that the policy daemon was, or would have been, asked
 // about. A mail is one that smtpd received; lines with its queue ID say the rest. What comes back
-// from a content filter has a new queue ID, but the same Message-ID as a mail that is in the queue,
-// and comes from this host itself: it is not counted again. What this product's limits refused is
+// from a content filter has a new queue ID, but the same Message-ID and sender as a mail from
+// elsewhere that is in the queue, and comes from this host itself, or the filter has named its
+// queue ID: it is not counted again. What this product's limits refused is
 // mail that was wanted, too. In bounded memory: of queue IDs that never end the oldest are
 // forgotten.
 #pragma once
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,7 +69,7 @@ class MailReader {
     std::uint64_t too_many = 0;    // mails beyond Mails::kMaxMails
     std::string unreadable_line;   // the first of them
     std::optional<policyd::TimePoint> first, last;
-    std::chrono::seconds longest_gap{0};  // between two lines
+    std::chrono::seconds longest_gap{0};  // an hour or more between two lines
     policyd::TimePoint gap_begin{};
   };
 
@@ -108,8 +110,9 @@ class MailReader {
     std::uint64_t message_id = 0;  // 0: none yet
     std::uint32_t mail = kNoMail;
     bool from_loopback = false;
-    bool again = false;  // `mail` is the one that went to a content filter
-    bool ended = false;  // removed from the queue
+    bool again = false;      // `mail` is the one that went to a content filter
+    bool undecided = false;  // it may be, once its sender is known
+    bool ended = false;      // removed from the queue
   };
   struct OpenMessage {
     std::uint64_t message_id = 0;
@@ -123,12 +126,22 @@ class MailReader {
     Names::Number sender = 0;
     Names::Number login = 0;
   };
+  // The times of the first and of the last line in it.
+  struct Hour {
+    policyd::TimePoint first{};
+    policyd::TimePoint last{};
+  };
+  using Hours = std::map<std::chrono::sys_time<std::chrono::hours>, Hour>;
+  static constexpr std::size_t kMaxHours = 100'000;
   static constexpr std::uint32_t kNoMail = std::numeric_limits<std::uint32_t>::max();
 
   void take_time(policyd::TimePoint time);
+  void count_hours();
   void take_event(std::string_view host, const PostfixLine& line, policyd::TimePoint time);
   void begin(std::uint64_t key, const PostfixLine& line, policyd::TimePoint time);
   void take_message_id(Open& open, std::string_view message_id);
+  static bool is_in_queue(const OpenMessage* message);
+  bool is_joined(Open& open);
   OpenMessage* find_message(std::uint64_t id);
   void put_in_queue(std::uint64_t id, std::uint32_t mail);
   void remember_login(const LoggedMail& mail);
@@ -156,6 +169,9 @@ class MailReader {
   std::string host_;  // of the last line
   std::uint64_t host_key_ = 0;
   Counts counts_;
+  policyd::TimePoint latest_{};  // of the part that is read
+  Hours hours_;
+  Hours::iterator hour_ = hours_.end();  // of the last line
   std::size_t files_ = 0;
   Mails mails_;
   policyd::LruTable<Open> open_;

@@ -38,10 +38,15 @@ class DeliveryLogTest : public ::testing::Test {
   static std::string other(const char* program, const char* id, const char* text) {
     return fmt::format("Nov 26 09:00:02 mta1 postfix/{}[8]: {}: {}\n", program, id, text);
   }
+  static std::string queued(const char* id, const char* sender) {
+    return other("cleanup", id, "message-id=<1@x>") +
+           other("qmgr", id,
+                 fmt::format("from=<{}>, size=9, nrcpt=1 (queue active)", sender).c_str());
+  }
   // As another program of this host sends it, with the Message-ID of 4F1A2.
-  static std::string again(const char* id, const char* client = "localhost[127.0.0.1]") {
-    return other("smtpd", id, fmt::format("client={}", client).c_str()) +
-           other("cleanup", id, "message-id=<1@x>");
+  static std::string again(const char* id, const char* client = "localhost[127.0.0.1]",
+                           const char* sender = "anna@y") {
+    return other("smtpd", id, fmt::format("client={}", client).c_str()) + queued(id, sender);
   }
 
   std::filesystem::path file_;
@@ -74,7 +79,7 @@ TEST_F(DeliveryLogTest, WhatAFilterGivesBackIsTheSameMessage) {
 
 TEST_F(DeliveryLogTest, AFilterThatNamesNoQueueIdIsKnownByTheMessageId) {
   const std::string first = other("smtpd", "4F1A2", "client=pc[192.0.2.7], sasl_username=anna") +
-                            other("cleanup", "4F1A2", "message-id=<1@x>");
+                            queued("4F1A2", "Anna@y");
   const std::string passed = line("5F1A2", "a@x", "bounced (no)");
   const std::string removed = other("qmgr", "4F1A2", "removed");
   EXPECT_EQ(of("4F1A2", first + again("5F1A2") + removed + passed), (Deliveries{0, 0, 1}));
@@ -82,6 +87,9 @@ TEST_F(DeliveryLogTest, AFilterThatNamesNoQueueIdIsKnownByTheMessageId) {
   EXPECT_EQ(of("4F1A2", first + removed + again("5F1A2") + passed), Deliveries{});
   EXPECT_EQ(of("4F1A2", first + again("5F1A2", "pc[192.0.2.7]") + passed), Deliveries{});
   EXPECT_EQ(of("4F1A2", first + again("5F1A2", "localhost[::1], sasl_username=anna") + passed),
+            Deliveries{});
+  // A list's program sends with a sender of its own.
+  EXPECT_EQ(of("4F1A2", first + again("5F1A2", "localhost[127.0.0.1]", "list-bounces@y") + passed),
             Deliveries{});
 }
 

@@ -62,10 +62,10 @@ class Log {
     return line("postfix/qmgr", id + ": removed", host);
   }
   Log& begin(const std::string& id, const std::string& client, const std::string& message_id,
-             std::string_view host = "mail") {
+             std::string_view host = "mail", const std::string& sender = "anna@example.org") {
     line("postfix/submission/smtpd", id + ": client=" + client, host);
     line("postfix/cleanup", id + ": message-id=" + message_id, host);
-    return line("postfix/qmgr", id + ": from=<anna@example.org>, size=648, nrcpt=1 (queue active)",
+    return line("postfix/qmgr", id + ": from=<" + sender + ">, size=648, nrcpt=1 (queue active)",
                 host);
   }
   // "anna@example.org>bob@example.com,carl@example.com! login client size status"; "!": refused.
@@ -234,6 +234,40 @@ TEST(MailReader, CountsTheSameMessageIdFromElsewhere) {
   log.line("postfix/qmgr", "AAAAA1: removed");
   log.mail("CCCCC1", "localhost[127.0.0.1]", "<1@x>", "carl@example.com");  // long after it
   EXPECT_EQ(log.mails().size(), 3U);
+}
+
+// Whoever sends from this host may write the Message-ID of a mail that waits in the queue.
+TEST(MailReader, CountsAndBlamesOnlyItsOwnSender) {
+  Log log;
+  log.tell_bounces();
+  log.begin("AAAAA1", "pc[192.0.2.7], sasl_method=PLAIN, sasl_username=anna", "<1@x>");
+  deliver(log, "AAAAA1", "slow@example.com", "deferred (timed out)");
+  for (const char* id : {"BBBBB1", "BBBBB2"}) {
+    log.begin(id, "localhost[127.0.0.1]", "<1@x>", "mail", "mallory@example.org");
+    deliver(log, id, "no@example.com", "bounced (550)");
+    log.line("postfix/qmgr", std::string{id} + ": removed");
+  }
+  EXPECT_EQ(log.bounces(), (Lines{" 127.0.0.1 mallory@example.org no@example.com",
+                                  " 127.0.0.1 mallory@example.org no@example.com"}));
+  EXPECT_EQ(log.mails().size(), 3U);
+  EXPECT_EQ(log.counts().reinjected, 0U);
+}
+
+// A list's program sends one mail in parts, with one Message-ID; the filter's is known by its ID.
+TEST(MailReader, CountsThePartsThatAListSends) {
+  Log log;
+  for (const char* id : {"AAAAA1", "AAAAA2", "AAAAA3"}) {
+    log.begin(id, "localhost[127.0.0.1]", "<1@x>", "mail", "list@example.org");
+  }
+  log.begin("BBBBB1", "localhost[127.0.0.1]", "<1@x>", "mail", "list@example.org");
+  hand_over(log, "AAAAA2", "b@example.com", "BBBBB1");
+  deliver(log, "AAAAA1", "a@example.com", "sent (250 Ok)");
+  deliver(log, "BBBBB1", "b@example.com", "sent (250 Ok)");
+  deliver(log, "AAAAA3", "c@example.com", "sent (250 Ok)");
+  EXPECT_EQ(log.mails(), (Lines{"list@example.org>a@example.com  127.0.0.1 648 1",
+                                "list@example.org>b@example.com  127.0.0.1 648 1",
+                                "list@example.org>c@example.com  127.0.0.1 648 1"}));
+  EXPECT_EQ(log.counts().reinjected, 1U);
 }
 
 TEST(MailReader, LeavesOutWhatTheDaemonIsNotAskedAbout) {
@@ -438,13 +472,31 @@ TEST(MailReader, LeavesOutWhatIsOlderThanSince) {
 }
 
 TEST(MailReader, NotesGapsAndTimesThatGoBack) {
-  Log log;
-  for (const char* time : {"2026-11-20T10:00:00Z", "2026-11-20T10:00:30Z", "2026-11-22T10:00:30Z",
-                           "2026-11-22T09:00:00Z", "2026-11-22T09:00:01Z"}) {
-    log.raw(std::string{time} + " mail postfix/smtpd[1]: connect from x[192.0.2.1]");
-  }
-  EXPECT_EQ(log.counts().longest_gap, std::chrono::hours{48});
-  EXPECT_EQ(log.counts().backwards, 1U);
+  const auto counts_of = [](const std::vector<std::string>& times) {
+    Log log;
+    for (const std::string& time : times) {
+      log.raw("2026-11-" + time + " mail postfix/smtpd[1]: connect from x[192.0.2.1]");
+    }
+    log.mails();
+    return log.counts();
+  };
+  const auto at = [](int day, int hour, int second) {
+    return TimePoint{std::chrono::sys_days{std::chrono::year{2026} / 11 / day} +
+                     std::chrono::hours{hour} + std::chrono::seconds{second}};
+  };
+  const auto one =
+      counts_of({"20T10:00:00Z", "20T10:00:30Z", "22T10:00:30Z", "22T09:00:00Z", "22T09:00:01Z"});
+  EXPECT_EQ(one.longest_gap, std::chrono::hours{47} - std::chrono::seconds{30});
+  EXPECT_EQ(one.gap_begin, at(20, 10, 30));
+  EXPECT_EQ(one.backwards, 1U);
+  EXPECT_EQ(one.first, at(20, 10, 0));
+  EXPECT_EQ(one.last, at(22, 10, 30));
+  // The log of another host, which has lines where the first has none.
+  const auto two = counts_of({"20T10:00:00Z", "22T10:00:30Z", "21T10:00:00Z", "21T23:00:00Z"});
+  EXPECT_EQ(two.longest_gap, std::chrono::hours{24});
+  EXPECT_EQ(two.gap_begin, at(20, 10, 0));
+  EXPECT_EQ(two.backwards, 1U);
+  EXPECT_EQ(two.last, at(22, 10, 30));
 }
 
 TEST(MailReader, CountsOnceWhatTwoFilesTell) {
