@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "daemon/base/mail_address.hpp"
 
+#include <algorithm>
+
 #include "daemon/base/ascii.hpp"
 
 namespace policyd {
@@ -43,6 +45,10 @@ std::string_view problem_with_domain(std::string_view text) {
   constexpr std::size_t kMaxLabel = 63;
   if (text.empty()) return "it is empty";
   if (text.size() > kMaxDomain) return "it is longer than 255 characters";
+  const std::string_view last = text.substr(text.rfind('.') + 1);
+  if (std::all_of(last.begin(), last.end(), is_digit) && !last.empty()) {
+    return "it ends in a number, as an IP address does";
+  }
   for (std::size_t from = 0; from <= text.size();) {
     const std::string_view label = text.substr(from, text.find('.', from) - from);
     if (label.empty()) return "it has an empty label";

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/mail_address.hpp"
@@ -90,6 +91,11 @@ Result<Target> parse_domain(std::string_view text) {
         fmt::format("not a valid domain: '{}'; for a mail address use --user", shown(text)));
   }
   std::string form = policyd::domain_form(name);
+  constexpr std::array<std::string_view, 5> kAll = {"all", "any", "anybody", "anyone", "everyone"};
+  if (std::find(kAll.begin(), kAll.end(), form) != kAll.end()) {
+    return failure(
+        fmt::format("not a valid domain: '{}'; for all domains use --everyone", shown(text)));
+  }
   if (const auto wrong = policyd::problem_with_domain(form); !wrong.empty()) {
     return failure(fmt::format("not a valid domain: '{}': {}", shown(text), wrong));
   }
@@ -141,6 +147,10 @@ Result<Target> parse_login(std::string_view text) {
   while (!name.empty() && policyd::is_white_space(name.back())) name.remove_suffix(1);
   if (name.substr(0, 1) == "$") name.remove_prefix(1);
   if (name.empty()) return refuse("it is empty");
+  if (name.front() == '@') return refuse("for all of a domain use --domain with --per account");
+  if (name == kOwnDomains || name == kOwnNetworks) {
+    return refuse("it is a group; for all accounts use --everyone with --per account");
+  }
   if (name.size() > kMaxLogin) return refuse("it is longer than 255 characters");
   if (name == "-") return refuse("'-' stands for mail without a login");
   if (name == "*") return refuse("for all logins use --anyone --per account");

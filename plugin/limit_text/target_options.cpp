@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/base/ip_address.hpp"
 #include "plugin/terminal/text.hpp"
 
 namespace limits {
@@ -148,6 +149,11 @@ tl::expected<std::vector<Target>, Failure> except_of(Direction direction,
   for (const std::string& text : values) {
     const bool user = text.find('@', 1) != std::string::npos;
     const bool login = text.substr(0, 1) == "$";
+    if (text == "%internal_ips" || policyd::IpNetwork::parse(text)) {
+      return wrong_use(fmt::format(
+          "--except takes addresses, domains, groups and logins ($NAME), but no networks: '{}'",
+          shown(text)));
+    }
     if (login && direction == Direction::receive) {
       return wrong_use("a login ($NAME) sends, so it can only be exempt from limits of 'send'");
     }

@@ -258,6 +258,22 @@ class SendAndReceive(Plugin):
         self.assertIn("would hold for no one", self.run_it("on", "4", status=2))
         self.assertEqual(json.loads(self.run_it("show", "3", "--json"))["state"], "on")
 
+    def test_options_take_only_what_they_are_for(self):
+        before = self.dump()
+        for words, why in (
+                (("--except", "192.0.2.1"), "--except takes addresses, .* but no networks: '192.0.2.1'"),
+                (("--except", "2001:db8::/32"), "but no networks: '2001:db8::/32'"),
+                (("--except", "%internal_ips"), "but no networks: '%internal_ips'"),
+                (("--except", "any"), "not a valid domain: 'any'; for all domains use --everyone"),
+                (("--domain", "all"), "not a valid domain: 'all'"),
+                (("--domain", "192.0.2.1"), "'192.0.2.1': it ends in a number, as an IP address does"),
+                (("--user", "anna@192.0.2.1"), "its domain is wrong: it ends in a number"),
+                (("--login", "@own.example"), "'@own.example': for all of a domain use --domain with --per account"),
+                (("--login", "%internal_domains"), "it is a group; for all accounts use --everyone with --per account")):
+            with self.subTest(words=words):
+                self.assertRegex(self.run_it("send", "2/h", *words, status=1), why)
+        self.assertEqual(self.dump(), before)
+
     def test_limits_that_a_broken_group_keeps_from_holding_are_shown(self):
         self.sql(self.GROUPS)
         self.run_it("send", "2/h", "--except", "boss@b.org")

@@ -101,6 +101,7 @@ TEST(LimitLine, LoginsAreChecked) {
   for (const std::string& bad :
        {std::string{}, std::string{"$"}, std::string{"-"}, std::string{"*"}, std::string{"a b"},
         std::string{"a,b"}, std::string{"a*"}, std::string{"a\n"} + "b", std::string{"\xff"},
+        std::string{"@own.org"}, std::string{"$@own.org"}, std::string{"%internal_domains"},
         std::string(256, 'a')}) {
     EXPECT_FALSE(parse_login(bad)) << bad;
   }

@@ -860,7 +860,7 @@ TEST(Target, DomainsAndAddressesAreChecked) {
   const std::string label63(63, 'a');
   for (const std::string& good :
        {std::string{"example.org"}, std::string{"@Example.ORG"}, std::string{"localhost"},
-        std::string{"xn--bcher-kva.example"}, std::string{"a_b.1"}, label63 + ".org",
+        std::string{"xn--bcher-kva.example"}, std::string{"a_b.c1"}, label63 + ".org",
         // 255 characters
         label63 + "." + label63 + "." + label63 + "." + label63}) {
     EXPECT_TRUE(parse_domain(good)) << good;
@@ -888,6 +888,12 @@ TEST(Target, DomainsAndAddressesAreChecked) {
                                  std::string{"bü cher.example"},
                                  std::string{"bü*.example"},
                                  std::string{"a\xff"},
+                                 std::string{"192.0.2.1"},
+                                 std::string{"@192.0.2.1"},
+                                 std::string{"10"},
+                                 std::string{"all"},
+                                 std::string{"Any"},
+                                 std::string{"everyone"},
                                  label63 + "a",
                                  label63 + "." + label63 + "." + label63 + "." + label63 + "a",
                                  std::string(300, 'a')}) {
@@ -899,12 +905,26 @@ TEST(Target, DomainsAndAddressesAreChecked) {
         std::string(316, 'a') + "@a.b"}) {
     EXPECT_TRUE(parse_user(good)) << good;
   }
-  for (const std::string& bad :
-       {std::string{}, std::string{"@"}, std::string{"a"}, std::string{"@example.org"},
-        std::string{"a@"}, std::string{"a b@x"}, std::string{"a,b@x"}, std::string{"*@x"},
-        std::string{"a%b@x"}, std::string{"!a@x"}, std::string{"$a@x"}, std::string{"\"a\"@x"},
-        std::string{"a@b@x"}, std::string{"a@x\n"}, std::string{"a\x01@x"}, std::string{"a\\@x"},
-        std::string{"\xe4@x"}, std::string{"a\u202e@x"}, std::string(317, 'a') + "@a.b"}) {
+  for (const std::string& bad : {std::string{},
+                                 std::string{"@"},
+                                 std::string{"a"},
+                                 std::string{"@example.org"},
+                                 std::string{"a@"},
+                                 std::string{"a b@x"},
+                                 std::string{"a,b@x"},
+                                 std::string{"*@x"},
+                                 std::string{"a%b@x"},
+                                 std::string{"!a@x"},
+                                 std::string{"$a@x"},
+                                 std::string{"\"a\"@x"},
+                                 std::string{"a@b@x"},
+                                 std::string{"a@x\n"},
+                                 std::string{"a\x01@x"},
+                                 std::string{"a\\@x"},
+                                 std::string{"\xe4@x"},
+                                 std::string{"a@192.0.2.1"},
+                                 std::string{"a\u202e@x"},
+                                 std::string(317, 'a') + "@a.b"}) {
     EXPECT_FALSE(parse_user(bad)) << bad;
   }
   EXPECT_EQ(parse_user("Alice@Example.ORG")->name, "alice@example.org");
