@@ -46,6 +46,13 @@ void print_difference(const Difference& difference, bool dry, Context& context) 
                     of_number(difference.blocks, dry ? "is" : "was", dry ? "are" : "were"))) +
                 ".");
   }
+  if (const auto& unfit = difference.unfit_members; !unfit.empty()) {
+    output.note(context.advice.complete(fmt::format(
+        "{} of groups {} no mail as written, such as '{}'; 'carbonio-limits doctor' shows what "
+        "fixes {}.",
+        counted(unfit.size(), "member"), of_number(unfit.size(), "matches", "match"),
+        shown(unfit.front()), of_number(unfit.size(), "it", "them"))));
+  }
   if (!difference.gap.empty()) output.note(context.advice.complete(difference.gap) + ".");
   if (difference.others.empty()) return;
   const std::size_t count = difference.others.size();

@@ -17,6 +17,7 @@
 
 #include "daemon/base/read_file.hpp"
 #include "daemon/base/unique_fd.hpp"
+#include "daemon/rules/match/list_item.hpp"
 #include "hooks/carbonio/group_sync.hpp"
 #include "plugin/answers/signals.hpp"
 #include "plugin/limit_text/carried_text.hpp"
@@ -116,7 +117,13 @@ Result<void> carry_group(const CarriedGroup& group, const Rest& rest, const Tabl
       });
   if (!done) return done;
   for (const std::string& member : group.members) {
-    if (missing.erase(member) != 0) change.insert.push_back({0, member, false});
+    if (missing.erase(member) == 0) continue;
+    change.insert.push_back({0, member, false});
+    const auto items = policyd::member_items(member);
+    const bool unfit = std::any_of(items.begin(), items.end(), [](std::string_view item) {
+      return policyd::item_problem(item, policyd::Side::source).has_value();
+    });
+    if (unfit) difference.unfit_members.push_back(member);
   }
   if (exists && !change.enable && !change.disable && change.remove.empty() &&
       change.insert.empty()) {
