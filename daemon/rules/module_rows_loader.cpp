@@ -14,6 +14,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "daemon/protocol/policy_protocol.hpp"
+#include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/row_problem.hpp"
 
 namespace policyd {
@@ -265,7 +266,9 @@ void load_whitelist(RuleReader& reader, std::string_view table, std::vector<Whit
                 if (entry.sender_ip) {
                   entry.network = IpNetwork::parse(std::string_view{source}.substr(kMethod.size()));
                 }
-                if (!entry.network) {
+                // Of a longer prefix CBPolicyD takes only the first address.
+                if (!entry.network ||
+                    is_longer_than_addresses(std::string_view{source}.substr(kMethod.size()))) {
                   reader.problem(Kind::invalid_value, table, entry.id, "Source", row.text(1));
                 }
               });

@@ -76,15 +76,6 @@ bool matches_no_address(std::string_view text) {
          local.starts_with('\'') || local.starts_with('!') || has_scheme(local);
 }
 
-// As typed: a network of IPv4 addresses in IPv6 form has 96 bits more.
-bool is_longer_than_addresses(std::string_view text) {
-  const int bits = text.find(':') != std::string_view::npos ? 128 : 32;
-  const auto slash = text.find('/');
-  return slash != std::string_view::npos &&
-         parse_number<int>(text.substr(slash + 1, text.find(']', slash) - slash - 1)).value_or(0) >
-             bits;
-}
-
 // Whether it was to be a network of IPv4 addresses, in IPv6 form: ::ffff:192.0.2.0/24.
 bool has_length_of_v4(const ListItem& item, std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of("!["), text.size()));
@@ -204,6 +195,14 @@ std::vector<std::string_view> member_items(std::string_view member) {
     if (end == std::string_view::npos) return items;
     member.remove_prefix(end + 1);
   }
+}
+
+bool is_longer_than_addresses(std::string_view text) {
+  const int bits = text.find(':') != std::string_view::npos ? 128 : 32;
+  const auto slash = text.find('/');
+  return slash != std::string_view::npos &&
+         parse_number<int>(text.substr(slash + 1, text.find(']', slash) - slash - 1)).value_or(0) >
+             bits;
 }
 
 std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {

@@ -56,6 +56,9 @@ inline constexpr std::array<std::string_view, 8> kTypographicQuotes = {
 // dropped. The views point into `member`.
 [[nodiscard]] std::vector<std::string_view> member_items(std::string_view member);
 
+// As typed: "192.0.2.0/33". A network of IPv4 addresses in IPv6 form has 96 bits more.
+[[nodiscard]] bool is_longer_than_addresses(std::string_view network);
+
 // What is wrong with an item; nullopt if it is valid.
 [[nodiscard]] std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side);
 

@@ -10,6 +10,7 @@
 #include "daemon/base/ascii.hpp"
 #include "daemon/base/did_you_mean.hpp"
 #include "daemon/base/ip_address.hpp"
+#include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/track.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -205,7 +206,9 @@ std::optional<std::string> evident_whitelist_source(std::string_view text) {
   }
   // A number alone would be a network of its own: 24 is 24.0.0.0/8.
   if (network.find_first_of(".:") == std::string_view::npos) return std::nullopt;
-  if (!policyd::IpNetwork::parse(network)) return std::nullopt;
+  if (!policyd::IpNetwork::parse(network) || policyd::is_longer_than_addresses(network)) {
+    return std::nullopt;
+  }
   return fmt::format("{}{}", kMethod, network);
 }
 
