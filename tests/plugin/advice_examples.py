@@ -223,10 +223,16 @@ EXAMPLES = {
         Example(insert("checkhelo_whitelist", Source="mx.example.org"),
                 ["checkhelo_whitelist 1: Source mx.example.org -> SenderIP:192.0.2.1"],
                 typed=put(VALUE="SenderIP:192.0.2.1")),
+        Example(insert("checkhelo_whitelist", Source="SenderIP:192.0.2.1/40"),
+                ["checkhelo_whitelist 1: Source SenderIP:192.0.2.1/40 -> SenderIP:192.0.2.1"],
+                typed=put(VALUE="SenderIP:192.0.2.1")),
     ],
     "rows.greylisting_whitelist.source": [
         Example(insert("greylisting_whitelist", Source="SenderIP: 192.0.2.1"),
                 ["greylisting_whitelist 1: Source SenderIP: 192.0.2.1 -> SenderIP:192.0.2.1"]),
+        Example(insert("greylisting_whitelist", Source="192.0.2.0/33"),
+                ["greylisting_whitelist 1: Source 192.0.2.0/33 -> SenderIP:192.0.2.0/23"],
+                typed=put(VALUE="SenderIP:192.0.2.0/23")),
         Example(insert("greylisting_whitelist", Source="SenderIP:192.0.2.1") +
                 insert("greylisting_whitelist", Source="192.0.2.1"),
                 ["greylisting_whitelist 2 is gone"]),
@@ -637,6 +643,10 @@ EXAMPLES = {
         Example(policy("!%internal_ips,!%internal_domains", "%internal_domains") +
                 of_policy("access_control", Verdict="OK") +
                 policy("any", "%internal_domains") + quota(track="Recipient:@domain"),
+                ["access_control 1: Verdict OK -> PASS"]),
+        Example(insert("policy_group_members", PolicyGroupID=2, Member="@two.example") +
+                policy("@two.example") + of_policy("access_control", Verdict="OK") +
+                policy() + quota(track="Policy"),
                 ["access_control 1: Verdict OK -> PASS"]),
     ],
     "rules.helo_of_logins": [

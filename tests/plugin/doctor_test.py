@@ -271,6 +271,20 @@ class Rows(DoctorTest):
                    Verdict="DEFER"), modules=("Quotas", "Accounting", "Greylisting"))
         self.wrong(status=0)
 
+    def test_a_fault_of_a_group_that_no_limit_names(self):
+        self.make(policy() + quota() + insert("policy_groups", Name="unused") +
+                  insert("policy_group_members", PolicyGroupID=3, Member="10.0.0.0/99"))
+        finding = self.only("rules.rows", "policy_group_members 6")
+        self.assertEqual(finding["why"], "the group does not contain everyone it should")
+
+    def test_a_table_that_is_missing_is_no_lost_reference(self):
+        self.make(policy() + quota())
+        self.daemon.sql("PRAGMA foreign_keys = OFF; DROP TABLE policy_groups;")
+        found = self.wrong(settled=False)
+        self.assertTrue(found)
+        self.assertNotIn("database.lost_reference", found)
+        self.assertNotIn("writable_schema", str(found))
+
     def test_a_limit_after_one_that_ends_the_walk(self):
         # The example limits of a fresh database would never apply either.
         self.make("UPDATE policies SET Disabled = 1 WHERE ID = 5;" +

@@ -109,11 +109,12 @@ bool leaves_out_nothing(const RowProblem& problem) {
           problem.kind == Kind::unknown_group || problem.kind == Kind::mapped_network);
 }
 
-// What a fault of this group does to the limits.
+// What a fault of this group, or of one that no limit names, does to the limits.
 std::string consequence_of_group(const RuleRows& rows, std::string_view group) {
   std::vector<std::int64_t> limits;
   for (const StoredLimit& limit : rows.all.limits) {
-    if (limit.partly_enabled() && limit.broken_group == group) limits.push_back(limit.id);
+    const bool named = !group.empty() && limit.broken_group == group;
+    if (limit.partly_enabled() && named) limits.push_back(limit.id);
   }
   if (limits.empty()) return "the group does not contain everyone it should";
   return fmt::format("{} {} for no one: a list that this group makes invalid matches no mail",

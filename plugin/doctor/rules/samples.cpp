@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `doctor`: what the rules do to three ordinary mails: one from a stranger to a user here, one of a
-// user who is logged in from elsewhere, and one of a user in this server's networks. A limit that
-// is passed over there is hardly meant so.
+// `doctor`: what the rules do to three ordinary mails of each own domain: one from a stranger to a
+// user here, one of a user who is logged in from elsewhere, and one of a user in this server's
+// networks. A limit that is passed over there is hardly meant so.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/rules/match/list_item.hpp"
 #include "daemon/rules/match/matcher.hpp"
@@ -18,32 +21,37 @@ namespace {
 using policyd::ItemKind;
 using policyd::Policy;
 
-// A network's own address, and a user of the first own domain.
+// A user of each own domain, and the address of each own network; one at least.
 struct Here {
-  std::string user = "user@example.org";
-  std::string client = "10.0.0.1";
+  std::vector<std::string> users;
+  std::vector<std::string> clients;
 };
 
 Here find_here(const GroupMembers& groups) {
+  constexpr std::size_t kMaxUsers = 200;
+  constexpr std::size_t kMaxClients = 20;
   Here here;
-  const auto first = [&](const char* group, auto take) {
+  const auto take = [&](const char* group, std::vector<std::string>& into, std::size_t most,
+                        auto of_item) {
     const auto found = groups.find(group);
     if (found == groups.end()) return;
     for (const std::string& member : found->second) {
-      if (take(policyd::parse_item(member, policyd::Side::source))) return;
+      if (into.size() == most) return;
+      std::string one = of_item(policyd::parse_item(member, policyd::Side::source));
+      if (!one.empty()) into.push_back(std::move(one));
     }
   };
-  first("internal_domains", [&](const policyd::ListItem& item) {
+  take("internal_domains", here.users, kMaxUsers, [](const policyd::ListItem& item) {
     const bool plain = item.kind == ItemKind::address && !item.negated &&
                        item.text.front() == '@' && item.text.find('*') == std::string::npos;
-    if (plain) here.user = "user" + item.text;
-    return plain;
+    return plain ? "user" + item.text : std::string{};
   });
-  first("internal_ips", [&](const policyd::ListItem& item) {
+  take("internal_ips", here.clients, kMaxClients, [](const policyd::ListItem& item) {
     const bool plain = item.kind == ItemKind::client_network && !item.negated;
-    if (plain) here.client = item.network.address.to_short_string();
-    return plain;
+    return plain ? item.network.address.to_short_string() : std::string{};
   });
+  if (here.users.empty()) here.users.emplace_back("user@example.org");
+  if (here.clients.empty()) here.clients.emplace_back("10.0.0.1");
   return here;
 }
 
@@ -52,14 +60,18 @@ class Samples {
   explicit Samples(const RuleRows& rows)
       : rows_(rows), here_(find_here(read_group_members(rows.tables))) {}
 
+  [[nodiscard]] const Here& here() const { return here_; }
+
   // The policies that match, in order.
-  std::vector<const Policy*> from_stranger() {
-    return match({}, kStranger, here_.user, kElsewhere);
+  std::vector<const Policy*> from_stranger(const std::string& user) {
+    return match({}, kStranger, user, kElsewhere);
   }
-  std::vector<const Policy*> logged_in() {
-    return match(here_.user, here_.user, kStranger, kElsewhere);
+  std::vector<const Policy*> logged_in(const std::string& user) {
+    return match(user, user, kStranger, kElsewhere);
   }
-  std::vector<const Policy*> in_network() { return match({}, here_.user, kStranger, here_.client); }
+  std::vector<const Policy*> in_network(const std::string& user, const std::string& client) {
+    return match({}, user, kStranger, client);
+  }
 
  private:
   static constexpr const char* kStranger = "someone@elsewhere.invalid";
@@ -282,15 +294,22 @@ void check_samples(const RuleRows& rows, Findings& findings) {
   check_quota_names(rows, findings);
   if (!rows.rules.index) return;
   Samples samples{rows};
-  const auto stranger = samples.from_stranger();
-  const auto logged_in = samples.logged_in();
-  const auto in_network = samples.in_network();
+  const std::vector<std::string>& users = samples.here().users;
+  const std::vector<std::string>& clients = samples.here().clients;
   std::set<std::int64_t> reported;  // one finding for a row
-  check_permitted(rows, "mail from outside to this server's users", stranger, reported, findings);
-  check_permitted(rows, "mail of users who are logged in", logged_in, reported, findings);
-  check_permitted(rows, "mail from this server's networks", in_network, reported, findings);
+  for (const std::string& user : users) {
+    check_permitted(rows, "mail from outside to this server's users", samples.from_stranger(user),
+                    reported, findings);
+    check_permitted(rows, "mail of users who are logged in", samples.logged_in(user), reported,
+                    findings);
+    for (const std::string& client : clients) {
+      check_permitted(rows, "mail from this server's networks", samples.in_network(user, client),
+                      reported, findings);
+    }
+  }
+  const auto logged_in = samples.logged_in(users.front());
   check_helo_of_logins(rows, logged_in, findings);
-  check_roaming(rows, in_network, logged_in, findings);
+  check_roaming(rows, samples.in_network(users.front(), clients.front()), logged_in, findings);
 }
 
 }  // namespace limits
