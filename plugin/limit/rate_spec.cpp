@@ -114,8 +114,8 @@ std::int64_t kib_of(std::string_view suffix) {
 Result<Amount> parse_amount(std::string_view text, std::string_view amount_text) {
   auto [number, suffix_text] = leading_number(amount_text);
   if (!number) return refuse(text, "the amount is not a whole number");
-  if (*number == 0) return refuse_figure(text, "an amount of 0 would let nothing through");
   if (suffix_text.starts_with('.')) return refuse(text, "the amount is not a whole number");
+  if (*number == 0) return refuse_figure(text, "an amount of 0 would let nothing through");
   std::string suffix{suffix_text};
   policyd::lower_case(suffix);
   if (suffix.empty()) return Amount{Amount::Of::nothing, *number};
@@ -124,6 +124,12 @@ Result<Amount> parse_amount(std::string_view text, std::string_view amount_text)
   if (is_one_of(word, "messages message")) return Amount{Amount::Of::messages, *number};
   if (is_one_of(word, "recipients recipient")) return Amount{Amount::Of::recipients, *number};
   if (word == kDistinct) return Amount{Amount::Of::distinct, *number};
+  if (is_one_of(word, "mails mail emails email")) {
+    const std::string period = shown(text.substr(amount_text.size()));
+    return refuse_figure(text, fmt::format("write '{0}{1}', in which each recipient counts, or "
+                                           "'{0} messages{1}'",
+                                           *number, period));
+  }
   if (is_one_of(word, "different unique")) {
     return refuse_figure(text, fmt::format("did you mean '{} {}{}'?", *number, kDistinct,
                                            shown(text.substr(amount_text.size()))));
@@ -135,7 +141,8 @@ Result<Amount> parse_amount(std::string_view text, std::string_view amount_text)
   }
   const std::int64_t kib = kib_of(suffix);
   if (kib == 0) {
-    return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)", shown(suffix_text)));
+    return refuse(text, fmt::format("'{}' is not a valid size (K, M or G)",
+                                    shown(suffix_text.substr(suffix_text.front() == ' ' ? 1 : 0))));
   }
   if (*number > kMaxKib / kib) return refuse_figure(text, "the amount is more than 1048576G");
   return Amount{Amount::Of::size, *number * kib};
@@ -253,6 +260,7 @@ Result<std::vector<Rate>> parse_limit(std::string_view text) {
                                  shown(std::string_view{*plain}.substr(0, plain->find(',')))));
     }
     const std::size_t comma = std::min(text.find(',', at), text.size());
+    if (at == text.size() && at > 0) return refuse(text, "it ends in a comma");
     auto rate = parse_rate(text.substr(at, comma - at));
     if (!rate) return tl::unexpected{rate.error()};
     rates.push_back(*rate);
