@@ -202,10 +202,16 @@ std::string description(Direction direction, const Target& target, Per per) {
 std::string describe(const WantedLimit& limit) {
   std::vector<std::string> except;
   for (const Target& target : limit.except) except.push_back(name_of(target));
-  const auto& from = limit.target.from;
-  return fmt::format("{} may {} {}{}{}{}; {}{}{}", subject(limit.target, limit.per),
-                     verb(limit.direction, limit.target, limit.per), rates_text(limit.rates),
-                     object(limit.direction, limit.target, limit.per),
+  Target target = limit.target;
+  if (limit.direction == Direction::receive && target.who == Who::client &&
+      limit.per != Per::client) {
+    // Counted is who receives it.
+    target = Target{Who::everyone, {}, false, {limit.target.name}};
+  }
+  const auto& from = target.from;
+  return fmt::format("{} may {} {}{}{}{}; {}{}{}", subject(target, limit.per),
+                     verb(limit.direction, target, limit.per), rates_text(limit.rates),
+                     object(limit.direction, target, limit.per),
                      from.empty() ? "" : " from " + join_with_and(from),
                      except.empty() ? "" : ", except " + join_with_and(except),
                      limit.verdict ? words_for(*limit.verdict).consequence

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/base/ascii.hpp"
 #include "daemon/base/ip_address.hpp"
 #include "plugin/terminal/text.hpp"
 
@@ -17,14 +18,16 @@ namespace {
 
 constexpr std::size_t kMaxFrom = 100;
 
-// In `--user a@example.org 100/h` the parser takes the limit for another value of the option, but a
-// '/' without '@' can only be a limit.
+// In `--user a@example.org 100/h` the parser takes the limit for another value of the option, but
+// what begins with a figure and has a '/' without '@' can only be a limit, or a network.
 std::vector<std::string> take_limits(std::vector<std::string>& values) {
   std::vector<std::string> taken;
   const auto is_limit = [](const std::string& value) {
     const std::size_t slash = value.find('/');
-    // A network has only digits after its '/'.
-    return slash != std::string::npos && value.find('@') == std::string::npos &&
+    // A network has only digits after its '/', or is written in another way.
+    return slash != std::string::npos && policyd::is_digit(value.front()) &&
+           value.find('@') == std::string::npos &&
+           !policyd::IpAddress::parse(value.substr(0, slash)) &&
            value.find_first_not_of("0123456789", slash + 1) != std::string::npos;
   };
   std::copy_if(values.begin(), values.end(), std::back_inserter(taken), is_limit);

@@ -258,6 +258,10 @@ class SendAndReceive(Plugin):
         self.assertIn("would hold for no one", self.run_it("on", "4", status=2))
         self.assertEqual(json.loads(self.run_it("show", "3", "--json"))["state"], "on")
 
+    def test_a_limit_on_what_a_client_delivers_counts_who_receives_it(self):
+        said = self.run_it("receive", "2/h", "--client", "192.0.2.10", "--dry-run")
+        self.assertIn("each domain of this server may receive 2 messages an hour from 192.0.2.10; ", said)
+
     def test_options_take_only_what_they_are_for(self):
         before = self.dump()
         for words, why in (
@@ -268,6 +272,9 @@ class SendAndReceive(Plugin):
                 (("--domain", "all"), "not a valid domain: 'all'"),
                 (("--domain", "192.0.2.1"), "'192.0.2.1': it ends in a number, as an IP address does"),
                 (("--user", "anna@192.0.2.1"), "its domain is wrong: it ends in a number"),
+                (("--from", "192.0.2.0/24,10.0.0.0/8"), "not a valid network: '192.0.2.0/24,10.0.0.0/8'"),
+                (("--client", "192.0.2.0/255.255.255.0"), "not a valid network: '192.0.2.0/255.255.255.0'"),
+                (("--domain", "http://own.example"), "not a valid domain: 'http://own.example'"),
                 (("--login", "@own.example"), "'@own.example': for all of a domain use --domain with --per account"),
                 (("--login", "%internal_domains"), "it is a group; for all accounts use --everyone with --per account")):
             with self.subTest(words=words):
