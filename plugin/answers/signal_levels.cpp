@@ -135,8 +135,9 @@ std::string reason_of(const Signal& signal, const SignalLevel& level) {
     case Signal::Kind::countries:
       return fmt::format("from {} in a day", reached("country", "countries"));
     case Signal::Kind::bounces:
-      return fmt::format("{} in an hour that bounced or do not exist",
-                         reached("recipient", "recipients"));
+      return fmt::format("{} in an hour that bounced or {} not exist",
+                         reached("recipient", "recipients"),
+                         of_number(level.reached, "does", "do"));
   }
   return {};
 }
