@@ -197,12 +197,12 @@ std::vector<std::string_view> member_items(std::string_view member) {
   }
 }
 
-bool is_longer_than_addresses(std::string_view text) {
-  const int bits = text.find(':') != std::string_view::npos ? 128 : 32;
-  const auto slash = text.find('/');
+bool is_longer_than_addresses(std::string_view network) {
+  const int bits = network.find(':') != std::string_view::npos ? 128 : 32;
+  const auto slash = network.find('/');
   return slash != std::string_view::npos &&
-         parse_number<int>(text.substr(slash + 1, text.find(']', slash) - slash - 1)).value_or(0) >
-             bits;
+         parse_number<int>(network.substr(slash + 1, network.find(']', slash) - slash - 1))
+                 .value_or(0) > bits;
 }
 
 std::optional<RowProblem::Kind> item_problem(std::string_view text, Side side) {

@@ -86,7 +86,7 @@ TEST_F(SupervisorTest, BelievesOnlyItsWorkerThatItIsReady) {
   const std::string name = socket_name();
   ASSERT_TRUE(name.starts_with('@')) << name;
   for (int i = 0; i < 100; ++i) send_ready(name);
-  std::ofstream{folder_ / "go"};
+  const std::ofstream go{folder_ / "go"};
   int status = 0;
   ASSERT_EQ(::waitpid(supervisor, &status, 0), supervisor);
   ASSERT_TRUE(WIFEXITED(status));
