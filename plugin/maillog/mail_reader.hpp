@@ -8,6 +8,7 @@
 // forgotten.
 #pragma once
 
+#include <boost/noncopyable.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -50,7 +51,7 @@ struct Bounce {
   std::string_view recipient;
 };
 
-class MailReader {
+class MailReader : boost::noncopyable {
  public:
   static constexpr std::size_t kMaxOpen = 100'000;  // queue IDs that are remembered
   static constexpr std::size_t kMaxShown = 200;     // bytes of a line that cannot be read
