@@ -47,11 +47,10 @@ void print_difference(const Difference& difference, bool dry, Context& context) 
                 ".");
   }
   if (const auto& unfit = difference.unfit_members; !unfit.empty()) {
-    output.note(context.advice.complete(fmt::format(
-        "{} of groups {} no mail as written, such as '{}'; 'carbonio-limits doctor' shows what "
-        "fixes {}.",
-        counted(unfit.size(), "member"), of_number(unfit.size(), "matches", "match"),
-        shown(unfit.front()), of_number(unfit.size(), "it", "them"))));
+    output.note(context.advice.complete(
+        fmt::format("{} {} not valid, such as '{}'; 'carbonio-limits doctor' shows what fixes {}.",
+                    counted(unfit.size(), "group member"), of_number(unfit.size(), "is", "are"),
+                    shown(unfit.front()), of_number(unfit.size(), "it", "them"))));
   }
   if (!difference.gap.empty()) output.note(context.advice.complete(difference.gap) + ".");
   if (difference.others.empty()) return;

@@ -26,7 +26,7 @@ struct Difference {
   std::size_t blocks = 0;            // that the file has, and that are left out
   std::vector<std::int64_t> others;  // IDs that are not in the file and are kept
   std::string gap;                   // see forgery_gap.hpp
-  // Members of groups that are new and match nothing as they are written.
+  // New members of groups that are not valid.
   std::vector<std::string> unfit_members;
 };
 

@@ -94,7 +94,7 @@ Result<Target> parse_domain(std::string_view text) {
   constexpr std::array<std::string_view, 5> kAll = {"all", "any", "anybody", "anyone", "everyone"};
   if (std::find(kAll.begin(), kAll.end(), form) != kAll.end()) {
     return failure(
-        fmt::format("not a valid domain: '{}'; for all domains use --everyone", shown(text)));
+        fmt::format("not a valid domain: '{}'; --everyone stands for all domains", shown(text)));
   }
   if (const auto wrong = policyd::problem_with_domain(form); !wrong.empty()) {
     return failure(fmt::format("not a valid domain: '{}': {}", shown(text), wrong));

@@ -102,15 +102,15 @@ class Limits(Plugin):
         self.assertNotIn("forges", self.import_(open_.replace("--user", "--anyone --user"),
                                                 "--remove-others"))
 
-    def test_import_names_members_that_match_nothing(self):
+    def test_import_names_members_that_are_not_valid(self):
         lines = b"group g a@own.example;b@own.example 10.0.0.0/99 c@own.example '<d@own.example>'\n"
         for options in (("--dry-run",), ()):
             said = " ".join(self.run_it("import", "-", *options, input=lines).split())
-            self.assertIn("Note: 3 members of groups match no mail as written, such as "
+            self.assertIn("Note: 3 group members are not valid, such as "
                           "'a@own.example;b@own.example'; 'carbonio-limits doctor' shows what fixes them.",
                           said)
-        self.assertNotIn("as written", self.run_it("import", "-", input=lines))
-        self.assertIn("Note: 1 member of groups matches no mail as written, such as 'x;y'; ", " ".join(
+        self.assertNotIn("not valid", self.run_it("import", "-", input=lines))
+        self.assertIn("Note: 1 group member is not valid, such as 'x;y'; ", " ".join(
             self.run_it("import", "-", input=b"group h x;y c@own.example\n").split()))
 
     def test_import_is_all_or_nothing(self):

@@ -268,7 +268,7 @@ class SendAndReceive(Plugin):
                 (("--except", "192.0.2.1"), "--except takes addresses, .* but no networks: '192.0.2.1'"),
                 (("--except", "2001:db8::/32"), "but no networks: '2001:db8::/32'"),
                 (("--except", "%internal_ips"), "but no networks: '%internal_ips'"),
-                (("--except", "any"), "not a valid domain: 'any'; for all domains use --everyone"),
+                (("--except", "any"), "not a valid domain: 'any'; --everyone stands for all domains"),
                 (("--domain", "all"), "not a valid domain: 'all'"),
                 (("--domain", "192.0.2.1"), "'192.0.2.1': it ends in a number, as an IP address does"),
                 (("--user", "anna@192.0.2.1"), "its domain is wrong: it ends in a number"),
